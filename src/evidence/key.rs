@@ -1,0 +1,105 @@
+//! The SVID's private key and the signatures made with it.
+//!
+//! Attestation: ECDSA P-256/SHA-256, ECDSA P-384/SHA-384 (both fixed length r‖s, low s), RSA PKCS#1 v1.5/SHA-256.
+//! TEP-0089 form: SHA-256 throughout, ECDSA as ASN.1 DER (Tekton `pkg/spire/sign.go`), so P-384 signs a SHA-256 digest.
+
+use p256::ecdsa::signature::Signer as _;
+use p256::pkcs8::DecodePrivateKey as _;
+use p384::ecdsa::signature::hazmat::PrehashSigner as _;
+use ring::{rand::SecureRandom, rsa, signature};
+use zeroize::Zeroizing;
+
+/// Why a private key cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum KeyError {
+    /// Not PKCS#8 DER of an algorithm that SPIRE issues.
+    #[error("the private key is not PKCS#8 of P-256, P-384 or RSA (2048 to 4096 bits)")]
+    Unsupported,
+    /// The signature could not be made.
+    #[error("the private key failed to sign")]
+    Sign,
+}
+
+/// The private key of an X509-SVID. P-256 and P-384 scalars are erased when dropped.
+pub enum SigningKey {
+    /// ECDSA over P-256.
+    P256(Box<p256::ecdsa::SigningKey>),
+    /// ECDSA over P-384.
+    P384(Box<p384::ecdsa::SigningKey>),
+    /// RSA, 2048 bits or more.
+    Rsa(Box<rsa::KeyPair>),
+}
+
+impl std::fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            SigningKey::P256(_) => "SigningKey(P-256)",
+            SigningKey::P384(_) => "SigningKey(P-384)",
+            SigningKey::Rsa(_) => "SigningKey(RSA)",
+        })
+    }
+}
+
+impl SigningKey {
+    /// Reads unencrypted PKCS#8 DER as the Workload API hands it out (SPIFFE Workload API, field `x509_svid_key`).
+    pub fn from_pkcs8(der: &Zeroizing<Vec<u8>>) -> Result<SigningKey, KeyError> {
+        if let Ok(key) = p256::ecdsa::SigningKey::from_pkcs8_der(der) {
+            return Ok(SigningKey::P256(Box::new(key)));
+        }
+        if let Ok(key) = p384::ecdsa::SigningKey::from_pkcs8_der(der) {
+            return Ok(SigningKey::P384(Box::new(key)));
+        }
+        match rsa::KeyPair::from_pkcs8(der) {
+            Ok(key) => Ok(SigningKey::Rsa(Box::new(key))),
+            Err(_) => Err(KeyError::Unsupported),
+        }
+    }
+
+    /// The public key as it stands in a certificate's SubjectPublicKeyInfo BIT STRING: an uncompressed point, or the
+    /// DER of RSAPublicKey.
+    pub fn public_key(&self) -> Vec<u8> {
+        match self {
+            SigningKey::P256(key) => key.verifying_key().to_sec1_point(false).as_bytes().to_vec(),
+            SigningKey::P384(key) => key.verifying_key().to_sec1_point(false).as_bytes().to_vec(),
+            SigningKey::Rsa(key) => signature::KeyPair::public_key(key.as_ref()).as_ref().to_vec(),
+        }
+    }
+
+    /// Signs `message` for an attestation.
+    pub fn sign_attestation(&self, message: &[u8], random: &dyn SecureRandom) -> Result<Vec<u8>, KeyError> {
+        match self {
+            SigningKey::P256(key) => {
+                let signature: p256::ecdsa::Signature = key.try_sign(message).map_err(|_| KeyError::Sign)?;
+                Ok(signature.normalize_s().to_bytes().to_vec())
+            }
+            SigningKey::P384(key) => {
+                let signature: p384::ecdsa::Signature = key.try_sign(message).map_err(|_| KeyError::Sign)?;
+                Ok(signature.normalize_s().to_bytes().to_vec())
+            }
+            SigningKey::Rsa(key) => sign_rsa(key, message, random),
+        }
+    }
+
+    /// Signs `message` as Tekton's own signer does.
+    pub fn sign_tep0089(&self, message: &[u8], random: &dyn SecureRandom) -> Result<Vec<u8>, KeyError> {
+        match self {
+            SigningKey::P256(key) => {
+                let signature: p256::ecdsa::Signature = key.try_sign(message).map_err(|_| KeyError::Sign)?;
+                Ok(signature.to_der().as_bytes().to_vec())
+            }
+            SigningKey::P384(key) => {
+                let digest = ring::digest::digest(&ring::digest::SHA256, message);
+                let signature: p384::ecdsa::Signature =
+                    key.sign_prehash(digest.as_ref()).map_err(|_| KeyError::Sign)?;
+                Ok(signature.to_der().as_bytes().to_vec())
+            }
+            SigningKey::Rsa(key) => sign_rsa(key, message, random),
+        }
+    }
+}
+
+fn sign_rsa(key: &rsa::KeyPair, message: &[u8], random: &dyn SecureRandom) -> Result<Vec<u8>, KeyError> {
+    let mut signature = vec![0; key.public().modulus_len()];
+    key.sign(&signature::RSA_PKCS1_SHA256, random, message, &mut signature).map_err(|_| KeyError::Sign)?;
+    Ok(signature)
+}

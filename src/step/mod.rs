@@ -1,0 +1,1 @@
+//! One step's life, in order (design section 4).

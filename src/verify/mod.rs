@@ -1,0 +1,1 @@
+//! Verification (design section 7).
