@@ -1,7 +1,26 @@
-//! What is signed and how it is carried (design section 5). Pure: no I/O, time and randomness are parameters.
+//! What is signed and how it is carried (design section 5). Pure: no I/O, no clock; randomness is a parameter.
+//!
+//! * [`value`]: result values as Tekton decodes them.
+//! * [`attestation`]: attestation v1, one entry a step; [`statement`]: the in-toto statement under its signature.
+//! * [`leaf`]: the compact form of a SPIRE leaf certificate.
+//! * [`tep0089`]: the entries that Tekton's own signer makes.
+//! * [`key`]: the SVID's private key.
 
 #[allow(missing_docs, unreachable_pub, clippy::all)]
 #[rustfmt::skip]
 mod generated;
 
+pub mod attestation;
+mod canonical;
 pub mod key;
+pub mod leaf;
+pub mod statement;
+pub mod tep0089;
+pub mod value;
+
+/// SHA-256.
+pub fn sha256(bytes: &[u8]) -> [u8; 32] {
+    let mut digest = [0; 32];
+    digest.copy_from_slice(ring::digest::digest(&ring::digest::SHA256, bytes).as_ref());
+    digest
+}

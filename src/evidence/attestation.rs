@@ -1,0 +1,432 @@
+//! Attestation v1: the value of a `SVIDENCE.<step>.sig` entry (design 5.2, docs/evidence.md).
+//!
+//! `sv1.` and base64url (no padding) of a protobuf message in canonical encoding. A value of [`Attestation`] holds
+//! whatever can be said without looking at anything around it: decoding checks it.
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use prost::Message as _;
+
+use super::{generated, sha256};
+
+/// What the value of an attestation begins with; the number is the version.
+pub const PREFIX: &str = "sv1.";
+/// What the value begins with when a step could not sign; a reason follows. Nobody's evidence.
+pub const UNSIGNED: &str = "unsigned: ";
+/// What the names of evidence begin with; no user result may have such a name.
+pub const KEY_PREFIX: &str = "SVIDENCE.";
+const KEY_SUFFIX: &str = ".sig";
+
+/// Whether a result name is reserved for evidence; such a user result is refused.
+pub fn is_reserved(name: &str) -> bool {
+    name.starts_with(KEY_PREFIX)
+}
+
+/// The entry's name for a step: `SVIDENCE.<step>.sig`.
+pub fn key(step: &str) -> String {
+    format!("{KEY_PREFIX}{step}{KEY_SUFFIX}")
+}
+
+/// The step an entry's name speaks of, if it is an attestation's name.
+pub fn step_of_key(key: &str) -> Option<&str> {
+    key.strip_prefix(KEY_PREFIX)?.strip_suffix(KEY_SUFFIX).filter(|step| !step.is_empty())
+}
+
+/// Whether a name is one that Tekton admits for a result (Tekton `pkg/apis/pipeline/v1/resultref.go`).
+pub fn is_result_name(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+}
+
+/// Task result or step result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// From `/tekton/results`, type 1 in the message.
+    Task,
+    /// From the step's own directory, type 4.
+    Step,
+}
+
+impl Kind {
+    /// `task` or `step`, as in a subject's name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Kind::Task => "task",
+            Kind::Step => "step",
+        }
+    }
+}
+
+/// A result that the attestation covers, with its digests.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Covered {
+    /// Task or step result.
+    pub kind: Kind,
+    /// Its name, of Tekton's grammar.
+    pub name: String,
+    /// Whether this step set it; otherwise it found it so.
+    pub set: bool,
+    /// SHA-256 of the raw value as it stands in the message.
+    pub digest: [u8; 32],
+    /// SHA-256 of the decoded value's canonical JSON, where the controller may decode it (form with digests only).
+    pub decoded: Option<[u8; 32]>,
+}
+
+/// How the step ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// The command ended with this exit code.
+    Exited(u8),
+    /// The step's timeout ended it.
+    Timeout,
+    /// It was cancelled.
+    Cancelled,
+    /// A signal ended the command.
+    Signal(u8),
+    /// Its when expressions skipped it.
+    Skipped,
+    /// The command could not be started.
+    NotStarted,
+}
+
+/// The outcome of a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Outcome {
+    /// How it ended.
+    pub ended: Ended,
+    /// Whether `onError: continue` let a failure pass.
+    pub continued: bool,
+}
+
+impl Outcome {
+    /// Whether the steps after this one run.
+    pub fn lets_others_run(self) -> bool {
+        self.continued || matches!(self.ended, Ended::Exited(0) | Ended::Skipped)
+    }
+}
+
+/// The pod's name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PodName {
+    /// `<taskrun>-pod`.
+    Usual,
+    /// Another name.
+    Named(String),
+    /// The step could not tell.
+    Unknown,
+}
+
+impl PodName {
+    /// The name in full, if it is known.
+    pub fn resolve(&self, task_run: &str) -> Option<String> {
+        match self {
+            PodName::Usual => Some(format!("{task_run}-pod")),
+            PodName::Named(name) => Some(name.clone()),
+            PodName::Unknown => None,
+        }
+    }
+}
+
+/// Whether results' digests are carried, or 3-byte hints of their names where space is short.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// Every result with name and digests.
+    Digests,
+    /// Plain task results as hints.
+    Hints,
+}
+
+/// Bytes of a hint: the first of SHA-256 over `task/<name>`.
+pub const HINT: usize = 3;
+
+/// The hint of a task result's name.
+pub fn hint(name: &str) -> [u8; HINT] {
+    let digest = sha256(format!("{}/{name}", Kind::Task.as_str()).as_bytes());
+    [digest[0], digest[1], digest[2]]
+}
+
+/// Everything the attestation of one step carries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attestation {
+    /// Namespace of the TaskRun.
+    pub namespace: String,
+    /// Name of the TaskRun.
+    pub task_run: String,
+    /// UID of the TaskRun, where the certificate attests it.
+    pub task_run_uid: Option<[u8; 16]>,
+    /// UID of the pod.
+    pub pod_uid: Option<[u8; 16]>,
+    /// Name of the pod.
+    pub pod_name: PodName,
+    /// Position of the step, from 0.
+    pub step_index: u32,
+    /// Number of steps.
+    pub step_count: u32,
+    /// Digest of the declared names, see [`declared`].
+    pub declared: [u8; 12],
+    /// Start of the child, ms since the epoch.
+    pub started: u64,
+    /// How long it ran, ms.
+    pub duration: u64,
+    /// From its end until signing, ms.
+    pub delay: u64,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Whether TEP-0089 entries stand beside.
+    pub tep0089: bool,
+    /// How plain task results are carried.
+    pub form: Form,
+    /// Hints of results that this step set, ascending.
+    pub set_hints: Vec<[u8; HINT]>,
+    /// Hints of results that it found, ascending.
+    pub found_hints: Vec<[u8; HINT]>,
+    /// Results with digests, by kind and name.
+    pub results: Vec<Covered>,
+    /// SHA-256 of the step's provenance.json.
+    pub step_artifacts: Option<[u8; 32]>,
+    /// SHA-256 of the task's provenance.json.
+    pub task_artifacts: Option<[u8; 32]>,
+    /// The leaf: compact form or DER.
+    pub leaf: Vec<u8>,
+    /// Intermediates, DER, from the leaf's issuer upwards.
+    pub intermediates: Vec<Vec<u8>>,
+    /// The signature over the DSSE pre-authentication encoding of the statement.
+    pub signature: Vec<u8>,
+}
+
+/// Why a value is no attestation.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AttestationError {
+    /// Another version.
+    #[error("unknown version {0:?}: this program knows sv1; a newer svidence may be needed")]
+    Version(String),
+    /// Not base64url without padding.
+    #[error("it is not base64url (cut short or altered)")]
+    Base64,
+    /// Not a protobuf message.
+    #[error("it is not an attestation message (cut short or altered)")]
+    Protobuf,
+    /// Not the one canonical encoding, or it has unknown fields.
+    #[error("its encoding is not canonical, or it has a field this version does not know")]
+    NotCanonical,
+    /// A field has an impossible value.
+    #[error("its field {0} has an impossible value")]
+    Field(&'static str),
+}
+
+const CONTINUED: u32 = 1;
+const TEP0089: u32 = 2;
+const HINTS: u32 = 4;
+const STEP_RESULT: u32 = 1;
+const FOUND: u32 = 2;
+
+impl Attestation {
+    /// The value of the entry.
+    pub fn to_value(&self) -> String {
+        format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(self.to_message().encode_to_vec()))
+    }
+
+    /// Reads the value of an entry.
+    pub fn from_value(value: &str) -> Result<Attestation, AttestationError> {
+        let Some(encoded) = value.strip_prefix(PREFIX) else {
+            let version: String = value.chars().take_while(|c| *c != '.').take(16).collect();
+            return Err(AttestationError::Version(version));
+        };
+        let bytes = URL_SAFE_NO_PAD.decode(encoded).map_err(|_| AttestationError::Base64)?;
+        let message =
+            generated::Attestation::decode(bytes.as_slice()).map_err(|_| AttestationError::Protobuf)?;
+        let attestation = Attestation::from_message(message)?;
+        if attestation.to_message().encode_to_vec() != bytes {
+            return Err(AttestationError::NotCanonical);
+        }
+        Ok(attestation)
+    }
+
+    fn to_message(&self) -> generated::Attestation {
+        let (ended, code) = match self.outcome.ended {
+            Ended::Exited(code) => (0, code),
+            Ended::Timeout => (1, 0),
+            Ended::Cancelled => (2, 0),
+            Ended::Signal(signal) => (3, signal),
+            Ended::Skipped => (4, 0),
+            Ended::NotStarted => (5, 0),
+        };
+        let flag = |condition: bool, bit: u32| if condition { bit } else { 0 };
+        generated::Attestation {
+            namespace: self.namespace.clone(),
+            task_run: self.task_run.clone(),
+            pod_uid: optional(self.pod_uid),
+            step_index: self.step_index,
+            step_count: self.step_count,
+            declared: self.declared.to_vec(),
+            started: self.started,
+            duration: self.duration,
+            delay: self.delay,
+            outcome: flag(self.outcome.continued, CONTINUED)
+                | flag(self.tep0089, TEP0089)
+                | flag(self.form == Form::Hints, HINTS)
+                | ended << 3
+                | u32::from(code) << 6,
+            set_hints: self.set_hints.concat(),
+            found_hints: self.found_hints.concat(),
+            results: self
+                .results
+                .iter()
+                .map(|covered| generated::Result {
+                    name: covered.name.clone(),
+                    digest: covered.digest.to_vec(),
+                    decoded: optional(covered.decoded),
+                    flags: flag(covered.kind == Kind::Step, STEP_RESULT) | flag(!covered.set, FOUND),
+                })
+                .collect(),
+            leaf: self.leaf.clone(),
+            signature: self.signature.clone(),
+            task_run_uid: optional(self.task_run_uid),
+            pod_name: match &self.pod_name {
+                PodName::Usual => None,
+                PodName::Named(name) => Some(name.clone()),
+                PodName::Unknown => Some(String::new()),
+            },
+            step_artifacts: optional(self.step_artifacts),
+            task_artifacts: optional(self.task_artifacts),
+            intermediates: self.intermediates.clone(),
+        }
+    }
+
+    fn from_message(message: generated::Attestation) -> Result<Attestation, AttestationError> {
+        use AttestationError::Field;
+        let code = u8::try_from(message.outcome >> 6).map_err(|_| Field("outcome"))?;
+        let ended = match (message.outcome >> 3 & 7, code) {
+            (0, code) => Ended::Exited(code),
+            (1, 0) => Ended::Timeout,
+            (2, 0) => Ended::Cancelled,
+            (3, 1..) => Ended::Signal(code),
+            (4, 0) => Ended::Skipped,
+            (5, 0) => Ended::NotStarted,
+            _ => return Err(Field("outcome")),
+        };
+        let outcome = Outcome { ended, continued: message.outcome & CONTINUED != 0 };
+        if outcome.continued && !matches!(ended, Ended::Exited(1..) | Ended::Signal(_)) {
+            return Err(Field("outcome"));
+        }
+        let form = if message.outcome & HINTS != 0 { Form::Hints } else { Form::Digests };
+        let (set_hints, found_hints) = (hints(&message.set_hints)?, hints(&message.found_hints)?);
+        let hints = set_hints.len() + found_hints.len();
+        if (form == Form::Digests && hints > 0) || set_hints.iter().any(|hint| found_hints.contains(hint)) {
+            return Err(Field("hints"));
+        }
+        let results = message.results.into_iter().map(covered).collect::<Result<Vec<_>, _>>()?;
+        let in_order =
+            results.windows(2).all(|two| (two[0].kind, &two[0].name) < (two[1].kind, &two[1].name));
+        if !in_order || (form == Form::Hints && results.iter().any(|covered| covered.decoded.is_some())) {
+            return Err(Field("results"));
+        }
+        if message.namespace.is_empty() || message.task_run.is_empty() {
+            return Err(Field("run"));
+        }
+        if message.step_index >= message.step_count {
+            return Err(Field("step"));
+        }
+        if message
+            .started
+            .checked_add(message.duration)
+            .and_then(|t| t.checked_add(message.delay))
+            .is_none_or(
+                // Integers in the statement must survive any JSON reader (RFC 8785 section 3.2.2.3).
+                |end| end > (1 << 53),
+            )
+        {
+            return Err(Field("times"));
+        }
+        if message.leaf.is_empty() || message.signature.is_empty() {
+            return Err(Field("signature"));
+        }
+        Ok(Attestation {
+            namespace: message.namespace,
+            task_run: message.task_run,
+            task_run_uid: absent_or(&message.task_run_uid, "task_run_uid")?,
+            pod_uid: absent_or(&message.pod_uid, "pod_uid")?,
+            pod_name: match message.pod_name {
+                None => PodName::Usual,
+                Some(name) if name.is_empty() => PodName::Unknown,
+                Some(name) => PodName::Named(name),
+            },
+            step_index: message.step_index,
+            step_count: message.step_count,
+            declared: message.declared.try_into().map_err(|_| Field("declared"))?,
+            started: message.started,
+            duration: message.duration,
+            delay: message.delay,
+            outcome,
+            tep0089: message.outcome & TEP0089 != 0,
+            form,
+            set_hints,
+            found_hints,
+            results,
+            step_artifacts: absent_or(&message.step_artifacts, "step_artifacts")?,
+            task_artifacts: absent_or(&message.task_artifacts, "task_artifacts")?,
+            leaf: message.leaf,
+            intermediates: message.intermediates,
+            signature: message.signature,
+        })
+    }
+
+    /// When the step says it signed, in ms since the epoch.
+    pub fn signed_at(&self) -> u64 {
+        self.started + self.duration + self.delay
+    }
+}
+
+fn covered(result: generated::Result) -> Result<Covered, AttestationError> {
+    if !is_result_name(&result.name) || result.flags & !(STEP_RESULT | FOUND) != 0 {
+        return Err(AttestationError::Field("results"));
+    }
+    Ok(Covered {
+        kind: if result.flags & STEP_RESULT != 0 { Kind::Step } else { Kind::Task },
+        name: result.name,
+        set: result.flags & FOUND == 0,
+        digest: result.digest.try_into().map_err(|_| AttestationError::Field("results"))?,
+        decoded: absent_or(&result.decoded, "results")?,
+    })
+}
+
+fn hints(bytes: &[u8]) -> Result<Vec<[u8; HINT]>, AttestationError> {
+    let (hints, rest) = bytes.as_chunks::<HINT>();
+    if !rest.is_empty() || !hints.is_sorted_by(|a, b| a < b) {
+        return Err(AttestationError::Field("hints"));
+    }
+    Ok(hints.to_vec())
+}
+
+fn optional<const N: usize>(value: Option<[u8; N]>) -> Vec<u8> {
+    value.map(Vec::from).unwrap_or_default()
+}
+
+fn absent_or<const N: usize>(bytes: &[u8], field: &'static str) -> Result<Option<[u8; N]>, AttestationError> {
+    match bytes {
+        [] => Ok(None),
+        bytes => bytes.try_into().map(Some).map_err(|_| AttestationError::Field(field)),
+    }
+}
+
+/// The digest of the names a step was told to collect (`-results`, `-step_results`): the first 12 bytes of SHA-256 over
+/// the canonical JSON `{"results":[…],"stepResults":[…]}`, both lists sorted, without repetitions or empty names.
+pub fn declared<'a>(
+    results: impl IntoIterator<Item = &'a str>,
+    step_results: impl IntoIterator<Item = &'a str>,
+) -> [u8; 12] {
+    fn list<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+        let names: std::collections::BTreeSet<&str> =
+            names.into_iter().filter(|name| !name.is_empty()).collect();
+        let mut out = String::new();
+        let names: Vec<&str> = names.into_iter().collect();
+        super::canonical::array(&mut out, &names, |out, name| super::canonical::string(out, name));
+        out
+    }
+    let mut json = String::new();
+    super::canonical::object(
+        &mut json,
+        [("results", list(results)), ("stepResults", list(step_results))].into_iter(),
+    );
+    let mut declared = [0; 12];
+    declared.copy_from_slice(&sha256(json.as_bytes())[..12]);
+    declared
+}

@@ -1,0 +1,66 @@
+//! The TEP-0089 form, byte-compatible with Tekton's signer (Tekton `pkg/spire/sign.go`): others can read it; it is weak.
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use ring::rand::SecureRandom;
+
+use super::{
+    key::{KeyError, SigningKey},
+    value,
+};
+
+/// Key of the leaf certificate, PEM.
+pub const SVID: &str = "SVID";
+/// Key of the list of names, joined by commas.
+pub const MANIFEST: &str = "RESULT_MANIFEST";
+/// What a signature's key ends in.
+pub const SUFFIX: &str = ".sig";
+
+/// The entries, in Tekton's order, as (key, value): `SVID`, a signature for each result, the manifest and its signature.
+///
+/// `results` are the task results as (name, text) in the order of the message.
+pub fn entries(
+    results: &[(&str, &str)],
+    leaf: &[u8],
+    key: &SigningKey,
+    random: &dyn SecureRandom,
+) -> Result<Vec<(String, String)>, KeyError> {
+    let sign = |text: &str| Ok(STANDARD.encode(key.sign_tep0089(text.as_bytes(), random)?));
+    let mut entries = vec![(SVID.to_owned(), pem(leaf))];
+    for (name, text) in results {
+        entries.push((format!("{name}{SUFFIX}"), sign(&value::decode(text).tep0089_text())?));
+    }
+    let names: Vec<&str> = results
+        .iter()
+        .map(|(name, _)| *name)
+        .filter(|name| !name.ends_with(SUFFIX) && *name != SVID)
+        .collect();
+    let manifest = names.join(",");
+    let signature = sign(&manifest)?;
+    entries.push((MANIFEST.to_owned(), manifest));
+    entries.push((format!("{MANIFEST}{SUFFIX}"), signature));
+    Ok(entries)
+}
+
+/// The first of the names that this form would hide or be hidden by: a reserved key, or `foo.sig` beside `foo`.
+pub fn collision<'a>(names: &[&'a str]) -> Option<&'a str> {
+    names.iter().copied().find(|name| {
+        *name == SVID
+            || *name == MANIFEST
+            || name.strip_suffix(SUFFIX).is_some_and(|base| base == MANIFEST || names.contains(&base))
+    })
+}
+
+/// A certificate as PEM, with lines of 64 characters as Go writes them.
+pub fn pem(der: &[u8]) -> String {
+    let base64 = STANDARD.encode(der);
+    let mut out = String::from("-----BEGIN CERTIFICATE-----\n");
+    let mut rest = base64.as_str();
+    while !rest.is_empty() {
+        let (line, remaining) = rest.split_at(rest.len().min(64));
+        out.push_str(line);
+        out.push('\n');
+        rest = remaining;
+    }
+    out.push_str("-----END CERTIFICATE-----\n");
+    out
+}
