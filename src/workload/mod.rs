@@ -3,3 +3,15 @@
 #[allow(missing_docs, unreachable_pub, clippy::all)]
 #[rustfmt::skip]
 pub mod generated;
+
+pub mod address;
+pub mod bundle;
+pub mod certificate;
+pub mod client;
+mod der;
+pub mod fetch;
+pub mod id;
+pub mod identity;
+pub mod retry;
+pub mod select;
+pub mod svid;

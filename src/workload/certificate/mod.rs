@@ -1,0 +1,372 @@
+//! One X.509 certificate, parsed once, and the rules of the SPIFFE X509-SVID standard for it.
+//!
+//! The parser used underneath ignores bytes after the last field of a SEQUENCE, takes UTF-8 where ASCII is due and
+//! returns the first of two extensions of one kind. All of that is refused here, so that a certificate has one reading.
+
+use std::ops::Range;
+
+use ring::signature::UnparsedPublicKey;
+use x509_parser::asn1_rs::BitString;
+use x509_parser::error::X509Error;
+use x509_parser::nom::Parser as _;
+use x509_parser::oid_registry as oids;
+use x509_parser::prelude::{
+    AuthorityKeyIdentifier, BasicConstraints, ExtendedKeyUsage, FromDer, GeneralName, KeyIdentifier,
+    SubjectAlternativeName, X509CertificateParser, X509Extension, X509Version,
+};
+
+use super::der;
+use super::id::{SpiffeId, parse_strict};
+
+mod algorithm;
+mod error;
+mod rules;
+
+pub use algorithm::{KeyAlgorithm, SignatureAlgorithm};
+pub use error::CertificateError;
+pub use rules::{check_authority, check_leaf};
+
+/// The key usage extension (RFC 5280 4.2.1.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeyUsage {
+    /// Whether the extension is critical.
+    pub critical: bool,
+    /// The bits, bit 0 of the standard (digitalSignature) being the lowest one.
+    pub bits: u16,
+}
+
+impl KeyUsage {
+    /// digitalSignature.
+    pub fn digital_signature(self) -> bool {
+        self.bits & 1 != 0
+    }
+
+    /// keyCertSign.
+    pub fn cert_sign(self) -> bool {
+        self.bits & (1 << 5) != 0
+    }
+
+    /// cRLSign.
+    pub fn crl_sign(self) -> bool {
+        self.bits & (1 << 6) != 0
+    }
+}
+
+/// The purposes of the extended key usage extension that SPIFFE speaks of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ExtKeyUsages {
+    /// id-kp-serverAuth.
+    pub server_auth: bool,
+    /// id-kp-clientAuth.
+    pub client_auth: bool,
+}
+
+/// One certificate: its DER and what was read from it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Certificate {
+    der: Vec<u8>,
+    tbs: Range<usize>,
+    serial: Range<usize>,
+    issuer: Range<usize>,
+    subject: Range<usize>,
+    spki: Range<usize>,
+    public_key: Range<usize>,
+    signature: Range<usize>,
+    not_before: i64,
+    not_after: i64,
+    algorithm: KeyAlgorithm,
+    signature_algorithm: SignatureAlgorithm,
+    extensions: Extensions,
+}
+
+#[derive(Clone, PartialEq, Eq, Default)]
+struct Extensions {
+    subject_key_id: Option<Vec<u8>>,
+    authority_key_id: Option<Vec<u8>>,
+    uris: Vec<String>,
+    dns: Vec<String>,
+    san_critical: bool,
+    is_ca: bool,
+    path_len: Option<u32>,
+    key_usage: Option<KeyUsage>,
+    ext_key_usages: Option<ExtKeyUsages>,
+    name_constraints: bool,
+    unknown_critical: Option<String>,
+}
+
+impl std::fmt::Debug for Certificate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Certificate({:?}, {} bytes)", self.extensions.uris, self.der.len())
+    }
+}
+
+const fn malformed(what: &'static str) -> CertificateError {
+    CertificateError::Malformed { what }
+}
+
+impl Certificate {
+    /// Parses the DER of exactly one certificate.
+    pub fn parse(der: &[u8]) -> Result<Certificate, CertificateError> {
+        let (certificate, rest) = Certificate::parse_first(der)?;
+        if rest.is_empty() { Ok(certificate) } else { Err(CertificateError::Trailing { bytes: rest.len() }) }
+    }
+
+    fn parse_first(input: &[u8]) -> Result<(Certificate, &[u8]), CertificateError> {
+        let (shape, rest) = der::certificate(input).ok_or(malformed("it is no SEQUENCE of three fields"))?;
+        let der = shape.whole;
+        let (_, parsed) = X509CertificateParser::new()
+            .with_deep_parse_extensions(false)
+            .parse(der)
+            .map_err(|_| malformed("its fields are not those of RFC 5280"))?;
+        let tbs = &parsed.tbs_certificate;
+        if tbs.as_ref() != shape.tbs || parsed.as_raw() != der {
+            return Err(malformed("bytes follow the last field"));
+        }
+        // RFC 5280 4.1.1.2. By their bytes: the one outside is not signed.
+        if shape.algorithm != shape.signed_algorithm {
+            return Err(malformed("it states two signature algorithms"));
+        }
+        if tbs.version != X509Version::V3 {
+            return Err(malformed("it is not of version 3"));
+        }
+        let signature = whole_bytes(&parsed.signature_value).ok_or(malformed("the signature"))?;
+        let public_key =
+            whole_bytes(&tbs.subject_pki.subject_public_key).ok_or(malformed("the public key"))?;
+        let within = |part: &[u8], what| range_in(der, part).ok_or(malformed(what));
+        let certificate = Certificate {
+            tbs: within(shape.tbs, "the signed part")?,
+            serial: within(tbs.raw_serial(), "the serial number")?,
+            issuer: within(tbs.issuer().as_raw(), "the issuer")?,
+            subject: within(tbs.subject().as_raw(), "the subject")?,
+            spki: within(tbs.subject_pki.raw, "the public key")?,
+            public_key: within(public_key, "the public key")?,
+            signature: within(signature, "the signature")?,
+            not_before: tbs.validity.not_before.timestamp(),
+            not_after: tbs.validity.not_after.timestamp(),
+            algorithm: algorithm::of_key(&tbs.subject_pki, public_key),
+            signature_algorithm: algorithm::of_signature(&parsed.signature_algorithm),
+            extensions: Extensions::read(tbs.extensions())?,
+            der: der.to_vec(),
+        };
+        Ok((certificate, rest))
+    }
+
+    /// The whole certificate.
+    pub fn der(&self) -> &[u8] {
+        &self.der
+    }
+
+    /// The part that is signed.
+    pub fn tbs_der(&self) -> &[u8] {
+        &self.der[self.tbs.clone()]
+    }
+
+    /// Content of the serial number's INTEGER.
+    pub fn serial(&self) -> &[u8] {
+        &self.der[self.serial.clone()]
+    }
+
+    /// The issuer's name.
+    pub fn issuer_der(&self) -> &[u8] {
+        &self.der[self.issuer.clone()]
+    }
+
+    /// The subject's name.
+    pub fn subject_der(&self) -> &[u8] {
+        &self.der[self.subject.clone()]
+    }
+
+    /// SubjectPublicKeyInfo.
+    pub fn spki_der(&self) -> &[u8] {
+        &self.der[self.spki.clone()]
+    }
+
+    /// Content of the public key's BIT STRING: an uncompressed point, or the DER of RSAPublicKey.
+    pub fn public_key_bits(&self) -> &[u8] {
+        &self.der[self.public_key.clone()]
+    }
+
+    /// Content of the signature's BIT STRING.
+    pub fn signature(&self) -> &[u8] {
+        &self.der[self.signature.clone()]
+    }
+
+    /// Start of validity, seconds since the epoch.
+    pub fn not_before(&self) -> i64 {
+        self.not_before
+    }
+
+    /// Last second of validity, seconds since the epoch.
+    pub fn not_after(&self) -> i64 {
+        self.not_after
+    }
+
+    /// Algorithm of the public key.
+    pub fn algorithm(&self) -> &KeyAlgorithm {
+        &self.algorithm
+    }
+
+    /// Algorithm of the signature.
+    pub fn signature_algorithm(&self) -> &SignatureAlgorithm {
+        &self.signature_algorithm
+    }
+
+    /// Subject key identifier.
+    pub fn subject_key_id(&self) -> Option<&[u8]> {
+        self.extensions.subject_key_id.as_deref()
+    }
+
+    /// Key identifier of the authority key identifier extension.
+    pub fn authority_key_id(&self) -> Option<&[u8]> {
+        self.extensions.authority_key_id.as_deref()
+    }
+
+    /// URI subject alternative names, in order.
+    pub fn uri_sans(&self) -> &[String] {
+        &self.extensions.uris
+    }
+
+    /// DNS subject alternative names, in order.
+    pub fn dns_sans(&self) -> &[String] {
+        &self.extensions.dns
+    }
+
+    /// Whether the subject alternative names are critical.
+    pub fn san_critical(&self) -> bool {
+        self.extensions.san_critical
+    }
+
+    /// Whether it is a CA.
+    pub fn is_ca(&self) -> bool {
+        self.extensions.is_ca
+    }
+
+    /// How many intermediate CAs may follow it.
+    pub fn path_len(&self) -> Option<u32> {
+        self.extensions.path_len
+    }
+
+    /// Key usage.
+    pub fn key_usage(&self) -> Option<KeyUsage> {
+        self.extensions.key_usage
+    }
+
+    /// Extended key usage.
+    pub fn ext_key_usages(&self) -> Option<ExtKeyUsages> {
+        self.extensions.ext_key_usages
+    }
+
+    /// Whether name constraints are present.
+    pub fn has_name_constraints(&self) -> bool {
+        self.extensions.name_constraints
+    }
+
+    /// The one URI as SPIFFE ID (X509-SVID 2 and 5.2).
+    pub fn spiffe_id(&self) -> Result<SpiffeId, CertificateError> {
+        match self.uri_sans() {
+            [uri] => Ok(parse_strict(uri)?),
+            uris => Err(CertificateError::UriCount { count: uris.len() }),
+        }
+    }
+
+    /// Checks that `issuer` is named as issuer and that its key made the signature (RFC 5280 6.1.3 a 1 and 4).
+    pub fn verify_signed_by(&self, issuer: &Certificate) -> Result<(), CertificateError> {
+        if self.issuer_der() != issuer.subject_der() {
+            return Err(CertificateError::OtherIssuer);
+        }
+        let Some(verification) = algorithm::verification(&issuer.algorithm, &self.signature_algorithm) else {
+            let (signature, key) = (self.signature_algorithm.to_string(), issuer.algorithm.to_string());
+            return Err(CertificateError::Unsupported { signature, key });
+        };
+        UnparsedPublicKey::new(verification, issuer.public_key_bits())
+            .verify(self.tbs_der(), self.signature())
+            .map_err(|_| CertificateError::BadSignature)
+    }
+}
+
+/// Parses certificates that follow each other without a gap, as the Workload API carries them (SPIFFE Workload API 5:
+/// DER, concatenated). Zero certificates are an empty list.
+pub fn parse_concatenated(der: &[u8]) -> Result<Vec<Certificate>, CertificateError> {
+    let mut rest = der;
+    let mut certificates = Vec::new();
+    while !rest.is_empty() {
+        let (certificate, behind) = Certificate::parse_first(rest)?;
+        certificates.push(certificate);
+        rest = behind;
+    }
+    Ok(certificates)
+}
+
+impl Extensions {
+    fn read(list: &[X509Extension<'_>]) -> Result<Extensions, CertificateError> {
+        let mut read = Extensions::default();
+        for (index, extension) in list.iter().enumerate() {
+            if list[..index].iter().any(|earlier| earlier.oid == extension.oid) {
+                return Err(CertificateError::DuplicateExtension { oid: extension.oid.to_id_string() });
+            }
+            let (oid, value) = (&extension.oid, extension.value);
+            if *oid == oids::OID_X509_EXT_SUBJECT_KEY_IDENTIFIER {
+                read.subject_key_id =
+                    Some(whole::<KeyIdentifier<'_>>(value, "subjectKeyIdentifier")?.0.to_vec());
+            } else if *oid == oids::OID_X509_EXT_AUTHORITY_KEY_IDENTIFIER {
+                let id = whole::<AuthorityKeyIdentifier<'_>>(value, "authorityKeyIdentifier")?;
+                read.authority_key_id = id.key_identifier.map(|id| id.0.to_vec());
+            } else if *oid == oids::OID_X509_EXT_SUBJECT_ALT_NAME {
+                read.san_critical = extension.critical;
+                read.names(&whole::<SubjectAlternativeName<'_>>(value, "subjectAltName")?)?;
+            } else if *oid == oids::OID_X509_EXT_BASIC_CONSTRAINTS {
+                let constraints = whole::<BasicConstraints>(value, "basicConstraints")?;
+                read.is_ca = constraints.ca;
+                read.path_len = constraints.path_len_constraint;
+            } else if *oid == oids::OID_X509_EXT_KEY_USAGE {
+                let usage = whole::<x509_parser::extensions::KeyUsage>(value, "keyUsage")?;
+                read.key_usage = Some(KeyUsage { critical: extension.critical, bits: usage.flags });
+            } else if *oid == oids::OID_X509_EXT_EXTENDED_KEY_USAGE {
+                let usage = whole::<ExtendedKeyUsage<'_>>(value, "extKeyUsage")?;
+                read.ext_key_usages =
+                    Some(ExtKeyUsages { server_auth: usage.server_auth, client_auth: usage.client_auth });
+            } else if *oid == oids::OID_X509_EXT_NAME_CONSTRAINTS {
+                read.name_constraints = true;
+            } else if extension.critical {
+                read.unknown_critical.get_or_insert_with(|| oid.to_id_string());
+            }
+        }
+        Ok(read)
+    }
+
+    fn names(&mut self, names: &SubjectAlternativeName<'_>) -> Result<(), CertificateError> {
+        for name in &names.general_names {
+            match name {
+                GeneralName::URI(uri) if uri.is_ascii() => self.uris.push((*uri).to_owned()),
+                GeneralName::DNSName(dns) if dns.is_ascii() => self.dns.push((*dns).to_owned()),
+                GeneralName::URI(_) | GeneralName::DNSName(_) => return Err(malformed("subjectAltName")),
+                // A DNS name or URI that is no text (tags of RFC 5280 4.2.1.6).
+                GeneralName::Invalid(tag, _) if matches!(tag.0, 2 | 6) => {
+                    return Err(malformed("subjectAltName"));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Reads a value that fills its octets.
+fn whole<'a, T: FromDer<'a, X509Error>>(value: &'a [u8], what: &'static str) -> Result<T, CertificateError> {
+    match T::from_der(value) {
+        Ok(([], read)) => Ok(read),
+        _ => Err(malformed(what)),
+    }
+}
+
+/// The bytes of a BIT STRING, which must be whole ones.
+fn whole_bytes<'a>(bits: &'a BitString<'_>) -> Option<&'a [u8]> {
+    (bits.unused_bits == 0).then_some(bits.data.as_ref())
+}
+
+/// Where `part`, a slice of `whole`, lies in it.
+fn range_in(whole: &[u8], part: &[u8]) -> Option<Range<usize>> {
+    let start = (part.as_ptr() as usize).checked_sub(whole.as_ptr() as usize)?;
+    let range = start..start.checked_add(part.len())?;
+    (whole.get(range.clone())? == part).then_some(range)
+}

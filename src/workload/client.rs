@@ -1,0 +1,261 @@
+//! One attempt at the Workload API: connect, ask, take the first message that is of use and keep its stream.
+//!
+//! SPIRE's agent holds a call whose entry it knows but whose SVID is not signed yet, and looks at it again only after
+//! 500 ms. A call that comes later is answered as soon as the SVID is there. So a call that hangs is joined by another
+//! one on the same connection, again and again, while the first one stays: giving that up would throw away what the
+//! agent has already found out about this process.
+
+use std::io;
+use std::pin::pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::time::{sleep, timeout};
+use tonic::codegen::{Service, http::Uri};
+use tonic::metadata::MetadataValue;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Request, Status, Streaming};
+
+use super::address::Address;
+use super::bundle::BundleError;
+use super::generated::spiffe_workload_api_client::SpiffeWorkloadApiClient;
+use super::generated::{X509svidRequest, X509svidResponse};
+use super::retry;
+use super::select::SelectError;
+use super::svid::SvidError;
+
+/// A thousand SVIDs are 1.2 MB; gRPC's usual limit of 4 MiB would be met at some 3,400.
+const MAX_MESSAGE: usize = 16 << 20;
+
+/// How long a call may hang before it is joined by another one.
+const HELD_AFTER: Duration = Duration::from_millis(50);
+
+/// How long each of the calls that join a held one lasts: below 500 ms at first, since by then the agent looks by itself.
+const JOIN_FOR: [Duration; 5] = [
+    Duration::from_millis(50),
+    Duration::from_millis(100),
+    Duration::from_millis(200),
+    Duration::from_millis(400),
+    Duration::from_millis(500),
+];
+
+/// Why an attempt brought no identity, or why an open stream ended.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum FetchError {
+    /// Nobody listens.
+    #[error("cannot connect to the SPIRE agent: {reason}")]
+    Connect {
+        /// Kind of the error.
+        kind: io::ErrorKind,
+        /// The system's words.
+        reason: String,
+    },
+    /// The call was answered with a status.
+    #[error("the SPIRE agent refused the call: {code:?} {message:?}")]
+    Refused {
+        /// gRPC status.
+        code: Code,
+        /// The agent's words.
+        message: String,
+    },
+    /// An open stream ended.
+    #[error("the SPIRE agent ended the stream: {code:?} {message:?}")]
+    Ended {
+        /// gRPC status; Ok if it ended without one.
+        code: Code,
+        /// The agent's words.
+        message: String,
+    },
+    /// The stream ended properly and brought nothing.
+    #[error("the SPIRE agent answered without a message")]
+    NoMessage,
+    /// No answer in time.
+    #[error("the SPIRE agent did not answer within {} s", after.as_secs_f32())]
+    TimedOut {
+        /// How long was waited.
+        after: Duration,
+    },
+    /// The message carries an SVID that is refused, and no other one fits.
+    #[error("{0}")]
+    Svid(#[from] SvidError),
+    /// The message's bundle is refused.
+    #[error("the SPIRE agent sent an unusable bundle: {0}")]
+    Bundle(#[from] BundleError),
+    /// None of the SVIDs is this step's.
+    #[error("{0}")]
+    Select(#[from] SelectError),
+}
+
+impl FetchError {
+    fn refused(status: &Status) -> FetchError {
+        FetchError::Refused { code: status.code(), message: status.message().to_owned() }
+    }
+
+    /// The gRPC status behind the error, if one was received.
+    pub fn code(&self) -> Option<Code> {
+        match self {
+            FetchError::Refused { code, .. } | FetchError::Ended { code, .. } => Some(*code),
+            _ => None,
+        }
+    }
+
+    /// Whether asking again is pointless.
+    pub fn is_final(&self) -> bool {
+        self.code().is_some_and(retry::is_final)
+    }
+
+    /// What an operator should look at.
+    pub fn hint(&self) -> Option<&'static str> {
+        Some(match self {
+            FetchError::Connect { kind: io::ErrorKind::NotFound, .. } => {
+                "the socket is not there: check that the SPIFFE CSI driver mounts it into this pod and that the SPIRE \
+                 agent runs on this node"
+            }
+            FetchError::Connect { kind: io::ErrorKind::ConnectionRefused, .. } => {
+                "the socket is a left-over and nobody listens: check that the SPIRE agent runs on this node"
+            }
+            FetchError::Connect { kind: io::ErrorKind::PermissionDenied, .. } => {
+                "this user may not open the socket: check the permissions of its folder"
+            }
+            FetchError::Refused { code: Code::PermissionDenied, .. }
+            | FetchError::Ended { code: Code::PermissionDenied, .. } => {
+                "no registration entry matches this pod: check that the entry exists, that its selectors match and \
+                 that its parent is this node's agent"
+            }
+            FetchError::Refused { code: Code::Unknown, .. } => {
+                "the agent cuts the connection of a process it cannot identify: check that the agent runs with \
+                 hostPID, and that this pod is not in a sandboxed runtime (gVisor, Kata)"
+            }
+            FetchError::Refused { code: Code::Unavailable | Code::Unauthenticated, .. } => {
+                "the agent could not attest this process: its log says why"
+            }
+            FetchError::Refused { code: Code::InvalidArgument | Code::Unimplemented, .. } => {
+                "this socket does not speak the SPIFFE Workload API: check the address"
+            }
+            FetchError::TimedOut { .. } | FetchError::NoMessage => {
+                "check that it is a SPIRE agent that listens there, and the agent's log"
+            }
+            FetchError::Svid(SvidError::NotYetValid { .. }) => {
+                "check the clocks of this node and of the SPIRE server"
+            }
+            FetchError::Svid(SvidError::Expired { .. }) => {
+                "check that the agent reaches the SPIRE server, and the clock of this node"
+            }
+            _ => return None,
+        })
+    }
+}
+
+/// A stream of Workload API messages.
+pub type Stream = Streaming<X509svidResponse>;
+
+/// Decides whether a message is of use, and turns it into what is kept.
+pub type Judge<'a, T> = dyn Fn(X509svidResponse) -> Result<T, FetchError> + 'a;
+
+/// Makes one attempt on a new connection: the first message that `judge` accepts, and the stream that brought it.
+///
+/// A new connection for each attempt: an agent that was restarted listens on a new socket of the same path, and it
+/// attests the caller once for each call.
+pub async fn attempt<T>(
+    address: &Address,
+    deadline: Duration,
+    judge: &Judge<'_, T>,
+) -> Result<(T, Stream), FetchError> {
+    let work = async {
+        let client = connect(address).await?;
+        first_of_use(&client, judge).await
+    };
+    timeout(deadline, work).await.unwrap_or(Err(FetchError::TimedOut { after: deadline }))
+}
+
+type Client = SpiffeWorkloadApiClient<Channel>;
+
+async fn connect(address: &Address) -> Result<Client, FetchError> {
+    let refused = |error: io::Error| FetchError::Connect { kind: error.kind(), reason: error.to_string() };
+    // Connected here and not by the channel, which would hide the system's error.
+    let socket: Box<dyn Socket> = match address {
+        Address::Unix(path) => Box::new(UnixStream::connect(path).await.map_err(refused)?),
+        Address::Tcp(address) => Box::new(TcpStream::connect(address).await.map_err(refused)?),
+    };
+    // The name is not looked up, it only fills HTTP/2's authority. No keep-alive: gRPC servers cut clients that ping
+    // more often than every five minutes.
+    let channel = Endpoint::from_static("http://localhost")
+        .connect_with_connector(Once(Some(socket)))
+        .await
+        .map_err(|error| FetchError::Refused { code: Code::Unknown, message: error.to_string() })?;
+    Ok(SpiffeWorkloadApiClient::new(channel).max_decoding_message_size(MAX_MESSAGE))
+}
+
+/// What a channel can run over.
+trait Socket: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Socket for S {}
+
+/// A connector with one connection to give: a channel that has lost it must not quietly make another one.
+struct Once(Option<Box<dyn Socket>>);
+
+impl Service<Uri> for Once {
+    type Response = TokioIo<Box<dyn Socket>>;
+    type Error = io::Error;
+    type Future = std::future::Ready<io::Result<Self::Response>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Uri) -> Self::Future {
+        let socket = self.0.take().map(TokioIo::new);
+        std::future::ready(socket.ok_or_else(|| io::Error::other("the connection was closed")))
+    }
+}
+
+/// One call, until its first message.
+async fn call<T>(mut client: Client, judge: &Judge<'_, T>) -> Result<(T, Stream), FetchError> {
+    let mut request = Request::new(X509svidRequest {});
+    // SPIFFE Workload Endpoint 6.1: this header, exactly once.
+    request.metadata_mut().insert("workload.spiffe.io", MetadataValue::from_static("true"));
+    let response = client.fetch_x509svid(request).await.map_err(|status| FetchError::refused(&status))?;
+    let mut stream = response.into_inner();
+    match stream.message().await {
+        Ok(Some(message)) => Ok((judge(message)?, stream)),
+        Ok(None) => Err(FetchError::NoMessage),
+        Err(status) => Err(FetchError::refused(&status)),
+    }
+}
+
+/// One call, joined by others while it is held.
+async fn first_of_use<T>(client: &Client, judge: &Judge<'_, T>) -> Result<(T, Stream), FetchError> {
+    let mut first = pin!(call(client.clone(), judge));
+    if let Ok(answer) = timeout(HELD_AFTER, &mut first).await {
+        return answer;
+    }
+    let mut pauses = JOIN_FOR.iter();
+    let mut pause = HELD_AFTER;
+    loop {
+        pause = pauses.next().copied().unwrap_or(pause);
+        let mut over = pin!(sleep(pause));
+        let mut second = pin!(call(client.clone(), judge));
+        let mut refused = false;
+        loop {
+            tokio::select! {
+                answer = &mut first => {
+                    // The call beside it was made later, so it may do better than this one.
+                    return match answer {
+                        Err(error) if !refused && !error.is_final() => {
+                            timeout(pause, &mut second).await.ok().and_then(Result::ok).ok_or(error)
+                        }
+                        answer => answer,
+                    };
+                }
+                answer = &mut second, if !refused => match answer {
+                    Ok(answer) => return Ok(answer),
+                    Err(_) => refused = true,
+                },
+                () = &mut over => break,
+            }
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! The few shapes of DER (X.690) that the certificate parser does not hold its input to.
+
+/// The DER of an empty SEQUENCE, such as a subject without any attribute.
+pub(super) const EMPTY_SEQUENCE: &[u8] = &[0x30, 0];
+
+const INTEGER: u8 = 0x02;
+const BIT_STRING: u8 = 0x03;
+const SEQUENCE: u8 = 0x30;
+const EXTENSIONS: u8 = 0xa3;
+
+/// A certificate's outer parts.
+pub(super) struct Shape<'a> {
+    /// All of it.
+    pub(super) whole: &'a [u8],
+    /// tbsCertificate.
+    pub(super) tbs: &'a [u8],
+    /// signatureAlgorithm.
+    pub(super) algorithm: &'a [u8],
+    /// signature, the algorithm stated inside tbsCertificate.
+    pub(super) signed_algorithm: &'a [u8],
+}
+
+struct Element<'a> {
+    tag: u8,
+    whole: &'a [u8],
+    content: &'a [u8],
+}
+
+/// Takes one element off the input. Lengths must be definite and as short as they can be (X.690 10.1).
+fn element(input: &[u8]) -> Option<(Element<'_>, &[u8])> {
+    let (&tag, rest) = input.split_first()?;
+    let (&first, rest) = rest.split_first()?;
+    let (length, rest) = if first < 0x80 {
+        (usize::from(first), rest)
+    } else {
+        let (digits, rest) = rest.split_at_checked(usize::from(first & 0x7f))?;
+        if digits.is_empty() || digits.len() > 4 || digits[0] == 0 {
+            return None;
+        }
+        let length = digits.iter().fold(0usize, |length, digit| length << 8 | usize::from(*digit));
+        if length < 0x80 {
+            return None;
+        }
+        (length, rest)
+    };
+    let (content, rest) = rest.split_at_checked(length)?;
+    let whole = &input[..input.len() - rest.len()];
+    // Tags above 30 take more bytes; no certificate has them.
+    (tag & 0x1f != 0x1f).then_some((Element { tag, whole, content }, rest))
+}
+
+/// The elements that fill `content`.
+fn elements(mut content: &[u8]) -> Option<Vec<Element<'_>>> {
+    let mut found = Vec::new();
+    while !content.is_empty() {
+        let (next, rest) = element(content)?;
+        found.push(next);
+        content = rest;
+    }
+    Some(found)
+}
+
+/// Takes a certificate off the input: SEQUENCE { tbs, algorithm, signature } with nothing behind the last field, and
+/// extensions that fill their list and are { oid, [critical], value } each.
+pub(super) fn certificate(input: &[u8]) -> Option<(Shape<'_>, &[u8])> {
+    let (outer, rest) = element(input)?;
+    let fields = elements(outer.content)?;
+    let [tbs, algorithm, signature] = fields.as_slice() else { return None };
+    if outer.tag != SEQUENCE || tbs.tag != SEQUENCE || signature.tag != BIT_STRING {
+        return None;
+    }
+    let fields = elements(tbs.content)?;
+    // Behind the version, which is tagged, and the serial number.
+    let signed_algorithm = fields.iter().find(|field| field.tag == SEQUENCE)?;
+    for field in &fields {
+        if field.tag == EXTENSIONS {
+            let lists = elements(field.content)?;
+            let [list] = lists.as_slice() else { return None };
+            for extension in elements(list.content)? {
+                if !matches!(elements(extension.content)?.len(), 2 | 3) {
+                    return None;
+                }
+            }
+        }
+    }
+    let shape = Shape {
+        whole: outer.whole,
+        tbs: tbs.whole,
+        algorithm: algorithm.whole,
+        signed_algorithm: signed_algorithm.whole,
+    };
+    Some((shape, rest))
+}
+
+/// Length of the modulus of an RSAPublicKey (RFC 8017 A.1.1).
+pub(super) fn rsa_modulus_bits(key: &[u8]) -> Option<usize> {
+    let (outer, rest) = element(key)?;
+    let numbers = elements(outer.content)?;
+    let [modulus, exponent] = numbers.as_slice() else { return None };
+    if outer.tag != SEQUENCE || !rest.is_empty() || modulus.tag != INTEGER || exponent.tag != INTEGER {
+        return None;
+    }
+    let start = modulus.content.iter().position(|byte| *byte != 0)?;
+    let digits = &modulus.content[start..];
+    Some(digits.len() * 8 - digits[0].leading_zeros() as usize)
+}

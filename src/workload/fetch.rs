@@ -1,0 +1,451 @@
+//! Keeps a fresh identity at hand while the step's command runs, in a thread of its own.
+
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use nix::sys::eventfd::{EfdFlags, EventFd};
+use ring::rand::SecureRandom as _;
+use tokio::sync::Notify;
+use tonic::Code;
+
+use super::address::Address;
+use super::client::{self, FetchError, Stream};
+use super::identity::from_message;
+pub use super::identity::{Accept, Identity};
+use super::retry::{Backoff, attempt_deadline};
+use super::svid::SvidError;
+
+/// How often an identity whose time has not come is looked at.
+const CLOCK_POLL: Duration = Duration::from_millis(200);
+/// How often a valid identity is looked at: clocks are set, machines sleep.
+const VALIDITY_POLL: Duration = Duration::from_secs(60);
+
+/// Seconds since the epoch.
+pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
+
+/// What a [`Fetcher`] works with.
+pub struct Settings {
+    /// Where the Workload API listens.
+    pub address: Address,
+    /// How long is waited once signing has begun; zero: for one attempt.
+    pub signing_timeout: Duration,
+    /// The identity that is looked for, in words, for the final report.
+    pub expected: String,
+    /// The clock that certificates are checked with.
+    pub clock: Clock,
+    /// Randomness that spreads the attempts.
+    pub random: Box<dyn FnMut() -> u64 + Send>,
+}
+
+impl Settings {
+    /// Settings with the system's clock and randomness, and 60 s for signing.
+    pub fn new(address: Address, expected: String) -> Settings {
+        let random = ring::rand::SystemRandom::new();
+        Settings {
+            address,
+            signing_timeout: Duration::from_secs(60),
+            expected,
+            clock: Arc::new(|| {
+                let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+                now.map_or(0, |now| i64::try_from(now.as_secs()).unwrap_or(i64::MAX))
+            }),
+            random: Box::new(move || {
+                let mut bytes = [0; 8];
+                // Without randomness the pauses are merely not spread.
+                let _ = random.fill(&mut bytes);
+                u64::from_ne_bytes(bytes)
+            }),
+        }
+    }
+}
+
+/// Where a [`Fetcher`] stands.
+#[derive(Debug, Clone, PartialEq)]
+pub enum State {
+    /// No identity that is valid now.
+    Waiting {
+        /// Attempts that have ended, since signing began if it has.
+        attempts: u32,
+        /// What the last one ended with, which may have been before signing began.
+        last: Option<FetchError>,
+    },
+    /// An identity that is valid now.
+    Ready,
+    /// Asking again is pointless.
+    Failed(FetchError),
+}
+
+/// All that there is to say when no identity came.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Report {
+    /// Attempts made, since signing began if it has, with the one under way.
+    pub attempts: u32,
+    /// Time passed, since signing began if it has.
+    pub elapsed: Duration,
+    /// What the last attempt ended with.
+    pub last: Option<FetchError>,
+    /// Whether an attempt is under way that has not been answered.
+    pub unanswered: bool,
+    /// The socket.
+    pub address: Address,
+    /// What was looked for.
+    pub expected: String,
+}
+
+impl std::fmt::Display for Report {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let plural = if self.attempts == 1 { "" } else { "s" };
+        write!(
+            f,
+            "no identity for {} from {} in {:.1} s and {} attempt{plural}",
+            self.expected,
+            self.address,
+            self.elapsed.as_secs_f32(),
+            self.attempts
+        )?;
+        if let Some(error) = &self.last {
+            write!(f, "; the last answer: {error}")?;
+            error.hint().map_or(Ok(()), |hint| write!(f, "; {hint}"))?;
+        }
+        if self.unanswered {
+            f.write_str(
+                "; the agent has not answered the call under way: it holds calls while an SVID is not signed yet and \
+                 while it asks the kubelet about the pod, its log says which",
+            )?;
+        }
+        Ok(())
+    }
+}
+
+/// A background thread that keeps the identity fresh.
+///
+/// It is not joined: dropping the fetcher tells the thread to end, and it does so at once. The thread handles no signals
+/// and inherits the mask of the thread that starts it, so that one should have blocked those that it waits for.
+pub struct Fetcher {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    status: Mutex<Status>,
+    /// Wakes the thread: signing has begun, or it is over.
+    wake: Notify,
+    /// Wakes the owner: the state may have changed.
+    changed: EventFd,
+    clock: Clock,
+    address: Address,
+    expected: String,
+    signing_timeout: Duration,
+    started: Instant,
+}
+
+#[derive(Default)]
+struct Status {
+    identity: Option<Identity>,
+    /// Attempts that have ended.
+    attempts: u32,
+    under_way: bool,
+    last: Option<FetchError>,
+    /// When signing began.
+    begun: Option<Instant>,
+    stop: bool,
+}
+
+impl Status {
+    /// To be called together with storing what the attempt brought: an owner must not see the one without the other.
+    fn end_attempt(&mut self) {
+        self.under_way = false;
+        self.attempts = self.attempts.saturating_add(1);
+    }
+}
+
+impl Fetcher {
+    /// Starts the thread. `accept` chooses among the SVIDs of each message.
+    pub fn start(settings: Settings, accept: Accept) -> Result<Fetcher, std::io::Error> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
+        let Settings { address, signing_timeout, expected, clock, random } = settings;
+        let shared = Arc::new(Shared {
+            status: Mutex::default(),
+            wake: Notify::new(),
+            changed: EventFd::from_flags(EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC)?,
+            clock,
+            address,
+            expected,
+            signing_timeout,
+            started: Instant::now(),
+        });
+        let work = Work { shared: Arc::clone(&shared), random, accept, backoff: Backoff::new() };
+        std::thread::Builder::new()
+            .name("svid-fetcher".to_owned())
+            .spawn(move || runtime.block_on(work.run()))?;
+        Ok(Fetcher { shared })
+    }
+
+    /// Becomes readable whenever the state may have changed; [`Fetcher::clear`] makes it unreadable again.
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.shared.changed.as_fd()
+    }
+
+    /// Takes back the readability of [`Fetcher::fd`]. To be called before [`Fetcher::state`], so that no change is lost.
+    pub fn clear(&self) {
+        let _ = self.shared.changed.read();
+    }
+
+    /// Where it stands now.
+    pub fn state(&self) -> State {
+        let now = (self.shared.clock)();
+        let status = self.shared.lock();
+        let invalid = match &status.identity {
+            Some(identity) => match identity.svid.check_valid_at(now) {
+                Ok(()) => return State::Ready,
+                Err(error) => Some(FetchError::Svid(error)),
+            },
+            None => None,
+        };
+        match &status.last {
+            Some(error) if error.is_final() => State::Failed(error.clone()),
+            last => State::Waiting { attempts: status.attempts, last: invalid.or_else(|| last.clone()) },
+        }
+    }
+
+    /// Hands over the identity, if one is valid now.
+    pub fn take(&self) -> Option<Identity> {
+        let now = (self.shared.clock)();
+        let mut status = self.shared.lock();
+        let valid =
+            status.identity.as_ref().is_some_and(|identity| identity.svid.check_valid_at(now).is_ok());
+        if valid { status.identity.take() } else { None }
+    }
+
+    /// Signing begins at `now`: pauses start anew, an attempt is made at once if none is under way, and attempts are
+    /// counted from here.
+    pub fn begin(&self, now: Instant) {
+        let mut status = self.shared.lock();
+        status.begun = Some(now);
+        status.attempts = 0;
+        drop(status);
+        self.shared.wake.notify_one();
+    }
+
+    /// What to say at `now` if no identity came.
+    pub fn report(&self, now: Instant) -> Report {
+        let clock = (self.shared.clock)();
+        let status = self.shared.lock();
+        let since = status.begun.unwrap_or(self.shared.started);
+        let invalid = status.identity.as_ref().and_then(|identity| identity.svid.check_valid_at(clock).err());
+        Report {
+            attempts: status.attempts.saturating_add(u32::from(status.under_way)),
+            elapsed: now.saturating_duration_since(since),
+            last: invalid.map(FetchError::Svid).or_else(|| status.last.clone()),
+            unanswered: status.under_way,
+            address: self.shared.address.clone(),
+            expected: self.shared.expected.clone(),
+        }
+    }
+}
+
+impl Drop for Fetcher {
+    fn drop(&mut self) {
+        let mut status = self.shared.lock();
+        status.stop = true;
+        let identity = status.identity.take();
+        drop(status);
+        drop(identity);
+        self.shared.wake.notify_one();
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Status> {
+        // Nothing is left half-done under this lock.
+        self.status.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes the state and tells the owner.
+    fn update(&self, change: impl FnOnce(&mut Status)) {
+        change(&mut self.lock());
+        // Fails only if the counter is full, and then the descriptor is readable anyway.
+        let _ = self.changed.write(1);
+    }
+
+    /// Waits until signing begins (`Some`) or all is over (`None`).
+    async fn woken(&self) -> Option<()> {
+        self.wake.notified().await;
+        if self.lock().stop { None } else { Some(()) }
+    }
+
+    /// How long an attempt that starts now may take; `None` if none is due any more.
+    fn time_for_attempt(&self) -> Option<Duration> {
+        let status = self.lock();
+        let Some(begun) = status.begun else { return Some(attempt_deadline(None)) };
+        let remaining = self.signing_timeout.saturating_sub(begun.elapsed());
+        match (remaining.is_zero(), status.attempts) {
+            (false, _) => Some(attempt_deadline(Some(remaining))),
+            (true, 0) => Some(attempt_deadline(None)),
+            (true, _) => None,
+        }
+    }
+}
+
+struct Work {
+    shared: Arc<Shared>,
+    random: Box<dyn FnMut() -> u64 + Send>,
+    accept: Accept,
+    backoff: Backoff,
+}
+
+impl Work {
+    async fn run(mut self) {
+        // Ends when it is told to stop.
+        while self.round().await.is_some() {}
+    }
+
+    /// One attempt, its stream, and the pause behind it.
+    async fn round(&mut self) -> Option<()> {
+        let Some(time) = self.shared.time_for_attempt() else {
+            return self.shared.woken().await;
+        };
+        let outcome = self.attempt(time).await?;
+        let is_final = match outcome {
+            Err(error) => {
+                let is_final = error.is_final();
+                self.shared.update(|status| {
+                    status.end_attempt();
+                    status.last = Some(error);
+                });
+                is_final
+            }
+            Ok((identity, stream)) => {
+                self.backoff = Backoff::new();
+                self.shared.update(|status| {
+                    status.end_attempt();
+                    status.identity = Some(identity);
+                    status.last = None;
+                });
+                let error = self.follow(stream).await?;
+                let is_final = error.is_final();
+                self.shared.update(|status| status.last = Some(error));
+                is_final
+            }
+        };
+        if is_final {
+            // Nothing will change, not even when signing begins.
+            loop {
+                self.shared.woken().await?;
+            }
+        }
+        let random = (self.random)();
+        let hurried = self.shared.lock().begun.is_some();
+        let pause = if hurried { self.backoff.next(random) } else { self.backoff.next_unhurried(random) };
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            woken = self.shared.woken() => {
+                woken?;
+                self.backoff = Backoff::new();
+            }
+        }
+        Some(())
+    }
+
+    /// One attempt. An identity that has expired already is a failed attempt.
+    async fn attempt(&mut self, time: Duration) -> Option<Result<(Identity, Stream), FetchError>> {
+        self.shared.lock().under_way = true;
+        let judge = |message| {
+            let identity = from_message(message, &*self.accept)?;
+            match identity.svid.check_valid_at((self.shared.clock)()) {
+                Err(error @ SvidError::Expired { .. }) => Err(FetchError::Svid(error)),
+                _ => Ok(identity),
+            }
+        };
+        let mut attempt = std::pin::pin!(client::attempt(&self.shared.address, time, &judge));
+        loop {
+            tokio::select! {
+                outcome = &mut attempt => return Some(outcome),
+                // It goes on when signing begins: giving it up would only make the agent start anew.
+                woken = self.shared.woken() => {
+                    woken?;
+                    self.backoff = Backoff::new();
+                }
+            }
+        }
+    }
+
+    /// Takes what the stream brings until it ends or brings nothing of use. `None`: told to stop.
+    async fn follow(&mut self, mut stream: Stream) -> Option<FetchError> {
+        loop {
+            let look_again = match self.look_at_identity() {
+                Ok(look_again) => look_again,
+                Err(error) => return Some(error),
+            };
+            let message = tokio::select! {
+                message = stream.message() => message,
+                () = tokio::time::sleep(look_again) => continue,
+                woken = self.shared.woken() => {
+                    woken?;
+                    continue;
+                }
+            };
+            let error = match message {
+                Ok(Some(message)) => match from_message(message, &*self.accept) {
+                    Ok(identity) => {
+                        self.shared.update(|status| {
+                            status.identity = Some(identity);
+                            status.last = None;
+                        });
+                        continue;
+                    }
+                    Err(error) => error,
+                },
+                Ok(None) => FetchError::Ended { code: Code::Ok, message: String::new() },
+                Err(status) => {
+                    FetchError::Ended { code: status.code(), message: status.message().to_owned() }
+                }
+            };
+            // SPIFFE Workload API 4.3: each message is the complete state, so what it does not offer any more is
+            // withdrawn, and so is everything when the agent says that there is no identity. A message that cannot
+            // be used is discarded and says nothing; neither does an agent that goes away.
+            let withdrawn = matches!(
+                error,
+                FetchError::Select(_) | FetchError::Ended { code: Code::PermissionDenied, .. }
+            );
+            if withdrawn {
+                self.shared.lock().identity = None;
+            }
+            return Some(error);
+        }
+    }
+
+    /// Tells the owner when an identity's time has come, and drops one whose time is over. Says when to look again.
+    fn look_at_identity(&self) -> Result<Duration, FetchError> {
+        let now = (self.shared.clock)();
+        let mut status = self.shared.lock();
+        let Some(identity) = &status.identity else { return Ok(VALIDITY_POLL) };
+        match identity.svid.check_valid_at(now) {
+            Ok(()) => {
+                let was_waiting = status.last.take().is_some();
+                let left = identity_left(&status, now);
+                drop(status);
+                if was_waiting {
+                    self.shared.update(|_| {});
+                }
+                Ok(left)
+            }
+            Err(error @ SvidError::NotYetValid { .. }) => {
+                status.last = Some(FetchError::Svid(error));
+                Ok(CLOCK_POLL)
+            }
+            Err(error) => {
+                status.identity = None;
+                Err(FetchError::Svid(error))
+            }
+        }
+    }
+}
+
+/// Time until the identity expires, within reason.
+fn identity_left(status: &Status, now: i64) -> Duration {
+    let end = status.identity.as_ref().map_or(now, |identity| identity.svid.validity().1);
+    // Valid throughout its last second.
+    let seconds = u64::try_from(end.saturating_sub(now)).unwrap_or(0).saturating_add(1);
+    Duration::from_secs(seconds).min(VALIDITY_POLL)
+}

@@ -1,0 +1,631 @@
+//! The Workload API client against a scripted endpoint, for what a real agent cannot be made to do at will.
+#![cfg(feature = "cli")]
+
+mod pki;
+
+use std::os::unix::net::UnixListener as StdListener;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use pki::{Key, Plan};
+use svidence::workload::address::Address;
+use svidence::workload::client::{FetchError, attempt};
+use svidence::workload::fetch::{Accept, Fetcher, Identity, Settings, State};
+use svidence::workload::generated::spiffe_workload_api_server::{SpiffeWorkloadApi, SpiffeWorkloadApiServer};
+use svidence::workload::generated::{X509svid, X509svidRequest, X509svidResponse};
+use svidence::workload::identity::from_message;
+use svidence::workload::retry::{ATTEMPT_DEADLINE, Backoff, attempt_deadline, is_final};
+use svidence::workload::select::{Expectation, SelectError, take};
+use svidence::workload::svid::SvidError;
+use tokio_stream::wrappers::{ReceiverStream, UnixListenerStream};
+use tokio_stream::{Stream, StreamExt as _};
+use tonic::{Code, Request, Response, Status};
+
+const DEMO: &str = "spiffe://example.org/ns/default/taskrun/demo";
+/// Inside the validity of every test certificate.
+const NOW: i64 = pki::START + 1000;
+
+/// What the endpoint does with one call.
+#[derive(Clone)]
+enum Act {
+    /// No answer at all.
+    Hang,
+    /// Headers and then nothing.
+    Headers,
+    /// A status instead of a stream.
+    Refuse(Code),
+    /// After this many milliseconds these messages, 100 ms apart, and then the end, if there is one.
+    Serve(u64, Vec<X509svidResponse>, Option<Code>),
+}
+use Act::{Hang, Headers, Refuse, Serve};
+
+/// The n-th call gets the n-th act, all later ones the last.
+struct Script {
+    acts: Vec<Act>,
+    calls: Arc<AtomicUsize>,
+}
+
+#[tonic::async_trait]
+impl SpiffeWorkloadApi for Script {
+    type FetchX509SVIDStream = Pin<Box<dyn Stream<Item = Result<X509svidResponse, Status>> + Send>>;
+
+    async fn fetch_x509svid(
+        &self,
+        request: Request<X509svidRequest>,
+    ) -> Result<Response<Self::FetchX509SVIDStream>, Status> {
+        let headers: Vec<_> = request.metadata().get_all("workload.spiffe.io").iter().collect();
+        if headers != ["true"] {
+            return Err(Status::unimplemented("the security header must be there exactly once"));
+        }
+        let call = self.calls.fetch_add(1, Ordering::SeqCst);
+        match self.acts[call.min(self.acts.len() - 1)].clone() {
+            Hang => std::future::pending().await,
+            Headers => Ok(Response::new(Box::pin(tokio_stream::pending()))),
+            Refuse(code) => Err(Status::new(code, "scripted")),
+            Serve(delay, messages, end) => {
+                tokio::time::sleep(Duration::from_millis(delay)).await;
+                let (sender, receiver) = tokio::sync::mpsc::channel(1);
+                tokio::spawn(async move {
+                    for message in messages {
+                        let _ = sender.send(Ok(message)).await;
+                        tokio::time::sleep(Duration::from_millis(100)).await;
+                    }
+                    match end {
+                        Some(Code::Ok) => {}
+                        Some(code) => drop(sender.send(Err(Status::new(code, "scripted"))).await),
+                        None => sender.closed().await,
+                    }
+                });
+                Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
+            }
+        }
+    }
+}
+
+/// A scripted endpoint. Dropping it cuts all connections and leaves the socket's file.
+struct Endpoint {
+    stop: Option<tokio::sync::oneshot::Sender<()>>,
+    thread: Option<std::thread::JoinHandle<()>>,
+    calls: Arc<AtomicUsize>,
+    connections: Arc<AtomicUsize>,
+}
+
+impl Endpoint {
+    fn start(socket: &Path, acts: Vec<Act>) -> Endpoint {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let (calls, connections) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let _ = std::fs::remove_file(socket);
+        let listener = {
+            let _inside = runtime.enter();
+            tokio::net::UnixListener::bind(socket).unwrap()
+        };
+        let count = Arc::clone(&connections);
+        let service = SpiffeWorkloadApiServer::new(Script { acts, calls: Arc::clone(&calls) });
+        let thread = std::thread::spawn(move || {
+            runtime.block_on(async {
+                let incoming = UnixListenerStream::new(listener).map(move |connection| {
+                    count.fetch_add(1, Ordering::SeqCst);
+                    connection
+                });
+                let server = tonic::transport::Server::builder().add_service(service);
+                tokio::select! {
+                    end = server.serve_with_incoming(incoming) => end.unwrap(),
+                    _ = stopped => {}
+                }
+            });
+        });
+        Endpoint { stop: Some(stop), thread: Some(thread), calls, connections }
+    }
+
+    /// On a busy machine an attempt may make more than one call.
+    fn calls(&self) -> usize {
+        self.calls.load(Ordering::SeqCst)
+    }
+
+    /// One for each attempt.
+    fn connections(&self) -> usize {
+        self.connections.load(Ordering::SeqCst)
+    }
+
+    #[track_caller]
+    fn wait_for_connections(&self, case: &str, count: usize) {
+        let end = Instant::now() + Duration::from_secs(10);
+        while self.connections() < count {
+            assert!(Instant::now() < end, "{case}: {} connections", self.connections());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+impl Drop for Endpoint {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        let ended = self.thread.take().map(std::thread::JoinHandle::join);
+        assert!(matches!(ended, Some(Ok(()))) || std::thread::panicking());
+    }
+}
+
+fn svid(id: &str, number: u8, start: i64, end: i64) -> X509svid {
+    let (ca, root) = pki::root("example.org");
+    let key = Key::new(number);
+    let plan = Plan::leaf(id).with(|p| (p.start, p.end) = (start, end));
+    X509svid {
+        spiffe_id: id.into(),
+        x509_svid: plan.issue(&key, &ca),
+        x509_svid_key: key.pkcs8(),
+        bundle: root,
+        hint: String::new(),
+    }
+}
+
+fn message(svids: Vec<X509svid>) -> X509svidResponse {
+    X509svidResponse { svids, ..Default::default() }
+}
+
+fn demo() -> X509svidResponse {
+    demo_with_key(2)
+}
+
+fn demo_with_key(number: u8) -> X509svidResponse {
+    message(vec![svid(DEMO, number, pki::START, pki::END)])
+}
+
+fn stranger() -> X509svidResponse {
+    message(vec![svid("spiffe://example.org/ns/default/sa/default", 5, pki::START, pki::END)])
+}
+
+fn serve() -> Act {
+    Serve(0, vec![demo()], None)
+}
+
+fn accept() -> Accept {
+    let expectation = Expectation {
+        pod_name: Some("demo-pod".into()),
+        namespace: Some("default".into()),
+        step: Some("build".into()),
+    };
+    Box::new(move |svids| take(svids, &expectation))
+}
+
+struct Bench {
+    folder: tempfile::TempDir,
+}
+
+impl Bench {
+    fn new() -> Bench {
+        Bench { folder: tempfile::tempdir().unwrap() }
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.folder.path().join("a.sock")
+    }
+
+    fn settings(&self) -> Settings {
+        let mut settings = Settings::new(Address::Unix(self.socket()), "the demo".into());
+        settings.clock = Arc::new(|| NOW);
+        settings
+    }
+
+    fn fetcher(&self) -> Fetcher {
+        Fetcher::start(self.settings(), accept()).unwrap()
+    }
+}
+
+/// Follows the descriptor, as an owner does, until the state is as wanted.
+#[track_caller]
+fn wait(case: &str, fetcher: &Fetcher, limit_ms: u64, wanted: impl Fn(&State) -> bool) -> State {
+    let end = Instant::now() + Duration::from_millis(limit_ms);
+    loop {
+        fetcher.clear();
+        let state = fetcher.state();
+        if wanted(&state) {
+            return state;
+        }
+        let left = end.saturating_duration_since(Instant::now());
+        assert!(!left.is_zero(), "{case}: still {state:?} after {limit_ms} ms");
+        let timeout = PollTimeout::try_from(left).unwrap();
+        poll(&mut [PollFd::new(fetcher.fd(), PollFlags::POLLIN)], timeout).unwrap();
+    }
+}
+
+fn ready(state: &State) -> bool {
+    *state == State::Ready
+}
+
+fn last(state: &State) -> Option<&FetchError> {
+    match state {
+        State::Waiting { last, .. } => last.as_ref(),
+        State::Failed(error) => Some(error),
+        State::Ready => None,
+    }
+}
+
+fn refused(state: &State, expected: Code) -> bool {
+    matches!(last(state), Some(FetchError::Refused { code, .. }) if *code == expected)
+}
+
+fn key_of(identity: &Identity) -> u8 {
+    let public = identity.svid.leaf().public_key_bits();
+    (0..20).find(|number| *number > 0 && Key::new(*number).public() == public).unwrap()
+}
+
+/// Takes identities until the one with this key comes.
+#[track_caller]
+fn take_key(fetcher: &Fetcher, wanted: u8) {
+    let end = Instant::now() + Duration::from_secs(10);
+    while fetcher.take().map(|identity| key_of(&identity)) != Some(wanted) {
+        assert!(Instant::now() < end, "no identity with key {wanted}: {:?}", fetcher.state());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Runs one attempt on its own.
+fn attempt_once(socket: &Path, deadline: Duration) -> Result<Identity, FetchError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let accept = accept();
+    let judge = |message| from_message(message, &*accept);
+    let address = Address::Unix(socket.to_owned());
+    runtime.block_on(attempt(&address, deadline, &judge)).map(|(identity, _)| identity)
+}
+
+#[test]
+fn an_identity_comes_with_its_bundle() {
+    let bench = Bench::new();
+    let endpoint = Endpoint::start(&bench.socket(), vec![serve()]);
+    let fetcher = bench.fetcher();
+    wait("served at once", &fetcher, 10_000, ready);
+    let identity = fetcher.take().unwrap();
+    assert_eq!(identity.svid.id().to_string(), DEMO);
+    assert_eq!(identity.bundle.trust_domain().as_str(), "example.org");
+    assert!(identity.svid.leaf().verify_signed_by(&identity.bundle.authorities()[0]).is_ok());
+    assert!(fetcher.take().is_none(), "taken");
+    assert_eq!(endpoint.connections(), 1, "one attempt is enough");
+}
+
+#[test]
+fn refusals_are_retried_on_new_connections() {
+    let bench = Bench::new();
+    let codes = [Code::PermissionDenied, Code::Unavailable, Code::Unknown, Code::Internal];
+    let mut acts: Vec<Act> = codes.into_iter().map(Refuse).collect();
+    acts.push(serve());
+    let endpoint = Endpoint::start(&bench.socket(), acts);
+    let fetcher = bench.fetcher();
+    wait("served in the end", &fetcher, 20_000, ready);
+    assert!(endpoint.calls() > codes.len() && endpoint.connections() > 1);
+}
+
+#[test]
+fn only_pointless_codes_stop() {
+    for code in [Code::InvalidArgument, Code::Unimplemented] {
+        let bench = Bench::new();
+        let endpoint = Endpoint::start(&bench.socket(), vec![Refuse(code)]);
+        let fetcher = bench.fetcher();
+        let state = wait(&format!("{code:?}"), &fetcher, 10_000, |state| matches!(state, State::Failed(_)));
+        assert!(refused(&state, code), "{state:?}");
+        fetcher.begin(Instant::now());
+        std::thread::sleep(Duration::from_millis(700));
+        assert_eq!(endpoint.connections(), 1, "{code:?} is not retried");
+    }
+    let all = (0..=16).map(Code::from);
+    let stopping: Vec<Code> = all.filter(|code| is_final(*code)).collect();
+    assert_eq!(stopping, [Code::InvalidArgument, Code::Unimplemented]);
+}
+
+#[test]
+fn a_held_call_is_joined_on_the_same_connection() {
+    for (case, acts, limit, calls) in [
+        ("the second is answered", vec![Hang, serve()], 400, 2),
+        ("headers came, nothing else", vec![Headers, serve()], 400, 2),
+        (
+            "the second is refused, the third answered",
+            vec![Hang, Refuse(Code::PermissionDenied), serve()],
+            450,
+            3,
+        ),
+        ("the second is held too", vec![Hang, Hang, serve()], 450, 3),
+        ("the second has nothing of use", vec![Hang, Serve(0, vec![stranger()], None), serve()], 450, 3),
+        (
+            "the first is answered late",
+            vec![Serve(300, vec![demo()], None), Refuse(Code::PermissionDenied)],
+            700,
+            3,
+        ),
+        ("all are held for some time", vec![Hang, Hang, Hang, Hang, Hang, serve()], 1700, 6),
+    ] {
+        let bench = Bench::new();
+        let endpoint = Endpoint::start(&bench.socket(), acts);
+        let begun = Instant::now();
+        let result = attempt_once(&bench.socket(), Duration::from_secs(5));
+        let passed = begun.elapsed();
+        result.unwrap_or_else(|error| panic!("{case}: {error}"));
+        assert!(passed < Duration::from_millis(limit + 2000), "{case}: {passed:?}");
+        assert!(endpoint.calls() >= calls, "{case}: {} calls", endpoint.calls());
+        assert_eq!(endpoint.connections(), 1, "{case}: connections");
+    }
+}
+
+#[test]
+fn a_call_that_hangs_has_a_deadline() {
+    let bench = Bench::new();
+    let endpoint = Endpoint::start(&bench.socket(), vec![Hang]);
+    let error = attempt_once(&bench.socket(), Duration::from_millis(1500)).unwrap_err();
+    assert!(matches!(error, FetchError::TimedOut { .. }), "{error:?}");
+    // 1 + those begun after 50, 100, 200, 400, 800 and 1300 ms.
+    assert!((3..=7).contains(&endpoint.calls()), "{} calls", endpoint.calls());
+    drop(endpoint);
+
+    std::fs::remove_file(bench.socket()).unwrap();
+    let silent = StdListener::bind(bench.socket()).unwrap();
+    let error = attempt_once(&bench.socket(), Duration::from_millis(300)).unwrap_err();
+    assert!(matches!(error, FetchError::TimedOut { .. }), "accepts and never speaks: {error:?}");
+    drop(silent);
+}
+
+#[test]
+fn connection_errors_are_told_apart() {
+    let bench = Bench::new();
+    let second = Duration::from_secs(1);
+    let error = attempt_once(&bench.socket(), second).unwrap_err();
+    assert!(matches!(error, FetchError::Connect { kind: std::io::ErrorKind::NotFound, .. }), "{error:?}");
+    assert!(error.hint().unwrap().contains("CSI"), "{error:?}");
+
+    let listener = StdListener::bind(bench.socket()).unwrap();
+    let closer = std::thread::spawn(move || drop(listener.accept().unwrap()));
+    let error = attempt_once(&bench.socket(), second).unwrap_err();
+    assert!(matches!(error.code(), Some(Code::Unknown | Code::Unavailable)), "accepts and closes: {error:?}");
+    assert!(!error.is_final());
+    closer.join().unwrap();
+
+    let error = attempt_once(&bench.socket(), second).unwrap_err();
+    assert!(
+        matches!(error, FetchError::Connect { kind: std::io::ErrorKind::ConnectionRefused, .. }),
+        "left-over file: {error:?}"
+    );
+}
+
+#[test]
+fn messages_that_are_of_no_use_are_retried_with_their_reason() {
+    let mut wrong_key = demo();
+    wrong_key.svids[0].x509_svid_key = Key::new(9).pkcs8();
+    let mut wrong_bundle = demo();
+    wrong_bundle.svids[0].bundle.clear();
+    type Expected = fn(&FetchError) -> bool;
+    let cases: Vec<(&str, Act, Expected)> = vec![
+        ("nobody's", Serve(0, vec![message(vec![])], None), |e| {
+            matches!(e, FetchError::Select(SelectError::Nothing))
+        }),
+        ("another's", Serve(0, vec![stranger()], None), |e| {
+            matches!(e, FetchError::Select(SelectError::NoneFits { .. }))
+        }),
+        ("another key", Serve(0, vec![wrong_key], None), |e| {
+            matches!(e, FetchError::Svid(SvidError::OtherKey { .. }))
+        }),
+        ("no bundle", Serve(0, vec![wrong_bundle], None), |e| matches!(e, FetchError::Bundle(_))),
+        ("expired", Serve(0, vec![message(vec![svid(DEMO, 2, pki::START, NOW - 1)])], None), |e| {
+            matches!(e, FetchError::Svid(SvidError::Expired { .. }))
+        }),
+        ("a clean end", Serve(0, vec![], Some(Code::Ok)), |e| matches!(e, FetchError::NoMessage)),
+    ];
+    for (case, act, expected) in cases {
+        let bench = Bench::new();
+        let endpoint = Endpoint::start(&bench.socket(), vec![act]);
+        let fetcher = bench.fetcher();
+        wait(case, &fetcher, 5000, |state| last(state).is_some_and(expected));
+        drop(endpoint);
+        let _endpoint = Endpoint::start(&bench.socket(), vec![serve()]);
+        wait(case, &fetcher, 10_000, ready);
+    }
+    let bench = Bench::new();
+    let mut both = demo();
+    both.svids.insert(0, stranger().svids.remove(0));
+    both.svids[0].x509_svid.push(0);
+    let _endpoint = Endpoint::start(&bench.socket(), vec![Serve(0, vec![both], None)]);
+    wait("a bad SVID beside the good one does no harm", &bench.fetcher(), 10_000, ready);
+}
+
+#[test]
+fn a_large_message_is_taken() {
+    let bench = Bench::new();
+    let mut large = demo();
+    large.federated_bundles.insert("spiffe://b.test".into(), vec![0; 6 << 20]);
+    let _endpoint = Endpoint::start(&bench.socket(), vec![Serve(0, vec![large], None)]);
+    wait("6 MiB", &bench.fetcher(), 10_000, ready);
+}
+
+#[test]
+fn the_stream_keeps_the_identity_fresh() {
+    let bench = Bench::new();
+    let messages = vec![demo_with_key(2), demo_with_key(3), demo_with_key(4)];
+    let endpoint = Endpoint::start(&bench.socket(), vec![Serve(0, messages, None)]);
+    let fetcher = bench.fetcher();
+    take_key(&fetcher, 4);
+    assert_eq!(endpoint.connections(), 1);
+}
+
+#[test]
+fn what_ends_a_stream_decides_about_the_identity() {
+    for (case, act, kept) in [
+        ("agent gone", Serve(0, vec![demo()], Some(Code::Unavailable)), true),
+        ("connection cut", Serve(0, vec![demo()], Some(Code::Unknown)), true),
+        ("clean end", Serve(0, vec![demo()], Some(Code::Ok)), true),
+        ("denied", Serve(0, vec![demo()], Some(Code::PermissionDenied)), false),
+        ("not offered any more", Serve(0, vec![demo(), stranger()], None), false),
+        ("nothing offered any more", Serve(0, vec![demo(), message(vec![])], None), false),
+    ] {
+        let bench = Bench::new();
+        let endpoint = Endpoint::start(&bench.socket(), vec![act, Refuse(Code::PermissionDenied)]);
+        let fetcher = bench.fetcher();
+        // The third attempt: by then the first one's identity has come and its stream has ended.
+        endpoint.wait_for_connections(case, 3);
+        assert_eq!(ready(&fetcher.state()), kept, "{case}: {:?}", fetcher.state());
+        assert_eq!(fetcher.take().is_some(), kept, "{case}");
+    }
+}
+
+#[test]
+fn a_restarted_agent_is_found_again() {
+    let bench = Bench::new();
+    let endpoint = Endpoint::start(&bench.socket(), vec![serve()]);
+    let fetcher = bench.fetcher();
+    wait("first agent", &fetcher, 10_000, ready);
+    drop(endpoint);
+    std::thread::sleep(Duration::from_millis(100));
+    assert!(ready(&fetcher.state()), "the identity outlives the agent");
+    let endpoint = Endpoint::start(&bench.socket(), vec![Serve(0, vec![demo_with_key(6)], None)]);
+    endpoint.wait_for_connections("the new agent is asked", 1);
+    take_key(&fetcher, 6);
+}
+
+#[test]
+fn signing_asks_at_once() {
+    let bench = Bench::new();
+    let mut settings = bench.settings();
+    // The longest pauses: 500, 900, 1350, 2025 ms.
+    settings.random = Box::new(|| 10_290);
+    let fetcher = Fetcher::start(settings, accept()).unwrap();
+    wait("no agent", &fetcher, 20_000, |state| matches!(state, State::Waiting { attempts: 4.., .. }));
+    let _endpoint = Endpoint::start(&bench.socket(), vec![serve()]);
+    let begun = Instant::now();
+    fetcher.begin(begun);
+    wait("asked at once", &fetcher, 1500, ready);
+    assert_eq!(fetcher.report(begun).attempts, 1, "counted from the beginning of signing");
+}
+
+#[test]
+fn no_attempt_follows_when_the_time_is_up() {
+    // One more if an attempt ended before signing began.
+    for (case, timeout, attempts) in [("one attempt", 0, 1..=2), ("a second", 1000, 2..=5)] {
+        let bench = Bench::new();
+        let endpoint = Endpoint::start(&bench.socket(), vec![Refuse(Code::PermissionDenied)]);
+        let mut settings = bench.settings();
+        settings.signing_timeout = Duration::from_millis(timeout);
+        let fetcher = Fetcher::start(settings, accept()).unwrap();
+        fetcher.begin(Instant::now());
+        std::thread::sleep(Duration::from_millis(timeout + 1500));
+        let after = endpoint.connections();
+        std::thread::sleep(Duration::from_millis(1500));
+        assert_eq!(endpoint.connections(), after, "{case}: ended");
+        assert!(attempts.contains(&after), "{case}: {after} attempts");
+    }
+}
+
+#[test]
+fn the_clock_decides() {
+    let bench = Bench::new();
+    let late = message(vec![svid(DEMO, 2, NOW + 100, NOW + 200)]);
+    let _endpoint = Endpoint::start(&bench.socket(), vec![Serve(0, vec![late], None)]);
+    let clock = Arc::new(AtomicI64::new(NOW));
+    let mut settings = bench.settings();
+    let reads = Arc::clone(&clock);
+    settings.clock = Arc::new(move || reads.load(Ordering::SeqCst));
+    let fetcher = Fetcher::start(settings, accept()).unwrap();
+    let early = |state: &State| matches!(last(state), Some(FetchError::Svid(SvidError::NotYetValid { .. })));
+    wait("not yet valid", &fetcher, 10_000, early);
+    assert!(fetcher.take().is_none(), "not yet valid");
+    assert!(
+        fetcher.report(Instant::now()).to_string().contains("clocks"),
+        "{}",
+        fetcher.report(Instant::now())
+    );
+    clock.store(NOW + 100, Ordering::SeqCst);
+    wait("first second", &fetcher, 10_000, ready);
+    clock.store(NOW + 200, Ordering::SeqCst);
+    assert!(ready(&fetcher.state()), "last second");
+    clock.store(NOW + 201, Ordering::SeqCst);
+    assert!(!ready(&fetcher.state()) && fetcher.take().is_none(), "expired");
+}
+
+#[test]
+fn dropping_ends_the_thread() {
+    for (case, acts) in [("while a call hangs", vec![Hang]), ("while the stream is open", vec![serve()])] {
+        let bench = Bench::new();
+        let endpoint = Endpoint::start(&bench.socket(), acts);
+        let alive = Arc::new(());
+        let (held, choose) = (Arc::clone(&alive), accept());
+        let fetcher = Fetcher::start(
+            bench.settings(),
+            Box::new(move |svids| {
+                let _held = &held;
+                choose(svids)
+            }),
+        );
+        let fetcher = fetcher.unwrap();
+        while endpoint.calls() == 0 {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let begun = Instant::now();
+        drop(fetcher);
+        assert!(begun.elapsed() < Duration::from_millis(300), "{case}: dropping blocks");
+        while Arc::strong_count(&alive) > 1 {
+            assert!(begun.elapsed() < Duration::from_secs(3), "{case}: the thread lives on");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+#[test]
+fn the_report_says_what_to_do() {
+    let bench = Bench::new();
+    let _endpoint = Endpoint::start(&bench.socket(), vec![Refuse(Code::PermissionDenied)]);
+    let fetcher = bench.fetcher();
+    let begun = Instant::now();
+    fetcher.begin(begun);
+    wait("denied", &fetcher, 10_000, |state| refused(state, Code::PermissionDenied));
+    let report = fetcher.report(begun + Duration::from_secs(60)).to_string();
+    let socket = format!("unix://{}", bench.socket().display());
+    for part in
+        ["the demo", &socket, "60.0 s", "1 attempt;", "PermissionDenied", "scripted", "selectors", "parent"]
+    {
+        assert!(report.contains(part), "{part:?} in {report}");
+    }
+    drop(fetcher);
+
+    let bench = Bench::new();
+    let _endpoint = Endpoint::start(&bench.socket(), vec![Hang]);
+    let fetcher = bench.fetcher();
+    fetcher.begin(Instant::now());
+    std::thread::sleep(Duration::from_millis(300));
+    let report = fetcher.report(Instant::now()).to_string();
+    assert!(report.contains("has not answered"), "{report}");
+    fn is_fit_for_threads<T: Send + Sync>() {}
+    is_fit_for_threads::<Arc<Mutex<Fetcher>>>();
+}
+
+#[test]
+fn pauses_grow_to_their_limit() {
+    for random in [0, 1, 250, u64::MAX / 2, u64::MAX] {
+        let ms = |pause: Duration| u64::try_from(pause.as_millis()).unwrap();
+        let mut hurried = Backoff::new();
+        let first = ms(hurried.next(random));
+        assert!((250..=500).contains(&first), "{random}: first {first}");
+        let mut base = first;
+        for round in 1..40 {
+            base = (base * 3 / 2).min(2000);
+            let pause = ms(hurried.next(random));
+            assert!(
+                (base * 79 / 100..=base * 121 / 100).contains(&pause),
+                "{random}: round {round} {pause} {base}"
+            );
+        }
+        let mut unhurried = Backoff::new();
+        let (mut passed, mut longest) = (0, 0);
+        for _ in 0..100 {
+            let pause = ms(unhurried.next_unhurried(random));
+            assert!(passed >= 60_000 || pause <= 2400, "{random}: {pause} ms after {passed} ms");
+            passed += pause;
+            longest = longest.max(pause);
+        }
+        assert!((24_000..=36_000).contains(&longest), "{random}: {longest}");
+    }
+    for (remaining, expected) in [(None, 35_000), (Some(60_000), 35_000), (Some(5_000), 5_000), (Some(0), 0)]
+    {
+        let deadline = attempt_deadline(remaining.map(Duration::from_millis));
+        assert_eq!(deadline, Duration::from_millis(expected), "{remaining:?}");
+    }
+    assert_eq!(ATTEMPT_DEADLINE, Duration::from_secs(35));
+}
