@@ -1,0 +1,120 @@
+//! Finding each step's evidence in a TaskRun: the step's own message, else `status.results`.
+
+use super::{
+    message::{self, Entry, entry_type},
+    taskrun::TaskRun,
+    verdict::Finding,
+};
+use crate::evidence::{attestation, tep0089};
+
+/// What one step of the status carries.
+#[derive(Debug, Clone)]
+pub(crate) struct StepEvidence {
+    /// Its name without `step-`.
+    pub(crate) name: String,
+    /// The entries of its termination message; `None` if the object holds no message of it.
+    pub(crate) entries: Option<Vec<Entry>>,
+    /// The value of its `SVIDENCE.<step>.sig` entry.
+    pub(crate) attestation: Option<String>,
+    /// Task results of the status with string values, where there is no message.
+    fallback: Vec<(String, String)>,
+}
+
+impl StepEvidence {
+    /// Task results found, as (name, raw value), without attestations.
+    pub(crate) fn task_results(&self) -> impl Iterator<Item = (&str, &str)> {
+        let from_message = self
+            .entries
+            .iter()
+            .flatten()
+            .filter(|entry| entry.kind == entry_type::TASK_RESULT)
+            .map(|entry| (entry.key.as_str(), entry.value.as_str()));
+        let from_status = self.fallback.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        from_message.chain(from_status).filter(|(name, _)| !attestation::is_reserved(name))
+    }
+
+    fn entry(&self, key: &str) -> Option<&Entry> {
+        self.entries.iter().flatten().find(|entry| entry.kind == entry_type::TASK_RESULT && entry.key == key)
+    }
+}
+
+/// Which kind of evidence an object holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum EvidenceKind {
+    /// At least one entry whose name is reserved for attestations.
+    Attestation,
+    /// Only entries of Tekton's own signer.
+    Tep0089,
+    /// None.
+    None,
+}
+
+/// The evidence of every step in the status, in its order.
+pub(crate) fn collect(object: &TaskRun) -> Result<Vec<StepEvidence>, Vec<Finding>> {
+    let mut steps: Vec<StepEvidence> = Vec::new();
+    let mut findings = Vec::new();
+    for (i, state) in object.status.steps.iter().enumerate() {
+        let field = |name: &str| format!("status.steps[{i}].{name}");
+        let name = state.name.clone();
+        if name.is_empty() || steps.iter().any(|earlier| earlier.name == name) {
+            let problem = "the step's name is missing or stands twice".to_owned();
+            findings.push(Finding::Status { field: field("name"), problem });
+            continue;
+        }
+        // Kubernetes cuts a container's name at 63 characters.
+        let container: String = format!("step-{name}").chars().take(63).collect();
+        if !state.container.is_empty() && state.container != container {
+            let problem = format!("{:?} is not the container of step {name}", state.container);
+            findings.push(Finding::Status { field: field("container"), problem });
+        }
+        let text =
+            state.terminated.as_ref().map(|terminated| terminated.message.as_str()).unwrap_or_default();
+        let entries = match text {
+            "" => None,
+            text => match message::parse(text) {
+                Ok(entries) => Some(entries),
+                Err(error) => {
+                    findings.push(Finding::Undecided {
+                        reason: format!(
+                            "step {name}: its termination message cannot be read ({error}); a message that exceeds its \
+                             container's share of 12288 bytes is cut by the kubelet and its results are lost"
+                        ),
+                    });
+                    None
+                }
+            },
+        };
+        steps.push(StepEvidence { name, entries, attestation: None, fallback: Vec::new() });
+    }
+    for step in &mut steps {
+        let key = attestation::key(&step.name);
+        step.attestation = match &step.entries {
+            Some(_) => step.entry(&key).map(|entry| entry.value.clone()),
+            None => {
+                step.fallback = string_results(object);
+                step.fallback.iter().find(|(name, _)| *name == key).map(|(_, value)| value.clone())
+            }
+        };
+    }
+    if findings.is_empty() { Ok(steps) } else { Err(findings) }
+}
+
+/// Which kind of evidence the object holds anywhere.
+pub(crate) fn kind(object: &TaskRun, steps: &[StepEvidence]) -> EvidenceKind {
+    let in_messages =
+        steps.iter().flat_map(|step| step.entries.iter().flatten()).map(|entry| entry.key.as_str());
+    let in_status = object.status.results.iter().map(|result| result.name.as_str());
+    let names: Vec<&str> = in_messages.chain(in_status).collect();
+    if names.iter().any(|name| attestation::is_reserved(name)) {
+        EvidenceKind::Attestation
+    } else if names.iter().any(|name| *name == tep0089::SVID || *name == tep0089::MANIFEST) {
+        EvidenceKind::Tep0089
+    } else {
+        EvidenceKind::None
+    }
+}
+
+fn string_results(object: &TaskRun) -> Vec<(String, String)> {
+    let results = object.status.results.iter();
+    results.filter_map(|result| Some((result.name.clone(), result.value.as_str()?.to_owned()))).collect()
+}

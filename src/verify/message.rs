@@ -1,0 +1,39 @@
+//! A step's termination message as it stands in `status.steps[].terminated.message`.
+//!
+//! Tekton's controller writes it: a JSON list without internal entries, each key once (Tekton `pkg/pod/status.go`,
+//! `createMessageFromResults`; `pkg/termination/parse.go`).
+
+use serde::Deserialize;
+
+use super::json::Unambiguous;
+
+/// Types of entries that evidence speaks of.
+pub(crate) mod entry_type {
+    pub(crate) const TASK_RESULT: i64 = 1;
+    pub(crate) const INTERNAL: i64 = 3;
+    pub(crate) const STEP_RESULT: i64 = 4;
+    pub(crate) const STEP_ARTIFACTS: i64 = 5;
+    pub(crate) const TASK_ARTIFACTS: i64 = 6;
+}
+
+/// One entry.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Entry {
+    pub(crate) key: String,
+    pub(crate) value: String,
+    #[serde(rename = "type", default)]
+    pub(crate) kind: i64,
+}
+
+/// Reads a message; internal entries are left out. `Err` says what is wrong with it.
+pub(crate) fn parse(message: &str) -> Result<Vec<Entry>, String> {
+    let Unambiguous(value) = serde_json::from_str(message).map_err(|error| error.to_string())?;
+    let entries: Vec<Entry> = serde_json::from_value(value).map_err(|error| error.to_string())?;
+    for (i, entry) in entries.iter().enumerate() {
+        if entries[..i].iter().any(|earlier| earlier.key == entry.key) {
+            return Err(format!("the key {:?} stands twice", entry.key));
+        }
+    }
+    Ok(entries.into_iter().filter(|entry| entry.kind != entry_type::INTERNAL).collect())
+}

@@ -1,0 +1,424 @@
+//! What the status must be, given what the steps signed: Tekton's merge and decoding rules, compared item by item.
+//!
+//! Source of the rule: Tekton `pkg/pod/status.go` (`filterResults`, `createTaskResultsFromStepResults`,
+//! `removeDuplicateResults`) and `pkg/reconciler/taskrun` (`validateTaskRunResults`).
+
+use crate::evidence::{
+    attestation::{self, Ended, Form, Kind},
+    sha256,
+    value::{self, ResultValue},
+};
+
+use super::{
+    collect::StepEvidence,
+    message::entry_type,
+    step::{ProvenStep, differs},
+    taskrun::{StatusResult, TaskRun},
+    tep0089,
+    verdict::Finding,
+};
+
+/// A result of the status that follows from a signed one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VerifiedResult {
+    /// Name in `status.results`.
+    pub name: String,
+    /// Its value.
+    pub value: ResultValue,
+    /// The step that set it, or if none did, the last one that found it so.
+    pub step: String,
+    /// The step result it is taken from, if the task maps one.
+    pub step_result: Option<String>,
+    /// Whether that step set it.
+    pub set: bool,
+    /// Whether its name (of a mapped result) or its type rests on `status.taskSpec` alone, which nobody signs.
+    pub claimed: bool,
+}
+
+/// One candidate for a task result, in the order in which Tekton's controller meets them.
+struct Derived {
+    name: String,
+    step: String,
+    step_result: Option<String>,
+    digest: [u8; 32],
+    decoded: Option<[u8; 32]>,
+    raw: Option<String>,
+    form: Form,
+    set: bool,
+}
+
+/// Compares the status with what the steps signed.
+pub(crate) fn compare(
+    object: &TaskRun,
+    steps: &[StepEvidence],
+    proven: &[ProvenStep],
+) -> Result<(Vec<VerifiedResult>, Vec<String>), Vec<Finding>> {
+    let mut findings = Vec::new();
+    for state in outcomes(object, proven) {
+        findings.push(state);
+    }
+    findings.extend(declared_names(object, proven));
+    findings.extend(step_results(object, steps, proven));
+    let (derived, hidden) = merge(derive(object, steps, proven));
+    let mut verified = Vec::new();
+    for result in &derived {
+        match task_result(object, result) {
+            Ok(Some(result)) => verified.push(result),
+            Ok(None) => {}
+            Err(finding) => findings.push(finding),
+        }
+    }
+    findings.extend(added_results(object, &derived, proven, steps));
+    if findings.is_empty() { Ok((verified, hidden)) } else { Err(findings) }
+}
+
+/// Exit codes, reasons, and `Succeeded`, against the signed outcomes.
+fn outcomes(object: &TaskRun, proven: &[ProvenStep]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for step in proven {
+        let outcome = step.attestation.outcome;
+        let Some(state) = object.status.steps.iter().find(|state| state.name == step.name) else { continue };
+        let Some(terminated) = &state.terminated else {
+            findings.push(differs(&step.name, "its state", "not terminated", "that it ended"));
+            continue;
+        };
+        let exit_code = match outcome.ended {
+            Ended::Exited(code) => i64::from(code),
+            Ended::Signal(_) if outcome.continued => -1,
+            Ended::Signal(_) => 255,
+            Ended::Timeout | Ended::NotStarted => 1,
+            Ended::Cancelled => 9,
+            Ended::Skipped => 0,
+        };
+        if terminated.exit_code != exit_code {
+            let (object, evidence) = (terminated.exit_code.to_string(), exit_code.to_string());
+            findings.push(differs(&step.name, "the exit code", &object, &evidence));
+        }
+        let reason = match outcome.ended {
+            Ended::Timeout => Some("TimeoutExceeded"),
+            Ended::Cancelled => Some("Cancelled"),
+            Ended::Skipped => Some("Skipped"),
+            _ if outcome.continued => Some("Continued"),
+            _ => None,
+        };
+        let said = state.termination_reason.as_str();
+        let signed_reasons = ["TimeoutExceeded", "Cancelled", "Skipped", "Continued"];
+        let contradicts = match reason {
+            Some(reason) => said != reason,
+            None => signed_reasons.contains(&said),
+        };
+        // Objects of older Tekton versions have no terminationReason.
+        if contradicts && !said.is_empty() {
+            findings.push(differs(
+                &step.name,
+                "the termination reason",
+                said,
+                reason.unwrap_or("an ordinary end"),
+            ));
+        }
+        if !outcome.lets_others_run() && object.succeeded() == Some("True") {
+            findings.push(Finding::Status {
+                field: "status.conditions".to_owned(),
+                problem: format!(
+                    "the TaskRun is said to have succeeded, but step {} signed a failure",
+                    step.name
+                ),
+            });
+        }
+    }
+    findings
+}
+
+/// The names that each step was told to collect are those that the task in the status declares.
+fn declared_names(object: &TaskRun, proven: &[ProvenStep]) -> Vec<Finding> {
+    let Some(spec) = &object.status.task_spec else { return Vec::new() };
+    let collected =
+        spec.results.iter().filter(|result| result.value.is_none()).map(|result| result.name.as_str());
+    let mut findings = Vec::new();
+    for step in proven {
+        let index = step.attestation.step_index as usize;
+        let declared_step = spec.steps.get(index).filter(|declared| {
+            declared.name == step.name
+                || (declared.name.is_empty() && step.name == format!("unnamed-{index}"))
+        });
+        let Some(declared_step) = declared_step else {
+            findings.push(Finding::Status {
+                field: format!("status.taskSpec.steps[{index}]"),
+                problem: format!("the signed step {} is not there", step.name),
+            });
+            continue;
+        };
+        let step_names = declared_step.results.iter().map(|result| result.name.as_str());
+        if attestation::declared(collected.clone(), step_names) != step.attestation.declared {
+            findings.push(Finding::Status {
+                field: "status.taskSpec".to_owned(),
+                problem: format!(
+                    "its declared results are not those that step {} was told to collect",
+                    step.name
+                ),
+            });
+        }
+    }
+    findings
+}
+
+/// `status.steps[].results` against the covered step results.
+fn step_results(object: &TaskRun, steps: &[StepEvidence], proven: &[ProvenStep]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for step in proven {
+        let Some(state) = object.status.steps.iter().find(|state| state.name == step.name) else { continue };
+        let mut expected =
+            step.covered.iter().filter(|covered| covered.kind == Kind::Step).collect::<Vec<_>>();
+        for found in &state.results {
+            let label = format!("step/{}", found.name);
+            let Some(position) = expected.iter().position(|covered| covered.name == found.name) else {
+                let result = format!("the step result {} in the status", found.name);
+                findings.push(Finding::ResultAdded { step: step.name.clone(), result });
+                continue;
+            };
+            let covered = expected.swap_remove(position);
+            let raw = raw_of(steps, &step.name, Kind::Step, &found.name);
+            let declared = declared_step_type(object, &step.name, &found.name);
+            let form = step.attestation.form;
+            match fits(found, raw.as_deref(), covered.digest, covered.decoded, form, declared.as_deref()) {
+                Some(true) => {}
+                Some(false) => {
+                    findings.push(Finding::ResultChanged { step: step.name.clone(), result: label })
+                }
+                None => findings.push(undecided(&step.name, &label)),
+            }
+        }
+        for covered in expected {
+            let result = format!("step/{} in the status", covered.name);
+            findings.push(Finding::ResultMissing { step: step.name.clone(), result });
+        }
+    }
+    findings
+}
+
+/// Every task result that the steps signed, in the order of Tekton's controller.
+fn derive(object: &TaskRun, steps: &[StepEvidence], proven: &[ProvenStep]) -> Vec<Derived> {
+    let mut derived = Vec::new();
+    for step in proven {
+        let of_kind = |kind| step.covered.iter().filter(move |covered| covered.kind == kind);
+        let task_results = of_kind(Kind::Task).map(|covered| (covered, covered.name.clone(), None));
+        let mapped = of_kind(Kind::Step).filter_map(|covered| {
+            let name = mapped_name(object, &step.name, &covered.name)?;
+            Some((covered, name, Some(covered.name.clone())))
+        });
+        for (covered, name, step_result) in task_results.chain(mapped) {
+            derived.push(Derived {
+                raw: raw_of(steps, &step.name, covered.kind, &covered.name),
+                name,
+                step: step.name.clone(),
+                step_result,
+                digest: covered.digest,
+                decoded: covered.decoded,
+                form: step.attestation.form,
+                set: covered.set,
+            });
+        }
+    }
+    derived
+}
+
+/// The task result that takes step result `result` of `step`: the last one declared so.
+fn mapped_name(object: &TaskRun, step: &str, result: &str) -> Option<String> {
+    let specs = [&object.spec.task_spec, &object.status.task_spec];
+    let declared = specs.into_iter().flatten().flat_map(|spec| &spec.results);
+    declared
+        .filter(|declared| declared.mapping() == Some((step, result)))
+        .last()
+        .map(|declared| declared.name.clone())
+}
+
+/// The last of a name wins; what it hides is named.
+fn merge(derived: Vec<Derived>) -> (Vec<Derived>, Vec<String>) {
+    let mut merged: Vec<Derived> = Vec::new();
+    let mut hidden = Vec::new();
+    for result in derived {
+        match merged.iter_mut().find(|earlier| earlier.name == result.name) {
+            // A later step found the same value: it was set by the earlier one.
+            Some(earlier) if earlier.digest == result.digest && !result.set => {}
+            Some(earlier) => {
+                if earlier.digest != result.digest {
+                    hidden.push(format!(
+                        "result {} of step {} is hidden by the one of step {}",
+                        earlier.name, earlier.step, result.step
+                    ));
+                }
+                if earlier.digest != result.digest && !result.set {
+                    hidden.push(format!(
+                        "result {}: between the steps {} and {} something that is no step changed it",
+                        result.name, earlier.step, result.step
+                    ));
+                }
+                *earlier = result;
+            }
+            None => merged.push(result),
+        }
+    }
+    (merged, hidden)
+}
+
+/// One derived result against `status.results`. `None`: the controller removed it, as its type is not the declared one.
+fn task_result(object: &TaskRun, derived: &Derived) -> Result<Option<VerifiedResult>, Finding> {
+    let label = match &derived.step_result {
+        Some(step_result) => format!("task/{} (step result {step_result})", derived.name),
+        None => format!("task/{}", derived.name),
+    };
+    let declared = object.declared_result(&derived.name).map(|declared| declared.declared_type().to_owned());
+    let mut found = object.status.results.iter().filter(|result| result.name == derived.name);
+    let (Some(result), None) = (found.next(), found.next()) else {
+        let removed = object.succeeded() == Some("False")
+            && derived
+                .raw
+                .as_deref()
+                .zip(declared.as_deref())
+                .is_some_and(|(raw, declared)| decode_as(raw, Some(declared)).type_name() != declared);
+        return match removed {
+            true => Ok(None),
+            false => Err(Finding::ResultMissing {
+                step: derived.step.clone(),
+                result: format!("{label} in status.results"),
+            }),
+        };
+    };
+    // A mapped result keeps the type that its step declares.
+    let decoded_as = match &derived.step_result {
+        Some(step_result) => declared_step_type(object, &derived.step, step_result),
+        None => declared,
+    };
+    let changed = || Finding::ResultChanged {
+        step: derived.step.clone(),
+        result: format!("{label} in status.results"),
+    };
+    let declared = decoded_as.as_deref();
+    match fits(result, derived.raw.as_deref(), derived.digest, derived.decoded, derived.form, declared) {
+        Some(true) => {}
+        Some(false) => return Err(changed()),
+        None => return Err(undecided(&derived.step, &label)),
+    }
+    let value = result.decoded().ok_or_else(changed)?;
+    let inline =
+        object.spec.task_spec.as_ref().and_then(|spec| spec.results.iter().rfind(|r| r.name == derived.name));
+    let in_status =
+        object.status.task_spec.as_ref().and_then(|s| s.results.iter().rfind(|r| r.name == derived.name));
+    let rests_on_spec = derived.step_result.is_some() || derived.decoded.is_some();
+    Ok(Some(VerifiedResult {
+        name: derived.name.clone(),
+        value,
+        step: derived.step.clone(),
+        step_result: derived.step_result.clone(),
+        set: derived.set,
+        claimed: rests_on_spec && (inline.is_none() || inline != in_status),
+    }))
+}
+
+/// A value of the status against a signed raw value: `None` if that cannot be said without the step's message.
+fn fits(
+    found: &StatusResult,
+    raw: Option<&str>,
+    digest: [u8; 32],
+    decoded: Option<[u8; 32]>,
+    form: Form,
+    declared: Option<&str>,
+) -> Option<bool> {
+    let Some(value) = found.decoded() else { return Some(false) };
+    if let Some(raw) = raw {
+        return Some(sha256(raw.as_bytes()) == digest && decode_as(raw, declared) == value);
+    }
+    let is_raw_text = matches!(&value, ResultValue::String(text) if sha256(text.as_bytes()) == digest);
+    let fits = is_raw_text || decoded == Some(sha256(value.canonical_json().as_bytes()));
+    // With hints the digest of the decoded value is not carried, and the raw text is gone with the message.
+    if fits || form == Form::Digests { Some(fits) } else { None }
+}
+
+fn undecided(step: &str, result: &str) -> Finding {
+    Finding::Undecided {
+        reason: format!(
+            "step {step}: result {result} cannot be compared: the step's termination message is not in the object, and its \
+             attestation is in the short form; get the object with its steps' messages"
+        ),
+    }
+}
+
+fn decode_as(raw: &str, declared: Option<&str>) -> ResultValue {
+    match declared {
+        Some("string") => ResultValue::String(raw.to_owned()),
+        _ => value::decode(raw),
+    }
+}
+
+/// Results in the status that no step signed.
+fn added_results(
+    object: &TaskRun,
+    derived: &[Derived],
+    proven: &[ProvenStep],
+    steps: &[StepEvidence],
+) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for step in proven {
+        let key = attestation::key(&step.name);
+        if object.status.results.iter().all(|result| result.name != key) {
+            findings.push(Finding::ResultMissing {
+                step: step.name.clone(),
+                result: format!("{key} in status.results"),
+            });
+        }
+    }
+    for (i, result) in object.status.results.iter().enumerate() {
+        let name = result.name.as_str();
+        let repeated = object.status.results[..i].iter().any(|earlier| earlier.name == name);
+        let stands = match expected_evidence(name, proven, steps) {
+            Some(Expected::Value(value)) => result.decoded() == Some(ResultValue::String(value)),
+            Some(Expected::Signature) => tep0089::stands_in_status(object, proven, result),
+            None => derived.iter().any(|derived| derived.name == name),
+        };
+        if repeated || !stands {
+            findings.push(Finding::Status {
+                field: format!("status.results[{i}]"),
+                problem: format!("the result {name} was added or altered: it follows from no signed step"),
+            });
+        }
+    }
+    findings
+}
+
+/// What an evidence entry in `status.results` must be.
+enum Expected {
+    /// The value that the last step wrote.
+    Value(String),
+    /// Its message is not in the object: whatever its signature fits.
+    Signature,
+}
+
+fn expected_evidence(name: &str, proven: &[ProvenStep], steps: &[StepEvidence]) -> Option<Expected> {
+    if let Some(step) = attestation::step_of_key(name) {
+        let evidence = steps.iter().find(|evidence| evidence.name == step)?;
+        return evidence.attestation.clone().map(Expected::Value);
+    }
+    let last = proven.iter().rfind(|step| {
+        step.attestation.tep0089 && step.is_tep0089_entry(name) && !step.covers(Kind::Task, name)
+    })?;
+    let evidence = steps.iter().find(|evidence| evidence.name == last.name)?;
+    let Some(entries) = &evidence.entries else { return Some(Expected::Signature) };
+    let written = entries.iter().find(|entry| entry.kind == entry_type::TASK_RESULT && entry.key == name);
+    written.map(|entry| Expected::Value(entry.value.clone()))
+}
+
+fn raw_of(steps: &[StepEvidence], step: &str, kind: Kind, name: &str) -> Option<String> {
+    let kind = match kind {
+        Kind::Task => entry_type::TASK_RESULT,
+        Kind::Step => entry_type::STEP_RESULT,
+    };
+    let entries = steps.iter().find(|evidence| evidence.name == step)?.entries.as_ref()?;
+    entries.iter().find(|entry| entry.kind == kind && entry.key == name).map(|entry| entry.value.clone())
+}
+
+fn declared_step_type(object: &TaskRun, step: &str, result: &str) -> Option<String> {
+    let spec = object.status.task_spec.as_ref()?;
+    let declared = spec.steps.iter().find(|declared| declared.name == step)?;
+    let result = declared.results.iter().rfind(|declared| declared.name == result)?;
+    Some(result.declared_type().to_owned())
+}

@@ -1,0 +1,401 @@
+//! One step's evidence: from the entry to a proof, each stage a function.
+
+use crate::{
+    evidence::{
+        attestation::{Attestation, Covered, Form, Kind, hint},
+        leaf::{CompactLeaf, DnsForm, Issuer},
+        sha256, statement,
+        statement::Context,
+        tep0089, value,
+    },
+    workload::{
+        certificate::{Certificate, check_leaf},
+        id::Attested,
+    },
+};
+
+use super::{
+    Trust,
+    chain::{self, Path},
+    collect::StepEvidence,
+    message::entry_type,
+    signature::{self, Scheme},
+    taskrun::{TaskRun, format_time, parse_time},
+    verdict::Finding,
+};
+
+/// A step whose signature, certificate, chain, identity and run binding are good.
+#[derive(Debug, Clone)]
+pub(crate) struct ProvenStep {
+    pub(crate) name: String,
+    pub(crate) attestation: Attestation,
+    /// Every covered result with its digests.
+    pub(crate) covered: Vec<Covered>,
+    pub(crate) leaf: Certificate,
+    pub(crate) path: Path,
+    /// What the certificate itself attests, if it has a DNS SAN that speaks of the run.
+    pub(crate) attested: Option<Attested>,
+    /// Claimed time of signing, Unix seconds.
+    pub(crate) signed_at: i64,
+}
+
+/// Checks one step's attestation.
+pub(crate) fn prove(
+    object: &TaskRun,
+    evidence: &StepEvidence,
+    attestation: Attestation,
+    trust: &Trust,
+) -> Result<ProvenStep, Vec<Finding>> {
+    let step = evidence.name.as_str();
+    run(object, step, &attestation).map_err(|finding| vec![finding])?;
+    let covered = covered_results(evidence, &attestation)?;
+    let candidates = leaf_candidates(step, &attestation, trust).map_err(|finding| vec![finding])?;
+    let leaf = signed_by(step, &attestation, &covered, candidates, trust).map_err(|finding| {
+        // Without the message the values of an earlier step may be gone, so a mismatch proves nothing.
+        match (&finding, attestation.form, &evidence.entries) {
+            (Finding::Signature { .. }, Form::Hints, None) => vec![Finding::Undecided {
+                reason: format!(
+                    "step {step}: its termination message is not in the object, and the results in the status do not \
+                     complete its attestation; get the object with its steps' messages"
+                ),
+            }],
+            _ => vec![finding],
+        }
+    })?;
+    let attested = certificate(object, step, &attestation, &leaf, trust).map_err(|finding| vec![finding])?;
+    let signed_at = signing_time(object, step, &attestation, trust).map_err(|finding| vec![finding])?;
+    let path = path(step, &attestation, &leaf, signed_at, trust).map_err(|finding| vec![finding])?;
+    Ok(ProvenStep { name: step.to_owned(), attestation, covered, leaf, path, attested, signed_at })
+}
+
+/// The attestation names the object's own namespace and name.
+fn run(object: &TaskRun, step: &str, attestation: &Attestation) -> Result<(), Finding> {
+    for (what, claimed, expected) in [
+        ("the namespace", &attestation.namespace, &object.metadata.namespace),
+        ("the TaskRun's name", &attestation.task_run, &object.metadata.name),
+    ] {
+        if claimed != expected {
+            return Err(differs(step, what, expected, claimed));
+        }
+    }
+    Ok(())
+}
+
+/// The covered results: carried with digests, or completed from the values that were found.
+fn covered_results(evidence: &StepEvidence, attestation: &Attestation) -> Result<Vec<Covered>, Vec<Finding>> {
+    let mut covered = attestation.results.clone();
+    let mut findings = Vec::new();
+    let hints = attestation
+        .set_hints
+        .iter()
+        .map(|hint| (hint, true))
+        .chain(attestation.found_hints.iter().map(|hint| (hint, false)));
+    for (wanted, set) in hints {
+        let mut matching = evidence.task_results().filter(|(name, _)| hint(name) == *wanted);
+        match (matching.next(), matching.next()) {
+            (Some((name, raw)), None) => {
+                if value::decoded_json(raw).is_some() {
+                    findings.push(Finding::ResultChanged {
+                        step: evidence.name.clone(),
+                        result: format!("task/{name}"),
+                    });
+                }
+                covered.push(Covered {
+                    kind: Kind::Task,
+                    name: name.to_owned(),
+                    set,
+                    digest: sha256(raw.as_bytes()),
+                    decoded: None,
+                });
+            }
+            (None, _) => findings.push(Finding::ResultMissing {
+                step: evidence.name.clone(),
+                result: format!("with the hint {}", statement::hex(wanted)),
+            }),
+            (Some((name, _)), Some((other, _))) => findings.push(Finding::ResultAdded {
+                step: evidence.name.clone(),
+                result: format!("one of the results {name} and {other}, which share a hint,"),
+            }),
+        }
+    }
+    covered.sort();
+    if covered.windows(2).any(|two| (two[0].kind, &two[0].name) == (two[1].kind, &two[1].name)) {
+        findings
+            .push(Finding::Signature { step: evidence.name.clone(), what: "a result that is covered twice" });
+    }
+    if findings.is_empty() { Ok(covered) } else { Err(findings) }
+}
+
+/// The leaf as DER: carried so, or rebuilt for each certificate that may have issued it.
+fn leaf_candidates(
+    step: &str,
+    attestation: &Attestation,
+    trust: &Trust,
+) -> Result<Vec<Certificate>, Finding> {
+    let unacceptable = |reason: String| Finding::Certificate { step: step.to_owned(), reason };
+    if attestation.leaf.first() == Some(&0x30) {
+        let leaf = Certificate::parse(&attestation.leaf).map_err(|error| unacceptable(error.to_string()))?;
+        return Ok(vec![leaf]);
+    }
+    let compact =
+        CompactLeaf::from_bytes(&attestation.leaf).map_err(|error| unacceptable(error.to_string()))?;
+    let dns_names = dns_names(step, attestation, &compact.dns)
+        .ok_or_else(|| unacceptable("it has a DNS name with the run's UID, which is not carried".into()))?;
+    let spiffe_id = trust.spiffe_id(&attestation.namespace, &attestation.task_run);
+    let carried: Vec<Certificate> = carried_intermediates(step, attestation)?;
+    let issuers = carried.iter().chain(&trust.intermediates).chain(trust.bundle.authorities());
+    let mut candidates: Vec<Certificate> = Vec::new();
+    for issuer in issuers {
+        let Some(key_id) = issuer.subject_key_id().filter(|id| id.starts_with(&compact.issuer_hint)) else {
+            continue;
+        };
+        let der = compact
+            .to_der(&spiffe_id, &dns_names, Issuer { name: issuer.subject_der(), key_id })
+            .map_err(|error| unacceptable(error.to_string()))?;
+        let leaf = Certificate::parse(&der).map_err(|error| unacceptable(error.to_string()))?;
+        if candidates.iter().all(|candidate| candidate.der() != leaf.der()) {
+            candidates.push(leaf);
+        }
+    }
+    if candidates.is_empty() {
+        let key_id = statement::hex(&compact.issuer_hint);
+        return Err(Finding::UnknownIssuer { step: step.to_owned(), key_id });
+    }
+    Ok(candidates)
+}
+
+fn dns_names(step: &str, attestation: &Attestation, form: &DnsForm) -> Option<Vec<String>> {
+    let (step, pin) = match form {
+        DnsForm::Plain => return Some(Vec::new()),
+        DnsForm::Run => (None, None),
+        DnsForm::Step => (Some(step.to_owned()), None),
+        DnsForm::Pin(pin) => (Some(step.to_owned()), Some(*pin)),
+    };
+    Some(vec![Attested { uid: attestation.task_run_uid?, step, pin }.dns_name().ok()?])
+}
+
+fn carried_intermediates(step: &str, attestation: &Attestation) -> Result<Vec<Certificate>, Finding> {
+    let read = |der: &Vec<u8>| {
+        Certificate::parse(der).map_err(|error| Finding::Certificate {
+            step: step.to_owned(),
+            reason: format!("intermediate: {error}"),
+        })
+    };
+    attestation.intermediates.iter().map(read).collect()
+}
+
+/// The candidate whose key made the signature.
+fn signed_by(
+    step: &str,
+    attestation: &Attestation,
+    covered: &[Covered],
+    candidates: Vec<Certificate>,
+    trust: &Trust,
+) -> Result<Certificate, Finding> {
+    for leaf in candidates {
+        let context = Context {
+            trust_domain: trust.bundle.trust_domain().as_str(),
+            step,
+            results: covered,
+            leaf: sha256(leaf.der()),
+        };
+        let statement = statement::statement(attestation, context);
+        let message = statement::pre_authentication_encoding(&statement);
+        if signature::verifies(&leaf, Scheme::Attestation, &message, &attestation.signature) {
+            return Ok(leaf);
+        }
+    }
+    let what = match attestation.form {
+        Form::Digests => {
+            "the attestation: a fact in it, the step's name or the trust domain is not what was signed"
+        }
+        Form::Hints => {
+            "the results found: one of them, the attestation, the step's name or the trust domain was changed"
+        }
+    };
+    Err(Finding::Signature { step: step.to_owned(), what })
+}
+
+/// The certificate's own rules, the identity, and what its DNS SAN says of run and step.
+fn certificate(
+    object: &TaskRun,
+    step: &str,
+    attestation: &Attestation,
+    leaf: &Certificate,
+    trust: &Trust,
+) -> Result<Option<Attested>, Finding> {
+    let unacceptable = |reason: String| Finding::Certificate { step: step.to_owned(), reason };
+    let id = check_leaf(leaf).map_err(|error| unacceptable(error.to_string()))?;
+    let expected = trust.spiffe_id(&object.metadata.namespace, &object.metadata.name);
+    if id.to_string() != expected {
+        return Err(differs(step, "the identity", &expected, &id.to_string()));
+    }
+    let mut attested = None;
+    for name in leaf.dns_sans() {
+        let Some(said) = Attested::from_dns_name(name).map_err(|error| unacceptable(error.to_string()))?
+        else {
+            continue;
+        };
+        if attested.replace(said).is_some() {
+            return Err(unacceptable("two DNS names speak of a run".into()));
+        }
+    }
+    if let Some(said) = &attested {
+        let uid = statement::uuid(&said.uid);
+        if uid != object.metadata.uid {
+            return Err(differs(step, "the TaskRun's UID", &object.metadata.uid, &uid));
+        }
+        if said.step.as_ref().is_some_and(|named| named != step) {
+            return Err(differs(step, "the step", step, said.step.as_deref().unwrap_or_default()));
+        }
+    }
+    if attestation.task_run_uid != attested.as_ref().map(|said| said.uid) {
+        return Err(unacceptable(
+            "the run's UID in the attestation is not the one its certificate attests".into(),
+        ));
+    }
+    Ok(attested)
+}
+
+/// The claimed time of signing, checked against the object's own times.
+fn signing_time(
+    object: &TaskRun,
+    step: &str,
+    attestation: &Attestation,
+    trust: &Trust,
+) -> Result<i64, Finding> {
+    let signed_at = i64::try_from(attestation.signed_at() / 1000).unwrap_or(i64::MAX);
+    let started = i64::try_from(attestation.started / 1000).unwrap_or(i64::MAX);
+    let outside = |relation: String| {
+        Err(Finding::Time { step: step.to_owned(), signed: format_time(signed_at), relation })
+    };
+    let skew = trust.clock_skew;
+    for (field, time, not_before) in [
+        ("the TaskRun was created", &object.metadata.creation_timestamp, true),
+        ("the TaskRun started", &object.status.start_time, true),
+        ("the TaskRun was completed", &object.status.completion_time, false),
+    ] {
+        let Some(text) = time else { continue };
+        let Some(time) = parse_time(text) else {
+            return Err(Finding::Undecided { reason: format!("{text:?} in the object is not a time") });
+        };
+        if not_before && started < time - skew {
+            return outside(format!("before {field} ({text})"));
+        }
+        if !not_before && signed_at > time + skew {
+            return outside(format!("after {field} ({text})"));
+        }
+    }
+    if object.metadata.creation_timestamp.is_none() {
+        let reason =
+            "metadata.creationTimestamp is missing, so an older run of the same name cannot be told apart";
+        return Err(Finding::Undecided { reason: reason.into() });
+    }
+    if signed_at > trust.now + skew {
+        return outside(format!("in the future (it is {})", format_time(trust.now)));
+    }
+    Ok(signed_at)
+}
+
+/// The chain at the claimed time of signing.
+fn path(
+    step: &str,
+    attestation: &Attestation,
+    leaf: &Certificate,
+    signed_at: i64,
+    trust: &Trust,
+) -> Result<Path, Finding> {
+    let carried = carried_intermediates(step, attestation)?;
+    let intermediates: Vec<&Certificate> = carried.iter().chain(&trust.intermediates).collect();
+    // A certificate issued within the last seconds may start after a clock that runs behind.
+    let newest = intermediates.iter().map(|c| c.not_before()).fold(leaf.not_before(), i64::max);
+    let at = if (signed_at..=signed_at + trust.clock_skew).contains(&newest) { newest } else { signed_at };
+    chain::find_path(leaf, &intermediates, &trust.bundle, at).map_err(|error| Finding::Chain {
+        step: step.to_owned(),
+        trust_domain: trust.bundle.trust_domain().to_string(),
+        reason: error.to_string(),
+    })
+}
+
+/// Compares the entries of the step's message with what its attestation covers.
+pub(crate) fn compare_entries(proven: &ProvenStep, evidence: &StepEvidence) -> Vec<Finding> {
+    let Some(entries) = &evidence.entries else { return Vec::new() };
+    let step = &proven.name;
+    let mut findings = Vec::new();
+    for covered in &proven.covered {
+        let kind = match covered.kind {
+            Kind::Task => entry_type::TASK_RESULT,
+            Kind::Step => entry_type::STEP_RESULT,
+        };
+        let result = format!("{}/{}", covered.kind.as_str(), covered.name);
+        match entries.iter().find(|entry| entry.kind == kind && entry.key == covered.name) {
+            None => findings.push(Finding::ResultMissing { step: step.clone(), result }),
+            Some(entry) if sha256(entry.value.as_bytes()) != covered.digest => {
+                findings.push(Finding::ResultChanged { step: step.clone(), result });
+            }
+            Some(entry) => {
+                let decoded =
+                    value::decoded_json(&entry.value).map(|v| sha256(v.canonical_json().as_bytes()));
+                if proven.attestation.form == Form::Digests && decoded != covered.decoded {
+                    findings.push(Finding::ResultChanged { step: step.clone(), result });
+                }
+            }
+        }
+    }
+    let own_key = crate::evidence::attestation::key(step);
+    let mut artifacts = [
+        (entry_type::STEP_ARTIFACTS, proven.attestation.step_artifacts, "the step's artifacts"),
+        (entry_type::TASK_ARTIFACTS, proven.attestation.task_artifacts, "the task's artifacts"),
+    ];
+    for entry in entries {
+        let covered = match entry.kind {
+            entry_type::TASK_RESULT if entry.key == own_key => true,
+            entry_type::TASK_RESULT => {
+                proven.covers(Kind::Task, &entry.key)
+                    || (proven.attestation.tep0089 && proven.is_tep0089_entry(&entry.key))
+            }
+            entry_type::STEP_RESULT => proven.covers(Kind::Step, &entry.key),
+            kind => {
+                let expected = artifacts.iter_mut().find(|(artifact, ..)| *artifact == kind);
+                expected.is_some_and(|(_, digest, _)| digest.take() == Some(sha256(entry.value.as_bytes())))
+            }
+        };
+        if !covered {
+            let result = match entry.kind {
+                entry_type::TASK_RESULT => format!("the result {}", entry.key),
+                entry_type::STEP_RESULT => format!("the step result {}", entry.key),
+                entry_type::STEP_ARTIFACTS | entry_type::TASK_ARTIFACTS => {
+                    "another list of artifacts".to_owned()
+                }
+                kind => format!("the entry {} of type {kind}", entry.key),
+            };
+            findings.push(Finding::ResultAdded { step: step.clone(), result });
+        }
+    }
+    for (_, digest, what) in artifacts {
+        if digest.is_some() {
+            findings.push(Finding::ResultMissing { step: step.clone(), result: what.to_owned() });
+        }
+    }
+    findings
+}
+
+impl ProvenStep {
+    /// Whether a result is covered.
+    pub(crate) fn covers(&self, kind: Kind, name: &str) -> bool {
+        self.covered.iter().any(|covered| covered.kind == kind && covered.name == name)
+    }
+
+    /// Whether a key is one of the TEP-0089 entries that belong to this step's results.
+    pub(crate) fn is_tep0089_entry(&self, key: &str) -> bool {
+        key == tep0089::SVID
+            || key == tep0089::MANIFEST
+            || key
+                .strip_suffix(tep0089::SUFFIX)
+                .is_some_and(|base| base == tep0089::MANIFEST || self.covers(Kind::Task, base))
+    }
+}
+
+pub(crate) fn differs(step: &str, what: &'static str, object: &str, evidence: &str) -> Finding {
+    Finding::Differs { step: step.to_owned(), what, object: object.to_owned(), evidence: evidence.to_owned() }
+}

@@ -1,0 +1,249 @@
+//! The part of a Tekton TaskRun that verification looks at (`tekton.dev/v1` and `v1beta1`).
+
+use serde::Deserialize;
+use serde_json::Value;
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+
+use crate::evidence::value::ResultValue;
+
+/// Why a document is no TaskRun.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TaskRunError {
+    /// Another kind of object.
+    #[error("it is a {kind} ({api_version}), not a TaskRun of tekton.dev/v1 or v1beta1")]
+    Kind {
+        /// As it says.
+        kind: String,
+        /// As it says.
+        api_version: String,
+    },
+    /// A field has another type than Tekton gives it, or is missing.
+    #[error("it is not a TaskRun as Tekton writes it: {0}")]
+    Shape(String),
+}
+
+/// A TaskRun.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TaskRun {
+    /// Name, namespace, UID, time of creation.
+    pub metadata: Metadata,
+    /// What was asked for.
+    #[serde(default)]
+    pub spec: Spec,
+    /// What Tekton's controller wrote.
+    #[serde(default)]
+    pub status: Status,
+}
+
+/// `metadata`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Metadata {
+    /// Name of the TaskRun.
+    pub name: String,
+    /// Its namespace.
+    pub namespace: String,
+    /// Its UID.
+    #[serde(default)]
+    pub uid: String,
+    /// When it was created; a status writer cannot change it.
+    pub creation_timestamp: Option<String>,
+}
+
+/// `spec`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Spec {
+    /// The task, where it is given inline.
+    pub task_spec: Option<TaskSpec>,
+}
+
+/// `spec.taskSpec` and `status.taskSpec`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub struct TaskSpec {
+    /// Declared results.
+    #[serde(default)]
+    pub results: Vec<DeclaredResult>,
+    /// Steps.
+    #[serde(default)]
+    pub steps: Vec<DeclaredStep>,
+}
+
+/// A declared result.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct DeclaredResult {
+    /// Its name.
+    pub name: String,
+    /// `string`, `array` or `object`; `string` if absent.
+    #[serde(rename = "type", default)]
+    pub kind: String,
+    /// The step result it is taken from.
+    pub value: Option<Value>,
+}
+
+impl DeclaredResult {
+    /// The declared type, with Tekton's default.
+    pub fn declared_type(&self) -> &str {
+        if self.kind.is_empty() { "string" } else { &self.kind }
+    }
+
+    /// Step and step result that `value: $(steps.<step>.results.<result>)` names.
+    pub fn mapping(&self) -> Option<(&str, &str)> {
+        let reference = self.value.as_ref()?.as_str()?.strip_prefix("$(steps.")?.strip_suffix(')')?;
+        reference.split_once(".results.")
+    }
+}
+
+/// A declared step.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct DeclaredStep {
+    /// Its name; empty for an unnamed one.
+    #[serde(default)]
+    pub name: String,
+    /// Results it declares.
+    #[serde(default)]
+    pub results: Vec<DeclaredResult>,
+}
+
+/// `status`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Status {
+    /// The pod's name.
+    #[serde(default)]
+    pub pod_name: String,
+    /// When the run started.
+    pub start_time: Option<String>,
+    /// When it ended.
+    pub completion_time: Option<String>,
+    /// Conditions, among them `Succeeded`.
+    #[serde(default)]
+    pub conditions: Vec<Condition>,
+    /// Task results; `taskResults` in v1beta1.
+    #[serde(default, alias = "taskResults")]
+    pub results: Vec<StatusResult>,
+    /// Steps, in order.
+    #[serde(default)]
+    pub steps: Vec<StepState>,
+    /// The task as it was run.
+    pub task_spec: Option<TaskSpec>,
+    /// Earlier attempts.
+    #[serde(default)]
+    pub retries_status: Vec<Value>,
+}
+
+/// A condition.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Condition {
+    /// Its type.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// `True`, `False` or `Unknown`.
+    pub status: String,
+}
+
+/// A result in the status.
+#[derive(Debug, Clone, Deserialize)]
+pub struct StatusResult {
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    #[serde(rename = "type", default)]
+    pub kind: String,
+    /// Its value.
+    pub value: Value,
+}
+
+impl StatusResult {
+    /// The value, if it is of one of Tekton's three types and the type says so.
+    pub fn decoded(&self) -> Option<ResultValue> {
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        let value = match &self.value {
+            Value::String(value) => ResultValue::String(value.clone()),
+            Value::Array(items) => ResultValue::Array(items.iter().map(text).collect::<Option<_>>()?),
+            Value::Object(members) => ResultValue::Object(
+                members
+                    .iter()
+                    .map(|(key, value)| Some((key.clone(), text(value)?)))
+                    .collect::<Option<_>>()?,
+            ),
+            _ => return None,
+        };
+        (self.kind == value.type_name()).then_some(value)
+    }
+}
+
+/// A step in the status.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StepState {
+    /// Its name without `step-`.
+    #[serde(default)]
+    pub name: String,
+    /// Its container's name.
+    #[serde(default)]
+    pub container: String,
+    /// How its container ended.
+    pub terminated: Option<Terminated>,
+    /// Step results.
+    #[serde(default)]
+    pub results: Vec<StatusResult>,
+    /// `Skipped`, `Cancelled`, `TimeoutExceeded`, `Continued`, or the container's own reason.
+    #[serde(default)]
+    pub termination_reason: String,
+}
+
+/// `terminated` of a step.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Terminated {
+    /// The exit code, or the value of the `ExitCode` entry.
+    #[serde(default)]
+    pub exit_code: i64,
+    /// The termination message without internal entries.
+    #[serde(default)]
+    pub message: String,
+}
+
+impl TaskRun {
+    /// Reads a TaskRun from a document.
+    pub fn from_value(value: Value) -> Result<TaskRun, TaskRunError> {
+        let member = |name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let (kind, api_version) = (member("kind"), member("apiVersion"));
+        if kind != "TaskRun" || !matches!(api_version.as_str(), "tekton.dev/v1" | "tekton.dev/v1beta1") {
+            let or_none = |text: String| if text.is_empty() { "none given".to_owned() } else { text };
+            return Err(TaskRunError::Kind { kind: or_none(kind), api_version: or_none(api_version) });
+        }
+        serde_json::from_value(value).map_err(|error| TaskRunError::Shape(error.to_string()))
+    }
+
+    /// The `status` of the condition `Succeeded`: `True`, `False`, or anything else while it runs.
+    pub fn succeeded(&self) -> Option<&str> {
+        self.status
+            .conditions
+            .iter()
+            .find(|condition| condition.kind == "Succeeded")
+            .map(|c| c.status.as_str())
+    }
+
+    /// Declared results as the controller looks them up: those of `spec.taskSpec`, then those of `status.taskSpec`, the
+    /// last of a name wins (Tekton `pkg/pod/status.go`, `specResults`).
+    pub fn declared_result(&self, name: &str) -> Option<&DeclaredResult> {
+        let specs = [&self.spec.task_spec, &self.status.task_spec];
+        specs.into_iter().flatten().flat_map(|spec| &spec.results).rfind(|result| result.name == name)
+    }
+}
+
+/// Unix seconds of an RFC 3339 time as Kubernetes writes it.
+pub fn parse_time(text: &str) -> Option<i64> {
+    OffsetDateTime::parse(text, &Rfc3339).ok().map(OffsetDateTime::unix_timestamp)
+}
+
+/// RFC 3339 of Unix seconds.
+pub fn format_time(seconds: i64) -> String {
+    OffsetDateTime::from_unix_timestamp(seconds)
+        .ok()
+        .and_then(|time| time.format(&Rfc3339).ok())
+        .unwrap_or_else(|| format!("{seconds} s since 1970"))
+}

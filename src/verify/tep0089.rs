@@ -1,0 +1,194 @@
+//! Evidence in TEP-0089 form: Tekton's own signer, or ours beside an attestation.
+//!
+//! Alone it is weak: a signature covers a value only, and nothing binds names, run, step or time. What it does say is checked
+//! as Tekton's `VerifyTaskRunResults` does (Tekton `pkg/spire/verify.go`), without its holes.
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+
+use crate::{
+    evidence::{
+        tep0089,
+        value::{self, ResultValue},
+    },
+    workload::certificate::{Certificate, check_leaf},
+};
+
+use super::{
+    Trust, chain,
+    collect::StepEvidence,
+    message::entry_type,
+    signature::{self, Scheme},
+    step::ProvenStep,
+    taskrun::{StatusResult, TaskRun, parse_time},
+    verdict::Finding,
+};
+
+/// A result that Tekton's form covers, by name and value only.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SignedValue {
+    pub(crate) step: String,
+    pub(crate) name: String,
+    pub(crate) raw: String,
+}
+
+/// Checks a TaskRun that holds no attestation. All is well if only [`SignedValue`]s come back.
+pub(crate) fn verify(
+    object: &TaskRun,
+    steps: &[StepEvidence],
+    trust: &Trust,
+) -> Result<Vec<SignedValue>, Vec<Finding>> {
+    let mut values = Vec::new();
+    let mut findings = Vec::new();
+    for step in steps.iter().filter(|step| step.entries.is_some()) {
+        match verify_step(object, step, trust) {
+            Ok(signed) => values.extend(signed),
+            Err(finding) => findings.push(finding),
+        }
+    }
+    if !findings.is_empty() {
+        return Err(findings);
+    }
+    if values.is_empty() {
+        let reason = "no step's message holds signed results in TEP-0089 form".to_owned();
+        return Err(vec![Finding::NoEvidence { reason }]);
+    }
+    Ok(values)
+}
+
+fn verify_step(object: &TaskRun, step: &StepEvidence, trust: &Trust) -> Result<Vec<SignedValue>, Finding> {
+    let entries: Vec<(&str, &str)> = step.task_results().collect();
+    let find = |key: &str| entries.iter().find(|(name, _)| *name == key).map(|(_, value)| *value);
+    let Some(svid) = find(tep0089::SVID) else {
+        return match entries.is_empty() {
+            true => Ok(Vec::new()),
+            false => Err(wrong(step, "it has results, but no SVID")),
+        };
+    };
+    let leaf = certificate(svid).map_err(|reason| wrong(step, &reason))?;
+    let id = check_leaf(&leaf).map_err(|error| wrong(step, &error.to_string()))?;
+    let expected = trust.spiffe_id(&object.metadata.namespace, &object.metadata.name);
+    if id.to_string() != expected {
+        return Err(wrong(step, &format!("its SVID belongs to {id}, not to {expected}")));
+    }
+    let at = trust.check_time_or(object.status.completion_time.as_deref().and_then(parse_time));
+    let intermediates: Vec<&Certificate> = trust.intermediates.iter().collect();
+    chain::find_path(&leaf, &intermediates, &trust.bundle, at)
+        .map_err(|error| wrong(step, &format!("its SVID does not lead to the bundle: {error}")))?;
+    let manifest = find(tep0089::MANIFEST).ok_or_else(|| wrong(step, "it has no RESULT_MANIFEST"))?;
+    let manifest_signature = find(&format!("{}{}", tep0089::MANIFEST, tep0089::SUFFIX)).unwrap_or_default();
+    check(&leaf, manifest, manifest_signature)
+        .then_some(())
+        .ok_or_else(|| wrong(step, "the manifest's signature"))?;
+    for name in manifest.split(',').filter(|name| !name.is_empty()) {
+        find(name).ok_or_else(|| wrong(step, &format!("result {name} of the manifest is missing")))?;
+    }
+    let mut signed = Vec::new();
+    for (name, raw) in &entries {
+        if [tep0089::SVID, tep0089::MANIFEST].contains(name) || is_signature_of_another(name, &entries) {
+            continue;
+        }
+        // Tekton's signer overwrites the manifest with an empty one where the step has results of its own.
+        if !manifest.is_empty() && !manifest.split(',').any(|listed| listed == *name) {
+            return Err(wrong(step, &format!("result {name} is not in the manifest")));
+        }
+        let signature = find(&format!("{name}{}", tep0089::SUFFIX)).unwrap_or_default();
+        if !check(&leaf, &value::decode(raw).tep0089_text(), signature) {
+            return Err(wrong(step, &format!("the signature of result {name} does not fit its value")));
+        }
+        signed.push(SignedValue {
+            step: step.name.clone(),
+            name: (*name).to_owned(),
+            raw: (*raw).to_owned(),
+        });
+    }
+    Ok(signed)
+}
+
+/// Checks the TEP-0089 entries that stand beside a step's attestation.
+pub(crate) fn verify_beside(
+    proven: &ProvenStep,
+    steps: &[ProvenStep],
+    evidence: &StepEvidence,
+) -> Vec<Finding> {
+    let Some(entries) = evidence.entries.as_ref().filter(|_| proven.attestation.tep0089) else {
+        return Vec::new();
+    };
+    let task_results = entries.iter().filter(|entry| entry.kind == entry_type::TASK_RESULT);
+    let find =
+        |key: &str| task_results.clone().find(|entry| entry.key == key).map(|entry| entry.value.as_str());
+    let mut findings = Vec::new();
+    let leaf = find(tep0089::SVID).ok_or("SVID is missing".to_owned()).and_then(certificate);
+    let leaf = match leaf {
+        Ok(leaf) if steps.iter().any(|step| step.leaf.der() == leaf.der()) => leaf,
+        Ok(_) => return vec![wrong(evidence, "SVID is not the certificate of any step's attestation")],
+        Err(reason) => return vec![wrong(evidence, &reason)],
+    };
+    for entry in task_results.clone() {
+        let Some(base) = entry.key.strip_suffix(tep0089::SUFFIX) else { continue };
+        if proven.covers(crate::evidence::attestation::Kind::Task, &entry.key)
+            || !proven.is_tep0089_entry(&entry.key)
+        {
+            continue;
+        }
+        let text = match find(base) {
+            Some(manifest) if base == tep0089::MANIFEST => manifest.to_owned(),
+            Some(raw) => value::decode(raw).tep0089_text(),
+            None => String::new(),
+        };
+        if !check(&leaf, &text, &entry.value) {
+            findings.push(wrong(evidence, &format!("the signature {} does not fit", entry.key)));
+        }
+    }
+    findings
+}
+
+/// Whether an entry in `status.results` is good by itself: `SVID` is the leaf of one of the steps, and signatures made with
+/// its key fit the values of the status.
+pub(crate) fn stands_in_status(object: &TaskRun, proven: &[ProvenStep], entry: &StatusResult) -> bool {
+    let text = |name: &str| {
+        let result = object.status.results.iter().find(|result| result.name == name)?;
+        result.decoded().map(|value| match value {
+            ResultValue::String(text) if name == tep0089::MANIFEST => text,
+            ResultValue::String(text) => value::decode(&text).tep0089_text(),
+            value => value.tep0089_text(),
+        })
+    };
+    let Some(leaf) = text(tep0089::SVID).and_then(|pem| certificate(&pem).ok()) else { return false };
+    if proven.iter().all(|step| step.leaf.der() != leaf.der()) {
+        return false;
+    }
+    let base = entry.name.strip_suffix(tep0089::SUFFIX).unwrap_or(tep0089::MANIFEST);
+    let signature = text(&format!("{base}{}", tep0089::SUFFIX)).unwrap_or_default();
+    entry.name == tep0089::SVID || text(base).is_some_and(|text| check(&leaf, &text, &signature))
+}
+
+/// Whether a name may be an entry of this form rather than a result.
+pub(crate) fn is_evidence_key(name: &str) -> bool {
+    name == tep0089::SVID || name == tep0089::MANIFEST || name.ends_with(tep0089::SUFFIX)
+}
+
+fn is_signature_of_another(name: &str, entries: &[(&str, &str)]) -> bool {
+    name.strip_suffix(tep0089::SUFFIX).is_some_and(|base| entries.iter().any(|(other, _)| *other == base))
+}
+
+fn check(leaf: &Certificate, text: &str, signature: &str) -> bool {
+    STANDARD
+        .decode(signature)
+        .is_ok_and(|signature| signature::verifies(leaf, Scheme::Tep0089, text.as_bytes(), &signature))
+}
+
+/// One certificate in PEM, and nothing else.
+fn certificate(pem: &str) -> Result<Certificate, String> {
+    let body: String = pem
+        .strip_prefix("-----BEGIN CERTIFICATE-----\n")
+        .and_then(|rest| rest.trim_end_matches('\n').strip_suffix("-----END CERTIFICATE-----"))
+        .ok_or("SVID is not one certificate in PEM")?
+        .split_ascii_whitespace()
+        .collect();
+    let der = STANDARD.decode(body).map_err(|_| "SVID is not one certificate in PEM")?;
+    Certificate::parse(&der).map_err(|error| format!("SVID: {error}"))
+}
+
+fn wrong(step: &StepEvidence, reason: &str) -> Finding {
+    Finding::Tep0089 { reason: format!("step {}: {reason}", step.name) }
+}
