@@ -11,6 +11,7 @@ mkdir -p "$1"
 out=$(cd "$1" && pwd)
 stamp=$(cd "$here" && find . -type f | LC_ALL=C sort | xargs sha256sum | sha256sum | cut -c1-16)
 [ "$(cat "$out/stamp" 2>/dev/null)" = "$stamp" ] && exit 0
+echo "building SPIRE $SPIRE and Tekton $TEKTON for the tests: once, takes minutes" >&2
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

@@ -1,0 +1,9 @@
+//! What the tests share: the real peers, a SPIRE of one's own, a pod's files, and TaskRuns made from them.
+// Every test file compiles this for itself and uses a part of it.
+#![allow(dead_code, unreachable_pub)]
+
+pub mod peers;
+pub mod pod;
+pub mod signed;
+pub mod spire;
+pub mod taskrun;
