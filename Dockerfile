@@ -1,0 +1,7 @@
+# The image for Tekton's controller argument -entrypoint-image. `make image` builds it.
+FROM scratch
+# svidence.json, the output of `svidence config config-spire.yaml`, is copied if it is there: the [n] makes it a pattern,
+# and a pattern may match nothing.
+COPY dist/entrypoint config/svidence.jso[n] /ko-app/
+USER 65532:65532
+ENTRYPOINT ["/ko-app/entrypoint"]

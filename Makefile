@@ -1,0 +1,93 @@
+# `make` lists the targets.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+CHANNEL := $(shell sed -n 's/^channel = "\(.*\)"/\1/p' rust-toolchain.toml)
+MUSL := $(shell uname -m)-unknown-linux-musl
+IMAGE ?= svidence/entrypoint:dev
+
+# ring's C parts: the host's compiler serves for musl too, nothing is linked from the host.
+export CC_aarch64_unknown_linux_musl ?= gcc
+
+# Optimised, but without the minutes that link-time optimisation takes.
+QUICK := --profile quick --config 'profile.quick.inherits="release"' --config 'profile.quick.lto="off"' \
+	--config profile.quick.codegen-units=16 --config profile.quick.opt-level=1
+
+.PHONY: help demo test peers lint bench release entrypoint image toolchain proto clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' Makefile | while IFS=$$'\t' read -r name text; do \
+		printf '  make %-10s %s\n' "$$name" "$$text"; done
+
+demo: toolchain ## sign a TaskRun of three steps, verify it, forge it; needs no cluster
+	cargo run --locked --quiet $(QUICK) --bin svidence -- demo
+
+test: toolchain ## all tests; those against SPIRE and Tekton need Go and are skipped by name without it
+	@if command -v go >/dev/null; then $(MAKE) --no-print-directory peers; \
+	elif [ "$${CI:-}" = true ]; then echo "make test: with CI=true the real peers are tested and Go builds them; install Go" >&2; exit 1; \
+	else echo "Go is not installed: tests against the real SPIRE and Tekton will be skipped" >&2; fi
+	cargo test --locked
+
+peers: ## build the real SPIRE and Tekton programs that the tests run against
+	@tests/peers/build.sh target/peers
+
+lint: toolchain ## formatting, clippy with and without the command line, dependencies
+	cargo fmt --all --check
+	cargo clippy --locked --all-targets -- -D warnings
+	cargo clippy --locked --all-targets --no-default-features -- -D warnings
+	@if ! command -v cargo-deny >/dev/null; then \
+		echo "cargo-deny is not installed: licences, bans, sources and advisories are not checked"; \
+	else \
+		cargo deny --locked check licenses bans sources; \
+		if cargo deny --locked fetch db >/dev/null 2>&1; then cargo deny --locked check --disable-fetch advisories; \
+		else echo "the advisory database cannot be fetched: advisories are not checked"; fi; \
+	fi
+
+bench: peers entrypoint ## time a step under Tekton's entrypoint and under ours
+	benches/run.sh target/peers/tekton-entrypoint dist/entrypoint
+
+release: entrypoint ## both programs, static and stripped, in dist/
+	cargo build --locked --release --bin svidence --target $(MUSL)
+	@mkdir -p dist
+	@cp "$${CARGO_TARGET_DIR:-target}/$(MUSL)/release/svidence" dist/svidence
+	@$(call static,dist/svidence)
+	@stat -c '%n %s bytes' dist/entrypoint dist/svidence
+
+entrypoint: toolchain ## the injected program alone, in dist/
+	cargo build --locked --profile entrypoint --no-default-features --bin entrypoint --target $(MUSL)
+	@mkdir -p dist
+	@cp "$${CARGO_TARGET_DIR:-target}/$(MUSL)/entrypoint/entrypoint" dist/entrypoint
+	@$(call static,dist/entrypoint)
+
+# It runs in any image, so it must not need a file of that image.
+define static
+if command -v readelf >/dev/null; then \
+	needed=$$(readelf -dl $(1) | grep -E 'NEEDED|INTERP' || true); \
+elif command -v file >/dev/null; then \
+	needed=$$(file -b $(1) | grep -v -E 'statically linked|static-pie linked' || true); \
+else echo "cannot tell whether $(1) is static: install readelf (binutils) or file" >&2; exit 1; fi; \
+if [ -n "$$needed" ]; then echo "$(1) is not static:" >&2; echo "$$needed" >&2; exit 1; fi
+endef
+
+image: entrypoint ## the image for Tekton's -entrypoint-image, with docker or buildah
+	@if docker info >/dev/null 2>&1; then docker build --tag $(IMAGE) .; \
+	elif command -v buildah >/dev/null; then \
+		driver=; buildah images >/dev/null 2>&1 || driver="--storage-driver vfs"; \
+		buildah $$driver build --isolation chroot --tag $(IMAGE) .; \
+	else echo "make image: no running docker and no buildah here; install one of them" >&2; exit 1; fi
+
+toolchain: ## the pinned Rust, with clippy, rustfmt and the musl target
+	@command -v rustup >/dev/null || { command -v cargo >/dev/null && exit 0; \
+		echo "Rust is not installed: see https://rustup.rs" >&2; exit 1; }; \
+	command -v rustup >/dev/null || exit 0; \
+	has() { rustup "$$1" list --installed --toolchain $(CHANNEL) 2>/dev/null | grep -q "^$$2"; }; \
+	if has component cargo && has component clippy && has component rustfmt && has target $(MUSL); then exit 0; fi; \
+	rustup toolchain install $(CHANNEL) --profile minimal --component clippy --component rustfmt --target $(MUSL) --no-self-update
+
+proto: toolchain ## write the protobuf code anew after a change in proto/
+	SVIDENCE_REGENERATE=1 cargo test --locked --test generated
+
+clean: ## remove what was built; the peers too
+	cargo clean
+	rm -rf dist
