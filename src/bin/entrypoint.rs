@@ -1,1 +1,7 @@
-fn main() {}
+//! The program that runs in every step's container in place of Tekton's own entrypoint.
+
+use svidence::step::{roots::Roots, run};
+
+fn main() {
+    std::process::exit(run::main(std::env::args_os().collect(), &Roots::real()));
+}

@@ -1,0 +1,463 @@
+//! The command line: Go's `flag` package, exactly (contract 1.1 to 1.3; Tekton cmd/entrypoint/args.go).
+
+use std::ffi::{OsStr, OsString};
+use std::fmt::Write as _;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::PathBuf;
+
+use super::go_text::quote;
+
+/// What a flag holds, as Go's `flag` names it in the usage text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Text,
+    Switch,
+    Duration,
+    Repeated,
+}
+
+struct Flag {
+    name: &'static str,
+    kind: Kind,
+    default: &'static str,
+    usage: &'static str,
+}
+
+const fn flag(name: &'static str, kind: Kind, default: &'static str, usage: &'static str) -> Flag {
+    Flag { name, kind, default, usage }
+}
+
+/// Tekton's default for `-result_from`.
+pub const TERMINATION_MESSAGE: &str = "termination-message";
+
+/// All flags, in the lexical order in which Go prints them (Tekton cmd/entrypoint/main.go, spire.go).
+const FLAGS: [Flag; 24] = [
+    flag("basic-docker", Kind::Repeated, "", "List of secret=url pairs."),
+    flag("basic-git", Kind::Repeated, "", "List of secret=url pairs."),
+    flag("breakpoint_on_failure", Kind::Switch, "", "If specified, expect steps to not skip on failure"),
+    flag(
+        "compress_termination_message",
+        Kind::Switch,
+        "",
+        "If true, compress termination messages with flate to fit more results in the 4KB Kubernetes limit.",
+    ),
+    flag(
+        "debug_before_step",
+        Kind::Switch,
+        "",
+        "If specified, wait for a debugger to attach before executing the step",
+    ),
+    flag("docker-cfg", Kind::Repeated, "", "Docker .dockercfg secret file."),
+    flag("docker-config", Kind::Repeated, "", "Docker config.json secret file."),
+    flag(
+        "enable_spire",
+        Kind::Switch,
+        "",
+        "If specified by configmap, this enables spire signing and verification",
+    ),
+    flag("entrypoint", Kind::Text, "", "Original specified entrypoint to execute"),
+    flag(
+        "on_error",
+        Kind::Text,
+        "",
+        "Set to \"continue\" to ignore an error and continue when a container terminates with a non-zero exit \
+         code. Set to \"stopAndFail\" to declare a failure with a step error and stop executing the rest of the \
+         steps.",
+    ),
+    flag("post_file", Kind::Text, "", "If specified, file to write upon completion"),
+    flag(
+        "result_from",
+        Kind::Text,
+        TERMINATION_MESSAGE,
+        "The method using which to extract results from tasks. Default is using the termination message.",
+    ),
+    flag("results", Kind::Text, "", "If specified, list of file names that might contain task results"),
+    flag(
+        "spire_socket_path",
+        Kind::Text,
+        "unix:///spiffe-workload-api/spire-agent.sock",
+        "Experimental: The SPIRE agent socket for SPIFFE workload API.",
+    ),
+    flag("ssh-git", Kind::Repeated, "", "List of secret=url pairs."),
+    flag("stderr_path", Kind::Text, "", "If specified, file to copy stderr to"),
+    flag("stdout_path", Kind::Text, "", "If specified, file to copy stdout to"),
+    flag(
+        "step_metadata_dir",
+        Kind::Text,
+        "",
+        "If specified, create directory to store the step metadata e.g. /tekton/steps/<step-name>/",
+    ),
+    flag("step_results", Kind::Text, "", "step results if specified"),
+    flag(
+        "termination_path",
+        Kind::Text,
+        "/tekton/termination",
+        "If specified, file to write upon termination",
+    ),
+    flag("timeout", Kind::Duration, "", "If specified, sets timeout for step"),
+    flag("wait_file", Kind::Text, "", "Comma-separated list of paths to wait for"),
+    flag("wait_file_content", Kind::Switch, "", "If specified, expect wait_file to have content"),
+    flag("when_expressions", Kind::Text, "", "when expressions if specified"),
+];
+
+/// A command line that Go's `flag` refuses, in its words.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FlagError {
+    /// `-h`, `-help`: not an error, but parsing ends.
+    #[error("flag: help requested")]
+    Help,
+    /// `---x`, `-=x`.
+    #[error("bad flag syntax: {}", .arg.display())]
+    BadSyntax {
+        /// The whole argument.
+        arg: OsString,
+    },
+    /// A flag that does not exist.
+    #[error("flag provided but not defined: -{}", .name.display())]
+    NotDefined {
+        /// Its name without dashes.
+        name: OsString,
+    },
+    /// The last argument is a flag that takes a value.
+    #[error("flag needs an argument: -{name}")]
+    NeedsArgument {
+        /// The flag.
+        name: &'static str,
+    },
+    /// A switch with `=` and something that is not a Go boolean.
+    #[error("invalid boolean value {} for -{name}: parse error", quote(.value))]
+    InvalidBoolean {
+        /// The flag.
+        name: &'static str,
+        /// What was given.
+        value: OsString,
+    },
+    /// A value that the flag refuses.
+    #[error("invalid value {} for flag -{name}: {reason}", quote(.value))]
+    InvalidValue {
+        /// The flag.
+        name: &'static str,
+        /// What was given.
+        value: OsString,
+        /// Why not.
+        reason: &'static str,
+    },
+}
+
+/// A refused command line, with the post file if it was known by then: the steps that wait for it must not hang.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// Why.
+    pub error: FlagError,
+    /// `-post_file`, if it was parsed before the error.
+    pub post_file: PathBuf,
+}
+
+/// The parsed command line.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Args {
+    /// `-entrypoint`: the program; empty means `TEKTON_PLATFORM_COMMANDS` (contract 1.5).
+    pub entrypoint: OsString,
+    /// What follows the first `--`: the program's arguments.
+    pub command_args: Vec<OsString>,
+    /// Arguments that are not flags: a subcommand, or ignored.
+    pub positionals: Vec<OsString>,
+    /// `-wait_file`: comma-separated.
+    pub wait_file: OsString,
+    /// `-wait_file_content`
+    pub wait_file_content: bool,
+    /// `-post_file`; empty means none.
+    pub post_file: PathBuf,
+    /// `-termination_path`, if given.
+    pub termination_path: Option<PathBuf>,
+    /// `-results`: comma-separated.
+    pub results: OsString,
+    /// `-step_results`: comma-separated.
+    pub step_results: OsString,
+    /// `-when_expressions`: JSON.
+    pub when_expressions: OsString,
+    /// `-timeout` in nanoseconds.
+    pub timeout: i64,
+    /// `-stdout_path`
+    pub stdout_path: PathBuf,
+    /// `-stderr_path`
+    pub stderr_path: PathBuf,
+    /// `-breakpoint_on_failure`
+    pub breakpoint_on_failure: bool,
+    /// `-debug_before_step`
+    pub debug_before_step: bool,
+    /// `-on_error`: only the exact value `continue` has an effect.
+    pub on_error: OsString,
+    /// `-step_metadata_dir`; empty means the current directory.
+    pub step_metadata_dir: PathBuf,
+    /// `-result_from`, if given.
+    pub result_from: Option<OsString>,
+    /// `-compress_termination_message`
+    pub compress_termination_message: bool,
+    /// `-enable_spire`
+    pub enable_spire: bool,
+    /// `-spire_socket_path`, if given explicitly.
+    pub spire_socket_path: Option<OsString>,
+    /// `-basic-git`, `-ssh-git`, `-basic-docker`, `-docker-config`, `-docker-cfg` with their values, in order.
+    pub credentials: Vec<(&'static str, OsString)>,
+}
+
+impl Args {
+    /// True if `-on_error=continue`.
+    pub fn on_error_continue(&self) -> bool {
+        self.on_error == "continue"
+    }
+
+    /// True if the step signs: `-enable_spire`, and no socket path that was explicitly left empty, which switches
+    /// signing off silently (contract 1.6).
+    pub fn signs(&self) -> bool {
+        self.enable_spire && self.spire_socket_path.as_ref().is_none_or(|path| !path.is_empty())
+    }
+
+    /// The flags in use whose function this version does not have.
+    pub fn unsupported(&self) -> Vec<&'static str> {
+        let mut used = Vec::new();
+        let when = self.when_expressions.as_bytes().trim_ascii();
+        if !when.is_empty() && when != b"null" && !is_empty_list(when) {
+            used.push("when_expressions");
+        }
+        for (set, name) in [
+            (self.breakpoint_on_failure, "breakpoint_on_failure"),
+            (self.debug_before_step, "debug_before_step"),
+            (self.compress_termination_message, "compress_termination_message"),
+            (self.result_from.as_ref().is_some_and(|from| from != TERMINATION_MESSAGE), "result_from"),
+        ] {
+            if set {
+                used.push(name);
+            }
+        }
+        for (name, _) in &self.credentials {
+            if !used.contains(name) {
+                used.push(name);
+            }
+        }
+        used
+    }
+
+    fn set(&mut self, flag: &'static Flag, value: OsString) -> Result<(), FlagError> {
+        match flag.name {
+            "entrypoint" => self.entrypoint = value,
+            "wait_file" => self.wait_file = value,
+            "post_file" => self.post_file = value.into(),
+            "termination_path" => self.termination_path = Some(value.into()),
+            "results" => self.results = value,
+            "step_results" => self.step_results = value,
+            "when_expressions" => self.when_expressions = value,
+            "stdout_path" => self.stdout_path = value.into(),
+            "stderr_path" => self.stderr_path = value.into(),
+            "on_error" => self.on_error = value,
+            "step_metadata_dir" => self.step_metadata_dir = value.into(),
+            "result_from" => self.result_from = Some(value),
+            "spire_socket_path" => self.spire_socket_path = Some(value),
+            "timeout" => match parse_duration(value.as_bytes()) {
+                Some(nanoseconds) => self.timeout = nanoseconds,
+                None => {
+                    return Err(FlagError::InvalidValue { name: flag.name, value, reason: "parse error" });
+                }
+            },
+            _ => self.credentials.push((flag.name, value)),
+        }
+        Ok(())
+    }
+
+    fn switch(&mut self, flag: &'static Flag, on: bool) {
+        match flag.name {
+            "wait_file_content" => self.wait_file_content = on,
+            "breakpoint_on_failure" => self.breakpoint_on_failure = on,
+            "debug_before_step" => self.debug_before_step = on,
+            "compress_termination_message" => self.compress_termination_message = on,
+            _ => self.enable_spire = on,
+        }
+    }
+}
+
+fn is_empty_list(json: &[u8]) -> bool {
+    json.strip_prefix(b"[")
+        .and_then(|rest| rest.strip_suffix(b"]"))
+        .is_some_and(|inner| inner.trim_ascii().is_empty())
+}
+
+/// Splits the arguments (without argv\[0\]) at the first `--` (Tekton cmd/entrypoint/args.go; contract 1.2).
+fn split(mut arguments: Vec<OsString>) -> (Vec<OsString>, Vec<OsString>) {
+    match arguments.iter().position(|arg| arg == "--") {
+        // At index 0 Tekton does not cut: the flag parser then takes `--` as its own end mark.
+        None | Some(0) => (arguments, Vec::new()),
+        Some(at) => {
+            let command = arguments.split_off(at + 1);
+            arguments.pop();
+            (arguments, command)
+        }
+    }
+}
+
+/// Parses the arguments, argv\[0\] not among them.
+pub fn parse(arguments: Vec<OsString>) -> Result<Args, Box<Refused>> {
+    let (arguments, command_args) = split(arguments);
+    let mut args = Args { command_args, ..Args::default() };
+    match parse_flags(&mut args, arguments) {
+        Ok(()) => Ok(args),
+        Err(error) => Err(Box::new(Refused { error, post_file: args.post_file })),
+    }
+}
+
+/// Go flag.FlagSet.parseOne, in a loop.
+fn parse_flags(args: &mut Args, arguments: Vec<OsString>) -> Result<(), FlagError> {
+    let mut rest = arguments.into_iter().peekable();
+    while let Some(next) = rest.peek() {
+        let bytes = next.as_bytes();
+        if bytes.len() < 2 || bytes[0] != b'-' {
+            break;
+        }
+        if bytes == b"--" {
+            rest.next();
+            break;
+        }
+        let Some(arg) = rest.next() else { break };
+        let bytes = arg.as_bytes();
+        let body = bytes.strip_prefix(b"--").unwrap_or(&bytes[1..]);
+        if body.is_empty() || body[0] == b'-' || body[0] == b'=' {
+            return Err(FlagError::BadSyntax { arg });
+        }
+        let (name, value) = match body.iter().position(|&b| b == b'=') {
+            Some(at) => (&body[..at], Some(os(&body[at + 1..]))),
+            None => (body, None),
+        };
+        let Some(flag) = FLAGS.iter().find(|flag| flag.name.as_bytes() == name) else {
+            return Err(match name {
+                b"help" | b"h" => FlagError::Help,
+                _ => FlagError::NotDefined { name: os(name) },
+            });
+        };
+        match (flag.kind, value) {
+            (Kind::Switch, None) => args.switch(flag, true),
+            (Kind::Switch, Some(value)) => match parse_bool(value.as_bytes()) {
+                Some(on) => args.switch(flag, on),
+                None => return Err(FlagError::InvalidBoolean { name: flag.name, value }),
+            },
+            (_, Some(value)) => args.set(flag, value)?,
+            (_, None) => match rest.next() {
+                Some(value) => args.set(flag, value)?,
+                None => return Err(FlagError::NeedsArgument { name: flag.name }),
+            },
+        }
+    }
+    args.positionals = rest.collect();
+    Ok(())
+}
+
+fn os(bytes: &[u8]) -> OsString {
+    OsString::from_vec(bytes.to_vec())
+}
+
+/// Go strconv.ParseBool.
+fn parse_bool(text: &[u8]) -> Option<bool> {
+    match text {
+        b"1" | b"t" | b"T" | b"true" | b"TRUE" | b"True" => Some(true),
+        b"0" | b"f" | b"F" | b"false" | b"FALSE" | b"False" => Some(false),
+        _ => None,
+    }
+}
+
+/// Go time.ParseDuration: nanoseconds, or `None` for what it refuses.
+pub fn parse_duration(text: &[u8]) -> Option<i64> {
+    let (negative, mut rest) = match text {
+        [b'-', rest @ ..] => (true, rest),
+        [b'+', rest @ ..] => (false, rest),
+        _ => (false, text),
+    };
+    if rest == b"0" {
+        return Some(0);
+    }
+    if rest.is_empty() {
+        return None;
+    }
+    let mut total: u64 = 0;
+    while !rest.is_empty() {
+        let (whole, after) = leading_digits(rest);
+        let mut number: u64 = 0;
+        for digit in whole {
+            number = number.checked_mul(10)?.checked_add(u64::from(digit - b'0'))?;
+            if number > 1 << 63 {
+                return None;
+            }
+        }
+        rest = after;
+        let (mut fraction, mut scale) = (0u64, 1f64);
+        let mut digits = whole.len();
+        if let [b'.', after @ ..] = rest {
+            let (decimals, after) = leading_digits(after);
+            digits += decimals.len();
+            let mut full = false;
+            for digit in decimals {
+                // Digits beyond what fits are dropped, as Go does.
+                let next = fraction.checked_mul(10).and_then(|f| f.checked_add(u64::from(digit - b'0')));
+                match next {
+                    Some(next) if !full && fraction <= ((1 << 63) - 1) / 10 && next <= 1 << 63 => {
+                        fraction = next;
+                        scale *= 10.0;
+                    }
+                    _ => full = true,
+                }
+            }
+            rest = after;
+        }
+        if digits == 0 {
+            return None;
+        }
+        let end = rest.iter().position(|&b| b == b'.' || b.is_ascii_digit()).unwrap_or(rest.len());
+        let (unit, after) = rest.split_at(end);
+        rest = after;
+        let unit: u64 = match unit {
+            b"ns" => 1,
+            b"us" => 1_000,
+            b"ms" => 1_000_000,
+            b"s" => 1_000_000_000,
+            b"m" => 60_000_000_000,
+            b"h" => 3_600_000_000_000,
+            // micro sign U+00B5 and Greek mu U+03BC
+            _ if unit == "µs".as_bytes() || unit == "μs".as_bytes() => 1_000,
+            _ => return None,
+        };
+        let mut part = number.checked_mul(unit).filter(|&part| part <= 1 << 63)?;
+        if fraction > 0 {
+            part += (fraction as f64 * (unit as f64 / scale)) as u64;
+            if part > 1 << 63 {
+                return None;
+            }
+        }
+        total = total.checked_add(part).filter(|&total| total <= 1 << 63)?;
+    }
+    if negative {
+        // -2^63 is a duration, +2^63 is not.
+        return Some((total as i64).wrapping_neg());
+    }
+    i64::try_from(total).ok()
+}
+
+fn leading_digits(text: &[u8]) -> (&[u8], &[u8]) {
+    text.split_at(text.iter().position(|b| !b.is_ascii_digit()).unwrap_or(text.len()))
+}
+
+/// Go flag.PrintDefaults with its heading.
+pub fn usage(program: &OsStr) -> String {
+    let mut out = format!("Usage of {}:\n", program.display());
+    for flag in &FLAGS {
+        let kind = match flag.kind {
+            Kind::Text => " string",
+            Kind::Switch => "",
+            Kind::Duration => " duration",
+            Kind::Repeated => " value",
+        };
+        let _ = write!(out, "  -{}{kind}\n    \t{}", flag.name, flag.usage);
+        if !flag.default.is_empty() {
+            let _ = write!(out, " (default \"{}\")", flag.default);
+        }
+        out.push('\n');
+    }
+    out
+}

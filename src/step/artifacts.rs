@@ -1,0 +1,67 @@
+//! The step's artifacts (contract 3.11; Tekton pkg/entrypoint/entrypointer.go appendArtifactOutputs).
+
+use std::ffi::OsStr;
+use std::path::Path;
+
+use super::beneath::{self, Content, ReadError};
+use super::go_text::join;
+use super::roots::Roots;
+use super::termination::{Entry, EntryType, MAX_MESSAGE};
+
+/// The name of the file, below a directory `artifacts`.
+const PROVENANCE: &str = "artifacts/provenance.json";
+
+/// Why artifacts cannot be handed over: the log line that Tekton ends with.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ArtifactError {
+    /// The step's file.
+    #[error("Error while handling step artifacts: {0}")]
+    Step(#[source] ReadError),
+    /// The task's file.
+    #[error("Error while handling task artifacts: {0}")]
+    Task(#[source] ReadError),
+}
+
+/// One artifact file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Artifact {
+    /// The entry for the termination message.
+    pub entry: Entry,
+    /// The file's bytes; cut where they are too many for any message.
+    pub raw: Vec<u8>,
+}
+
+/// The artifact files of a step.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Artifacts {
+    /// `<step_metadata_dir>/artifacts/provenance.json`
+    pub step: Option<Artifact>,
+    /// `/tekton/artifacts/provenance.json`
+    pub task: Option<Artifact>,
+}
+
+impl Artifacts {
+    /// Reads both files; an absent one is none.
+    pub fn read(step_metadata_dir: &Path, roots: &Roots) -> Result<Artifacts, ArtifactError> {
+        Ok(Artifacts {
+            step: read(step_metadata_dir, EntryType::StepArtifacts).map_err(ArtifactError::Step)?,
+            task: read(&roots.tekton, EntryType::TaskArtifacts).map_err(ArtifactError::Task)?,
+        })
+    }
+
+    /// Their entries, in order.
+    pub fn entries(&self) -> impl Iterator<Item = Entry> {
+        self.step.iter().chain(&self.task).map(|artifact| artifact.entry.clone())
+    }
+}
+
+fn read(directory: &Path, kind: EntryType) -> Result<Option<Artifact>, ReadError> {
+    let raw = match beneath::read(directory, Path::new(PROVENANCE), MAX_MESSAGE)? {
+        None => return Ok(None),
+        Some(Content::Whole(raw)) => raw,
+        // So large an entry fits no message: the message is refused as too large, as Tekton's is.
+        Some(Content::TooLarge) => vec![b' '; MAX_MESSAGE + 1],
+    };
+    let path = join(&[directory.as_os_str(), OsStr::new(PROVENANCE)]);
+    Ok(Some(Artifact { entry: Entry::artifact(&path, &raw, kind), raw }))
+}

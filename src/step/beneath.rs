@@ -1,0 +1,162 @@
+//! Reading a file that the step's own code made, without being led astray by it (design 4.3).
+//!
+//! No symbolic link is followed below the directory, nothing outside it is reached, and only a regular file is read: a
+//! FIFO cannot make us wait and a device cannot be touched. Reading ends at a limit.
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::os::fd::OwnedFd;
+use std::path::{Component, Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat, openat2};
+use nix::sys::stat::Mode;
+
+use super::go_text::errno_reason;
+
+/// Why a file cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ReadError {
+    /// The system refused.
+    #[error("{operation} {}: {}", .path.display(), errno_reason(*.errno))]
+    System {
+        /// Go's name of what was tried.
+        operation: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        errno: Errno,
+    },
+    /// A symbolic link on the way, or a way out of the directory.
+    #[error(
+        "open {}: leads through a symbolic link or out of its directory, which is not followed; write a regular file there",
+        .path.display()
+    )]
+    Link {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A FIFO, socket or device.
+    #[error("read {}: not a regular file; write a regular file there", .path.display())]
+    NotRegular {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+/// What was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Content {
+    /// The whole file.
+    Whole(Vec<u8>),
+    /// The file is larger than the limit.
+    TooLarge,
+}
+
+/// Reads `name` beneath `directory`, up to `limit` bytes. `None` if it does not exist.
+pub fn read(directory: &Path, name: &Path, limit: usize) -> Result<Option<Content>, ReadError> {
+    let path = || super::go_text::join(&[directory.as_os_str(), name.as_os_str()]);
+    let file = match open(directory, name) {
+        Ok(file) => File::from(file),
+        Err(Errno::ENOENT) => return Ok(None),
+        Err(Errno::ELOOP | Errno::EXDEV) => return Err(ReadError::Link { path: path() }),
+        // A socket, or a device without a driver.
+        Err(Errno::ENXIO) => return Err(ReadError::NotRegular { path: path() }),
+        Err(errno) => return Err(ReadError::System { operation: "open", path: path(), errno }),
+    };
+    let system = |error: io::Error| ReadError::System {
+        operation: "read",
+        path: path(),
+        errno: Errno::from_raw(error.raw_os_error().unwrap_or_default()),
+    };
+    let kind = file.metadata().map_err(system)?.file_type();
+    if kind.is_dir() {
+        return Err(ReadError::System { operation: "read", path: path(), errno: Errno::EISDIR });
+    }
+    if !kind.is_file() {
+        return Err(ReadError::NotRegular { path: path() });
+    }
+    let mut content = Vec::new();
+    // One byte more than the limit shows that there is more; the file's size is only a claim while others may write.
+    file.take(limit as u64 + 1).read_to_end(&mut content).map_err(system)?;
+    Ok(Some(if content.len() > limit { Content::TooLarge } else { Content::Whole(content) }))
+}
+
+const FILE: OFlag = OFlag::O_RDONLY.union(OFlag::O_CLOEXEC).union(OFlag::O_NONBLOCK).union(OFlag::O_NOCTTY);
+
+fn open(directory: &Path, name: &Path) -> Result<OwnedFd, Errno> {
+    let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
+    // The directory itself may be reached by any path: it is Tekton's, not the step's.
+    let root =
+        openat(AT_FDCWD, directory, OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())?;
+    let how = OpenHow::new().flags(FILE).resolve(
+        ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_SYMLINKS | ResolveFlag::RESOLVE_NO_MAGICLINKS,
+    );
+    match openat2(&root, name, how) {
+        // Older than Linux 5.6, or barred by a seccomp profile that does not know the call.
+        Err(Errno::ENOSYS | Errno::EPERM) => open_by_parts(root, name),
+        opened => opened,
+    }
+}
+
+/// The same for kernels without openat2: one part of the path at a time.
+fn open_by_parts(root: OwnedFd, name: &Path) -> Result<OwnedFd, Errno> {
+    let mut at = root;
+    let mut parts = name.components().peekable();
+    while let Some(part) = parts.next() {
+        let part = match part {
+            Component::Normal(part) => part,
+            Component::CurDir => continue,
+            // As openat2 says it.
+            Component::ParentDir | Component::RootDir | Component::Prefix(_) => return Err(Errno::EXDEV),
+        };
+        let last = parts.peek().is_none();
+        let flags = if last { FILE } else { OFlag::O_PATH | OFlag::O_CLOEXEC | OFlag::O_DIRECTORY };
+        at = openat(&at, part, flags | OFlag::O_NOFOLLOW, Mode::empty())?;
+        if last {
+            return Ok(at);
+        }
+    }
+    Err(Errno::EISDIR)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn both_ways_of_opening_agree() {
+        let folder = tempfile::tempdir().unwrap();
+        let inside = folder.path().join("results");
+        std::fs::create_dir_all(inside.join("sub")).unwrap();
+        std::fs::write(folder.path().join("secret"), "secret").unwrap();
+        std::fs::write(inside.join("plain"), "value").unwrap();
+        std::fs::write(inside.join("sub/deep"), "value").unwrap();
+        symlink("plain", inside.join("link")).unwrap();
+        symlink("../secret", inside.join("out")).unwrap();
+        symlink("sub", inside.join("dirlink")).unwrap();
+        for (name, opened) in [
+            ("plain", Ok(())),
+            ("sub/deep", Ok(())),
+            ("absent", Err(Errno::ENOENT)),
+            ("link", Err(Errno::ELOOP)),
+            ("out", Err(Errno::ELOOP)),
+            ("../secret", Err(Errno::EXDEV)),
+            ("/etc/passwd", Err(Errno::EXDEV)),
+        ] {
+            let root =
+                || openat(AT_FDCWD, &inside, OFlag::O_RDONLY | OFlag::O_DIRECTORY, Mode::empty()).unwrap();
+            assert_eq!(open(&inside, Path::new(name)).map(drop), opened, "openat2 of {name}");
+            assert_eq!(open_by_parts(root(), Path::new(name)).map(drop), opened, "by parts, {name}");
+        }
+        for open in [open(&inside, Path::new("dirlink/deep")), {
+            let root =
+                openat(AT_FDCWD, &inside, OFlag::O_RDONLY | OFlag::O_DIRECTORY, Mode::empty()).unwrap();
+            open_by_parts(root, Path::new("dirlink/deep"))
+        }] {
+            assert!(matches!(open, Err(Errno::ELOOP | Errno::ENOTDIR)), "a linked directory: {open:?}");
+        }
+    }
+}

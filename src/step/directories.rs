@@ -1,0 +1,40 @@
+//! Making directories with their parents, as Go's os.MkdirAll does and says it: 0777 before umask.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use nix::libc::ENOTDIR;
+
+use super::go_text::path_error;
+
+/// A directory that could not be made, and which part of its path was to blame.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", path_error("mkdir", .path, .error))]
+pub struct MkdirError {
+    /// The part of the path.
+    pub path: PathBuf,
+    /// What the system said.
+    pub error: io::Error,
+}
+
+/// Makes the directory and its parents; it may exist already. An empty path is the current directory.
+pub fn make_all(path: &Path) -> Result<(), MkdirError> {
+    let failed = |error| MkdirError { path: path.to_owned(), error };
+    if path.as_os_str().is_empty() {
+        return Ok(());
+    }
+    match fs::metadata(path) {
+        Ok(found) if found.is_dir() => return Ok(()),
+        Ok(_) => return Err(failed(io::Error::from_raw_os_error(ENOTDIR))),
+        Err(_) => {}
+    }
+    if let Some(parent) = path.parent() {
+        make_all(parent)?;
+    }
+    match fs::create_dir(path) {
+        // Somebody else may have made it meanwhile.
+        Err(error) if !fs::symlink_metadata(path).is_ok_and(|found| found.is_dir()) => Err(failed(error)),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,377 @@
+//! Which evidence a step emits: the richest form that fits (design 5.1).
+
+use std::{num::NonZeroU32, time::SystemTime, time::UNIX_EPOCH};
+
+use ring::rand::SecureRandom;
+
+use crate::{
+    evidence::{
+        attestation::{self, Attestation, Covered, Ended, Form, Kind, PodName, hint, is_result_name},
+        key::KeyError,
+        leaf::{CompactLeaf, DnsForm, Issuer},
+        sha256, statement,
+        statement::Context,
+        tep0089, value,
+    },
+    workload::{
+        bundle::X509Bundle, certificate::Certificate, id::Attested, id::TaskRunId, select, svid::X509Svid,
+    },
+};
+
+use super::{
+    config::{Config, Evidence as Wanted},
+    outcome::{End, Outcome},
+    position::StepPosition,
+    results,
+    sign::Produced,
+    termination::{Entry, EntryType, MAX_MESSAGE, go_utf8, to_json},
+};
+
+/// What the kubelet keeps of all messages of a pod, shared by its containers (design 5.1).
+const ALL_MESSAGES: usize = 12288;
+/// Containers besides the steps that are reckoned with: three init containers and a sidecar.
+const OTHER_CONTAINERS: u32 = 4;
+
+/// Why there is an identity, but no evidence.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum EmitError {
+    /// No form of evidence fits beside the results.
+    #[error(
+        "no room: the results take {results} of the {limit} bytes reckoned for this container's message; \
+         state the pod's number of containers with svidence-containers if there are fewer than {containers}"
+    )]
+    NoRoom {
+        /// Bytes of the message without evidence.
+        results: usize,
+        /// The estimated limit.
+        limit: usize,
+        /// The number of containers reckoned with.
+        containers: u32,
+    },
+    /// Only TEP-0089 entries are wanted, and one of the results has a name of theirs.
+    #[error(
+        "the result {0} has a name that TEP-0089 entries need; rename it, or configure svidence-evidence: attestation"
+    )]
+    Collision(String),
+    /// The identity is not a TaskRun's.
+    #[error("the identity {0} is not that of a TaskRun (/ns/<namespace>/taskrun/<name>)")]
+    Identity(String),
+    /// The outcome is none that is signed.
+    #[error("the step did not run")]
+    DidNotRun,
+    /// The key failed.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+}
+
+/// Who signs, and what is known about the step from outside of it.
+pub(crate) struct Facts<'a> {
+    pub(crate) svid: &'a X509Svid,
+    pub(crate) bundle: &'a X509Bundle,
+    pub(crate) attested: Option<Attested>,
+    pub(crate) position: &'a StepPosition,
+    pub(crate) declared: [u8; 12],
+    pub(crate) pod_name: Option<&'a str>,
+    pub(crate) pod_uid: Option<[u8; 16]>,
+}
+
+/// The entries to write.
+#[derive(Debug, Default)]
+pub(crate) struct Evidence {
+    pub(crate) tep0089: Vec<Entry>,
+    pub(crate) attestation: Vec<Entry>,
+    pub(crate) warnings: Vec<String>,
+}
+
+/// The room that the kubelet is reckoned to leave for one message.
+pub(crate) fn estimated_limit(containers: Option<NonZeroU32>, steps: u32) -> usize {
+    let containers = containers.map_or(steps + OTHER_CONTAINERS, NonZeroU32::get);
+    MAX_MESSAGE.min(ALL_MESSAGES / containers as usize)
+}
+
+/// The richest evidence that fits beside `produced.others`.
+pub(crate) fn evidence(
+    facts: &Facts<'_>,
+    produced: &Produced<'_>,
+    config: &Config,
+    random: &dyn SecureRandom,
+) -> Result<Evidence, EmitError> {
+    let signer = Signer::new(facts, produced)?;
+    let mut warnings = warnings(produced, &signer.covered);
+    let task_results: Vec<(&str, &str)> = produced
+        .others
+        .iter()
+        .filter(|entry| entry.kind == EntryType::TaskResult)
+        .map(|entry| (entry.key.as_str(), entry.value.as_str()))
+        .collect();
+    let names: Vec<&str> =
+        produced.others.iter().filter(|e| is_result(e)).map(|entry| entry.key.as_str()).collect();
+    let collision = tep0089::collision(&names);
+    let tep0089 = || -> Result<Vec<Entry>, EmitError> {
+        let entries = tep0089::entries(&task_results, facts.svid.leaf().der(), facts.svid.key(), random)?;
+        Ok(entries.into_iter().map(|(key, value)| Entry::new(key, value, EntryType::TaskResult)).collect())
+    };
+    let attestation = |form, with_tep0089, with_intermediates| -> Result<Vec<Entry>, EmitError> {
+        let value = signer.attestation(form, with_tep0089, with_intermediates, random)?;
+        Ok(vec![Entry::new(attestation::key(&facts.position.name), value, EntryType::TaskResult)])
+    };
+
+    let steps = facts.position.count;
+    let results = to_json(produced.others).len();
+    let estimate = estimated_limit(config.containers, steps);
+    let short = results > estimate;
+    let limit = if short { MAX_MESSAGE } else { estimate };
+    let fits = |evidence: &Evidence| {
+        let all = [produced.others, &evidence.tep0089, &evidence.attestation].concat();
+        to_json(&all).len() <= limit
+    };
+
+    if config.evidence == Wanted::Tep0089 {
+        if let Some(name) = collision {
+            return Err(EmitError::Collision(name.to_owned()));
+        }
+        let evidence = Evidence { tep0089: tep0089()?, attestation: Vec::new(), warnings: Vec::new() };
+        if fits(&evidence) {
+            return Ok(Evidence { warnings, ..evidence });
+        }
+    } else {
+        let with_tep0089 = config.evidence == Wanted::Both && !short;
+        if let (true, Some(name)) = (with_tep0089, collision) {
+            warnings
+                .push(format!("the TEP-0089 form is left out: the result {name} has a name that it needs"));
+        }
+        let has_intermediates = !facts.svid.intermediates().is_empty();
+        let candidates = [
+            (with_tep0089 && collision.is_none(), Form::Digests, true, true),
+            (!short, Form::Digests, false, true),
+            (true, Form::Hints, false, true),
+            (has_intermediates, Form::Hints, false, false),
+        ];
+        for (_, form, beside, intermediates) in candidates.into_iter().filter(|(possible, ..)| *possible) {
+            let evidence = Evidence {
+                tep0089: if beside { tep0089()? } else { Vec::new() },
+                attestation: attestation(form, beside, intermediates)?,
+                warnings: Vec::new(),
+            };
+            if fits(&evidence) {
+                return Ok(Evidence { warnings, ..evidence });
+            }
+        }
+    }
+    let containers = config.containers.map_or(steps + OTHER_CONTAINERS, NonZeroU32::get);
+    Err(EmitError::NoRoom { results, limit, containers })
+}
+
+fn is_result(entry: &Entry) -> bool {
+    matches!(entry.kind, EntryType::TaskResult | EntryType::StepResult)
+}
+
+/// Things that will surprise somebody later, though they hinder nothing now.
+fn warnings(produced: &Produced<'_>, covered: &[Covered]) -> Vec<String> {
+    let mut warnings = Vec::new();
+    for result in produced.results {
+        let kind = kind(result.kind);
+        if go_utf8(&result.raw).1 {
+            let name = &result.name;
+            warnings.push(format!(
+                "result {name} is not UTF-8: the text in which U+FFFD stands for each bad byte is signed"
+            ));
+        }
+        if result.raw.contains(&0) {
+            warnings.push(format!("result {} contains NUL, which some archives refuse", result.name));
+        }
+        if !covered.iter().any(|covered| covered.kind == kind && covered.name == result.name) {
+            let name = &result.name;
+            warnings.push(format!(
+                "result {name} is hidden by another entry of that name, as in Tekton; it is not covered"
+            ));
+        }
+    }
+    warnings
+}
+
+fn kind(kind: results::Kind) -> Kind {
+    match kind {
+        results::Kind::Task => Kind::Task,
+        results::Kind::Step => Kind::Step,
+    }
+}
+
+/// An attestation without its form-dependent parts, and how to sign it.
+struct Signer<'a> {
+    facts: &'a Facts<'a>,
+    /// Every covered result, with all digests, by kind and name.
+    covered: Vec<Covered>,
+    base: Attestation,
+    trust_domain: String,
+}
+
+impl<'a> Signer<'a> {
+    fn new(facts: &'a Facts<'a>, produced: &Produced<'_>) -> Result<Signer<'a>, EmitError> {
+        let id = TaskRunId::from_spiffe_id(facts.svid.id())
+            .ok_or_else(|| EmitError::Identity(facts.svid.id().to_string()))?;
+        let started = milliseconds(produced.started);
+        let duration = u64::try_from(produced.duration.as_millis()).unwrap_or(u64::MAX);
+        let outcome = attestation::Outcome {
+            ended: ended(produced.outcome).ok_or(EmitError::DidNotRun)?,
+            continued: produced.outcome.continued(),
+        };
+        let artifacts = |raw: Option<&[u8]>| raw.map(|raw| sha256(go_utf8(raw).0.as_bytes()));
+        let base = Attestation {
+            namespace: id.namespace().to_owned(),
+            task_run: id.name().to_owned(),
+            task_run_uid: facts.attested.as_ref().map(|attested| attested.uid),
+            pod_uid: facts.pod_uid,
+            pod_name: pod_name(id.name(), facts.pod_name),
+            step_index: facts.position.index,
+            step_count: facts.position.count,
+            declared: facts.declared,
+            started,
+            duration,
+            delay: milliseconds(produced.now).saturating_sub(started.saturating_add(duration)),
+            outcome,
+            tep0089: false,
+            form: Form::Digests,
+            set_hints: Vec::new(),
+            found_hints: Vec::new(),
+            results: Vec::new(),
+            step_artifacts: artifacts(produced.step_artifacts),
+            task_artifacts: artifacts(produced.task_artifacts),
+            leaf: carried_leaf(facts, &id),
+            intermediates: facts
+                .svid
+                .intermediates()
+                .iter()
+                .map(|certificate| certificate.der().to_vec())
+                .collect(),
+            signature: Vec::new(),
+        };
+        let trust_domain = facts.svid.id().trust_domain().to_string();
+        Ok(Signer { facts, covered: covered(produced), base, trust_domain })
+    }
+
+    /// The signed value of the entry.
+    fn attestation(
+        &self,
+        form: Form,
+        tep0089: bool,
+        with_intermediates: bool,
+        random: &dyn SecureRandom,
+    ) -> Result<String, EmitError> {
+        let mut attestation = Attestation { form, tep0089, ..self.base.clone() };
+        if !with_intermediates {
+            attestation.intermediates.clear();
+        }
+        let mut results = self.covered.clone();
+        if form == Form::Hints {
+            results.iter_mut().for_each(|covered| covered.decoded = None);
+        }
+        for (covered, in_this_form) in self.covered.iter().zip(&results) {
+            match form == Form::Hints && self.may_be_hint(covered) {
+                false => attestation.results.push(in_this_form.clone()),
+                true if covered.set => attestation.set_hints.push(hint(&covered.name)),
+                true => attestation.found_hints.push(hint(&covered.name)),
+            }
+        }
+        attestation.set_hints.sort_unstable();
+        attestation.found_hints.sort_unstable();
+        let context = Context {
+            trust_domain: &self.trust_domain,
+            step: &self.facts.position.name,
+            results: &results,
+            leaf: sha256(self.facts.svid.leaf().der()),
+        };
+        let statement = statement::statement(&attestation, context);
+        let message = statement::pre_authentication_encoding(&statement);
+        attestation.signature = self.facts.svid.key().sign_attestation(&message, random)?;
+        Ok(attestation.to_value())
+    }
+
+    /// A plain task result whose hint no other one shares.
+    fn may_be_hint(&self, covered: &Covered) -> bool {
+        let is_plain = |covered: &Covered| covered.kind == Kind::Task && covered.decoded.is_none();
+        let sharing = self
+            .covered
+            .iter()
+            .filter(|other| other.kind == Kind::Task && hint(&other.name) == hint(&covered.name));
+        is_plain(covered) && sharing.count() == 1
+    }
+}
+
+/// The results that survive Tekton's reading of the message: of entries with one key the last one, whatever its type
+/// (Tekton `pkg/termination/parse.go`).
+fn covered(produced: &Produced<'_>) -> Vec<Covered> {
+    let mut covered: Vec<Covered> = Vec::new();
+    for (i, entry) in produced.others.iter().enumerate() {
+        let is_last = produced.others[i + 1..].iter().all(|later| later.key != entry.key);
+        if !is_result(entry) || !is_last || !is_result_name(&entry.key) {
+            continue;
+        }
+        let entry_kind = if entry.kind == EntryType::TaskResult { Kind::Task } else { Kind::Step };
+        let found = produced
+            .results
+            .iter()
+            .any(|result| kind(result.kind) == entry_kind && result.name == entry.key && result.found);
+        covered.push(Covered {
+            kind: entry_kind,
+            name: entry.key.clone(),
+            set: !found,
+            digest: sha256(entry.value.as_bytes()),
+            decoded: value::decoded_json(&entry.value).map(|value| sha256(value.canonical_json().as_bytes())),
+        });
+    }
+    covered.sort();
+    covered
+}
+
+fn ended(outcome: &Outcome) -> Option<Ended> {
+    Some(match &outcome.end {
+        End::Exited(code) => Ended::Exited(u8::try_from(*code).ok()?),
+        End::Signalled(signal) => Ended::Signal(u8::try_from(*signal).ok()?),
+        End::TimedOut => Ended::Timeout,
+        End::Cancelled => Ended::Cancelled,
+        End::WhenFalse => Ended::Skipped,
+        End::NotRun(_) => Ended::NotStarted,
+        End::EarlierStepFailed | End::WaitFailed(_) => return None,
+    })
+}
+
+/// The host name is the pod's, unless the pod uses the node's network: a name that Tekton would not give is none.
+fn pod_name(task_run: &str, host_name: Option<&str>) -> PodName {
+    match host_name {
+        Some(name) if name == format!("{task_run}-pod") => PodName::Usual,
+        Some(name) if select::pod_names_match(task_run, name).is_some() => PodName::Named(name.to_owned()),
+        _ => PodName::Unknown,
+    }
+}
+
+/// The compact form if it gives back the certificate, else its DER.
+fn carried_leaf(facts: &Facts<'_>, id: &TaskRunId) -> Vec<u8> {
+    compact_leaf(facts, id).map_or_else(|| facts.svid.leaf().der().to_vec(), |leaf| leaf.to_bytes())
+}
+
+fn compact_leaf(facts: &Facts<'_>, id: &TaskRunId) -> Option<CompactLeaf> {
+    let leaf = facts.svid.leaf();
+    let issuer: &Certificate = match facts.svid.intermediates().first() {
+        Some(issuer) => issuer,
+        None => facts.bundle.authorities().iter().find(|authority| {
+            authority.subject_key_id() == leaf.authority_key_id()
+                && authority.subject_der() == leaf.issuer_der()
+        })?,
+    };
+    let dns = match (leaf.dns_sans(), &facts.attested) {
+        ([], _) => DnsForm::Plain,
+        ([_], Some(Attested { step: None, .. })) => DnsForm::Run,
+        ([_], Some(Attested { step: Some(step), .. })) if *step != facts.position.name => return None,
+        ([_], Some(Attested { pin: None, .. })) => DnsForm::Step,
+        ([_], Some(Attested { pin: Some(pin), .. })) => DnsForm::Pin(*pin),
+        _ => return None,
+    };
+    let issuer = Issuer { name: issuer.subject_der(), key_id: issuer.subject_key_id()? };
+    CompactLeaf::of(leaf.der(), &id.spiffe_id().to_string(), leaf.dns_sans(), dns, issuer)
+}
+
+fn milliseconds(time: SystemTime) -> u64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,15 @@
+//! Log lines on stderr as Go's `log` package writes them (contract 1.7).
+
+use std::io::Write as _;
+use std::sync::OnceLock;
+use std::time::SystemTime;
+
+use super::clock::LocalZone;
+
+static ZONE: OnceLock<LocalZone> = OnceLock::new();
+
+/// Writes `2026/08/01 10:00:00 <text>` to stderr, local time. Nobody reads it if stderr is closed: that is no error.
+pub fn line(text: &str) {
+    let zone = ZONE.get_or_init(|| LocalZone::local(std::env::var_os("TZ").as_deref()));
+    let _ = writeln!(std::io::stderr(), "{} {text}", zone.log_prefix(SystemTime::now()));
+}

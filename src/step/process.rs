@@ -1,0 +1,292 @@
+//! Running the step's program (contract 3.7; Tekton cmd/entrypoint/runner.go).
+
+use std::ffi::{CString, OsStr, OsString};
+use std::fs::File;
+use std::io::PipeWriter;
+use std::os::fd::{AsRawFd as _, BorrowedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, open};
+use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, PosixSpawnFlags, posix_spawn};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::stat::Mode;
+use nix::unistd::Pid;
+
+use super::environment::Environment;
+use super::events::{Events, Watched, Woken};
+use super::go_text::errno_reason;
+use super::log;
+use super::lookup::{self, LookupError};
+use super::outcome::End;
+use super::streams::{self, Copy, Stream, StreamError};
+use super::sys;
+use super::wait;
+
+/// How long left-over processes get to disappear after they were killed; one in an uninterruptible sleep may never.
+const LEFTOVERS: Duration = Duration::from_secs(2);
+
+/// Why the program could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// No such program.
+    #[error(transparent)]
+    Lookup(#[from] LookupError),
+    /// A copy of the output could not be set up.
+    #[error(transparent)]
+    Stream(#[from] StreamError),
+    /// The system refused.
+    #[error("fork/exec {}: {}", .program.display(), errno_reason(*.errno))]
+    Exec {
+        /// The file to execute.
+        program: PathBuf,
+        /// What the system said.
+        errno: Errno,
+    },
+}
+
+/// What is to run, and how.
+#[derive(Debug, Clone)]
+pub struct Command<'a> {
+    /// The program's name as given, and its arguments.
+    pub argv: &'a [OsString],
+    /// Its environment.
+    pub environment: &'a Environment,
+    /// `-stdout_path`; empty means none.
+    pub stdout_path: &'a Path,
+    /// `-stderr_path`; empty means none.
+    pub stderr_path: &'a Path,
+}
+
+/// The watch for `/tekton/downward/cancel` (contract 3.7.2). A `.err` file beside it or an error ends the watch.
+#[derive(Debug)]
+pub struct Cancellation {
+    file: PathBuf,
+    watching: bool,
+    seen: bool,
+    looking: bool,
+}
+
+impl Cancellation {
+    /// A watch for this file.
+    pub fn new(file: PathBuf) -> Cancellation {
+        Cancellation { file, watching: true, seen: false, looking: false }
+    }
+
+    /// Looks whether cancellation was asked for.
+    pub fn look(&mut self, events: &Events) -> bool {
+        if self.seen || !self.watching {
+            return self.seen;
+        }
+        // Without the downward volume there is nothing to look at every second; should its directory appear after all,
+        // the watch on the directory above tells.
+        self.looking = events.watch(&self.file) != Watched::Ancestor;
+        match wait::there(&self.file, true) {
+            Ok(there) => self.seen = there,
+            Err(error) => {
+                log::line(&format!("ERROR Error while waiting for cancellation error=\"{error}\""));
+                self.watching = false;
+            }
+        }
+        self.seen
+    }
+
+    /// True if the file has to be looked at even if nothing wakes the loop.
+    pub fn looking(&self) -> bool {
+        self.looking && self.watching && !self.seen
+    }
+}
+
+/// What became of the program.
+#[derive(Debug)]
+pub struct Ran {
+    /// How it ended.
+    pub end: End,
+    /// True if it was started at all.
+    pub started: bool,
+    /// True if a signal came meanwhile that asks the container to end: what is left to do has to be quick.
+    pub asked_to_end: bool,
+}
+
+/// Runs the program to its end: signals are forwarded to its group, timeout and cancellation kill it.
+pub fn run(
+    events: &Events,
+    command: &Command<'_>,
+    timeout: Option<Duration>,
+    cancellation: &mut Cancellation,
+) -> Ran {
+    let deadline = timeout.map(|timeout| Instant::now() + timeout);
+    let mut child = match start(events, command, cancellation) {
+        Ok(child) => child,
+        Err(end) => return Ran { end, started: false, asked_to_end: false },
+    };
+    let mut context: Option<End> = None;
+    let mut asked_to_end = false;
+    while !child.complete() {
+        if context.is_none() {
+            if cancellation.look(events) {
+                context = Some(End::Cancelled);
+            } else if deadline.is_some_and(|at| Instant::now() >= at) {
+                context = Some(End::TimedOut);
+            }
+            if context.is_some() {
+                child.kill();
+            }
+        }
+        let running = context.is_none();
+        let deadline = deadline.filter(|_| running);
+        let woken = events.wait(&child.descriptors(), deadline, running && cancellation.looking());
+        asked_to_end |= woken.asks_to_end();
+        child.take(&woken);
+    }
+    Ran { end: child.end(context), started: true, asked_to_end }
+}
+
+/// The order is Go's: files of the copies, lookup, context, start (Go os/exec.Cmd.Start).
+fn start(events: &Events, command: &Command<'_>, cancellation: &mut Cancellation) -> Result<Child, End> {
+    let not_run = |error: StartError| End::NotRun(error.to_string());
+    let Some(name) = command.argv.first() else { return Err(End::Exited(0)) };
+    let stdout = open_copy(command.stdout_path).map_err(not_run)?;
+    let stderr = open_copy(command.stderr_path).map_err(not_run)?;
+    let program = lookup::program(name, command.environment.get("PATH")).map_err(|e| not_run(e.into()))?;
+    if cancellation.look(events) {
+        return Err(End::Cancelled);
+    }
+    spawn(command, program, stdout, stderr).map_err(not_run)
+}
+
+fn open_copy(path: &Path) -> Result<Option<File>, StartError> {
+    if path.as_os_str().is_empty() { Ok(None) } else { Ok(Some(streams::open(path)?)) }
+}
+
+fn spawn(
+    command: &Command<'_>,
+    program: PathBuf,
+    stdout: Option<File>,
+    stderr: Option<File>,
+) -> Result<Child, StartError> {
+    let mut copies = Vec::new();
+    let mut ends: Vec<(PipeWriter, i32)> = Vec::new();
+    for (file, path, stream, number) in
+        [(stdout, command.stdout_path, Stream::Out, 1), (stderr, command.stderr_path, Stream::Err, 2)]
+    {
+        if let Some(file) = file {
+            let (copy, end) = Copy::start(stream, file, path)?;
+            copies.push(copy);
+            ends.push((end, number));
+        }
+    }
+    let pid = posix(command, &program, &ends)
+        .map_err(|errno| StartError::Exec { program: program.clone(), errno })?;
+    Ok(Child { pid: pid.as_raw(), status: None, copies })
+}
+
+/// posix_spawn does without code of ours between fork and exec: own group, empty signal mask, all signals at their
+/// default, `/dev/null` as standard input.
+fn posix(command: &Command<'_>, program: &Path, ends: &[(PipeWriter, i32)]) -> Result<Pid, Errno> {
+    let mut attributes = PosixSpawnAttr::init()?;
+    attributes.set_flags(
+        PosixSpawnFlags::POSIX_SPAWN_SETPGROUP
+            | PosixSpawnFlags::POSIX_SPAWN_SETSIGDEF
+            | PosixSpawnFlags::POSIX_SPAWN_SETSIGMASK,
+    )?;
+    attributes.set_pgroup(Pid::from_raw(0))?;
+    attributes.set_sigmask(&SigSet::empty())?;
+    attributes.set_sigdefault(&SigSet::all())?;
+    let null = open("/dev/null", OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())?;
+    let mut actions = PosixSpawnFileActions::init()?;
+    actions.add_dup2(null.as_raw_fd(), 0)?;
+    for (end, number) in ends {
+        actions.add_dup2(end.as_raw_fd(), *number)?;
+    }
+    let argv: Vec<CString> = command.argv.iter().map(|arg| c_string(arg)).collect::<Result<_, _>>()?;
+    let environment: Vec<CString> = command
+        .environment
+        .iter()
+        .map(|(name, value)| {
+            let mut entry = name.to_owned();
+            entry.push("=");
+            entry.push(value);
+            c_string(&entry)
+        })
+        .collect::<Result<_, _>>()?;
+    posix_spawn(program, &actions, &attributes, &argv, &environment)
+}
+
+fn c_string(text: &OsStr) -> Result<CString, Errno> {
+    CString::new(text.as_bytes()).map_err(|_| Errno::EINVAL)
+}
+
+/// The running program.
+struct Child {
+    pid: i32,
+    status: Option<ExitStatus>,
+    copies: Vec<Copy>,
+}
+
+impl Child {
+    /// As in Go, the program has ended when it has exited and everybody who holds its output has closed it.
+    fn complete(&self) -> bool {
+        self.status.is_some() && self.copies.iter().all(Copy::complete)
+    }
+
+    fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
+        self.copies.iter().filter(|copy| !copy.complete()).map(Copy::fd).collect()
+    }
+
+    /// Kills the program itself, not its group, as Tekton does (contract 3.7.1).
+    fn kill(&self) {
+        if self.status.is_none() {
+            sys::send(self.pid, Signal::SIGKILL as i32);
+        }
+    }
+
+    /// Forwards signals to the program's group and notes its end.
+    fn take(&mut self, woken: &Woken) {
+        for &signal in &woken.signals {
+            sys::send(-self.pid, signal);
+        }
+        for (pid, status) in &woken.ended {
+            if *pid == self.pid && self.status.is_none() {
+                self.status = Some(*status);
+            }
+        }
+    }
+
+    /// Exit 0 is success even if the context ended meanwhile; any other end is then the context's (contract 3.7.5).
+    fn end(self, context: Option<End>) -> End {
+        let copied =
+            self.copies.into_iter().map(Copy::finish).collect::<Vec<_>>().into_iter().find_map(Result::err);
+        let status = self.status.unwrap_or_default();
+        match (status.success(), copied, context) {
+            (true, None, _) => End::Exited(0),
+            (_, _, Some(context)) => context,
+            (true, Some(error), None) => End::NotRun(error.to_string()),
+            (false, _, None) => match (status.code(), status.signal()) {
+                (Some(code), _) => End::Exited(code),
+                (None, signal) => End::Signalled(signal.unwrap_or_default()),
+            },
+        }
+    }
+}
+
+/// Ends what the step left behind in our own PID namespace, so that nothing can touch the results any more. Only the
+/// namespace's first process may do so: as any other one we would hit processes that are not the step's (design 4.2).
+/// True if a signal came meanwhile that asks the container to end.
+pub fn end_leftovers(events: &Events) -> bool {
+    if nix::unistd::getpid().as_raw() != 1 {
+        return false;
+    }
+    let mut asked_to_end = false;
+    let deadline = Instant::now() + LEFTOVERS;
+    let everybody = Pid::from_raw(-1);
+    while nix::sys::signal::kill(everybody, Signal::SIGKILL).is_ok() && Instant::now() < deadline {
+        let pause = Instant::now() + Duration::from_millis(10);
+        asked_to_end |= events.wait(&[], Some(pause.min(deadline)), false).asks_to_end();
+    }
+    asked_to_end | events.woken().asks_to_end()
+}

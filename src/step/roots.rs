@@ -1,0 +1,56 @@
+//! Where the well-known places of a step are.
+
+use std::path::PathBuf;
+
+/// The file system roots a step works under. All paths that Tekton has hard-coded derive from these, so that tests and
+/// the demo can use another place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Roots {
+    /// `/tekton`
+    pub tekton: PathBuf,
+    /// `/proc`
+    pub proc: PathBuf,
+    /// `/var/run/secrets/kubernetes.io/serviceaccount`
+    pub service_account: PathBuf,
+    /// The host name, which in a pod is the pod's name; `None` asks the system.
+    pub hostname: Option<String>,
+}
+
+impl Roots {
+    /// The places inside a pod.
+    pub fn real() -> Roots {
+        Roots {
+            tekton: PathBuf::from("/tekton"),
+            proc: PathBuf::from("/proc"),
+            service_account: PathBuf::from("/var/run/secrets/kubernetes.io/serviceaccount"),
+            hostname: None,
+        }
+    }
+
+    /// The termination message file when `-termination_path` is not given (contract 1.1).
+    pub fn termination(&self) -> PathBuf {
+        self.tekton.join("termination")
+    }
+
+    /// Where task results are written; no flag changes it (contract 1.1).
+    pub fn results(&self) -> PathBuf {
+        self.tekton.join("results")
+    }
+
+    /// The links `<name>` and `<index>` that lead to each step's metadata directory (contract 2).
+    pub fn steps(&self) -> PathBuf {
+        self.tekton.join("steps")
+    }
+
+    /// The file whose content asks the step to stop (contract 3.7.2).
+    pub fn cancel(&self) -> PathBuf {
+        self.tekton.join("downward").join("cancel")
+    }
+
+    /// The host name given, or else the system's.
+    pub fn hostname(&self) -> Option<String> {
+        self.hostname
+            .clone()
+            .or_else(|| nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok()))
+    }
+}

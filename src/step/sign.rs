@@ -1,0 +1,379 @@
+//! Signing what the step produced (design 4.5, 4.6): the identity is fetched while the command runs, the signature is made
+//! when it has ended, and results are never lost for want of one.
+
+use std::{
+    ffi::OsString,
+    fs, io,
+    os::fd::BorrowedFd,
+    time::{Duration, Instant, SystemTime},
+};
+
+use ring::rand::SystemRandom;
+
+use crate::{
+    evidence::attestation,
+    workload::{
+        address::{Address, AddressError},
+        fetch::{Fetcher, Identity, Settings, State},
+        id::{Attested, parse_uid},
+        select::{self, Expectation},
+    },
+};
+
+use super::{
+    config::{Config, ConfigError, SigningFailure},
+    emit::{self, Facts},
+    environment::Environment,
+    log,
+    outcome::Outcome,
+    position::{self, StepPosition},
+    results::RawResult,
+    roots::Roots,
+    termination::{Entry, EntryType, to_json},
+};
+
+/// From TERM or cancellation on, signing may take this long.
+const HURRY: Duration = Duration::from_secs(5);
+/// The longest reason that is put into a message; all of it is on stderr.
+const LONGEST_REASON: usize = 200;
+/// The operator's file beside the copied binary, put there by `init`.
+const OPERATORS_FILE: &str = "svidence.json";
+/// SPIFFE Workload Endpoint, section 4.
+const SPIFFE_ENDPOINT_SOCKET: &str = "SPIFFE_ENDPOINT_SOCKET";
+
+/// Why a step is not signed.
+#[derive(Debug, thiserror::Error)]
+enum NotSigned {
+    #[error(
+        "the step's name is not known: no link in {steps} leads to {metadata}; \
+         the pod's init container must run `init` with the names of the steps"
+    )]
+    Position { steps: String, metadata: String },
+    #[error("the operator's configuration {file} cannot be used: {error}")]
+    Config { file: String, error: ConfigError },
+    #[error("the operator's configuration {file} cannot be read: {error}")]
+    ConfigFile { file: String, error: io::Error },
+    #[error("the Workload API address {text:?} cannot be used: {error}")]
+    Address { text: String, error: AddressError },
+    #[error("the identity cannot be fetched: no thread could be started: {0}")]
+    Thread(io::Error),
+    #[error("{0}")]
+    NoIdentity(String),
+    #[error("the identity {id} is not of the configured trust domain {expected}")]
+    TrustDomain { id: String, expected: String },
+    #[error(
+        "the certificate is pinned to the entrypoint, which must then be the container's first process: process {pid}, \
+         parent {parent}; a pod with a shared process namespace cannot use pinned registration"
+    )]
+    NotFirst { pid: i32, parent: i32 },
+    #[error("the certificate is pinned to the entrypoint, but another process traces it")]
+    Traced,
+    #[error("what the step produced could not be handed over: {0}")]
+    Failed(String),
+    #[error(transparent)]
+    Emit(#[from] emit::EmitError),
+}
+
+/// A step that is going to be signed.
+pub struct Signing {
+    fetcher: Result<Fetcher, NotSigned>,
+    config: Config,
+    /// Only an operator's file states a trust domain.
+    trust_domain_is_stated: bool,
+    position: Option<StepPosition>,
+    declared: [u8; 12],
+    pod_name: Option<String>,
+    pod_uid: Option<[u8; 16]>,
+    traced: bool,
+    deadline: Instant,
+}
+
+/// Everything the signer needs that is known before the child starts.
+pub struct Before {
+    /// Which step this is, if the links tell.
+    pub position: Option<StepPosition>,
+    /// `-step_metadata_dir`
+    pub step_metadata_dir: String,
+    /// `-results`
+    pub results: Vec<String>,
+    /// `-step_results`
+    pub step_results: Vec<String>,
+    /// `-spire_socket_path`, if given.
+    pub socket_path: Option<OsString>,
+}
+
+/// What the step did.
+pub struct Produced<'a> {
+    /// The results that are written.
+    pub results: &'a [RawResult],
+    /// The step's artifact file.
+    pub step_artifacts: Option<&'a [u8]>,
+    /// The task's artifact file.
+    pub task_artifacts: Option<&'a [u8]>,
+    /// How it ended.
+    pub outcome: &'a Outcome,
+    /// When its program started.
+    pub started: SystemTime,
+    /// How long that ran.
+    pub duration: Duration,
+    /// The time of signing.
+    pub now: SystemTime,
+    /// The entries that will surround the evidence.
+    pub others: &'a [Entry],
+}
+
+/// What comes of it.
+pub enum Signed {
+    /// Evidence.
+    Entries {
+        /// Entries of the TEP-0089 form.
+        tep0089: Vec<Entry>,
+        /// The attestation's entry.
+        attestation: Vec<Entry>,
+    },
+    /// None.
+    Unsigned {
+        /// Why.
+        reason: String,
+        /// What stands in the attestation's place.
+        entries: Vec<Entry>,
+        /// Whether the step fails for it.
+        fail: bool,
+    },
+}
+
+impl Signing {
+    /// Opens the Workload API's stream in a thread of its own; does not wait for anything.
+    pub fn start(before: Before, roots: &Roots, environment: &Environment) -> Signing {
+        let file = roots.tekton.join("bin").join(OPERATORS_FILE);
+        let stated = operators_config(&file);
+        let (config, trust_domain_is_stated, config_error) = match stated {
+            Ok(Some(config)) => (config, true, None),
+            Ok(None) => (Config::default(), false, None),
+            Err(error) => (Config::default(), false, Some(error)),
+        };
+        let pod_name = roots.hostname();
+        let pod_uid = position::pod_uid(roots).as_deref().and_then(parse_uid);
+        let traced = is_traced(roots);
+        // From here on this process holds a key: no other one may read its memory, and it leaves no core dump.
+        let _ = nix::sys::prctl::set_dumpable(false);
+        let fetcher = match (config_error, &before.position) {
+            (Some(error), _) => Err(error),
+            (None, None) => Err(NotSigned::Position {
+                steps: roots.steps().display().to_string(),
+                metadata: before.step_metadata_dir.clone(),
+            }),
+            (None, Some(position)) => {
+                let expectation = Expectation {
+                    pod_name: pod_name.clone(),
+                    namespace: fs::read_to_string(roots.service_account.join("namespace"))
+                        .ok()
+                        .map(|namespace| namespace.trim().to_owned())
+                        .filter(|namespace| !namespace.is_empty()),
+                    step: Some(position.name.clone()),
+                };
+                let stated = trust_domain_is_stated.then_some(&config.socket_path);
+                fetcher(before.socket_path, stated, environment, &config, expectation)
+            }
+        };
+        Signing {
+            fetcher,
+            trust_domain_is_stated,
+            declared: attestation::declared(
+                before.results.iter().map(String::as_str),
+                before.step_results.iter().map(String::as_str),
+            ),
+            deadline: Instant::now() + config.signing_timeout,
+            config,
+            position: before.position,
+            pod_name,
+            pod_uid,
+            traced,
+        }
+    }
+
+    /// Readable when the state changed.
+    pub fn fd(&self) -> Option<BorrowedFd<'_>> {
+        self.fetcher.as_ref().ok().map(Fetcher::fd)
+    }
+
+    /// The child has ended: the total deadline runs from now.
+    pub fn begin(&mut self, now: Instant) {
+        // A timeout of zero means one attempt, which has a deadline of its own.
+        let total = match self.config.signing_timeout {
+            Duration::ZERO => crate::workload::retry::attempt_deadline(None),
+            total => total,
+        };
+        self.deadline = now + total;
+        if let Ok(fetcher) = &self.fetcher {
+            fetcher.begin(now);
+        }
+    }
+
+    /// TERM or cancellation: at most five seconds from now.
+    pub fn hurry(&mut self, now: Instant) {
+        self.deadline = self.deadline.min(now + HURRY);
+    }
+
+    /// When to give up.
+    pub fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// True if there is an identity, or it is certain that none will come.
+    pub fn ready(&mut self) -> bool {
+        let Ok(fetcher) = &self.fetcher else { return true };
+        fetcher.clear();
+        match fetcher.state() {
+            State::Ready | State::Failed(_) => true,
+            State::Waiting { attempts, last } => {
+                self.config.signing_timeout.is_zero() && attempts > 0 && last.is_some()
+            }
+        }
+    }
+
+    /// Signs, or says why not.
+    pub fn finish(self, produced: &Produced<'_>) -> Signed {
+        let step = self.position.as_ref().map(|position| position.name.clone());
+        let fail = self.config.signing_failure == SigningFailure::Fail;
+        let containers = self.config.containers;
+        let steps = self.position.as_ref().map_or(1, |position| position.count);
+        match self.sign(produced) {
+            Ok(evidence) => {
+                for warning in &evidence.warnings {
+                    log::line(&format!("signing: {warning}"));
+                }
+                Signed::Entries { tep0089: evidence.tep0089, attestation: evidence.attestation }
+            }
+            Err(error) => {
+                let reason = error.to_string();
+                let limit = emit::estimated_limit(containers, steps);
+                let entries =
+                    step.map(|step| placeholder(&step, &error, produced.others, limit)).unwrap_or_default();
+                Signed::Unsigned { reason, entries, fail }
+            }
+        }
+    }
+
+    fn sign(self, produced: &Produced<'_>) -> Result<emit::Evidence, NotSigned> {
+        let fetcher = self.fetcher?;
+        if let Some(failure) = &produced.outcome.failure {
+            return Err(NotSigned::Failed(failure.clone()));
+        }
+        let identity = fetcher
+            .take()
+            .ok_or_else(|| NotSigned::NoIdentity(fetcher.report(Instant::now()).to_string()))?;
+        drop(fetcher);
+        let id = identity.svid.id();
+        if self.trust_domain_is_stated && *id.trust_domain() != self.config.trust_domain {
+            let expected = self.config.trust_domain.to_string();
+            return Err(NotSigned::TrustDomain { id: id.to_string(), expected });
+        }
+        let attested = identity.svid.attested().ok().flatten();
+        check_pin(attested.as_ref(), self.traced)?;
+        let Some(position) = &self.position else {
+            return Err(NotSigned::NoIdentity("the step's name is not known".into()));
+        };
+        let Identity { svid, bundle } = &identity;
+        let facts = Facts {
+            svid,
+            bundle,
+            attested,
+            position,
+            declared: self.declared,
+            pod_name: self.pod_name.as_deref(),
+            pod_uid: self.pod_uid,
+        };
+        Ok(emit::evidence(&facts, produced, &self.config, &SystemRandom::new())?)
+    }
+}
+
+/// The operator's file, if `init` put one beside the binary.
+fn operators_config(file: &std::path::Path) -> Result<Option<Config>, NotSigned> {
+    let name = || file.display().to_string();
+    match fs::read(file) {
+        Ok(json) => {
+            Config::from_json(&json).map(Some).map_err(|error| NotSigned::Config { file: name(), error })
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(NotSigned::ConfigFile { file: name(), error }),
+    }
+}
+
+/// The address is the first of: the flag, the operator's file, the environment, the default (design 4).
+fn fetcher(
+    flag: Option<OsString>,
+    stated: Option<&Address>,
+    environment: &Environment,
+    config: &Config,
+    expectation: Expectation,
+) -> Result<Fetcher, NotSigned> {
+    let given = flag.or_else(|| match stated {
+        Some(_) => None,
+        None => {
+            environment.get(SPIFFE_ENDPOINT_SOCKET).filter(|text| !text.is_empty()).map(ToOwned::to_owned)
+        }
+    });
+    let address = match given {
+        Some(text) => {
+            let text = text.to_string_lossy().into_owned();
+            text.parse().map_err(|error| NotSigned::Address { text, error })?
+        }
+        None => config.socket_path.clone(),
+    };
+    let settings = Settings {
+        signing_timeout: config.signing_timeout,
+        ..Settings::new(address, expectation.to_string())
+    };
+    let accept = Box::new(move |svids| select::take(svids, &expectation));
+    Fetcher::start(settings, accept).map_err(NotSigned::Thread)
+}
+
+/// With a pinned certificate only the container's first process signs, untraced: a step can run the entrypoint itself, and
+/// a `kubectl exec` has no parent either (design 5.3).
+fn check_pin(attested: Option<&Attested>, traced: bool) -> Result<(), NotSigned> {
+    if attested.is_none_or(|attested| attested.pin.is_none()) {
+        return Ok(());
+    }
+    let (pid, parent) = (nix::unistd::getpid().as_raw(), nix::unistd::getppid().as_raw());
+    if pid != 1 || parent != 0 {
+        return Err(NotSigned::NotFirst { pid, parent });
+    }
+    if traced { Err(NotSigned::Traced) } else { Ok(()) }
+}
+
+/// `TracerPid` of proc(5); if it cannot be read, nobody vouches for there being none.
+fn is_traced(roots: &Roots) -> bool {
+    let status = fs::read_to_string(roots.proc.join("self").join("status")).unwrap_or_default();
+    status.lines().find_map(|line| line.strip_prefix("TracerPid:")).map(str::trim) != Some("0")
+}
+
+/// What stands in the attestation's place. Results come first: it is shortened, and left out where there is no room.
+fn placeholder(step: &str, error: &NotSigned, others: &[Entry], limit: usize) -> Vec<Entry> {
+    let short = match error {
+        NotSigned::NoIdentity(_) => "no identity",
+        NotSigned::Emit(emit::EmitError::NoRoom { .. }) => "no room",
+        _ => "see the step's log",
+    };
+    let long: String = error
+        .to_string()
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .take(LONGEST_REASON)
+        .collect();
+    let reasons = match error {
+        NotSigned::Emit(emit::EmitError::NoRoom { .. }) => vec![short.to_owned()],
+        _ => vec![long, short.to_owned()],
+    };
+    let limit = if to_json(others).len() <= limit { limit } else { super::termination::MAX_MESSAGE };
+    for reason in reasons {
+        let value = format!("{}{reason}", attestation::UNSIGNED);
+        let entry = Entry::new(attestation::key(step), value, EntryType::TaskResult);
+        let mut entries = others.to_vec();
+        entries.push(entry.clone());
+        if to_json(&entries).len() <= limit {
+            return vec![entry];
+        }
+    }
+    Vec::new()
+}

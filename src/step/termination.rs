@@ -1,0 +1,184 @@
+//! The termination message: entries, their JSON as Go writes it, and the file (contract 3.12; Tekton
+//! pkg/termination/write.go, pkg/result/result.go).
+
+use std::io::{self, Write as _};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, OFlag, openat};
+use nix::sys::stat::Mode;
+
+use super::go_text::path_error;
+
+/// The most that Tekton writes and the kubelet keeps.
+pub const MAX_MESSAGE: usize = 4096;
+
+/// The type of an entry, with its number in the message (contract 3.12.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EntryType {
+    /// A result of the task, or evidence, which travels as one.
+    TaskResult = 1,
+    /// `StartedAt`, `Reason`, `ExitCode`.
+    Internal = 3,
+    /// A result of the step.
+    StepResult = 4,
+    /// The step's artifacts.
+    StepArtifacts = 5,
+    /// The task's artifacts.
+    TaskArtifacts = 6,
+}
+
+/// One entry of the message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Its key.
+    pub key: String,
+    /// Its value. For artifacts (types 5 and 6) the text between the quotes of the JSON, already escaped: there Tekton
+    /// leaves each invalid byte as the six characters `\ufffd`, which differ from U+FFFD itself. See [`Entry::artifact`].
+    pub value: String,
+    /// Its type.
+    pub kind: EntryType,
+}
+
+impl Entry {
+    /// An entry whose value is text.
+    pub fn new(key: impl Into<String>, value: impl Into<String>, kind: EntryType) -> Entry {
+        Entry { key: key.into(), value: value.into(), kind }
+    }
+
+    /// The entry of an artifact file.
+    pub fn artifact(path: &Path, raw: &[u8], kind: EntryType) -> Entry {
+        Entry { key: go_utf8(path.as_os_str().as_bytes()).0, value: escape_bytes(raw), kind }
+    }
+
+    fn write(&self, out: &mut String) {
+        out.push_str("{\"key\":\"");
+        escape(out, &self.key);
+        out.push_str("\",\"value\":\"");
+        match self.kind {
+            EntryType::StepArtifacts | EntryType::TaskArtifacts => out.push_str(&self.value),
+            _ => escape(out, &self.value),
+        }
+        out.push_str("\",\"type\":");
+        out.push_str(&(self.kind as u8).to_string());
+        out.push('}');
+    }
+}
+
+/// The message as it is written.
+pub fn to_json(entries: &[Entry]) -> String {
+    let mut out = String::from("[");
+    for (index, entry) in entries.iter().enumerate() {
+        if index > 0 {
+            out.push(',');
+        }
+        entry.write(&mut out);
+    }
+    out.push(']');
+    out
+}
+
+/// Appends text as Go's encoding/json escapes it inside quotes, HTML characters included (contract 3.12.2).
+pub fn escape(out: &mut String, text: &str) {
+    use std::fmt::Write as _;
+    for c in text.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\u{8}' => out.push_str("\\b"),
+            '\u{c}' => out.push_str("\\f"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            '<' | '>' | '&' | '\u{2028}' | '\u{2029}' | '\0'..'\u{20}' => {
+                let _ = write!(out, "\\u{:04x}", c as u32);
+            }
+            c => out.push(c),
+        }
+    }
+}
+
+/// As [`escape`], for bytes: each one that is not part of UTF-8 becomes the six characters `\ufffd`.
+pub fn escape_bytes(bytes: &[u8]) -> String {
+    let mut out = String::new();
+    for chunk in bytes.utf8_chunks() {
+        escape(&mut out, chunk.valid());
+        chunk.invalid().iter().for_each(|_| out.push_str("\\ufffd"));
+    }
+    out
+}
+
+/// Bytes as text, as Go reads them: each byte that is not part of UTF-8 becomes one U+FFFD (Rust's own lossy conversion
+/// makes one of several). True if there were any.
+pub fn go_utf8(bytes: &[u8]) -> (String, bool) {
+    let (mut out, mut changed) = (String::with_capacity(bytes.len()), false);
+    for chunk in bytes.utf8_chunks() {
+        out.push_str(chunk.valid());
+        for _ in chunk.invalid() {
+            out.push(char::REPLACEMENT_CHARACTER);
+            changed = true;
+        }
+    }
+    (out, changed)
+}
+
+/// The message does not fit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("Termination message is above max allowed size 4096, caused by large task result.")]
+pub struct TooLarge;
+
+/// Why the message was not written.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// It does not fit.
+    #[error(transparent)]
+    TooLarge(#[from] TooLarge),
+    /// The system refused.
+    #[error("{}", path_error(.operation, .path, .error))]
+    System {
+        /// Go's name of what was tried.
+        operation: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// What is there is not the kubelet's file.
+    #[error(
+        "open {}: is a symbolic link or not a regular file, so something put it in the place of the termination message; \
+         it is not written",
+        .path.display()
+    )]
+    NotRegular {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+/// Writes the message once, whole. What was in the file is not merged in (design 4.3). The file is a mount of the
+/// kubelet's, which cannot be replaced, so it is emptied and written in one go; a link in its place is not followed.
+pub fn write(path: &Path, entries: &[Entry]) -> Result<(), WriteError> {
+    let message = to_json(entries);
+    if message.len() > MAX_MESSAGE {
+        return Err(TooLarge.into());
+    }
+    let failed = |operation| move |error| WriteError::System { operation, path: path.to_owned(), error };
+    let flags = OFlag::O_WRONLY
+        | OFlag::O_CREAT
+        | OFlag::O_NOFOLLOW
+        | OFlag::O_NONBLOCK
+        | OFlag::O_NOCTTY
+        | OFlag::O_CLOEXEC;
+    let mut file = match openat(AT_FDCWD, path, flags, Mode::from_bits_truncate(0o666)) {
+        Ok(file) => std::fs::File::from(file),
+        Err(Errno::ELOOP | Errno::ENXIO) => return Err(WriteError::NotRegular { path: path.to_owned() }),
+        Err(errno) => return Err(failed("open")(errno.into())),
+    };
+    if !file.metadata().map_err(failed("stat"))?.is_file() {
+        return Err(WriteError::NotRegular { path: path.to_owned() });
+    }
+    file.set_len(0).map_err(failed("truncate"))?;
+    file.write_all(message.as_bytes()).map_err(failed("write"))?;
+    file.sync_all().map_err(failed("sync"))
+}

@@ -1,0 +1,102 @@
+//! Waiting for the step's turn (contract 3.2; Tekton cmd/entrypoint/waiter.go).
+
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::io;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+use nix::sys::signal::Signal;
+
+use super::events::Events;
+use super::go_text::{path_error, quote};
+
+/// Why a step's turn did not come.
+#[derive(Debug, thiserror::Error)]
+pub enum WaitError {
+    /// An earlier step failed: its post file is `<file>.err`.
+    #[error("error file present, bail and skip the step")]
+    EarlierStepFailed,
+    /// The file cannot be looked at, for another reason than that it does not exist.
+    #[error("waiting for {}: {}", quote(.file.as_os_str()), path_error("stat", .file, .error))]
+    Stat {
+        /// The awaited file.
+        file: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// A signal came that ends a Go program.
+    #[error("ended by signal {signal} while waiting")]
+    Signalled {
+        /// Its number.
+        signal: i32,
+        /// Whether it kills (SIGTERM, SIGINT, SIGHUP) or makes a Go program dump its state and exit with 2.
+        kills: bool,
+    },
+}
+
+/// Waits for each of the comma-separated files in order. Empty elements are no-ops.
+pub fn for_files(events: &Events, list: &OsStr, content: bool) -> Result<(), WaitError> {
+    for file in split_list(list).filter(|file| !file.is_empty()) {
+        let file = PathBuf::from(file);
+        loop {
+            // The watch comes before the look, so that no change between the two is missed.
+            events.watch(&file);
+            if there(&file, content)? {
+                break;
+            }
+            let woken = events.wait(&[], None, true);
+            refuse_deadly(events, &woken.signals)?;
+        }
+    }
+    // A signal that came before the program starts is ours, not the program's.
+    refuse_deadly(events, &events.woken().signals)
+}
+
+/// One look at a file and its `.err` sibling. The plain file is tested first: if both exist the step runs.
+pub fn there(file: &Path, content: bool) -> Result<bool, WaitError> {
+    match fs::metadata(file) {
+        Ok(found) if !content || found.len() > 0 => return Ok(true),
+        Ok(_) => {}
+        // Not io::ErrorKind::NotFound alone, to be plain: Go's os.IsNotExist is ENOENT and nothing else.
+        Err(error) if error.raw_os_error() == Some(nix::libc::ENOENT) => {}
+        Err(error) => return Err(WaitError::Stat { file: file.to_owned(), error }),
+    }
+    let mut failed = file.as_os_str().to_owned();
+    failed.push(".err");
+    match fs::metadata(failed) {
+        Ok(_) => Err(WaitError::EarlierStepFailed),
+        Err(_) => Ok(false),
+    }
+}
+
+/// Go's strings.Split(list, ",").
+pub fn split_list(list: &OsStr) -> impl Iterator<Item = OsString> {
+    list.as_bytes().split(|&b| b == b',').map(|part| OsString::from_vec(part.to_vec()))
+}
+
+/// What Go's runtime does with a signal nobody asked for (Go runtime/sigtab_linux_generic.go; contract 3.7.3).
+fn refuse_deadly(events: &Events, signals: &[i32]) -> Result<(), WaitError> {
+    const KILLING: [Signal; 3] = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP];
+    const DUMPING: [Signal; 9] = [
+        Signal::SIGQUIT,
+        Signal::SIGABRT,
+        Signal::SIGILL,
+        Signal::SIGTRAP,
+        Signal::SIGBUS,
+        Signal::SIGFPE,
+        Signal::SIGSEGV,
+        Signal::SIGSTKFLT,
+        Signal::SIGSYS,
+    ];
+    for &signal in signals.iter().filter(|&&signal| !events.was_ignored(signal)) {
+        let is = |known: &Signal| *known as i32 == signal;
+        if KILLING.iter().any(is) {
+            return Err(WaitError::Signalled { signal, kills: true });
+        }
+        if DUMPING.iter().any(is) {
+            return Err(WaitError::Signalled { signal, kills: false });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,115 @@
+//! The command line, by itself: what each one parses to.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt as _;
+use std::path::Path;
+
+use svidence::step::args::{self, Args, FlagError};
+
+fn parse(args: &[&str]) -> Result<Args, FlagError> {
+    args::parse(args.iter().map(OsString::from).collect()).map_err(|refused| refused.error)
+}
+
+#[test]
+fn durations_are_gos() {
+    const S: i64 = 1_000_000_000;
+    for (text, nanoseconds) in [
+        ("0", Some(0)),
+        ("-0", Some(0)),
+        ("+0", Some(0)),
+        ("1m30s", Some(90 * S)),
+        ("1h0m0s", Some(3600 * S)),
+        ("-1.5h", Some(-5400 * S)),
+        ("+5s", Some(5 * S)),
+        ("1.s", Some(S)),
+        (".5s", Some(S / 2)),
+        ("3ns", Some(3)),
+        ("3us", Some(3_000)),
+        ("3µs", Some(3_000)),
+        ("3μs", Some(3_000)),
+        ("3ms", Some(3_000_000)),
+        ("0.3333333333333333333h", Some(1_200_000_000_000)),
+        ("0.9223372036854775807s", Some(922_337_203)),
+        ("9223372036854775807ns", Some(i64::MAX)),
+        ("-9223372036854775808ns", Some(i64::MIN)),
+        ("9223372036854775808ns", None),
+        ("9223372036854775.808us", None),
+        ("2562048h", None),
+        ("18446744073709551616ns", None),
+        ("", None),
+        ("-", None),
+        ("3", None),
+        ("s", None),
+        (".s", None),
+        ("3x", None),
+        ("3s4", None),
+        ("3 s", None),
+        ("--3s", None),
+        ("1e3s", None),
+    ] {
+        assert_eq!(args::parse_duration(text.as_bytes()), nanoseconds, "duration {text:?}");
+    }
+}
+
+#[test]
+fn a_post_file_before_the_error_is_known() {
+    for (args, post_file) in [
+        (&["-post_file", "/p", "-nope"][..], "/p"),
+        (&["-nope", "-post_file", "/p"], ""),
+        (&["-post_file", "/p", "-post_file=/q", "-timeout=x"], "/q"),
+        (&["-post_file", "/p", "-h"], "/p"),
+    ] {
+        let refused = args::parse(args.iter().map(OsString::from).collect()).unwrap_err();
+        assert_eq!(refused.post_file, Path::new(post_file), "{args:?}");
+    }
+}
+
+#[test]
+fn flags_of_later_versions_are_named_when_used() {
+    for (args, unsupported) in [
+        (&["-breakpoint_on_failure"][..], &["breakpoint_on_failure"][..]),
+        (&["-breakpoint_on_failure=false"], &[]),
+        (
+            &["-debug_before_step=1", "-compress_termination_message"],
+            &["debug_before_step", "compress_termination_message"],
+        ),
+        (&["-result_from", "termination-message"], &[]),
+        (&["-result_from="], &["result_from"]),
+        (&["-result_from=sidecar-logs"], &["result_from"]),
+        (&["-when_expressions= [ ] "], &[]),
+        (&["-when_expressions=null"], &[]),
+        (&["-when_expressions="], &[]),
+        (&["-when_expressions=[{}]"], &["when_expressions"]),
+        (&["-when_expressions=rubbish"], &["when_expressions"]),
+        (&["-basic-git=a=b", "-basic-git=c=d", "-ssh-git=a=b"], &["basic-git", "ssh-git"]),
+        (
+            &["-basic-docker=a=b", "-docker-config=a", "-docker-cfg=a"],
+            &["basic-docker", "docker-config", "docker-cfg"],
+        ),
+    ] {
+        assert_eq!(parse(args).unwrap().unsupported(), unsupported, "{args:?}");
+    }
+}
+
+#[test]
+fn signing_is_asked_for() {
+    for (args, signs) in [
+        (&[][..], false),
+        (&["-enable_spire"], true),
+        (&["-enable_spire", "-spire_socket_path", "unix:///x"], true),
+        (&["-enable_spire", "-spire_socket_path="], false),
+        (&["-spire_socket_path", "unix:///x"], false),
+    ] {
+        assert_eq!(parse(args).unwrap().signs(), signs, "{args:?}");
+    }
+}
+
+#[test]
+fn bytes_survive() {
+    let bytes = OsString::from_vec(b"\xff\xfe".to_vec());
+    let args =
+        args::parse(vec!["-entrypoint".into(), bytes.clone(), "--".into(), bytes.clone(), "--".into()])
+            .unwrap();
+    assert_eq!(args.entrypoint, bytes);
+    assert_eq!(args.command_args, [bytes, "--".into()]);
+}
