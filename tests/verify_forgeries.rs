@@ -1,0 +1,534 @@
+//! What somebody who may write a TaskRun's status can try, and that none of it is verified.
+//!
+//! The genuine TaskRuns come from the real entrypoint; the Workload API is the embedded one, since the forgeries do not
+//! depend on who issued the identity (`spire_sign.rs` has the real one).
+
+#![cfg(feature = "cli")]
+
+mod support;
+
+use std::sync::OnceLock;
+
+use proptest::prelude::*;
+use ring::rand::SystemRandom;
+use serde_json::{Value, json};
+use support::{
+    pod::Pod,
+    signed::{judge, judge_with, reasons, trust},
+};
+use svidence::{
+    devagent::{
+        agent::DevAgent,
+        ca::DevCa,
+        taskrun::{RunSpec, assemble},
+    },
+    evidence::attestation::{Attestation, Form},
+    verify::{Policy, Trust, Verdict},
+};
+use time::OffsetDateTime;
+
+const UID: &str = "6f1c2f0e-8d3a-4b57-9c7e-2f4a1d5b6c70";
+
+/// One TaskRun with everything in it, under one form of evidence.
+struct Genuine {
+    form: &'static str,
+    object: Value,
+    trust: Trust,
+}
+
+/// The same TaskRun with digests and TEP-0089 entries, with digests, and with hints.
+fn genuine() -> &'static [Genuine] {
+    static GENUINE: OnceLock<Vec<Genuine>> = OnceLock::new();
+    GENUINE.get_or_init(|| {
+        [
+            ("both", json!({"svidence-containers": "1"})),
+            ("digests", json!({"svidence-containers": "1", "svidence-evidence": "attestation"})),
+            ("hints", json!({"svidence-containers": "14"})),
+        ]
+        .into_iter()
+        .map(|(form, configuration)| run(form, &configuration))
+        .collect()
+    })
+}
+
+fn run(form: &'static str, configuration: &Value) -> Genuine {
+    let random = SystemRandom::new();
+    let created = OffsetDateTime::now_utc();
+    let now = created.unix_timestamp();
+    let ca = DevCa::new("example.org", now, &random).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let agent = DevAgent::start(&folder.path().join("a.sock")).unwrap();
+    agent.serve(&ca, &ca.issue("/ns/default/taskrun/forge", &[], now, 3600, &random).unwrap());
+    let pod = Pod::new("forge", &["build", "flaky", "report"]);
+    let mut configuration = configuration.clone();
+    configuration["spire-socket-path"] = json!(agent.address());
+    pod.write("tekton/bin/svidence.json", &configuration.to_string());
+    let results = ["digest", "commit", "images", "text"];
+    let steps = [
+        pod.step(0)
+            .results(&results)
+            .script("printf sha256:0123 >$RESULTS/digest; printf main >$RESULTS/commit"),
+        pod.step(1)
+            .results(&results)
+            .step_results(&["own"])
+            .flags(&["-on_error", "continue"])
+            .script("printf mine >$STEP_RESULTS/own; exit 3"),
+        pod.step(2)
+            .results(&results)
+            .script("printf '[\"a\", \"b\"]' >$RESULTS/images; printf a,b >$RESULTS/text"),
+    ];
+    let reports: Vec<_> = steps
+        .into_iter()
+        .map(|step| {
+            let outcome = step.signed(&agent.address()).run();
+            assert_eq!(outcome.output.status.code(), Some(0), "{form}: {}", outcome.stderr());
+            outcome.report
+        })
+        .collect();
+    let spec = RunSpec {
+        namespace: "default".into(),
+        name: "forge".into(),
+        uid: UID.into(),
+        pod_name: "forge-pod".into(),
+        created,
+        task_spec: json!({
+            "results": [
+                {"name": "digest", "type": "string"}, {"name": "commit", "type": "string"},
+                {"name": "images", "type": "array"}, {"name": "text", "type": "string"},
+                {"name": "from-step", "type": "string", "value": "$(steps.flaky.results.own)"},
+            ],
+            "steps": [
+                {"name": "build"}, {"name": "flaky", "results": [{"name": "own", "type": "string"}]}, {"name": "report"},
+            ],
+        }),
+    };
+    Genuine { form, object: assemble(&spec, &reports), trust: trust(&ca.bundle_pem()) }
+}
+
+#[test]
+fn the_genuine_taskruns_are_verified() {
+    for Genuine { form, object, trust } in genuine() {
+        let report = judge(object, trust);
+        assert_eq!(report.verdict, Verdict::Verified, "{form}: {}", reasons(&report));
+        let proof = report.proof.unwrap();
+        let mut shown: Vec<String> = proof
+            .results
+            .iter()
+            .map(|r| {
+                format!(
+                    "{}={} ({}{})",
+                    r.name,
+                    r.value.canonical_json(),
+                    r.step,
+                    if r.set { "" } else { ", found" }
+                )
+            })
+            .collect();
+        shown.sort();
+        let expected = [
+            r#"commit="main" (build)"#,
+            r#"digest="sha256:0123" (build)"#,
+            r#"from-step="mine" (flaky)"#,
+            r#"images=["a","b"] (report)"#,
+            r#"text="a,b" (report)"#,
+        ];
+        assert_eq!(shown, expected, "{form}");
+        assert!(!proof.run_bound_by_certificate, "{form}: the certificate does not name the run");
+    }
+    let form = |i: usize| attestation(&genuine()[i].object, "report");
+    assert!(form(0).tep0089 && form(0).form == Form::Digests, "{:?}", form(0));
+    assert!(!form(1).tep0089 && form(1).form == Form::Digests, "{:?}", form(1));
+    assert!(!form(2).tep0089 && form(2).form == Form::Hints, "{:?}", form(2));
+}
+
+fn attestation(object: &Value, step: &str) -> Attestation {
+    let key = format!("SVIDENCE.{step}.sig");
+    let mut object = object.clone();
+    let value = find(&mut object["status"]["results"], "name", &key)["value"].as_str().unwrap().to_owned();
+    Attestation::from_value(&value).unwrap()
+}
+
+fn find<'a>(list: &'a mut Value, member: &str, name: &str) -> &'a mut Value {
+    list.as_array_mut()
+        .unwrap()
+        .iter_mut()
+        .find(|entry| entry[member] == name)
+        .unwrap_or_else(|| panic!("no {name}"))
+}
+
+fn result<'a>(run: &'a mut Value, name: &str) -> &'a mut Value {
+    find(&mut run["status"]["results"], "name", name)
+}
+
+fn step<'a>(run: &'a mut Value, name: &str) -> &'a mut Value {
+    find(&mut run["status"]["steps"], "name", name)
+}
+
+/// Edits the entries of one step's message, or of all.
+fn messages(run: &mut Value, step: Option<&str>, edit: impl Fn(&mut Vec<Value>)) {
+    for state in run["status"]["steps"].as_array_mut().unwrap() {
+        if step.is_some_and(|step| state["name"] != step) {
+            continue;
+        }
+        let message = &mut state["terminated"]["message"];
+        let mut entries: Vec<Value> = serde_json::from_str(message.as_str().unwrap()).unwrap();
+        edit(&mut entries);
+        *message = json!(serde_json::to_string(&entries).unwrap());
+    }
+}
+
+fn set(entries: &mut [Value], key: &str, value: &Value) {
+    for entry in entries.iter_mut().filter(|entry| entry["key"] == key) {
+        entry["value"] = value.clone();
+    }
+}
+
+fn remove(list: &mut Value, member: &str, name: &str) {
+    list.as_array_mut().unwrap().retain(|entry| entry[member] != name);
+}
+
+fn everywhere(run: &mut Value, name: &str, value: &str) {
+    result(run, name)["value"] = json!(value);
+    messages(run, None, |entries| set(entries, name, &json!(value)));
+}
+
+fn swap_attestations(run: &mut Value, one: &str, two: &str) {
+    let keys = [format!("SVIDENCE.{one}.sig"), format!("SVIDENCE.{two}.sig")];
+    let values = [result(run, &keys[0])["value"].clone(), result(run, &keys[1])["value"].clone()];
+    result(run, &keys[0])["value"] = values[1].clone();
+    result(run, &keys[1])["value"] = values[0].clone();
+    messages(run, Some(one), |entries| set(entries, &keys[0], &values[1]));
+    messages(run, Some(two), |entries| set(entries, &keys[1], &values[0]));
+}
+
+type Alteration = fn(&mut Value);
+
+const FORGERIES: &[(&str, Alteration)] = &[
+    ("a value in the status", |run| result(run, "digest")["value"] = json!("sha256:bad")),
+    ("a value everywhere", |run| everywhere(run, "digest", "sha256:bad")),
+    ("two values swapped everywhere (F1)", |run| {
+        everywhere(run, "digest", "main");
+        messages(run, None, |entries| set(entries, "commit", &json!("sha256:0123")));
+        result(run, "commit")["value"] = json!("sha256:0123");
+    }),
+    ("two names swapped in the status", |run| {
+        result(run, "digest")["name"] = json!("x");
+        result(run, "commit")["name"] = json!("digest");
+        result(run, "x")["name"] = json!("commit");
+    }),
+    ("an array cut differently (F2)", |run| {
+        result(run, "images")["value"] = json!(["a,b"]);
+        messages(run, None, |entries| set(entries, "images", &json!("[\"a,b\"]")));
+    }),
+    ("an array becomes a string (F3)", |run| {
+        *result(run, "images") = json!({"name": "images", "type": "string", "value": "a,b"});
+        messages(run, None, |entries| set(entries, "images", &json!("a,b")));
+    }),
+    ("a string becomes an object (F4)", |run| {
+        *result(run, "text") = json!({"name": "text", "type": "object", "value": {"a": "b"}});
+        messages(run, None, |entries| set(entries, "text", &json!("{\"a\":\"b\"}")));
+    }),
+    ("the same JSON written differently", |run| {
+        messages(run, None, |entries| set(entries, "images", &json!("[\"a\",\"b\"]")));
+    }),
+    ("replay into a later run of the name (F5)", |run| {
+        run["metadata"]["uid"] = json!("00000000-0000-4000-8000-000000000000");
+        run["metadata"]["creationTimestamp"] = json!("2099-01-01T00:00:00Z");
+    }),
+    ("replay into another run", |run| run["metadata"]["name"] = json!("other")),
+    ("replay into another namespace", |run| run["metadata"]["namespace"] = json!("other")),
+    ("no creation time", |run| run["metadata"]["creationTimestamp"] = Value::Null),
+    ("a result dropped everywhere (F6)", |run| {
+        remove(&mut run["status"]["results"], "name", "commit");
+        messages(run, None, |entries| entries.retain(|entry| entry["key"] != "commit"));
+    }),
+    ("a result dropped from the status", |run| remove(&mut run["status"]["results"], "name", "commit")),
+    ("a result added everywhere (F7)", |run| {
+        let added = json!({"name": "approved", "type": "string", "value": "yes"});
+        run["status"]["results"].as_array_mut().unwrap().push(added);
+        messages(run, None, |entries| entries.push(json!({"key": "approved", "value": "yes", "type": 1})));
+    }),
+    ("a result added to the status", |run| {
+        let added = json!({"name": "approved", "type": "string", "value": "yes"});
+        run["status"]["results"].as_array_mut().unwrap().push(added);
+    }),
+    ("a result that looks like a signature", |run| {
+        let added = json!({"name": "evil.sig", "type": "string", "value": "yes"});
+        run["status"]["results"].as_array_mut().unwrap().push(added);
+        messages(run, Some("build"), |entries| {
+            entries.push(json!({"key": "evil.sig", "value": "yes", "type": 1}))
+        });
+    }),
+    ("the same result twice", |run| {
+        let copy = result(run, "digest").clone();
+        run["status"]["results"].as_array_mut().unwrap().push(copy);
+    }),
+    ("a key twice in a message", |run| {
+        messages(run, Some("build"), |entries| {
+            entries.push(json!({"key": "digest", "value": "x", "type": 1}))
+        });
+    }),
+    ("an entry of an unknown type", |run| {
+        messages(run, Some("build"), |entries| entries.push(json!({"key": "x", "value": "x", "type": 10})));
+    }),
+    ("artifacts nobody signed", |run| {
+        messages(run, Some("build"), |entries| {
+            entries.push(json!({"key": "/p.json", "value": "{}", "type": 5}))
+        });
+    }),
+    ("a task result relabelled as a step result", |run| {
+        messages(run, Some("build"), |entries| {
+            entries
+                .iter_mut()
+                .filter(|entry| entry["key"] == "digest")
+                .for_each(|entry| entry["type"] = json!(4));
+        });
+    }),
+    ("a step result changed in the status", |run| step(run, "flaky")["results"][0]["value"] = json!("yours")),
+    ("a step result dropped from the status", |run| step(run, "flaky")["results"] = json!([])),
+    ("a step result added", |run| {
+        step(run, "build")["results"] = json!([{"name": "x", "type": "string", "value": "y"}]);
+    }),
+    ("a mapped result changed", |run| result(run, "from-step")["value"] = json!("yours")),
+    ("a declared name passed off as a mapped one", |run| {
+        let mapped = json!({"name": "digest", "type": "string", "value": "$(steps.flaky.results.own)"});
+        run["status"]["taskSpec"]["results"][0] = mapped;
+        result(run, "digest")["value"] = json!("mine");
+    }),
+    ("two steps' attestations swapped", |run| swap_attestations(run, "build", "report")),
+    ("two steps relabelled", |run| {
+        step(run, "build")["name"] = json!("x");
+        step(run, "report")["name"] = json!("build");
+        step(run, "x")["name"] = json!("report");
+    }),
+    ("steps in another order", |run| run["status"]["steps"].as_array_mut().unwrap().reverse()),
+    ("a step removed", |run| remove(&mut run["status"]["steps"], "name", "flaky")),
+    ("a step added", |run| {
+        let mut copy = step(run, "build").clone();
+        copy["name"] = json!("extra");
+        copy["container"] = json!("step-extra");
+        run["status"]["steps"].as_array_mut().unwrap().push(copy);
+    }),
+    ("one step's evidence removed", |run| {
+        remove(&mut run["status"]["results"], "name", "SVIDENCE.build.sig");
+        messages(run, Some("build"), |entries| entries.retain(|entry| entry["key"] != "SVIDENCE.build.sig"));
+    }),
+    ("one step's evidence removed from the status", |run| {
+        remove(&mut run["status"]["results"], "name", "SVIDENCE.build.sig");
+    }),
+    ("another step's attestation as one's own", |run| {
+        let copy = attestation(run, "report").to_value();
+        result(run, "SVIDENCE.build.sig")["value"] = json!(copy);
+        messages(run, Some("build"), |entries| set(entries, "SVIDENCE.build.sig", &json!(copy)));
+    }),
+    ("a second attestation in a message", |run| {
+        let copy =
+            json!({"key": "SVIDENCE.report.sig", "value": attestation(run, "report").to_value(), "type": 1});
+        messages(run, Some("build"), |entries| entries.push(copy.clone()));
+    }),
+    ("an exit code", |run| step(run, "flaky")["terminated"]["exitCode"] = json!(0)),
+    ("a failure that was not continued", |run| step(run, "flaky")["terminationReason"] = json!("Error")),
+    ("a step said to be skipped", |run| step(run, "build")["terminationReason"] = json!("Skipped")),
+    ("another pod", |run| run["status"]["podName"] = json!("other-pod")),
+    ("another attempt", |run| run["status"]["retriesStatus"] = json!([{}])),
+    ("an earlier completion", |run| run["status"]["completionTime"] = json!("2020-01-01T00:00:00Z")),
+    ("a message cut short", |run| {
+        let message = &mut run["status"]["steps"][0]["terminated"]["message"];
+        let text = message.as_str().unwrap();
+        *message = json!(text[..text.len() - 9]);
+    }),
+    ("evidence stripped, results kept", |run| {
+        let is_evidence = |name: &Value| name.as_str().unwrap().starts_with("SVIDENCE.");
+        run["status"]["results"].as_array_mut().unwrap().retain(|entry| !is_evidence(&entry["name"]));
+        messages(run, None, |entries| entries.retain(|entry| !is_evidence(&entry["key"])));
+    }),
+    ("a run that has not finished", |run| run["status"]["conditions"][0]["status"] = json!("Unknown")),
+    ("no steps", |run| run["status"]["steps"] = json!([])),
+];
+
+#[test]
+fn no_forgery_is_verified() {
+    for Genuine { form, object, trust } in genuine() {
+        for (case, alter) in FORGERIES {
+            let mut altered = object.clone();
+            alter(&mut altered);
+            assert_ne!(&altered, object, "{case} ({form}): nothing was altered");
+            let everything =
+                Policy { accept_tep0089: true, accept_unproven_time: true, demanded: Vec::new() };
+            let report = judge_with(&altered, trust, &everything);
+            assert!(
+                matches!(report.verdict, Verdict::Invalid | Verdict::Absent | Verdict::Unchecked)
+                    || (report.verdict == Verdict::Weak && *case == "evidence stripped, results kept"),
+                "{case} ({form}): {}",
+                reasons(&report)
+            );
+            let strict = judge(&altered, trust);
+            assert!(!strict.accepted && strict.proof.is_none(), "{case} ({form}): {}", reasons(&strict));
+        }
+    }
+}
+
+#[test]
+fn another_trust_domain_or_authority_does_not_verify() {
+    let Genuine { object, .. } = &genuine()[1];
+    let random = SystemRandom::new();
+    let now = OffsetDateTime::now_utc().unix_timestamp();
+    let stranger = DevCa::new("example.org", now, &random).unwrap();
+    let report = judge(object, &trust(&stranger.bundle_pem()));
+    // The key ID tells that the issuer is not in the bundle: nothing can be said about the signature.
+    assert_eq!(report.verdict, Verdict::Unchecked, "{}", reasons(&report));
+    let forged = run_with_stranger(object, &stranger);
+    let report = judge(&forged, &genuine()[1].trust);
+    assert_ne!(report.verdict, Verdict::Verified, "{}", reasons(&report));
+}
+
+/// The attestation of `build` with a leaf of another CA carried as DER.
+fn run_with_stranger(object: &Value, stranger: &DevCa) -> Value {
+    let random = SystemRandom::new();
+    let now = OffsetDateTime::now_utc().unix_timestamp();
+    let svid = stranger.issue("/ns/default/taskrun/forge", &[], now, 3600, &random).unwrap();
+    let mut forged = attestation(object, "build");
+    forged.leaf = svid.certificate.clone();
+    forged.intermediates = vec![stranger.certificate().to_vec()];
+    let mut object = object.clone();
+    result(&mut object, "SVIDENCE.build.sig")["value"] = json!(forged.to_value());
+    messages(&mut object, Some("build"), |entries| {
+        set(entries, "SVIDENCE.build.sig", &json!(forged.to_value()))
+    });
+    object
+}
+
+#[test]
+fn a_demanded_result_that_is_not_there_is_absent() {
+    for Genuine { form, object, trust } in genuine() {
+        for (name, verdict) in
+            [("digest", Verdict::Verified), ("sbom", Verdict::Absent), ("", Verdict::Absent)]
+        {
+            let policy = Policy { demanded: vec![name.to_owned()], ..Policy::default() };
+            let report = judge_with(object, trust, &policy);
+            assert_eq!(report.verdict, verdict, "{name} ({form}): {}", reasons(&report));
+            assert_eq!(report.proof.is_some(), verdict == Verdict::Verified, "{name} ({form})");
+        }
+    }
+}
+
+#[test]
+fn expired_certificates_are_weak_unless_a_time_is_stated() {
+    for Genuine { form, object, trust } in genuine() {
+        let later = Trust { now: trust.now + 2 * 3600, ..trust.clone() };
+        let report = judge(object, &later);
+        assert_eq!(report.verdict, Verdict::Weak, "{form}: {}", reasons(&report));
+        assert!(report.proof.is_none(), "{form}");
+        let accepting = Policy { accept_unproven_time: true, ..Policy::default() };
+        assert!(judge_with(object, &later, &accepting).proof.is_some(), "{form}");
+        let stated = Trust { at: Some(trust.now), ..later.clone() };
+        assert_eq!(judge(object, &stated).verdict, Verdict::Verified, "{form}");
+        let too_early = Trust { at: Some(trust.now - 3600), ..later };
+        assert_eq!(judge(object, &too_early).verdict, Verdict::Weak, "{form}");
+        let behind = Trust { now: trust.now - 3600, ..trust.clone() };
+        assert_eq!(judge(object, &behind).verdict, Verdict::Invalid, "{form}: signed in the future");
+    }
+}
+
+#[test]
+fn results_in_the_status_alone_are_verified_where_they_suffice() {
+    for Genuine { form, object, trust } in genuine() {
+        let mut stripped = object.clone();
+        for step in stripped["status"]["steps"].as_array_mut().unwrap() {
+            step["terminated"].as_object_mut().unwrap().remove("message");
+        }
+        let report = judge(&stripped, trust);
+        let expected = match *form {
+            // The raw text of a list is gone; its hint form carries the raw digest only.
+            "hints" => Verdict::Unchecked,
+            _ => Verdict::Verified,
+        };
+        assert_eq!(report.verdict, expected, "{form}: {}", reasons(&report));
+        let mut altered = stripped.clone();
+        result(&mut altered, "digest")["value"] = json!("sha256:bad");
+        assert_ne!(judge(&altered, trust).verdict, Verdict::Verified, "{form}, altered");
+    }
+}
+
+#[test]
+fn every_truncation_and_bit_flip_of_an_attestation_is_refused() {
+    for Genuine { form, object, trust } in genuine() {
+        let genuine = attestation(object, "build").to_value();
+        let refused = |value: String, case: String| {
+            let mut altered = object.clone();
+            result(&mut altered, "SVIDENCE.build.sig")["value"] = json!(value);
+            messages(&mut altered, Some("build"), |entries| {
+                set(entries, "SVIDENCE.build.sig", &json!(value))
+            });
+            let report = judge(&altered, trust);
+            assert!(
+                matches!(report.verdict, Verdict::Invalid | Verdict::Unchecked | Verdict::Absent),
+                "{case} ({form}): {}",
+                reasons(&report)
+            );
+        };
+        for length in 0..genuine.len() {
+            refused(genuine[..length].to_owned(), format!("cut at {length}"));
+        }
+        use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+        let bytes = URL_SAFE_NO_PAD.decode(&genuine[4..]).unwrap();
+        for i in 0..bytes.len() {
+            // All bits of one form; of the others one of each byte.
+            for bit in (0..8).filter(|bit| *form == "digests" || i % 8 == *bit) {
+                let mut flipped = bytes.clone();
+                flipped[i] ^= 1 << bit;
+                refused(format!("sv1.{}", URL_SAFE_NO_PAD.encode(flipped)), format!("bit {bit} of byte {i}"));
+            }
+        }
+        refused(format!("{genuine}="), "padded".into());
+        refused(genuine.replacen("sv1.", "sv2.", 1), "another version".into());
+    }
+}
+
+/// Every place below `status` whose change must not go unnoticed, as a JSON pointer.
+fn guarded(object: &Value) -> Vec<String> {
+    fn walk(value: &Value, path: String, out: &mut Vec<String>) {
+        match value {
+            Value::Object(members) => {
+                members.iter().for_each(|(key, value)| walk(value, format!("{path}/{key}"), out))
+            }
+            Value::Array(items) => {
+                items.iter().enumerate().for_each(|(i, v)| walk(v, format!("{path}/{i}"), out))
+            }
+            _ => out.push(path),
+        }
+    }
+    let mut out = Vec::new();
+    for (part, value) in object["status"].as_object().unwrap() {
+        if part == "results" || part == "steps" {
+            walk(value, format!("/status/{part}"), &mut out);
+        }
+    }
+    // Nobody signs these (design 7).
+    let unsigned = ["containerID", "imageID", "startedAt", "finishedAt", "reason", "container", "provenance"];
+    out.retain(|path| !unsigned.iter().any(|name| path.ends_with(name)));
+    out
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 600, failure_persistence: None, ..ProptestConfig::default() })]
+    #[test]
+    fn no_single_change_in_results_or_steps_is_verified(form in 0usize..3, place in any::<prop::sample::Index>(), text in "[ -~]{0,12}") {
+        let Genuine { object, trust, .. } = &genuine()[form];
+        let places = guarded(object);
+        let path = place.get(&places);
+        let mut altered = object.clone();
+        let value = altered.pointer_mut(path).unwrap();
+        let replacement = if value.is_number() { json!(text.len() + 300) } else { json!(text) };
+        prop_assume!(*value != replacement);
+        // Without its message a step is judged by what the status holds of it.
+        prop_assume!(!(path.ends_with("message") && text.is_empty()));
+        // An absent reason is what older Tekton versions write.
+        prop_assume!(!(path.ends_with("terminationReason") && matches!(text.as_str(), "" | "Completed" | "Error")));
+        *value = replacement;
+        let verdict = svidence::verify::taskrun::TaskRun::from_value(altered)
+            .map(|object| svidence::verify::verify(&object, trust, &Policy::default()).verdict);
+        let ordinary_reason = path.ends_with("terminationReason") && !path.contains("/1/");
+        prop_assert!(ordinary_reason || verdict != Ok(Verdict::Verified), "{path} = {text:?}");
+    }
+}
