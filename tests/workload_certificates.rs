@@ -631,11 +631,30 @@ proptest::proptest! {
             chain.truncate(cut % chain.len());
         }
         let loaded = X509Svid::from_response(&svid.spiffe_id, &chain, key(&svid.x509_svid_key), String::new());
-        if let Ok(loaded) = loaded {
-            // Only the last certificate's signature is left to whoever holds the bundle.
+        // Only the last certificate's signature is left to whoever holds the bundle.
+        if let Ok(loaded) = loaded && !loaded.intermediates().is_empty() {
             proptest::prop_assert_eq!(loaded.leaf().der(), &svid.x509_svid[..loaded.leaf().der().len()]);
         }
         let _ = X509Bundle::from_file_contents(td("example.org"), &chain);
         let _ = X509Bundle::from_file_contents(td("example.org"), pem(&chain).as_bytes());
+    }
+}
+
+#[test]
+fn a_chain_must_lead_to_the_bundle_that_came_with_it() {
+    for (folder, other) in [("p256-self", "p256-self-long"), ("p256-intermediate", "p384-intermediate")] {
+        let (message, foreign) = (response(folder), response(other));
+        let part = &message.svids[0];
+        let svid = X509Svid::from_response(
+            &part.spiffe_id,
+            &part.x509_svid,
+            key(&part.x509_svid_key),
+            String::new(),
+        )
+        .unwrap();
+        let own = X509Bundle::from_der(td("example.org"), &part.bundle).unwrap();
+        let strangers = X509Bundle::from_der(td("example.org"), &foreign.svids[0].bundle).unwrap();
+        assert_eq!(svid.check_issued_by(&own), Ok(()), "{folder}");
+        assert!(svid.check_issued_by(&strangers).is_err(), "{folder} with the bundle of {other}");
     }
 }

@@ -54,5 +54,6 @@ pub fn from_message(
     };
     let bundle = bundles.into_iter().find(|(leaf, _)| leaf == svid.leaf()).map(|(_, bundle)| bundle);
     let bundle = X509Bundle::from_der(svid.id().trust_domain().clone(), &bundle.unwrap_or_default())?;
+    svid.check_issued_by(&bundle)?;
     Ok(Identity { svid, bundle })
 }

@@ -3,6 +3,7 @@
 use ring::{rand::SystemRandom, signature};
 use zeroize::Zeroizing;
 
+use super::bundle::X509Bundle;
 use super::certificate::{Certificate, CertificateError, check_authority, check_leaf, parse_concatenated};
 use super::id::{Attested, IdError, RunNameError, SpiffeId, parse_strict};
 use crate::evidence::key::{KeyError, SigningKey};
@@ -97,6 +98,12 @@ pub enum SvidError {
     /// The private key belongs to another certificate.
     #[error("the private key of {id} does not belong to its certificate")]
     OtherKey {
+        /// The SVID.
+        id: String,
+    },
+    /// The chain does not lead to the bundle that came with it.
+    #[error("the certificate chain of {id} was signed by none of the authorities that came with it")]
+    NotOfBundle {
         /// The SVID.
         id: String,
     },
@@ -222,6 +229,15 @@ impl X509Svid {
     /// What the leaf's DNS names attest about a run (design 5.3).
     pub fn attested(&self) -> Result<Option<Attested>, RunNameError> {
         Attested::from_dns_names(self.leaf.dns_sans())
+    }
+
+    /// Checks that the chain ends at one of the bundle's authorities: what is signed with it can be verified with the bundle.
+    pub fn check_issued_by(&self, bundle: &X509Bundle) -> Result<(), SvidError> {
+        let last = self.intermediates.last().unwrap_or(&self.leaf);
+        match bundle.authorities().iter().any(|authority| last.verify_signed_by(authority).is_ok()) {
+            true => Ok(()),
+            false => Err(SvidError::NotOfBundle { id: self.id.to_string() }),
+        }
     }
 
     /// Checks the validity of all certificates at a time in seconds since the epoch, both ends included.
