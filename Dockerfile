@@ -2,6 +2,6 @@
 FROM scratch
 # svidence.json, the output of `svidence config config-spire.yaml`, is copied if it is there: the [n] makes it a pattern,
 # and a pattern may match nothing.
-COPY dist/entrypoint config/svidence.jso[n] /ko-app/
+COPY dist/entrypoint dist/svidence.jso[n] /ko-app/
 USER 65532:65532
 ENTRYPOINT ["/ko-app/entrypoint"]

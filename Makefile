@@ -23,7 +23,7 @@ help: ## list the targets
 demo: toolchain ## sign a TaskRun of three steps, verify it, forge it; needs no cluster
 	cargo run --locked --quiet $(QUICK) --bin svidence -- demo
 
-test: toolchain ## all tests; those against SPIRE and Tekton need Go and are skipped by name without it
+test: entrypoint ## all tests; those against SPIRE and Tekton need Go and are skipped by name without it
 	@if command -v go >/dev/null; then $(MAKE) --no-print-directory peers; \
 	elif [ "$${CI:-}" = true ]; then echo "make test: with CI=true the real peers are tested and Go builds them; install Go" >&2; exit 1; \
 	else echo "Go is not installed: tests against the real SPIRE and Tekton will be skipped" >&2; fi

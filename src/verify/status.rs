@@ -225,10 +225,9 @@ fn derive(object: &TaskRun, steps: &[StepEvidence], proven: &[ProvenStep]) -> Ve
 /// The task result that takes step result `result` of `step`: the last one declared so.
 fn mapped_name(object: &TaskRun, step: &str, result: &str) -> Option<String> {
     let specs = [&object.spec.task_spec, &object.status.task_spec];
-    let declared = specs.into_iter().flatten().flat_map(|spec| &spec.results);
+    let mut declared = specs.into_iter().flatten().flat_map(|spec| &spec.results);
     declared
-        .filter(|declared| declared.mapping() == Some((step, result)))
-        .last()
+        .rfind(|declared| declared.mapping() == Some((step, result)))
         .map(|declared| declared.name.clone())
 }
 

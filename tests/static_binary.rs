@@ -1,0 +1,44 @@
+//! The injected program as it is shipped: small, and in need of nothing that an image might lack.
+
+use std::{fs, io::Write as _, path::Path, process::Command};
+
+const LARGEST: u64 = 3_000_000;
+
+#[test]
+fn the_shipped_entrypoint_is_small_and_runs_a_step_in_an_empty_chroot() {
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("dist/entrypoint");
+    if !shipped.is_file() || !nix::unistd::geteuid().is_root() {
+        let wanted =
+            "the_shipped_entrypoint…: needs root, and dist/entrypoint; build it with `make entrypoint`";
+        assert!(std::env::var("CI").as_deref() != Ok("true"), "{wanted}");
+        let _ = writeln!(std::io::stderr(), "skipped: {wanted}");
+        return;
+    }
+    let size = fs::metadata(&shipped).unwrap().len();
+    assert!(size <= LARGEST, "{size} bytes, more than {LARGEST}");
+    let root = tempfile::tempdir().unwrap();
+    let program = root.path().join("entrypoint");
+    fs::copy(&shipped, &program).unwrap();
+    // The step's command is the program itself, the only one there is: it copies itself.
+    let output = Command::new("chroot")
+        .arg(root.path())
+        .args([
+            "/entrypoint",
+            "-post_file",
+            "/out",
+            "-termination_path",
+            "/message",
+            "-step_metadata_dir",
+            "/status",
+        ])
+        .args(["-entrypoint", "/entrypoint", "--", "cp", "/entrypoint", "/copy"])
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{stderr}");
+    assert!(stderr.contains("Copied /entrypoint to /copy"), "{stderr}");
+    assert_eq!(fs::read(root.path().join("copy")).unwrap(), fs::read(&shipped).unwrap());
+    assert!(root.path().join("out").is_file(), "the post file");
+    let message = fs::read_to_string(root.path().join("message")).unwrap();
+    assert!(message.starts_with(r#"[{"key":"StartedAt","value":"#), "{message}");
+}

@@ -1,0 +1,355 @@
+//! What a signed step emits in every situation, and that it verifies. The Workload API is the embedded one: what matters here is the
+//! step, not who issued its identity.
+
+#![cfg(feature = "cli")]
+
+mod support;
+
+use std::{
+    process::Stdio,
+    thread,
+    time::{Duration, Instant},
+};
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use ring::rand::SystemRandom;
+use serde_json::{Value, json};
+use support::{
+    pod::{Pod, StepOutcome},
+    signed::{entry, judge, reasons, trust},
+};
+use svidence::{
+    devagent::{
+        agent::DevAgent,
+        ca::DevCa,
+        taskrun::{RunSpec, StepReport, assemble},
+    },
+    evidence::attestation::{Attestation, Ended, Form, Outcome},
+    verify::{Report, Verdict},
+};
+use time::OffsetDateTime;
+
+struct Cluster {
+    ca: DevCa,
+    agent: DevAgent,
+    created: OffsetDateTime,
+    _folder: tempfile::TempDir,
+}
+
+impl Cluster {
+    fn new() -> Cluster {
+        let random = SystemRandom::new();
+        let created = OffsetDateTime::now_utc();
+        let now = created.unix_timestamp();
+        let ca = DevCa::new("example.org", now, &random).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let agent = DevAgent::start(&folder.path().join("a.sock")).unwrap();
+        agent.serve(&ca, &ca.issue("/ns/default/taskrun/run", &[], now, 3600, &random).unwrap());
+        Cluster { ca, agent, created, _folder: folder }
+    }
+
+    fn pod(&self, steps: &[&str], configuration: &[(&str, &str)]) -> Pod {
+        let pod = Pod::new("run", steps);
+        let mut entries = json!({"spire-socket-path": self.agent.address()});
+        for (key, value) in configuration {
+            entries[*key] = json!(value);
+        }
+        pod.write("tekton/bin/svidence.json", &entries.to_string());
+        pod
+    }
+
+    fn judge(&self, results: &Value, steps: &Value, reports: &[StepReport]) -> Report {
+        let spec = RunSpec {
+            namespace: "default".into(),
+            name: "run".into(),
+            uid: "6f1c2f0e-8d3a-4b57-9c7e-2f4a1d5b6c70".into(),
+            pod_name: "run-pod".into(),
+            created: self.created,
+            task_spec: json!({"results": results, "steps": steps}),
+        };
+        judge(&assemble(&spec, reports), &trust(&self.ca.bundle_pem()))
+    }
+}
+
+fn attestation(outcome: &StepOutcome, step: &str) -> Attestation {
+    let value = entry(outcome.message(), &format!("SVIDENCE.{step}.sig"))
+        .unwrap_or_else(|| panic!("no attestation: {} {}", outcome.message(), outcome.stderr()));
+    Attestation::from_value(&value).unwrap_or_else(|error| panic!("{error}: {value}"))
+}
+
+fn strings(names: &[&str]) -> Value {
+    names.iter().map(|name| json!({"name": name, "type": "string"})).collect()
+}
+
+#[test]
+fn every_outcome_is_signed_and_binds_the_status() {
+    let exited = |code, continued| Outcome { ended: Ended::Exited(code), continued };
+    let ended = |ended| Outcome { ended, continued: false };
+    let continued = &["-on_error", "continue"][..];
+    for (case, script, flags, signed, exit, next_runs) in [
+        ("success", "true", &[][..], exited(0, false), 0, true),
+        ("failure", "exit 3", &[], exited(3, false), 3, false),
+        ("continued failure", "exit 3", continued, exited(3, true), 0, true),
+        ("exit 255", "exit 255", &[], exited(255, false), 255, false),
+        ("signal", "kill -KILL $$", &[], ended(Ended::Signal(9)), 255, false),
+        (
+            "continued signal",
+            "kill -TERM $$",
+            continued,
+            Outcome { ended: Ended::Signal(15), continued: true },
+            0,
+            true,
+        ),
+        ("timeout", "exec sleep 30", &["-timeout", "300ms"], ended(Ended::Timeout), 1, false),
+        ("not started", "true", &["-timeout", "-1s"], ended(Ended::NotStarted), 1, false),
+    ] {
+        let cluster = Cluster::new();
+        let pod = cluster.pod(&["one", "two"], &[]);
+        let script = format!("printf value >$RESULTS/a; {script}");
+        let signed_step = |i: usize| pod.step(i).signed(&cluster.agent.address()).results(&["a"]);
+        let one = signed_step(0).script(&script).flags(flags).run();
+        assert_eq!(one.output.status.code(), Some(exit), "{case}: {}", one.stderr());
+        assert_eq!(attestation(&one, "one").outcome, signed, "{case}");
+        let two = signed_step(1).run();
+        assert_eq!(two.output.status.success(), next_runs, "{case}: {}", two.stderr());
+        assert_eq!(
+            entry(two.message(), "SVIDENCE.two.sig").is_some(),
+            next_runs,
+            "{case}: a skipped step does not sign"
+        );
+        let steps = json!([{"name": "one"}, {"name": "two"}]);
+        let report = cluster.judge(&strings(&["a"]), &steps, &[one.report, two.report]);
+        assert_eq!(report.verdict, Verdict::Verified, "{case}: {}", reasons(&report));
+    }
+}
+
+#[test]
+fn a_cancelled_step_is_signed_within_the_grace_period() {
+    let cluster = Cluster::new();
+    let pod = cluster.pod(&["one"], &[]);
+    let step = pod
+        .step(0)
+        .signed(&cluster.agent.address())
+        .results(&["a"])
+        .script("printf v >$RESULTS/a; exec sleep 30");
+    let mut command = step.command();
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    while !pod.root().join("tekton/results/a").exists() {
+        thread::sleep(Duration::from_millis(10));
+    }
+    pod.write("tekton/downward/cancel", "CANCEL");
+    let outcome = step.outcome(child.wait_with_output().unwrap(), cluster.created);
+    assert_eq!(outcome.output.status.code(), Some(9), "{}", outcome.stderr());
+    assert_eq!(attestation(&outcome, "one").outcome.ended, Ended::Cancelled);
+    let report = cluster.judge(&strings(&["a"]), &json!([{"name": "one"}]), &[outcome.report]);
+    assert_eq!(report.verdict, Verdict::Verified, "{}", reasons(&report));
+}
+
+#[test]
+fn term_while_signing_waits_for_five_seconds_and_loses_nothing() {
+    // A socket that is listened on and never answered.
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("deaf.sock");
+    let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    let pod = Pod::new("run", &["one"]);
+    let step = pod
+        .step(0)
+        .signed(&format!("unix://{}", socket.display()))
+        .results(&["a"])
+        .script("printf v >$RESULTS/a");
+    let mut command = step.command();
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    thread::sleep(Duration::from_millis(700));
+    assert!(!pod.post_file(0).with_extension("err").exists(), "it waits for its identity");
+    let start = Instant::now();
+    kill(Pid::from_raw(child.id() as i32), Signal::SIGTERM).unwrap();
+    let outcome = step.outcome(child.wait_with_output().unwrap(), OffsetDateTime::now_utc());
+    let took = start.elapsed();
+    assert!(took > Duration::from_secs(3) && took < Duration::from_secs(7), "{took:?}");
+    assert_eq!(outcome.output.status.code(), Some(1), "{}", outcome.stderr());
+    assert_eq!(entry(outcome.message(), "a").as_deref(), Some("v"));
+    assert!(entry(outcome.message(), "SVIDENCE.one.sig").unwrap().starts_with("unsigned: "));
+    assert!(pod.post_file(0).with_extension("err").exists());
+}
+
+#[test]
+fn names_that_collide_leave_the_tep0089_form_out() {
+    for names in [&["foo", "foo.sig"][..], &["SVID"], &["RESULT_MANIFEST", "x"], &["RESULT_MANIFEST.sig"]] {
+        let cluster = Cluster::new();
+        let pod = cluster.pod(&["one"], &[("svidence-containers", "1")]);
+        let script: String = names.iter().map(|name| format!("printf mine >$RESULTS/{name}; ")).collect();
+        let outcome = pod.step(0).signed(&cluster.agent.address()).results(names).script(&script).run();
+        assert!(!attestation(&outcome, "one").tep0089, "{names:?}");
+        assert!(outcome.stderr().contains("TEP-0089 form is left out"), "{names:?}: {}", outcome.stderr());
+        for name in names {
+            assert_eq!(entry(outcome.message(), name).as_deref(), Some("mine"), "{names:?}");
+        }
+        let report = cluster.judge(&strings(names), &json!([{"name": "one"}]), &[outcome.report]);
+        assert_eq!(report.verdict, Verdict::Verified, "{names:?}: {}", reasons(&report));
+        assert_eq!(report.proof.unwrap().results.len(), names.len(), "{names:?}");
+    }
+}
+
+#[test]
+fn a_user_result_with_a_reserved_name_is_refused_before_the_command_runs() {
+    let cluster = Cluster::new();
+    for (results, step_results) in [(&["SVIDENCE.one.sig"][..], &[][..]), (&[], &["SVIDENCE.x"])] {
+        let pod = cluster.pod(&["one"], &[]);
+        let step = pod.step(0).signed(&cluster.agent.address()).results(results).step_results(step_results);
+        let outcome = step.script("touch $RESULTS/ran").run();
+        assert_eq!(outcome.output.status.code(), Some(1), "{}", outcome.stderr());
+        assert!(outcome.stderr().contains("reserved for evidence"), "{}", outcome.stderr());
+        assert!(!pod.root().join("tekton/results/ran").exists());
+        assert!(pod.post_file(0).with_extension("err").exists());
+    }
+}
+
+#[test]
+fn values_that_are_odd_are_signed_as_they_are_transported() {
+    let cluster = Cluster::new();
+    for (case, script, kind, shown) in [
+        (
+            "not UTF-8",
+            "printf 'a\\377\\355\\240\\200b' >$RESULTS/a",
+            "string",
+            json!("a\u{fffd}\u{fffd}\u{fffd}\u{fffd}b"),
+        ),
+        ("empty", ": >$RESULTS/a", "string", json!("")),
+        ("a list with spaces", "printf '[\"x\", \"y\" ]' >$RESULTS/a", "array", json!(["x", "y"])),
+        (
+            "an object",
+            "printf '{\"k\":\"v\",\"a\":\"<&>\"}' >$RESULTS/a",
+            "object",
+            json!({"k": "v", "a": "<&>"}),
+        ),
+        ("a quoted string", "printf '\"q\"' >$RESULTS/a", "string", json!("\"q\"")),
+        ("null", "printf null >$RESULTS/a", "string", json!("null")),
+        (
+            "lines and quotes",
+            "printf 'l1\\nl2\\t\"\\\\\\001' >$RESULTS/a",
+            "string",
+            json!("l1\nl2\t\"\\\u{1}"),
+        ),
+    ] {
+        let pod = cluster.pod(&["one"], &[]);
+        let outcome = pod.step(0).signed(&cluster.agent.address()).results(&["a"]).script(script).run();
+        assert_eq!(outcome.output.status.code(), Some(0), "{case}: {}", outcome.stderr());
+        assert_eq!(
+            outcome.stderr().contains("is not UTF-8"),
+            case == "not UTF-8",
+            "{case}: {}",
+            outcome.stderr()
+        );
+        let declared = json!([{"name": "a", "type": kind}]);
+        let report = cluster.judge(&declared, &json!([{"name": "one"}]), &[outcome.report]);
+        assert_eq!(report.verdict, Verdict::Verified, "{case}: {}", reasons(&report));
+        let result = &report.proof.unwrap().results[0];
+        let value: Value = serde_json::from_str(&result.value.canonical_json()).unwrap();
+        assert_eq!(value, shown, "{case}");
+    }
+}
+
+#[test]
+fn a_step_without_results_signs_too() {
+    let cluster = Cluster::new();
+    let pod = cluster.pod(&["one"], &[]);
+    let outcome = pod.step(0).signed(&cluster.agent.address()).run();
+    assert!(attestation(&outcome, "one").results.is_empty());
+    let report = cluster.judge(&json!([]), &json!([{"name": "one"}]), &[outcome.report]);
+    assert_eq!(report.verdict, Verdict::Verified, "{}", reasons(&report));
+}
+
+#[test]
+fn artifacts_are_signed() {
+    let cluster = Cluster::new();
+    let pod = cluster.pod(&["one"], &[]);
+    let script = "mkdir -p $STEP_RESULTS/../artifacts; printf '{\"outputs\":[]}' >$STEP_RESULTS/../artifacts/provenance.json";
+    let outcome = pod.step(0).signed(&cluster.agent.address()).script(script).run();
+    let signed = attestation(&outcome, "one").step_artifacts;
+    assert_eq!(signed, Some(svidence::evidence::sha256(b"{\"outputs\":[]}")), "{}", outcome.stderr());
+    let report = cluster.judge(&json!([]), &json!([{"name": "one"}]), std::slice::from_ref(&outcome.report));
+    assert_eq!(report.verdict, Verdict::Verified, "{}", reasons(&report));
+    let mut altered = outcome.report;
+    altered.message = String::from_utf8(altered.message).unwrap().replace("outputs", "inputss").into_bytes();
+    let report = cluster.judge(&json!([]), &json!([{"name": "one"}]), &[altered]);
+    assert_eq!(report.verdict, Verdict::Invalid, "{}", reasons(&report));
+}
+
+/// A step that sets so many results of 71 characters, as image digests are.
+fn with_results(cluster: &Cluster, count: usize, containers: &str) -> (StepOutcome, Report) {
+    let names: Vec<String> = (0..count).map(|i| format!("digest-{i:02}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let pod = cluster.pod(&["one"], &[("svidence-containers", containers)]);
+    let script = "for n in $(seq -w 0 99); do printf 'sha256:%064d' $n >$RESULTS/digest-$n; done";
+    let outcome = pod.step(0).signed(&cluster.agent.address()).results(&names).script(script).run();
+    let report =
+        cluster.judge(&strings(&names), &json!([{"name": "one"}]), std::slice::from_ref(&outcome.report));
+    (outcome, report)
+}
+
+#[test]
+fn the_richest_form_that_fits_is_written() {
+    let cluster = Cluster::new();
+    for (count, containers, tep0089, form) in [
+        (5, "3", true, Form::Digests),
+        (14, "3", false, Form::Digests),
+        (26, "3", false, Form::Hints),
+        // The results alone exceed the share of 1365 bytes: hints are added as long as 4096 bytes hold everything.
+        (14, "9", false, Form::Hints),
+    ] {
+        let case = format!("{count} results, {containers} containers");
+        let (outcome, report) = with_results(&cluster, count, containers);
+        let attestation = attestation(&outcome, "one");
+        assert_eq!(
+            (attestation.tep0089, attestation.form),
+            (tep0089, form),
+            "{case}: {} bytes",
+            outcome.message().len()
+        );
+        assert!(outcome.message().len() <= 4096, "{case}");
+        assert_eq!(report.verdict, Verdict::Verified, "{case}: {}", reasons(&report));
+        assert_eq!(report.proof.unwrap().results.len(), count, "{case}");
+    }
+}
+
+#[test]
+fn without_room_for_evidence_results_are_kept_and_the_step_is_unsigned() {
+    let cluster = Cluster::new();
+    // The results fit the share of 1365 bytes, hints do not fit beside them.
+    let (outcome, report) = with_results(&cluster, 10, "9");
+    assert_eq!(entry(outcome.message(), "SVIDENCE.one.sig").as_deref(), Some("unsigned: no room"));
+    assert_eq!(outcome.output.status.code(), Some(1), "{}", outcome.stderr());
+    assert!(outcome.stderr().contains("svidence-containers"), "{}", outcome.stderr());
+    assert!(entry(outcome.message(), "digest-09").is_some());
+    assert_eq!(report.verdict, Verdict::Absent, "{}", reasons(&report));
+}
+
+#[test]
+fn as_many_results_fit_as_the_design_promises() {
+    let cluster = Cluster::new();
+    for (containers, promised) in [("3", 29), ("9", 6), ("12", 3)] {
+        let most = (1..=34)
+            .take_while(|count| {
+                let (outcome, report) = with_results(&cluster, *count, containers);
+                let limit = (12288 / containers.parse::<usize>().unwrap()).min(4096);
+                report.verdict == Verdict::Verified && outcome.message().len() <= limit
+            })
+            .last();
+        eprintln!("{containers} containers: {most:?} attested results of 71 characters");
+        assert!(most >= Some(promised), "{containers} containers: {most:?}, promised {promised}");
+    }
+}
+
+#[test]
+fn the_times_in_an_attestation_are_those_of_the_step() {
+    let cluster = Cluster::new();
+    let pod = cluster.pod(&["one"], &[]);
+    let outcome =
+        pod.step(0).signed(&cluster.agent.address()).results(&["a"]).script("printf v >$RESULTS/a").run();
+    let attestation = attestation(&outcome, "one");
+    let now = u64::try_from(OffsetDateTime::now_utc().unix_timestamp()).unwrap() * 1000;
+    assert!(attestation.signed_at() <= now + 2000 && attestation.started + 60_000 > now, "{attestation:?}");
+}
