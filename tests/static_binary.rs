@@ -19,6 +19,9 @@ fn the_shipped_entrypoint_is_small_and_runs_a_step_in_an_empty_chroot() {
     let root = tempfile::tempdir().unwrap();
     let program = root.path().join("entrypoint");
     fs::copy(&shipped, &program).unwrap();
+    // A container has this file whatever its image holds; it is a step's standard input.
+    fs::create_dir(root.path().join("dev")).unwrap();
+    fs::write(root.path().join("dev/null"), "").unwrap();
     // The step's command is the program itself, the only one there is: it copies itself.
     let output = Command::new("chroot")
         .arg(root.path())
