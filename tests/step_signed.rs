@@ -353,3 +353,34 @@ fn the_times_in_an_attestation_are_those_of_the_step() {
     let now = u64::try_from(OffsetDateTime::now_utc().unix_timestamp()).unwrap() * 1000;
     assert!(attestation.signed_at() <= now + 2000 && attestation.started + 60_000 > now, "{attestation:?}");
 }
+
+#[test]
+fn a_retried_run_is_told_by_its_pod() {
+    let cluster = Cluster::new();
+    for (pod_name, attempts, verdict) in [
+        ("run-pod", 0, Verdict::Verified),
+        ("run-pod-retry1", 1, Verdict::Verified),
+        ("run-pod-retry2", 2, Verdict::Verified),
+        ("run-pod", 1, Verdict::Invalid),
+        ("run-pod-retry1", 2, Verdict::Invalid),
+        // With the node's network the host name is the node's: nothing is said about the pod's name.
+        ("node-17.example.org", 0, Verdict::Verified),
+    ] {
+        let case = format!("pod {pod_name}, {attempts} earlier attempts");
+        let mut pod = cluster.pod(&["one"], &[]);
+        pod.name = pod_name.to_owned();
+        let outcome = pod.step(0).signed(&cluster.agent.address()).run();
+        let spec = RunSpec {
+            namespace: "default".into(),
+            name: "run".into(),
+            uid: "6f1c2f0e-8d3a-4b57-9c7e-2f4a1d5b6c70".into(),
+            pod_name: if pod_name.starts_with("node") { "run-pod".into() } else { pod_name.to_owned() },
+            created: cluster.created,
+            task_spec: json!({"steps": [{"name": "one"}]}),
+        };
+        let mut object = assemble(&spec, &[outcome.report]);
+        object["status"]["retriesStatus"] = (0..attempts).map(|_| json!({"podName": "earlier"})).collect();
+        let report = judge(&object, &trust(&cluster.ca.bundle_pem()));
+        assert_eq!(report.verdict, verdict, "{case}: {}", reasons(&report));
+    }
+}
