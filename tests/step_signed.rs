@@ -384,3 +384,36 @@ fn a_retried_run_is_told_by_its_pod() {
         assert_eq!(report.verdict, verdict, "{case}: {}", reasons(&report));
     }
 }
+
+#[test]
+fn a_run_that_was_cut_off_is_absent_and_not_invalid() {
+    let cluster = Cluster::new();
+    let pod = cluster.pod(&["one", "two"], &[]);
+    let outcome =
+        pod.step(0).signed(&cluster.agent.address()).results(&["a"]).script("printf v >$RESULTS/a").run();
+    // The controller's words for a step whose pod was deleted on cancellation: no message, exit code 1.
+    let now = OffsetDateTime::now_utc();
+    let cut_off =
+        StepReport { name: "two".into(), message: Vec::new(), exit_code: 1, started: now, finished: now };
+    let spec = RunSpec {
+        namespace: "default".into(),
+        name: "run".into(),
+        uid: "6f1c2f0e-8d3a-4b57-9c7e-2f4a1d5b6c70".into(),
+        pod_name: "run-pod".into(),
+        created: cluster.created,
+        task_spec: json!({"results": strings(&["a"]), "steps": [{"name": "one"}, {"name": "two"}]}),
+    };
+    let object = assemble(&spec, &[outcome.report, cut_off]);
+    let mut without_results = object.clone();
+    without_results["status"]["results"] = json!([]);
+    let mut passed_off = object.clone();
+    passed_off["status"]["conditions"][0]["status"] = json!("True");
+    for (case, object, verdict) in [
+        ("cancelled", object, Verdict::Absent),
+        ("cancelled before the results were taken over", without_results, Verdict::Absent),
+        ("passed off as a success", passed_off, Verdict::Invalid),
+    ] {
+        let report = judge(&object, &trust(&cluster.ca.bundle_pem()));
+        assert_eq!(report.verdict, verdict, "{case}: {}", reasons(&report));
+    }
+}

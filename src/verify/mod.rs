@@ -329,12 +329,21 @@ fn uid(step: &ProvenStep) -> Option<String> {
 fn coverage(object: &TaskRun, steps: &[StepEvidence], proven: &[ProvenStep]) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut others_run = true;
+    let failed = object.succeeded() == Some("False");
     for evidence in steps {
         match proven.iter().find(|step| step.name == evidence.name) {
             Some(step) if others_run => others_run = step.attestation.outcome.lets_others_run(),
             Some(_) => findings.push(Finding::Contradiction {
                 what: format!("step {} signed although an earlier step had signed a failure", evidence.name),
             }),
+            // A cancelled or timed-out TaskRun's pod is deleted: its steps end without a word.
+            None if others_run && failed && evidence.entries.is_none() => {
+                let step = &evidence.name;
+                let reason =
+                    format!("step {step} was ended before it could sign, or its evidence was removed");
+                findings.push(Finding::NoEvidence { reason });
+                others_run = false;
+            }
             None if others_run => findings.push(Finding::Uncovered { step: evidence.name.clone() }),
             None => {
                 // It was skipped: nothing it could have produced is signed, so nothing may be there.

@@ -53,10 +53,11 @@ pub(crate) fn compare(
     steps: &[StepEvidence],
     proven: &[ProvenStep],
 ) -> Result<(Vec<VerifiedResult>, Vec<String>), Vec<Finding>> {
-    let mut findings = Vec::new();
-    for state in outcomes(object, proven) {
-        findings.push(state);
+    if object.succeeded() == Some("False") && object.status.results.is_empty() {
+        let reason = "the TaskRun failed, and its status holds no results".to_owned();
+        return Err(vec![Finding::NoEvidence { reason }]);
     }
+    let mut findings = outcomes(object, proven);
     findings.extend(declared_names(object, proven));
     findings.extend(step_results(object, steps, proven));
     let (derived, hidden) = merge(derive(object, steps, proven));
