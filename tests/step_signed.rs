@@ -417,3 +417,31 @@ fn a_run_that_was_cut_off_is_absent_and_not_invalid() {
         assert_eq!(report.verdict, verdict, "{case}: {}", reasons(&report));
     }
 }
+
+#[test]
+fn a_result_that_would_be_an_attestation_if_signed_bare_leaves_the_tep0089_form_out() {
+    let cluster = Cluster::new();
+    for (evidence, exit) in [("both", 0), ("tep-0089", 1)] {
+        let pod = cluster.pod(&["one"], &[("svidence-containers", "1"), ("svidence-evidence", evidence)]);
+        let script = "printf 'DSSEv1 28 application/vnd.in-toto+json 2 {}' >$RESULTS/title";
+        let outcome = pod.step(0).signed(&cluster.agent.address()).results(&["title"]).script(script).run();
+        assert_eq!(outcome.output.status.code(), Some(exit), "{evidence}: {}", outcome.stderr());
+        assert_eq!(entry(outcome.message(), "title.sig"), None, "{evidence}");
+        assert!(outcome.stderr().contains("must not sign"), "{evidence}: {}", outcome.stderr());
+    }
+}
+
+#[test]
+fn a_task_result_hidden_by_a_step_result_does_not_spoil_the_rest() {
+    let cluster = Cluster::new();
+    let pod = cluster.pod(&["one"], &[("svidence-containers", "1")]);
+    let step =
+        pod.step(0).signed(&cluster.agent.address()).results(&["x", "y", "StartedAt"]).step_results(&["x"]);
+    let script = "printf task >$RESULTS/x; printf y >$RESULTS/y; printf z >$RESULTS/StartedAt; printf step >$STEP_RESULTS/x";
+    let outcome = step.script(script).run();
+    assert!(attestation(&outcome, "one").tep0089, "{}", outcome.stderr());
+    assert!(outcome.stderr().contains("result x is hidden"), "{}", outcome.stderr());
+    let steps = json!([{"name": "one", "results": [{"name": "x", "type": "string"}]}]);
+    let report = cluster.judge(&strings(&["x", "y", "StartedAt"]), &steps, &[outcome.report]);
+    assert_eq!(report.verdict, Verdict::Verified, "{}", reasons(&report));
+}

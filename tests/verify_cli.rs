@@ -158,9 +158,9 @@ fn bad_objects_have_their_own_errors() {
         ("not JSON", "{\"kind\": \"TaskRun\",".to_owned(), 3, "not JSON"),
         ("not YAML", "a: [b\nc: }".to_owned(), 3, "not YAML"),
         ("nothing", "  \n".to_owned(), 3, "there is no object in it"),
-        ("an empty List", json!({"kind": "List", "items": []}).to_string(), 3, "there is no object in it"),
+        ("an empty List", json!({"kind": "List", "items": []}).to_string(), 3, "no TaskRun found"),
         ("wrong kind", pod.to_string(), 3, "it is a Pod (v1), not a TaskRun"),
-        ("a JSON list", "[]".to_owned(), 3, "none given"),
+        ("a JSON list", "[]".to_owned(), 3, "it has no kind and no apiVersion"),
         ("wrong shape", shapeless.to_string(), 3, "not a TaskRun as Tekton writes it"),
         ("a key twice", twice, 3, "stands twice"),
         (
@@ -285,6 +285,13 @@ fn nothing_found_is_unchecked_unless_that_is_allowed() {
     assert_eq!((ran.code, ran.out.as_str()), (3, ""), "{}", ran.err);
     assert!(ran.err.contains("no TaskRun found"), "{}", ran.err);
     assert_eq!(verify(&[source], &["--allow-empty"], "").code, 0);
+    let list =
+        write(folder.path(), "list.json", "{\"kind\": \"List\", \"apiVersion\": \"v1\", \"items\": []}");
+    assert_eq!(
+        verify(&[list.to_str().unwrap()], &["--allow-empty"], "").code,
+        0,
+        "kubectl prints none as an empty List"
+    );
 }
 
 #[test]
@@ -293,7 +300,7 @@ fn a_demanded_result_decides() {
     assert_eq!(verify(&[&source], &["--require-result", "digest"], "").code, 0);
     let ran = verify(&[&source], &["--require-result", "sbom"], "");
     assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{}", ran.err);
-    assert!(ran.err.contains("the demanded result sbom is not there"), "{}", ran.err);
+    assert!(ran.err.contains("the demanded result \"sbom\" is not there"), "{}", ran.err);
 }
 
 #[test]
@@ -304,4 +311,24 @@ fn control_characters_of_an_object_do_not_reach_the_terminal() {
     let ran = verify(&[file.to_str().unwrap()], &[], "");
     assert_ne!(ran.code, 0);
     assert!(!ran.err.contains('\u{1b}') && !ran.out.contains('\u{1b}'), "{:?}", ran.err);
+}
+
+#[test]
+fn a_folder_with_links_round_in_circles_and_a_fifo_is_read_once() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), "a.json", &genuine());
+    std::os::unix::fs::symlink(".", folder.path().join("round")).unwrap();
+    nix::unistd::mkfifo(&folder.path().join("fifo.json"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let ran = verify(&[folder.path().to_str().unwrap()], &["-o", "json"], "");
+    assert_eq!((ran.code, ran.out.lines().count()), (0, 1), "{}", ran.err);
+}
+
+#[test]
+fn an_error_about_an_object_cannot_pass_for_a_verdict() {
+    let folder = tempfile::tempdir().unwrap();
+    let object = json!({"apiVersion": "v1", "kind": "x\nverified  default/app\u{1b}[2J\u{202e}"});
+    let file = write(folder.path(), "object.json", &object.to_string());
+    let ran = verify(&[file.to_str().unwrap()], &[], "");
+    assert_eq!((ran.code, ran.err.lines().count()), (3, 1), "{}", ran.err);
+    assert!(!ran.err.contains('\u{1b}') && !ran.err.contains('\u{202e}'), "{:?}", ran.err);
 }

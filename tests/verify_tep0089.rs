@@ -8,7 +8,12 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use ring::signature::{ECDSA_P256_SHA256_ASN1, UnparsedPublicKey};
 use serde_json::{Value, json};
 use svidence::{
-    evidence::{key::SigningKey, tep0089, value},
+    evidence::{
+        key::SigningKey,
+        statement::pre_authentication_encoding,
+        tep0089::{self, Tep0089Error},
+        value,
+    },
     verify::{Policy, Report, Trust, Verdict, taskrun::TaskRun, verify},
     workload::{bundle::X509Bundle, certificate::Certificate, certificate::check_leaf, id::TrustDomain},
 };
@@ -46,10 +51,29 @@ fn our_entries_have_tektons_names_order_and_encoding() {
         &fs::read_to_string(format!("{folder}/key.pem")).unwrap()
     )));
     let results = [("foo", "hello"), ("x.sig", "y"), ("list", "[\"a\",\"b\"]")];
-    let entries = tep0089::entries(&results, &leaf, &key.unwrap(), &ring::rand::SystemRandom::new()).unwrap();
+    let (key, random) = (key.unwrap(), ring::rand::SystemRandom::new());
+    let entries = tep0089::entries(&results, &["foo", "x.sig", "list"], &leaf, &key, &random).unwrap();
     let keys: Vec<&str> = entries.iter().map(|(key, _)| key.as_str()).collect();
     assert_eq!(keys, ["SVID", "foo.sig", "x.sig.sig", "list.sig", "RESULT_MANIFEST", "RESULT_MANIFEST.sig"]);
     assert_eq!(entries[4].1, "foo,list", "the manifest leaves out names that end in .sig");
+}
+
+#[test]
+fn a_value_that_would_pass_for_an_attestation_is_never_signed_bare() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/spire/p256-self");
+    let leaf = der(&fs::read_to_string(format!("{folder}/svid.pem")).unwrap());
+    let key = der(&fs::read_to_string(format!("{folder}/key.pem")).unwrap());
+    let key = SigningKey::from_pkcs8(&Zeroizing::new(key)).unwrap();
+    let random = ring::rand::SystemRandom::new();
+    let statement = pre_authentication_encoding("{}");
+    let statement = std::str::from_utf8(&statement).unwrap();
+    let (listed, quoted) = (json!([statement]).to_string(), json!(statement).to_string());
+    for (case, value) in
+        [("plain", statement), ("in a list", &listed), ("quoted", &quoted), ("any version", "DSSEv1 ")]
+    {
+        let entries = tep0089::entries(&[("title", value)], &["title"], &leaf, &key, &random);
+        assert_eq!(entries, Err(Tep0089Error::Oracle("title".into())), "{case}");
+    }
 }
 
 #[test]

@@ -36,8 +36,8 @@ pub struct VerifyArgs {
     /// The trust domain's bundle: PEM, or SPIFFE bundle JSON
     #[arg(long, value_name = "FILE")]
     bundle: PathBuf,
-    /// Take the trust domain from this config-spire ConfigMap
-    #[arg(long, value_name = "FILE")]
+    /// Take the trust domain from this config-spire ConfigMap, instead of --trust-domain
+    #[arg(long, value_name = "FILE", conflicts_with = "trust_domain")]
     config: Option<PathBuf>,
     /// Intermediate certificates (PEM) that evidence may have left out
     #[arg(long, value_name = "FILE")]
@@ -78,6 +78,18 @@ enum Output {
     /// One JSON object a TaskRun
     Json,
 }
+
+/// What nobody signs (design 7): it is never printed as verified.
+const UNSIGNED_FIELDS: [&str; 8] = [
+    "metadata.labels",
+    "metadata.annotations",
+    "spec.params",
+    "status.taskSpec",
+    "status.conditions",
+    "status.startTime",
+    "status.completionTime",
+    "status.steps[].imageID",
+];
 
 /// Runs `svidence verify`; returns the exit code.
 pub fn run(args: &VerifyArgs, stdin: &mut dyn Read, out: &mut dyn Write, err: &mut dyn Write) -> u8 {
@@ -144,7 +156,7 @@ fn trust(args: &VerifyArgs, err: &mut dyn Write) -> Result<Trust, Refusal> {
         (None, Some(file)) => {
             config::load(file).map_err(|error| unchecked(error.to_string()))?.trust_domain.clone()
         }
-        (None, None) => return Err(usage("--trust-domain is missing".into())),
+        (None, None) => return Err(usage("--trust-domain (or --config) is missing".into())),
     };
     let read =
         |file: &Path| std::fs::read(file).map_err(|error| unchecked(format!("{}: {error}", file.display())));
@@ -173,7 +185,7 @@ fn trust(args: &VerifyArgs, err: &mut dyn Write) -> Result<Trust, Refusal> {
 }
 
 fn unreadable(error: &SourceError, err: &mut dyn Write) -> Verdict {
-    let _ = writeln!(err, "{:<9} {error}", Verdict::Unchecked.as_str());
+    let _ = writeln!(err, "{:<9} {}", Verdict::Unchecked.as_str(), Line(&error.to_string()));
     Verdict::Unchecked
 }
 
@@ -230,16 +242,21 @@ fn qualities(proof: &Proof) -> String {
 
 fn print_text(report: &Report, proof: &Proof, out: &mut dyn Write) -> std::io::Result<()> {
     for result in &proof.results {
-        writeln!(out, "{}\t{}\t{}", report.task_run, shown_name(result), result.value.canonical_json())?;
+        let (task_run, name) = (Line(&report.task_run), shown_name(result));
+        writeln!(out, "{task_run}\t{}\t{}", Line(&name), result.value.canonical_json())?;
     }
     Ok(())
 }
 
-/// A name that rests on an unsigned mapping is not shown as verified: the step result it comes from is.
+/// A name that rests on an unsigned mapping is not shown as verified: the step result it comes from is. A type that rests on
+/// an unsigned declaration is marked.
 fn shown_name(result: &VerifiedResult) -> String {
     match &result.step_result {
         Some(step_result) if result.claimed => {
             format!("step {}, result {step_result} (claimed to be {})", result.step, result.name)
+        }
+        None if result.claimed => {
+            format!("{} (claimed to be of type {})", result.name, result.value.type_name())
         }
         _ => result.name.clone(),
     }
@@ -291,7 +308,7 @@ pub fn to_json(report: &Report, proof: &Proof) -> Value {
     };
     json!({
         "taskRun": report.task_run,
-        "uid": report.uid,
+        "uid": proof.run_bound_by_certificate.then_some(&report.uid),
         "verdict": report.verdict.as_str(),
         "accepted": report.accepted,
         "evidence": if proof.attested { "attestation" } else { "tep-0089" },
@@ -301,16 +318,18 @@ pub fn to_json(report: &Report, proof: &Proof) -> Value {
         "steps": steps,
         "findings": report.findings.iter().map(|f| json!({"code": f.code(), "text": f.to_string()})).collect::<Vec<_>>(),
         "notes": report.notes,
+        "unsigned": UNSIGNED_FIELDS,
     })
 }
 
-/// Text from an object, safe to print on a terminal: control characters are escaped.
+/// Text from an object, safe to print on a terminal: control characters, and those that reorder or hide text, are escaped.
 struct Line<'a>(&'a str);
 
 impl std::fmt::Display for Line<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let hides = |c: char| matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
         for c in self.0.chars() {
-            match c.is_control() {
+            match c.is_control() || hides(c) {
                 true => write!(f, "{}", c.escape_default())?,
                 false => write!(f, "{c}")?,
             }

@@ -212,6 +212,9 @@ pub enum AttestationError {
     Field(&'static str),
 }
 
+/// More intermediates than any chain in use has; bounds the work that a verifier can be put to.
+pub const MOST_INTERMEDIATES: usize = 8;
+
 const CONTINUED: u32 = 1;
 const TEP0089: u32 = 2;
 const HINTS: u32 = 4;
@@ -335,6 +338,12 @@ impl Attestation {
             )
         {
             return Err(Field("times"));
+        }
+        if message.intermediates.len() > MOST_INTERMEDIATES {
+            return Err(Field("intermediates"));
+        }
+        if message.pod_name.as_ref().is_some_and(|name| *name == format!("{}-pod", message.task_run)) {
+            return Err(Field("pod_name"));
         }
         if message.leaf.is_empty() || message.signature.is_empty() {
             return Err(Field("signature"));

@@ -13,6 +13,9 @@ pub const PAYLOAD_TYPE: &str = "application/vnd.in-toto+json";
 /// `predicateType` of the statement.
 pub const PREDICATE_TYPE: &str = "urn:svidence:step:v1";
 
+/// What every text under an attestation's signature begins with (DSSE `protocol.md`).
+pub const PRE_AUTHENTICATION_PREFIX: &str = "DSSEv1 ";
+
 /// What is under the signature but not in the attestation, because the verifier has to know it for itself.
 #[derive(Debug, Clone, Copy)]
 pub struct Context<'a> {
@@ -46,7 +49,12 @@ pub fn statement(attestation: &Attestation, context: Context<'_>) -> String {
 
 /// The DSSE pre-authentication encoding of a statement: these bytes are signed.
 pub fn pre_authentication_encoding(statement: &str) -> Vec<u8> {
-    format!("DSSEv1 {} {PAYLOAD_TYPE} {} {statement}", PAYLOAD_TYPE.len(), statement.len()).into_bytes()
+    format!(
+        "{PRE_AUTHENTICATION_PREFIX}{} {PAYLOAD_TYPE} {} {statement}",
+        PAYLOAD_TYPE.len(),
+        statement.len()
+    )
+    .into_bytes()
 }
 
 fn predicate(attestation: &Attestation, context: &Context<'_>, results: &[&Covered]) -> String {

@@ -5,8 +5,25 @@ use ring::rand::SecureRandom;
 
 use super::{
     key::{KeyError, SigningKey},
+    statement::PRE_AUTHENTICATION_PREFIX,
     value,
 };
+
+/// Why these entries are not made.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Tep0089Error {
+    /// A name that these entries need, see [`collision`].
+    #[error("the result {0} has a name that TEP-0089 entries need")]
+    Collision(String),
+    /// A value that would be an attestation if it were signed bare, as this form does.
+    #[error(
+        "the result {0} begins as an attestation's signed text does, which TEP-0089 entries must not sign"
+    )]
+    Oracle(String),
+    /// The key failed.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+}
 
 /// Key of the leaf certificate, PEM.
 pub const SVID: &str = "SVID";
@@ -17,17 +34,29 @@ pub const SUFFIX: &str = ".sig";
 
 /// The entries, in Tekton's order, as (key, value): `SVID`, a signature for each result, the manifest and its signature.
 ///
-/// `results` are the task results as (name, text) in the order of the message.
+/// `results` are the covered task results as (name, text) in the order of the message; `names` are all names that any step
+/// may use as a key. Tekton's form signs bare values with the key and hash of an attestation: a value that looks like the
+/// text under an attestation's signature is therefore never signed.
 pub fn entries(
     results: &[(&str, &str)],
+    names: &[&str],
     leaf: &[u8],
     key: &SigningKey,
     random: &dyn SecureRandom,
-) -> Result<Vec<(String, String)>, KeyError> {
-    let sign = |text: &str| Ok(STANDARD.encode(key.sign_tep0089(text.as_bytes(), random)?));
+) -> Result<Vec<(String, String)>, Tep0089Error> {
+    if let Some(name) = collision(names) {
+        return Err(Tep0089Error::Collision(name.to_owned()));
+    }
+    let sign = |text: &str| -> Result<String, KeyError> {
+        Ok(STANDARD.encode(key.sign_tep0089(text.as_bytes(), random)?))
+    };
     let mut entries = vec![(SVID.to_owned(), pem(leaf))];
     for (name, text) in results {
-        entries.push((format!("{name}{SUFFIX}"), sign(&value::decode(text).tep0089_text())?));
+        let text = value::decode(text).tep0089_text();
+        if text.starts_with(PRE_AUTHENTICATION_PREFIX) {
+            return Err(Tep0089Error::Oracle((*name).to_owned()));
+        }
+        entries.push((format!("{name}{SUFFIX}"), sign(&text)?));
     }
     let names: Vec<&str> = results
         .iter()

@@ -11,7 +11,8 @@ use crate::{
         leaf::{CompactLeaf, DnsForm, Issuer},
         sha256, statement,
         statement::Context,
-        tep0089, value,
+        tep0089::{self, Tep0089Error},
+        value,
     },
     workload::{
         bundle::X509Bundle, certificate::Certificate, id::Attested, id::TaskRunId, select, svid::X509Svid,
@@ -48,11 +49,9 @@ pub(crate) enum EmitError {
         /// The number of containers reckoned with.
         containers: u32,
     },
-    /// Only TEP-0089 entries are wanted, and one of the results has a name of theirs.
-    #[error(
-        "the result {0} has a name that TEP-0089 entries need; rename it, or configure svidence-evidence: attestation"
-    )]
-    Collision(String),
+    /// Only TEP-0089 entries are wanted, and they cannot be made.
+    #[error("{0}; configure svidence-evidence: attestation, or change the result")]
+    Tep0089(Tep0089Error),
     /// The identity is not a TaskRun's.
     #[error("the identity {0} is not that of a TaskRun (/ns/<namespace>/taskrun/<name>)")]
     Identity(String),
@@ -71,6 +70,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) attested: Option<Attested>,
     pub(crate) position: &'a StepPosition,
     pub(crate) declared: [u8; 12],
+    /// All names in `-results` and `-step_results`.
+    pub(crate) declared_names: &'a [String],
     pub(crate) pod_name: Option<&'a str>,
     pub(crate) pod_uid: Option<[u8; 16]>,
 }
@@ -98,17 +99,20 @@ pub(crate) fn evidence(
 ) -> Result<Evidence, EmitError> {
     let signer = Signer::new(facts, produced)?;
     let mut warnings = warnings(produced, &signer.covered);
+    let is_covered = |entry: &&Entry| {
+        entry.kind == EntryType::TaskResult
+            && signer.covered.iter().any(|covered| covered.kind == Kind::Task && covered.name == entry.key)
+    };
     let task_results: Vec<(&str, &str)> = produced
         .others
         .iter()
-        .filter(|entry| entry.kind == EntryType::TaskResult)
+        .filter(is_covered)
         .map(|entry| (entry.key.as_str(), entry.value.as_str()))
         .collect();
-    let names: Vec<&str> =
-        produced.others.iter().filter(|e| is_result(e)).map(|entry| entry.key.as_str()).collect();
-    let collision = tep0089::collision(&names);
-    let tep0089 = || -> Result<Vec<Entry>, EmitError> {
-        let entries = tep0089::entries(&task_results, facts.svid.leaf().der(), facts.svid.key(), random)?;
+    let names: Vec<&str> = facts.declared_names.iter().map(String::as_str).collect();
+    let (svid, key) = (facts.svid.leaf().der(), facts.svid.key());
+    let tep0089 = || -> Result<Vec<Entry>, Tep0089Error> {
+        let entries = tep0089::entries(&task_results, &names, svid, key, random)?;
         Ok(entries.into_iter().map(|(key, value)| Entry::new(key, value, EntryType::TaskResult)).collect())
     };
     let attestation = |form, with_tep0089, with_intermediates| -> Result<Vec<Entry>, EmitError> {
@@ -127,32 +131,29 @@ pub(crate) fn evidence(
     };
 
     if config.evidence == Wanted::Tep0089 {
-        if let Some(name) = collision {
-            return Err(EmitError::Collision(name.to_owned()));
-        }
-        let evidence = Evidence { tep0089: tep0089()?, attestation: Vec::new(), warnings: Vec::new() };
+        let evidence = Evidence { tep0089: tep0089().map_err(EmitError::Tep0089)?, ..Evidence::default() };
         if fits(&evidence) {
             return Ok(Evidence { warnings, ..evidence });
         }
     } else {
-        let with_tep0089 = config.evidence == Wanted::Both && !short;
-        if let (true, Some(name)) = (with_tep0089, collision) {
-            warnings
-                .push(format!("the TEP-0089 form is left out: the result {name} has a name that it needs"));
-        }
+        let beside = match config.evidence == Wanted::Both && !short {
+            true => tep0089()
+                .inspect_err(|error| warnings.push(format!("the TEP-0089 form is left out: {error}")))
+                .ok(),
+            false => None,
+        };
         let has_intermediates = !facts.svid.intermediates().is_empty();
-        let candidates = [
-            (with_tep0089 && collision.is_none(), Form::Digests, true, true),
-            (!short, Form::Digests, false, true),
-            (true, Form::Hints, false, true),
-            (has_intermediates, Form::Hints, false, false),
+        // What stands beside (`None`: not to be tried), the form, and whether intermediates are carried.
+        let candidates: [(Option<Vec<Entry>>, Form, bool); 4] = [
+            (beside, Form::Digests, true),
+            ((!short).then(Vec::new), Form::Digests, true),
+            (Some(Vec::new()), Form::Hints, true),
+            (has_intermediates.then(Vec::new), Form::Hints, false),
         ];
-        for (_, form, beside, intermediates) in candidates.into_iter().filter(|(possible, ..)| *possible) {
-            let evidence = Evidence {
-                tep0089: if beside { tep0089()? } else { Vec::new() },
-                attestation: attestation(form, beside, intermediates)?,
-                warnings: Vec::new(),
-            };
+        for (beside, form, intermediates) in candidates {
+            let Some(tep0089) = beside else { continue };
+            let attestation = attestation(form, !tep0089.is_empty(), intermediates)?;
+            let evidence = Evidence { tep0089, attestation, warnings: Vec::new() };
             if fits(&evidence) {
                 return Ok(Evidence { warnings, ..evidence });
             }

@@ -82,6 +82,7 @@ pub struct Signing {
     trust_domain_is_stated: bool,
     position: Option<StepPosition>,
     declared: [u8; 12],
+    declared_names: Vec<String>,
     pod_name: Option<String>,
     pod_uid: Option<[u8; 16]>,
     traced: bool,
@@ -183,6 +184,7 @@ impl Signing {
                 before.results.iter().map(String::as_str),
                 before.step_results.iter().map(String::as_str),
             ),
+            declared_names: before.results.into_iter().chain(before.step_results).collect(),
             deadline: Instant::now() + config.signing_timeout,
             config,
             position: before.position,
@@ -281,6 +283,7 @@ impl Signing {
             attested,
             position,
             declared: self.declared,
+            declared_names: &self.declared_names,
             pod_name: self.pod_name.as_deref(),
             pod_uid: self.pod_uid,
         };

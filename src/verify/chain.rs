@@ -3,7 +3,7 @@
 //! Path building is rustls-webpki's (RFC 5280); what it does not look at is checked here: the authority's own dates, and
 //! that the leaf's direct issuer is a CA of the trust domain itself (design 7, "What must agree").
 
-use std::time::Duration;
+use std::{cmp::Reverse, time::Duration};
 
 use rustls_pki_types::{CertificateDer, SignatureVerificationAlgorithm, UnixTime};
 use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert};
@@ -17,11 +17,13 @@ pub(crate) enum ChainError {
     NoAuthority { at: String },
     #[error("no valid path at {at}: {reason}")]
     NoPath { at: String, reason: String },
+    #[error("an issuer has name constraints, which svidence does not evaluate yet")]
+    NameConstraints,
     #[error("an issuer on the path breaks a rule of the X509-SVID standard: {0}")]
     Issuer(String),
     #[error(
-        "its issuer does not carry the URI SAN spiffe://{trust_domain}, as every SPIRE CA of that trust domain does; \
-         two domains under one root are told apart only so"
+        "its issuer does not carry the URI SAN spiffe://{trust_domain}, as every SPIRE CA of that trust domain does, or one \
+         above it belongs to another trust domain; two domains under one root are told apart only so"
     )]
     ForeignIssuer { trust_domain: String },
 }
@@ -49,6 +51,30 @@ impl Path {
     }
 }
 
+/// The first certificate, from the leaf upwards, whose issuer is neither among the intermediates nor in the bundle.
+pub(crate) fn without_issuer<'a>(
+    leaf: &'a Certificate,
+    intermediates: &[&'a Certificate],
+    bundle: &X509Bundle,
+) -> Option<&'a Certificate> {
+    let issued = |certificate: &Certificate, issuer: &Certificate| {
+        certificate.issuer_der() == issuer.subject_der()
+            && (certificate.authority_key_id().is_none()
+                || certificate.authority_key_id() == issuer.subject_key_id())
+    };
+    let mut last = leaf;
+    for _ in 0..=intermediates.len() {
+        if bundle.authorities().iter().any(|authority| issued(last, authority)) {
+            return None;
+        }
+        match intermediates.iter().find(|issuer| issued(last, issuer)) {
+            Some(issuer) => last = issuer,
+            None => return Some(last),
+        }
+    }
+    None
+}
+
 /// Every algorithm that SPIRE's CAs and their upstream authorities sign with.
 static ALGORITHMS: &[&dyn SignatureVerificationAlgorithm] = &[
     webpki::ring::ECDSA_P256_SHA256,
@@ -69,15 +95,22 @@ pub(crate) fn find_path(
 ) -> Result<Path, ChainError> {
     let time = super::taskrun::format_time(at);
     // A trust anchor of webpki has no dates of its own, so an expired authority has to be left out before.
-    let authorities: Vec<&Certificate> = bundle
+    let mut authorities: Vec<&Certificate> = bundle
         .authorities()
         .iter()
         .filter(|authority| authority.not_before() <= at && at <= authority.not_after())
         .collect();
+    // Of two with one name and key the one that lasts longer.
+    authorities.sort_by_key(|authority| Reverse(authority.not_after()));
     if authorities.is_empty() {
         return Err(ChainError::NoAuthority { at: time });
     }
-    let no_path = |error: webpki::Error| ChainError::NoPath { at: time.clone(), reason: error.to_string() };
+    // webpki does not evaluate URI name constraints and refuses every certificate below one.
+    let constrained = intermediates.iter().chain(&authorities).any(|issuer| issuer.has_name_constraints());
+    let no_path = |error: webpki::Error| match error {
+        webpki::Error::NameConstraintViolation if constrained => ChainError::NameConstraints,
+        error => ChainError::NoPath { at: time.clone(), reason: error.to_string() },
+    };
     let ders: Vec<CertificateDer<'_>> = authorities.iter().map(|authority| authority.der().into()).collect();
     let anchors =
         ders.iter().map(anchor_from_trusted_cert).collect::<Result<Vec<_>, _>>().map_err(no_path)?;
@@ -106,12 +139,17 @@ pub(crate) fn find_path(
         issuers.extend(used.map(|certificate| (*certificate).clone()));
     }
     issuers.extend(anchor.map(|authority| (*authority).clone()));
+    let trust_domain = bundle.trust_domain();
+    let foreign = || ChainError::ForeignIssuer { trust_domain: trust_domain.to_string() };
     for issuer in &issuers {
-        check_authority(issuer).map_err(|error| ChainError::Issuer(error.to_string()))?;
+        let carried = check_authority(issuer).map_err(|error| ChainError::Issuer(error.to_string()))?;
+        // A CA of another trust domain under the same root must not vouch for a CA of this one.
+        if carried.is_some_and(|carried| carried != *trust_domain) {
+            return Err(foreign());
+        }
     }
-    let expected = format!("spiffe://{}", bundle.trust_domain());
     match issuers.first() {
-        Some(issuer) if issuer.uri_sans() == [expected] => Ok(Path { issuers }),
-        _ => Err(ChainError::ForeignIssuer { trust_domain: bundle.trust_domain().to_string() }),
+        Some(issuer) if issuer.uri_sans() == [format!("spiffe://{trust_domain}")] => Ok(Path { issuers }),
+        _ => Err(foreign()),
     }
 }

@@ -1,11 +1,16 @@
 //! Finding each step's evidence in a TaskRun: the step's own message, else `status.results`.
 
+use std::rc::Rc;
+
 use super::{
     message::{self, Entry, entry_type},
     taskrun::TaskRun,
     verdict::Finding,
 };
 use crate::evidence::{attestation, tep0089};
+
+/// What a compressed message begins with (Tekton `pkg/termination`).
+const COMPRESSED: &str = "tknz:";
 
 /// What one step of the status carries.
 #[derive(Debug, Clone)]
@@ -16,9 +21,12 @@ pub(crate) struct StepEvidence {
     pub(crate) entries: Option<Vec<Entry>>,
     /// The value of its `SVIDENCE.<step>.sig` entry.
     pub(crate) attestation: Option<String>,
-    /// Task results of the status with string values, where there is no message.
-    fallback: Vec<(String, String)>,
+    /// Task results of the status with string values, where there is no message; shared by all steps.
+    fallback: Rc<[(String, String)]>,
 }
+
+/// More steps than any pod has containers; bounds the work that an object can cause.
+const MOST_STEPS: usize = 1000;
 
 impl StepEvidence {
     /// Task results found, as (name, raw value), without attestations.
@@ -51,6 +59,12 @@ pub(crate) enum EvidenceKind {
 
 /// The evidence of every step in the status, in its order.
 pub(crate) fn collect(object: &TaskRun) -> Result<Vec<StepEvidence>, Vec<Finding>> {
+    let count = object.status.steps.len();
+    if count > MOST_STEPS {
+        let reason = format!("the status has {count} steps, more than any pod has containers");
+        return Err(vec![Finding::Undecided { reason }]);
+    }
+    let nothing: Rc<[(String, String)]> = Rc::from([]);
     let mut steps: Vec<StepEvidence> = Vec::new();
     let mut findings = Vec::new();
     for (i, state) in object.status.steps.iter().enumerate() {
@@ -70,7 +84,8 @@ pub(crate) fn collect(object: &TaskRun) -> Result<Vec<StepEvidence>, Vec<Finding
         let text =
             state.terminated.as_ref().map(|terminated| terminated.message.as_str()).unwrap_or_default();
         let entries = match text {
-            "" => None,
+            // The controller's own words, for example that the pod was deleted, are no message of the step.
+            text if !text.starts_with('[') && !text.starts_with(COMPRESSED) => None,
             text => match message::parse(text) {
                 Ok(entries) => Some(entries),
                 Err(error) => {
@@ -84,14 +99,15 @@ pub(crate) fn collect(object: &TaskRun) -> Result<Vec<StepEvidence>, Vec<Finding
                 }
             },
         };
-        steps.push(StepEvidence { name, entries, attestation: None, fallback: Vec::new() });
+        steps.push(StepEvidence { name, entries, attestation: None, fallback: nothing.clone() });
     }
+    let results: Rc<[(String, String)]> = string_results(object).into();
     for step in &mut steps {
         let key = attestation::key(&step.name);
         step.attestation = match &step.entries {
             Some(_) => step.entry(&key).map(|entry| entry.value.clone()),
             None => {
-                step.fallback = string_results(object);
+                step.fallback = results.clone();
                 step.fallback.iter().find(|(name, _)| *name == key).map(|(_, value)| value.clone())
             }
         };

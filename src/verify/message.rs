@@ -10,7 +10,6 @@ use super::json::Unambiguous;
 /// Types of entries that evidence speaks of.
 pub(crate) mod entry_type {
     pub(crate) const TASK_RESULT: i64 = 1;
-    pub(crate) const INTERNAL: i64 = 3;
     pub(crate) const STEP_RESULT: i64 = 4;
     pub(crate) const STEP_ARTIFACTS: i64 = 5;
     pub(crate) const TASK_ARTIFACTS: i64 = 6;
@@ -26,7 +25,7 @@ pub(crate) struct Entry {
     pub(crate) kind: i64,
 }
 
-/// Reads a message; internal entries are left out. `Err` says what is wrong with it.
+/// Reads a message. `Err` says what is wrong with it.
 pub(crate) fn parse(message: &str) -> Result<Vec<Entry>, String> {
     let Unambiguous(value) = serde_json::from_str(message).map_err(|error| error.to_string())?;
     let entries: Vec<Entry> = serde_json::from_value(value).map_err(|error| error.to_string())?;
@@ -35,5 +34,5 @@ pub(crate) fn parse(message: &str) -> Result<Vec<Entry>, String> {
             return Err(format!("the key {:?} stands twice", entry.key));
         }
     }
-    Ok(entries.into_iter().filter(|entry| entry.kind != entry_type::INTERNAL).collect())
+    Ok(entries)
 }

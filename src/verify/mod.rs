@@ -3,6 +3,7 @@
 //! [`verify`] reads like the list of stages: collect the evidence, prove each step, bind the steps to one run, derive what
 //! the status must be, compare, look at the time. Nothing in the evidence is trusted for being in the evidence.
 
+mod artifacts;
 mod chain;
 mod collect;
 mod json;
@@ -101,7 +102,7 @@ pub struct StepSummary {
 pub struct Report {
     /// `<namespace>/<name>`.
     pub task_run: String,
-    /// UID of the object.
+    /// UID of the object, as it says.
     pub uid: String,
     /// The verdict, after what the policy accepts.
     pub verdict: Verdict,
@@ -151,7 +152,7 @@ pub fn verify(object: &TaskRun, trust: &Trust, policy: &Policy) -> Report {
     let missing: Vec<Finding> = policy
         .demanded
         .iter()
-        .filter(|name| proof.results.iter().all(|result| result.name != **name))
+        .filter(|name| !proof.results.iter().any(|result| result.has_name(name)))
         .map(|name| Finding::Demanded(name.clone()))
         .collect();
     let accepted = weaknesses.iter().all(|finding| match finding {
@@ -220,7 +221,7 @@ fn attested(
         }
     }
     if findings.is_empty() {
-        findings.extend(one_run(object, &proven));
+        findings.extend(one_run(object, &proven, trust));
         findings.extend(coverage(object, steps, &proven));
         for evidence in steps {
             let step = proven.iter().find(|step| step.name == evidence.name);
@@ -267,8 +268,9 @@ fn read_attestations(steps: &[StepEvidence]) -> Result<Vec<(&StepEvidence, Attes
 }
 
 /// All steps speak of one pod, one attempt, one number of steps, and each of its own place.
-fn one_run(object: &TaskRun, proven: &[ProvenStep]) -> Vec<Finding> {
+fn one_run(object: &TaskRun, proven: &[ProvenStep], trust: &Trust) -> Vec<Finding> {
     let mut findings = Vec::new();
+    let skew = 1000 * u64::try_from(trust.clock_skew).unwrap_or_default();
     let Some(first) = proven.first() else { return findings };
     let pod_of = |step: &ProvenStep| step.attestation.pod_name.resolve(&step.attestation.task_run);
     for step in proven {
@@ -290,6 +292,14 @@ fn one_run(object: &TaskRun, proven: &[ProvenStep]) -> Vec<Finding> {
                     ),
                 });
             }
+        }
+        // One pod has one clock, and a step starts when the one before it has signed.
+        let follows = first_after(proven, step)
+            .is_none_or(|next| next.attestation.started + skew >= step.attestation.signed_at());
+        if !follows {
+            findings.push(Finding::Contradiction {
+                what: format!("step {} signed after the next signed step had started", step.name),
+            });
         }
         let position = object.status.steps.iter().position(|state| state.name == step.name);
         if position != usize::try_from(step.attestation.step_index).ok() {
@@ -321,6 +331,11 @@ fn one_run(object: &TaskRun, proven: &[ProvenStep]) -> Vec<Finding> {
     findings
 }
 
+fn first_after<'a>(proven: &'a [ProvenStep], step: &ProvenStep) -> Option<&'a ProvenStep> {
+    let later = proven.iter().filter(|other| other.attestation.step_index > step.attestation.step_index);
+    later.min_by_key(|other| other.attestation.step_index)
+}
+
 fn uid(step: &ProvenStep) -> Option<String> {
     step.attestation.pod_uid.as_ref().map(statement::uuid)
 }
@@ -346,6 +361,12 @@ fn coverage(object: &TaskRun, steps: &[StepEvidence], proven: &[ProvenStep]) -> 
             }
             None if others_run => findings.push(Finding::Uncovered { step: evidence.name.clone() }),
             None => {
+                let ended = object.status.steps.iter().find(|state| state.name == evidence.name);
+                let exit_code = ended.and_then(|state| state.terminated.as_ref()).map(|end| end.exit_code);
+                if exit_code == Some(0) {
+                    let skipped = "that it was skipped, as an earlier step failed";
+                    findings.push(step::differs(&evidence.name, "the exit code", "0", skipped));
+                }
                 // It was skipped: nothing it could have produced is signed, so nothing may be there.
                 let entries = evidence.entries.iter().flatten();
                 findings.extend(entries.map(|entry| Finding::ResultAdded {
@@ -374,8 +395,12 @@ fn time_proof(proven: &[ProvenStep], trust: &Trust) -> (TimeProof, Vec<Finding>)
         let leaf_valid = step.leaf.not_before() <= lower && at <= step.leaf.not_after();
         if !leaf_valid || !(step.path.valid_at(at) || step.path.valid_at(lower)) {
             let not_after = step.path.not_after().unwrap_or(i64::MAX).min(step.leaf.not_after());
-            weaknesses
-                .push(Finding::TimeUnproven { step: step.name.clone(), not_after: format_time(not_after) });
+            weaknesses.push(Finding::TimeUnproven {
+                step: step.name.clone(),
+                at: trust.at.map_or("now".to_owned(), format_time),
+                not_before: format_time(step.leaf.not_before()),
+                not_after: format_time(not_after),
+            });
         }
     }
     match (weaknesses.is_empty(), trust.at) {

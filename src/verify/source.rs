@@ -72,7 +72,10 @@ fn folder(
     entries.sort();
     for entry in entries {
         let extension = entry.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
-        if entry.is_dir() || ["json", "jsonl", "yaml", "yml"].contains(&extension) {
+        let is_named_so = ["json", "jsonl", "yaml", "yml"].contains(&extension);
+        // A link to a folder may lead round in circles, and a FIFO would be waited for.
+        let is_folder = fs::symlink_metadata(&entry)?.is_dir();
+        if is_folder || (is_named_so && entry.metadata().is_ok_and(|target| target.is_file())) {
             for_each(&entry, stdin, each);
         }
     }
@@ -102,9 +105,11 @@ fn document(path: &str, input: &mut dyn Read, each: &mut dyn FnMut(Result<TaskRu
             },
         }
     };
-    let mut count = 0;
+    let (mut count, mut empty_lists) = (0, 0);
     let mut object = |value: Value| {
-        for item in items(value) {
+        let items = items(value);
+        empty_lists += usize::from(items.is_empty());
+        for item in items {
             count += 1;
             let place = || if count == 1 { path.to_owned() } else { format!("{path} (object {count})") };
             each(TaskRun::from_value(item).map_err(|error| SourceError::Object { path: place(), error }));
@@ -128,7 +133,8 @@ fn document(path: &str, input: &mut dyn Read, each: &mut dyn FnMut(Result<TaskRu
             Err(error) => return each(Err(syntax("YAML", error.to_string()))),
         }
     }
-    if count == 0 {
+    // An empty List holds no TaskRun, which is for the caller to judge, as an empty folder is.
+    if count == 0 && empty_lists == 0 {
         each(Err(SourceError::Empty { path: path.to_owned() }));
     }
 }

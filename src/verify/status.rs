@@ -10,10 +10,11 @@ use crate::evidence::{
 };
 
 use super::{
+    artifacts,
     collect::StepEvidence,
     message::entry_type,
     step::{ProvenStep, differs},
-    taskrun::{StatusResult, TaskRun},
+    taskrun::{DeclaredResult, StatusResult, TaskRun, TaskSpec},
     tep0089,
     verdict::Finding,
 };
@@ -33,6 +34,13 @@ pub struct VerifiedResult {
     pub set: bool,
     /// Whether its name (of a mapped result) or its type rests on `status.taskSpec` alone, which nobody signs.
     pub claimed: bool,
+}
+
+impl VerifiedResult {
+    /// Whether it has this name, and not only by the word of a task that nobody signs.
+    pub fn has_name(&self, name: &str) -> bool {
+        self.name == name && !(self.claimed && self.step_result.is_some())
+    }
 }
 
 /// One candidate for a task result, in the order in which Tekton's controller meets them.
@@ -60,17 +68,19 @@ pub(crate) fn compare(
     let mut findings = outcomes(object, proven);
     findings.extend(declared_names(object, proven));
     findings.extend(step_results(object, steps, proven));
+    findings.extend(artifacts::compare(object, steps, proven));
     let (derived, hidden) = merge(derive(object, steps, proven));
     let mut verified = Vec::new();
     for result in &derived {
         match task_result(object, result) {
-            Ok(Some(result)) => verified.push(result),
-            Ok(None) => {}
+            Ok(result) => verified.push(result),
             Err(finding) => findings.push(finding),
         }
     }
     findings.extend(added_results(object, &derived, proven, steps));
-    if findings.is_empty() { Ok((verified, hidden)) } else { Err(findings) }
+    let mut notes = hidden;
+    notes.extend(unmapped(object, proven));
+    if findings.is_empty() { Ok((verified, notes)) } else { Err(findings) }
 }
 
 /// Exit codes, reasons, and `Succeeded`, against the signed outcomes.
@@ -130,12 +140,46 @@ fn outcomes(object: &TaskRun, proven: &[ProvenStep]) -> Vec<Finding> {
     findings
 }
 
-/// The names that each step was told to collect are those that the task in the status declares.
+/// The names that each step was told to collect are those that the task declares, in the status and inline.
 fn declared_names(object: &TaskRun, proven: &[ProvenStep]) -> Vec<Finding> {
-    let Some(spec) = &object.status.task_spec else { return Vec::new() };
-    let collected =
-        spec.results.iter().filter(|result| result.value.is_none()).map(|result| result.name.as_str());
     let mut findings = Vec::new();
+    let specs = [("spec.taskSpec", &object.spec.task_spec), ("status.taskSpec", &object.status.task_spec)];
+    for (field, spec) in specs.into_iter().filter_map(|(field, spec)| Some((field, spec.as_ref()?))) {
+        findings.extend(declared_in(field, spec, proven));
+    }
+    if object.status.task_spec.is_none() {
+        let reason =
+            "status.taskSpec is missing: what the task declares cannot be compared with what was signed";
+        findings.push(Finding::Undecided { reason: reason.to_owned() });
+    }
+    findings
+}
+
+fn declared_in(field: &str, spec: &TaskSpec, proven: &[ProvenStep]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut wrong = |field: String, problem: String| findings.push(Finding::Status { field, problem });
+    for (i, result) in spec.results.iter().enumerate() {
+        let name = result.name.as_str();
+        if !attestation::is_result_name(name) || attestation::is_reserved(name) {
+            wrong(format!("{field}.results[{i}]"), format!("{name:?} is no name of a result"));
+        }
+        if spec.results[..i].iter().any(|earlier| earlier.name == name) {
+            wrong(format!("{field}.results[{i}]"), format!("the result {name} is declared twice"));
+        }
+        // A name that is collected from a file is never mapped: the value would be replaced.
+        let collected = proven.iter().any(|step| step.covers(Kind::Task, name));
+        if result.value.is_some() && collected {
+            wrong(
+                format!("{field}.results[{i}]"),
+                format!("the signed result {name} is declared as another step's"),
+            );
+        }
+    }
+    let names = |results: &[DeclaredResult]| {
+        let collected = results.iter().filter(|result| result.value.is_none());
+        collected.map(|result| result.name.clone()).collect::<Vec<_>>()
+    };
+    let collected = names(&spec.results);
     for step in proven {
         let index = step.attestation.step_index as usize;
         let declared_step = spec.steps.get(index).filter(|declared| {
@@ -143,21 +187,15 @@ fn declared_names(object: &TaskRun, proven: &[ProvenStep]) -> Vec<Finding> {
                 || (declared.name.is_empty() && step.name == format!("unnamed-{index}"))
         });
         let Some(declared_step) = declared_step else {
-            findings.push(Finding::Status {
-                field: format!("status.taskSpec.steps[{index}]"),
-                problem: format!("the signed step {} is not there", step.name),
-            });
+            wrong(format!("{field}.steps[{index}]"), format!("the signed step {} is not there", step.name));
             continue;
         };
-        let step_names = declared_step.results.iter().map(|result| result.name.as_str());
-        if attestation::declared(collected.clone(), step_names) != step.attestation.declared {
-            findings.push(Finding::Status {
-                field: "status.taskSpec".to_owned(),
-                problem: format!(
-                    "its declared results are not those that step {} was told to collect",
-                    step.name
-                ),
-            });
+        let of_step: Vec<&str> = declared_step.results.iter().map(|result| result.name.as_str()).collect();
+        let collected = collected.iter().map(String::as_str);
+        if attestation::declared(collected, of_step) != step.attestation.declared {
+            let problem =
+                format!("its declared results are not those that step {} was told to collect", step.name);
+            wrong(field.to_owned(), problem);
         }
     }
     findings
@@ -223,6 +261,19 @@ fn derive(object: &TaskRun, steps: &[StepEvidence], proven: &[ProvenStep]) -> Ve
     derived
 }
 
+/// Signed step results that no declared result takes: a mapping in the status may have been removed.
+fn unmapped(object: &TaskRun, proven: &[ProvenStep]) -> Vec<String> {
+    let step_results = proven.iter().flat_map(|step| {
+        step.covered.iter().filter(|c| c.kind == Kind::Step).map(move |covered| (step, covered))
+    });
+    step_results
+        .filter(|(step, covered)| mapped_name(object, &step.name, &covered.name).is_none())
+        .map(|(step, covered)| {
+            format!("step {}, result {} is signed and no task result", step.name, covered.name)
+        })
+        .collect()
+}
+
 /// The task result that takes step result `result` of `step`: the last one declared so.
 fn mapped_name(object: &TaskRun, step: &str, result: &str) -> Option<String> {
     let specs = [&object.spec.task_spec, &object.status.task_spec];
@@ -261,8 +312,8 @@ fn merge(derived: Vec<Derived>) -> (Vec<Derived>, Vec<String>) {
     (merged, hidden)
 }
 
-/// One derived result against `status.results`. `None`: the controller removed it, as its type is not the declared one.
-fn task_result(object: &TaskRun, derived: &Derived) -> Result<Option<VerifiedResult>, Finding> {
+/// One derived result against `status.results`.
+fn task_result(object: &TaskRun, derived: &Derived) -> Result<VerifiedResult, Finding> {
     let label = match &derived.step_result {
         Some(step_result) => format!("task/{} (step result {step_result})", derived.name),
         None => format!("task/{}", derived.name),
@@ -270,14 +321,14 @@ fn task_result(object: &TaskRun, derived: &Derived) -> Result<Option<VerifiedRes
     let declared = object.declared_result(&derived.name).map(|declared| declared.declared_type().to_owned());
     let mut found = object.status.results.iter().filter(|result| result.name == derived.name);
     let (Some(result), None) = (found.next(), found.next()) else {
-        let removed = object.succeeded() == Some("False")
-            && derived
-                .raw
-                .as_deref()
-                .zip(declared.as_deref())
-                .is_some_and(|(raw, declared)| decode_as(raw, Some(declared)).type_name() != declared);
-        return match removed {
-            true => Ok(None),
+        return match removed_by_controller(object, derived) {
+            true => Err(Finding::Undecided {
+                reason: format!(
+                    "step {}: the signed result {label} is not in status.results, as Tekton leaves one out that is not of \
+                     its declared type; nobody signs that type",
+                    derived.step
+                ),
+            }),
             false => Err(Finding::ResultMissing {
                 step: derived.step.clone(),
                 result: format!("{label} in status.results"),
@@ -304,15 +355,30 @@ fn task_result(object: &TaskRun, derived: &Derived) -> Result<Option<VerifiedRes
         object.spec.task_spec.as_ref().and_then(|spec| spec.results.iter().rfind(|r| r.name == derived.name));
     let in_status =
         object.status.task_spec.as_ref().and_then(|s| s.results.iter().rfind(|r| r.name == derived.name));
-    let rests_on_spec = derived.step_result.is_some() || derived.decoded.is_some();
-    Ok(Some(VerifiedResult {
+    let may_be_decoded = match &derived.raw {
+        Some(raw) => value::decoded_json(raw).is_some(),
+        None => derived.decoded.is_some() || derived.form == Form::Hints,
+    };
+    let rests_on_spec = derived.step_result.is_some() || may_be_decoded;
+    Ok(VerifiedResult {
         name: derived.name.clone(),
         value,
         step: derived.step.clone(),
         step_result: derived.step_result.clone(),
         set: derived.set,
         claimed: rests_on_spec && (inline.is_none() || inline != in_status),
-    }))
+    })
+}
+
+/// Tekton fails a TaskRun whose results are not of their declared types, and leaves those out (`validateTaskRunResults`).
+fn removed_by_controller(object: &TaskRun, derived: &Derived) -> bool {
+    let declared = object.declared_result(&derived.name).map(DeclaredResult::declared_type);
+    object.succeeded() == Some("False")
+        && derived
+            .raw
+            .as_deref()
+            .zip(declared)
+            .is_some_and(|(raw, declared)| decode_as(raw, Some(declared)).type_name() != declared)
 }
 
 /// A value of the status against a signed raw value: `None` if that cannot be said without the step's message.
@@ -328,8 +394,12 @@ fn fits(
     if let Some(raw) = raw {
         return Some(sha256(raw.as_bytes()) == digest && decode_as(raw, declared) == value);
     }
+    // What is declared as a string keeps its raw text; else the controller keeps the decoded value, if there is one.
     let is_raw_text = matches!(&value, ResultValue::String(text) if sha256(text.as_bytes()) == digest);
-    let fits = is_raw_text || decoded == Some(sha256(value.canonical_json().as_bytes()));
+    let fits = match decoded.filter(|_| declared != Some("string")) {
+        Some(decoded) => decoded == sha256(value.canonical_json().as_bytes()),
+        None => is_raw_text,
+    };
     // With hints the digest of the decoded value is not carried, and the raw text is gone with the message.
     if fits || form == Form::Digests { Some(fits) } else { None }
 }
@@ -367,6 +437,11 @@ fn added_results(
             });
         }
     }
+    for (step, key) in written_tep0089_entries(proven, steps) {
+        if object.status.results.iter().all(|result| result.name != key) {
+            findings.push(Finding::ResultMissing { step, result: format!("{key} in status.results") });
+        }
+    }
     for (i, result) in object.status.results.iter().enumerate() {
         let name = result.name.as_str();
         let repeated = object.status.results[..i].iter().any(|earlier| earlier.name == name);
@@ -383,6 +458,22 @@ fn added_results(
         }
     }
     findings
+}
+
+/// Every TEP-0089 entry that stands in a step's message, with its step.
+fn written_tep0089_entries(proven: &[ProvenStep], steps: &[StepEvidence]) -> Vec<(String, String)> {
+    let signing = proven.iter().filter(|step| step.attestation.tep0089);
+    let entries = signing.flat_map(|step| {
+        let evidence = steps.iter().find(|evidence| evidence.name == step.name);
+        evidence
+            .into_iter()
+            .flat_map(|evidence| evidence.entries.iter().flatten())
+            .map(move |entry| (step, entry))
+    });
+    entries
+        .filter(|(step, entry)| step.is_tep0089_entry(&entry.key) && !step.covers(Kind::Task, &entry.key))
+        .map(|(step, entry)| (step.name.clone(), entry.key.clone()))
+        .collect()
 }
 
 /// What an evidence entry in `status.results` must be.

@@ -1,8 +1,10 @@
 //! One step's evidence: from the entry to a proof, each stage a function.
 
+use std::collections::HashMap;
+
 use crate::{
     evidence::{
-        attestation::{Attestation, Covered, Form, Kind, hint},
+        attestation::{Attestation, Covered, Form, HINT, Kind, hint},
         leaf::{CompactLeaf, DnsForm, Issuer},
         sha256, statement,
         statement::Context,
@@ -16,7 +18,7 @@ use crate::{
 
 use super::{
     Trust,
-    chain::{self, Path},
+    chain::{self, ChainError, Path},
     collect::StepEvidence,
     message::entry_type,
     signature::{self, Scheme},
@@ -85,15 +87,17 @@ fn run(object: &TaskRun, step: &str, attestation: &Attestation) -> Result<(), Fi
 fn covered_results(evidence: &StepEvidence, attestation: &Attestation) -> Result<Vec<Covered>, Vec<Finding>> {
     let mut covered = attestation.results.clone();
     let mut findings = Vec::new();
-    let hints = attestation
-        .set_hints
-        .iter()
-        .map(|hint| (hint, true))
-        .chain(attestation.found_hints.iter().map(|hint| (hint, false)));
-    for (wanted, set) in hints {
-        let mut matching = evidence.task_results().filter(|(name, _)| hint(name) == *wanted);
-        match (matching.next(), matching.next()) {
-            (Some((name, raw)), None) => {
+    let mut by_hint: HashMap<[u8; HINT], Vec<(&str, &str)>> = HashMap::new();
+    if attestation.form == Form::Hints {
+        for (name, raw) in evidence.task_results() {
+            by_hint.entry(hint(name)).or_default().push((name, raw));
+        }
+    }
+    let set = attestation.set_hints.iter().map(|hint| (hint, true));
+    let found = attestation.found_hints.iter().map(|hint| (hint, false));
+    for (wanted, set) in set.chain(found) {
+        match by_hint.get(wanted).map(Vec::as_slice) {
+            Some([(name, raw)]) => {
                 if value::decoded_json(raw).is_some() {
                     findings.push(Finding::ResultChanged {
                         step: evidence.name.clone(),
@@ -102,19 +106,19 @@ fn covered_results(evidence: &StepEvidence, attestation: &Attestation) -> Result
                 }
                 covered.push(Covered {
                     kind: Kind::Task,
-                    name: name.to_owned(),
+                    name: (*name).to_owned(),
                     set,
                     digest: sha256(raw.as_bytes()),
                     decoded: None,
                 });
             }
-            (None, _) => findings.push(Finding::ResultMissing {
-                step: evidence.name.clone(),
-                result: format!("with the hint {}", statement::hex(wanted)),
-            }),
-            (Some((name, _)), Some((other, _))) => findings.push(Finding::ResultAdded {
+            Some([(name, _), (other, _), ..]) => findings.push(Finding::ResultAdded {
                 step: evidence.name.clone(),
                 result: format!("one of the results {name} and {other}, which share a hint,"),
+            }),
+            _ => findings.push(Finding::ResultMissing {
+                step: evidence.name.clone(),
+                result: format!("with the hint {}", statement::hex(wanted)),
             }),
         }
     }
@@ -158,7 +162,7 @@ fn leaf_candidates(
         }
     }
     if candidates.is_empty() {
-        let key_id = statement::hex(&compact.issuer_hint);
+        let key_id = format!("{}…", statement::hex(&compact.issuer_hint));
         return Err(Finding::UnknownIssuer { step: step.to_owned(), key_id });
     }
     Ok(candidates)
@@ -291,6 +295,9 @@ fn signing_time(
             "metadata.creationTimestamp is missing, so an older run of the same name cannot be told apart";
         return Err(Finding::Undecided { reason: reason.into() });
     }
+    if let Some(at) = trust.at.filter(|at| signed_at > at + skew) {
+        return outside(format!("after the time you stated ({})", format_time(at)));
+    }
     if signed_at > trust.now + skew {
         return outside(format!("in the future (it is {})", format_time(trust.now)));
     }
@@ -310,10 +317,17 @@ fn path(
     // A certificate issued within the last seconds may start after a clock that runs behind.
     let newest = intermediates.iter().map(|c| c.not_before()).fold(leaf.not_before(), i64::max);
     let at = if (signed_at..=signed_at + trust.clock_skew).contains(&newest) { newest } else { signed_at };
-    chain::find_path(leaf, &intermediates, &trust.bundle, at).map_err(|error| Finding::Chain {
-        step: step.to_owned(),
-        trust_domain: trust.bundle.trust_domain().to_string(),
-        reason: error.to_string(),
+    if let Some(orphan) = chain::without_issuer(leaf, &intermediates, &trust.bundle) {
+        let key_id = orphan.authority_key_id().map(statement::hex).unwrap_or_else(|| "not stated".to_owned());
+        return Err(Finding::UnknownIssuer { step: step.to_owned(), key_id });
+    }
+    chain::find_path(leaf, &intermediates, &trust.bundle, at).map_err(|error| match error {
+        ChainError::NameConstraints => Finding::Undecided { reason: format!("step {step}: {error}") },
+        error => Finding::Chain {
+            step: step.to_owned(),
+            trust_domain: trust.bundle.trust_domain().to_string(),
+            reason: error.to_string(),
+        },
     })
 }
 

@@ -1,6 +1,8 @@
 //! The part of a Tekton TaskRun that verification looks at (`tekton.dev/v1` and `v1beta1`).
 
-use serde::Deserialize;
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
@@ -17,6 +19,9 @@ pub enum TaskRunError {
         /// As it says.
         api_version: String,
     },
+    /// Nothing says what it is.
+    #[error("it has no kind and no apiVersion, so it is no TaskRun")]
+    NoKind,
     /// A field has another type than Tekton gives it, or is missing.
     #[error("it is not a TaskRun as Tekton writes it: {0}")]
     Shape(String),
@@ -63,10 +68,10 @@ pub struct Spec {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 pub struct TaskSpec {
     /// Declared results.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_empty")]
     pub results: Vec<DeclaredResult>,
     /// Steps.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_empty")]
     pub steps: Vec<DeclaredStep>,
 }
 
@@ -88,10 +93,21 @@ impl DeclaredResult {
         if self.kind.is_empty() { "string" } else { &self.kind }
     }
 
-    /// Step and step result that `value: $(steps.<step>.results.<result>)` names.
+    /// Step and step result of the first `$(steps.<step>.results.<result>)` in its `value`
+    /// (Tekton `pkg/apis/pipeline/v1/result_validation.go`, `ExtractStepResultName`).
     pub fn mapping(&self) -> Option<(&str, &str)> {
-        let reference = self.value.as_ref()?.as_str()?.strip_prefix("$(steps.")?.strip_suffix(')')?;
-        reference.split_once(".results.")
+        let mut text = self.value.as_ref()?.as_str()?;
+        loop {
+            let (_, rest) = text.split_once("$(steps.")?;
+            // Neither part may span lines, and the result's name ends at the first bracket.
+            let reference = rest.split('\n').next().unwrap_or_default();
+            if let Some((step, rest)) = reference.split_once(".results.")
+                && let Some((result, _)) = rest.split_once(')')
+            {
+                return Some((step, result));
+            }
+            text = rest;
+        }
     }
 }
 
@@ -102,7 +118,7 @@ pub struct DeclaredStep {
     #[serde(default)]
     pub name: String,
     /// Results it declares.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_empty")]
     pub results: Vec<DeclaredResult>,
 }
 
@@ -118,18 +134,21 @@ pub struct Status {
     /// When it ended.
     pub completion_time: Option<String>,
     /// Conditions, among them `Succeeded`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_empty")]
     pub conditions: Vec<Condition>,
-    /// Task results; `taskResults` in v1beta1.
-    #[serde(default, alias = "taskResults")]
+    /// Task results; they are called `taskResults` in v1beta1.
+    #[serde(default, deserialize_with = "null_is_empty")]
     pub results: Vec<StatusResult>,
     /// Steps, in order.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_empty")]
     pub steps: Vec<StepState>,
     /// The task as it was run.
     pub task_spec: Option<TaskSpec>,
-    /// Earlier attempts.
+    /// The task's artifacts.
     #[serde(default)]
+    pub artifacts: Option<Artifacts>,
+    /// Earlier attempts.
+    #[serde(default, deserialize_with = "null_is_empty")]
     pub retries_status: Vec<Value>,
 }
 
@@ -187,11 +206,54 @@ pub struct StepState {
     /// How its container ended.
     pub terminated: Option<Terminated>,
     /// Step results.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_empty")]
     pub results: Vec<StatusResult>,
+    /// Artifacts that the step used.
+    #[serde(default, deserialize_with = "null_is_empty")]
+    pub inputs: Vec<Artifact>,
+    /// Artifacts that the step made.
+    #[serde(default, deserialize_with = "null_is_empty")]
+    pub outputs: Vec<Artifact>,
     /// `Skipped`, `Cancelled`, `TimeoutExceeded`, `Continued`, or the container's own reason.
     #[serde(default)]
     pub termination_reason: String,
+}
+
+/// Inputs and outputs (Tekton `pkg/apis/pipeline/v1/artifact_types.go`).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub struct Artifacts {
+    /// What was used.
+    #[serde(default, deserialize_with = "null_is_empty")]
+    pub inputs: Vec<Artifact>,
+    /// What was made.
+    #[serde(default, deserialize_with = "null_is_empty")]
+    pub outputs: Vec<Artifact>,
+}
+
+/// One artifact.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Artifact {
+    /// Its name.
+    #[serde(default)]
+    pub name: String,
+    /// Where it is.
+    #[serde(default, deserialize_with = "null_is_empty")]
+    pub values: Vec<ArtifactValue>,
+    /// Whether it is what the task is for.
+    #[serde(default)]
+    pub build_output: bool,
+}
+
+/// One place and its digests.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+pub struct ArtifactValue {
+    /// Digests by algorithm.
+    #[serde(default)]
+    pub digest: BTreeMap<String, String>,
+    /// Its address.
+    #[serde(default)]
+    pub uri: String,
 }
 
 /// `terminated` of a step.
@@ -212,9 +274,20 @@ impl TaskRun {
         let member = |name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
         let (kind, api_version) = (member("kind"), member("apiVersion"));
         if kind != "TaskRun" || !matches!(api_version.as_str(), "tekton.dev/v1" | "tekton.dev/v1beta1") {
-            let or_none = |text: String| if text.is_empty() { "none given".to_owned() } else { text };
-            return Err(TaskRunError::Kind { kind: or_none(kind), api_version: or_none(api_version) });
+            return Err(match kind.is_empty() && api_version.is_empty() {
+                true => TaskRunError::NoKind,
+                false => TaskRunError::Kind { kind, api_version },
+            });
         }
+        let mut value = value;
+        if api_version == "tekton.dev/v1beta1"
+            && let Some(status) = value.get_mut("status").and_then(Value::as_object_mut)
+            && let Some(results) = status.remove("taskResults")
+            && status.insert("results".to_owned(), results).is_some()
+        {
+            return Err(TaskRunError::Shape("status has both results and taskResults".to_owned()));
+        }
+        refuse_case_variants(&value)?;
         serde_json::from_value(value).map_err(|error| TaskRunError::Shape(error.to_string()))
     }
 
@@ -233,6 +306,86 @@ impl TaskRun {
         let specs = [&self.spec.task_spec, &self.status.task_spec];
         specs.into_iter().flatten().flat_map(|spec| &spec.results).rfind(|result| result.name == name)
     }
+}
+
+/// Fields at the places that verification looks at.
+const FIELDS: [&str; 33] = [
+    "apiVersion",
+    "artifacts",
+    "completionTime",
+    "conditions",
+    "container",
+    "creationTimestamp",
+    "exitCode",
+    "inputs",
+    "kind",
+    "message",
+    "metadata",
+    "name",
+    "namespace",
+    "outputs",
+    "podName",
+    "results",
+    "retriesStatus",
+    "spec",
+    "startTime",
+    "status",
+    "steps",
+    "taskResults",
+    "taskSpec",
+    "terminated",
+    "terminationReason",
+    "type",
+    "uid",
+    "value",
+    "values",
+    "digest",
+    "uri",
+    "buildOutput",
+    "items",
+];
+
+/// Fields that hold such fields; what other fields hold is data, whose keys may be anything.
+const STRUCTURES: [&str; 13] = [
+    "artifacts",
+    "conditions",
+    "inputs",
+    "metadata",
+    "outputs",
+    "results",
+    "spec",
+    "status",
+    "steps",
+    "taskResults",
+    "taskSpec",
+    "terminated",
+    "values",
+];
+
+/// Go's JSON reader takes `Results` for `results`, so an object that holds one would be read differently by others.
+fn refuse_case_variants(value: &Value) -> Result<(), TaskRunError> {
+    match value {
+        Value::Array(items) => items.iter().try_for_each(refuse_case_variants),
+        Value::Object(members) => members.iter().try_for_each(|(key, value)| {
+            if FIELDS.iter().any(|field| field.eq_ignore_ascii_case(key) && field != key) {
+                return Err(TaskRunError::Shape(format!(
+                    "its field {key:?} is written in another case than Tekton's"
+                )));
+            }
+            match STRUCTURES.contains(&key.as_str()) {
+                true => refuse_case_variants(value),
+                false => Ok(()),
+            }
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// Go writes an empty list as `null` where a field has no `omitempty`.
+fn null_is_empty<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Vec<T>, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
 /// Unix seconds of an RFC 3339 time as Kubernetes writes it.

@@ -3,10 +3,13 @@
 //! Alone it is weak: a signature covers a value only, and nothing binds names, run, step or time. What it does say is checked
 //! as Tekton's `VerifyTaskRunResults` does (Tekton `pkg/spire/verify.go`), without its holes.
 
+use std::collections::BTreeSet;
+
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 use crate::{
     evidence::{
+        attestation::{Kind, is_result_name},
         tep0089,
         value::{self, ResultValue},
     },
@@ -87,6 +90,9 @@ fn verify_step(object: &TaskRun, step: &StepEvidence, trust: &Trust) -> Result<V
         if [tep0089::SVID, tep0089::MANIFEST].contains(name) || is_signature_of_another(name, &entries) {
             continue;
         }
+        if !is_result_name(name) {
+            return Err(wrong(step, &format!("{name:?} is no name of a result")));
+        }
         // Tekton's signer overwrites the manifest with an empty one where the step has results of its own.
         if !manifest.is_empty() && !manifest.split(',').any(|listed| listed == *name) {
             return Err(wrong(step, &format!("result {name} is not in the manifest")));
@@ -116,30 +122,33 @@ pub(crate) fn verify_beside(
     let task_results = entries.iter().filter(|entry| entry.kind == entry_type::TASK_RESULT);
     let find =
         |key: &str| task_results.clone().find(|entry| entry.key == key).map(|entry| entry.value.as_str());
-    let mut findings = Vec::new();
     let leaf = find(tep0089::SVID).ok_or("SVID is missing".to_owned()).and_then(certificate);
     let leaf = match leaf {
         Ok(leaf) if steps.iter().any(|step| step.leaf.der() == leaf.der()) => leaf,
         Ok(_) => return vec![wrong(evidence, "SVID is not the certificate of any step's attestation")],
         Err(reason) => return vec![wrong(evidence, &reason)],
     };
-    for entry in task_results.clone() {
-        let Some(base) = entry.key.strip_suffix(tep0089::SUFFIX) else { continue };
-        if proven.covers(crate::evidence::attestation::Kind::Task, &entry.key)
-            || !proven.is_tep0089_entry(&entry.key)
-        {
-            continue;
-        }
-        let text = match find(base) {
-            Some(manifest) if base == tep0089::MANIFEST => manifest.to_owned(),
-            Some(raw) => value::decode(raw).tep0089_text(),
-            None => String::new(),
-        };
-        if !check(&leaf, &text, &entry.value) {
-            findings.push(wrong(evidence, &format!("the signature {} does not fit", entry.key)));
-        }
+    let names: Vec<&str> =
+        proven.covered.iter().filter(|c| c.kind == Kind::Task).map(|c| c.name.as_str()).collect();
+    let listed: BTreeSet<&str> = names
+        .iter()
+        .copied()
+        .filter(|name| !name.ends_with(tep0089::SUFFIX) && *name != tep0089::SVID)
+        .collect();
+    let manifest = find(tep0089::MANIFEST).unwrap_or_default();
+    if manifest.split(',').filter(|name| !name.is_empty()).collect::<BTreeSet<_>>() != listed {
+        return vec![wrong(evidence, "RESULT_MANIFEST does not list the step's results")];
     }
-    findings
+    let texts = names.iter().map(|name| (*name, find(name).map(|raw| value::decode(raw).tep0089_text())));
+    let manifest = [(tep0089::MANIFEST, Some(manifest.to_owned()))];
+    texts
+        .chain(manifest)
+        .filter(|(name, text)| {
+            let signature = find(&format!("{name}{}", tep0089::SUFFIX)).unwrap_or_default();
+            !text.as_ref().is_some_and(|text| check(&leaf, text, signature))
+        })
+        .map(|(name, _)| wrong(evidence, &format!("{name}{} is missing or does not fit", tep0089::SUFFIX)))
+        .collect()
 }
 
 /// Whether an entry in `status.results` is good by itself: `SVID` is the leaf of one of the steps, and signatures made with

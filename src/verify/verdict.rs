@@ -154,13 +154,13 @@ pub enum Finding {
     // --- unchecked ---
     /// No certificate with this key ID is known.
     #[error(
-        "step {step}: the issuer of its certificate (key ID {key_id}…) is neither in the bundle nor carried; \
+        "step {step}: an issuer of its certificate (key ID {key_id}) is neither in the bundle nor carried; \
          give the intermediate with --intermediates, or the bundle of that time with --bundle"
     )]
     UnknownIssuer {
         /// Step of the entry.
         step: String,
-        /// Hexadecimal, its first bytes.
+        /// Hexadecimal, or its first bytes and an ellipsis.
         key_id: String,
     },
     /// What is there does not suffice to decide.
@@ -185,7 +185,7 @@ pub enum Finding {
         reason: String,
     },
     /// A result that was demanded is not among the verified ones.
-    #[error("the demanded result {0} is not there")]
+    #[error("the demanded result {0:?} is not there")]
     Demanded(String),
     // --- weak ---
     /// Only Tekton's own form.
@@ -196,12 +196,16 @@ pub enum Finding {
     OnlyTep0089,
     /// The certificates were valid then, but nothing proves when "then" was.
     #[error(
-        "step {step}: the certificate has expired ({not_after}) and the time of signing is not proven \
-         (state a time with --at, or accept it with --accept unproven-time)"
+        "step {step}: its certificates are valid from {not_before} to {not_after} and not at the time of the check ({at}); \
+         when it signed is not proven (state a time you vouch for with --at, or accept it with --accept unproven-time)"
     )]
     TimeUnproven {
         /// Step of the entry.
         step: String,
+        /// "now", or the time that was stated, RFC 3339.
+        at: String,
+        /// RFC 3339.
+        not_before: String,
         /// RFC 3339.
         not_after: String,
     },

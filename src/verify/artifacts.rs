@@ -1,0 +1,90 @@
+//! Artifacts in the status, given the provenance files that the steps signed.
+//!
+//! Source of the rule: Tekton `pkg/pod/status.go` (`setStepArtifactsValueFromTerminationMessageRunResult`,
+//! `setTaskRunArtifactsFromRunResult`) and `pkg/apis/pipeline/v1/artifact_types.go` (`Artifacts.Merge`).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{
+    collect::StepEvidence,
+    message::entry_type,
+    step::ProvenStep,
+    taskrun::{Artifact, ArtifactValue, Artifacts, TaskRun},
+    verdict::Finding,
+};
+
+/// Compares `steps[].inputs`, `steps[].outputs` and `status.artifacts` with what was signed.
+pub(crate) fn compare(object: &TaskRun, steps: &[StepEvidence], proven: &[ProvenStep]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut merged = Merged::default();
+    for step in proven {
+        let evidence = steps.iter().find(|evidence| evidence.name == step.name);
+        let Some(state) = object.status.steps.iter().find(|state| state.name == step.name) else { continue };
+        let found = Artifacts { inputs: state.inputs.clone(), outputs: state.outputs.clone() };
+        let Some(entries) = evidence.and_then(|evidence| evidence.entries.as_ref()) else {
+            if step.attestation.step_artifacts.is_some() || step.attestation.task_artifacts.is_some() {
+                findings.push(undecided(&step.name));
+            } else if found != Artifacts::default() {
+                findings.push(added(format!("status.steps: inputs or outputs of step {}", step.name)));
+            }
+            continue;
+        };
+        let of_kind = |kind| {
+            let entry = entries.iter().find(|entry| entry.kind == kind);
+            entry.map(|entry| serde_json::from_str::<Artifacts>(&entry.value))
+        };
+        match (of_kind(entry_type::STEP_ARTIFACTS), of_kind(entry_type::TASK_ARTIFACTS)) {
+            // Tekton logs an error and keeps nothing of a file that is not of this shape.
+            (Some(Err(_)), _) | (_, Some(Err(_))) => findings.push(undecided(&step.name)),
+            (of_step, of_task) => {
+                let of_step = of_step.and_then(Result::ok).unwrap_or_default();
+                if found != of_step {
+                    findings.push(added(format!("status.steps: inputs or outputs of step {}", step.name)));
+                }
+                merged.add(of_task.and_then(Result::ok).unwrap_or_default());
+                merged.add(of_step);
+            }
+        }
+    }
+    let could_not_tell = findings.iter().any(|finding| matches!(finding, Finding::Undecided { .. }));
+    let mut found = Merged::default();
+    found.add(object.status.artifacts.clone().unwrap_or_default());
+    if !could_not_tell && found != merged {
+        findings.push(added("status.artifacts".to_owned()));
+    }
+    findings
+}
+
+fn added(field: String) -> Finding {
+    Finding::Status { field, problem: "it is not what the steps signed".to_owned() }
+}
+
+fn undecided(step: &str) -> Finding {
+    Finding::Undecided {
+        reason: format!(
+            "step {step}: its artifacts cannot be compared: the signed provenance file is not in the object, or is not of \
+             Tekton's shape"
+        ),
+    }
+}
+
+/// Artifacts by name, whatever the order: Tekton merges them over maps.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Merged {
+    inputs: BTreeMap<String, BTreeSet<ArtifactValue>>,
+    /// With whether one of the name is a build output.
+    outputs: BTreeMap<String, (bool, BTreeSet<ArtifactValue>)>,
+}
+
+impl Merged {
+    fn add(&mut self, artifacts: Artifacts) {
+        for Artifact { name, values, .. } in artifacts.inputs {
+            self.inputs.entry(name).or_default().extend(values);
+        }
+        for Artifact { name, values, build_output } in artifacts.outputs {
+            let (is_build_output, known) = self.outputs.entry(name).or_default();
+            *is_build_output |= build_output;
+            known.extend(values);
+        }
+    }
+}

@@ -1,0 +1,270 @@
+//! Chains that an attestation may come with, and what each is worth. The certificates are made here, since no SPIRE issues most of
+//! them; the attestation is built and signed with the library.
+
+#![cfg(feature = "cli")]
+
+mod pki;
+
+use pki::{Key, Plan, extension, sequence, tlv};
+use ring::rand::SystemRandom;
+use serde_json::{Value, json};
+use svidence::{
+    evidence::{
+        attestation::{Attestation, Ended, Form, Outcome, PodName, declared},
+        key::SigningKey,
+        sha256,
+        statement::{Context, pre_authentication_encoding, statement},
+    },
+    verify::{Policy, Report, Trust, Verdict, taskrun::TaskRun, verify},
+    workload::{bundle::X509Bundle, id::TrustDomain},
+};
+use zeroize::Zeroizing;
+
+/// 2026-11-22T05:30:10Z.
+const SIGNED: i64 = 1_795_325_410;
+const ID: &str = "spiffe://example.org/ns/default/taskrun/chain";
+
+fn attested(leaf: &[u8], intermediates: &[Vec<u8>], key: &Key) -> Value {
+    let key = SigningKey::from_pkcs8(&Zeroizing::new(key.pkcs8())).unwrap();
+    let mut attestation = Attestation {
+        namespace: "default".into(),
+        task_run: "chain".into(),
+        task_run_uid: None,
+        pod_uid: None,
+        pod_name: PodName::Usual,
+        step_index: 0,
+        step_count: 1,
+        declared: declared([], []),
+        started: SIGNED as u64 * 1000,
+        duration: 0,
+        delay: 0,
+        outcome: Outcome { ended: Ended::Exited(0), continued: false },
+        tep0089: false,
+        form: Form::Digests,
+        set_hints: vec![],
+        found_hints: vec![],
+        results: vec![],
+        step_artifacts: None,
+        task_artifacts: None,
+        leaf: leaf.to_vec(),
+        intermediates: intermediates.to_vec(),
+        signature: vec![],
+    };
+    let context = Context { trust_domain: "example.org", step: "one", results: &[], leaf: sha256(leaf) };
+    let message = pre_authentication_encoding(&statement(&attestation, context));
+    attestation.signature = key.sign_attestation(&message, &SystemRandom::new()).unwrap();
+    let value = attestation.to_value();
+    let message = json!([{"key": "SVIDENCE.one.sig", "value": value, "type": 1}]).to_string();
+    json!({
+        "apiVersion": "tekton.dev/v1",
+        "kind": "TaskRun",
+        "metadata": {
+            "name": "chain", "namespace": "default", "uid": "78322e13-a738-4556-be59-2b2445332751",
+            "creationTimestamp": "2026-11-22T05:30:09Z",
+        },
+        "status": {
+            "podName": "chain-pod",
+            "startTime": "2026-11-22T05:30:09Z",
+            "completionTime": "2026-11-22T05:30:15Z",
+            "conditions": [{"type": "Succeeded", "status": "True"}],
+            "results": [{"name": "SVIDENCE.one.sig", "type": "string", "value": value}],
+            "steps": [{
+                "name": "one", "container": "step-one", "terminationReason": "Completed",
+                "terminated": {"exitCode": 0, "message": message},
+            }],
+            "taskSpec": {"steps": [{"name": "one"}]},
+        },
+    })
+}
+
+fn judge(object: &Value, bundle: &[Vec<u8>], intermediates: &[Vec<u8>]) -> Report {
+    let td = || TrustDomain::new("example.org").unwrap();
+    let trust = Trust {
+        bundle: X509Bundle::from_der(td(), &bundle.concat()).unwrap(),
+        intermediates: match intermediates {
+            [] => vec![],
+            given => X509Bundle::from_der(td(), &given.concat()).unwrap().authorities().to_vec(),
+        },
+        now: SIGNED + 60,
+        at: None,
+        clock_skew: 10,
+    };
+    verify(&TaskRun::from_value(object.clone()).unwrap(), &trust, &Policy::default())
+}
+
+fn leaf() -> Plan {
+    Plan::leaf(ID).with(|leaf| leaf.issuer = "sub".into())
+}
+
+#[test]
+fn chains_get_the_verdict_they_deserve() {
+    let (root_key, sub_key, other_key, leaf_key) = (Key::new(1), Key::new(2), Key::new(3), Key::new(4));
+    let plain_root = Plan::ca("root", "root", "x").with(|root| root.uris.clear());
+    let root = plain_root.issue(&root_key, &root_key);
+    let sub = || Plan::ca("sub", "root", "example.org");
+    let good_sub = sub().issue(&sub_key, &root_key);
+    let good_leaf = leaf().issue(&leaf_key, &sub_key);
+    let expired = SIGNED - 3600;
+    // permittedSubtrees: URI .example.org
+    let constraints = tlv(0xa0, &sequence(&[tlv(0x86, b"example.org")]));
+    let constraints = extension("2.5.29.30", true, &sequence(&[constraints]));
+    let other_ca = Plan::ca("other", "root", "other.test").issue(&other_key, &root_key);
+    let sub_of_other = Plan::ca("sub", "other", "example.org").issue(&sub_key, &other_key);
+    let cases: Vec<(&str, Vec<u8>, Vec<Vec<u8>>, Vec<u8>, Verdict, &str)> = vec![
+        (
+            "leaf, CA, corporate root",
+            good_leaf.clone(),
+            vec![good_sub.clone()],
+            root.clone(),
+            Verdict::Verified,
+            "",
+        ),
+        (
+            "the CA itself is in the bundle",
+            good_leaf.clone(),
+            vec![],
+            good_sub.clone(),
+            Verdict::Verified,
+            "",
+        ),
+        ("the CA is missing", good_leaf.clone(), vec![], root.clone(), Verdict::Unchecked, "unknown-issuer"),
+        (
+            "a CA of another trust domain under the same root",
+            leaf().issue(&leaf_key, &sub_key),
+            vec![Plan::ca("sub", "root", "other.test").issue(&sub_key, &root_key)],
+            root.clone(),
+            Verdict::Invalid,
+            "chain",
+        ),
+        (
+            "a CA of ours that another trust domain's CA made",
+            good_leaf.clone(),
+            vec![sub_of_other, other_ca],
+            root.clone(),
+            Verdict::Invalid,
+            "chain",
+        ),
+        (
+            "a CA without a trust domain",
+            good_leaf.clone(),
+            vec![sub().with(|sub| sub.uris.clear()).issue(&sub_key, &root_key)],
+            root.clone(),
+            Verdict::Invalid,
+            "chain",
+        ),
+        (
+            "an expired CA",
+            good_leaf.clone(),
+            vec![sub().with(|sub| sub.end = expired).issue(&sub_key, &root_key)],
+            root.clone(),
+            Verdict::Invalid,
+            "chain",
+        ),
+        (
+            "an expired root",
+            good_leaf.clone(),
+            vec![good_sub.clone()],
+            plain_root.clone().with(|root| root.end = expired).issue(&root_key, &root_key),
+            Verdict::Invalid,
+            "chain",
+        ),
+        (
+            "an expired leaf",
+            leaf().with(|leaf| leaf.end = expired).issue(&leaf_key, &sub_key),
+            vec![good_sub.clone()],
+            root.clone(),
+            Verdict::Invalid,
+            "chain",
+        ),
+        (
+            "a leaf that had expired by now",
+            leaf().with(|leaf| leaf.end = SIGNED + 30).issue(&leaf_key, &sub_key),
+            vec![good_sub.clone()],
+            root.clone(),
+            Verdict::Weak,
+            "time-unproven",
+        ),
+        (
+            "a root that had expired by now",
+            good_leaf.clone(),
+            vec![good_sub.clone()],
+            plain_root.with(|root| root.end = SIGNED + 30).issue(&root_key, &root_key),
+            Verdict::Weak,
+            "time-unproven",
+        ),
+        (
+            "an SVID as an issuer",
+            leaf().with(|leaf| leaf.issuer = "workload".into()).issue(&leaf_key, &sub_key),
+            vec![
+                Plan::leaf("spiffe://example.org/evil")
+                    .with(|svid| svid.issuer = "root".into())
+                    .issue(&sub_key, &root_key),
+            ],
+            root.clone(),
+            Verdict::Invalid,
+            "chain",
+        ),
+        (
+            "a signature of another key",
+            leaf().issue(&leaf_key, &other_key),
+            vec![good_sub.clone()],
+            root.clone(),
+            Verdict::Invalid,
+            "chain",
+        ),
+        (
+            "name constraints",
+            good_leaf.clone(),
+            vec![sub().with(|sub| sub.more = vec![constraints]).issue(&sub_key, &root_key)],
+            root.clone(),
+            Verdict::Unchecked,
+            "undecided",
+        ),
+        (
+            "two identities in the leaf",
+            leaf().with(|leaf| leaf.uris.push("spiffe://example.org/x".into())).issue(&leaf_key, &sub_key),
+            vec![good_sub.clone()],
+            root.clone(),
+            Verdict::Invalid,
+            "certificate",
+        ),
+        (
+            "another identity",
+            leaf()
+                .with(|leaf| leaf.uris = vec!["spiffe://example.org/ns/default/taskrun/other".into()])
+                .issue(&leaf_key, &sub_key),
+            vec![good_sub.clone()],
+            root.clone(),
+            Verdict::Invalid,
+            "differs",
+        ),
+        (
+            "our identity from another trust domain's root in its own name",
+            Plan::leaf("spiffe://other.test/ns/default/taskrun/chain")
+                .with(|leaf| leaf.issuer = "sub".into())
+                .issue(&leaf_key, &sub_key),
+            vec![good_sub],
+            root,
+            Verdict::Invalid,
+            "differs",
+        ),
+    ];
+    for (case, leaf, intermediates, bundle, verdict, code) in cases {
+        let object = attested(&leaf, &intermediates, &leaf_key);
+        let report = judge(&object, &[bundle], &[]);
+        let codes: Vec<&str> = report.findings.iter().map(|finding| finding.code()).collect();
+        assert_eq!(report.verdict, verdict, "{case}: {:?}", report.findings);
+        assert!(code.is_empty() || codes.contains(&code), "{case}: {codes:?}");
+    }
+}
+
+#[test]
+fn an_intermediate_may_be_given_by_the_operator() {
+    let (root_key, sub_key, leaf_key) = (Key::new(1), Key::new(2), Key::new(4));
+    let root = Plan::ca("root", "root", "x").with(|root| root.uris.clear()).issue(&root_key, &root_key);
+    let sub = Plan::ca("sub", "root", "example.org").issue(&sub_key, &root_key);
+    let object = attested(&leaf().issue(&leaf_key, &sub_key), &[], &leaf_key);
+    assert_eq!(judge(&object, &[root.clone()], &[]).verdict, Verdict::Unchecked);
+    let report = judge(&object, &[root], &[sub]);
+    assert_eq!(report.verdict, Verdict::Verified, "{:?}", report.findings);
+}
