@@ -16,7 +16,7 @@ use crate::{
     verify::{
         Policy, Proof, Report, TimeProof, Trust, Verdict, VerifiedResult,
         source::{self, SourceError},
-        taskrun::{TaskRun, format_time, parse_time},
+        taskrun::{format_time, parse_time},
         verify,
     },
     workload::{bundle::X509Bundle, id::TrustDomain},
@@ -105,12 +105,18 @@ pub fn run(args: &VerifyArgs, stdin: &mut dyn Read, out: &mut dyn Write, err: &m
         accept_unproven_time: args.accept.contains(&Weakness::UnprovenTime),
         demanded: args.demanded.clone(),
     };
+    let several = args.sources.len() > 1 || args.sources.iter().any(|source| source.is_dir());
     let mut worst: Option<Verdict> = None;
     let mut write_failed = false;
     for path in &args.sources {
-        source::for_each(path, stdin, &mut |object| {
+        source::for_each(path, stdin, &mut |place, object| {
             let verdict = match object {
-                Ok(object) => judge(&object, &trust, &policy, args.output, out, err, &mut write_failed),
+                Ok(object) => {
+                    let report = verify(&object, &trust, &policy);
+                    explain(&report, several.then_some(place), err);
+                    write_failed |= !print(&report, args.output, out);
+                    if report.accepted { Verdict::Verified } else { report.verdict }
+                }
                 Err(error) => unreadable(&error, err),
             };
             worst = worst.max(Some(verdict));
@@ -189,35 +195,25 @@ fn unreadable(error: &SourceError, err: &mut dyn Write) -> Verdict {
     Verdict::Unchecked
 }
 
-fn judge(
-    object: &TaskRun,
-    trust: &Trust,
-    policy: &Policy,
-    output: Output,
-    out: &mut dyn Write,
-    err: &mut dyn Write,
-    write_failed: &mut bool,
-) -> Verdict {
-    let report = verify(object, trust, policy);
-    explain(&report, err);
-    if let Some(proof) = &report.proof {
-        let written = match output {
-            Output::Text => print_text(&report, proof, out),
-            Output::Json => writeln!(out, "{}", to_json(&report, proof)),
-        };
-        *write_failed |= written.and_then(|()| out.flush()).is_err();
-    }
-    if report.accepted { Verdict::Verified } else { report.verdict }
+/// Prints what was verified, if anything was. `false`: it could not be written.
+fn print(report: &Report, output: Output, out: &mut dyn Write) -> bool {
+    let Some(proof) = &report.proof else { return true };
+    let written = match output {
+        Output::Text => print_text(report, proof, out),
+        Output::Json => writeln!(out, "{}", to_json(report, proof)),
+    };
+    written.and_then(|()| out.flush()).is_ok()
 }
 
-/// One line for the verdict, then why.
-pub fn explain(report: &Report, err: &mut dyn Write) {
+/// One line for the verdict, with the file where there are several, then why.
+fn explain(report: &Report, file: Option<&str>, err: &mut dyn Write) {
     let qualities = report.proof.as_ref().map(qualities).unwrap_or_default();
     let verdict = match (report.verdict, report.accepted) {
         (Verdict::Weak, true) => "weak (accepted)",
         (verdict, _) => verdict.as_str(),
     };
-    let _ = writeln!(err, "{verdict:<9} {}{qualities}", Line(&report.task_run));
+    let file = file.map(|file| format!(" in {file}")).unwrap_or_default();
+    let _ = writeln!(err, "{verdict:<9} {}{}{qualities}", Line(&report.task_run), Line(&file));
     for finding in &report.findings {
         let _ = writeln!(err, "          {}", Line(&finding.to_string()));
     }

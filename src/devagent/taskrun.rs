@@ -206,10 +206,12 @@ impl Declared {
                 declared.mapped.insert((step, step_result), name.to_owned());
             }
         }
-        for (i, step) in list(task_spec, "steps").iter().enumerate() {
-            for result in list(step, "results") {
+        for step in list(task_spec, "steps") {
+            // An unnamed step's declarations are not found by the controller: it looks for the container `step-`.
+            let step_name = text(step, "name");
+            for result in list(step, "results").iter().filter(|_| !step_name.is_empty()) {
                 let name = text(result, "name").to_owned();
-                declared.step.insert((step_name(step, i), name), declared_type(result));
+                declared.step.insert((step_name.to_owned(), name), declared_type(result));
             }
         }
         declared

@@ -50,23 +50,23 @@ pub enum SourceError {
     },
 }
 
+/// Takes a TaskRun, or why there is none, with the name of its file.
+pub type Each<'a> = dyn FnMut(&str, Result<TaskRun, SourceError>) + 'a;
+
 /// Hands every TaskRun of `path` to `each`, one at a time: a file of one object, a List, JSON lines or several YAML
 /// documents; a folder (its `.json`, `.jsonl`, `.yaml` and `.yml` files, by name, subfolders too); or `-` for `stdin`.
-pub fn for_each(path: &Path, stdin: &mut dyn Read, each: &mut dyn FnMut(Result<TaskRun, SourceError>)) {
+pub fn for_each(path: &Path, stdin: &mut dyn Read, each: &mut Each<'_>) {
     if path == Path::new("-") {
         return document("standard input", stdin, each);
     }
     let result = if path.is_dir() { folder(path, stdin, each) } else { file(path, each) };
     if let Err(error) = result {
-        each(Err(SourceError::Read { path: path.display().to_string(), error }));
+        let path = path.display().to_string();
+        each(&path, Err(SourceError::Read { path: path.clone(), error }));
     }
 }
 
-fn folder(
-    path: &Path,
-    stdin: &mut dyn Read,
-    each: &mut dyn FnMut(Result<TaskRun, SourceError>),
-) -> io::Result<()> {
+fn folder(path: &Path, stdin: &mut dyn Read, each: &mut Each<'_>) -> io::Result<()> {
     let mut entries: Vec<PathBuf> =
         fs::read_dir(path)?.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>()?;
     entries.sort();
@@ -82,17 +82,17 @@ fn folder(
     Ok(())
 }
 
-fn file(path: &Path, each: &mut dyn FnMut(Result<TaskRun, SourceError>)) -> io::Result<()> {
+fn file(path: &Path, each: &mut Each<'_>) -> io::Result<()> {
     document(&path.display().to_string(), &mut fs::File::open(path)?, each);
     Ok(())
 }
 
-fn document(path: &str, input: &mut dyn Read, each: &mut dyn FnMut(Result<TaskRun, SourceError>)) {
+fn document(path: &str, input: &mut dyn Read, each: &mut Each<'_>) {
     let mut input = BufReader::new(input);
     let is_json = loop {
         match input.fill_buf() {
-            Err(error) => return each(Err(SourceError::Read { path: path.to_owned(), error })),
-            Ok([]) => return each(Err(SourceError::Empty { path: path.to_owned() })),
+            Err(error) => return each(path, Err(SourceError::Read { path: path.to_owned(), error })),
+            Ok([]) => return each(path, Err(SourceError::Empty { path: path.to_owned() })),
             Ok(buffer) => match buffer.iter().position(|byte| !byte.is_ascii_whitespace()) {
                 Some(start) => {
                     let first = buffer[start];
@@ -112,7 +112,10 @@ fn document(path: &str, input: &mut dyn Read, each: &mut dyn FnMut(Result<TaskRu
         for item in items {
             count += 1;
             let place = || if count == 1 { path.to_owned() } else { format!("{path} (object {count})") };
-            each(TaskRun::from_value(item).map_err(|error| SourceError::Object { path: place(), error }));
+            each(
+                path,
+                TaskRun::from_value(item).map_err(|error| SourceError::Object { path: place(), error }),
+            );
         }
     };
     let syntax = |format, error: String| SourceError::Syntax { path: path.to_owned(), format, error };
@@ -120,22 +123,22 @@ fn document(path: &str, input: &mut dyn Read, each: &mut dyn FnMut(Result<TaskRu
         for value in serde_json::Deserializer::from_reader(input).into_iter::<Unambiguous>() {
             match value {
                 Ok(Unambiguous(value)) => object(value),
-                Err(error) => return each(Err(syntax("JSON", error.to_string()))),
+                Err(error) => return each(path, Err(syntax("JSON", error.to_string()))),
             }
         }
     } else {
         let mut text = String::new();
         if let Err(error) = input.read_to_string(&mut text) {
-            return each(Err(SourceError::Read { path: path.to_owned(), error }));
+            return each(path, Err(SourceError::Read { path: path.to_owned(), error }));
         }
         match serde_saphyr::from_multiple::<Unambiguous>(&text) {
             Ok(values) => values.into_iter().for_each(|Unambiguous(value)| object(value)),
-            Err(error) => return each(Err(syntax("YAML", error.to_string()))),
+            Err(error) => return each(path, Err(syntax("YAML", error.to_string()))),
         }
     }
     // An empty List holds no TaskRun, which is for the caller to judge, as an empty folder is.
     if count == 0 && empty_lists == 0 {
-        each(Err(SourceError::Empty { path: path.to_owned() }));
+        each(path, Err(SourceError::Empty { path: path.to_owned() }));
     }
 }
 
