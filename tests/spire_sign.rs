@@ -266,7 +266,7 @@ fn a_certificate_that_names_run_step_and_program_is_told_apart() {
         let report = judge(&object, &trust);
         assert_eq!(report.verdict, Verdict::Verified, "{case}: {}", reasons(&report));
         let proof = report.proof.unwrap();
-        let step = &proof.steps[0];
+        let step = proof.basis.steps().next().unwrap();
         assert_eq!((step.run_attested, step.step_attested, step.executable_attested), attested, "{case}");
         let mut replayed = object;
         replayed["metadata"]["uid"] = json!("00000000-0000-4000-8000-000000000000");

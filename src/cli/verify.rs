@@ -223,7 +223,7 @@ fn explain(report: &Report, file: Option<&str>, err: &mut dyn Write) {
 }
 
 fn qualities(proof: &Proof) -> String {
-    if !proof.attested {
+    if !proof.basis.is_attested() {
         return String::new();
     }
     let bound = if proof.run_bound_by_certificate { "certificate" } else { "unsigned times" };
@@ -232,7 +232,7 @@ fn qualities(proof: &Proof) -> String {
         TimeProof::Asserted(at) => format!("certificates valid at {}, a time you asserted", format_time(at)),
         TimeProof::Unproven => "certificates expired, time of signing not proven".to_owned(),
     };
-    let (steps, results) = (proof.steps.len(), proof.results.len());
+    let (steps, results) = (proof.basis.steps().count(), proof.results.len());
     format!("  ({results} results of {steps} signed steps; run bound by {bound}; {time})")
 }
 
@@ -284,8 +284,8 @@ pub fn to_json(report: &Report, proof: &Proof) -> Value {
         })
         .collect();
     let steps: Vec<Value> = proof
-        .steps
-        .iter()
+        .basis
+        .steps()
         .map(|step| {
             json!({
                 "name": step.name,
@@ -307,7 +307,7 @@ pub fn to_json(report: &Report, proof: &Proof) -> Value {
         "uid": proof.run_bound_by_certificate.then_some(&report.uid),
         "verdict": report.verdict.as_str(),
         "accepted": report.accepted,
-        "evidence": if proof.attested { "attestation" } else { "tep-0089" },
+        "evidence": if proof.basis.is_attested() { "attestation" } else { "tep-0089" },
         "runBoundBy": if proof.run_bound_by_certificate { "certificate" } else { "unsigned times" },
         "time": time,
         "results": results,

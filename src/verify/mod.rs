@@ -116,19 +116,59 @@ pub struct Report {
     pub proof: Option<Proof>,
 }
 
-/// What was verified. It cannot be made without at least one proven step.
+/// What a proof rests on. It cannot be made of nothing: the fields are this module's to fill, from a first one on.
+#[derive(Debug, Clone)]
+pub struct Basis(Evidence);
+
+#[derive(Debug, Clone)]
+enum Evidence {
+    Attestations {
+        first: Box<StepSummary>,
+        others: Vec<StepSummary>,
+    },
+    /// One value at least whose TEP-0089 signature fits.
+    Tep0089 {
+        _first: tep0089::SignedValue,
+    },
+}
+
+impl Basis {
+    fn attestations(steps: Vec<StepSummary>) -> Option<Basis> {
+        let mut steps = steps.into_iter();
+        let first = Box::new(steps.next()?);
+        Some(Basis(Evidence::Attestations { first, others: steps.collect() }))
+    }
+
+    fn tep0089(values: &[tep0089::SignedValue]) -> Option<Basis> {
+        Some(Basis(Evidence::Tep0089 { _first: values.first()?.clone() }))
+    }
+
+    /// Whether it rests on attestations; otherwise on TEP-0089 entries.
+    pub fn is_attested(&self) -> bool {
+        matches!(self.0, Evidence::Attestations { .. })
+    }
+
+    /// The steps that signed an attestation.
+    pub fn steps(&self) -> impl Iterator<Item = &StepSummary> {
+        let (first, others) = match &self.0 {
+            Evidence::Attestations { first, others } => (Some(first.as_ref()), others.as_slice()),
+            Evidence::Tep0089 { .. } => (None, [].as_slice()),
+        };
+        first.into_iter().chain(others)
+    }
+}
+
+/// What was verified.
 #[derive(Debug, Clone)]
 pub struct Proof {
+    /// What it rests on.
+    pub basis: Basis,
     /// The results that may be relied on.
     pub results: Vec<VerifiedResult>,
-    /// The steps that signed.
-    pub steps: Vec<StepSummary>,
     /// How the time is known.
     pub time: TimeProof,
     /// `true` if a certificate attests the run's UID; otherwise it is bound by unsigned times only.
     pub run_bound_by_certificate: bool,
-    /// Whether it rests on attestations; otherwise on TEP-0089 entries.
-    pub attested: bool,
 }
 
 /// Verifies one TaskRun.
@@ -239,8 +279,12 @@ fn attested(
         notes.push("the TaskRun failed; what is verified is what its steps produced before that".to_owned());
     }
     let run_bound_by_certificate = proven.iter().all(|step| step.attested.is_some());
-    let steps = proven.iter().map(summary).collect();
-    Ok((Proof { results, steps, time, run_bound_by_certificate, attested: true }, weaknesses))
+    let basis = Basis::attestations(proven.iter().map(summary).collect()).ok_or_else(nothing_checked)?;
+    Ok((Proof { basis, results, time, run_bound_by_certificate }, weaknesses))
+}
+
+fn nothing_checked() -> Vec<Finding> {
+    vec![Finding::NoEvidence { reason: "there was nothing to check".to_owned() }]
 }
 
 /// Every step's attestation, parsed. An `unsigned: …` in its place is nobody's evidence.
@@ -460,13 +504,17 @@ fn weakly_signed(
             claimed: true,
         });
     }
+    if let Some(lost) = signed.iter().find(|signed| results.iter().all(|result| result.name != signed.name)) {
+        let reason =
+            format!("result {} that step {} signed is missing in status.results", lost.name, lost.step);
+        return Err(vec![Finding::Tep0089 { reason }]);
+    }
     let completed = object.status.completion_time.as_deref().and_then(parse_time);
-    let steps = Vec::new();
-    let time = if trust.at.is_some() {
-        TimeProof::Asserted(trust.check_time_or(completed))
-    } else {
-        TimeProof::Unproven
+    let time = match trust.at {
+        Some(_) => TimeProof::Asserted(trust.check_time_or(completed)),
+        None => TimeProof::Unproven,
     };
-    let proof = Proof { results, steps, time, run_bound_by_certificate: false, attested: false };
+    let basis = Basis::tep0089(&signed).ok_or_else(nothing_checked)?;
+    let proof = Proof { basis, results, time, run_bound_by_certificate: false };
     Ok((proof, vec![Finding::OnlyTep0089]))
 }
