@@ -223,8 +223,8 @@ fn explain(report: &Report, file: Option<&str>, err: &mut dyn Write) {
 }
 
 fn qualities(proof: &Proof) -> String {
-    if !proof.basis.is_attested() {
-        return String::new();
+    if let Some(values) = proof.basis.tep0089_values() {
+        return format!("  ({values} values signed in the steps' messages)");
     }
     let bound = if proof.run_bound_by_certificate { "certificate" } else { "unsigned times" };
     let time = match proof.time {
@@ -307,7 +307,7 @@ pub fn to_json(report: &Report, proof: &Proof) -> Value {
         "uid": proof.run_bound_by_certificate.then_some(&report.uid),
         "verdict": report.verdict.as_str(),
         "accepted": report.accepted,
-        "evidence": if proof.basis.is_attested() { "attestation" } else { "tep-0089" },
+        "evidence": if proof.basis.tep0089_values().is_none() { "attestation" } else { "tep-0089" },
         "runBoundBy": if proof.run_bound_by_certificate { "certificate" } else { "unsigned times" },
         "time": time,
         "results": results,

@@ -16,6 +16,8 @@ pub mod taskrun;
 mod tep0089;
 mod verdict;
 
+use std::num::NonZeroUsize;
+
 use crate::{
     evidence::{
         attestation::{Attestation, UNSIGNED},
@@ -126,9 +128,9 @@ enum Evidence {
         first: Box<StepSummary>,
         others: Vec<StepSummary>,
     },
-    /// One value at least whose TEP-0089 signature fits.
+    /// So many values whose TEP-0089 signatures fit.
     Tep0089 {
-        _first: tep0089::SignedValue,
+        values: NonZeroUsize,
     },
 }
 
@@ -140,12 +142,15 @@ impl Basis {
     }
 
     fn tep0089(values: &[tep0089::SignedValue]) -> Option<Basis> {
-        Some(Basis(Evidence::Tep0089 { _first: values.first()?.clone() }))
+        Some(Basis(Evidence::Tep0089 { values: NonZeroUsize::new(values.len())? }))
     }
 
-    /// Whether it rests on attestations; otherwise on TEP-0089 entries.
-    pub fn is_attested(&self) -> bool {
-        matches!(self.0, Evidence::Attestations { .. })
+    /// How many values are signed in TEP-0089 form, if that is all.
+    pub fn tep0089_values(&self) -> Option<NonZeroUsize> {
+        match self.0 {
+            Evidence::Attestations { .. } => None,
+            Evidence::Tep0089 { values } => Some(values),
+        }
     }
 
     /// The steps that signed an attestation.
