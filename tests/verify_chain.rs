@@ -110,7 +110,9 @@ fn chains_get_the_verdict_they_deserve() {
     let constraints = extension("2.5.29.30", true, &sequence(&[constraints]));
     let other_ca = Plan::ca("other", "root", "other.test").issue(&other_key, &root_key);
     let sub_of_other = Plan::ca("sub", "other", "example.org").issue(&sub_key, &other_key);
-    let cases: Vec<(&str, Vec<u8>, Vec<Vec<u8>>, Vec<u8>, Verdict, &str)> = vec![
+    /// What it is, leaf, carried intermediates, bundle, verdict, code of the finding.
+    type Case = (&'static str, Vec<u8>, Vec<Vec<u8>>, Vec<u8>, Verdict, &'static str);
+    let cases: Vec<Case> = vec![
         (
             "leaf, CA, corporate root",
             good_leaf.clone(),
@@ -264,7 +266,7 @@ fn an_intermediate_may_be_given_by_the_operator() {
     let root = Plan::ca("root", "root", "x").with(|root| root.uris.clear()).issue(&root_key, &root_key);
     let sub = Plan::ca("sub", "root", "example.org").issue(&sub_key, &root_key);
     let object = attested(&leaf().issue(&leaf_key, &sub_key), &[], &leaf_key);
-    assert_eq!(judge(&object, &[root.clone()], &[]).verdict, Verdict::Unchecked);
+    assert_eq!(judge(&object, std::slice::from_ref(&root), &[]).verdict, Verdict::Unchecked);
     let report = judge(&object, &[root], &[sub]);
     assert_eq!(report.verdict, Verdict::Verified, "{:?}", report.findings);
 }
