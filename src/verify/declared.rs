@@ -1,0 +1,70 @@
+//! What the task declares, in the status and inline, against what the steps were told to collect.
+
+use crate::evidence::attestation::{self, Kind};
+
+use super::{
+    step::ProvenStep,
+    taskrun::{DeclaredResult, TaskRun, TaskSpec},
+    verdict::Finding,
+};
+
+/// The names that each step was told to collect are those that the task declares, in the status and inline.
+pub(super) fn declared_names(object: &TaskRun, proven: &[ProvenStep]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let specs = [("spec.taskSpec", &object.spec.task_spec), ("status.taskSpec", &object.status.task_spec)];
+    for (field, spec) in specs.into_iter().filter_map(|(field, spec)| Some((field, spec.as_ref()?))) {
+        findings.extend(declared_in(field, spec, proven));
+    }
+    if object.status.task_spec.is_none() {
+        let reason =
+            "status.taskSpec is missing: what the task declares cannot be compared with what was signed";
+        findings.push(Finding::Undecided { reason: reason.to_owned() });
+    }
+    findings
+}
+
+fn declared_in(field: &str, spec: &TaskSpec, proven: &[ProvenStep]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut wrong = |field: String, problem: String| findings.push(Finding::Status { field, problem });
+    for (i, result) in spec.results.iter().enumerate() {
+        let name = result.name.as_str();
+        if !attestation::is_result_name(name) || attestation::is_reserved(name) {
+            wrong(format!("{field}.results[{i}]"), format!("{name:?} is no name of a result"));
+        }
+        if spec.results[..i].iter().any(|earlier| earlier.name == name) {
+            wrong(format!("{field}.results[{i}]"), format!("the result {name} is declared twice"));
+        }
+        // A name that is collected from a file is never mapped: the value would be replaced.
+        let collected = proven.iter().any(|step| step.covers(Kind::Task, name));
+        if result.value.is_some() && collected {
+            wrong(
+                format!("{field}.results[{i}]"),
+                format!("the signed result {name} is declared as another step's"),
+            );
+        }
+    }
+    let names = |results: &[DeclaredResult]| {
+        let collected = results.iter().filter(|result| result.value.is_none());
+        collected.map(|result| result.name.clone()).collect::<Vec<_>>()
+    };
+    let collected = names(&spec.results);
+    for step in proven {
+        let index = step.attestation.step_index as usize;
+        let declared_step = spec.steps.get(index).filter(|declared| {
+            declared.name == step.name
+                || (declared.name.is_empty() && step.name == format!("unnamed-{index}"))
+        });
+        let Some(declared_step) = declared_step else {
+            wrong(format!("{field}.steps[{index}]"), format!("the signed step {} is not there", step.name));
+            continue;
+        };
+        let of_step: Vec<&str> = declared_step.results.iter().map(|result| result.name.as_str()).collect();
+        let collected = collected.iter().map(String::as_str);
+        if attestation::declared(collected, of_step) != step.attestation.declared {
+            let problem =
+                format!("its declared results are not those that step {} was told to collect", step.name);
+            wrong(field.to_owned(), problem);
+        }
+    }
+    findings
+}

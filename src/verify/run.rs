@@ -1,0 +1,130 @@
+//! The steps of one run: that they belong together, and that none is missing.
+
+use crate::{evidence::statement::uuid, workload::select::pod_names_match};
+
+use super::{
+    Trust,
+    collect::StepEvidence,
+    step::{ProvenStep, differs},
+    taskrun::TaskRun,
+    verdict::Finding,
+};
+
+/// All steps speak of one pod, one attempt, one number of steps, and each of its own place.
+pub(super) fn one_run(object: &TaskRun, proven: &[ProvenStep], trust: &Trust) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let skew = 1000 * u64::try_from(trust.clock_skew).unwrap_or_default();
+    let Some(first) = proven.first() else { return findings };
+    let pod_of = |step: &ProvenStep| step.attestation.pod_name.resolve(&step.attestation.task_run);
+    for step in proven {
+        for (what, here, there) in [
+            ("the pod's UID", uid(step), uid(first)),
+            ("the pod's name", pod_of(step), pod_of(first)),
+            (
+                "the number of steps",
+                Some(step.attestation.step_count.to_string()),
+                Some(first.attestation.step_count.to_string()),
+            ),
+        ] {
+            if here != there {
+                let (here, there) = (here.unwrap_or("not known".into()), there.unwrap_or("not known".into()));
+                findings.push(Finding::Contradiction {
+                    what: format!(
+                        "{what} is {there} in step {} and {here} in step {}",
+                        first.name, step.name
+                    ),
+                });
+            }
+        }
+        // One pod has one clock, and a step starts when the one before it has signed.
+        let follows = first_after(proven, step)
+            .is_none_or(|next| next.attestation.started + skew >= step.attestation.signed_at());
+        if !follows {
+            findings.push(Finding::Contradiction {
+                what: format!("step {} signed after the next signed step had started", step.name),
+            });
+        }
+        let position = object.status.steps.iter().position(|state| state.name == step.name);
+        if position != usize::try_from(step.attestation.step_index).ok() {
+            let place = position.map_or("nowhere".to_owned(), |position| position.to_string());
+            findings.push(differs(
+                &step.name,
+                "the step's position",
+                &place,
+                &step.attestation.step_index.to_string(),
+            ));
+        }
+    }
+    let count = object.status.steps.len();
+    if usize::try_from(first.attestation.step_count).ok() != Some(count) {
+        let signed = first.attestation.step_count.to_string();
+        findings.push(differs(&first.name, "the number of steps", &count.to_string(), &signed));
+    }
+    if let Some(pod) = pod_of(first) {
+        if !object.status.pod_name.is_empty() && object.status.pod_name != pod {
+            findings.push(differs(&first.name, "status.podName", &object.status.pod_name, &pod));
+        }
+        let attempt = pod_names_match(&object.metadata.name, &pod);
+        let attempts = object.status.retries_status.len();
+        if attempt.and_then(|attempt| usize::try_from(attempt).ok()) != Some(attempts) {
+            let signed = format!("pod {pod}");
+            findings.push(differs(&first.name, "the attempt", &format!("number {attempts}"), &signed));
+        }
+    }
+    findings
+}
+
+fn first_after<'a>(proven: &'a [ProvenStep], step: &ProvenStep) -> Option<&'a ProvenStep> {
+    let later = proven.iter().filter(|other| other.attestation.step_index > step.attestation.step_index);
+    later.min_by_key(|other| other.attestation.step_index)
+}
+
+fn uid(step: &ProvenStep) -> Option<String> {
+    step.attestation.pod_uid.as_ref().map(uuid)
+}
+
+/// Every step has evidence of its own, but for those after a step that signed a failure without `continue`.
+pub(super) fn coverage(object: &TaskRun, steps: &[StepEvidence], proven: &[ProvenStep]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut others_run = true;
+    let failed = object.succeeded() == Some("False");
+    for evidence in steps {
+        match proven.iter().find(|step| step.name == evidence.name) {
+            Some(step) if others_run => others_run = step.attestation.outcome.lets_others_run(),
+            Some(_) => findings.push(Finding::Contradiction {
+                what: format!("step {} signed although an earlier step had signed a failure", evidence.name),
+            }),
+            // A cancelled or timed-out TaskRun's pod is deleted: its steps end without a word.
+            None if others_run && failed && evidence.entries.is_none() => {
+                let step = &evidence.name;
+                let reason =
+                    format!("step {step} was ended before it could sign, or its evidence was removed");
+                findings.push(Finding::NoEvidence { reason });
+                others_run = false;
+            }
+            None if others_run => findings.push(Finding::Uncovered { step: evidence.name.clone() }),
+            None => {
+                let ended = object.status.steps.iter().find(|state| state.name == evidence.name);
+                let exit_code = ended.and_then(|state| state.terminated.as_ref()).map(|end| end.exit_code);
+                if exit_code == Some(0) {
+                    let skipped = "that it was skipped, as an earlier step failed";
+                    findings.push(differs(&evidence.name, "the exit code", "0", skipped));
+                }
+                // It was skipped: nothing it could have produced is signed, so nothing may be there.
+                let entries = evidence.entries.iter().flatten();
+                findings.extend(entries.map(|entry| Finding::ResultAdded {
+                    step: evidence.name.clone(),
+                    result: format!("the entry {}", entry.key),
+                }));
+                let state = object.status.steps.iter().find(|state| state.name == evidence.name);
+                findings.extend(state.iter().flat_map(|state| &state.results).map(|result| {
+                    Finding::ResultAdded {
+                        step: evidence.name.clone(),
+                        result: format!("the step result {} in the status", result.name),
+                    }
+                }));
+            }
+        }
+    }
+    findings
+}
