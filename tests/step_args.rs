@@ -52,10 +52,11 @@ fn durations_are_gos() {
 }
 
 #[test]
-fn a_post_file_before_the_error_is_known() {
+fn the_post_file_of_a_refused_command_line_is_known() {
     for (args, post_file) in [
         (&["-post_file", "/p", "-nope"][..], "/p"),
-        (&["-nope", "-post_file", "/p"], ""),
+        (&["-nope", "-post_file", "/p"], "/p"),
+        (&["-nope", "-post_file"], ""),
         (&["-post_file", "/p", "-post_file=/q", "-timeout=x"], "/q"),
         (&["-post_file", "/p", "-h"], "/p"),
     ] {

@@ -144,12 +144,12 @@ pub enum FlagError {
     },
 }
 
-/// A refused command line, with the post file if it was known by then: the steps that wait for it must not hang.
+/// A refused command line, with its post file: the steps that wait for it must not hang.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused {
     /// Why.
     pub error: FlagError,
-    /// `-post_file`, if it was parsed before the error.
+    /// `-post_file`, as far as it can be told.
     pub post_file: PathBuf,
 }
 
@@ -299,10 +299,33 @@ fn split(mut arguments: Vec<OsString>) -> (Vec<OsString>, Vec<OsString>) {
 pub fn parse(arguments: Vec<OsString>) -> Result<Args, Box<Refused>> {
     let (arguments, command_args) = split(arguments);
     let mut args = Args { command_args, ..Args::default() };
+    let all = arguments.clone();
     match parse_flags(&mut args, arguments) {
         Ok(()) => Ok(args),
-        Err(error) => Err(Box::new(Refused { error, post_file: args.post_file })),
+        Err(error) => {
+            let known = std::mem::take(&mut args.post_file);
+            let post_file = if known.as_os_str().is_empty() { post_file_in(&all) } else { known };
+            Err(Box::new(Refused { error, post_file }))
+        }
     }
+}
+
+/// The post file of a command line that cannot be parsed, as far as it can be told.
+fn post_file_in(arguments: &[OsString]) -> PathBuf {
+    let value = |argument: &OsString| {
+        let bytes = argument.as_bytes();
+        let name = bytes.strip_prefix(b"--").or_else(|| bytes.strip_prefix(b"-"))?;
+        name.strip_prefix(b"post_file").map(<[u8]>::to_vec)
+    };
+    let mut found = PathBuf::new();
+    for (i, argument) in arguments.iter().enumerate() {
+        match value(argument).as_deref() {
+            Some([]) => found = arguments.get(i + 1).map(PathBuf::from).unwrap_or_default(),
+            Some([b'=', path @ ..]) => found = PathBuf::from(OsStr::from_bytes(path)),
+            _ => {}
+        }
+    }
+    found
 }
 
 /// Go flag.FlagSet.parseOne, in a loop.

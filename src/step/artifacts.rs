@@ -1,7 +1,7 @@
 //! The step's artifacts (contract 3.11; Tekton pkg/entrypoint/entrypointer.go appendArtifactOutputs).
 
 use std::ffi::OsStr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::beneath::{self, Content, ReadError};
 use super::go_text::join;
@@ -44,8 +44,14 @@ impl Artifacts {
     /// Reads both files; an absent one is none.
     pub fn read(step_metadata_dir: &Path, roots: &Roots) -> Result<Artifacts, ArtifactError> {
         Ok(Artifacts {
-            step: read(step_metadata_dir, EntryType::StepArtifacts).map_err(ArtifactError::Step)?,
-            task: read(&roots.tekton, EntryType::TaskArtifacts).map_err(ArtifactError::Task)?,
+            step: read(
+                step_metadata_dir,
+                beneath::mount_of(step_metadata_dir, PROVENANCE),
+                EntryType::StepArtifacts,
+            )
+            .map_err(ArtifactError::Step)?,
+            task: read(&roots.tekton, (roots.tekton.clone(), PROVENANCE.into()), EntryType::TaskArtifacts)
+                .map_err(ArtifactError::Task)?,
         })
     }
 
@@ -55,8 +61,12 @@ impl Artifacts {
     }
 }
 
-fn read(directory: &Path, kind: EntryType) -> Result<Option<Artifact>, ReadError> {
-    let raw = match beneath::read(directory, Path::new(PROVENANCE), MAX_MESSAGE)? {
+fn read(
+    directory: &Path,
+    (mount, below): (PathBuf, PathBuf),
+    kind: EntryType,
+) -> Result<Option<Artifact>, ReadError> {
+    let raw = match beneath::read(&mount, &below, MAX_MESSAGE)? {
         None => return Ok(None),
         Some(Content::Whole(raw)) => raw,
         // So large an entry fits no message: the message is refused as too large, as Tekton's is.

@@ -53,6 +53,15 @@ pub enum Content {
     TooLarge,
 }
 
+/// Where a file of a step's metadata directory is looked for: `/tekton/run/<i>` is a mount, but the step's own code may put
+/// anything in the place of `status` and of what is in it. Returns the mount and the path below it.
+pub fn mount_of(step_metadata_dir: &Path, name: &str) -> (PathBuf, PathBuf) {
+    match (step_metadata_dir.parent(), step_metadata_dir.file_name()) {
+        (Some(parent), Some(last)) => (parent.to_owned(), Path::new(last).join(name)),
+        _ => (step_metadata_dir.to_owned(), PathBuf::from(name)),
+    }
+}
+
 /// Reads `name` beneath `directory`, up to `limit` bytes. `None` if it does not exist.
 pub fn read(directory: &Path, name: &Path, limit: usize) -> Result<Option<Content>, ReadError> {
     let path = || super::go_text::join(&[directory.as_os_str(), name.as_os_str()]);

@@ -4,7 +4,9 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
+use std::io::Read as _;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -112,6 +114,13 @@ const EPOCH: UtcDateTime = match UtcDateTime::new(1970, 1, 1, 0, 0, 0, 0) {
     Err(_) => panic!("1970-01-01 is a date"),
 };
 
+/// Go reads up to 10 MiB; the largest zone file there is has some 4 KiB. A FIFO or a device may be named, too.
 fn load(file: &Path) -> Option<TimeZone> {
-    TimeZone::from_tz_data(&fs::read(file).ok()?).ok()
+    let file = fs::OpenOptions::new().read(true).custom_flags(nix::libc::O_NONBLOCK).open(file).ok()?;
+    if !file.metadata().ok()?.is_file() {
+        return None;
+    }
+    let mut data = Vec::new();
+    file.take(1 << 20).read_to_end(&mut data).ok()?;
+    TimeZone::from_tz_data(&data).ok()
 }

@@ -4,6 +4,7 @@
 //! returns when something may have changed. It is also the only place where children are waited for; as the first
 //! process of a container it thereby reaps orphans.
 
+use std::cell::Cell;
 use std::collections::HashSet;
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd};
@@ -55,7 +56,15 @@ pub struct Events {
     signals: SignalFd,
     inotify: Option<Inotify>,
     ignored: HashSet<i32>,
+    /// More children may have ended than one turn takes in; unlike the other sources they do not make `poll` return.
+    more: Cell<bool>,
 }
+
+/// What one turn of the loop takes in at most of each kind. Processes that end, or signals and changes that come, faster than
+/// we take them in must not keep us from timers and cancellation.
+const CHILDREN_A_TURN: usize = 64;
+const SIGNALS_A_TURN: usize = 32;
+const CHANGES_A_TURN: usize = 16;
 
 impl Events {
     /// Blocks every signal that can be blocked and from now on receives them here. Must be called before any thread is
@@ -74,7 +83,7 @@ impl Events {
         all.thread_block()?;
         let signals = SignalFd::with_flags(&all, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
         let inotify = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC).ok();
-        Ok(Events { signals, inotify, ignored })
+        Ok(Events { signals, inotify, ignored, more: Cell::new(false) })
     }
 
     /// True if the signal was ignored when the process started.
@@ -120,14 +129,16 @@ impl Events {
         polled.extend(self.inotify.as_ref().map(|inotify| PollFd::new(inotify.as_fd(), PollFlags::POLLIN)));
         polled.extend(descriptors.iter().map(|fd| PollFd::new(*fd, PollFlags::POLLIN)));
         // Any error of poll means the same as a wake-up: the caller looks again.
-        let _ = poll(&mut polled, timeout(deadline, looking));
+        let timeout = if self.more.get() { PollTimeout::ZERO } else { timeout(deadline, looking) };
+        let _ = poll(&mut polled, timeout);
         self.woken()
     }
 
     /// What has come in so far; does not wait.
     pub fn woken(&self) -> Woken {
         let mut woken = Woken::default();
-        while let Ok(Some(signal)) = self.signals.read_signal() {
+        let signals = std::iter::from_fn(|| self.signals.read_signal().ok().flatten());
+        for signal in signals.take(SIGNALS_A_TURN) {
             let number = signal.ssi_signo as i32;
             if number != Signal::SIGCHLD as i32 {
                 woken.signals.push(number);
@@ -135,10 +146,11 @@ impl Events {
         }
         if let Some(inotify) = &self.inotify {
             // What changed does not matter: the caller looks at its files.
-            while inotify.read_events().is_ok() {}
+            let _ = (0..CHANGES_A_TURN).find(|_| inotify.read_events().is_err());
         }
         // Not only after SIGCHLD: one signal may stand for several children.
-        woken.ended.extend(std::iter::from_fn(sys::reap));
+        woken.ended.extend(std::iter::from_fn(sys::reap).take(CHILDREN_A_TURN));
+        self.more.set(woken.ended.len() == CHILDREN_A_TURN);
         woken
     }
 }

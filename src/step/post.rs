@@ -2,9 +2,13 @@
 //! cmd/entrypoint/post_writer.go).
 
 use std::ffi::OsStr;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, OFlag, openat};
+use nix::sys::stat::{Mode, SFlag, mknod};
 
 use super::directories::{self, MkdirError};
 use super::go_text::{join, path_error, quote};
@@ -47,19 +51,59 @@ pub fn post(file: &Path, ok: bool) -> Result<(), PostError> {
     if !ok {
         name.push(".err");
     }
-    write(Path::new(&name), "")
+    let file = Path::new(&name);
+    make_parent(file)?;
+    touch(file).map_err(|error| PostError::Create { file: file.to_owned(), error })
+}
+
+/// Makes an empty file without opening it: that needs no descriptor, follows no link and never waits, whatever the step's
+/// own code has put there. The steps that wait look only whether there is something.
+fn touch(file: &Path) -> io::Result<()> {
+    loop {
+        match mknod(file, SFlag::S_IFREG, Mode::from_bits_truncate(0o666), 0) {
+            Ok(()) => return Ok(()),
+            Err(Errno::EEXIST) => {}
+            // A file system or a seccomp profile that knows no mknod.
+            Err(Errno::EPERM | Errno::ENOSYS | Errno::EOPNOTSUPP) => return regular(file).map(drop),
+            Err(errno) => return Err(errno.into()),
+        }
+        match fs::symlink_metadata(file) {
+            Ok(found) if found.is_symlink() => fs::remove_file(file)?,
+            Ok(found) if found.is_file() => return Ok(nix::unistd::truncate(file, 0)?),
+            Ok(_) => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Opens a regular file, empty. What else the step's own code has put in its place is removed; nothing is waited for.
+fn regular(file: &Path) -> io::Result<File> {
+    let flags = OFlag::O_WRONLY
+        | OFlag::O_CREAT
+        | OFlag::O_TRUNC
+        | OFlag::O_NOFOLLOW
+        | OFlag::O_NONBLOCK
+        | OFlag::O_NOCTTY
+        | OFlag::O_CLOEXEC;
+    let open = || openat(AT_FDCWD, file, flags, Mode::from_bits_truncate(0o666)).map(File::from);
+    match open() {
+        Ok(opened) if opened.metadata()?.is_file() => return Ok(opened),
+        Ok(_) | Err(Errno::ELOOP | Errno::ENXIO) => fs::remove_file(file)?,
+        Err(errno) => return Err(errno.into()),
+    }
+    Ok(open()?)
 }
 
 /// Writes the `exitCode` file of the step's metadata directory.
 pub fn exit_code(step_metadata_dir: &Path, content: &str) -> Result<(), PostError> {
-    write(&join(&[step_metadata_dir.as_os_str(), OsStr::new("exitCode")]), content)
+    let file = join(&[step_metadata_dir.as_os_str(), OsStr::new("exitCode")]);
+    make_parent(&file)?;
+    let mut opened = regular(&file).map_err(|error| PostError::Create { file: file.clone(), error })?;
+    opened.write_all(content.as_bytes()).map_err(|error| PostError::Write { file, error })
 }
 
-fn write(file: &Path, content: &str) -> Result<(), PostError> {
-    let at = || file.to_owned();
-    if let Some(parent) = file.parent() {
-        directories::make_all(parent).map_err(|error| PostError::Parent { file: at(), error })?;
-    }
-    let mut created = File::create(file).map_err(|error| PostError::Create { file: at(), error })?;
-    created.write_all(content.as_bytes()).map_err(|error| PostError::Write { file: at(), error })
+fn make_parent(file: &Path) -> Result<(), PostError> {
+    let Some(parent) = file.parent() else { return Ok(()) };
+    directories::make_all(parent).map_err(|error| PostError::Parent { file: file.to_owned(), error })
 }

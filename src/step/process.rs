@@ -126,7 +126,13 @@ pub fn run(
     };
     let mut context: Option<End> = None;
     let mut asked_to_end = false;
+    let mut leftovers_ended = false;
     while !child.complete() {
+        // Once it is gone and there is haste, nobody who still holds its output is waited for, if we may end them.
+        if child.status.is_some() && (context.is_some() || asked_to_end) && !leftovers_ended {
+            leftovers_ended = true;
+            end_leftovers(events);
+        }
         if context.is_none() {
             if cancellation.look(events) {
                 context = Some(End::Cancelled);
@@ -139,9 +145,16 @@ pub fn run(
         }
         let running = context.is_none();
         let deadline = deadline.filter(|_| running);
-        let woken = events.wait(&child.descriptors(), deadline, running && cancellation.looking());
+        let open = child.open_copies();
+        if child.status.is_some() && open.is_empty() {
+            // The last copy has ended since we looked: nothing would wake us any more.
+            break;
+        }
+        let woken = events.wait(&open, deadline, running && cancellation.looking());
         asked_to_end |= woken.asks_to_end();
         child.take(&woken);
+        // Among many orphans that end, its turn might be long in coming.
+        child.look();
     }
     Ran { end: child.end(context), started: true, asked_to_end }
 }
@@ -234,7 +247,7 @@ impl Child {
         self.status.is_some() && self.copies.iter().all(Copy::complete)
     }
 
-    fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
+    fn open_copies(&self) -> Vec<BorrowedFd<'_>> {
         self.copies.iter().filter(|copy| !copy.complete()).map(Copy::fd).collect()
     }
 
@@ -247,13 +260,21 @@ impl Child {
 
     /// Forwards signals to the program's group and notes its end.
     fn take(&mut self, woken: &Woken) {
-        for &signal in &woken.signals {
+        // Go's runtime takes SIGPROF for its own profiler and passes it on to nobody.
+        for &signal in woken.signals.iter().filter(|&&signal| signal != Signal::SIGPROF as i32) {
             sys::send(-self.pid, signal);
         }
         for (pid, status) in &woken.ended {
             if *pid == self.pid && self.status.is_none() {
                 self.status = Some(*status);
             }
+        }
+    }
+
+    /// Asks for its end alone.
+    fn look(&mut self) {
+        if self.status.is_none() {
+            self.status = sys::reap_child(self.pid);
         }
     }
 

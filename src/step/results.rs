@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use ring::digest::{SHA256, digest};
 
 use super::beneath::{self, Content, ReadError};
-use super::go_text::join;
 use super::roots::Roots;
 use super::termination::{self, MAX_MESSAGE, go_utf8};
 use super::wait::split_list;
@@ -55,20 +54,22 @@ pub struct Declared {
     pub kind: Kind,
     /// Their names, in order.
     pub names: Vec<OsString>,
-    /// Where their files are.
+    /// A directory that the step's own code cannot replace: a mount point in a pod.
     pub directory: PathBuf,
+    /// Where their files are, below it.
+    pub below: PathBuf,
 }
 
 impl Declared {
     /// `-results`: the results of the task.
     pub fn task(list: &OsStr, roots: &Roots) -> Declared {
-        Declared { kind: Kind::Task, names: names(list), directory: roots.results() }
+        Declared { kind: Kind::Task, names: names(list), directory: roots.results(), below: PathBuf::new() }
     }
 
     /// `-step_results`: the results of the step.
     pub fn step(list: &OsStr, step_metadata_dir: &Path) -> Declared {
-        let directory = join(&[step_metadata_dir.as_os_str(), OsStr::new("results")]);
-        Declared { kind: Kind::Step, names: names(list), directory }
+        let (directory, below) = beneath::mount_of(step_metadata_dir, "results");
+        Declared { kind: Kind::Step, names: names(list), directory, below }
     }
 
     /// The names as text.
@@ -78,7 +79,7 @@ impl Declared {
 
     /// The digest of each result file as it stands.
     pub fn digests_now(&self) -> Digests {
-        let of = |name: &OsString| match beneath::read(&self.directory, Path::new(name), MAX_HASHED) {
+        let of = |name: &OsString| match beneath::read(&self.directory, &self.below.join(name), MAX_HASHED) {
             Ok(None) => Digest::Absent,
             Ok(Some(Content::Whole(raw))) => Digest::sha256(&raw),
             Ok(Some(Content::TooLarge)) => Digest::TooLarge,
@@ -91,7 +92,7 @@ impl Declared {
     pub fn read(&self, before: &Digests) -> Result<Vec<RawResult>, ResultError> {
         let mut results = Vec::new();
         for (index, name) in self.names.iter().enumerate() {
-            match beneath::read(&self.directory, Path::new(name), MAX_MESSAGE)? {
+            match beneath::read(&self.directory, &self.below.join(name), MAX_MESSAGE)? {
                 None => {}
                 Some(Content::TooLarge) => return Err(termination::TooLarge.into()),
                 Some(Content::Whole(raw)) => {

@@ -28,12 +28,17 @@ use super::{directories, init, log, position, post};
 /// Runs the program `entrypoint`: a subcommand, or one step from waiting for its turn to its post file. `args` begins with
 /// the program's own name. Returns the exit status; only a signal that ends the process while it waits does not return.
 pub fn main(args: Vec<OsString>, roots: &Roots) -> i32 {
+    // This process is going to hold a key: no other one may open its memory, not even before that, and it leaves no core.
+    let _ = nix::sys::prctl::set_dumpable(false);
+    // From here on no signal ends us before the post file is written.
+    let events = Events::start();
     let mut args = args.into_iter();
     let program = args.next().unwrap_or_default();
     let args = match args::parse(args.collect()) {
         Ok(args) => args,
         Err(refused) => return refuse_flags(&program, &refused),
     };
+    post_on_panic(args.post_file.clone());
     if let Some(done) = init::dispatch(&args.positionals, roots) {
         log::line(&done.message);
         return done.status;
@@ -43,7 +48,7 @@ pub fn main(args: Vec<OsString>, roots: &Roots) -> i32 {
         post_failure(&args.post_file);
         return refusal.exit_status();
     }
-    let events = match Events::start() {
+    let events = match events {
         Ok(events) => events,
         Err(error) => {
             log::line(&format!("cannot receive signals: {error}"));
@@ -68,6 +73,15 @@ fn refuse_flags(program: &OsStr, refused: &Refused) -> i32 {
     let _ = std::io::stderr().write_all(text.as_bytes());
     post_failure(&refused.post_file);
     status
+}
+
+/// A panic ends the program at once, in whichever thread: the steps after this one must be told all the same.
+fn post_on_panic(post_file: PathBuf) {
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        report(panic);
+        post_failure(&post_file);
+    }));
 }
 
 /// Tells the later steps of a failure (design 4.4): without a post file they would wait for ever.
@@ -165,7 +179,8 @@ impl Step<'_> {
         }
         match wait::for_files(&self.events, &self.args.wait_file, self.args.wait_file_content) {
             Ok(()) => {}
-            Err(WaitError::Signalled { signal, kills }) => {
+            Err(error @ WaitError::Signalled { signal, kills }) => {
+                log::line(&error.to_string());
                 post_failure(&self.args.post_file);
                 return die(signal, kills);
             }

@@ -36,6 +36,8 @@ use super::{
 const HURRY: Duration = Duration::from_secs(5);
 /// The longest reason that is put into a message; all of it is on stderr.
 const LONGEST_REASON: usize = 200;
+/// The fewest users that the user namespace of a container maps (Kubernetes, user namespaces: 65536 a pod).
+const USERS_OF_A_CONTAINER: u64 = 65536;
 /// The operator's file beside the copied binary, put there by `init`.
 const OPERATORS_FILE: &str = "svidence.json";
 /// SPIFFE Workload Endpoint, section 4.
@@ -68,6 +70,8 @@ enum NotSigned {
     NotFirst { pid: i32, parent: i32 },
     #[error("the certificate is pinned to the entrypoint, but another process traces it")]
     Traced,
+    #[error("the certificate is pinned to the entrypoint, which runs in a user namespace of its own making")]
+    Nested,
     #[error("what the step produced could not be handed over: {0}")]
     Failed(String),
     #[error(transparent)]
@@ -86,6 +90,7 @@ pub struct Signing {
     pod_name: Option<String>,
     pod_uid: Option<[u8; 16]>,
     traced: bool,
+    nested: bool,
     deadline: Instant,
 }
 
@@ -156,8 +161,7 @@ impl Signing {
         let pod_name = roots.hostname();
         let pod_uid = position::pod_uid(roots).as_deref().and_then(parse_uid);
         let traced = is_traced(roots);
-        // From here on this process holds a key: no other one may read its memory, and it leaves no core dump.
-        let _ = nix::sys::prctl::set_dumpable(false);
+        let nested = is_nested(roots);
         let fetcher = match (config_error, &before.position) {
             (Some(error), _) => Err(error),
             (None, None) => Err(NotSigned::Position {
@@ -191,6 +195,7 @@ impl Signing {
             pod_name,
             pod_uid,
             traced,
+            nested,
         }
     }
 
@@ -272,7 +277,7 @@ impl Signing {
             return Err(NotSigned::TrustDomain { id: id.to_string(), expected });
         }
         let attested = identity.svid.attested().ok().flatten();
-        check_pin(attested.as_ref(), self.traced)?;
+        check_pin(attested.as_ref(), self.traced, self.nested)?;
         let Some(position) = &self.position else {
             return Err(NotSigned::NoIdentity("the step's name is not known".into()));
         };
@@ -334,13 +339,16 @@ fn fetcher(
 
 /// With a pinned certificate only the container's first process signs, untraced: a step can run the entrypoint itself, and
 /// a `kubectl exec` has no parent either (design 5.3).
-fn check_pin(attested: Option<&Attested>, traced: bool) -> Result<(), NotSigned> {
+fn check_pin(attested: Option<&Attested>, traced: bool, nested: bool) -> Result<(), NotSigned> {
     if attested.is_none_or(|attested| attested.pin.is_none()) {
         return Ok(());
     }
     let (pid, parent) = (nix::unistd::getpid().as_raw(), nix::unistd::getppid().as_raw());
     if pid != 1 || parent != 0 {
         return Err(NotSigned::NotFirst { pid, parent });
+    }
+    if nested {
+        return Err(NotSigned::Nested);
     }
     if traced { Err(NotSigned::Traced) } else { Ok(()) }
 }
@@ -349,6 +357,14 @@ fn check_pin(attested: Option<&Attested>, traced: bool) -> Result<(), NotSigned>
 fn is_traced(roots: &Roots) -> bool {
     let status = fs::read_to_string(roots.proc.join("self").join("status")).unwrap_or_default();
     status.lines().find_map(|line| line.strip_prefix("TracerPid:")).map(str::trim) != Some("0")
+}
+
+/// Whether we run in a user namespace of a step's own making: in one, any process can be the first of a PID namespace. Without
+/// privilege it maps a single user; a container's has thousands.
+fn is_nested(roots: &Roots) -> bool {
+    let map = fs::read_to_string(roots.proc.join("self").join("uid_map")).unwrap_or_default();
+    let mapped = map.lines().filter_map(|line| line.split_whitespace().nth(2)?.parse::<u64>().ok());
+    mapped.fold(0, u64::saturating_add) < USERS_OF_A_CONTAINER
 }
 
 /// What stands in the attestation's place. Results come first: it is shortened, and left out where there is no room.

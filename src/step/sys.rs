@@ -25,6 +25,14 @@ pub fn reap() -> Option<(i32, ExitStatus)> {
     (pid > 0).then(|| (pid, ExitStatus::from_raw(status)))
 }
 
+/// Takes the status of this child if it has ended.
+pub fn reap_child(pid: i32) -> Option<ExitStatus> {
+    let mut status = 0;
+    // SAFETY: the pointer is to a live integer, which is all that waitpid writes.
+    let ended = unsafe { libc::waitpid(pid, &mut status, libc::WNOHANG) };
+    (ended == pid).then(|| ExitStatus::from_raw(status))
+}
+
 /// Restores a signal's default action and says whether it was ignored before.
 pub fn default_action(signal: Signal) -> bool {
     let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
