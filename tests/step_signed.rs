@@ -445,3 +445,26 @@ fn a_task_result_hidden_by_a_step_result_does_not_spoil_the_rest() {
     let report = cluster.judge(&strings(&["x", "y", "StartedAt"]), &steps, &[outcome.report]);
     assert_eq!(report.verdict, Verdict::Verified, "{}", reasons(&report));
 }
+
+#[test]
+fn a_step_action_declares_its_results_in_the_status_only() {
+    let cluster = Cluster::new();
+    let pod = cluster.pod(&["one"], &[]);
+    let step = pod.step(0).signed(&cluster.agent.address()).step_results(&["own"]);
+    let outcome = step.script("printf v >$STEP_RESULTS/own").run();
+    let spec = RunSpec {
+        namespace: "default".into(),
+        name: "run".into(),
+        uid: "6f1c2f0e-8d3a-4b57-9c7e-2f4a1d5b6c70".into(),
+        pod_name: "run-pod".into(),
+        created: cluster.created,
+        task_spec: json!({"steps": [{"name": "one", "results": [{"name": "own", "type": "string"}]}]}),
+    };
+    let mut object = assemble(&spec, &[outcome.report]);
+    object["spec"]["taskSpec"]["steps"] = json!([{"name": "one", "ref": {"name": "some-action"}}]);
+    let report = judge(&object, &trust(&cluster.ca.bundle_pem()));
+    assert_eq!(report.verdict, Verdict::Verified, "{}", reasons(&report));
+    object["status"]["taskSpec"]["steps"] = object["spec"]["taskSpec"]["steps"].clone();
+    let report = judge(&object, &trust(&cluster.ca.bundle_pem()));
+    assert_eq!(report.verdict, Verdict::Invalid, "{}", reasons(&report));
+}

@@ -120,6 +120,9 @@ pub struct DeclaredStep {
     /// Results it declares.
     #[serde(default, deserialize_with = "null_is_empty")]
     pub results: Vec<DeclaredResult>,
+    /// The StepAction it is taken from, which then declares the results; the status has them resolved.
+    #[serde(rename = "ref")]
+    pub step_action: Option<Value>,
 }
 
 /// `status`.

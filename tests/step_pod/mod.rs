@@ -84,8 +84,9 @@ impl Pod {
 
     /// The command that runs `program` in this pod.
     pub(crate) fn command(&self, program: &Path, args: &[&OsStr], run_as: As) -> Command {
-        let mut command = Command::new("/usr/bin/unshare");
-        command.args(["--mount", "--propagation", "private"]);
+        // Whoever runs the tests may ignore signals, as nohup does; a container ignores none.
+        let mut command = Command::new("/usr/bin/env");
+        command.args(["--default-signal", "/usr/bin/unshare", "--mount", "--propagation", "private"]);
         if run_as == As::First {
             command.args(["--pid", "--fork", "--kill-child", "--mount-proc"]);
         }
