@@ -180,7 +180,7 @@ fn story(folder: &Folder, out: &mut dyn Write) -> Result<(), DemoError> {
         say(format!("     {:<8} {}  (step {})", result.name, result.value.canonical_json(), result.step))?;
     }
 
-    say("\n4. Now somebody who may write taskruns/status helps himself:".into())?;
+    say("\n4. Now somebody who may write taskruns/status alters it:".into())?;
     for (number, forgery) in FORGERIES.iter().enumerate() {
         let mut altered = genuine.clone();
         (forgery.alter)(&mut altered, created);
@@ -323,12 +323,12 @@ struct Forgery {
 
 const FORGERIES: [Forgery; 9] = [
     Forgery {
-        what: "He replaces the image digest in status.results.",
+        what: "The image digest in status.results is replaced.",
         verdict: Verdict::Invalid,
         alter: |run, _| *result(run, "digest") = json!("sha256:00000000000000000000000000000bad"),
     },
     Forgery {
-        what: "He does it again, and this time changes the steps' messages as well.",
+        what: "Again, and this time in the steps' messages as well.",
         verdict: Verdict::Invalid,
         alter: |run, _| {
             *result(run, "digest") = json!("sha256:00000000000000000000000000000bad");
@@ -336,7 +336,7 @@ const FORGERIES: [Forgery; 9] = [
         },
     },
     Forgery {
-        what: "He swaps the values of two results everywhere.",
+        what: "The values of two results are swapped everywhere.",
         verdict: Verdict::Invalid,
         alter: |run, _| {
             let (digest, commit) = (result(run, "digest").clone(), result(run, "commit").clone());
@@ -349,7 +349,7 @@ const FORGERIES: [Forgery; 9] = [
         },
     },
     Forgery {
-        what: "He makes one text of the list of images, which Tekton's own signature would not notice.",
+        what: "The list of images becomes one text, which Tekton's own signature would not notice.",
         verdict: Verdict::Invalid,
         alter: |run, _| {
             *result(run, "images") = json!("app,sidecar");
@@ -359,7 +359,7 @@ const FORGERIES: [Forgery; 9] = [
         },
     },
     Forgery {
-        what: "He drops a result everywhere.",
+        what: "A result is dropped everywhere.",
         verdict: Verdict::Invalid,
         alter: |run, _| {
             remove(&mut run["status"]["results"], "name", "commit");
@@ -367,7 +367,7 @@ const FORGERIES: [Forgery; 9] = [
         },
     },
     Forgery {
-        what: "He adds a result everywhere.",
+        what: "A result is added everywhere.",
         verdict: Verdict::Invalid,
         alter: |run, _| {
             push(
@@ -378,12 +378,12 @@ const FORGERIES: [Forgery; 9] = [
         },
     },
     Forgery {
-        what: "He copies the whole status into another TaskRun.",
+        what: "The whole status is copied into another TaskRun.",
         verdict: Verdict::Invalid,
         alter: |run, _| run["metadata"]["name"] = json!("build-other"),
     },
     Forgery {
-        what: "He replays it into a later run of the same name.",
+        what: "It is replayed into a later run of the same name.",
         verdict: Verdict::Invalid,
         alter: |run, created| {
             let later = created + Duration::hours(1);
@@ -393,7 +393,7 @@ const FORGERIES: [Forgery; 9] = [
         },
     },
     Forgery {
-        what: "He removes every trace of a signature.",
+        what: "Every trace of a signature is removed.",
         verdict: Verdict::Absent,
         alter: |run, _| {
             let signed = |entry: &Value, name: &str| {
