@@ -468,3 +468,15 @@ fn a_step_action_declares_its_results_in_the_status_only() {
     let report = judge(&object, &trust(&cluster.ca.bundle_pem()));
     assert_eq!(report.verdict, Verdict::Invalid, "{}", reasons(&report));
 }
+
+#[test]
+fn a_signed_outcome_is_the_one_that_the_container_ends_with() {
+    let cluster = Cluster::new();
+    let pod = cluster.pod(&["one"], &[]);
+    let step = pod.step(0).signed(&cluster.agent.address()).results(&["a"]);
+    let outcome = step.script("printf v >$RESULTS/a; mkdir $STEP_RESULTS/../exitCode").run();
+    assert_eq!(outcome.output.status.code(), Some(1), "{}", outcome.stderr());
+    let value = entry(outcome.message(), "SVIDENCE.one.sig").unwrap();
+    assert!(value.starts_with("unsigned: what the step produced could not be handed over"), "{value}");
+    assert_eq!(entry(outcome.message(), "a").as_deref(), Some("v"));
+}

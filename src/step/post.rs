@@ -95,12 +95,35 @@ fn regular(file: &Path) -> io::Result<File> {
     Ok(open()?)
 }
 
-/// Writes the `exitCode` file of the step's metadata directory.
-pub fn exit_code(step_metadata_dir: &Path, content: &str) -> Result<(), PostError> {
-    let file = join(&[step_metadata_dir.as_os_str(), OsStr::new("exitCode")]);
-    make_parent(&file)?;
-    let mut opened = regular(&file).map_err(|error| PostError::Create { file: file.clone(), error })?;
-    opened.write_all(content.as_bytes()).map_err(|error| PostError::Write { file, error })
+/// The `exitCode` file of the step's metadata directory, open and still empty. It is opened before the outcome is signed: what
+/// stands in its way makes the step fail, and a signed outcome has to be the one that the container ends with.
+pub struct ExitCode {
+    file: PathBuf,
+    opened: File,
+}
+
+impl ExitCode {
+    /// Opens it.
+    pub fn open(step_metadata_dir: &Path) -> Result<ExitCode, PostError> {
+        let file = join(&[step_metadata_dir.as_os_str(), OsStr::new("exitCode")]);
+        make_parent(&file)?;
+        match regular(&file) {
+            Ok(opened) => Ok(ExitCode { file, opened }),
+            Err(error) => Err(PostError::Create { file, error }),
+        }
+    }
+
+    /// Writes the exit code.
+    pub fn write(mut self, content: &str) -> Result<(), PostError> {
+        let file = self.file;
+        self.opened.write_all(content.as_bytes()).map_err(|error| PostError::Write { file, error })
+    }
+
+    /// Takes the file away again: the step has failed after all, and then there is none.
+    pub fn withdraw(self) {
+        // If it cannot be removed it is empty, which is no exit code.
+        let _ = fs::remove_file(self.file);
+    }
 }
 
 fn make_parent(file: &Path) -> Result<(), PostError> {

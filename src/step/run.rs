@@ -17,6 +17,7 @@ use super::events::Events;
 use super::go_text::join;
 use super::message::Message;
 use super::outcome::{End, Outcome};
+use super::post::ExitCode;
 use super::process::{self, Cancellation, Command, Ran};
 use super::results::{Declared, Digests, RawResult, ResultError};
 use super::roots::Roots;
@@ -175,7 +176,7 @@ struct Collected {
 impl Step<'_> {
     fn live(&self) -> i32 {
         if let Err(error) = self.make_directories() {
-            return self.conclude(failed(error), Some(&[]));
+            return self.conclude(failed(error), Some(&[]), None);
         }
         match wait::for_files(&self.events, &self.args.wait_file, self.args.wait_file_content) {
             Ok(()) => {}
@@ -203,6 +204,7 @@ impl Step<'_> {
         let hurried = asked_to_end || ran.end == End::Cancelled;
         let mut outcome = Outcome::new(ran.end, self.args.on_error_continue());
         let mut collected = self.collect(&before.unwrap_or_default(), started, &mut outcome);
+        let exit_code = self.open_exit_code(&mut outcome);
         let entries = match signing {
             None => collected.message.entries(),
             Some(mut signing) => {
@@ -211,7 +213,7 @@ impl Step<'_> {
             }
         };
         let nothing = entries.is_empty();
-        self.conclude(outcome, if nothing { None } else { Some(&entries) })
+        self.conclude(outcome, if nothing { None } else { Some(&entries) }, exit_code)
     }
 
     /// `results` and `artifacts` below the metadata directory (contract 3.1).
@@ -231,7 +233,7 @@ impl Step<'_> {
         };
         let outcome = Outcome::new(end, self.args.on_error_continue());
         let entries = self.internal_entries(SystemTime::now(), &outcome);
-        self.conclude(outcome, Some(&entries))
+        self.conclude(outcome, Some(&entries), None)
     }
 
     fn start_signing(&self) -> Signing {
@@ -403,17 +405,29 @@ impl Step<'_> {
         })
     }
 
+    /// Opens the `exitCode` file if there is to be one.
+    fn open_exit_code(&self, outcome: &mut Outcome) -> Option<ExitCode> {
+        outcome.exit_code_file()?;
+        ExitCode::open(&self.args.step_metadata_dir)
+            .inspect_err(|error| outcome.failure = Some(error.to_string()))
+            .ok()
+    }
+
     /// The end of every life: message, then `exitCode`, then the post file, which starts the next step (design 4.1).
-    fn conclude(&self, mut outcome: Outcome, entries: Option<&[Entry]>) -> i32 {
+    fn conclude(&self, mut outcome: Outcome, entries: Option<&[Entry]>, exit_code: Option<ExitCode>) -> i32 {
         if let Some(entries) = entries
             && let Err(error) = termination::write(&self.termination_path(), entries)
         {
             outcome.failure = Some(format!("Error while writing message: {error}"));
         }
-        if let Some(content) = outcome.exit_code_file()
-            && let Err(error) = post::exit_code(&self.args.step_metadata_dir, &content)
-        {
-            outcome.failure = Some(error.to_string());
+        match (exit_code, outcome.exit_code_file()) {
+            (Some(file), Some(content)) => {
+                if let Err(error) = file.write(&content) {
+                    outcome.failure = Some(error.to_string());
+                }
+            }
+            (Some(file), None) => file.withdraw(),
+            (None, _) => {}
         }
         if let Err(error) = post::post(&self.args.post_file, outcome.succeeds()) {
             outcome.failure = Some(error.to_string());
