@@ -480,3 +480,128 @@ fn a_signed_outcome_is_the_one_that_the_container_ends_with() {
     assert!(value.starts_with("unsigned: what the step produced could not be handed over"), "{value}");
     assert_eq!(entry(outcome.message(), "a").as_deref(), Some("v"));
 }
+
+#[test]
+fn a_mapped_result_has_the_type_that_its_step_declares() {
+    let cluster = Cluster::new();
+    let object = |kind: Option<&str>| {
+        let pod = cluster.pod(&["one"], &[]);
+        let step = pod.step(0).signed(&cluster.agent.address()).step_results(&["own"]);
+        let outcome = step.script("printf '[\"a\", \"b\"]' >$STEP_RESULTS/own").run();
+        let mut own = json!({"name": "own"});
+        own["type"] = json!(kind);
+        let spec = RunSpec {
+            namespace: "default".into(),
+            name: "run".into(),
+            uid: "6f1c2f0e-8d3a-4b57-9c7e-2f4a1d5b6c70".into(),
+            pod_name: "run-pod".into(),
+            created: cluster.created,
+            task_spec: json!({
+                "results": [{"name": "list", "type": "array", "value": "$(steps.one.results.own)"}],
+                "steps": [{"name": "one", "results": [match kind { Some(_) => own, None => json!({"name": "own"}) }]}],
+            }),
+        };
+        assemble(&spec, &[outcome.report])
+    };
+    let trust = trust(&cluster.ca.bundle_pem());
+    for kind in [Some("array"), None] {
+        let report = judge(&object(kind), &trust);
+        assert_eq!(report.verdict, Verdict::Verified, "{kind:?}: {}", reasons(&report));
+        let result = report.proof.unwrap().results.remove(0);
+        assert_eq!((result.name_is_claimed, result.type_is_claimed), (false, false), "{kind:?}");
+        assert_eq!(result.value.type_name(), "array", "{kind:?}");
+    }
+    let text = json!("[\"a\", \"b\"]");
+    let mut relabelled = object(Some("array"));
+    relabelled["status"]["taskSpec"]["steps"][0]["results"][0]["type"] = json!("string");
+    relabelled["status"]["results"].as_array_mut().unwrap().retain(|result| result["name"] != "list");
+    let forged = json!({"name": "list", "type": "string", "value": text});
+    relabelled["status"]["results"].as_array_mut().unwrap().push(forged);
+    relabelled["status"]["steps"][0]["results"] = json!([{"name": "own", "type": "string", "value": text}]);
+    let report = judge(&relabelled, &trust);
+    let claimed = report.proof.map(|proof| proof.results.iter().all(|result| result.type_is_claimed));
+    assert_ne!(
+        claimed,
+        Some(false),
+        "{}: a type from the status alone passes for a signed one",
+        report.verdict.as_str()
+    );
+    let mut twice = object(Some("array"));
+    let again = json!({"name": "own", "type": "string"});
+    twice["status"]["taskSpec"]["steps"][0]["results"].as_array_mut().unwrap().push(again);
+    assert_eq!(judge(&twice, &trust).verdict, Verdict::Invalid);
+}
+
+#[test]
+fn what_a_skipped_step_is_said_to_have_done_is_refused() {
+    let cluster = Cluster::new();
+    let pod = cluster.pod(&["one", "two"], &[]);
+    let step = |i: usize| pod.step(i).signed(&cluster.agent.address());
+    let one = step(0).script("exit 3").run();
+    let two = step(1).run();
+    let spec = RunSpec {
+        namespace: "default".into(),
+        name: "run".into(),
+        uid: "6f1c2f0e-8d3a-4b57-9c7e-2f4a1d5b6c70".into(),
+        pod_name: "run-pod".into(),
+        created: cluster.created,
+        task_spec: json!({"steps": [{"name": "one"}, {"name": "two"}]}),
+    };
+    let object = assemble(&spec, &[one.report, two.report]);
+    let trust = trust(&cluster.ca.bundle_pem());
+    let alterations: [(&str, &str, Value); 4] = [
+        ("/status/steps/1/terminationReason", "a reason", json!("Completed")),
+        ("/status/steps/1/terminated/exitCode", "an exit code", json!(0)),
+        ("/status/steps/1/outputs", "artifacts", json!([{"name": "img", "buildOutput": true, "values": []}])),
+        ("/status/steps/1/results", "results", json!([{"name": "x", "type": "string", "value": "y"}])),
+    ];
+    let report = judge(&object, &trust);
+    assert_eq!(report.verdict, Verdict::Verified, "{}", reasons(&report));
+    for (pointer, case, value) in alterations {
+        let mut altered = object.clone();
+        let (parent, member) = pointer.rsplit_once('/').unwrap();
+        altered.pointer_mut(parent).unwrap()[member] = value;
+        let report = judge(&altered, &trust);
+        assert_eq!(report.verdict, Verdict::Invalid, "{case}: {}", reasons(&report));
+    }
+}
+
+#[test]
+fn a_long_step_name_is_cut_as_its_containers_is() {
+    let cluster = Cluster::new();
+    let name = "a-step-with-a-name-of-sixty-three-characters-that-is-still-lega";
+    assert_eq!(name.len(), 63);
+    let pod = cluster.pod(&[name], &[]);
+    let outcome = pod.step(0).signed(&cluster.agent.address()).run();
+    let cut = "a-step-with-a-name-of-sixty-three-characters-that-is-still";
+    assert!(attestation(&outcome, cut).results.is_empty());
+    let mut report = outcome.report;
+    report.name = cut.into();
+    let verdict = cluster.judge(&json!([]), &json!([{"name": name}]), &[report]);
+    assert_eq!(verdict.verdict, Verdict::Verified, "{}", reasons(&verdict));
+}
+
+#[test]
+fn a_verified_value_cannot_move_the_cursor() {
+    let cluster = Cluster::new();
+    let pod = cluster.pod(&["one"], &[]);
+    let step = pod.step(0).signed(&cluster.agent.address()).results(&["a"]);
+    let outcome = step.script("printf 'x\\302\\23331m\\342\\200\\256\\177y' >$RESULTS/a").run();
+    let spec = RunSpec {
+        namespace: "default".into(),
+        name: "run".into(),
+        uid: "6f1c2f0e-8d3a-4b57-9c7e-2f4a1d5b6c70".into(),
+        pod_name: "run-pod".into(),
+        created: cluster.created,
+        task_spec: json!({"results": strings(&["a"]), "steps": [{"name": "one"}]}),
+    };
+    let object = support::signed::file(&assemble(&spec, &[outcome.report]).to_string());
+    let bundle = support::signed::file(&cluster.ca.bundle_pem());
+    for output in ["text", "json"] {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_svidence"));
+        command.arg("verify").arg(object.path()).args(["--trust-domain", "example.org", "-o", output]);
+        let ran = command.arg("--bundle").arg(bundle.path()).output().unwrap();
+        let out = String::from_utf8(ran.stdout).unwrap();
+        assert!(ran.status.success() && out.contains(r"x\u009b31m\u202e\u007fy"), "{output}: {out}");
+    }
+}

@@ -379,6 +379,10 @@ const FORGERIES: &[(&str, Alteration)] = &[
     ("fields in another case beside the real ones", |run| {
         run["status"]["Results"] = json!([{"name": "digest", "type": "string", "value": "sha256:evil"}]);
     }),
+    ("a field in a case that only Go folds", |run| {
+        run["status"]["re\u{17f}ults"] =
+            json!([{"name": "digest", "type": "string", "value": "sha256:evil"}]);
+    }),
     ("results where only v1beta1 has them", |run| {
         let results = run["status"].as_object_mut().unwrap().remove("results").unwrap();
         run["status"]["taskResults"] = results;
@@ -482,8 +486,12 @@ fn types_that_rest_on_the_status_are_claimed() {
         without_inline["spec"].as_object_mut().unwrap().remove("taskSpec");
         let report = judge(&without_inline, trust);
         let proof = report.proof.unwrap_or_else(|| panic!("{form}"));
-        let claimed: Vec<&str> =
-            proof.results.iter().filter(|r| r.claimed).map(|r| r.name.as_str()).collect();
+        let claimed: Vec<&str> = proof
+            .results
+            .iter()
+            .filter(|r| r.name_is_claimed || r.type_is_claimed)
+            .map(|r| r.name.as_str())
+            .collect();
         assert_eq!(claimed.len(), 2, "{form}: {claimed:?}");
         assert!(claimed.contains(&"images") && claimed.contains(&"from-step"), "{form}: {claimed:?}");
     }

@@ -200,7 +200,7 @@ fn print(report: &Report, output: Output, out: &mut dyn Write) -> bool {
     let Some(proof) = &report.proof else { return true };
     let written = match output {
         Output::Text => print_text(report, proof, out),
-        Output::Json => writeln!(out, "{}", to_json(report, proof)),
+        Output::Json => writeln!(out, "{}", escaped_json(&to_json(report, proof).to_string())),
     };
     written.and_then(|()| out.flush()).is_ok()
 }
@@ -239,7 +239,7 @@ fn qualities(proof: &Proof) -> String {
 fn print_text(report: &Report, proof: &Proof, out: &mut dyn Write) -> std::io::Result<()> {
     for result in &proof.results {
         let (task_run, name) = (Line(&report.task_run), shown_name(result));
-        writeln!(out, "{task_run}\t{}\t{}", Line(&name), result.value.canonical_json())?;
+        writeln!(out, "{task_run}\t{}\t{}", Line(&name), escaped_json(&result.value.canonical_json()))?;
     }
     Ok(())
 }
@@ -247,13 +247,18 @@ fn print_text(report: &Report, proof: &Proof, out: &mut dyn Write) -> std::io::R
 /// A name that rests on an unsigned mapping is not shown as verified: the step result it comes from is. A type that rests on
 /// an unsigned declaration is marked.
 fn shown_name(result: &VerifiedResult) -> String {
-    match &result.step_result {
-        Some(step_result) if result.claimed => {
+    let kind = result.value.type_name();
+    match (&result.step_result, result.name_is_claimed, result.type_is_claimed) {
+        (Some(step_result), true, false) => {
             format!("step {}, result {step_result} (claimed to be {})", result.step, result.name)
         }
-        None if result.claimed => {
-            format!("{} (claimed to be of type {})", result.name, result.value.type_name())
+        (Some(step_result), true, true) => {
+            format!(
+                "step {}, result {step_result} (claimed to be {}, of type {kind})",
+                result.step, result.name
+            )
         }
+        (_, _, true) => format!("{} (claimed to be of type {kind})", result.name),
         _ => result.name.clone(),
     }
 }
@@ -275,7 +280,8 @@ pub fn to_json(report: &Report, proof: &Proof) -> Value {
                 "value": value,
                 "step": result.step,
                 "set": result.set,
-                "claimedBySpecOnly": result.claimed,
+                "nameIsClaimed": result.name_is_claimed,
+                "typeIsClaimed": result.type_is_claimed,
             });
             if let Some(step_result) = &result.step_result {
                 object["stepResult"] = json!(step_result);
@@ -318,14 +324,34 @@ pub fn to_json(report: &Report, proof: &Proof) -> Value {
     })
 }
 
-/// Text from an object, safe to print on a terminal: control characters, and those that reorder or hide text, are escaped.
+/// Characters that move the cursor, reorder text or hide it.
+fn is_unsafe(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}')
+        || matches!(c, '\u{feff}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// JSON in which such characters are escaped; it means the same, as they stand inside strings only.
+fn escaped_json(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    for c in json.chars() {
+        match is_unsafe(c) {
+            true => {
+                c.encode_utf16(&mut [0; 2]).iter().for_each(|unit| out.push_str(&format!("\\u{unit:04x}")))
+            }
+            false => out.push(c),
+        }
+    }
+    out
+}
+
+/// Text from an object, safe to print on a terminal.
 struct Line<'a>(&'a str);
 
 impl std::fmt::Display for Line<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let hides = |c: char| matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
         for c in self.0.chars() {
-            match c.is_control() || hides(c) {
+            match is_unsafe(c) {
                 true => write!(f, "{}", c.escape_default())?,
                 false => write!(f, "{c}")?,
             }

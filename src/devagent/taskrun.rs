@@ -211,7 +211,9 @@ impl Declared {
             let step_name = text(step, "name");
             for result in list(step, "results").iter().filter(|_| !step_name.is_empty()) {
                 let name = text(result, "name").to_owned();
-                declared.step.insert((step_name.to_owned(), name), declared_type(result));
+                // Unlike a task's results, a step's get no default type.
+                let kind = if text(result, "type").is_empty() { "" } else { declared_type(result) };
+                declared.step.insert((step_name.to_owned(), name), kind);
             }
         }
         declared

@@ -4,12 +4,14 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use crate::evidence::attestation::step_name;
+
 use super::roots::Roots;
 
 /// A step's place in its TaskRun, from the links that `step-init` made in `/tekton/steps` (contract 2).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StepPosition {
-    /// The step's name: that of the link, without the `step-` prefix.
+    /// The step's name: that of its container, without the `step-` prefix.
     pub name: String,
     /// Its index, from 0.
     pub index: u32,
@@ -39,7 +41,7 @@ pub fn step(roots: &Roots, step_metadata_dir: &Path) -> Option<StepPosition> {
             }
             None if ours && name.is_none() => {
                 let link = link.to_str()?;
-                name = Some(link.strip_prefix("step-").unwrap_or(link).to_owned());
+                name = Some(step_name(link).to_owned());
             }
             None => {}
         }

@@ -7,9 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     collect::StepEvidence,
+    json::Unambiguous,
     message::entry_type,
     step::ProvenStep,
-    taskrun::{Artifact, ArtifactValue, Artifacts, TaskRun},
+    taskrun::{Artifact, ArtifactValue, Artifacts, TaskRun, refuse_case_variants},
     verdict::Finding,
 };
 
@@ -31,17 +32,17 @@ pub(crate) fn compare(object: &TaskRun, steps: &[StepEvidence], proven: &[Proven
         };
         let of_kind = |kind| {
             let entry = entries.iter().find(|entry| entry.kind == kind);
-            entry.map(|entry| serde_json::from_str::<Artifacts>(&entry.value))
+            entry.map(|entry| provenance(&entry.value))
         };
         match (of_kind(entry_type::STEP_ARTIFACTS), of_kind(entry_type::TASK_ARTIFACTS)) {
             // Tekton logs an error and keeps nothing of a file that is not of this shape.
-            (Some(Err(_)), _) | (_, Some(Err(_))) => findings.push(undecided(&step.name)),
+            (Some(None), _) | (_, Some(None)) => findings.push(undecided(&step.name)),
             (of_step, of_task) => {
-                let of_step = of_step.and_then(Result::ok).unwrap_or_default();
+                let of_step = of_step.flatten().unwrap_or_default();
                 if found != of_step {
                     findings.push(added(format!("status.steps: inputs or outputs of step {}", step.name)));
                 }
-                merged.add(of_task.and_then(Result::ok).unwrap_or_default());
+                merged.add(of_task.flatten().unwrap_or_default());
                 merged.add(of_step);
             }
         }
@@ -49,10 +50,19 @@ pub(crate) fn compare(object: &TaskRun, steps: &[StepEvidence], proven: &[Proven
     let could_not_tell = findings.iter().any(|finding| matches!(finding, Finding::Undecided { .. }));
     let mut found = Merged::default();
     found.add(object.status.artifacts.clone().unwrap_or_default());
-    if !could_not_tell && found != merged {
+    // The conversion to v1beta1 drops the task's artifacts.
+    let dropped = object.is_v1beta1 && object.status.artifacts.is_none();
+    if !could_not_tell && !dropped && found != merged {
         findings.push(added("status.artifacts".to_owned()));
     }
     findings
+}
+
+/// A provenance file as the controller reads it; `None` if other readers might read it differently.
+fn provenance(text: &str) -> Option<Artifacts> {
+    let Unambiguous(value) = serde_json::from_str(text).ok()?;
+    refuse_case_variants(&value).ok()?;
+    serde_json::from_value::<Option<Artifacts>>(value).ok().map(Option::unwrap_or_default)
 }
 
 fn added(field: String) -> Finding {

@@ -75,8 +75,7 @@ pub(crate) fn collect(object: &TaskRun) -> Result<Vec<StepEvidence>, Vec<Finding
             findings.push(Finding::Status { field: field("name"), problem });
             continue;
         }
-        // Kubernetes cuts a container's name at 63 characters.
-        let container: String = format!("step-{name}").chars().take(63).collect();
+        let container = format!("step-{name}");
         if !state.container.is_empty() && state.container != container {
             let problem = format!("{:?} is not the container of step {name}", state.container);
             findings.push(Finding::Status { field: field("container"), problem });

@@ -1,6 +1,6 @@
 //! What the task declares, in the status and inline, against what the steps were told to collect.
 
-use crate::evidence::attestation::{self, Kind};
+use crate::evidence::attestation::{self, Kind, step_name};
 
 use super::{
     step::ProvenStep,
@@ -54,7 +54,7 @@ fn declared_in(field: &str, spec: &TaskSpec, proven: &[ProvenStep]) -> Vec<Findi
     for step in proven {
         let index = step.attestation.step_index as usize;
         let declared_step = spec.steps.get(index).filter(|declared| {
-            declared.name == step.name
+            step_name(&format!("step-{}", declared.name)) == step.name
                 || (declared.name.is_empty() && step.name == format!("unnamed-{index}"))
         });
         let Some(declared_step) = declared_step else {
@@ -64,6 +64,14 @@ fn declared_in(field: &str, spec: &TaskSpec, proven: &[ProvenStep]) -> Vec<Findi
         // The inline task of a StepAction does not say what that declares.
         if field == INLINE && declared_step.step_action.is_some() && declared_step.results.is_empty() {
             continue;
+        }
+        for (i, result) in declared_step.results.iter().enumerate() {
+            if declared_step.results[..i].iter().any(|earlier| earlier.name == result.name) {
+                wrong(
+                    format!("{field}.steps[{index}].results[{i}]"),
+                    format!("the result {} is declared twice", result.name),
+                );
+            }
         }
         let of_step: Vec<&str> = declared_step.results.iter().map(|result| result.name.as_str()).collect();
         let collected = collected.iter().map(String::as_str);

@@ -271,7 +271,8 @@ fn weakly_signed(
             step: last.step.clone(),
             step_result: None,
             set: false,
-            claimed: true,
+            name_is_claimed: false,
+            type_is_claimed: true,
         });
     }
     if let Some(lost) = signed.iter().find(|signed| results.iter().all(|result| result.name != signed.name)) {

@@ -26,22 +26,32 @@ pub(super) fn one_run(object: &TaskRun, proven: &[ProvenStep], trust: &Trust) ->
                 Some(first.attestation.step_count.to_string()),
             ),
         ] {
-            if here != there {
-                let (here, there) = (here.unwrap_or("not known".into()), there.unwrap_or("not known".into()));
-                findings.push(Finding::Contradiction {
-                    what: format!(
-                        "{what} is {there} in step {} and {here} in step {}",
-                        first.name, step.name
-                    ),
-                });
+            if here == there {
+                continue;
             }
+            let what = format!(
+                "{what} is {} in step {} and {} in step {}",
+                there.as_deref().unwrap_or("not known"),
+                first.name,
+                here.as_deref().unwrap_or("not known"),
+                step.name
+            );
+            findings.push(match here.is_some() && there.is_some() {
+                true => Finding::Contradiction { what },
+                // A step with unusual mounts may not see it.
+                false => Finding::Undecided { reason: what },
+            });
         }
         // One pod has one clock, and a step starts when the one before it has signed.
         let follows = first_after(proven, step)
             .is_none_or(|next| next.attestation.started + skew >= step.attestation.signed_at());
         if !follows {
             findings.push(Finding::Contradiction {
-                what: format!("step {} signed after the next signed step had started", step.name),
+                what: format!(
+                    "step {} signed after the next signed step had started (if the node's clock was set back meanwhile, \
+                     --clock-skew allows for that)",
+                    step.name
+                ),
             });
         }
         let position = object.status.steps.iter().position(|state| state.name == step.name);
@@ -116,6 +126,16 @@ pub(super) fn coverage(object: &TaskRun, steps: &[StepEvidence], proven: &[Prove
                     step: evidence.name.clone(),
                     result: format!("the entry {}", entry.key),
                 }));
+                let made = ended.iter().any(|state| !state.inputs.is_empty() || !state.outputs.is_empty());
+                findings.extend(made.then(|| Finding::ResultAdded {
+                    step: evidence.name.clone(),
+                    result: "a list of artifacts".to_owned(),
+                }));
+                let reason = ended.map(|state| state.termination_reason.as_str()).unwrap_or_default();
+                if ["Completed", "Continued"].contains(&reason) {
+                    let skipped = "that it was skipped, as an earlier step failed";
+                    findings.push(differs(&evidence.name, "the termination reason", reason, skipped));
+                }
                 let state = object.status.steps.iter().find(|state| state.name == evidence.name);
                 findings.extend(state.iter().flat_map(|state| &state.results).map(|result| {
                     Finding::ResultAdded {

@@ -15,7 +15,7 @@ use super::{
     declared,
     message::entry_type,
     step::{ProvenStep, differs},
-    taskrun::{DeclaredResult, StatusResult, TaskRun},
+    taskrun::{DeclaredResult, StatusResult, TaskRun, TaskSpec},
     tep0089,
     verdict::Finding,
 };
@@ -33,14 +33,16 @@ pub struct VerifiedResult {
     pub step_result: Option<String>,
     /// Whether that step set it.
     pub set: bool,
-    /// Whether its name (of a mapped result) or its type rests on `status.taskSpec` alone, which nobody signs.
-    pub claimed: bool,
+    /// Whether its name, of a mapped result, rests on `status.taskSpec` alone, which nobody signs.
+    pub name_is_claimed: bool,
+    /// Whether its type does, of a value that may be read in more than one way.
+    pub type_is_claimed: bool,
 }
 
 impl VerifiedResult {
     /// Whether it has this name, and not only by the word of a task that nobody signs.
     pub fn has_name(&self, name: &str) -> bool {
-        self.name == name && !(self.claimed && self.step_result.is_some())
+        self.name == name && !self.name_is_claimed
     }
 }
 
@@ -258,10 +260,14 @@ fn task_result(object: &TaskRun, derived: &Derived) -> Result<VerifiedResult, Fi
         Some(step_result) => format!("task/{} (step result {step_result})", derived.name),
         None => format!("task/{}", derived.name),
     };
-    let declared = object.declared_result(&derived.name).map(|declared| declared.declared_type().to_owned());
+    // A mapped result keeps the type that its step declares.
+    let declared = match &derived.step_result {
+        Some(step_result) => declared_step_type(object, &derived.step, step_result),
+        None => object.declared_result(&derived.name).map(|declared| declared.declared_type().to_owned()),
+    };
     let mut found = object.status.results.iter().filter(|result| result.name == derived.name);
     let (Some(result), None) = (found.next(), found.next()) else {
-        return match removed_by_controller(object, derived) {
+        return match removed_by_controller(object, derived, declared.as_deref()) {
             true => Err(Finding::Undecided {
                 reason: format!(
                     "step {}: the signed result {label} is not in status.results, as Tekton leaves one out that is not of \
@@ -275,50 +281,64 @@ fn task_result(object: &TaskRun, derived: &Derived) -> Result<VerifiedResult, Fi
             }),
         };
     };
-    // A mapped result keeps the type that its step declares.
-    let decoded_as = match &derived.step_result {
-        Some(step_result) => declared_step_type(object, &derived.step, step_result),
-        None => declared,
-    };
     let changed = || Finding::ResultChanged {
         step: derived.step.clone(),
         result: format!("{label} in status.results"),
     };
-    let declared = decoded_as.as_deref();
+    let declared = declared.as_deref();
     match fits(result, derived.raw.as_deref(), derived.digest, derived.decoded, derived.form, declared) {
         Some(true) => {}
         Some(false) => return Err(changed()),
         None => return Err(undecided(&derived.step, &label)),
     }
     let value = result.decoded().ok_or_else(changed)?;
-    let inline =
-        object.spec.task_spec.as_ref().and_then(|spec| spec.results.iter().rfind(|r| r.name == derived.name));
-    let in_status =
-        object.status.task_spec.as_ref().and_then(|s| s.results.iter().rfind(|r| r.name == derived.name));
     let may_be_decoded = match &derived.raw {
         Some(raw) => value::decoded_json(raw).is_some(),
         None => derived.decoded.is_some() || derived.form == Form::Hints,
     };
-    let rests_on_spec = derived.step_result.is_some() || may_be_decoded;
+    let (inline, in_status) = (object.spec.task_spec.as_ref(), object.status.task_spec.as_ref());
+    let name_is_inline = inline.is_some_and(|spec| same_task_result(spec, in_status, &derived.name));
+    let type_is_inline = match &derived.step_result {
+        None => name_is_inline,
+        Some(result) => inline.is_some_and(|spec| same_step_result(spec, in_status, &derived.step, result)),
+    };
     Ok(VerifiedResult {
         name: derived.name.clone(),
         value,
         step: derived.step.clone(),
         step_result: derived.step_result.clone(),
         set: derived.set,
-        claimed: rests_on_spec && (inline.is_none() || inline != in_status),
+        name_is_claimed: derived.step_result.is_some() && !name_is_inline,
+        type_is_claimed: may_be_decoded && !type_is_inline,
     })
 }
 
+/// Whether the inline task declares a result exactly as the one in the status does.
+fn same_task_result(inline: &TaskSpec, in_status: Option<&TaskSpec>, name: &str) -> bool {
+    let declared = |spec: &TaskSpec| spec.results.iter().rfind(|result| result.name == name).cloned();
+    let inline = declared(inline);
+    inline.is_some() && inline == in_status.and_then(declared)
+}
+
+/// The same of a step's result.
+fn same_step_result(inline: &TaskSpec, in_status: Option<&TaskSpec>, step: &str, name: &str) -> bool {
+    let declared = |spec: &TaskSpec| {
+        let step = spec.steps.iter().find(|declared| declared.name == step)?;
+        step.results.iter().rfind(|result| result.name == name).cloned()
+    };
+    let inline = declared(inline);
+    inline.is_some() && inline == in_status.and_then(declared)
+}
+
 /// Tekton fails a TaskRun whose results are not of their declared types, and leaves those out (`validateTaskRunResults`).
-fn removed_by_controller(object: &TaskRun, derived: &Derived) -> bool {
+fn removed_by_controller(object: &TaskRun, derived: &Derived, decoded_as: Option<&str>) -> bool {
     let declared = object.declared_result(&derived.name).map(DeclaredResult::declared_type);
     object.succeeded() == Some("False")
-        && derived
-            .raw
-            .as_deref()
-            .zip(declared)
-            .is_some_and(|(raw, declared)| decode_as(raw, Some(declared)).type_name() != declared)
+        && declared.is_some_and(|declared| match &derived.raw {
+            Some(raw) => decode_as(raw, decoded_as).type_name() != declared,
+            // Without the message it cannot be said of which type the value was.
+            None => true,
+        })
 }
 
 /// A value of the status against a signed raw value: `None` if that cannot be said without the step's message.
@@ -387,7 +407,13 @@ fn added_results(
         let repeated = object.status.results[..i].iter().any(|earlier| earlier.name == name);
         let stands = match expected_evidence(name, proven, steps) {
             Some(Expected::Value(value)) => result.decoded() == Some(ResultValue::String(value)),
-            Some(Expected::Signature) => tep0089::stands_in_status(object, proven, result),
+            Some(Expected::Signature) => {
+                // A later step may have changed what the entry was made for.
+                if !tep0089::stands_in_status(object, proven, result) {
+                    findings.push(undecided(name, "of its TEP-0089 entries"));
+                }
+                true
+            }
             None => derived.iter().any(|derived| derived.name == name),
         };
         if repeated || !stands {
@@ -450,6 +476,6 @@ fn raw_of(steps: &[StepEvidence], step: &str, kind: Kind, name: &str) -> Option<
 fn declared_step_type(object: &TaskRun, step: &str, result: &str) -> Option<String> {
     let spec = object.status.task_spec.as_ref()?;
     let declared = spec.steps.iter().find(|declared| declared.name == step)?;
-    let result = declared.results.iter().rfind(|declared| declared.name == result)?;
-    Some(result.declared_type().to_owned())
+    // Unlike a task's results, a step's get no default type: without one the controller decodes the value.
+    declared.results.iter().rfind(|declared| declared.name == result).map(|declared| declared.kind.clone())
 }

@@ -39,6 +39,9 @@ pub struct TaskRun {
     /// What Tekton's controller wrote.
     #[serde(default)]
     pub status: Status,
+    /// Whether it is of `tekton.dev/v1beta1`, whose status knows no artifacts of the task.
+    #[serde(skip)]
+    pub is_v1beta1: bool,
 }
 
 /// `metadata`.
@@ -68,10 +71,10 @@ pub struct Spec {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 pub struct TaskSpec {
     /// Declared results.
-    #[serde(default, deserialize_with = "null_is_empty")]
+    #[serde(default, deserialize_with = "null_is_default")]
     pub results: Vec<DeclaredResult>,
     /// Steps.
-    #[serde(default, deserialize_with = "null_is_empty")]
+    #[serde(default, deserialize_with = "null_is_default")]
     pub steps: Vec<DeclaredStep>,
 }
 
@@ -118,7 +121,7 @@ pub struct DeclaredStep {
     #[serde(default)]
     pub name: String,
     /// Results it declares.
-    #[serde(default, deserialize_with = "null_is_empty")]
+    #[serde(default, deserialize_with = "null_is_default")]
     pub results: Vec<DeclaredResult>,
     /// The StepAction it is taken from, which then declares the results; the status has them resolved.
     #[serde(rename = "ref")]
@@ -137,13 +140,13 @@ pub struct Status {
     /// When it ended.
     pub completion_time: Option<String>,
     /// Conditions, among them `Succeeded`.
-    #[serde(default, deserialize_with = "null_is_empty")]
+    #[serde(default, deserialize_with = "null_is_default")]
     pub conditions: Vec<Condition>,
     /// Task results; they are called `taskResults` in v1beta1.
-    #[serde(default, deserialize_with = "null_is_empty")]
+    #[serde(default, deserialize_with = "null_is_default")]
     pub results: Vec<StatusResult>,
     /// Steps, in order.
-    #[serde(default, deserialize_with = "null_is_empty")]
+    #[serde(default, deserialize_with = "null_is_default")]
     pub steps: Vec<StepState>,
     /// The task as it was run.
     pub task_spec: Option<TaskSpec>,
@@ -151,7 +154,7 @@ pub struct Status {
     #[serde(default)]
     pub artifacts: Option<Artifacts>,
     /// Earlier attempts.
-    #[serde(default, deserialize_with = "null_is_empty")]
+    #[serde(default, deserialize_with = "null_is_default")]
     pub retries_status: Vec<Value>,
 }
 
@@ -209,13 +212,13 @@ pub struct StepState {
     /// How its container ended.
     pub terminated: Option<Terminated>,
     /// Step results.
-    #[serde(default, deserialize_with = "null_is_empty")]
+    #[serde(default, deserialize_with = "null_is_default")]
     pub results: Vec<StatusResult>,
     /// Artifacts that the step used.
-    #[serde(default, deserialize_with = "null_is_empty")]
+    #[serde(default, deserialize_with = "null_is_default")]
     pub inputs: Vec<Artifact>,
     /// Artifacts that the step made.
-    #[serde(default, deserialize_with = "null_is_empty")]
+    #[serde(default, deserialize_with = "null_is_default")]
     pub outputs: Vec<Artifact>,
     /// `Skipped`, `Cancelled`, `TimeoutExceeded`, `Continued`, or the container's own reason.
     #[serde(default)]
@@ -226,10 +229,10 @@ pub struct StepState {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 pub struct Artifacts {
     /// What was used.
-    #[serde(default, deserialize_with = "null_is_empty")]
+    #[serde(default, deserialize_with = "null_is_default")]
     pub inputs: Vec<Artifact>,
     /// What was made.
-    #[serde(default, deserialize_with = "null_is_empty")]
+    #[serde(default, deserialize_with = "null_is_default")]
     pub outputs: Vec<Artifact>,
 }
 
@@ -238,13 +241,13 @@ pub struct Artifacts {
 #[serde(rename_all = "camelCase")]
 pub struct Artifact {
     /// Its name.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
     pub name: String,
     /// Where it is.
-    #[serde(default, deserialize_with = "null_is_empty")]
+    #[serde(default, deserialize_with = "null_is_default")]
     pub values: Vec<ArtifactValue>,
     /// Whether it is what the task is for.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
     pub build_output: bool,
 }
 
@@ -252,10 +255,10 @@ pub struct Artifact {
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 pub struct ArtifactValue {
     /// Digests by algorithm.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
     pub digest: BTreeMap<String, String>,
     /// Its address.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
     pub uri: String,
 }
 
@@ -291,7 +294,8 @@ impl TaskRun {
             return Err(TaskRunError::Shape("status has both results and taskResults".to_owned()));
         }
         refuse_case_variants(&value)?;
-        serde_json::from_value(value).map_err(|error| TaskRunError::Shape(error.to_string()))
+        let object = serde_json::from_value(value).map_err(|error| TaskRunError::Shape(error.to_string()))?;
+        Ok(TaskRun { is_v1beta1: api_version == "tekton.dev/v1beta1", ..object })
     }
 
     /// The `status` of the condition `Succeeded`: `True`, `False`, or anything else while it runs.
@@ -366,11 +370,13 @@ const STRUCTURES: [&str; 13] = [
 ];
 
 /// Go's JSON reader takes `Results` for `results`, so an object that holds one would be read differently by others.
-fn refuse_case_variants(value: &Value) -> Result<(), TaskRunError> {
+pub(super) fn refuse_case_variants(value: &Value) -> Result<(), TaskRunError> {
     match value {
         Value::Array(items) => items.iter().try_for_each(refuse_case_variants),
         Value::Object(members) => members.iter().try_for_each(|(key, value)| {
-            if FIELDS.iter().any(|field| field.eq_ignore_ascii_case(key) && field != key) {
+            // Go folds some characters beyond ASCII, too; Tekton's fields have none.
+            let is_variant = FIELDS.iter().any(|field| field.eq_ignore_ascii_case(key) && field != key);
+            if is_variant || !key.is_ascii() {
                 return Err(TaskRunError::Shape(format!(
                     "its field {key:?} is written in another case than Tekton's"
                 )));
@@ -384,10 +390,10 @@ fn refuse_case_variants(value: &Value) -> Result<(), TaskRunError> {
     }
 }
 
-/// Go writes an empty list as `null` where a field has no `omitempty`.
-fn null_is_empty<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+/// Go writes an empty list as `null` where a field has no `omitempty`, and reads `null` as nothing.
+fn null_is_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
     deserializer: D,
-) -> Result<Vec<T>, D::Error> {
+) -> Result<T, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 

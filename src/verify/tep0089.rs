@@ -10,6 +10,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use crate::{
     evidence::{
         attestation::{Kind, is_result_name},
+        statement::PRE_AUTHENTICATION_PREFIX,
         tep0089,
         value::{self, ResultValue},
     },
@@ -92,6 +93,9 @@ fn verify_step(object: &TaskRun, step: &StepEvidence, trust: &Trust) -> Result<V
         }
         if !is_result_name(name) {
             return Err(wrong(step, &format!("{name:?} is no name of a result")));
+        }
+        if value::decode(raw).tep0089_text().starts_with(PRE_AUTHENTICATION_PREFIX) {
+            return Err(wrong(step, &format!("result {name} is the text under an attestation's signature")));
         }
         // Tekton's signer overwrites the manifest with an empty one where the step has results of its own.
         if !manifest.is_empty() && !manifest.split(',').any(|listed| listed == *name) {
