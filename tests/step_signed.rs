@@ -62,15 +62,19 @@ impl Cluster {
     }
 
     fn judge(&self, results: &Value, steps: &Value, reports: &[StepReport]) -> Report {
-        let spec = RunSpec {
+        let spec = self.spec(json!({"results": results, "steps": steps}));
+        judge(&assemble(&spec, reports), &trust(&self.ca.bundle_pem()))
+    }
+
+    fn spec(&self, task_spec: Value) -> RunSpec {
+        RunSpec {
             namespace: "default".into(),
             name: "run".into(),
             uid: "6f1c2f0e-8d3a-4b57-9c7e-2f4a1d5b6c70".into(),
             pod_name: "run-pod".into(),
             created: self.created,
-            task_spec: json!({"results": results, "steps": steps}),
-        };
-        judge(&assemble(&spec, reports), &trust(&self.ca.bundle_pem()))
+            task_spec,
+        }
     }
 }
 
@@ -395,14 +399,7 @@ fn a_run_that_was_cut_off_is_absent_and_not_invalid() {
     let now = OffsetDateTime::now_utc();
     let cut_off =
         StepReport { name: "two".into(), message: Vec::new(), exit_code: 1, started: now, finished: now };
-    let spec = RunSpec {
-        namespace: "default".into(),
-        name: "run".into(),
-        uid: "6f1c2f0e-8d3a-4b57-9c7e-2f4a1d5b6c70".into(),
-        pod_name: "run-pod".into(),
-        created: cluster.created,
-        task_spec: json!({"results": strings(&["a"]), "steps": [{"name": "one"}, {"name": "two"}]}),
-    };
+    let spec = cluster.spec(json!({"results": strings(&["a"]), "steps": [{"name": "one"}, {"name": "two"}]}));
     let object = assemble(&spec, &[outcome.report, cut_off]);
     let mut without_results = object.clone();
     without_results["status"]["results"] = json!([]);
@@ -452,14 +449,8 @@ fn a_step_action_declares_its_results_in_the_status_only() {
     let pod = cluster.pod(&["one"], &[]);
     let step = pod.step(0).signed(&cluster.agent.address()).step_results(&["own"]);
     let outcome = step.script("printf v >$STEP_RESULTS/own").run();
-    let spec = RunSpec {
-        namespace: "default".into(),
-        name: "run".into(),
-        uid: "6f1c2f0e-8d3a-4b57-9c7e-2f4a1d5b6c70".into(),
-        pod_name: "run-pod".into(),
-        created: cluster.created,
-        task_spec: json!({"steps": [{"name": "one", "results": [{"name": "own", "type": "string"}]}]}),
-    };
+    let spec =
+        cluster.spec(json!({"steps": [{"name": "one", "results": [{"name": "own", "type": "string"}]}]}));
     let mut object = assemble(&spec, &[outcome.report]);
     object["spec"]["taskSpec"]["steps"] = json!([{"name": "one", "ref": {"name": "some-action"}}]);
     let report = judge(&object, &trust(&cluster.ca.bundle_pem()));
@@ -490,17 +481,10 @@ fn a_mapped_result_has_the_type_that_its_step_declares() {
         let outcome = step.script("printf '[\"a\", \"b\"]' >$STEP_RESULTS/own").run();
         let mut own = json!({"name": "own"});
         own["type"] = json!(kind);
-        let spec = RunSpec {
-            namespace: "default".into(),
-            name: "run".into(),
-            uid: "6f1c2f0e-8d3a-4b57-9c7e-2f4a1d5b6c70".into(),
-            pod_name: "run-pod".into(),
-            created: cluster.created,
-            task_spec: json!({
+        let spec = cluster.spec(json!({
                 "results": [{"name": "list", "type": "array", "value": "$(steps.one.results.own)"}],
                 "steps": [{"name": "one", "results": [match kind { Some(_) => own, None => json!({"name": "own"}) }]}],
-            }),
-        };
+            }));
         assemble(&spec, &[outcome.report])
     };
     let trust = trust(&cluster.ca.bundle_pem());
@@ -539,14 +523,7 @@ fn what_a_skipped_step_is_said_to_have_done_is_refused() {
     let step = |i: usize| pod.step(i).signed(&cluster.agent.address());
     let one = step(0).script("exit 3").run();
     let two = step(1).run();
-    let spec = RunSpec {
-        namespace: "default".into(),
-        name: "run".into(),
-        uid: "6f1c2f0e-8d3a-4b57-9c7e-2f4a1d5b6c70".into(),
-        pod_name: "run-pod".into(),
-        created: cluster.created,
-        task_spec: json!({"steps": [{"name": "one"}, {"name": "two"}]}),
-    };
+    let spec = cluster.spec(json!({"steps": [{"name": "one"}, {"name": "two"}]}));
     let object = assemble(&spec, &[one.report, two.report]);
     let trust = trust(&cluster.ca.bundle_pem());
     let alterations: [(&str, &str, Value); 4] = [
@@ -587,14 +564,7 @@ fn a_verified_value_cannot_move_the_cursor() {
     let pod = cluster.pod(&["one"], &[]);
     let step = pod.step(0).signed(&cluster.agent.address()).results(&["a"]);
     let outcome = step.script("printf 'x\\302\\23331m\\342\\200\\256\\177y' >$RESULTS/a").run();
-    let spec = RunSpec {
-        namespace: "default".into(),
-        name: "run".into(),
-        uid: "6f1c2f0e-8d3a-4b57-9c7e-2f4a1d5b6c70".into(),
-        pod_name: "run-pod".into(),
-        created: cluster.created,
-        task_spec: json!({"results": strings(&["a"]), "steps": [{"name": "one"}]}),
-    };
+    let spec = cluster.spec(json!({"results": strings(&["a"]), "steps": [{"name": "one"}]}));
     let object = support::signed::file(&assemble(&spec, &[outcome.report]).to_string());
     let bundle = support::signed::file(&cluster.ca.bundle_pem());
     for output in ["text", "json"] {
