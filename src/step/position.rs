@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use crate::evidence::attestation::step_name;
+use crate::{evidence::attestation::step_name, workload::id::parse_uid};
 
 use super::roots::Roots;
 
@@ -52,7 +52,7 @@ pub fn step(roots: &Roots, step_metadata_dir: &Path) -> Option<StepPosition> {
 /// The pod's UID, from the kubelet's directory (`…/pods/<uid>/…`) behind the container's mounts. `None` if no mount shows
 /// one, or if they disagree and those that the kubelet itself makes do not settle it: a step may mount another pod's
 /// directory.
-pub fn pod_uid(roots: &Roots) -> Option<String> {
+pub fn pod_uid(roots: &Roots) -> Option<[u8; 16]> {
     let mounts = fs::read(roots.proc.join("self").join("mountinfo")).ok()?;
     let termination = roots.termination();
     let (mut all, mut made_by_kubelet) = (Vec::new(), Vec::new());
@@ -61,7 +61,7 @@ pub fn pod_uid(roots: &Roots) -> Option<String> {
         let mut fields = line.split(|&b| b == b' ').skip(3);
         let (Some(root), Some(point)) = (fields.next(), fields.next()) else { continue };
         let Some(uid) = uid_in(root) else { continue };
-        all.push(uid.clone());
+        all.push(uid);
         if point == b"/etc/hosts" || point == termination.as_os_str().as_bytes() {
             made_by_kubelet.push(uid);
         }
@@ -69,29 +69,24 @@ pub fn pod_uid(roots: &Roots) -> Option<String> {
     one(all).or_else(|| one(made_by_kubelet))
 }
 
-fn one(mut uids: Vec<String>) -> Option<String> {
+fn one(mut uids: Vec<[u8; 16]>) -> Option<[u8; 16]> {
     uids.sort();
     uids.dedup();
     if uids.len() == 1 { uids.pop() } else { None }
 }
 
-fn uid_in(path: &[u8]) -> Option<String> {
+fn uid_in(path: &[u8]) -> Option<[u8; 16]> {
     let mut parts = path.split(|&b| b == b'/');
     while let Some(part) = parts.next() {
         if part == b"pods" {
             let uid = std::str::from_utf8(parts.clone().next()?).ok()?;
-            if is_uuid(uid) && parts.clone().nth(1).is_some() {
-                return Some(uid.to_ascii_lowercase());
+            let uid = parse_uid(&uid.to_ascii_lowercase());
+            if uid.is_some() && parts.clone().nth(1).is_some() {
+                return uid;
             }
         }
     }
     None
-}
-
-fn is_uuid(text: &str) -> bool {
-    let groups: Vec<&str> = text.split('-').collect();
-    groups.iter().map(|group| group.len()).eq([8, 4, 4, 4, 12])
-        && groups.iter().all(|group| group.bytes().all(|b| b.is_ascii_hexdigit()))
 }
 
 #[cfg(test)]
@@ -108,7 +103,7 @@ mod tests {
             ("/var/lib/kubelet/pods/static-pod/etc-hosts".to_owned(), false),
             ("/".to_owned(), false),
         ] {
-            assert_eq!(uid_in(path.as_bytes()).as_deref(), found.then_some(UID), "in {path}");
+            assert_eq!(uid_in(path.as_bytes()), found.then(|| parse_uid(UID).unwrap()), "in {path}");
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::{
     workload::{
         address::{Address, AddressError},
         fetch::{Fetcher, Identity, Settings, State},
-        id::{Attested, parse_uid},
+        id::Attested,
         select::{self, Expectation},
     },
 };
@@ -159,7 +159,7 @@ impl Signing {
             Err(error) => (Config::default(), false, Some(error)),
         };
         let pod_name = roots.hostname();
-        let pod_uid = position::pod_uid(roots).as_deref().and_then(parse_uid);
+        let pod_uid = position::pod_uid(roots);
         let traced = is_traced(roots);
         let nested = is_nested(roots);
         let fetcher = match (config_error, &before.position) {
