@@ -20,10 +20,7 @@ mod tep0089;
 mod verdict;
 
 use crate::{
-    evidence::{
-        attestation::{Attestation, UNSIGNED},
-        value::ResultValue,
-    },
+    evidence::attestation::{Attestation, UNSIGNED},
     workload::{bundle::X509Bundle, certificate::Certificate},
 };
 
@@ -254,10 +251,7 @@ fn weakly_signed(
             continue;
         };
         let declared = object.declared_result(&result.name).map(|declared| declared.declared_type());
-        let expected = match declared {
-            Some("string") => ResultValue::String(last.raw.clone()),
-            _ => crate::evidence::value::decode(&last.raw),
-        };
+        let expected = status::decode_as(&last.raw, declared);
         if result.decoded().as_ref() != Some(&expected) {
             let reason = format!(
                 "result {} in status.results is not the one that step {} signed",

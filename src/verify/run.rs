@@ -113,38 +113,34 @@ pub(super) fn coverage(object: &TaskRun, steps: &[StepEvidence], proven: &[Prove
                 others_run = false;
             }
             None if others_run => findings.push(Finding::Uncovered { step: evidence.name.clone() }),
-            None => {
-                let ended = object.status.steps.iter().find(|state| state.name == evidence.name);
-                let exit_code = ended.and_then(|state| state.terminated.as_ref()).map(|end| end.exit_code);
-                if exit_code == Some(0) {
-                    let skipped = "that it was skipped, as an earlier step failed";
-                    findings.push(differs(&evidence.name, "the exit code", "0", skipped));
-                }
-                // It was skipped: nothing it could have produced is signed, so nothing may be there.
-                let entries = evidence.entries.iter().flatten();
-                findings.extend(entries.map(|entry| Finding::ResultAdded {
-                    step: evidence.name.clone(),
-                    result: format!("the entry {}", entry.key),
-                }));
-                let made = ended.iter().any(|state| !state.inputs.is_empty() || !state.outputs.is_empty());
-                findings.extend(made.then(|| Finding::ResultAdded {
-                    step: evidence.name.clone(),
-                    result: "a list of artifacts".to_owned(),
-                }));
-                let reason = ended.map(|state| state.termination_reason.as_str()).unwrap_or_default();
-                if ["Completed", "Continued"].contains(&reason) {
-                    let skipped = "that it was skipped, as an earlier step failed";
-                    findings.push(differs(&evidence.name, "the termination reason", reason, skipped));
-                }
-                let state = object.status.steps.iter().find(|state| state.name == evidence.name);
-                findings.extend(state.iter().flat_map(|state| &state.results).map(|result| {
-                    Finding::ResultAdded {
-                        step: evidence.name.clone(),
-                        result: format!("the step result {} in the status", result.name),
-                    }
-                }));
-            }
+            None => findings.extend(skipped(object, evidence)),
         }
     }
+    findings
+}
+
+/// What speaks against a step having been skipped: nothing that it could have produced is signed, so nothing may be there.
+fn skipped(object: &TaskRun, evidence: &StepEvidence) -> Vec<Finding> {
+    let step = evidence.name.as_str();
+    let state = object.status.steps.iter().find(|state| state.name == step);
+    let contradicted =
+        |what, found: &str| differs(step, what, found, "that it was skipped, as an earlier step failed");
+    let added = |result: String| Finding::ResultAdded { step: step.to_owned(), result };
+    let mut findings = Vec::new();
+    if state.and_then(|state| state.terminated.as_ref()).is_some_and(|end| end.exit_code == 0) {
+        findings.push(contradicted("the exit code", "0"));
+    }
+    let entries = evidence.entries.iter().flatten();
+    findings.extend(entries.map(|entry| added(format!("the entry {}", entry.key))));
+    let Some(state) = state else { return findings };
+    if !state.inputs.is_empty() || !state.outputs.is_empty() {
+        findings.push(added("a list of artifacts".to_owned()));
+    }
+    let reason = state.termination_reason.as_str();
+    if ["Completed", "Continued"].contains(&reason) {
+        findings.push(contradicted("the termination reason", reason));
+    }
+    let results = state.results.iter();
+    findings.extend(results.map(|result| added(format!("the step result {} in the status", result.name))));
     findings
 }

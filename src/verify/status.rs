@@ -373,7 +373,8 @@ fn undecided(step: &str, result: &str) -> Finding {
     }
 }
 
-fn decode_as(raw: &str, declared: Option<&str>) -> ResultValue {
+/// A raw result value as the controller writes it to the status under its declared type.
+pub(super) fn decode_as(raw: &str, declared: Option<&str>) -> ResultValue {
     match declared {
         Some("string") => ResultValue::String(raw.to_owned()),
         _ => value::decode(raw),

@@ -234,16 +234,8 @@ fn certificate(
     if id.to_string() != expected {
         return Err(differs(step, "the identity", &expected, &id.to_string()));
     }
-    let mut attested = None;
-    for name in leaf.dns_sans() {
-        let Some(said) = Attested::from_dns_name(name).map_err(|error| unacceptable(error.to_string()))?
-        else {
-            continue;
-        };
-        if attested.replace(said).is_some() {
-            return Err(unacceptable("two DNS names speak of a run".into()));
-        }
-    }
+    let attested =
+        Attested::from_dns_names(leaf.dns_sans()).map_err(|error| unacceptable(error.to_string()))?;
     if let Some(said) = &attested {
         let uid = statement::uuid(&said.uid);
         if uid != object.metadata.uid {
