@@ -15,68 +15,17 @@ use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
-use ring::rand::SystemRandom;
 use serde_json::{Value, json};
 use support::{
     pod::{Pod, StepOutcome},
-    signed::{entry, judge, reasons, trust},
+    signed::{Cluster, entry, judge, reasons, trust},
 };
 use svidence::{
-    devagent::{
-        agent::DevAgent,
-        ca::DevCa,
-        taskrun::{RunSpec, StepReport, assemble},
-    },
+    devagent::taskrun::{RunSpec, StepReport, assemble},
     evidence::attestation::{Attestation, Ended, Form, Outcome},
     verify::{Report, Verdict},
 };
 use time::OffsetDateTime;
-
-struct Cluster {
-    ca: DevCa,
-    agent: DevAgent,
-    created: OffsetDateTime,
-    _folder: tempfile::TempDir,
-}
-
-impl Cluster {
-    fn new() -> Cluster {
-        let random = SystemRandom::new();
-        let created = OffsetDateTime::now_utc();
-        let now = created.unix_timestamp();
-        let ca = DevCa::new("example.org", now, &random).unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        let agent = DevAgent::start(&folder.path().join("a.sock")).unwrap();
-        agent.serve(&ca, &ca.issue("/ns/default/taskrun/run", &[], now, 3600, &random).unwrap());
-        Cluster { ca, agent, created, _folder: folder }
-    }
-
-    fn pod(&self, steps: &[&str], configuration: &[(&str, &str)]) -> Pod {
-        let pod = Pod::new("run", steps);
-        let mut entries = json!({"spire-socket-path": self.agent.address()});
-        for (key, value) in configuration {
-            entries[*key] = json!(value);
-        }
-        pod.write("tekton/bin/svidence.json", &entries.to_string());
-        pod
-    }
-
-    fn judge(&self, results: &Value, steps: &Value, reports: &[StepReport]) -> Report {
-        let spec = self.spec(json!({"results": results, "steps": steps}));
-        judge(&assemble(&spec, reports), &trust(&self.ca.bundle_pem()))
-    }
-
-    fn spec(&self, task_spec: Value) -> RunSpec {
-        RunSpec {
-            namespace: "default".into(),
-            name: "run".into(),
-            uid: "6f1c2f0e-8d3a-4b57-9c7e-2f4a1d5b6c70".into(),
-            pod_name: "run-pod".into(),
-            created: self.created,
-            task_spec,
-        }
-    }
-}
 
 fn attestation(outcome: &StepOutcome, step: &str) -> Attestation {
     let value = entry(outcome.message(), &format!("SVIDENCE.{step}.sig"))
@@ -110,7 +59,7 @@ fn every_outcome_is_signed_and_binds_the_status() {
         ("timeout", "exec sleep 30", &["-timeout", "300ms"], ended(Ended::Timeout), 1, false),
         ("not started", "true", &["-timeout", "-1s"], ended(Ended::NotStarted), 1, false),
     ] {
-        let cluster = Cluster::new();
+        let cluster = Cluster::new("run");
         let pod = cluster.pod(&["one", "two"], &[]);
         let script = format!("printf value >$RESULTS/a; {script}");
         let signed_step = |i: usize| pod.step(i).signed(&cluster.agent.address()).results(&["a"]);
@@ -132,7 +81,7 @@ fn every_outcome_is_signed_and_binds_the_status() {
 
 #[test]
 fn a_cancelled_step_is_signed_within_the_grace_period() {
-    let cluster = Cluster::new();
+    let cluster = Cluster::new("run");
     let pod = cluster.pod(&["one"], &[]);
     let step = pod
         .step(0)
@@ -182,7 +131,7 @@ fn term_while_signing_waits_for_five_seconds_and_loses_nothing() {
 #[test]
 fn names_that_collide_leave_the_tep0089_form_out() {
     for names in [&["foo", "foo.sig"][..], &["SVID"], &["RESULT_MANIFEST", "x"], &["RESULT_MANIFEST.sig"]] {
-        let cluster = Cluster::new();
+        let cluster = Cluster::new("run");
         let pod = cluster.pod(&["one"], &[("svidence-containers", "1")]);
         let script: String = names.iter().map(|name| format!("printf mine >$RESULTS/{name}; ")).collect();
         let outcome = pod.step(0).signed(&cluster.agent.address()).results(names).script(&script).run();
@@ -199,7 +148,7 @@ fn names_that_collide_leave_the_tep0089_form_out() {
 
 #[test]
 fn a_user_result_with_a_reserved_name_is_refused_before_the_command_runs() {
-    let cluster = Cluster::new();
+    let cluster = Cluster::new("run");
     for (results, step_results) in [(&["SVIDENCE.one.sig"][..], &[][..]), (&[], &["SVIDENCE.x"])] {
         let pod = cluster.pod(&["one"], &[]);
         let step = pod.step(0).signed(&cluster.agent.address()).results(results).step_results(step_results);
@@ -213,7 +162,7 @@ fn a_user_result_with_a_reserved_name_is_refused_before_the_command_runs() {
 
 #[test]
 fn values_that_are_odd_are_signed_as_they_are_transported() {
-    let cluster = Cluster::new();
+    let cluster = Cluster::new("run");
     for (case, script, kind, shown) in [
         (
             "not UTF-8",
@@ -258,7 +207,7 @@ fn values_that_are_odd_are_signed_as_they_are_transported() {
 
 #[test]
 fn a_step_without_results_signs_too() {
-    let cluster = Cluster::new();
+    let cluster = Cluster::new("run");
     let pod = cluster.pod(&["one"], &[]);
     let outcome = pod.step(0).signed(&cluster.agent.address()).run();
     assert!(attestation(&outcome, "one").results.is_empty());
@@ -268,7 +217,7 @@ fn a_step_without_results_signs_too() {
 
 #[test]
 fn artifacts_are_signed() {
-    let cluster = Cluster::new();
+    let cluster = Cluster::new("run");
     let pod = cluster.pod(&["one"], &[]);
     let script = "mkdir -p $STEP_RESULTS/../artifacts; printf '{\"outputs\":[]}' >$STEP_RESULTS/../artifacts/provenance.json";
     let outcome = pod.step(0).signed(&cluster.agent.address()).script(script).run();
@@ -296,7 +245,7 @@ fn with_results(cluster: &Cluster, count: usize, containers: &str) -> (StepOutco
 
 #[test]
 fn the_richest_form_that_fits_is_written() {
-    let cluster = Cluster::new();
+    let cluster = Cluster::new("run");
     for (count, containers, tep0089, form) in [
         (5, "3", true, Form::Digests),
         (14, "3", false, Form::Digests),
@@ -321,7 +270,7 @@ fn the_richest_form_that_fits_is_written() {
 
 #[test]
 fn without_room_for_evidence_results_are_kept_and_the_step_is_unsigned() {
-    let cluster = Cluster::new();
+    let cluster = Cluster::new("run");
     // The results fit the share of 1365 bytes, hints do not fit beside them.
     let (outcome, report) = with_results(&cluster, 10, "9");
     assert_eq!(entry(outcome.message(), "SVIDENCE.one.sig").as_deref(), Some("unsigned: no room"));
@@ -333,7 +282,7 @@ fn without_room_for_evidence_results_are_kept_and_the_step_is_unsigned() {
 
 #[test]
 fn as_many_results_fit_as_the_design_promises() {
-    let cluster = Cluster::new();
+    let cluster = Cluster::new("run");
     for (containers, promised) in [("3", 29), ("9", 6), ("12", 3)] {
         let most = (1..=34)
             .take_while(|count| {
@@ -349,7 +298,7 @@ fn as_many_results_fit_as_the_design_promises() {
 
 #[test]
 fn the_times_in_an_attestation_are_those_of_the_step() {
-    let cluster = Cluster::new();
+    let cluster = Cluster::new("run");
     let pod = cluster.pod(&["one"], &[]);
     let outcome =
         pod.step(0).signed(&cluster.agent.address()).results(&["a"]).script("printf v >$RESULTS/a").run();
@@ -360,7 +309,7 @@ fn the_times_in_an_attestation_are_those_of_the_step() {
 
 #[test]
 fn a_retried_run_is_told_by_its_pod() {
-    let cluster = Cluster::new();
+    let cluster = Cluster::new("run");
     for (pod_name, attempts, verdict) in [
         ("run-pod", 0, Verdict::Verified),
         ("run-pod-retry1", 1, Verdict::Verified),
@@ -375,12 +324,8 @@ fn a_retried_run_is_told_by_its_pod() {
         pod.name = pod_name.to_owned();
         let outcome = pod.step(0).signed(&cluster.agent.address()).run();
         let spec = RunSpec {
-            namespace: "default".into(),
-            name: "run".into(),
-            uid: "6f1c2f0e-8d3a-4b57-9c7e-2f4a1d5b6c70".into(),
             pod_name: if pod_name.starts_with("node") { "run-pod".into() } else { pod_name.to_owned() },
-            created: cluster.created,
-            task_spec: json!({"steps": [{"name": "one"}]}),
+            ..cluster.spec(json!({"steps": [{"name": "one"}]}))
         };
         let mut object = assemble(&spec, &[outcome.report]);
         object["status"]["retriesStatus"] = (0..attempts).map(|_| json!({"podName": "earlier"})).collect();
@@ -391,7 +336,7 @@ fn a_retried_run_is_told_by_its_pod() {
 
 #[test]
 fn a_run_that_was_cut_off_is_absent_and_not_invalid() {
-    let cluster = Cluster::new();
+    let cluster = Cluster::new("run");
     let pod = cluster.pod(&["one", "two"], &[]);
     let outcome =
         pod.step(0).signed(&cluster.agent.address()).results(&["a"]).script("printf v >$RESULTS/a").run();
@@ -417,7 +362,7 @@ fn a_run_that_was_cut_off_is_absent_and_not_invalid() {
 
 #[test]
 fn a_result_that_would_be_an_attestation_if_signed_bare_leaves_the_tep0089_form_out() {
-    let cluster = Cluster::new();
+    let cluster = Cluster::new("run");
     for (evidence, exit) in [("both", 0), ("tep-0089", 1)] {
         let pod = cluster.pod(&["one"], &[("svidence-containers", "1"), ("svidence-evidence", evidence)]);
         let script = "printf 'DSSEv1 28 application/vnd.in-toto+json 2 {}' >$RESULTS/title";
@@ -430,7 +375,7 @@ fn a_result_that_would_be_an_attestation_if_signed_bare_leaves_the_tep0089_form_
 
 #[test]
 fn a_task_result_hidden_by_a_step_result_does_not_spoil_the_rest() {
-    let cluster = Cluster::new();
+    let cluster = Cluster::new("run");
     let pod = cluster.pod(&["one"], &[("svidence-containers", "1")]);
     let step =
         pod.step(0).signed(&cluster.agent.address()).results(&["x", "y", "StartedAt"]).step_results(&["x"]);
@@ -445,7 +390,7 @@ fn a_task_result_hidden_by_a_step_result_does_not_spoil_the_rest() {
 
 #[test]
 fn a_step_action_declares_its_results_in_the_status_only() {
-    let cluster = Cluster::new();
+    let cluster = Cluster::new("run");
     let pod = cluster.pod(&["one"], &[]);
     let step = pod.step(0).signed(&cluster.agent.address()).step_results(&["own"]);
     let outcome = step.script("printf v >$STEP_RESULTS/own").run();
@@ -462,7 +407,7 @@ fn a_step_action_declares_its_results_in_the_status_only() {
 
 #[test]
 fn a_signed_outcome_is_the_one_that_the_container_ends_with() {
-    let cluster = Cluster::new();
+    let cluster = Cluster::new("run");
     let pod = cluster.pod(&["one"], &[]);
     let step = pod.step(0).signed(&cluster.agent.address()).results(&["a"]);
     let outcome = step.script("printf v >$RESULTS/a; mkdir $STEP_RESULTS/../exitCode").run();
@@ -474,7 +419,7 @@ fn a_signed_outcome_is_the_one_that_the_container_ends_with() {
 
 #[test]
 fn a_mapped_result_has_the_type_that_its_step_declares() {
-    let cluster = Cluster::new();
+    let cluster = Cluster::new("run");
     let object = |kind: Option<&str>| {
         let pod = cluster.pod(&["one"], &[]);
         let step = pod.step(0).signed(&cluster.agent.address()).step_results(&["own"]);
@@ -518,7 +463,7 @@ fn a_mapped_result_has_the_type_that_its_step_declares() {
 
 #[test]
 fn what_a_skipped_step_is_said_to_have_done_is_refused() {
-    let cluster = Cluster::new();
+    let cluster = Cluster::new("run");
     let pod = cluster.pod(&["one", "two"], &[]);
     let step = |i: usize| pod.step(i).signed(&cluster.agent.address());
     let one = step(0).script("exit 3").run();
@@ -545,7 +490,7 @@ fn what_a_skipped_step_is_said_to_have_done_is_refused() {
 
 #[test]
 fn a_long_step_name_is_cut_as_its_containers_is() {
-    let cluster = Cluster::new();
+    let cluster = Cluster::new("run");
     let name = "a-step-with-a-name-of-sixty-three-characters-that-is-still-lega";
     assert_eq!(name.len(), 63);
     let pod = cluster.pod(&[name], &[]);
@@ -560,7 +505,7 @@ fn a_long_step_name_is_cut_as_its_containers_is() {
 
 #[test]
 fn a_verified_value_cannot_move_the_cursor() {
-    let cluster = Cluster::new();
+    let cluster = Cluster::new("run");
     let pod = cluster.pod(&["one"], &[]);
     let step = pod.step(0).signed(&cluster.agent.address()).results(&["a"]);
     let outcome = step.script("printf 'x\\302\\23331m\\342\\200\\256\\177y' >$RESULTS/a").run();

@@ -12,22 +12,13 @@ use std::sync::OnceLock;
 use proptest::prelude::*;
 use ring::rand::SystemRandom;
 use serde_json::{Value, json};
-use support::{
-    pod::Pod,
-    signed::{judge, judge_with, reasons, trust},
-};
+use support::signed::{Cluster, judge, judge_with, reasons, trust};
 use svidence::{
-    devagent::{
-        agent::DevAgent,
-        ca::DevCa,
-        taskrun::{RunSpec, assemble},
-    },
+    devagent::{ca::DevCa, taskrun::assemble},
     evidence::attestation::{Attestation, Form},
     verify::{Policy, Trust, Verdict, taskrun::TaskRun},
 };
 use time::OffsetDateTime;
-
-const UID: &str = "6f1c2f0e-8d3a-4b57-9c7e-2f4a1d5b6c70";
 
 /// One TaskRun with everything in it, under one form of evidence.
 struct Genuine {
@@ -41,28 +32,19 @@ fn genuine() -> &'static [Genuine] {
     static GENUINE: OnceLock<Vec<Genuine>> = OnceLock::new();
     GENUINE.get_or_init(|| {
         [
-            ("both", json!({"svidence-containers": "1"})),
-            ("digests", json!({"svidence-containers": "1", "svidence-evidence": "attestation"})),
-            ("hints", json!({"svidence-containers": "14"})),
+            ("both", &[("svidence-containers", "1")][..]),
+            ("digests", &[("svidence-containers", "1"), ("svidence-evidence", "attestation")]),
+            ("hints", &[("svidence-containers", "14")]),
         ]
         .into_iter()
-        .map(|(form, configuration)| run(form, &configuration))
+        .map(|(form, configuration)| run(form, configuration))
         .collect()
     })
 }
 
-fn run(form: &'static str, configuration: &Value) -> Genuine {
-    let random = SystemRandom::new();
-    let created = OffsetDateTime::now_utc();
-    let now = created.unix_timestamp();
-    let ca = DevCa::new("example.org", now, &random).unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let agent = DevAgent::start(&folder.path().join("a.sock")).unwrap();
-    agent.serve(&ca, &ca.issue("/ns/default/taskrun/forge", &[], now, 3600, &random).unwrap());
-    let pod = Pod::new("forge", &["build", "flaky", "report"]);
-    let mut configuration = configuration.clone();
-    configuration["spire-socket-path"] = json!(agent.address());
-    pod.write("tekton/bin/svidence.json", &configuration.to_string());
+fn run(form: &'static str, configuration: &[(&str, &str)]) -> Genuine {
+    let cluster = Cluster::new("forge");
+    let pod = cluster.pod(&["build", "flaky", "report"], configuration);
     let results = ["digest", "commit", "images", "text"];
     let steps = [
         pod.step(0)
@@ -80,29 +62,22 @@ fn run(form: &'static str, configuration: &Value) -> Genuine {
     let reports: Vec<_> = steps
         .into_iter()
         .map(|step| {
-            let outcome = step.signed(&agent.address()).run();
+            let outcome = step.signed(&cluster.agent.address()).run();
             assert_eq!(outcome.output.status.code(), Some(0), "{form}: {}", outcome.stderr());
             outcome.report
         })
         .collect();
-    let spec = RunSpec {
-        namespace: "default".into(),
-        name: "forge".into(),
-        uid: UID.into(),
-        pod_name: "forge-pod".into(),
-        created,
-        task_spec: json!({
-            "results": [
-                {"name": "digest", "type": "string"}, {"name": "commit", "type": "string"},
-                {"name": "images", "type": "array"}, {"name": "text", "type": "string"},
-                {"name": "from-step", "type": "string", "value": "$(steps.flaky.results.own)"},
-            ],
-            "steps": [
-                {"name": "build"}, {"name": "flaky", "results": [{"name": "own", "type": "string"}]}, {"name": "report"},
-            ],
-        }),
-    };
-    Genuine { form, object: assemble(&spec, &reports), trust: trust(&ca.bundle_pem()) }
+    let spec = cluster.spec(json!({
+        "results": [
+            {"name": "digest", "type": "string"}, {"name": "commit", "type": "string"},
+            {"name": "images", "type": "array"}, {"name": "text", "type": "string"},
+            {"name": "from-step", "type": "string", "value": "$(steps.flaky.results.own)"},
+        ],
+        "steps": [
+            {"name": "build"}, {"name": "flaky", "results": [{"name": "own", "type": "string"}]}, {"name": "report"},
+        ],
+    }));
+    Genuine { form, object: assemble(&spec, &reports), trust: trust(&cluster.ca.bundle_pem()) }
 }
 
 #[test]

@@ -2,13 +2,75 @@
 
 use std::io::Write as _;
 
+use ring::rand::SystemRandom;
 use serde_json::{Value, json};
 use svidence::{
-    devagent::taskrun::{RunSpec, StepReport, assemble},
+    devagent::{
+        agent::DevAgent,
+        ca::DevCa,
+        taskrun::{RunSpec, StepReport, assemble},
+    },
     verify::{Policy, Report, Trust, taskrun::TaskRun, verify},
     workload::{bundle::X509Bundle, id::TrustDomain},
 };
 use time::OffsetDateTime;
+
+use super::pod::Pod;
+
+/// The UID of every TaskRun of a `Cluster`.
+const UID: &str = "6f1c2f0e-8d3a-4b57-9c7e-2f4a1d5b6c70";
+
+/// One TaskRun's surroundings: an authority, the embedded agent that serves its identity, and its pod's names.
+pub struct Cluster {
+    pub ca: DevCa,
+    pub agent: DevAgent,
+    pub created: OffsetDateTime,
+    task_run: String,
+    _folder: tempfile::TempDir,
+}
+
+impl Cluster {
+    pub fn new(task_run: &str) -> Cluster {
+        let random = SystemRandom::new();
+        let created = OffsetDateTime::now_utc();
+        let now = created.unix_timestamp();
+        let ca = DevCa::new("example.org", now, &random).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let agent = DevAgent::start(&folder.path().join("a.sock")).unwrap();
+        let path = format!("/ns/default/taskrun/{task_run}");
+        agent.serve(&ca, &ca.issue(&path, &[], now, 3600, &random).unwrap());
+        Cluster { ca, agent, created, task_run: task_run.to_owned(), _folder: folder }
+    }
+
+    /// The TaskRun's pod, with these entries in `svidence.json` beside the agent's address.
+    pub fn pod(&self, steps: &[&str], configuration: &[(&str, &str)]) -> Pod {
+        let pod = Pod::new(&self.task_run, steps);
+        let mut entries = json!({"spire-socket-path": self.agent.address()});
+        for (key, value) in configuration {
+            entries[*key] = json!(value);
+        }
+        pod.write("tekton/bin/svidence.json", &entries.to_string());
+        pod
+    }
+
+    /// The verdict on the TaskRun with these declarations and steps.
+    pub fn judge(&self, results: &Value, steps: &Value, reports: &[StepReport]) -> Report {
+        let spec = self.spec(json!({"results": results, "steps": steps}));
+        judge(&assemble(&spec, reports), &trust(&self.ca.bundle_pem()))
+    }
+
+    /// The TaskRun with this inline Task.
+    pub fn spec(&self, task_spec: Value) -> RunSpec {
+        RunSpec {
+            namespace: "default".into(),
+            name: self.task_run.clone(),
+            uid: UID.into(),
+            pod_name: format!("{}-pod", self.task_run),
+            created: self.created,
+            task_spec,
+        }
+    }
+}
 
 /// What verification knows: this bundle, and the time now.
 pub fn trust(bundle_pem: &str) -> Trust {
