@@ -94,7 +94,8 @@ fn results_of_every_kind_verify_and_changed_ones_do_not() {
     let trust = trust(&cluster.ca.bundle_pem());
     let report = judge(&genuine, &trust);
     assert_eq!(report.verdict, Verdict::Verified, "{}", reasons(&report));
-    let names: Vec<&str> = report.proof.as_ref().unwrap().results.iter().map(|result| &*result.name).collect();
+    let names: Vec<&str> =
+        report.proof.as_ref().unwrap().results.iter().map(|result| &*result.name).collect();
     for name in TASK.iter().chain(&["mapped"]) {
         assert!(names.contains(name), "{name} is verified: {names:?}");
     }

@@ -1,12 +1,12 @@
 //! Which evidence a step emits: the richest form that fits (design 5.1).
 
-use std::{num::NonZeroU32, time::SystemTime, time::UNIX_EPOCH};
+use std::{collections::HashMap, num::NonZeroU32, time::SystemTime, time::UNIX_EPOCH};
 
 use ring::rand::SecureRandom;
 
 use crate::{
     evidence::{
-        attestation::{self, Attestation, Covered, Ended, Form, Kind, PodName, hint, is_result_name},
+        attestation::{self, Attestation, Covered, Ended, Form, HINT, Kind, PodName, hint, is_result_name},
         key::KeyError,
         leaf::{CompactLeaf, DnsForm, Issuer},
         sha256, statement,
@@ -286,11 +286,12 @@ impl<'a> Signer<'a> {
         if form == Form::Hints {
             results.iter_mut().for_each(|covered| covered.decoded = None);
         }
-        for (covered, in_this_form) in self.covered.iter().zip(&results) {
-            match form == Form::Hints && self.may_be_hint(covered) {
-                false => attestation.results.push(in_this_form.clone()),
-                true if covered.set => attestation.set_hints.push(hint(&covered.name)),
-                true => attestation.found_hints.push(hint(&covered.name)),
+        let hints = if form == Form::Hints { self.unshared_hints() } else { HashMap::new() };
+        for covered in &results {
+            match hints.get(covered.name.as_str()).filter(|_| covered.kind == Kind::Task) {
+                None => attestation.results.push(covered.clone()),
+                Some(hint) if covered.set => attestation.set_hints.push(*hint),
+                Some(hint) => attestation.found_hints.push(*hint),
             }
         }
         attestation.set_hints.sort_unstable();
@@ -307,14 +308,15 @@ impl<'a> Signer<'a> {
         Ok(attestation.to_value())
     }
 
-    /// A plain task result whose hint no other one shares.
-    fn may_be_hint(&self, covered: &Covered) -> bool {
-        let is_plain = |covered: &Covered| covered.kind == Kind::Task && covered.decoded.is_none();
-        let sharing = self
-            .covered
-            .iter()
-            .filter(|other| other.kind == Kind::Task && hint(&other.name) == hint(&covered.name));
-        is_plain(covered) && sharing.count() == 1
+    /// The hints of plain task results that no other one shares.
+    fn unshared_hints(&self) -> HashMap<&str, [u8; HINT]> {
+        let of_task = self.covered.iter().filter(|covered| covered.kind == Kind::Task);
+        let hints: Vec<_> = of_task.map(|covered| (covered, hint(&covered.name))).collect();
+        let mut sharing: HashMap<[u8; HINT], u32> = HashMap::new();
+        hints.iter().for_each(|(_, hint)| *sharing.entry(*hint).or_default() += 1);
+        let plain =
+            hints.into_iter().filter(|(covered, hint)| covered.decoded.is_none() && sharing[hint] == 1);
+        plain.map(|(covered, hint)| (covered.name.as_str(), hint)).collect()
     }
 }
 
