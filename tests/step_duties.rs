@@ -1,7 +1,6 @@
 //! The duties of a container's first process, and what a step may do to it that is merely much.
 
 use std::process::Command;
-use std::time::Duration;
 
 mod step_pod;
 use step_pod::{As, OURS, Pod, available, until, usual};
