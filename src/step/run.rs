@@ -151,6 +151,7 @@ impl<'a> Step<'a> {
         if args.signs() {
             signable(&task_results)?;
             signable(&step_results)?;
+            log::line("SPIRE is enabled in this build, enableSpire is supported");
         }
         let zone = LocalZone::local(environment.get("TZ"));
         Ok(Step { args, roots, environment, command, when, zone, task_results, step_results })
@@ -240,7 +241,6 @@ impl<'a> Step<'a> {
     }
 
     fn start_signing(&self) -> Signing {
-        log::line("SPIRE is enabled in this build, enableSpire is supported");
         let before = Before {
             position: position::step(self.roots, &self.args.step_metadata_dir),
             step_metadata_dir: self.args.step_metadata_dir.display().to_string(),
