@@ -84,7 +84,7 @@ fn values(reference: &[u8], roots: &Roots) -> Replaced<String> {
     let parts: Vec<&[u8]> = inner(reference).split(|&b| b == b'.').collect();
     let [_, step, direction, name] = parts[..] else { return Err(not_found(reference)) };
     let raw = super::read(roots, step, "artifacts", b"provenance.json")?;
-    let json = go_json::parse(&go_utf8(&raw).0)?;
+    let json = go_json::parse(&raw)?;
     let members = json.as_members("", "types.Artifacts")?;
     let [inputs, outputs] = ["inputs", "outputs"].map(|field| {
         member(members, field).as_list(field, "[]types.Artifact", Artifact::of).map(Option::unwrap_or_default)
