@@ -8,6 +8,8 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+pub(crate) mod credentials;
+
 /// Our program under test.
 pub(crate) const OURS: &str = env!("CARGO_BIN_EXE_entrypoint");
 
