@@ -6,6 +6,7 @@
 pub mod args;
 pub mod artifacts;
 pub mod beneath;
+pub mod cel;
 pub mod clock;
 pub mod config;
 pub mod directories;
