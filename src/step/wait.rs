@@ -39,18 +39,26 @@ pub enum WaitError {
 pub fn for_files(events: &Events, list: &OsStr, content: bool) -> Result<(), WaitError> {
     for file in split_list(list).filter(|file| !file.is_empty()) {
         let file = PathBuf::from(file);
-        loop {
-            // The watch comes before the look, so that no change between the two is missed.
-            events.watch(&file);
-            if there(&file, content)? {
-                break;
-            }
-            let woken = events.wait(&[], None, true);
-            refuse_deadly(events, &woken.signals)?;
+        // A file that is there already needs no watch, which would have to be retired.
+        if !there(&file, content)? {
+            watch_for(events, &file, content)?;
         }
     }
+    events.unwatch();
     // A signal that came before the program starts is ours, not the program's.
     refuse_deadly(events, &events.woken().signals)
+}
+
+fn watch_for(events: &Events, file: &Path, content: bool) -> Result<(), WaitError> {
+    loop {
+        // The watch comes before the look, so that no change between the two is missed.
+        events.watch(file);
+        if there(file, content)? {
+            return Ok(());
+        }
+        let woken = events.wait(&[], None, true);
+        refuse_deadly(events, &woken.signals)?;
+    }
 }
 
 /// One look at a file and its `.err` sibling. The plain file is tested first: if both exist the step runs.
