@@ -188,9 +188,11 @@ pub async fn attempt<T>(
     timeout(deadline, work).await.unwrap_or(Err(FetchError::TimedOut { after: deadline }))
 }
 
-type Client = SpiffeWorkloadApiClient<Channel>;
+/// The generated client on one connection.
+pub type Client = SpiffeWorkloadApiClient<Channel>;
 
-async fn connect(address: &Address) -> Result<Client, FetchError> {
+/// Connects. When the connection is lost the client fails; it does not make another one.
+pub async fn connect(address: &Address) -> Result<Client, FetchError> {
     let refused = |error: io::Error| FetchError::Connect { kind: error.kind(), reason: error.to_string() };
     // Connected here and not by the channel, which would hide the system's error.
     let socket: Box<dyn Socket> = match address {
@@ -229,12 +231,16 @@ impl Service<Uri> for Once {
     }
 }
 
+/// What is asked, with the header that is demanded exactly once (SPIFFE Workload Endpoint 6.1).
+pub fn request() -> Request<X509svidRequest> {
+    let mut request = Request::new(X509svidRequest {});
+    request.metadata_mut().insert("workload.spiffe.io", MetadataValue::from_static("true"));
+    request
+}
+
 /// One call, until its first message.
 async fn call<T>(mut client: Client, judge: &Judge<'_, T>) -> Result<(T, Stream), FetchError> {
-    let mut request = Request::new(X509svidRequest {});
-    // SPIFFE Workload Endpoint 6.1: this header, exactly once.
-    request.metadata_mut().insert("workload.spiffe.io", MetadataValue::from_static("true"));
-    let response = client.fetch_x509svid(request).await.map_err(|status| FetchError::refused(&status))?;
+    let response = client.fetch_x509svid(request()).await.map_err(|status| FetchError::refused(&status))?;
     let mut stream = response.into_inner();
     match stream.message().await {
         Ok(Some(message)) => Ok((judge(message)?, stream)),
