@@ -44,8 +44,8 @@ lint: toolchain ## formatting, clippy with and without the command line, depende
 		else echo "the advisory database cannot be fetched: advisories are not checked"; fi; \
 	fi
 
-bench: peers entrypoint ## time a step under Tekton's entrypoint and under ours
-	benches/run.sh target/peers/tekton-entrypoint dist/entrypoint
+bench: peers entrypoint ## compare a step under Tekton's entrypoint and under ours; writes docs/benchmarks.md
+	cargo bench --locked --quiet $(QUICK) --no-default-features --bench entrypoint
 
 release: entrypoint ## both programs, static and stripped, in dist/
 	cargo build --locked --release --bin svidence --target $(MUSL)

@@ -4,7 +4,7 @@
 //! returns when something may have changed. It is also the only place where children are waited for; as the first
 //! process of a container it thereby reaps orphans.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd};
@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
+use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, WatchDescriptor};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
@@ -55,6 +55,7 @@ pub enum Watched {
 pub struct Events {
     signals: SignalFd,
     inotify: Option<Inotify>,
+    watches: RefCell<HashSet<WatchDescriptor>>,
     ignored: HashSet<i32>,
     /// More children may have ended than one turn takes in; unlike the other sources they do not make `poll` return.
     more: Cell<bool>,
@@ -83,7 +84,8 @@ impl Events {
         all.thread_block()?;
         let signals = SignalFd::with_flags(&all, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
         let inotify = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC).ok();
-        Ok(Events { signals, inotify, ignored, more: Cell::new(false) })
+        let watches = RefCell::default();
+        Ok(Events { signals, inotify, watches, ignored, more: Cell::new(false) })
     }
 
     /// True if the signal was ignored when the process started.
@@ -110,7 +112,10 @@ impl Events {
         while let Some(directory) = at {
             let named = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
             match inotify.add_watch(named, flags | add) {
-                Ok(_) => return watched,
+                Ok(watch) => {
+                    self.watches.borrow_mut().insert(watch);
+                    return watched;
+                }
                 Err(Errno::ENOENT) => {
                     flags = created;
                     watched = Watched::Ancestor;
@@ -120,6 +125,17 @@ impl Events {
             }
         }
         Watched::Nothing
+    }
+
+    /// Ends all watches. The kernel takes some milliseconds to retire one, in the background; an inotify instance that is
+    /// closed with watches, by the end of the process at the latest, waits for it.
+    pub fn unwatch(&self) {
+        let Some(inotify) = &self.inotify else { return };
+        for watch in self.watches.borrow_mut().drain() {
+            // The directory may be gone, and its watch with it.
+            let _ = inotify.rm_watch(watch);
+        }
+        self.forget_changes();
     }
 
     /// Waits until a signal comes, a child ends, a watched directory changes, one of `descriptors` is readable or
@@ -144,14 +160,18 @@ impl Events {
                 woken.signals.push(number);
             }
         }
-        if let Some(inotify) = &self.inotify {
-            // What changed does not matter: the caller looks at its files.
-            let _ = (0..CHANGES_A_TURN).find(|_| inotify.read_events().is_err());
-        }
+        self.forget_changes();
         // Not only after SIGCHLD: one signal may stand for several children.
         woken.ended.extend(std::iter::from_fn(sys::reap).take(CHILDREN_A_TURN));
         self.more.set(woken.ended.len() == CHILDREN_A_TURN);
         woken
+    }
+
+    /// What changed does not matter: the caller looks at its files.
+    fn forget_changes(&self) {
+        if let Some(inotify) = &self.inotify {
+            let _ = (0..CHANGES_A_TURN).find(|_| inotify.read_events().is_err());
+        }
     }
 }
 

@@ -32,6 +32,10 @@ use super::wait;
 /// How long left-over processes get to disappear after they were killed; one in an uninterruptible sleep may never.
 const LEFTOVERS: Duration = Duration::from_secs(2);
 
+/// How long nothing watches for cancellation: a watch would keep a short step's process from ending for the milliseconds
+/// that the kernel takes to retire it.
+const UNWATCHED: Duration = Duration::from_millis(100);
+
 /// Why the program could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -75,12 +79,14 @@ pub struct Cancellation {
     watching: bool,
     seen: bool,
     looking: bool,
+    unwatched_until: Option<Instant>,
 }
 
 impl Cancellation {
-    /// A watch for this file.
+    /// A watch for this file. At first it is only looked at.
     pub fn new(file: PathBuf) -> Cancellation {
-        Cancellation { file, watching: true, seen: false, looking: false }
+        let unwatched_until = Some(Instant::now() + UNWATCHED);
+        Cancellation { file, watching: true, seen: false, looking: true, unwatched_until }
     }
 
     /// Looks whether cancellation was asked for.
@@ -88,9 +94,12 @@ impl Cancellation {
         if self.seen || !self.watching {
             return self.seen;
         }
-        // Without the downward volume there is nothing to look at every second; should its directory appear after all,
-        // the watch on the directory above tells.
-        self.looking = events.watch(&self.file) != Watched::Ancestor;
+        if self.unwatched_until.is_none_or(|until| until <= Instant::now()) {
+            self.unwatched_until = None;
+            // Without the downward volume there is nothing to look at every second; should its directory appear after
+            // all, the watch on the directory above tells.
+            self.looking = events.watch(&self.file) != Watched::Ancestor;
+        }
         match wait::there(&self.file, true) {
             Ok(there) => self.seen = there,
             Err(error) => {
@@ -104,6 +113,11 @@ impl Cancellation {
     /// True if the file has to be looked at even if nothing wakes the loop.
     pub fn looking(&self) -> bool {
         self.looking && self.watching && !self.seen
+    }
+
+    /// When to look again because nothing watches until then.
+    fn look_at(&self) -> Option<Instant> {
+        self.unwatched_until.filter(|_| self.looking())
     }
 }
 
@@ -157,7 +171,7 @@ pub fn run(
             }
         }
         let running = context.is_none();
-        let deadline = deadline.filter(|_| running);
+        let deadline = deadline.into_iter().chain(cancellation.look_at()).min().filter(|_| running);
         let open = child.open_copies();
         if child.status.is_some() && open.is_empty() {
             // The last copy has ended since we looked: nothing would wake us any more.

@@ -207,6 +207,8 @@ pub enum WriteError {
 
 /// Writes the message once, whole. What was in the file is not merged in (design 4.3). The file is a mount of the
 /// kubelet's, which cannot be replaced, so it is emptied and written in one go; a link in its place is not followed.
+/// Unlike Tekton we do not have it put on the disk: its one reader is the kubelet of this node, and of a node that goes down
+/// no container's message is read.
 pub fn write(path: &Path, entries: &[Entry], encoding: Encoding) -> Result<(), WriteError> {
     let message = encoding.fit(entries)?;
     let failed = |operation| move |error| WriteError::System { operation, path: path.to_owned(), error };
@@ -225,6 +227,5 @@ pub fn write(path: &Path, entries: &[Entry], encoding: Encoding) -> Result<(), W
         return Err(WriteError::NotRegular { path: path.to_owned() });
     }
     file.set_len(0).map_err(failed("truncate"))?;
-    file.write_all(message.as_bytes()).map_err(failed("write"))?;
-    file.sync_all().map_err(failed("sync"))
+    file.write_all(message.as_bytes()).map_err(failed("write"))
 }

@@ -55,6 +55,16 @@ pub fn for_files(
 
 /// Waits for one file.
 pub fn for_file(events: &Events, file: &Path, content: bool) -> Result<(), WaitError> {
+    // A file that is there already needs no watch, which would have to be retired.
+    if there(file, content)? {
+        return Ok(());
+    }
+    let waited = watch_for(events, file, content);
+    events.unwatch();
+    waited
+}
+
+fn watch_for(events: &Events, file: &Path, content: bool) -> Result<(), WaitError> {
     loop {
         // The watch comes before the look, so that no change between the two is missed.
         events.watch(file);

@@ -4,7 +4,12 @@
 //! 500 ms. A call that comes later is answered as soon as the SVID is there. So a call that hangs is joined by another
 //! one on the same connection, again and again, while the first one stays: giving that up would throw away what the
 //! agent has already found out about this process.
+//!
+//! As long as nobody waits for the identity, because the step's command runs, a call is joined only at first, in case the
+//! command is short. Then it is left alone, without a deadline: it wakes nobody. When somebody begins to wait, it is
+//! joined at once.
 
+use std::future::Future;
 use std::io;
 use std::pin::pin;
 use std::task::{Context, Poll};
@@ -13,6 +18,7 @@ use std::time::Duration;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
+use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 use tonic::codegen::{Service, http::Uri};
 use tonic::metadata::MetadataValue;
@@ -159,21 +165,34 @@ pub type Judge<'a, T> = dyn Fn(X509svidResponse) -> Result<T, FetchError> + 'a;
 ///
 /// A new connection for each attempt: an agent that was restarted listens on a new socket of the same path, and it
 /// attests the caller once for each call.
+///
+/// `begun` resolves when somebody begins to wait for the answer, to how long the attempt may take from then on. Until then
+/// it may take as long as it will.
 pub async fn attempt<T>(
     address: &Address,
-    deadline: Duration,
+    begun: impl Future<Output = Duration>,
     judge: &Judge<'_, T>,
 ) -> Result<(T, Stream), FetchError> {
-    let work = async {
+    let (awaited, is_awaited) = oneshot::channel();
+    let mut work = pin!(async {
         let client = connect(address).await?;
-        first_of_use(&client, judge).await
+        first_of_use(&client, is_awaited, judge).await
+    });
+    let deadline = tokio::select! {
+        biased;
+        deadline = begun => deadline,
+        answer = &mut work => return answer,
     };
+    // Fails only when the connection could not be made.
+    let _ = awaited.send(());
     timeout(deadline, work).await.unwrap_or(Err(FetchError::TimedOut { after: deadline }))
 }
 
-type Client = SpiffeWorkloadApiClient<Channel>;
+/// The generated client on one connection.
+pub type Client = SpiffeWorkloadApiClient<Channel>;
 
-async fn connect(address: &Address) -> Result<Client, FetchError> {
+/// Connects. When the connection is lost the client fails; it does not make another one.
+pub async fn connect(address: &Address) -> Result<Client, FetchError> {
     let refused = |error: io::Error| FetchError::Connect { kind: error.kind(), reason: error.to_string() };
     // Connected here and not by the channel, which would hide the system's error.
     let socket: Box<dyn Socket> = match address {
@@ -212,12 +231,16 @@ impl Service<Uri> for Once {
     }
 }
 
+/// What is asked, with the header that is demanded exactly once (SPIFFE Workload Endpoint 6.1).
+pub fn request() -> Request<X509svidRequest> {
+    let mut request = Request::new(X509svidRequest {});
+    request.metadata_mut().insert("workload.spiffe.io", MetadataValue::from_static("true"));
+    request
+}
+
 /// One call, until its first message.
 async fn call<T>(mut client: Client, judge: &Judge<'_, T>) -> Result<(T, Stream), FetchError> {
-    let mut request = Request::new(X509svidRequest {});
-    // SPIFFE Workload Endpoint 6.1: this header, exactly once.
-    request.metadata_mut().insert("workload.spiffe.io", MetadataValue::from_static("true"));
-    let response = client.fetch_x509svid(request).await.map_err(|status| FetchError::refused(&status))?;
+    let response = client.fetch_x509svid(request()).await.map_err(|status| FetchError::refused(&status))?;
     let mut stream = response.into_inner();
     match stream.message().await {
         Ok(Some(message)) => Ok((judge(message)?, stream)),
@@ -226,17 +249,30 @@ async fn call<T>(mut client: Client, judge: &Judge<'_, T>) -> Result<(T, Stream)
     }
 }
 
-/// One call, joined by others while it is held.
-async fn first_of_use<T>(client: &Client, judge: &Judge<'_, T>) -> Result<(T, Stream), FetchError> {
+/// One call, joined by others while it is held: at first, and from when `awaited` says that somebody waits for it.
+async fn first_of_use<T>(
+    client: &Client,
+    mut awaited: oneshot::Receiver<()>,
+    judge: &Judge<'_, T>,
+) -> Result<(T, Stream), FetchError> {
     let mut first = pin!(call(client.clone(), judge));
     if let Ok(answer) = timeout(HELD_AFTER, &mut first).await {
         return answer;
     }
+    let mut is_awaited = awaited.try_recv().is_ok();
     let mut pauses = JOIN_FOR.iter();
-    let mut pause = HELD_AFTER;
     loop {
-        pause = pauses.next().copied().unwrap_or(pause);
-        let mut over = pin!(sleep(pause));
+        let Some(pause) = pauses.next().or(JOIN_FOR.last().filter(|_| is_awaited)) else {
+            tokio::select! {
+                answer = &mut first => return answer,
+                Ok(()) = &mut awaited => {
+                    is_awaited = true;
+                    pauses = JOIN_FOR.iter();
+                }
+            }
+            continue;
+        };
+        let mut over = pin!(sleep(*pause));
         let mut second = pin!(call(client.clone(), judge));
         let mut refused = false;
         loop {
@@ -245,7 +281,7 @@ async fn first_of_use<T>(client: &Client, judge: &Judge<'_, T>) -> Result<(T, St
                     // The call beside it was made later, so it may do better than this one.
                     return match answer {
                         Err(error) if !refused && !error.is_final() => {
-                            timeout(pause, &mut second).await.ok().and_then(Result::ok).ok_or(error)
+                            timeout(*pause, &mut second).await.ok().and_then(Result::ok).ok_or(error)
                         }
                         answer => answer,
                     };
@@ -254,6 +290,11 @@ async fn first_of_use<T>(client: &Client, judge: &Judge<'_, T>) -> Result<(T, St
                     Ok(answer) => return Ok(answer),
                     Err(_) => refused = true,
                 },
+                Ok(()) = &mut awaited, if !is_awaited => {
+                    is_awaited = true;
+                    pauses = JOIN_FOR.iter();
+                    break;
+                }
                 () = &mut over => break,
             }
         }

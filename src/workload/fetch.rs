@@ -1,4 +1,7 @@
 //! Keeps a fresh identity at hand while the step's command runs, in a thread of its own.
+//!
+//! As long as nobody waits for the identity the thread sleeps, but for what the agent sends, the end of the identity's
+//! validity, and attempts with growing pauses while there is none.
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,10 +19,10 @@ pub use super::identity::{Accept, Identity};
 use super::retry::{Backoff, attempt_deadline};
 use super::svid::SvidError;
 
-/// How often an identity whose time has not come is looked at.
+/// How often an identity whose time has not come is looked at while somebody waits for it.
 const CLOCK_POLL: Duration = Duration::from_millis(200);
-/// How often a valid identity is looked at: clocks are set, machines sleep.
-const VALIDITY_POLL: Duration = Duration::from_secs(60);
+/// Longer than a step runs, and within what timers can do.
+const UNLIMITED: Duration = Duration::from_secs(30 * 86400);
 
 /// Seconds since the epoch.
 pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
@@ -128,8 +131,10 @@ pub struct Fetcher {
 
 struct Shared {
     status: Mutex<Status>,
-    /// Wakes the thread: signing has begun, or it is over.
-    wake: Notify,
+    /// Wakes the thread: signing has begun.
+    begun: Notify,
+    /// Ends the thread.
+    over: Notify,
     /// Wakes the owner: the state may have changed.
     changed: EventFd,
     clock: Clock,
@@ -148,7 +153,6 @@ struct Status {
     last: Option<FetchError>,
     /// When signing began.
     begun: Option<Instant>,
-    stop: bool,
 }
 
 impl Status {
@@ -166,7 +170,8 @@ impl Fetcher {
         let Settings { address, signing_timeout, expected, clock, random } = settings;
         let shared = Arc::new(Shared {
             status: Mutex::default(),
-            wake: Notify::new(),
+            begun: Notify::new(),
+            over: Notify::new(),
             changed: EventFd::from_flags(EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC)?,
             clock,
             address,
@@ -174,7 +179,13 @@ impl Fetcher {
             signing_timeout,
             started: Instant::now(),
         });
-        let work = Work { shared: Arc::clone(&shared), random, accept, backoff: Backoff::new() };
+        let work = Work {
+            shared: Arc::clone(&shared),
+            random,
+            accept,
+            unhurried: Backoff::new(),
+            hurried: Backoff::new(),
+        };
         std::thread::Builder::new()
             .name("svid-fetcher".to_owned())
             .spawn(move || runtime.block_on(work.run()))?;
@@ -217,14 +228,14 @@ impl Fetcher {
         if valid { status.identity.take() } else { None }
     }
 
-    /// Signing begins at `now`: pauses start anew, an attempt is made at once if none is under way, and attempts are
-    /// counted from here.
+    /// Signing begins at `now`: pauses start anew, an attempt is made at once (if one is under way and not answered yet, a
+    /// second call beside it), and attempts are counted from here.
     pub fn begin(&self, now: Instant) {
         let mut status = self.shared.lock();
         status.begun = Some(now);
         status.attempts = 0;
         drop(status);
-        self.shared.wake.notify_one();
+        self.shared.begun.notify_one();
     }
 
     /// What to say at `now` if no identity came.
@@ -246,12 +257,9 @@ impl Fetcher {
 
 impl Drop for Fetcher {
     fn drop(&mut self) {
-        let mut status = self.shared.lock();
-        status.stop = true;
-        let identity = status.identity.take();
-        drop(status);
+        let identity = self.shared.lock().identity.take();
         drop(identity);
-        self.shared.wake.notify_one();
+        self.shared.over.notify_one();
     }
 }
 
@@ -268,17 +276,22 @@ impl Shared {
         let _ = self.changed.write(1);
     }
 
-    /// Waits until signing begins (`Some`) or all is over (`None`).
-    async fn woken(&self) -> Option<()> {
-        self.wake.notified().await;
-        if self.lock().stop { None } else { Some(()) }
+    fn has_begun(&self) -> bool {
+        self.lock().begun.is_some()
     }
 
-    /// How long an attempt that starts now may take; `None` if none is due any more.
+    /// Waits until signing begins, if it has not.
+    async fn begun(&self) {
+        while !self.has_begun() {
+            self.begun.notified().await;
+        }
+    }
+
+    /// How long an attempt may take from now on, now that signing has begun; `None` if none is due any more.
     fn time_for_attempt(&self) -> Option<Duration> {
         let status = self.lock();
-        let Some(begun) = status.begun else { return Some(attempt_deadline(None)) };
-        let remaining = self.signing_timeout.saturating_sub(begun.elapsed());
+        let elapsed = status.begun.map_or(Duration::ZERO, |begun| begun.elapsed());
+        let remaining = self.signing_timeout.saturating_sub(elapsed);
         match (remaining.is_zero(), status.attempts) {
             (false, _) => Some(attempt_deadline(Some(remaining))),
             (true, 0) => Some(attempt_deadline(None)),
@@ -291,64 +304,68 @@ struct Work {
     shared: Arc<Shared>,
     random: Box<dyn FnMut() -> u64 + Send>,
     accept: Accept,
-    backoff: Backoff,
+    /// The pauses until signing begins, and from then on.
+    unhurried: Backoff,
+    hurried: Backoff,
 }
 
 impl Work {
     async fn run(mut self) {
-        // Ends when it is told to stop.
-        while self.round().await.is_some() {}
+        let shared = Arc::clone(&self.shared);
+        let rounds = async {
+            // Ends when nothing will change any more, not even when signing begins.
+            while self.round().await.is_some() {}
+            std::future::pending().await
+        };
+        tokio::select! {
+            () = rounds => {}
+            () = shared.over.notified() => {}
+        }
     }
 
-    /// One attempt, its stream, and the pause behind it.
+    /// One attempt, its stream, and the pause behind it. `None` if it was the last one.
     async fn round(&mut self) -> Option<()> {
-        let Some(time) = self.shared.time_for_attempt() else {
-            return self.shared.woken().await;
-        };
-        let outcome = self.attempt(time).await?;
-        let is_final = match outcome {
+        if self.shared.has_begun() {
+            self.shared.time_for_attempt()?;
+        }
+        let error = match self.attempt().await {
             Err(error) => {
-                let is_final = error.is_final();
                 self.shared.update(|status| {
                     status.end_attempt();
-                    status.last = Some(error);
+                    status.last = Some(error.clone());
                 });
-                is_final
+                error
             }
             Ok((identity, stream)) => {
-                self.backoff = Backoff::new();
+                (self.unhurried, self.hurried) = (Backoff::new(), Backoff::new());
                 self.shared.update(|status| {
                     status.end_attempt();
                     status.identity = Some(identity);
                     status.last = None;
                 });
-                let error = self.follow(stream).await?;
-                let is_final = error.is_final();
-                self.shared.update(|status| status.last = Some(error));
-                is_final
+                let error = self.follow(stream).await;
+                self.shared.update(|status| status.last = Some(error.clone()));
+                error
             }
         };
-        if is_final {
-            // Nothing will change, not even when signing begins.
-            loop {
-                self.shared.woken().await?;
-            }
+        if error.is_final() {
+            return None;
         }
         let random = (self.random)();
-        let hurried = self.shared.lock().begun.is_some();
-        let pause = if hurried { self.backoff.next(random) } else { self.backoff.next_unhurried(random) };
-        tokio::select! {
-            () = tokio::time::sleep(pause) => {}
-            woken = self.shared.woken() => {
-                woken?;
-                self.backoff = Backoff::new();
+        if self.shared.has_begun() {
+            tokio::time::sleep(self.hurried.next(random)).await;
+        } else {
+            let pause = self.unhurried.next_unhurried(random);
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = self.shared.begun() => {}
             }
         }
         Some(())
     }
 
     /// One attempt. An identity that has expired already is a failed attempt.
-    async fn attempt(&mut self, time: Duration) -> Option<Result<(Identity, Stream), FetchError>> {
+    async fn attempt(&self) -> Result<(Identity, Stream), FetchError> {
         self.shared.lock().under_way = true;
         let judge = |message| {
             let identity = from_message(message, &*self.accept)?;
@@ -357,33 +374,26 @@ impl Work {
                 _ => Ok(identity),
             }
         };
-        let mut attempt = std::pin::pin!(client::attempt(&self.shared.address, time, &judge));
-        loop {
-            tokio::select! {
-                outcome = &mut attempt => return Some(outcome),
-                // It goes on when signing begins: giving it up would only make the agent start anew.
-                woken = self.shared.woken() => {
-                    woken?;
-                    self.backoff = Backoff::new();
-                }
-            }
-        }
+        // An attempt goes on when signing begins: giving it up would only make the agent start anew.
+        let begun = async {
+            self.shared.begun().await;
+            self.shared.time_for_attempt().unwrap_or_default()
+        };
+        client::attempt(&self.shared.address, begun, &judge).await
     }
 
-    /// Takes what the stream brings until it ends or brings nothing of use. `None`: told to stop.
-    async fn follow(&mut self, mut stream: Stream) -> Option<FetchError> {
+    /// Takes what the stream brings until it ends or brings nothing of use.
+    async fn follow(&self, mut stream: Stream) -> FetchError {
         loop {
             let look_again = match self.look_at_identity() {
                 Ok(look_again) => look_again,
-                Err(error) => return Some(error),
+                Err(error) => return error,
             };
+            let has_begun = self.shared.has_begun();
             let message = tokio::select! {
                 message = stream.message() => message,
                 () = tokio::time::sleep(look_again) => continue,
-                woken = self.shared.woken() => {
-                    woken?;
-                    continue;
-                }
+                () = self.shared.begun(), if !has_begun => continue,
             };
             let error = match message {
                 Ok(Some(message)) => match from_message(message, &*self.accept) {
@@ -411,28 +421,31 @@ impl Work {
             if withdrawn {
                 self.shared.lock().identity = None;
             }
-            return Some(error);
+            return error;
         }
     }
 
-    /// Tells the owner when an identity's time has come, and drops one whose time is over. Says when to look again.
+    /// Tells the owner when an identity's time has come, and drops one whose time is over. Says when to look again: when
+    /// its time comes or is over by the clock as it goes now. That clock may be set and machines sleep, so whoever uses
+    /// the identity looks for himself, and when signing begins it is looked at anew.
     fn look_at_identity(&self) -> Result<Duration, FetchError> {
         let now = (self.shared.clock)();
         let mut status = self.shared.lock();
-        let Some(identity) = &status.identity else { return Ok(VALIDITY_POLL) };
+        let Some(identity) = &status.identity else { return Ok(UNLIMITED) };
+        let (start, end) = identity.svid.validity();
         match identity.svid.check_valid_at(now) {
             Ok(()) => {
                 let was_waiting = status.last.take().is_some();
-                let left = identity_left(&status, now);
                 drop(status);
                 if was_waiting {
                     self.shared.update(|_| {});
                 }
-                Ok(left)
+                // Valid throughout its last second.
+                Ok(seconds(now, end.saturating_add(1)))
             }
             Err(error @ SvidError::NotYetValid { .. }) => {
                 status.last = Some(FetchError::Svid(error));
-                Ok(CLOCK_POLL)
+                Ok(if status.begun.is_some() { CLOCK_POLL } else { seconds(now, start) })
             }
             Err(error) => {
                 status.identity = None;
@@ -442,10 +455,7 @@ impl Work {
     }
 }
 
-/// Time until the identity expires, within reason.
-fn identity_left(status: &Status, now: i64) -> Duration {
-    let end = status.identity.as_ref().map_or(now, |identity| identity.svid.validity().1);
-    // Valid throughout its last second.
-    let seconds = u64::try_from(end.saturating_sub(now)).unwrap_or(0).saturating_add(1);
-    Duration::from_secs(seconds).min(VALIDITY_POLL)
+/// From one time to a later one.
+fn seconds(now: i64, then: i64) -> Duration {
+    Duration::from_secs(u64::try_from(then.saturating_sub(now)).unwrap_or(0)).min(UNLIMITED)
 }

@@ -13,14 +13,11 @@ const FIRST_MIN_MS: u64 = 250;
 const FIRST_MAX_MS: u64 = 500;
 const CAP: Duration = Duration::from_secs(2);
 const SLOW_CAP: Duration = Duration::from_secs(30);
-/// While nobody waits for the identity, pauses stay short for this long.
-const EAGER: Duration = Duration::from_secs(60);
 
 /// The pauses between attempts: 250 to 500 ms, then each 1.5 times as long, up to 2 s, all but the first ±20 %.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Backoff {
     last: Option<Duration>,
-    spent: Duration,
 }
 
 impl Backoff {
@@ -34,10 +31,10 @@ impl Backoff {
         self.step(random, CAP)
     }
 
-    /// The next pause while nobody waits: as [`Backoff::next`] for the first minute of pauses, then up to 30 s.
+    /// The next pause while nobody waits: as [`Backoff::next`], but up to 30 s. A registration is then noticed after half
+    /// as much time again as it has taken to come.
     pub fn next_unhurried(&mut self, random: u64) -> Duration {
-        let cap = if self.spent < EAGER { CAP } else { SLOW_CAP };
-        self.step(random, cap)
+        self.step(random, SLOW_CAP)
     }
 
     fn step(&mut self, random: u64, cap: Duration) -> Duration {
@@ -54,7 +51,6 @@ impl Backoff {
             }
         };
         self.last = Some(base);
-        self.spent = self.spent.saturating_add(pause);
         pause
     }
 }

@@ -1,0 +1,305 @@
+//! What is measured, and how.
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    process,
+    sync::mpsc::RecvTimeoutError,
+    thread::sleep,
+    time::Duration,
+};
+
+use nix::sys::wait::waitpid;
+use serde_json::json;
+
+use super::{
+    agent::{Calls, watch},
+    figures::{Pair, Row, Samples},
+    spire::{EntryOptions, Spire, SpireOptions},
+    step::{Command, Ended, OTHER_USER, Posts, Running, Step, ms, now},
+};
+
+/// Runs of each program for what takes milliseconds.
+const RUNS: usize = 200;
+/// Runs of each program for what takes longer.
+const LONG_RUNS: usize = 50;
+/// The first ones fill the page cache.
+const WARM_UP: usize = 5;
+/// Steps of each program that wait for one entry, and how often that is repeated.
+const LATE_STEPS: usize = 4;
+const LATE_ENTRIES: usize = 13;
+/// Often enough to wait for, and seldom enough not to take the processor from what is measured.
+const SYNC: Duration = Duration::from_millis(100);
+/// A command that takes this long leaves time to fetch an identity.
+const LONG_COMMAND: Duration = Duration::from_millis(100);
+const NO_TIME_TO_FETCH: &str = "the identity is asked for when the command starts, and this one has ended before the agent has taken \
+     the new connection and found out who calls; the agent's median is for a connection that was open already";
+const AT_ONCE: Command = Command::Child { takes: Duration::ZERO, results: 0 };
+
+/// The two programs, in a `/tekton` that nobody else sees.
+pub(crate) struct Bench {
+    tekton: PathBuf,
+    ours: PathBuf,
+    posts: Posts,
+}
+
+impl Bench {
+    /// Copies both programs to where a pod has its entrypoint, and compiles the steps' command.
+    pub(crate) fn new(tekton: &Path, ours: &Path) -> Bench {
+        for folder in ["bin", "downward", "steps", "artifacts", "results"] {
+            fs::create_dir_all(Path::new("/tekton").join(folder)).unwrap();
+        }
+        fs::set_permissions("/tekton/results", fs::Permissions::from_mode(0o777)).unwrap();
+        fs::write("/tekton/downward/ready", "READY").unwrap();
+        let bin = Path::new("/tekton/bin");
+        let bench = Bench { tekton: bin.join("tekton"), ours: bin.join("svidence"), posts: Posts::watch() };
+        for (from, to) in [(tekton, &bench.tekton), (ours, &bench.ours)] {
+            fs::copy(from, to).unwrap();
+            fs::set_permissions(to, fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/entrypoint/child.c");
+        let mut compiler = process::Command::new("cc");
+        compiler.args(["-O2", "-static", "-o"]).arg(bin.join("child")).arg(source);
+        let compiled = compiler.status().is_ok_and(|status| status.success());
+        assert!(compiled, "the steps' command cannot be compiled; install a C compiler with a static libc");
+        bench
+    }
+
+    /// Has both programs take turns, and each be first as often as the other.
+    fn take_turns(&self, runs: usize, mut turn: impl FnMut(&Path) -> f64) -> Pair {
+        let mut pair = Pair::default();
+        for run in 0..runs + WARM_UP {
+            for ours in [run % 2 == 0, run % 2 == 1] {
+                let sample = turn(if ours { &self.ours } else { &self.tekton });
+                if run >= WARM_UP {
+                    pair.push(ours, sample);
+                }
+            }
+        }
+        pair
+    }
+
+    pub(crate) fn unsigned(&self) -> Vec<Row> {
+        let (mut start, mut cpu) = (Pair::default(), Pair::default());
+        let total = self.take_turns(RUNS, |program| {
+            let timed = Step::new(program, AT_ONCE).start().end();
+            let plain = Step::new(program, Command::True).start().end();
+            let ours = program == self.ours;
+            start.push(ours, ms(timed.started, timed.child.0));
+            cpu.push(ours, plain.cpu.as_secs_f64() * 1e3);
+            ms(plain.started, plain.ended)
+        });
+        vec![
+            Row::new("entrypoint's exec → command's main", "ms", start).at_most(2.0, None),
+            Row::new("the whole step, `/bin/true`", "ms", total),
+            Row::new("CPU time of that", "ms", cpu),
+        ]
+    }
+
+    /// Both wait for a file each; the files are made at moments that are spread over Tekton's second.
+    pub(crate) fn waiting(&self) -> Vec<Row> {
+        let mut latency = Pair::default();
+        for run in 0..LONG_RUNS {
+            let mut steps = [&self.tekton, &self.ours].map(|program| {
+                let index = usize::from(*program == self.ours);
+                Step { index, waits: true, ..Step::new(program, AT_ONCE) }
+            });
+            if run % 2 == 1 {
+                steps.reverse();
+            }
+            let running = steps.map(|step| step.start());
+            sleep(Duration::from_millis(50) + Duration::from_secs(1) * run as u32 / LONG_RUNS as u32);
+            for (step, running) in steps.iter().zip(running) {
+                let made = now();
+                fs::File::create(step.wait_file()).unwrap();
+                let sample = ms(made, running.end().child.0);
+                latency.push(step.program == self.ours, sample);
+            }
+        }
+        vec![Row::new("awaited file created → command's main", "ms", latency).at_most(2.0, Some(10.0))]
+    }
+}
+
+/// A SPIRE of one's own that has the steps' identity at hand.
+pub(crate) struct WarmAgent<'a> {
+    bench: &'a Bench,
+    spire: Spire,
+    socket: String,
+}
+
+impl WarmAgent<'_> {
+    pub(crate) fn start(bench: &Bench) -> WarmAgent<'_> {
+        let spire =
+            Spire::start(SpireOptions { sync: SYNC, ..SpireOptions::default() }).expect("SPIRE is built");
+        spire.entry(EntryOptions::new("/ns/default/taskrun/bench"));
+        let socket = spire.socket_uri();
+        let agent = WarmAgent { bench, spire, socket };
+        agent.reckon_with_containers(3);
+        agent.step(&bench.ours, AT_ONCE).start().end();
+        agent
+    }
+
+    fn step<'a>(&'a self, program: &'a Path, command: Command) -> Step<'a> {
+        Step { socket: Some(&self.socket), ..Step::new(program, command) }
+    }
+
+    /// Writes the operator's file: so many containers share the 12288 bytes that the kubelet keeps.
+    fn reckon_with_containers(&self, containers: usize) {
+        let entries = json!({"spire-trust-domain": "example.org", "spire-socket-path": self.socket,
+            "svidence-containers": containers.to_string()});
+        fs::write("/tekton/bin/svidence.json", entries.to_string()).unwrap();
+    }
+
+    /// The agent's own time is taken in the same run, a call before each step. Our post file comes after signing; Tekton's
+    /// comes before, so that the end of its process has to tell.
+    pub(crate) fn signing(&self) -> Vec<Row> {
+        let mut calls = Calls::new(&self.socket);
+        let (mut cpu, mut end) = (Pair::default(), Pair::default());
+        let mut after = |takes| {
+            self.bench.take_turns(RUNS / 2, |program| {
+                calls.sample();
+                self.bench.posts.clear();
+                let ended = self.step(program, Command::Child { takes, results: 3 }).start().end();
+                let posted = self.bench.posts.of(0);
+                let ours = program == self.bench.ours;
+                cpu.push(ours, ended.cpu.as_secs_f64() * 1e3);
+                if !takes.is_zero() {
+                    end.push(ours, ms(ended.child.1, ended.ended));
+                }
+                ms(ended.child.1, if ours { posted } else { ended.ended })
+            })
+        };
+        let (long, short) = (after(LONG_COMMAND), after(Duration::ZERO));
+        let agent = calls.samples.median().unwrap();
+        let beyond = |pair: &Pair| Pair { tekton: pair.tekton.less(agent), ours: pair.ours.less(agent) };
+        let (long_beyond, short_beyond) = (beyond(&long), beyond(&short));
+        let alone = Pair { ours: calls.samples, tekton: Samples::default() };
+        vec![
+            Row::new("the agent alone: FetchX509SVID on an open connection", "ms", alone),
+            Row::new("command of 100 ms: its exit → signed", "ms", long),
+            Row::new("command of 100 ms: … beyond the agent's median", "ms", long_beyond).at_most(1.0, None),
+            Row::new("command that ends at once: its exit → signed", "ms", short),
+            Row::new("command that ends at once: … beyond the agent's median", "ms", short_beyond)
+                .at_most(1.0, None)
+                .because(NO_TIME_TO_FETCH),
+            Row::new("command of 100 ms: its exit → end of the process", "ms", end),
+            Row::new("CPU time of a signed step", "ms", cpu),
+        ]
+    }
+
+    pub(crate) fn size(&self) -> Vec<Row> {
+        let megabytes = |bytes: u64| bytes as f64 / 1e6;
+        let unsigned = self.bench.take_turns(LONG_RUNS, |program| {
+            megabytes(Step { waits: true, ..Step::new(program, AT_ONCE) }.start().largest_memory())
+        });
+        let signed = self.bench.take_turns(LONG_RUNS, |program| {
+            let command = Command::Child { takes: Duration::ZERO, results: 3 };
+            megabytes(Step { waits: true, ..self.step(program, command) }.start().largest_memory())
+        });
+        let binary = |program: &Path| Samples::from(megabytes(fs::metadata(program).unwrap().len()));
+        let binary = Pair { tekton: binary(&self.bench.tekton), ours: binary(&self.bench.ours) };
+        vec![
+            Row::new("largest resident memory, unsigned", "MB", unsigned).at_most(3.0, None),
+            Row::new("largest resident memory, signed", "MB", signed).at_most(6.0, None),
+            Row::new("program", "MB", binary).at_most(5.0, None),
+        ]
+    }
+
+    /// Steps of both programs, started one after the other within a second, wait for an identity of another user than
+    /// ours. Its entry is made together with one for us, whose arrival on our open stream says that the agent has it.
+    pub(crate) fn late_entry(&self) -> Vec<Row> {
+        const WHAT: &str = "SVID at the agent of an entry made late → signed";
+        if !may_change_user() {
+            return vec![Row::new(format!("{WHAT} (not measured: needs root)"), "ms", Pair::default())];
+        }
+        let news = watch(&self.socket);
+        let entries = json!({"entries": [
+            entry("0-late", OTHER_USER, "taskrun/bench"),
+            entry("1-seen", nix::unistd::getuid().as_raw(), "sa/seen"),
+        ]});
+        let file = Path::new("/tekton/entries.json");
+        fs::write(file, entries.to_string()).unwrap();
+        let mut pair = Pair::default();
+        for _ in 0..LATE_ENTRIES {
+            let mut running: Vec<(bool, usize, Running<'_>)> = Vec::new();
+            self.bench.posts.clear();
+            for index in 0..2 * LATE_STEPS {
+                let ours = index % 2 == 0;
+                let program = if ours { &self.bench.ours } else { &self.bench.tekton };
+                // Tekton signs only if there are results.
+                let command = Command::Child { takes: Duration::ZERO, results: 1 };
+                let step = Step { index, as_other: true, ..self.step(program, command) };
+                running.push((ours, index, step.start()));
+                sleep(Duration::from_secs(1) / (2 * LATE_STEPS) as u32);
+            }
+            while news.try_recv().is_ok() {}
+            self.spire.command(&["entry", "create", "-data", file.to_str().unwrap()]);
+            let seen = |wanted: bool| loop {
+                match news.recv_timeout(Duration::from_secs(10)) {
+                    Ok((at, ids)) if ids.iter().any(|id| id.ends_with("/sa/seen")) == wanted => return at,
+                    Ok(_) => {}
+                    Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+                        panic!("the agent has not followed the server in 10 s")
+                    }
+                }
+            };
+            let visible = seen(true);
+            while !running.is_empty() {
+                let status = waitpid(None, None).unwrap();
+                let at = now();
+                let ended = running.iter().position(|(_, _, step)| status.pid() == Some(step.pid));
+                let (ours, index, step) = running.remove(ended.expect("only steps end"));
+                let Ended { ended, succeeded, .. } = step.ended(status, at);
+                assert!(succeeded, "a step failed, so nothing can be said");
+                let signed = if ours { self.bench.posts.of(index) } else { ended };
+                pair.push(ours, ms(visible, signed));
+            }
+            for id in ["0-late", "1-seen"] {
+                self.spire.delete_entry(id);
+            }
+            seen(false);
+        }
+        vec![Row::new(WHAT, "ms", pair)]
+    }
+
+    /// Results of 71 characters are added until a signed message is larger than the kubelet keeps.
+    pub(crate) fn room(&self) -> Vec<Row> {
+        [(3, 4096), (9, 1365), (12, 1024)]
+            .map(|(containers, limit)| {
+                self.reckon_with_containers(containers);
+                let most =
+                    |program: &Path| (1..).find(|count| !self.fits(program, *count, limit)).unwrap() - 1;
+                let most = |program: &Path| Samples::from(most(program) as f64);
+                let pair = Pair { tekton: most(&self.bench.tekton), ours: most(&self.bench.ours) };
+                Row::new(format!("signed results that fit in {limit} bytes"), "", pair)
+            })
+            .to_vec()
+    }
+
+    fn fits(&self, program: &Path, results: usize, limit: usize) -> bool {
+        let step = self.step(program, Command::Child { takes: Duration::ZERO, results });
+        let running = step.start();
+        let status = waitpid(running.pid, None).unwrap();
+        let succeeded = running.ended(status, now()).succeeded;
+        let message = step.message();
+        let is_signed = message.contains("RESULT_MANIFEST.sig") || message.contains("SVIDENCE.bench-0.sig");
+        succeeded && is_signed && message.len() <= limit
+    }
+}
+
+fn entry(id: &str, user: u32, path: &str) -> serde_json::Value {
+    json!({
+        "entry_id": id,
+        "selectors": [{"type": "unix", "value": format!("uid:{user}")}],
+        "spiffe_id": format!("spiffe://example.org/ns/default/{path}"),
+        "parent_id": "spiffe://example.org/node",
+    })
+}
+
+/// Not as the only user of a user namespace.
+fn may_change_user() -> bool {
+    let mut command = process::Command::new("setpriv");
+    command.args([&format!("--reuid={OTHER_USER}"), "--regid=65532", "--clear-groups", "true"]);
+    command.stderr(process::Stdio::null()).status().is_ok_and(|status| status.success())
+}

@@ -1,0 +1,116 @@
+//! A step that waits or whose command runs costs nothing: what wakes the entrypoint is counted.
+#![cfg(feature = "cli")]
+
+mod support;
+
+use std::{
+    fs,
+    ops::RangeInclusive,
+    os::unix::net::UnixListener,
+    path::Path,
+    process::{Child, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use support::{
+    pod::Pod,
+    spire::{EntryOptions, Spire, SpireOptions},
+};
+
+/// By then the first looks, attempts and joined calls are over.
+const SETTLED: Duration = Duration::from_secs(2);
+/// How long wake-ups are counted.
+const WINDOW: Duration = Duration::from_millis(2500);
+/// One look a second.
+const FALLBACK: RangeInclusive<u64> = 2..=3;
+
+/// Whoever is awake goes to sleep again, which the kernel counts for each thread.
+fn wake_ups(process: &Child) -> u64 {
+    let threads = fs::read_dir(format!("/proc/{}/task", process.id())).unwrap();
+    let counts = threads.map(|thread| {
+        let status = fs::read_to_string(thread.unwrap().path().join("status")).unwrap();
+        let count = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:")).unwrap();
+        count.trim().parse::<u64>().unwrap()
+    });
+    counts.sum()
+}
+
+/// Counts while the second step of a pod waits for its file or runs its command.
+#[track_caller]
+fn assert_wakes(
+    case: &str,
+    socket: Option<&str>,
+    downward: bool,
+    waits: bool,
+    expected: RangeInclusive<u64>,
+) {
+    let pod = Pod::new("idle", &["one", "two"]);
+    if !downward {
+        fs::remove_dir_all(pod.root().join("tekton/downward")).unwrap();
+    }
+    if !waits {
+        pod.write("tekton/run/0/out", "");
+    }
+    let mut step = pod.step(1).script("echo >$RESULTS/../running; exec sleep 6");
+    if let Some(socket) = socket {
+        step = step.signed(socket);
+    }
+    let mut process = step.command().stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let until = |file: &Path| {
+        let start = Instant::now();
+        while !file.exists() {
+            assert!(start.elapsed() < Duration::from_secs(10), "{case}: no {}", file.display());
+            thread::sleep(Duration::from_millis(5));
+        }
+    };
+    // The directories below the metadata directory are made just before it waits.
+    until(&pod.root().join(if waits { "tekton/run/1/status/artifacts" } else { "tekton/running" }));
+    thread::sleep(SETTLED);
+    let before = wake_ups(&process);
+    thread::sleep(WINDOW);
+    let woken = wake_ups(&process) - before;
+    let ended = process.try_wait().unwrap();
+    process.kill().unwrap();
+    process.wait().unwrap();
+    assert_eq!(ended, None, "{case}: still there");
+    assert!(expected.contains(&woken), "{case}: {woken} wake-ups in {WINDOW:?}, expected {expected:?}");
+}
+
+#[test]
+fn a_waiting_step_looks_once_a_second() {
+    assert_wakes("unsigned", None, true, true, FALLBACK);
+    assert_wakes("signed", Some("unix:///nowhere/a.sock"), true, true, FALLBACK);
+}
+
+#[test]
+fn while_the_command_runs_only_the_cancel_file_is_looked_at() {
+    assert_wakes("there may be a cancel file", None, true, false, FALLBACK);
+    assert_wakes("no directory for one", None, false, false, 0..=0);
+}
+
+#[test]
+fn while_the_command_runs_a_warm_agent_wakes_nobody() {
+    let Some(spire) = Spire::start(SpireOptions::default()) else { return };
+    spire.entry(EntryOptions::new("/ns/default/taskrun/idle"));
+    assert_wakes("warm agent", Some(&spire.socket_uri()), false, false, 0..=0);
+    spire.freeze_agent();
+    assert_wakes("frozen agent", Some(&spire.socket_uri()), false, false, 0..=0);
+}
+
+#[test]
+fn while_the_command_runs_an_agent_that_holds_the_call_wakes_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("a.sock");
+    let _silent = UnixListener::bind(&socket).unwrap();
+    let address = format!("unix://{}", socket.display());
+    assert_wakes("connects and gets no answer", Some(&address), false, false, 0..=0);
+}
+
+#[test]
+fn while_the_command_runs_a_missing_agent_is_asked_for_ever_less_often() {
+    let folder = tempfile::tempdir().unwrap();
+    let address = format!("unix://{}", folder.path().join("a.sock").display());
+    // Pauses of 1 to 2 s by now, and one or two wake-ups for each attempt.
+    assert_wakes("no agent", Some(&address), false, false, 1..=6);
+}
