@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-mod step_pod;
-use step_pod::{As, OURS, Pod, available, usual};
+mod support;
+use support::step::{As, OURS, Pod, available, usual};
 
 fn sh<'a>(script: &'a str, flags: &[&'a str]) -> Vec<&'a str> {
     usual(&[flags, &["-entrypoint", "/bin/sh", "--", "-c", script]].concat())
@@ -98,7 +98,7 @@ fn a_time_zone_that_never_ends_is_utc() {
         let args: Vec<_> = sh("true", &[]).iter().map(std::ffi::OsString::from).collect();
         let args: Vec<_> = args.iter().map(std::ffi::OsString::as_os_str).collect();
         let mut command = pod.command(std::path::Path::new(OURS), &args, As::Process);
-        let ran = step_pod::finish(command.env("TZ", zone).spawn().unwrap());
+        let ran = support::step::finish(command.env("TZ", zone).spawn().unwrap());
         assert_eq!(ran.status, "exit 0", "{zone}: {}", ran.stderr);
         let message = pod.read("termination").unwrap();
         assert!(message.contains("Z\",\"type\":3"), "{zone}: {message}");

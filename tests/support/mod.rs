@@ -2,8 +2,14 @@
 // Every test file compiles this for itself and uses a part of it.
 #![allow(dead_code, unreachable_pub)]
 
+pub mod inflate;
 pub mod peers;
+#[cfg(feature = "cli")]
 pub mod pod;
+pub mod private;
+#[cfg(feature = "cli")]
 pub mod signed;
 pub mod spire;
+pub mod step;
+#[cfg(feature = "cli")]
 pub mod taskrun;
