@@ -19,7 +19,7 @@ use nix::unistd::Pid;
 
 use super::environment::Environment;
 use super::events::{Events, Watched, Woken};
-use super::go_text::errno_reason;
+use super::go_text::{errno_reason, quote};
 use super::log;
 use super::lookup::{self, LookupError};
 use super::outcome::End;
@@ -88,7 +88,8 @@ impl Cancellation {
         match wait::there(&self.file, true) {
             Ok(there) => self.seen = there,
             Err(error) => {
-                log::line(&format!("ERROR Error while waiting for cancellation error=\"{error}\""));
+                let error = quote(OsStr::new(&error.to_string()));
+                log::line(&format!("ERROR Error while waiting for cancellation error={error}"));
                 self.watching = false;
             }
         }

@@ -19,7 +19,7 @@ pub(crate) fn cases() -> Vec<Case> {
         ("killed, continue", "kill -TERM $$", &["-on_error", "continue"], "exit 0"),
         ("killed by a real-time signal", "kill -40 $$", &[], "exit 255"),
         ("killed with a core", "kill -ABRT $$", &["-on_error", "continue"], "exit 0"),
-        ("timed out", "exec sleep 10", &["-timeout=400ms"], "exit 1"),
+        ("timed out", "exec sleep 10", &["-timeout=1500ms"], "exit 1"),
     ]
     .into_iter()
     .flat_map(|(name, script, flags, status)| {

@@ -11,16 +11,16 @@ fn cancel(pod: &Pod) {
 pub(crate) fn cases() -> Vec<Case> {
     let sleeps = |name: &str, flags: &[&str]| shell(name, ": >/tekton/ready; exec sleep 10", flags);
     vec![
-        sleeps("timeout", &["-timeout", "100ms"]).shows("TimeoutExceeded"),
-        sleeps("timeout, continue", &["-timeout", "100ms", "-on_error", "continue"]),
-        sleeps("timeout of a fraction", &["-timeout", "0.1s"]).shows("TimeoutExceeded"),
-        sleeps("timeout of a nanosecond", &["-timeout", "1ns"]).prepare(|pod| pod.write("ready", "")).shows("TimeoutExceeded"),
+        shell("timeout", "exec sleep 10", &["-timeout", "100ms"]).shows("TimeoutExceeded"),
+        shell("timeout, continue", "exec sleep 10", &["-timeout", "100ms", "-on_error", "continue"]),
+        shell("timeout of a fraction", "exec sleep 10", &["-timeout", "0.1s"]).shows("TimeoutExceeded"),
+        shell("timeout of a nanosecond", "exec sleep 10", &["-timeout", "1ns"]).shows("TimeoutExceeded"),
         shell("timeout, TERM is not sent", "trap 'echo never' TERM; exec sleep 10", &["-timeout", "200ms"]),
         shell("timeout that is not reached", "exit 3", &["-timeout", "1h"]).shows("exit 3"),
-        shell("timeout, a child goes on", "(sleep 0.6; : >/tekton/late) & exec sleep 10", &["-timeout", "200ms"]).shows("tekton/late"),
-        shell("timeout, copies are waited for", "(sleep 0.6; echo late) & exec sleep 10", &["-timeout=200ms", "-stdout_path=/tekton/log"])
+        shell("timeout, a child goes on", "(sleep 2; : >/tekton/late) & exec sleep 10", &["-timeout", "1s"]).shows("tekton/late"),
+        shell("timeout, copies are waited for", "(sleep 2; echo late) & exec sleep 10", &["-timeout=1s", "-stdout_path=/tekton/log"])
             .shows("late"),
-        shell("timeout, with results", "printf a >/tekton/results/foo; exec sleep 10", &["-timeout=300ms", "-results=foo"]),
+        shell("timeout, with results", "printf a >/tekton/results/foo; exec sleep 10", &["-timeout=1500ms", "-results=foo"]),
         shell("negative timeout", "echo never", &["-timeout=-1s", "-on_error=continue"]).shows("negative timeout specified"),
         shell("negative timeout, with results", "echo never", &["-timeout=-1ns", "-results=foo"]).file("results/foo", "v"),
         case("timeout, not found", &["-timeout=1h", "-entrypoint", "/no/such"]),

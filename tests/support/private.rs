@@ -41,7 +41,9 @@ pub struct PrivateRoot {
 impl PrivateRoot {
     /// Lays out `folder`: what is in it already stays its own, everything else of `/` is the host's, but for `/tekton`.
     pub fn new(folder: &Path, mounts: &[Mount]) -> PrivateRoot {
-        let mut table = String::new();
+        // What `/` is exchanged for has to be a mount itself.
+        let mut table = line(folder, folder, "none", "rbind");
+        fs::create_dir_all(folder.join(".host")).unwrap();
         for entry in fs::read_dir("/").unwrap().map(Result::unwrap) {
             let place = folder.join(entry.file_name());
             if place.symlink_metadata().is_ok() || ["proc", "tekton"].map(OsStr::new).contains(&&*entry.file_name()) {
@@ -105,12 +107,13 @@ impl PrivateRoot {
 }
 
 /// Arguments: the table of mounts, the folder that becomes `/`, the host name, the working directory, the program and its arguments.
-/// By paths, since a test may want an empty `PATH`.
+/// By paths, since a test may want an empty `PATH`. Not by chroot(2): a process in one cannot make user namespaces, as hermetic steps do.
 const ENTER: &str = r#"
-/bin/mount --all --fstab "$0" || exit 125
+/bin/mount --all --fstab "$0" && cd "$1" || exit 125
 [ -z "$2" ] || /bin/hostname "$2" || exit 125
-root=$1 directory=$3; shift 3
-exec /usr/bin/unshare --root "$root" --wd "$directory" -- "$@"
+/sbin/pivot_root . .host && /bin/umount --lazy /.host || exit 125
+directory=$3; shift 3; unset PWD OLDPWD
+exec /usr/bin/env --chdir "$directory" -- "$@"
 "#;
 
 fn table_of(folder: &Path, run_as: As) -> PathBuf {
