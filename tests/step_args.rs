@@ -5,6 +5,7 @@ use std::os::unix::ffi::OsStringExt as _;
 use std::path::Path;
 
 use svidence::step::args::{self, Args, FlagError};
+use svidence::step::termination::Encoding;
 
 fn parse(args: &[&str]) -> Result<Args, FlagError> {
     args::parse(args.iter().map(OsString::from).collect()).map_err(|refused| refused.error)
@@ -66,29 +67,15 @@ fn the_post_file_of_a_refused_command_line_is_known() {
 }
 
 #[test]
-fn flags_of_later_versions_are_named_when_used() {
-    for (args, unsupported) in [
-        (&["-breakpoint_on_failure"][..], &["breakpoint_on_failure"][..]),
-        (&["-breakpoint_on_failure=false"], &[]),
-        (
-            &["-debug_before_step=1", "-compress_termination_message"],
-            &["debug_before_step", "compress_termination_message"],
-        ),
-        (&["-result_from", "termination-message"], &[]),
-        (&["-result_from="], &["result_from"]),
-        (&["-result_from=sidecar-logs"], &["result_from"]),
-        (&["-when_expressions= [ ] "], &[]),
-        (&["-when_expressions=null"], &[]),
-        (&["-when_expressions="], &[]),
-        (&["-when_expressions=[{}]"], &["when_expressions"]),
-        (&["-when_expressions=rubbish"], &["when_expressions"]),
-        (&["-basic-git=a=b", "-basic-git=c=d", "-ssh-git=a=b"], &["basic-git", "ssh-git"]),
-        (
-            &["-basic-docker=a=b", "-docker-config=a", "-docker-cfg=a"],
-            &["basic-docker", "docker-config", "docker-cfg"],
-        ),
+fn how_results_are_handed_over() {
+    for (args, in_message, encoding) in [
+        (&[][..], true, Encoding::Json),
+        (&["-result_from", "termination-message"], true, Encoding::Json),
+        (&["-result_from=", "-compress_termination_message"], false, Encoding::Compressed),
+        (&["-result_from=sidecar-logs", "-compress_termination_message=false"], false, Encoding::Json),
     ] {
-        assert_eq!(parse(args).unwrap().unsupported(), unsupported, "{args:?}");
+        let args = parse(args).unwrap();
+        assert_eq!((args.results_in_message(), args.encoding()), (in_message, encoding), "{args:?}");
     }
 }
 

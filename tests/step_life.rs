@@ -30,10 +30,10 @@ fn early_failures_are_posted() {
         (&["-nope"][..], "exit 2"),
         (&["-timeout", "x"], "exit 2"),
         (&["-h"], "exit 0"),
-        (&["-basic-git=a=b", "-entrypoint=/bin/true"], "exit 2"),
-        (&["-breakpoint_on_failure", "-entrypoint=/bin/true"], "exit 2"),
-        (&["-when_expressions=[{\"input\":\"a\"}]", "-entrypoint=/bin/true"], "exit 2"),
-        (&["-result_from=sidecar-logs", "-entrypoint=/bin/true"], "exit 2"),
+        (&["-when_expressions=[{", "-entrypoint=/bin/echo", "--", "x"], "exit 1"),
+        (&["-when_expressions={}", "-entrypoint=/bin/echo", "--", "x"], "exit 1"),
+        (&["-when_expressions=[{\"cel\":\"1 == 'x'\"}]", "-entrypoint=/bin/echo", "--", "x"], "exit 1"),
+        (&["-timeout=-1s", "-entrypoint=/bin/echo", "--", "x"], "exit 1"),
         (&[], "exit 1"),
         (&["-enable_spire", "-results=a,SVIDENCE.x", "-entrypoint=/bin/true"], "exit 1"),
         (&["-enable_spire", "-step_results=SVIDENCE.x", "-entrypoint=/bin/true"], "exit 1"),
@@ -42,10 +42,11 @@ fn early_failures_are_posted() {
         (&["-step_metadata_dir=/tekton/termination/x", "-entrypoint=/bin/true"], "exit 1"),
         (&["-termination_path=/tekton/none/x", "-entrypoint=/bin/true"], "exit 1"),
         (&["-results=foo", "-entrypoint=/bin/mkdir", "--", "/tekton/results/foo"], "exit 1"),
-        (&["-entrypoint=/bin/echo", "--", "$(steps.a.results.b)"], "exit 1"),
-        (&["-entrypoint=/bin/echo", "--", "$(steps.a.outputs.b)"], "exit 1"),
+        (&["-entrypoint=/bin/echo", "--", "$(steps.a.results.list[2])"], "exit 1"),
     ] {
         let pod = Pod::new();
+        symlink("/tekton/run/1/status", pod.path("steps/step-a")).unwrap();
+        pod.write("run/1/status/results/list", "[\"a\",\"b\"]");
         let ran = pod.step(args);
         assert_eq!(ran.status, status, "{args:?}: {}", ran.stderr);
         assert_eq!(String::from_utf8_lossy(&ran.stdout), "", "{args:?}: nothing runs");
@@ -60,29 +61,31 @@ fn early_failures_are_posted() {
     assert_eq!(pod.step(&[&["-results=a,SVIDENCE.x,a"], &run[..]].concat()).status, "exit 0");
 }
 
+/// In hermetic mode the program sees no network but a loopback that is down, and is the first process.
 #[test]
-fn hermetic_steps_are_refused() {
-    if !available("hermetic_steps_are_refused") {
+fn hermetic_steps_have_no_network() {
+    if !available("hermetic_steps_have_no_network") {
         return;
     }
-    for (hermetic, resource, status) in [
-        ("1", None, "exit 1"),
-        ("1", Some(""), "exit 1"),
-        ("1", Some("name"), "exit 0"),
-        ("true", None, "exit 0"),
-    ] {
+    let script = "echo $$; awk 'NR > 2 { print $1 }' /proc/self/net/dev; exit 7";
+    for (hermetic, resource, isolated) in
+        [("1", None, true), ("1", Some(""), true), ("1", Some("name"), false), ("true", None, false)]
+    {
         let pod = Pod::new();
-        let args = usual(&["-entrypoint", "/bin/true"]);
+        let args = sh(script, &["-stdout_path=/tekton/log"]);
         let args: Vec<&std::ffi::OsStr> = args.iter().map(std::ffi::OsStr::new).collect();
         let mut command = pod.command(OURS.as_ref(), &args, As::Process);
         command.env_remove("TEKTON_RESOURCE_NAME").env("TEKTON_HERMETIC", hermetic);
         command.envs(resource.map(|name| ("TEKTON_RESOURCE_NAME", name)));
         let ran = finish(command.spawn().unwrap());
-        assert_eq!(
-            ran.status, status,
-            "TEKTON_HERMETIC={hermetic}, TEKTON_RESOURCE_NAME={resource:?}: {}",
-            ran.stderr
-        );
+        let case = format!("TEKTON_HERMETIC={hermetic}, TEKTON_RESOURCE_NAME={resource:?}");
+        assert_eq!(ran.status, "exit 7", "{case}: {}", ran.stderr);
+        let output = String::from_utf8_lossy(&ran.stdout);
+        assert_eq!(output.lines().next() == Some("1"), isolated, "{case}: {output}");
+        if isolated {
+            assert_eq!(output, "1\nlo:\n", "{case}");
+        }
+        assert_eq!(pod.read("log").as_deref(), Some(&*output), "{case}: the copy");
     }
 }
 

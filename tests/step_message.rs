@@ -9,7 +9,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use svidence::step::clock::LocalZone;
 use svidence::step::message::Message;
 use svidence::step::results::{Kind, RawResult};
-use svidence::step::termination::{self, Entry, EntryType, escape_bytes, go_utf8, to_json};
+use svidence::step::termination::{self, Encoding, Entry, EntryType, escape_bytes, go_utf8, to_json};
 use svidence::step::{position, roots::Roots};
 use svidence::workload::id::parse_uid;
 
@@ -51,7 +51,7 @@ fn entries_are_written_as_go_writes_them() {
 #[test]
 fn evidence_stands_between_the_groups() {
     let result = |kind, name: &str| RawResult { kind, name: name.into(), raw: b"v".to_vec(), found: false };
-    let mut message = Message::default();
+    let mut message = Message::new(Encoding::Json);
     message.add_results(&[result(Kind::Task, "t")]).unwrap();
     message.add_results(&[result(Kind::Step, "s")]).unwrap();
     message
@@ -93,7 +93,7 @@ fn the_message_goes_into_a_regular_file_only() {
         ("fifo", false),
         ("none/new", false),
     ] {
-        let done = termination::write(&at(name), &entries);
+        let done = termination::write(&at(name), &entries, Encoding::Json);
         assert_eq!(done.is_ok(), written, "{name}: {done:?}");
         if written {
             assert_eq!(fs::read_to_string(at(name)).unwrap(), to_json(&entries), "{name}");
@@ -101,7 +101,7 @@ fn the_message_goes_into_a_regular_file_only() {
     }
     assert_eq!(fs::read_to_string(at("target")).unwrap(), "untouched");
     let large = [Entry::new("a", "b".repeat(4096), EntryType::TaskResult)];
-    assert!(termination::write(&at("plain"), &large).is_err());
+    assert!(termination::write(&at("plain"), &large, Encoding::Json).is_err());
     assert_eq!(fs::read_to_string(at("plain")).unwrap(), to_json(&entries), "refused before it is emptied");
 }
 

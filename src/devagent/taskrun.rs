@@ -2,10 +2,12 @@
 //!
 //! For the demo and the tests, where there is a pod's worth of steps but no cluster. The rules that decide what becomes of
 //! a step's message are Tekton's: parsing, one entry a key, merging over steps, decoding by declared type, mapped results.
-//! Not modelled: compressed messages (they count as unreadable), results from sidecar logs, sidecars and retries.
+//! Not modelled: artifacts from sidecar logs, sidecars and retries.
 
 use std::{collections::BTreeMap, fmt::Write};
 
+use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
+use miniz_oxide::inflate::decompress_to_vec_with_limit;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value, json};
 use time::{OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339};
@@ -44,14 +46,36 @@ pub struct StepReport {
     pub finished: OffsetDateTime,
 }
 
+/// One result in the results sidecar's log (`results-from: sidecar-logs`).
+#[derive(Clone, Debug)]
+pub struct LogLine {
+    /// The step whose result it is; `None`: it is one of the task.
+    pub step: Option<String>,
+    /// The result's name.
+    pub name: String,
+    /// The text of its file.
+    pub value: String,
+}
+
 /// The TaskRun as the controller would leave it once all steps are done.
 pub fn assemble(spec: &RunSpec, steps: &[StepReport]) -> Value {
+    assemble_with_log(spec, steps, &[])
+}
+
+/// The same with results from a log, which the messages come after (`pkg/pod/status.go`, `setTaskRunStatusBasedOnStepStatus`).
+pub fn assemble_with_log(spec: &RunSpec, steps: &[StepReport], log: &[LogLine]) -> Value {
     let declared = Declared::new(&spec.task_spec);
     let mut states = Vec::new();
     let mut results = Results::default();
     let mut artifacts = Artifacts::default();
+    let of_task = log.iter().filter(|line| line.step.is_none());
+    results.extend(
+        of_task
+            .map(|line| (line.name.clone(), value_of(&line.value, declared.task.get(&line.name))))
+            .collect(),
+    );
     for step in steps {
-        let mut read = read_step(step, &declared);
+        let mut read = read_step(step, log, &declared);
         results.extend(std::mem::take(&mut read.task_results));
         artifacts.merge(&read.task_artifacts);
         artifacts.merge(&read.artifacts);
@@ -151,12 +175,22 @@ fn entry_type<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Erro
     })
 }
 
+/// The most that the controller decompresses (`pkg/termination`).
+const MAX_DECOMPRESSED: usize = 128 * 1024;
+
 /// The entries of a message: empty ones dropped, one a key (the last), sorted by key. `None` if it is unreadable.
 fn parse_message(message: &str) -> Option<Vec<Entry>> {
     if message.is_empty() {
         return Some(Vec::new());
     }
-    let entries: Option<Vec<Option<Entry>>> = serde_json::from_str(message).ok()?;
+    let json = match message.strip_prefix("tknz:") {
+        None => message.as_bytes().to_vec(),
+        Some(compressed) => {
+            let deflated = STANDARD_NO_PAD.decode(compressed).ok()?;
+            decompress_to_vec_with_limit(&deflated, MAX_DECOMPRESSED).ok()?
+        }
+    };
+    let entries: Option<Vec<Option<Entry>>> = serde_json::from_slice(&json).ok()?;
     let by_key: BTreeMap<String, Entry> = entries
         .unwrap_or_default()
         .into_iter()
@@ -334,7 +368,7 @@ struct StepRead {
     task_artifacts: Artifacts,
 }
 
-fn read_step(step: &StepReport, declared: &Declared) -> StepRead {
+fn read_step(step: &StepReport, log: &[LogLine], declared: &Declared) -> StepRead {
     let message = String::from_utf8_lossy(&step.message).into_owned();
     let Some(entries) = parse_message(&message) else {
         // The controller keeps what it cannot read and takes nothing from it.
@@ -354,11 +388,18 @@ fn read_step(step: &StepReport, declared: &Declared) -> StepRead {
         None => Some(container_reason(step).into()),
     };
     let mut mapped = Vec::new();
-    for entry in &entries {
+    let of_step = log.iter().filter(|line| line.step.as_ref() == Some(&step.name));
+    let logged = of_step.map(|line| Entry {
+        key: line.name.clone(),
+        value: line.value.clone(),
+        kind: STEP_RESULT,
+        ..Entry::default()
+    });
+    for entry in logged.chain(entries) {
         match entry.kind {
             TASK_RESULT => {
                 let value = value_of(&entry.value, declared.task.get(&entry.key));
-                read.task_results.push((entry.key.clone(), value));
+                read.task_results.push((entry.key, value));
             }
             STEP_RESULT => {
                 let key = (step.name.clone(), entry.key.clone());
@@ -366,7 +407,7 @@ fn read_step(step: &StepReport, declared: &Declared) -> StepRead {
                 if let Some(name) = declared.mapped.get(&key) {
                     mapped.push((name.clone(), value.clone()));
                 }
-                read.step_results.push((entry.key.clone(), value));
+                read.step_results.push((entry.key, value));
             }
             STEP_ARTIFACTS => read.artifacts = Artifacts::parse(&entry.value),
             TASK_ARTIFACTS => read.task_artifacts = Artifacts::parse(&entry.value),

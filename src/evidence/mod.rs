@@ -1,6 +1,6 @@
 //! What is signed and how it is carried (design section 5). Pure: no I/O, no clock; randomness is a parameter.
 //!
-//! * [`value`]: result values as Tekton decodes them.
+//! * [`value`]: result values as Tekton decodes them; [`go_json`]: JSON as Go reads it.
 //! * [`attestation`]: attestation v1, one entry a step; [`statement`]: the in-toto statement under its signature.
 //! * [`leaf`]: the compact form of a SPIRE leaf certificate.
 //! * [`tep0089`]: the entries that Tekton's own signer makes.
@@ -12,6 +12,7 @@ mod generated;
 
 pub mod attestation;
 mod canonical;
+pub mod go_json;
 pub mod key;
 pub mod leaf;
 pub mod statement;

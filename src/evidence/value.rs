@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::canonical;
+use super::{canonical, go_json::Parser};
 
 /// A result as Tekton's status holds it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,21 +59,18 @@ impl ResultValue {
 /// Decodes the raw text of a result; never fails (contract 4.1).
 pub fn decode(raw: &str) -> ResultValue {
     let decoded = match raw.as_bytes().first() {
-        Some(b'[') => Parser::new(raw).whole(Parser::list).map(ResultValue::Array),
-        Some(b'{') => Parser::new(raw).whole(Parser::object).map(ResultValue::Object),
+        Some(b'[') => list(raw).map(ResultValue::Array),
+        Some(b'{') => object(raw).map(ResultValue::Object),
         _ => None,
     };
-    decoded.unwrap_or_else(|| {
-        let text = Parser::new(raw).whole(Parser::text);
-        ResultValue::String(text.unwrap_or_else(|| raw.to_owned()))
-    })
+    decoded.unwrap_or_else(|| ResultValue::String(text(raw).unwrap_or_else(|| raw.to_owned())))
 }
 
 /// The decoded value where it is not simply the raw text: an array, an object, a quoted string or `null`.
 ///
 /// For these the controller may keep only the decoded value, so that the raw text is lost.
 pub fn decoded_json(raw: &str) -> Option<ResultValue> {
-    if Parser::new(raw).whole(Parser::text).is_some() {
+    if text(raw).is_some() {
         return Some(decode(raw));
     }
     match decode(raw) {
@@ -82,146 +79,27 @@ pub fn decoded_json(raw: &str) -> Option<ResultValue> {
     }
 }
 
-/// Reads the few JSON shapes that matter, with the rules of Go's `encoding/json`: a lone surrogate becomes U+FFFD, `null`
-/// is the empty string, the last of two equal keys wins, and anything else (numbers, nesting) makes the whole no JSON.
-struct Parser<'a> {
-    rest: &'a str,
+/// A JSON string or `null`; anything else, and any text around it, makes it no value of that kind.
+fn text(raw: &str) -> Option<String> {
+    Parser::new(raw).whole(Parser::text).ok()
 }
 
-impl<'a> Parser<'a> {
-    fn new(rest: &'a str) -> Self {
-        Parser { rest }
-    }
+fn list(raw: &str) -> Option<Vec<String>> {
+    let mut items = Vec::new();
+    let item = |parser: &mut Parser<'_>| {
+        items.push(parser.text()?);
+        Ok(())
+    };
+    Parser::new(raw).whole(|parser| parser.list(item)).ok()?;
+    Some(items)
+}
 
-    fn whole<T>(mut self, parse: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {
-        self.space();
-        let value = parse(&mut self)?;
-        self.space();
-        self.rest.is_empty().then_some(value)
-    }
-
-    fn space(&mut self) {
-        self.rest = self.rest.trim_start_matches([' ', '\t', '\n', '\r']);
-    }
-
-    fn eat(&mut self, token: &str) -> bool {
-        self.space();
-        match self.rest.strip_prefix(token) {
-            Some(rest) => {
-                self.rest = rest;
-                true
-            }
-            None => false,
-        }
-    }
-
-    fn text(&mut self) -> Option<String> {
-        if self.eat("null") { Some(String::new()) } else { self.string() }
-    }
-
-    fn list(&mut self) -> Option<Vec<String>> {
-        let mut items = Vec::new();
-        self.members("[", "]", |parser| {
-            items.push(parser.text()?);
-            Some(())
-        })?;
-        Some(items)
-    }
-
-    fn object(&mut self) -> Option<BTreeMap<String, String>> {
-        let mut members = BTreeMap::new();
-        self.members("{", "}", |parser| {
-            let key = parser.string()?;
-            if !parser.eat(":") {
-                return None;
-            }
-            members.insert(key, parser.text()?);
-            Some(())
-        })?;
-        Some(members)
-    }
-
-    fn members(
-        &mut self,
-        open: &str,
-        close: &str,
-        mut member: impl FnMut(&mut Self) -> Option<()>,
-    ) -> Option<()> {
-        if !self.eat(open) {
-            return None;
-        }
-        if self.eat(close) {
-            return Some(());
-        }
-        loop {
-            member(self)?;
-            if self.eat(close) {
-                return Some(());
-            }
-            if !self.eat(",") {
-                return None;
-            }
-        }
-    }
-
-    fn string(&mut self) -> Option<String> {
-        if !self.eat("\"") {
-            return None;
-        }
-        let mut text = String::new();
-        loop {
-            let end = self.rest.find(|c: char| c == '"' || c == '\\' || c < ' ')?;
-            text.push_str(&self.rest[..end]);
-            let (stop, rest) = self.rest[end..].split_at(1);
-            self.rest = rest;
-            match stop {
-                "\"" => return Some(text),
-                "\\" => text.push(self.escape()?),
-                _ => return None,
-            }
-        }
-    }
-
-    fn escape(&mut self) -> Option<char> {
-        let mut chars = self.rest.chars();
-        let escaped = chars.next()?;
-        self.rest = chars.as_str();
-        Some(match escaped {
-            '"' | '\\' | '/' => escaped,
-            'b' => '\u{8}',
-            'f' => '\u{c}',
-            'n' => '\n',
-            'r' => '\r',
-            't' => '\t',
-            'u' => return self.unicode(),
-            _ => return None,
-        })
-    }
-
-    fn unicode(&mut self) -> Option<char> {
-        let high = self.hex4()?;
-        if !(0xd800..0xdc00).contains(&high) {
-            return Some(char::from_u32(high).unwrap_or('\u{fffd}'));
-        }
-        let after_high = self.rest;
-        if let Some(rest) = self.rest.strip_prefix("\\u") {
-            self.rest = rest;
-            let low = self.hex4()?;
-            if (0xdc00..0xe000).contains(&low) {
-                return char::from_u32(0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00));
-            }
-        }
-        // Go replaces only the first of the two and reads the second escape again.
-        self.rest = after_high;
-        Some('\u{fffd}')
-    }
-
-    fn hex4(&mut self) -> Option<u32> {
-        let digits = self.rest.get(..4)?;
-        if !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
-            return None;
-        }
-        self.rest = &self.rest[4..];
-        u32::from_str_radix(digits, 16).ok()
-    }
+fn object(raw: &str) -> Option<BTreeMap<String, String>> {
+    let mut members = BTreeMap::new();
+    let member = |parser: &mut Parser<'_>, key| {
+        members.insert(key, parser.text()?);
+        Ok(())
+    };
+    Parser::new(raw).whole(|parser| parser.object(member)).ok()?;
+    Some(members)
 }

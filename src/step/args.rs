@@ -4,8 +4,10 @@ use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::go_text::quote;
+use super::termination::Encoding;
 
 /// What a flag holds, as Go's `flag` names it in the usage text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,7 +30,7 @@ const fn flag(name: &'static str, kind: Kind, default: &'static str, usage: &'st
 }
 
 /// Tekton's default for `-result_from`.
-pub const TERMINATION_MESSAGE: &str = "termination-message";
+const TERMINATION_MESSAGE: &str = "termination-message";
 
 /// All flags, in the lexical order in which Go prints them (Tekton cmd/entrypoint/main.go, spire.go).
 const FLAGS: [Flag; 24] = [
@@ -214,29 +216,19 @@ impl Args {
         self.enable_spire && self.spire_socket_path.as_ref().is_none_or(|path| !path.is_empty())
     }
 
-    /// The flags in use whose function this version does not have.
-    pub fn unsupported(&self) -> Vec<&'static str> {
-        let mut used = Vec::new();
-        let when = self.when_expressions.as_bytes().trim_ascii();
-        if !when.is_empty() && when != b"null" && !is_empty_list(when) {
-            used.push("when_expressions");
-        }
-        for (set, name) in [
-            (self.breakpoint_on_failure, "breakpoint_on_failure"),
-            (self.debug_before_step, "debug_before_step"),
-            (self.compress_termination_message, "compress_termination_message"),
-            (self.result_from.as_ref().is_some_and(|from| from != TERMINATION_MESSAGE), "result_from"),
-        ] {
-            if set {
-                used.push(name);
-            }
-        }
-        for (name, _) in &self.credentials {
-            if !used.contains(name) {
-                used.push(name);
-            }
-        }
-        used
+    /// True if results travel in the termination message, and not by the results sidecar's log.
+    pub fn results_in_message(&self) -> bool {
+        self.result_from.as_ref().is_none_or(|from| from == TERMINATION_MESSAGE)
+    }
+
+    /// How the termination message is written.
+    pub fn encoding(&self) -> Encoding {
+        if self.compress_termination_message { Encoding::Compressed } else { Encoding::Json }
+    }
+
+    /// `-timeout`, if there is a limit.
+    pub fn time_limit(&self) -> Option<Duration> {
+        u64::try_from(self.timeout).ok().filter(|&limit| limit > 0).map(Duration::from_nanos)
     }
 
     fn set(&mut self, flag: &'static Flag, value: OsString) -> Result<(), FlagError> {
@@ -274,12 +266,6 @@ impl Args {
             _ => self.enable_spire = on,
         }
     }
-}
-
-fn is_empty_list(json: &[u8]) -> bool {
-    json.strip_prefix(b"[")
-        .and_then(|rest| rest.strip_suffix(b"]"))
-        .is_some_and(|inner| inner.trim_ascii().is_empty())
 }
 
 /// Splits the arguments (without argv\[0\]) at the first `--` (Tekton cmd/entrypoint/args.go; contract 1.2).

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::beneath::{self, Content, ReadError};
 use super::go_text::join;
 use super::roots::Roots;
-use super::termination::{Entry, EntryType, MAX_MESSAGE};
+use super::termination::{Entry, EntryType};
 
 /// The name of the file, below a directory `artifacts`.
 const PROVENANCE: &str = "artifacts/provenance.json";
@@ -41,17 +41,23 @@ pub struct Artifacts {
 }
 
 impl Artifacts {
-    /// Reads both files; an absent one is none.
-    pub fn read(step_metadata_dir: &Path, roots: &Roots) -> Result<Artifacts, ArtifactError> {
+    /// Reads both files; an absent one is none. `limit`: the most bytes that fit into a message.
+    pub fn read(step_metadata_dir: &Path, roots: &Roots, limit: usize) -> Result<Artifacts, ArtifactError> {
         Ok(Artifacts {
             step: read(
                 step_metadata_dir,
                 beneath::mount_of(step_metadata_dir, PROVENANCE),
                 EntryType::StepArtifacts,
+                limit,
             )
             .map_err(ArtifactError::Step)?,
-            task: read(&roots.tekton, (roots.tekton.clone(), PROVENANCE.into()), EntryType::TaskArtifacts)
-                .map_err(ArtifactError::Task)?,
+            task: read(
+                &roots.tekton,
+                (roots.tekton.clone(), PROVENANCE.into()),
+                EntryType::TaskArtifacts,
+                limit,
+            )
+            .map_err(ArtifactError::Task)?,
         })
     }
 
@@ -65,12 +71,13 @@ fn read(
     directory: &Path,
     (mount, below): (PathBuf, PathBuf),
     kind: EntryType,
+    limit: usize,
 ) -> Result<Option<Artifact>, ReadError> {
-    let raw = match beneath::read(&mount, &below, MAX_MESSAGE)? {
+    let raw = match beneath::read(&mount, &below, limit)? {
         None => return Ok(None),
         Some(Content::Whole(raw)) => raw,
         // So large an entry fits no message: the message is refused as too large, as Tekton's is.
-        Some(Content::TooLarge) => vec![b' '; MAX_MESSAGE + 1],
+        Some(Content::TooLarge) => vec![b' '; limit + 1],
     };
     let path = join(&[directory.as_os_str(), OsStr::new(PROVENANCE)]);
     Ok(Some(Artifact { entry: Entry::artifact(&path, &raw, kind), raw }))

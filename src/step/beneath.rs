@@ -12,7 +12,7 @@ use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat, openat2};
 use nix::sys::stat::Mode;
 
-use super::go_text::errno_reason;
+use super::go_text::{errno_reason, join};
 
 /// Why a file cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -44,6 +44,16 @@ pub enum ReadError {
     },
 }
 
+impl ReadError {
+    /// The same error, told of the path by which users know the file.
+    pub fn at(mut self, known: &Path) -> ReadError {
+        let (ReadError::System { path, .. } | ReadError::Link { path } | ReadError::NotRegular { path }) =
+            &mut self;
+        known.clone_into(path);
+        self
+    }
+}
+
 /// What was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Content {
@@ -64,7 +74,43 @@ pub fn mount_of(step_metadata_dir: &Path, name: &str) -> (PathBuf, PathBuf) {
 
 /// Reads `name` beneath `directory`, up to `limit` bytes. `None` if it does not exist.
 pub fn read(directory: &Path, name: &Path, limit: usize) -> Result<Option<Content>, ReadError> {
-    let path = || super::go_text::join(&[directory.as_os_str(), name.as_os_str()]);
+    let Some(file) = open_regular(directory, name)? else { return Ok(None) };
+    let mut content = Vec::new();
+    // One byte more than the limit shows that there is more; the file's size is only a claim while others may write.
+    let read = file.take(limit as u64 + 1).read_to_end(&mut content);
+    read.map_err(|error| unreadable(directory, name, &error))?;
+    Ok(Some(if content.len() > limit { Content::TooLarge } else { Content::Whole(content) }))
+}
+
+/// Reads `name` beneath `directory` piece by piece, up to `limit` bytes. `None` if it does not exist; true if `take` was given
+/// the whole file.
+pub fn stream(
+    directory: &Path,
+    name: &Path,
+    limit: u64,
+    mut take: impl FnMut(&[u8]),
+) -> Result<Option<bool>, ReadError> {
+    let Some(mut file) = open_regular(directory, name)? else { return Ok(None) };
+    let mut buffer = vec![0; 64 * 1024];
+    let mut left = limit;
+    loop {
+        let length = match file.read(&mut buffer) {
+            Ok(0) => return Ok(Some(true)),
+            Ok(length) => length,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(unreadable(directory, name, &error)),
+        };
+        match left.checked_sub(length as u64) {
+            Some(less) => left = less,
+            None => return Ok(Some(false)),
+        }
+        take(&buffer[..length]);
+    }
+}
+
+/// Opens `name` beneath `directory` if it is a regular file. `None` if it does not exist.
+pub fn open_regular(directory: &Path, name: &Path) -> Result<Option<File>, ReadError> {
+    let path = || join(&[directory.as_os_str(), name.as_os_str()]);
     let file = match open(directory, name) {
         Ok(file) => File::from(file),
         Err(Errno::ENOENT) => return Ok(None),
@@ -73,22 +119,20 @@ pub fn read(directory: &Path, name: &Path, limit: usize) -> Result<Option<Conten
         Err(Errno::ENXIO) => return Err(ReadError::NotRegular { path: path() }),
         Err(errno) => return Err(ReadError::System { operation: "open", path: path(), errno }),
     };
-    let system = |error: io::Error| ReadError::System {
-        operation: "read",
-        path: path(),
-        errno: Errno::from_raw(error.raw_os_error().unwrap_or_default()),
-    };
-    let kind = file.metadata().map_err(system)?.file_type();
+    let kind = file.metadata().map_err(|error| unreadable(directory, name, &error))?.file_type();
     if kind.is_dir() {
         return Err(ReadError::System { operation: "read", path: path(), errno: Errno::EISDIR });
     }
     if !kind.is_file() {
         return Err(ReadError::NotRegular { path: path() });
     }
-    let mut content = Vec::new();
-    // One byte more than the limit shows that there is more; the file's size is only a claim while others may write.
-    file.take(limit as u64 + 1).read_to_end(&mut content).map_err(system)?;
-    Ok(Some(if content.len() > limit { Content::TooLarge } else { Content::Whole(content) }))
+    Ok(Some(file))
+}
+
+fn unreadable(directory: &Path, name: &Path, error: &io::Error) -> ReadError {
+    let path = join(&[directory.as_os_str(), name.as_os_str()]);
+    let errno = Errno::from_raw(error.raw_os_error().unwrap_or_default());
+    ReadError::System { operation: "read", path, errno }
 }
 
 const FILE: OFlag = OFlag::O_RDONLY.union(OFlag::O_CLOEXEC).union(OFlag::O_NONBLOCK).union(OFlag::O_NOCTTY);

@@ -1,12 +1,12 @@
 //! Which evidence a step emits: the richest form that fits (design 5.1).
 
-use std::{num::NonZeroU32, time::SystemTime, time::UNIX_EPOCH};
+use std::{collections::HashMap, num::NonZeroU32, time::SystemTime, time::UNIX_EPOCH};
 
 use ring::rand::SecureRandom;
 
 use crate::{
     evidence::{
-        attestation::{self, Attestation, Covered, Ended, Form, Kind, PodName, hint, is_result_name},
+        attestation::{self, Attestation, Covered, Ended, Form, HINT, Kind, PodName, hint, is_result_name},
         key::KeyError,
         leaf::{CompactLeaf, DnsForm, Issuer},
         sha256, statement,
@@ -20,12 +20,14 @@ use crate::{
 };
 
 use super::{
+    collect::Results,
     config::{Config, Evidence as Wanted},
+    logged::LoggedResult,
     outcome::{End, Outcome},
     position::StepPosition,
-    results,
+    results::{self, RawResult},
     sign::Produced,
-    termination::{Entry, EntryType, MAX_MESSAGE, go_utf8, to_json},
+    termination::{Entry, EntryType, MAX_MESSAGE, go_utf8},
 };
 
 /// What the kubelet keeps of all messages of a pod, shared by its containers (design 5.1).
@@ -58,6 +60,12 @@ pub(crate) enum EmitError {
     /// The outcome is none that is signed.
     #[error("the step did not run")]
     DidNotRun,
+    /// TEP-0089 entries are made from values in the message.
+    #[error(
+        "TEP-0089 entries cover results in the termination message only, and this cluster takes them from a log \
+         (results-from: sidecar-logs); configure svidence-evidence: attestation"
+    )]
+    LoggedResults,
     /// The key failed.
     #[error(transparent)]
     Key(#[from] KeyError),
@@ -121,22 +129,26 @@ pub(crate) fn evidence(
     };
 
     let steps = facts.position.count;
-    let results = to_json(produced.others).len();
+    let results = produced.encoding.encode(produced.others).len();
     let estimate = estimated_limit(config.containers, steps);
     let short = results > estimate;
     let limit = if short { MAX_MESSAGE } else { estimate };
     let fits = |evidence: &Evidence| {
         let all = [produced.others, &evidence.tep0089, &evidence.attestation].concat();
-        to_json(&all).len() <= limit
+        produced.encoding.fit(&all).is_ok_and(|message| message.len() <= limit)
     };
+    let logged = matches!(produced.results, Results::Logged(_));
 
+    if config.evidence == Wanted::Tep0089 && logged {
+        return Err(EmitError::LoggedResults);
+    }
     if config.evidence == Wanted::Tep0089 {
         let evidence = Evidence { tep0089: tep0089().map_err(EmitError::Tep0089)?, ..Evidence::default() };
         if fits(&evidence) {
             return Ok(Evidence { warnings, ..evidence });
         }
     } else {
-        let beside = match config.evidence == Wanted::Both && !short {
+        let beside = match config.evidence == Wanted::Both && !short && !logged {
             true => tep0089()
                 .inspect_err(|error| warnings.push(format!("the TEP-0089 form is left out: {error}")))
                 .ok(),
@@ -170,18 +182,25 @@ fn is_result(entry: &Entry) -> bool {
 /// Things that will surprise somebody later, though they hinder nothing now.
 fn warnings(produced: &Produced<'_>, covered: &[Covered]) -> Vec<String> {
     let mut warnings = Vec::new();
-    for result in produced.results {
-        let kind = kind(result.kind);
-        if go_utf8(&result.raw).1 {
-            let name = &result.name;
-            warnings.push(format!(
-                "result {name} is not UTF-8: the text in which U+FFFD stands for each bad byte is signed"
-            ));
+    let mut not_utf8 = |name: &str| {
+        warnings.push(format!(
+            "result {name} is not UTF-8: the text in which U+FFFD stands for each bad byte is signed"
+        ));
+    };
+    let results = match produced.results {
+        Results::InMessage(results) => results,
+        Results::Logged(logged) => {
+            let replaced = logged.iter().flatten().filter(|result| result.replaced);
+            replaced.for_each(|result| not_utf8(&result.name));
+            return warnings;
         }
+    };
+    results.iter().filter(|result| go_utf8(&result.raw).1).for_each(|result| not_utf8(&result.name));
+    for result in results {
         if result.raw.contains(&0) {
             warnings.push(format!("result {} contains NUL, which some archives refuse", result.name));
         }
-        if !covered.iter().any(|covered| covered.kind == kind && covered.name == result.name) {
+        if !covered.iter().any(|covered| covered.kind == kind(result.kind) && covered.name == result.name) {
             let name = &result.name;
             warnings.push(format!(
                 "result {name} is hidden by another entry of that name, as in Tekton; it is not covered"
@@ -267,11 +286,12 @@ impl<'a> Signer<'a> {
         if form == Form::Hints {
             results.iter_mut().for_each(|covered| covered.decoded = None);
         }
-        for (covered, in_this_form) in self.covered.iter().zip(&results) {
-            match form == Form::Hints && self.may_be_hint(covered) {
-                false => attestation.results.push(in_this_form.clone()),
-                true if covered.set => attestation.set_hints.push(hint(&covered.name)),
-                true => attestation.found_hints.push(hint(&covered.name)),
+        let hints = if form == Form::Hints { self.unshared_hints() } else { HashMap::new() };
+        for covered in &results {
+            match hints.get(covered.name.as_str()).filter(|_| covered.kind == Kind::Task) {
+                None => attestation.results.push(covered.clone()),
+                Some(hint) if covered.set => attestation.set_hints.push(*hint),
+                Some(hint) => attestation.found_hints.push(*hint),
             }
         }
         attestation.set_hints.sort_unstable();
@@ -288,29 +308,45 @@ impl<'a> Signer<'a> {
         Ok(attestation.to_value())
     }
 
-    /// A plain task result whose hint no other one shares.
-    fn may_be_hint(&self, covered: &Covered) -> bool {
-        let is_plain = |covered: &Covered| covered.kind == Kind::Task && covered.decoded.is_none();
-        let sharing = self
-            .covered
-            .iter()
-            .filter(|other| other.kind == Kind::Task && hint(&other.name) == hint(&covered.name));
-        is_plain(covered) && sharing.count() == 1
+    /// The hints of plain task results that no other one shares.
+    fn unshared_hints(&self) -> HashMap<&str, [u8; HINT]> {
+        let of_task = self.covered.iter().filter(|covered| covered.kind == Kind::Task);
+        let hints: Vec<_> = of_task.map(|covered| (covered, hint(&covered.name))).collect();
+        let mut sharing: HashMap<[u8; HINT], u32> = HashMap::new();
+        hints.iter().for_each(|(_, hint)| *sharing.entry(*hint).or_default() += 1);
+        let plain =
+            hints.into_iter().filter(|(covered, hint)| covered.decoded.is_none() && sharing[hint] == 1);
+        plain.map(|(covered, hint)| (covered.name.as_str(), hint)).collect()
     }
+}
+
+/// Every result that reaches the controller, by kind and name.
+fn covered(produced: &Produced<'_>) -> Vec<Covered> {
+    let mut covered = match produced.results {
+        Results::InMessage(results) => covered_in_message(produced.others, results),
+        Results::Logged(logged) => logged.iter().flatten().map(covered_in_log).collect(),
+    };
+    covered.sort();
+    covered
+}
+
+fn covered_in_log(result: &LoggedResult) -> Covered {
+    let name = result.name.clone();
+    let LoggedResult { digest, decoded, found, .. } = *result;
+    Covered { kind: kind(result.kind), name, set: !found, digest, decoded }
 }
 
 /// The results that survive Tekton's reading of the message: of entries with one key the last one, whatever its type
 /// (Tekton `pkg/termination/parse.go`).
-fn covered(produced: &Produced<'_>) -> Vec<Covered> {
+fn covered_in_message(entries: &[Entry], results: &[RawResult]) -> Vec<Covered> {
     let mut covered: Vec<Covered> = Vec::new();
-    for (i, entry) in produced.others.iter().enumerate() {
-        let is_last = produced.others[i + 1..].iter().all(|later| later.key != entry.key);
+    for (i, entry) in entries.iter().enumerate() {
+        let is_last = entries[i + 1..].iter().all(|later| later.key != entry.key);
         if !is_result(entry) || !is_last || !is_result_name(&entry.key) {
             continue;
         }
         let entry_kind = if entry.kind == EntryType::TaskResult { Kind::Task } else { Kind::Step };
-        let found = produced
-            .results
+        let found = results
             .iter()
             .any(|result| kind(result.kind) == entry_kind && result.name == entry.key && result.found);
         covered.push(Covered {
@@ -321,7 +357,6 @@ fn covered(produced: &Produced<'_>) -> Vec<Covered> {
             decoded: value::decoded_json(&entry.value).map(|value| sha256(value.canonical_json().as_bytes())),
         });
     }
-    covered.sort();
     covered
 }
 
@@ -332,7 +367,7 @@ fn ended(outcome: &Outcome) -> Option<Ended> {
         End::TimedOut => Ended::Timeout,
         End::Cancelled => Ended::Cancelled,
         End::WhenFalse => Ended::Skipped,
-        End::NotRun(_) => Ended::NotStarted,
+        End::NotRun(_) | End::DebugSkipped => Ended::NotStarted,
         End::EarlierStepFailed | End::WaitFailed(_) => return None,
     })
 }

@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 use std::time::SystemTime;
 
 use super::clock::LocalZone;
+use super::go_text::quote;
 
 static ZONE: OnceLock<LocalZone> = OnceLock::new();
 
@@ -12,4 +13,12 @@ static ZONE: OnceLock<LocalZone> = OnceLock::new();
 pub fn line(text: &str) {
     let zone = ZONE.get_or_init(|| LocalZone::local(std::env::var_os("TZ").as_deref()));
     let _ = writeln!(std::io::stderr(), "{} {text}", zone.log_prefix(SystemTime::now()));
+}
+
+/// An error as Go's `log/slog` writes it to the same place: `ERROR <text> error="<error>"`, quoted where it must be.
+pub fn error(text: &str, error: &str) {
+    let plain =
+        !error.is_empty() && error.chars().all(|c| c > ' ' && !matches!(c, '"' | '=' | '\u{7f}'..='\u{a0}'));
+    let error = if plain { error.to_owned() } else { quote(error.as_ref()) };
+    line(&format!("ERROR {text} error={error}"));
 }

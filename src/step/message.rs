@@ -4,11 +4,12 @@
 //! Here it is written once, but what is kept and what is refused stays the same.
 
 use super::results::{Kind, RawResult};
-use super::termination::{Entry, EntryType, MAX_MESSAGE, TooLarge, go_utf8, to_json};
+use super::termination::{Encoding, Entry, EntryType, MAX_MESSAGE, TooLarge, go_utf8};
 
 /// The entries of a message, in the groups between which evidence is put.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Message {
+    encoding: Encoding,
     task: Vec<Entry>,
     step: Vec<Entry>,
     /// `StartedAt`, then `Reason` or `ExitCode`, then artifacts.
@@ -16,6 +17,11 @@ pub struct Message {
 }
 
 impl Message {
+    /// An empty message that will be written like this.
+    pub fn new(encoding: Encoding) -> Message {
+        Message { encoding, ..Message::default() }
+    }
+
     /// Adds one round of results, all of one kind. A round that does not fit is left out as a whole.
     pub fn add_results(&mut self, results: &[RawResult]) -> Result<(), TooLarge> {
         let mut invalid = 0;
@@ -30,8 +36,9 @@ impl Message {
         }
         let with_round: Vec<Entry> =
             self.task.iter().chain(&self.step).chain(&task).chain(&step).cloned().collect();
-        // Tekton measures a round with six bytes for each invalid byte, of which three remain.
-        if to_json(&with_round).len() + 3 * invalid > MAX_MESSAGE {
+        // Tekton measures a round with six bytes for each invalid byte, of which three remain. Compressed they do not count.
+        let measured_more = if self.encoding == Encoding::Json { 3 * invalid } else { 0 };
+        if self.encoding.fit(&with_round)?.len() + measured_more > MAX_MESSAGE {
             return Err(TooLarge);
         }
         self.task.extend(task);
@@ -42,11 +49,11 @@ impl Message {
     /// Sets what comes after the results. If it does not fit it is left out as a whole.
     pub fn set_tail(&mut self, tail: Vec<Entry>) -> Result<(), TooLarge> {
         self.tail = tail;
-        if to_json(&self.entries()).len() > MAX_MESSAGE {
+        let fitting = self.encoding.fit(&self.entries()).map(drop);
+        if fitting.is_err() {
             self.tail.clear();
-            return Err(TooLarge);
         }
-        Ok(())
+        fitting
     }
 
     /// Takes the `ExitCode` entry out again.
@@ -68,6 +75,7 @@ impl Message {
     pub fn with_evidence(&self, tep0089: &[Entry], attestation: &[Entry]) -> Result<Vec<Entry>, TooLarge> {
         let groups = [&self.task[..], tep0089, &self.step, attestation, &self.tail];
         let entries = groups.concat();
-        if to_json(&entries).len() > MAX_MESSAGE { Err(TooLarge) } else { Ok(entries) }
+        self.encoding.fit(&entries)?;
+        Ok(entries)
     }
 }

@@ -1,6 +1,11 @@
 //! How a step ended and what follows from it: the outcome table (contract 3.8; Tekton pkg/entrypoint/entrypointer.go and
 //! cmd/entrypoint/main.go).
 
+use super::args::Args;
+use super::artifacts::ArtifactError;
+use super::beneath::ReadError;
+use super::termination::TooLarge;
+
 /// The exit status of a step whose program a signal killed: Go's -1.
 const SIGNALLED: i32 = 255;
 /// The exit status of a cancelled step: the number of SIGKILL.
@@ -25,6 +30,28 @@ pub enum End {
     Signalled(i32),
     /// The program was not started, or its output could not be copied.
     NotRun(String),
+    /// Whoever debugs the TaskRun decided before the program that it is not to run.
+    DebugSkipped,
+}
+
+/// Why collecting or writing what the step produced failed: the last log line. It takes the place of how the step ended.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    /// A result cannot be read.
+    #[error("Error executing command: {0}")]
+    Results(ReadError),
+    /// The results do not fit.
+    #[error(transparent)]
+    TooLarge(TooLarge),
+    /// Artifacts cannot be read.
+    #[error(transparent)]
+    Artifacts(ArtifactError),
+    /// The termination message cannot be written.
+    #[error("Error while writing message: {0}")]
+    Message(String),
+    /// The post file or `exitCode` cannot be written.
+    #[error("{0}")]
+    Post(String),
 }
 
 /// The step's outcome.
@@ -34,21 +61,53 @@ pub struct Outcome {
     pub end: End,
     /// `-on_error=continue`.
     pub on_error_continue: bool,
-    /// Why collecting or writing what the step produced failed: the last log line. The step fails with 1 then.
-    pub failure: Option<String>,
+    /// `-breakpoint_on_failure`
+    pub breakpoint_on_failure: bool,
+    /// What failed after the end. The step fails with 1 then.
+    pub failure: Option<Failure>,
     /// The step was to be signed, was not, and the configuration makes that a failure (design 4.5).
     pub failed_unsigned: bool,
 }
 
 impl Outcome {
     /// An outcome with nothing else amiss.
-    pub fn new(end: End, on_error_continue: bool) -> Outcome {
-        Outcome { end, on_error_continue, failure: None, failed_unsigned: false }
+    pub fn new(end: End, args: &Args) -> Outcome {
+        Outcome {
+            end,
+            on_error_continue: args.on_error_continue(),
+            breakpoint_on_failure: args.breakpoint_on_failure,
+            failure: None,
+            failed_unsigned: false,
+        }
+    }
+
+    /// True if the end is one at which a breakpoint on failure takes effect.
+    fn is_broken(&self) -> bool {
+        self.breakpoint_on_failure
+            && match self.end {
+                End::Exited(code) => code != 0,
+                End::Signalled(_) | End::NotRun(_) | End::WaitFailed(_) => true,
+                _ => false,
+            }
+    }
+
+    /// True if the step waits for whoever debugs it before it ends.
+    pub fn pauses(&self) -> bool {
+        match &self.failure {
+            Some(failure) => self.breakpoint_on_failure && matches!(failure, Failure::Results(_)),
+            None => self.is_broken() || self.breakpoint_on_failure && self.failed_unsigned,
+        }
+    }
+
+    /// False if whoever debugs the step decides what the steps after it are told.
+    pub fn posts(&self) -> bool {
+        !self.is_broken()
     }
 
     /// True if the program failed by itself and `onError: continue` lets that pass.
     pub fn continued(&self) -> bool {
         self.on_error_continue
+            && !self.breakpoint_on_failure
             && match self.end {
                 End::Exited(code) => code != 0,
                 End::Signalled(_) => true,
@@ -108,12 +167,15 @@ impl Outcome {
     /// The last log line, if there is one.
     pub fn last_line(&self) -> Option<String> {
         if let Some(failure) = &self.failure {
-            return Some(failure.clone());
+            return Some(failure.to_string());
         }
         match &self.end {
             End::EarlierStepFailed => Some("Skipping step because a previous step failed".into()),
             End::Cancelled => Some("Step was cancelled".into()),
             End::TimedOut => Some("context deadline exceeded".into()),
+            End::DebugSkipped => {
+                Some("Skipping execute step script because before step breakpoint fail-continue".into())
+            }
             End::WaitFailed(error) | End::NotRun(error) => Some(format!("Error executing command: {error}")),
             End::WhenFalse | End::Exited(_) | End::Signalled(_) => None,
         }
@@ -137,7 +199,8 @@ mod tests {
             (End::WhenFalse, false, 1, Some("Skipped"), None),
             (End::NotRun("x".into()), true, 1, None, None),
         ] {
-            let mut outcome = Outcome::new(end, on_error_continue);
+            let on_error = if on_error_continue { "continue" } else { "" };
+            let mut outcome = Outcome::new(end, &Args { on_error: on_error.into(), ..Args::default() });
             outcome.failed_unsigned = true;
             assert!(!outcome.succeeds(), "{outcome:?}");
             assert_eq!(outcome.exit_status(), status, "{outcome:?}");

@@ -3,7 +3,7 @@
 use std::ffi::{CString, OsStr, OsString};
 use std::fs::File;
 use std::io::PipeWriter;
-use std::os::fd::{AsRawFd as _, BorrowedFd};
+use std::os::fd::{AsRawFd as _, BorrowedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
@@ -19,10 +19,12 @@ use nix::unistd::Pid;
 
 use super::environment::Environment;
 use super::events::{Events, Watched, Woken};
-use super::go_text::{errno_reason, quote};
+use super::go_text::errno_reason;
+use super::hermetic;
 use super::log;
 use super::lookup::{self, LookupError};
 use super::outcome::End;
+use super::roots::Roots;
 use super::streams::{self, Copy, Stream, StreamError};
 use super::sys;
 use super::wait;
@@ -60,6 +62,10 @@ pub struct Command<'a> {
     pub stdout_path: &'a Path,
     /// `-stderr_path`; empty means none.
     pub stderr_path: &'a Path,
+    /// Whether it runs without a network.
+    pub hermetic: bool,
+    /// For what hermetic mode needs of `/proc`.
+    pub roots: &'a Roots,
 }
 
 /// The watch for `/tekton/downward/cancel` (contract 3.7.2). A `.err` file beside it or an error ends the watch.
@@ -88,8 +94,7 @@ impl Cancellation {
         match wait::there(&self.file, true) {
             Ok(there) => self.seen = there,
             Err(error) => {
-                let error = quote(OsStr::new(&error.to_string()));
-                log::line(&format!("ERROR Error while waiting for cancellation error={error}"));
+                log::error("Error while waiting for cancellation", &error.to_string());
                 self.watching = false;
             }
         }
@@ -113,17 +118,24 @@ pub struct Ran {
     pub asked_to_end: bool,
 }
 
-/// Runs the program to its end: signals are forwarded to its group, timeout and cancellation kill it.
+impl Ran {
+    /// There was no program.
+    pub fn not_started(end: End) -> Ran {
+        Ran { end, started: false, asked_to_end: false }
+    }
+}
+
+/// Runs the program to its end: signals are forwarded to its group, cancellation and `deadline` kill it. An empty command
+/// has ended well at once.
 pub fn run(
     events: &Events,
     command: &Command<'_>,
-    timeout: Option<Duration>,
+    deadline: Option<Instant>,
     cancellation: &mut Cancellation,
 ) -> Ran {
-    let deadline = timeout.map(|timeout| Instant::now() + timeout);
-    let mut child = match start(events, command, cancellation) {
+    let mut child = match start(events, command, deadline, cancellation) {
         Ok(child) => child,
-        Err(end) => return Ran { end, started: false, asked_to_end: false },
+        Err(end) => return Ran::not_started(end),
     };
     let mut context: Option<End> = None;
     let mut asked_to_end = false;
@@ -137,7 +149,7 @@ pub fn run(
         if context.is_none() {
             if cancellation.look(events) {
                 context = Some(End::Cancelled);
-            } else if deadline.is_some_and(|at| Instant::now() >= at) {
+            } else if is_past(deadline) {
                 context = Some(End::TimedOut);
             }
             if context.is_some() {
@@ -161,7 +173,12 @@ pub fn run(
 }
 
 /// The order is Go's: files of the copies, lookup, context, start (Go os/exec.Cmd.Start).
-fn start(events: &Events, command: &Command<'_>, cancellation: &mut Cancellation) -> Result<Child, End> {
+fn start(
+    events: &Events,
+    command: &Command<'_>,
+    deadline: Option<Instant>,
+    cancellation: &mut Cancellation,
+) -> Result<Child, End> {
     let not_run = |error: StartError| End::NotRun(error.to_string());
     let Some(name) = command.argv.first() else { return Err(End::Exited(0)) };
     let stdout = open_copy(command.stdout_path).map_err(not_run)?;
@@ -170,7 +187,14 @@ fn start(events: &Events, command: &Command<'_>, cancellation: &mut Cancellation
     if cancellation.look(events) {
         return Err(End::Cancelled);
     }
+    if is_past(deadline) {
+        return Err(End::TimedOut);
+    }
     spawn(command, program, stdout, stderr).map_err(not_run)
+}
+
+fn is_past(deadline: Option<Instant>) -> bool {
+    deadline.is_some_and(|at| Instant::now() >= at)
 }
 
 fn open_copy(path: &Path) -> Result<Option<File>, StartError> {
@@ -194,29 +218,17 @@ fn spawn(
             ends.push((end, number));
         }
     }
-    let pid = posix(command, &program, &ends)
-        .map_err(|errno| StartError::Exec { program: program.clone(), errno })?;
-    Ok(Child { pid: pid.as_raw(), status: None, copies })
+    match exec(command, &program, &ends) {
+        Ok(pid) => Ok(Child { pid, status: None, copies }),
+        Err(errno) => Err(StartError::Exec { program, errno }),
+    }
 }
 
-/// posix_spawn does without code of ours between fork and exec: own group, empty signal mask, all signals at their
-/// default, `/dev/null` as standard input.
-fn posix(command: &Command<'_>, program: &Path, ends: &[(PipeWriter, i32)]) -> Result<Pid, Errno> {
-    let mut attributes = PosixSpawnAttr::init()?;
-    attributes.set_flags(
-        PosixSpawnFlags::POSIX_SPAWN_SETPGROUP
-            | PosixSpawnFlags::POSIX_SPAWN_SETSIGDEF
-            | PosixSpawnFlags::POSIX_SPAWN_SETSIGMASK,
-    )?;
-    attributes.set_pgroup(Pid::from_raw(0))?;
-    attributes.set_sigmask(&SigSet::empty())?;
-    attributes.set_sigdefault(&SigSet::all())?;
+/// Starts the program with `/dev/null` as its standard input.
+fn exec(command: &Command<'_>, program: &Path, ends: &[(PipeWriter, i32)]) -> Result<i32, Errno> {
     let null = open("/dev/null", OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())?;
-    let mut actions = PosixSpawnFileActions::init()?;
-    actions.add_dup2(null.as_raw_fd(), 0)?;
-    for (end, number) in ends {
-        actions.add_dup2(end.as_raw_fd(), *number)?;
-    }
+    let mut descriptors = vec![(null.as_raw_fd(), 0)];
+    descriptors.extend(ends.iter().map(|(end, number)| (end.as_raw_fd(), *number)));
     let argv: Vec<CString> = command.argv.iter().map(|arg| c_string(arg)).collect::<Result<_, _>>()?;
     let environment: Vec<CString> = command
         .environment
@@ -228,7 +240,35 @@ fn posix(command: &Command<'_>, program: &Path, ends: &[(PipeWriter, i32)]) -> R
             c_string(&entry)
         })
         .collect::<Result<_, _>>()?;
-    posix_spawn(program, &actions, &attributes, &argv, &environment)
+    if command.hermetic {
+        let program = c_string(program.as_os_str())?;
+        return hermetic::spawn(&program, &argv, &environment, &descriptors, command.roots);
+    }
+    posix(program, &argv, &environment, &descriptors)
+}
+
+/// posix_spawn does without code of ours between fork and exec: own group, empty signal mask, all signals at their
+/// default.
+fn posix(
+    program: &Path,
+    argv: &[CString],
+    environment: &[CString],
+    descriptors: &[(RawFd, RawFd)],
+) -> Result<i32, Errno> {
+    let mut attributes = PosixSpawnAttr::init()?;
+    attributes.set_flags(
+        PosixSpawnFlags::POSIX_SPAWN_SETPGROUP
+            | PosixSpawnFlags::POSIX_SPAWN_SETSIGDEF
+            | PosixSpawnFlags::POSIX_SPAWN_SETSIGMASK,
+    )?;
+    attributes.set_pgroup(Pid::from_raw(0))?;
+    attributes.set_sigmask(&SigSet::empty())?;
+    attributes.set_sigdefault(&SigSet::all())?;
+    let mut actions = PosixSpawnFileActions::init()?;
+    for &(from, to) in descriptors {
+        actions.add_dup2(from, to)?;
+    }
+    posix_spawn(program, &actions, &attributes, argv, environment).map(Pid::as_raw)
 }
 
 fn c_string(text: &OsStr) -> Result<CString, Errno> {

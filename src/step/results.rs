@@ -4,15 +4,14 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use ring::digest::{SHA256, digest};
+use ring::digest::{Context, SHA256};
+
+use crate::evidence::sha256;
 
 use super::beneath::{self, Content, ReadError};
 use super::roots::Roots;
-use super::termination::{self, MAX_MESSAGE, go_utf8};
+use super::termination::{self, go_utf8};
 use super::wait::split_list;
-
-/// Result files beyond this size are not hashed.
-const MAX_HASHED: usize = 64 * 1024;
 
 /// Whose result it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -77,31 +76,42 @@ impl Declared {
         self.names.iter().map(|name| go_utf8(name.as_bytes()).0).collect()
     }
 
-    /// The digest of each result file as it stands.
-    pub fn digests_now(&self) -> Digests {
-        let of = |name: &OsString| match beneath::read(&self.directory, &self.below.join(name), MAX_HASHED) {
-            Ok(None) => Digest::Absent,
-            Ok(Some(Content::Whole(raw))) => Digest::sha256(&raw),
-            Ok(Some(Content::TooLarge)) => Digest::TooLarge,
-            Err(_) => Digest::Unreadable,
+    /// The digest of each result file as it stands, of those up to `limit` bytes.
+    pub fn digests_now(&self, limit: usize) -> Digests {
+        let of = |name: &OsString| {
+            let mut raw = Context::new(&SHA256);
+            let take = |piece: &[u8]| raw.update(piece);
+            match beneath::stream(&self.directory, &self.below.join(name), limit as u64, take) {
+                Ok(None) => Digest::Absent,
+                Ok(Some(true)) => Digest::Sha256(finished(raw)),
+                Ok(Some(false)) => Digest::TooLarge,
+                Err(_) => Digest::Unreadable,
+            }
         };
         Digests(self.names.iter().map(of).collect())
     }
 
-    /// Reads all results; absent ones are left out. `before`: the digests when the program started.
-    pub fn read(&self, before: &Digests) -> Result<Vec<RawResult>, ResultError> {
+    /// Reads all results, of up to `limit` bytes each; absent ones are left out. `before`: the digests when the program
+    /// started.
+    pub fn read(&self, before: &Digests, limit: usize) -> Result<Vec<RawResult>, ResultError> {
         let mut results = Vec::new();
         for (index, name) in self.names.iter().enumerate() {
-            match beneath::read(&self.directory, &self.below.join(name), MAX_MESSAGE)? {
+            match beneath::read(&self.directory, &self.below.join(name), limit)? {
                 None => {}
                 Some(Content::TooLarge) => return Err(termination::TooLarge.into()),
                 Some(Content::Whole(raw)) => {
-                    let found = before.0.get(index) == Some(&Digest::sha256(&raw));
+                    let found = before.0.get(index) == Some(&Digest::Sha256(sha256(&raw)));
                     results.push(RawResult { kind: self.kind, name: go_utf8(name.as_bytes()).0, raw, found });
                 }
             }
         }
         Ok(results)
+    }
+
+    /// Whether all results could be read, for those that somebody else hands over.
+    pub fn probe(&self) -> Result<(), ReadError> {
+        let open = |name| beneath::open_regular(&self.directory, &self.below.join(name)).map(drop);
+        self.names.iter().try_for_each(open)
     }
 }
 
@@ -129,12 +139,11 @@ pub enum Digest {
     Unreadable,
 }
 
-impl Digest {
-    fn sha256(raw: &[u8]) -> Digest {
-        let mut out = [0; 32];
-        out.copy_from_slice(digest(&SHA256, raw).as_ref());
-        Digest::Sha256(out)
-    }
+/// The digest of all that was hashed.
+pub(super) fn finished(context: Context) -> [u8; 32] {
+    let mut digest = [0; 32];
+    digest.copy_from_slice(context.finish().as_ref());
+    digest
 }
 
 /// A digest for each declared result, in their order.

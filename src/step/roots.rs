@@ -42,6 +42,11 @@ impl Roots {
         self.tekton.join("steps")
     }
 
+    /// Where the controller puts the scripts of steps (contract 5.1).
+    pub fn scripts(&self) -> PathBuf {
+        self.tekton.join("scripts")
+    }
+
     /// The file whose content asks the step to stop (contract 3.7.2).
     pub fn cancel(&self) -> PathBuf {
         self.tekton.join("downward").join("cancel")

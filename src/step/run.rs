@@ -10,21 +10,24 @@ use nix::sys::signal::{SigSet, Signal, raise};
 use crate::evidence::attestation::{KEY_PREFIX, is_reserved, is_result_name};
 
 use super::args::{self, Args, FlagError, Refused};
-use super::artifacts::Artifacts;
+use super::breakpoint::{self, Decision};
 use super::clock::LocalZone;
-use super::environment::{self, Environment};
+use super::collect::{self, Collected, Declarations};
+use super::command::{self, CommandError};
+use super::environment::Environment;
 use super::events::Events;
 use super::go_text::join;
-use super::message::Message;
-use super::outcome::{End, Outcome};
+use super::outcome::{End, Failure, Outcome};
 use super::post::ExitCode;
 use super::process::{self, Cancellation, Command, Ran};
-use super::results::{Declared, Digests, RawResult, ResultError};
+use super::results::{Declared, Digests};
 use super::roots::Roots;
 use super::sign::{Before, Produced, Signed, Signing};
+use super::substitute::{self, Subjects};
 use super::termination::{self, Entry, EntryType};
 use super::wait::{self, WaitError};
-use super::{directories, init, log, position, post};
+use super::when::{self, WhenError, WhenExpression};
+use super::{cel, directories, hermetic, init, log, position, post};
 
 /// Runs the program `entrypoint`: a subcommand, or one step from waiting for its turn to its post file. `args` begins with
 /// the program's own name. Returns the exit status; only a signal that ends the process while it waits does not return.
@@ -44,24 +47,22 @@ pub fn main(args: Vec<OsString>, roots: &Roots) -> i32 {
         log::line(&done.message);
         return done.status;
     }
-    if let Err(refusal) = acceptable(&args, roots) {
-        log::line(&refusal.to_string());
-        post_failure(&args.post_file);
-        return refusal.exit_status();
-    }
-    let events = match events {
-        Ok(events) => events,
-        Err(error) => {
-            log::line(&format!("cannot receive signals: {error}"));
+    let step = match Step::new(&args, roots) {
+        Ok(step) => step,
+        Err(refusal) => {
+            log::line(&refusal.to_string());
             post_failure(&args.post_file);
             return 1;
         }
     };
-    let environment = Environment::of_process();
-    let zone = LocalZone::local(environment.get("TZ"));
-    let task_results = Declared::task(&args.results, roots);
-    let step_results = Declared::step(&args.step_results, &args.step_metadata_dir);
-    Step { args: &args, roots, events, environment, zone, task_results, step_results }.live()
+    match events {
+        Ok(events) => step.live(&events),
+        Err(error) => {
+            log::line(&format!("cannot receive signals: {error}"));
+            post_failure(&args.post_file);
+            1
+        }
+    }
 }
 
 /// Go's flag package: the error and the usage text on stderr, exit 2; help is exit 0.
@@ -95,13 +96,10 @@ fn post_failure(post_file: &Path) {
 /// A command line that is refused before the step waits for its turn.
 #[derive(Debug, thiserror::Error)]
 enum Refusal {
-    #[error("-{}: not supported by this version of svidence yet; use Tekton's own entrypoint image for this task", .flags.join(", -"))]
-    Unsupported { flags: Vec<&'static str> },
-    #[error(
-        "no -entrypoint: taking the command from TEKTON_PLATFORM_COMMANDS is not supported by this version of svidence \
-         yet; state the step's command in the task"
-    )]
-    PlatformCommands,
+    #[error(transparent)]
+    Command(#[from] CommandError),
+    #[error(transparent)]
+    When(#[from] WhenError),
     #[error(
         "result {name:?}: names that begin with {KEY_PREFIX} are reserved for evidence; rename the result"
     )]
@@ -112,30 +110,6 @@ enum Refusal {
     Name { name: String },
     #[error("result {name:?} is declared twice, so it cannot be signed; declare it once")]
     Twice { name: String },
-}
-
-impl Refusal {
-    fn exit_status(&self) -> i32 {
-        match self {
-            Refusal::Unsupported { .. } => 2,
-            _ => 1,
-        }
-    }
-}
-
-fn acceptable(args: &Args, roots: &Roots) -> Result<(), Refusal> {
-    let flags = args.unsupported();
-    if !flags.is_empty() {
-        return Err(Refusal::Unsupported { flags });
-    }
-    if args.entrypoint.is_empty() {
-        return Err(Refusal::PlatformCommands);
-    }
-    if args.signs() {
-        signable(&Declared::task(&args.results, roots))?;
-        signable(&Declared::step(&args.step_results, &args.step_metadata_dir))?;
-    }
-    Ok(())
 }
 
 /// What is signed must be nameable, once, and not pass for evidence.
@@ -159,61 +133,76 @@ fn signable(declared: &Declared) -> Result<(), Refusal> {
 struct Step<'a> {
     args: &'a Args,
     roots: &'a Roots,
-    events: Events,
     environment: Environment,
+    command: Vec<OsString>,
+    when: Vec<WhenExpression>,
     zone: LocalZone,
     task_results: Declared,
     step_results: Declared,
 }
 
-/// What the step produced, as far as it is handed over.
-struct Collected {
-    results: Vec<RawResult>,
-    artifacts: Artifacts,
-    message: Message,
-}
+impl<'a> Step<'a> {
+    fn new(args: &'a Args, roots: &'a Roots) -> Result<Step<'a>, Refusal> {
+        let environment = Environment::of_process();
+        let command = command::select(&args.entrypoint, &args.command_args, &environment)?;
+        let when = when::parse(&args.when_expressions)?;
+        let task_results = Declared::task(&args.results, roots);
+        let step_results = Declared::step(&args.step_results, &args.step_metadata_dir);
+        if args.signs() {
+            signable(&task_results)?;
+            signable(&step_results)?;
+        }
+        let zone = LocalZone::local(environment.get("TZ"));
+        Ok(Step { args, roots, environment, command, when, zone, task_results, step_results })
+    }
 
-impl Step<'_> {
-    fn live(&self) -> i32 {
+    fn live(mut self, events: &Events) -> i32 {
         if let Err(error) = self.make_directories() {
-            return self.conclude(failed(error), Some(&[]), None);
+            return self.conclude(events, self.ended(End::NotRun(error)), Some(&[]), None);
         }
-        match wait::for_files(&self.events, &self.args.wait_file, self.args.wait_file_content) {
+        let Args { wait_file, wait_file_content, breakpoint_on_failure, .. } = self.args;
+        match wait::for_files(events, wait_file, *wait_file_content, *breakpoint_on_failure) {
             Ok(()) => {}
-            Err(error @ WaitError::Signalled { signal, kills }) => {
-                log::line(&error.to_string());
-                post_failure(&self.args.post_file);
-                return die(signal, kills);
-            }
-            Err(error) => return self.not_our_turn(&error),
+            Err(WaitError::Signalled { signal, kills }) => return self.die(signal, kills),
+            Err(error) => return self.not_our_turn(events, &error),
         }
+        let decision = match self.debug_before_step(events) {
+            Ok(decision) => decision,
+            Err((signal, kills)) => return self.die(signal, kills),
+        };
 
         let started = SystemTime::now();
         let mut signing = self.args.signs().then(|| self.start_signing());
-        let before =
-            signing.is_some().then(|| [&self.task_results, &self.step_results].map(Declared::digests_now));
         let mut cancellation = Cancellation::new(self.roots.cancel());
+        let before = signing.is_some().then(|| self.digests());
         let clock = Instant::now();
-        let ran = self.run_program(&mut cancellation);
+        let ran = match decision {
+            Decision::Continue => self.run_program(events, &mut cancellation),
+            Decision::Skip => Ran::not_started(End::DebugSkipped),
+        };
         let duration = clock.elapsed();
-        let asked_to_end = ran.asked_to_end | (ran.started && process::end_leftovers(&self.events));
+        let asked_to_end = ran.asked_to_end | (ran.started && process::end_leftovers(events));
         if let Some(signing) = &mut signing {
             signing.begin(Instant::now());
         }
 
         let hurried = asked_to_end || ran.end == End::Cancelled;
-        let mut outcome = Outcome::new(ran.end, self.args.on_error_continue());
-        let mut collected = self.collect(&before.unwrap_or_default(), started, &mut outcome);
+        let mut outcome = self.ended(ran.end);
+        let mut collected = self.collect(before, started, &mut outcome);
         let exit_code = self.open_exit_code(&mut outcome);
         let entries = match signing {
             None => collected.message.entries(),
             Some(mut signing) => {
-                self.await_identity(&mut signing, &mut cancellation, hurried);
+                self.await_identity(events, &mut signing, &mut cancellation, hurried);
                 self.sign(signing, &mut collected, &mut outcome, started, duration)
             }
         };
         let nothing = entries.is_empty();
-        self.conclude(outcome, if nothing { None } else { Some(&entries) }, exit_code)
+        self.conclude(events, outcome, if nothing { None } else { Some(&entries) }, exit_code)
+    }
+
+    fn ended(&self, end: End) -> Outcome {
+        Outcome::new(end, self.args)
     }
 
     /// `results` and `artifacts` below the metadata directory (contract 3.1).
@@ -226,14 +215,28 @@ impl Step<'_> {
     }
 
     /// Waiting failed: only the time, and the reason if an earlier step failed, are told. Nothing is signed.
-    fn not_our_turn(&self, error: &WaitError) -> i32 {
+    fn not_our_turn(&self, events: &Events, error: &WaitError) -> i32 {
         let end = match error {
             WaitError::EarlierStepFailed => End::EarlierStepFailed,
             other => End::WaitFailed(other.to_string()),
         };
-        let outcome = Outcome::new(end, self.args.on_error_continue());
-        let entries = self.internal_entries(SystemTime::now(), &outcome);
-        self.conclude(outcome, Some(&entries), None)
+        let mut outcome = self.ended(end);
+        let entries = collect::skipped(self.args, self.started_at(SystemTime::now()), &mut outcome);
+        self.conclude(events, outcome, Some(&entries.message.entries()), None)
+    }
+
+    /// The pause before the program. A negative timeout fails the step whatever was decided (contract 3.3). `Err`: the
+    /// signal that ends us.
+    fn debug_before_step(&self, events: &Events) -> Result<Decision, (i32, bool)> {
+        if !self.args.debug_before_step {
+            return Ok(Decision::Continue);
+        }
+        match breakpoint::before_step(events, &self.args.post_file) {
+            Ok(_) if self.args.timeout < 0 => Ok(Decision::Continue),
+            Ok(decision) => Ok(decision),
+            Err(WaitError::Signalled { signal, kills }) => Err((signal, kills)),
+            Err(_) => Ok(Decision::Skip),
+        }
     }
 
     fn start_signing(&self) -> Signing {
@@ -248,108 +251,72 @@ impl Step<'_> {
         Signing::start(before, self.roots, &self.environment)
     }
 
-    fn run_program(&self, cancellation: &mut Cancellation) -> Ran {
-        let mut argv = vec![self.args.entrypoint.clone()];
-        argv.extend(self.args.command_args.iter().cloned());
-        if let Err(reason) = self.runnable(&argv) {
-            return Ran { end: End::NotRun(reason), started: false, asked_to_end: false };
+    fn digests(&self) -> [Digests; 2] {
+        let largest = Declarations::largest(self.args);
+        [&self.task_results, &self.step_results].map(|declared| declared.digests_now(largest))
+    }
+
+    /// What earlier steps left is put in, then the when expressions decide, then the program runs.
+    fn run_program(&mut self, events: &Events, cancellation: &mut Cancellation) -> Ran {
+        if self.args.timeout < 0 {
+            return Ran::not_started(End::NotRun("negative timeout specified".into()));
+        }
+        let (environment, command) = (&mut self.environment, &mut self.command);
+        let mut subjects = Subjects { environment, when: &mut self.when, command };
+        if let Err(error) = substitute::apply(&mut subjects, self.roots) {
+            return Ran::not_started(End::NotRun(error.to_string()));
+        }
+        let deadline = self.args.time_limit().and_then(|limit| Instant::now().checked_add(limit));
+        match when::allow(&self.when, cel::evaluate) {
+            Ok(true) => {}
+            Ok(false) => {
+                log::line("INFO Step was skipped due to when expressions were evaluated to false.");
+                return Ran::not_started(End::WhenFalse);
+            }
+            Err(error) => return Ran::not_started(End::NotRun(error.to_string())),
         }
         let command = Command {
-            argv: &argv,
+            argv: &self.command,
             environment: &self.environment,
             stdout_path: &self.args.stdout_path,
             stderr_path: &self.args.stderr_path,
+            hermetic: hermetic::is_wanted(&self.environment),
+            roots: self.roots,
         };
-        let timeout =
-            u64::try_from(self.args.timeout).ok().filter(|&limit| limit > 0).map(Duration::from_nanos);
-        process::run(&self.events, &command, timeout, cancellation)
+        process::run(events, &command, deadline, cancellation)
     }
 
-    /// Refuses what would otherwise run differently from what the task asks for.
-    fn runnable(&self, argv: &[OsString]) -> Result<(), String> {
-        if self.args.timeout < 0 {
-            return Err("negative timeout specified".into());
+    fn collect(&self, before: Option<[Digests; 2]>, started: SystemTime, outcome: &mut Outcome) -> Collected {
+        let started_at = self.started_at(started);
+        if outcome.end == End::WhenFalse {
+            return collect::skipped(self.args, started_at, outcome);
         }
-        let refuse = |place: String, found: &OsStr| {
-            Err(format!(
-                "{place} refers to another step's result or artifact, {}: not supported by this version yet",
-                found.display()
-            ))
-        };
-        for (name, value) in self.environment.iter() {
-            if let Some(found) = environment::reference(value) {
-                return refuse(format!("environment variable {}", name.display()), found);
-            }
+        if outcome.end == End::Cancelled {
+            log::line("INFO Step was canceling");
         }
-        for (index, arg) in argv.iter().enumerate() {
-            if let Some(found) = environment::reference(arg) {
-                return refuse(
-                    if index == 0 { "the command".into() } else { format!("argument {index}") },
-                    found,
-                );
-            }
-        }
-        // Tekton cmd/entrypoint/runner.go: only then is the program to run without a network.
-        let named = self.environment.get("TEKTON_RESOURCE_NAME").is_some_and(|name| !name.is_empty());
-        if !named && self.environment.get("TEKTON_HERMETIC").is_some_and(|hermetic| hermetic == "1") {
-            return Err("hermetic mode is not supported by this version yet".into());
-        }
-        Ok(())
+        let declared = Declarations { task: &self.task_results, step: &self.step_results, before };
+        collect::collect(&declared, self.args, self.roots, started_at, outcome)
     }
 
-    /// Reads what the step left, in Tekton's order and with its rules of what a failure leaves out.
-    fn collect(&self, before: &[Digests; 2], started: SystemTime, outcome: &mut Outcome) -> Collected {
-        let mut collected =
-            Collected { results: Vec::new(), artifacts: Artifacts::default(), message: Message::default() };
-        for (declared, before) in [&self.task_results, &self.step_results].into_iter().zip(before) {
-            let round = declared.read(before).and_then(|round| {
-                collected.message.add_results(&round)?;
-                Ok(round)
-            });
-            match round {
-                Ok(round) => collected.results.extend(round),
-                Err(error) => {
-                    outcome.failure = Some(match error {
-                        ResultError::TooLarge(error) => error.to_string(),
-                        ResultError::Read(error) => format!("Error executing command: {error}"),
-                    });
-                    break;
-                }
-            }
-        }
-        if outcome.failure.is_none() {
-            match Artifacts::read(&self.args.step_metadata_dir, self.roots) {
-                Ok(artifacts) => collected.artifacts = artifacts,
-                Err(error) => {
-                    outcome.failure = Some(error.to_string());
-                    return collected;
-                }
-            }
-        }
-        let mut tail = self.internal_entries(started, outcome);
-        tail.extend(collected.artifacts.entries());
-        if let Err(error) = collected.message.set_tail(tail) {
-            collected.artifacts = Artifacts::default();
-            outcome.failure = Some(format!("Error while writing message: {error}"));
-        }
-        collected
-    }
-
-    fn internal_entries(&self, started: SystemTime, outcome: &Outcome) -> Vec<Entry> {
-        let mut entries = vec![Entry::new("StartedAt", self.zone.started_at(started), EntryType::Internal)];
-        entries.extend(outcome.entry().map(|(key, value)| Entry::new(key, value, EntryType::Internal)));
-        entries
+    fn started_at(&self, started: SystemTime) -> Entry {
+        Entry::new("StartedAt", self.zone.started_at(started), EntryType::Internal)
     }
 
     /// Waits until the signer can sign or never will. Cancellation, and a signal that asks us to end, do not cut it off
     /// but lower its deadline (design 4.6).
-    fn await_identity(&self, signing: &mut Signing, cancellation: &mut Cancellation, mut hurried: bool) {
+    fn await_identity(
+        &self,
+        events: &Events,
+        signing: &mut Signing,
+        cancellation: &mut Cancellation,
+        mut hurried: bool,
+    ) {
         if hurried {
             signing.hurry(Instant::now());
         }
         while !signing.ready() && Instant::now() < signing.deadline() {
             let looking = !hurried && {
-                let cancelled = cancellation.look(&self.events);
+                let cancelled = cancellation.look(events);
                 if cancelled {
                     hurried = true;
                     signing.hurry(Instant::now());
@@ -357,7 +324,7 @@ impl Step<'_> {
                 !cancelled && cancellation.looking()
             };
             let descriptors: Vec<_> = signing.fd().into_iter().collect();
-            let woken = self.events.wait(&descriptors, Some(signing.deadline()), looking);
+            let woken = events.wait(&descriptors, Some(signing.deadline()), looking);
             if woken.asks_to_end() && !hurried {
                 hurried = true;
                 signing.hurry(Instant::now());
@@ -377,6 +344,7 @@ impl Step<'_> {
         let others = collected.message.entries();
         let signed = signing.finish(&Produced {
             results: &collected.results,
+            encoding: self.args.encoding(),
             step_artifacts: collected.artifacts.step.as_ref().map(|artifact| &artifact.raw[..]),
             task_artifacts: collected.artifacts.task.as_ref().map(|artifact| &artifact.raw[..]),
             outcome,
@@ -409,28 +377,42 @@ impl Step<'_> {
     fn open_exit_code(&self, outcome: &mut Outcome) -> Option<ExitCode> {
         outcome.exit_code_file()?;
         ExitCode::open(&self.args.step_metadata_dir)
-            .inspect_err(|error| outcome.failure = Some(error.to_string()))
+            .inspect_err(|error| outcome.failure = Some(Failure::Post(error.to_string())))
             .ok()
     }
 
-    /// The end of every life: message, then `exitCode`, then the post file, which starts the next step (design 4.1).
-    fn conclude(&self, mut outcome: Outcome, entries: Option<&[Entry]>, exit_code: Option<ExitCode>) -> i32 {
+    /// The end of every life: message, then `exitCode`, then the post file, which starts the next step (design 4.1), unless
+    /// whoever debugs the step decides about that.
+    fn conclude(
+        &self,
+        events: &Events,
+        mut outcome: Outcome,
+        entries: Option<&[Entry]>,
+        exit_code: Option<ExitCode>,
+    ) -> i32 {
         if let Some(entries) = entries
-            && let Err(error) = termination::write(&self.termination_path(), entries)
+            && let Err(error) = termination::write(&self.termination_path(), entries, self.args.encoding())
         {
-            outcome.failure = Some(format!("Error while writing message: {error}"));
+            outcome.failure = Some(Failure::Message(error.to_string()));
         }
         match (exit_code, outcome.exit_code_file()) {
             (Some(file), Some(content)) => {
                 if let Err(error) = file.write(&content) {
-                    outcome.failure = Some(error.to_string());
+                    outcome.failure = Some(Failure::Post(error.to_string()));
                 }
             }
             (Some(file), None) => file.withdraw(),
             (None, _) => {}
         }
-        if let Err(error) = post::post(&self.args.post_file, outcome.succeeds()) {
-            outcome.failure = Some(error.to_string());
+        if outcome.posts() {
+            if let Err(error) = post::post(&self.args.post_file, outcome.succeeds()) {
+                outcome.failure = Some(Failure::Post(error.to_string()));
+            }
+        } else {
+            log::line("INFO Skipping writing to PostFile");
+        }
+        if outcome.pauses() {
+            return self.debug_on_failure(events);
         }
         if let Some(line) = outcome.last_line() {
             log::line(&line);
@@ -438,13 +420,24 @@ impl Step<'_> {
         outcome.exit_status()
     }
 
+    fn debug_on_failure(&self, events: &Events) -> i32 {
+        match breakpoint::on_failure(events, &self.args.post_file) {
+            Ok(status) => status,
+            Err(WaitError::Signalled { signal, kills }) => self.die(signal, kills),
+            Err(_) => 0,
+        }
+    }
+
+    /// A signal ended us before the post file was written.
+    fn die(&self, signal: i32, kills: bool) -> i32 {
+        log::line(&WaitError::Signalled { signal, kills }.to_string());
+        post_failure(&self.args.post_file);
+        die(signal, kills)
+    }
+
     fn termination_path(&self) -> PathBuf {
         self.args.termination_path.clone().unwrap_or_else(|| self.roots.termination())
     }
-}
-
-fn failed(error: String) -> Outcome {
-    Outcome::new(End::NotRun(error), false)
 }
 
 /// Ends as a Go program does that nobody made handle the signal: as the first process of its PID namespace, and for

@@ -21,15 +21,16 @@ use crate::{
 };
 
 use super::{
+    collect::Results,
     config::{Config, ConfigError, SigningFailure},
     emit::{self, Facts},
     environment::Environment,
     log,
+    logged::LoggedError,
     outcome::Outcome,
     position::{self, StepPosition},
-    results::RawResult,
     roots::Roots,
-    termination::{Entry, EntryType, to_json},
+    termination::{Encoding, Entry, EntryType, MAX_MESSAGE},
 };
 
 /// From TERM or cancellation on, signing may take this long.
@@ -75,6 +76,8 @@ enum NotSigned {
     #[error("what the step produced could not be handed over: {0}")]
     Failed(String),
     #[error(transparent)]
+    Logged(LoggedError),
+    #[error(transparent)]
     Emit(#[from] emit::EmitError),
 }
 
@@ -110,8 +113,10 @@ pub struct Before {
 
 /// What the step did.
 pub struct Produced<'a> {
-    /// The results that are written.
-    pub results: &'a [RawResult],
+    /// The results that are handed over.
+    pub results: &'a Results,
+    /// How the message is written.
+    pub encoding: Encoding,
     /// The step's artifact file.
     pub step_artifacts: Option<&'a [u8]>,
     /// The task's artifact file.
@@ -256,7 +261,7 @@ impl Signing {
                 let reason = error.to_string();
                 let limit = emit::estimated_limit(containers, steps);
                 let entries =
-                    step.map(|step| placeholder(&step, &error, produced.others, limit)).unwrap_or_default();
+                    step.map(|step| placeholder(&step, &error, produced, limit)).unwrap_or_default();
                 Signed::Unsigned { reason, entries, fail }
             }
         }
@@ -265,7 +270,10 @@ impl Signing {
     fn sign(self, produced: &Produced<'_>) -> Result<emit::Evidence, NotSigned> {
         let fetcher = self.fetcher?;
         if let Some(failure) = &produced.outcome.failure {
-            return Err(NotSigned::Failed(failure.clone()));
+            return Err(NotSigned::Failed(failure.to_string()));
+        }
+        if let Results::Logged(Err(error)) = produced.results {
+            return Err(NotSigned::Logged(error.clone()));
         }
         let identity = fetcher
             .take()
@@ -368,10 +376,12 @@ fn is_nested(roots: &Roots) -> bool {
 }
 
 /// What stands in the attestation's place. Results come first: it is shortened, and left out where there is no room.
-fn placeholder(step: &str, error: &NotSigned, others: &[Entry], limit: usize) -> Vec<Entry> {
+fn placeholder(step: &str, error: &NotSigned, produced: &Produced<'_>, limit: usize) -> Vec<Entry> {
+    let Produced { others, encoding, .. } = *produced;
     let short = match error {
         NotSigned::NoIdentity(_) => "no identity",
         NotSigned::Emit(emit::EmitError::NoRoom { .. }) => "no room",
+        NotSigned::Logged(_) => "too large",
         _ => "see the step's log",
     };
     let long: String = error
@@ -384,13 +394,13 @@ fn placeholder(step: &str, error: &NotSigned, others: &[Entry], limit: usize) ->
         NotSigned::Emit(emit::EmitError::NoRoom { .. }) => vec![short.to_owned()],
         _ => vec![long, short.to_owned()],
     };
-    let limit = if to_json(others).len() <= limit { limit } else { super::termination::MAX_MESSAGE };
+    let limit = if encoding.encode(others).len() <= limit { limit } else { MAX_MESSAGE };
     for reason in reasons {
         let value = format!("{}{reason}", attestation::UNSIGNED);
         let entry = Entry::new(attestation::key(step), value, EntryType::TaskResult);
         let mut entries = others.to_vec();
         entries.push(entry.clone());
-        if to_json(&entries).len() <= limit {
+        if encoding.fit(&entries).is_ok_and(|message| message.len() <= limit) {
             return vec![entry];
         }
     }

@@ -5,6 +5,8 @@ use std::io::{self, Write as _};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
+use miniz_oxide::deflate::compress_to_vec;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, openat};
 use nix::sys::stat::Mode;
@@ -66,7 +68,54 @@ impl Entry {
     }
 }
 
-/// The message as it is written.
+/// What a compressed message begins with (Tekton pkg/termination/write.go).
+const COMPRESSED: &str = "tknz:";
+/// The most that the controller decompresses; a longer message is lost to it as a whole.
+const MAX_DECOMPRESSED: usize = 128 * 1024;
+/// The highest level of miniz: a little smaller than Go's best, which has other tables.
+const LEVEL: u8 = 10;
+
+/// How a message is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Encoding {
+    /// As JSON.
+    #[default]
+    Json,
+    /// As JSON or compressed (`tknz:`, unpadded base64, raw DEFLATE), whichever is shorter; in doubt as JSON.
+    Compressed,
+}
+
+impl Encoding {
+    /// The most bytes that any part of the message may have before it is encoded.
+    pub fn largest(self) -> usize {
+        match self {
+            Encoding::Json => MAX_MESSAGE,
+            Encoding::Compressed => MAX_DECOMPRESSED,
+        }
+    }
+
+    /// The message as it is written; `Err` if it does not fit.
+    pub fn fit(self, entries: &[Entry]) -> Result<String, TooLarge> {
+        if self == Encoding::Compressed && to_json(entries).len() > MAX_DECOMPRESSED {
+            return Err(TooLarge);
+        }
+        let message = self.encode(entries);
+        if message.len() > MAX_MESSAGE { Err(TooLarge) } else { Ok(message) }
+    }
+
+    /// The message as it is written, whether it fits or not.
+    pub fn encode(self, entries: &[Entry]) -> String {
+        let json = to_json(entries);
+        if self == Encoding::Json {
+            return json;
+        }
+        let mut compressed = String::from(COMPRESSED);
+        STANDARD_NO_PAD.encode_string(compress_to_vec(json.as_bytes(), LEVEL), &mut compressed);
+        if compressed.len() < json.len() { compressed } else { json }
+    }
+}
+
+/// The message as JSON.
 pub fn to_json(entries: &[Entry]) -> String {
     let mut out = String::from("[");
     for (index, entry) in entries.iter().enumerate() {
@@ -158,11 +207,8 @@ pub enum WriteError {
 
 /// Writes the message once, whole. What was in the file is not merged in (design 4.3). The file is a mount of the
 /// kubelet's, which cannot be replaced, so it is emptied and written in one go; a link in its place is not followed.
-pub fn write(path: &Path, entries: &[Entry]) -> Result<(), WriteError> {
-    let message = to_json(entries);
-    if message.len() > MAX_MESSAGE {
-        return Err(TooLarge.into());
-    }
+pub fn write(path: &Path, entries: &[Entry], encoding: Encoding) -> Result<(), WriteError> {
+    let message = encoding.fit(entries)?;
     let failed = |operation| move |error| WriteError::System { operation, path: path.to_owned(), error };
     let flags = OFlag::O_WRONLY
         | OFlag::O_CREAT

@@ -35,22 +35,35 @@ pub enum WaitError {
     },
 }
 
-/// Waits for each of the comma-separated files in order. Empty elements are no-ops.
-pub fn for_files(events: &Events, list: &OsStr, content: bool) -> Result<(), WaitError> {
+/// Waits for each of the comma-separated files in order. Empty elements are no-ops. `in_spite_of_failure`: an earlier step
+/// that failed is waited for as one that did not (a breakpoint on failure, contract 3.2).
+pub fn for_files(
+    events: &Events,
+    list: &OsStr,
+    content: bool,
+    in_spite_of_failure: bool,
+) -> Result<(), WaitError> {
     for file in split_list(list).filter(|file| !file.is_empty()) {
-        let file = PathBuf::from(file);
-        loop {
-            // The watch comes before the look, so that no change between the two is missed.
-            events.watch(&file);
-            if there(&file, content)? {
-                break;
-            }
-            let woken = events.wait(&[], None, true);
-            refuse_deadly(events, &woken.signals)?;
+        match for_file(events, Path::new(&file), content) {
+            Err(WaitError::EarlierStepFailed) if in_spite_of_failure => {}
+            waited => waited?,
         }
     }
     // A signal that came before the program starts is ours, not the program's.
     refuse_deadly(events, &events.woken().signals)
+}
+
+/// Waits for one file.
+pub fn for_file(events: &Events, file: &Path, content: bool) -> Result<(), WaitError> {
+    loop {
+        // The watch comes before the look, so that no change between the two is missed.
+        events.watch(file);
+        if there(file, content)? {
+            return Ok(());
+        }
+        let woken = events.wait(&[], None, true);
+        refuse_deadly(events, &woken.signals)?;
+    }
 }
 
 /// One look at a file and its `.err` sibling. The plain file is tested first: if both exist the step runs.

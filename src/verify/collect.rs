@@ -21,14 +21,28 @@ pub(crate) struct StepEvidence {
     pub(crate) entries: Option<Vec<Entry>>,
     /// The value of its `SVIDENCE.<step>.sig` entry.
     pub(crate) attestation: Option<String>,
-    /// Task results of the status with string values, where there is no message; shared by all steps.
+    /// Task results of the status with string values, where no message carries results; shared by all steps.
     fallback: Rc<[(String, String)]>,
+}
+
+/// Whether there is a result among the entries that is no evidence. With `results-from: sidecar-logs` there is none: results
+/// take another way to the status, and the message carries the evidence alone (Tekton `pkg/pod/status.go`).
+fn carry_results(entries: &[Entry]) -> bool {
+    entries.iter().any(|entry| match entry.kind {
+        entry_type::TASK_RESULT => !attestation::is_reserved(&entry.key),
+        kind => kind == entry_type::STEP_RESULT,
+    })
 }
 
 /// More steps than any pod has containers; bounds the work that an object can cause.
 const MOST_STEPS: usize = 1000;
 
 impl StepEvidence {
+    /// True if the step's message is there and carries its results, so that none of them may be missing in it.
+    pub(crate) fn carries_results(&self) -> bool {
+        self.entries.as_deref().is_some_and(carry_results)
+    }
+
     /// Task results found, as (name, raw value), without attestations.
     pub(crate) fn task_results(&self) -> impl Iterator<Item = (&str, &str)> {
         let from_message = self
@@ -103,12 +117,12 @@ pub(crate) fn collect(object: &TaskRun) -> Result<Vec<StepEvidence>, Vec<Finding
     let results: Rc<[(String, String)]> = string_results(object).into();
     for step in &mut steps {
         let key = attestation::key(&step.name);
+        if !step.carries_results() {
+            step.fallback = results.clone();
+        }
         step.attestation = match &step.entries {
             Some(_) => step.entry(&key).map(|entry| entry.value.clone()),
-            None => {
-                step.fallback = results.clone();
-                step.fallback.iter().find(|(name, _)| *name == key).map(|(_, value)| value.clone())
-            }
+            None => step.fallback.iter().find(|(name, _)| *name == key).map(|(_, value)| value.clone()),
         };
     }
     if findings.is_empty() { Ok(steps) } else { Err(findings) }

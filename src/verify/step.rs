@@ -54,11 +54,11 @@ pub(crate) fn prove(
     let candidates = leaf_candidates(step, &attestation, trust).map_err(|finding| vec![finding])?;
     let leaf = signed_by(step, &attestation, &covered, candidates, trust).map_err(|finding| {
         // Without the message the values of an earlier step may be gone, so a mismatch proves nothing.
-        match (&finding, attestation.form, &evidence.entries) {
-            (Finding::Signature { .. }, Form::Hints, None) => vec![Finding::Undecided {
+        match (&finding, attestation.form, evidence.carries_results()) {
+            (Finding::Signature { .. }, Form::Hints, false) => vec![Finding::Undecided {
                 reason: format!(
-                    "step {step}: its termination message is not in the object, and the results in the status do not \
-                     complete its attestation; get the object with its steps' messages"
+                    "step {step}: no termination message with its results is in the object, and the results in the status \
+                     do not complete its attestation; get the object with its steps' messages"
                 ),
             }],
             _ => vec![finding],
@@ -335,6 +335,7 @@ pub(crate) fn compare_entries(proven: &ProvenStep, evidence: &StepEvidence) -> V
         };
         let result = format!("{}/{}", covered.kind.as_str(), covered.name);
         match entries.iter().find(|entry| entry.kind == kind && entry.key == covered.name) {
+            None if !evidence.carries_results() => {}
             None => findings.push(Finding::ResultMissing { step: step.clone(), result }),
             Some(entry) if sha256(entry.value.as_bytes()) != covered.digest => {
                 findings.push(Finding::ResultChanged { step: step.clone(), result });

@@ -26,6 +26,7 @@ fn script(name: &str, content: &str) -> Case {
 }
 
 pub(crate) fn cases() -> Vec<Case> {
+    let unfound = Stderr::Names("failed to find replacement for $(steps.prior.outputs.$(steps.prior.results.a)");
     let error = Stderr::Names("Error while substituting step artifacts:");
     let image = "$(steps.prior.outputs.img)";
     let mut cases: Vec<Case> = [
@@ -73,7 +74,7 @@ pub(crate) fn cases() -> Vec<Case> {
             .env("A", "$(steps.prior.outputs.none)")
             .stderr(error),
         arg("beside a result", "$(steps.prior.results.a)$(steps.prior.inputs.src)", USUAL).result("a", "v").shows("<v[{"),
-        arg("named by a result", "$(steps.prior.outputs.$(steps.prior.results.a))", USUAL).result("a", "img"),
+        arg("named by a result", "$(steps.prior.outputs.$(steps.prior.results.a))", USUAL).result("a", "img").stderr(unfound),
         arg("a result's error does not stop it", "$(steps.prior.inputs.src)", USUAL)
             .env("A", "$(steps.prior.results.none)")
             .shows("git:x"),
@@ -87,7 +88,7 @@ pub(crate) fn cases() -> Vec<Case> {
         script("a script with arguments is left alone", "#!/bin/sh\necho '$(steps.prior.outputs.img)' \"$@\"\n")
             .args(&[b"--", b"$(steps.prior.inputs.src)"])
             .shows("$(steps.prior.outputs.img) [{"),
-        script("a script for another folder of scripts", "#!/bin/sh\nwhile read line; do echo \"$line\"; done </tekton/s\necho '$(steps.prior.outputs.img)'\n")
+        script("a script for another folder of scripts", "#!/bin/sh\necho '$(steps.prior.outputs.img)'\n")
             .env("TMPDIR", "/tekton/artifacts")
             .shows(IMAGE),
         case("artifact: no such script", &["-entrypoint", "/tekton/scripts/none"]),

@@ -1,6 +1,6 @@
 //! The breakpoint on failure (contract 3.9).
 
-use crate::case::{Case, case, shell, soon};
+use crate::case::{Case, Stderr, case, shell, soon};
 
 const EXIT: &str = "run/0/out.breakpointexit";
 
@@ -34,6 +34,7 @@ pub(crate) fn cases() -> Vec<Case> {
         halted("breakpoint: the error file", "exit 3", &[]).file("run/0/out.breakpointexit.err", "1").shows("exit 0"),
         halted("breakpoint: a directory", "exit 3", &[])
             .prepare(|pod| std::fs::create_dir(pod.path(EXIT)).unwrap())
+            .stderr(Stderr::Names("error occurred while reading breakpoint exit code"))
             .shows("exit 0"),
         halted("breakpoint: continue", "exit 3", &["-on_error=continue"]).file(EXIT, "6").shows("exit 6"),
         halted("breakpoint: killed", "kill -KILL $$", &[]).file(EXIT, "6").shows("exit 6"),

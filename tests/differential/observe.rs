@@ -9,12 +9,10 @@ use std::{
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
+use miniz_oxide::inflate::decompress_to_vec;
 
 use super::case::{Case, Stderr};
-use crate::support::{
-    inflate::inflate,
-    step::{Mount, Pod, Ran, end, untimed},
-};
+use crate::support::step::{Mount, Pod, Ran, end, untimed};
 
 /// The respects in which two runs may differ.
 pub(crate) const RESPECTS: [&str; 6] = ["status", "message", "files", "post", "stderr", "child"];
@@ -125,10 +123,10 @@ fn walk(root: &Path, folder: &str, lines: &mut Vec<(String, String)>) {
     }
 }
 
-/// The name of a script that Tekton made in `/tmp`, without its random part.
+/// The name of a script with its references replaced, without its random part.
 fn unnumbered(path: &str) -> String {
-    match path.strip_prefix("tmp/script-") {
-        Some(number) if number.bytes().all(|b| b.is_ascii_alphanumeric()) => "tmp/script-*".into(),
+    match path.split_once("/script-") {
+        Some((folder, number)) if number.bytes().all(|b| b.is_ascii_alphanumeric()) => format!("{folder}/script-*"),
         _ => path.to_owned(),
     }
 }
@@ -138,7 +136,7 @@ fn message(raw: &[u8]) -> String {
     let Some(compressed) = raw.strip_prefix(b"tknz:") else {
         return format!("{:?}", timeless(&String::from_utf8_lossy(raw)));
     };
-    let plain = STANDARD_NO_PAD.decode(compressed).ok().and_then(|deflated| inflate(&deflated));
+    let plain = STANDARD_NO_PAD.decode(compressed).ok().and_then(|deflated| decompress_to_vec(&deflated).ok());
     match plain {
         Some(plain) => {
             assert!(raw.len() < plain.len(), "a compressed message that is not shorter");

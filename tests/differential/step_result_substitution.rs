@@ -37,7 +37,6 @@ pub(crate) fn cases() -> Vec<Case> {
         ("the second element inside text", "x$(steps.prior.results.r[1])y", r#"["a","b"]"#, "<xby>"),
         ("an element with zeros before", "$(steps.prior.results.r[001])", r#"["a","b"]"#, "<b>"),
         ("an element and a star", "$(steps.prior.results.r[1*])", r#"["a","b"]"#, "<a>"),
-        ("an element by no number", "$(steps.prior.results.r[x])", r#"["a"]"#, "<"),
         ("a key", "$(steps.prior.results.r.k)", r#"{"k":"v","l":"w"}"#, "<v>"),
         ("a key that is not there", "x$(steps.prior.results.r.m)y", r#"{"k":"v"}"#, "<xy>"),
         ("a key of an array", "x$(steps.prior.results.r.k)y", r#"["k"]"#, "<xy>"),
@@ -87,7 +86,13 @@ pub(crate) fn cases() -> Vec<Case> {
             .stderr(Stderr::Names("index out of range"))
             .shows("exit 2"),
         args("reference: an index beyond all numbers", &["$(steps.prior.results.l[99999999999999999999])"])
-            .result("l", r#"["a"]"#),
+            .result("l", r#"["a"]"#)
+            .stderr(Stderr::Names("index out of range"))
+            .shows("exit 2"),
+        args("reference: an index that is no number", &["$(steps.prior.results.l[x])"])
+            .result("l", r#"["a"]"#)
+            .stderr(Stderr::Names("failed to find replacement for $(steps.prior.results.l[x])"))
+            .shows("<$(steps.prior.results.l[x])>"),
         args("reference: no such result", &["$(steps.prior.results.none)", "$(steps.prior.results.a)"])
             .result("a", "A")
             .stderr(error)

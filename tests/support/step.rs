@@ -133,7 +133,8 @@ pub fn end(child: Child) -> Result<Ran, String> {
     let (done, waiting) = std::sync::mpsc::channel();
     let guard = std::thread::spawn(move || {
         if waiting.recv_timeout(Duration::from_secs(20)).is_err() {
-            let _ = Command::new("kill").args(["-KILL", &pid.to_string()]).status();
+            let all: Vec<String> = with_descendants(pid).iter().map(u32::to_string).collect();
+            let _ = Command::new("kill").arg("-KILL").args(all).status();
             return true;
         }
         false
@@ -145,6 +146,13 @@ pub fn end(child: Child) -> Result<Ran, String> {
         return Err(stderr);
     }
     Ok(Ran { status: status(output.status), stdout: output.stdout, stderr })
+}
+
+/// A process and those below it, which hold its streams.
+fn with_descendants(pid: u32) -> Vec<u32> {
+    let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    let below = children.split_whitespace().filter_map(|child| child.parse().ok()).flat_map(with_descendants);
+    std::iter::once(pid).chain(below).collect()
 }
 
 /// `exit 3`, `signal 15`.

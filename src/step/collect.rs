@@ -1,0 +1,150 @@
+//! What the step left, read in Tekton's order and with its rules of what a failure leaves out (contract 3.10 to 3.12).
+
+use super::args::Args;
+use super::artifacts::Artifacts;
+use super::log;
+use super::logged::{self, LoggedError, LoggedResult};
+use super::message::Message;
+use super::outcome::{Failure, Outcome};
+use super::results::{Declared, Digests, RawResult, ResultError};
+use super::roots::Roots;
+use super::termination::{Encoding, Entry, EntryType};
+
+/// The results that are handed over, by the way they take.
+#[derive(Debug)]
+pub enum Results {
+    /// In the termination message.
+    InMessage(Vec<RawResult>),
+    /// By the results sidecar's log; hashed only if the step is to be signed. An error is a reason not to sign.
+    Logged(Result<Vec<LoggedResult>, LoggedError>),
+}
+
+/// What the step produced, as far as it is handed over.
+#[derive(Debug)]
+pub struct Collected {
+    /// Its results.
+    pub results: Results,
+    /// Its artifacts.
+    pub artifacts: Artifacts,
+    /// The message without evidence.
+    pub message: Message,
+}
+
+/// The results a step declares, and how they stood when its program started; that only if it is to be signed.
+pub struct Declarations<'a> {
+    /// The task's.
+    pub task: &'a Declared,
+    /// The step's own.
+    pub step: &'a Declared,
+    /// Digests of both.
+    pub before: Option<[Digests; 2]>,
+}
+
+impl Declarations<'_> {
+    /// The largest result file that needs to be looked at.
+    pub fn largest(args: &Args) -> usize {
+        if args.results_in_message() { args.encoding().largest() } else { logged::LARGEST }
+    }
+}
+
+/// Nothing yet.
+fn nothing(encoding: Encoding) -> Collected {
+    Collected {
+        results: Results::InMessage(Vec::new()),
+        artifacts: Artifacts::default(),
+        message: Message::new(encoding),
+    }
+}
+
+/// For a step that its when expressions skip: nothing is read (contract 3.6).
+pub fn skipped(args: &Args, started_at: Entry, outcome: &mut Outcome) -> Collected {
+    let mut collected = nothing(args.encoding());
+    finish(&mut collected, started_at, outcome);
+    collected
+}
+
+/// Reads results and artifacts. What goes wrong is told by `outcome`.
+pub fn collect(
+    declared: &Declarations<'_>,
+    args: &Args,
+    roots: &Roots,
+    started_at: Entry,
+    outcome: &mut Outcome,
+) -> Collected {
+    let mut collected = nothing(args.encoding());
+    if !args.results_in_message() {
+        collected.results = Results::Logged(log_results(declared, outcome));
+    } else if read_results(declared, &mut collected, args, outcome) {
+        match Artifacts::read(&args.step_metadata_dir, roots, args.encoding().largest()) {
+            Ok(artifacts) => collected.artifacts = artifacts,
+            Err(error) => {
+                outcome.failure = Some(Failure::Artifacts(error));
+                return collected;
+            }
+        }
+    }
+    finish(&mut collected, started_at, outcome);
+    collected
+}
+
+/// True if all results are in the message.
+fn read_results(
+    declared: &Declarations<'_>,
+    collected: &mut Collected,
+    args: &Args,
+    outcome: &mut Outcome,
+) -> bool {
+    let none = [Digests::default(), Digests::default()];
+    let before = declared.before.as_ref().unwrap_or(&none);
+    let mut results = Vec::new();
+    for (declared, before) in [declared.task, declared.step].into_iter().zip(before) {
+        let round = declared.read(before, args.encoding().largest()).and_then(|round| {
+            collected.message.add_results(&round)?;
+            Ok(round)
+        });
+        match round {
+            Ok(round) => results.extend(round),
+            Err(error) => {
+                failed(outcome, error);
+                break;
+            }
+        }
+    }
+    collected.results = Results::InMessage(results);
+    outcome.failure.is_none()
+}
+
+/// The controller gets them from the sidecar, but a file that cannot be read fails the step here as well.
+fn log_results(declared: &Declarations<'_>, outcome: &mut Outcome) -> Result<Vec<LoggedResult>, LoggedError> {
+    let rounds = [declared.task, declared.step];
+    if let Some(error) = rounds.into_iter().find_map(|declared| declared.probe().err()) {
+        failed(outcome, ResultError::Read(error));
+        return Ok(Vec::new());
+    }
+    let mut results = Vec::new();
+    if let Some(before) = &declared.before {
+        for (declared, before) in rounds.into_iter().zip(before) {
+            results.extend(logged::hash(declared, before)?);
+        }
+    }
+    Ok(results)
+}
+
+fn failed(outcome: &mut Outcome, error: ResultError) {
+    // Tekton's words, whatever failed there.
+    log::error("Error while substituting step artifacts:", &error.to_string());
+    outcome.failure = Some(match error {
+        ResultError::TooLarge(error) => Failure::TooLarge(error),
+        ResultError::Read(error) => Failure::Results(error),
+    });
+}
+
+fn finish(collected: &mut Collected, started_at: Entry, outcome: &mut Outcome) {
+    let mut tail = vec![started_at];
+    tail.extend(outcome.entry().map(|(key, value)| Entry::new(key, value, EntryType::Internal)));
+    tail.extend(collected.artifacts.entries());
+    if let Err(error) = collected.message.set_tail(tail) {
+        collected.artifacts = Artifacts::default();
+        outcome.failure = Some(Failure::Message(error.to_string()));
+    }
+}

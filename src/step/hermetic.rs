@@ -1,0 +1,49 @@
+//! Hermetic mode: a step's program runs without a network (contract 3.7; Tekton cmd/entrypoint/namespaces_linux.go).
+
+use std::ffi::CString;
+use std::fs;
+use std::os::fd::RawFd;
+
+use nix::errno::Errno;
+use nix::libc;
+
+use super::environment::Environment;
+use super::roots::Roots;
+use super::sys;
+
+/// New mount, process, network and user namespaces; nothing is mounted and no interface is up in them.
+const NAMESPACES: libc::c_int =
+    libc::CLONE_NEWNS | libc::CLONE_NEWPID | libc::CLONE_NEWNET | libc::CLONE_NEWUSER;
+/// Every user and group keeps its number.
+const EVERYBODY: &str = "0 0 4294967295";
+
+/// True if the step is to run so: `TEKTON_HERMETIC` is 1, and no `TEKTON_RESOURCE_NAME` switches that off.
+pub fn is_wanted(environment: &Environment) -> bool {
+    let named = environment.get("TEKTON_RESOURCE_NAME").is_some_and(|name| !name.is_empty());
+    !named && environment.get("TEKTON_HERMETIC").is_some_and(|hermetic| hermetic == "1")
+}
+
+/// Starts the program, as [`sys::spawn_in_namespaces`] does. Mapping all users needs privilege: without it this is
+/// `EPERM`, as in Tekton.
+pub fn spawn(
+    program: &CString,
+    argv: &[CString],
+    environment: &[CString],
+    descriptors: &[(RawFd, RawFd)],
+    roots: &Roots,
+) -> Result<i32, Errno> {
+    sys::spawn_in_namespaces(NAMESPACES, program, argv, environment, descriptors, |pid| map(pid, roots))
+}
+
+fn map(pid: i32, roots: &Roots) -> Result<(), Errno> {
+    let write = |file: &str, content: &str| {
+        fs::write(roots.proc.join(pid.to_string()).join(file), content)
+            .map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)))
+    };
+    write("uid_map", EVERYBODY)?;
+    match write("setgroups", "allow") {
+        // Older than Linux 3.19.
+        Ok(()) | Err(Errno::ENOENT) => write("gid_map", EVERYBODY),
+        refused => refused,
+    }
+}

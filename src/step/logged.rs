@@ -1,0 +1,161 @@
+//! Results that the results sidecar hands to the controller by its log (`results-from: sidecar-logs`; contract 6.5, Tekton
+//! internal/sidecarlogresults). They may be large, so they are hashed piece by piece and not kept.
+
+use std::os::unix::ffi::OsStrExt as _;
+
+use ring::digest::{Context, SHA256};
+
+use crate::evidence::{sha256, value};
+
+use super::beneath::{self, ReadError};
+use super::results::{Declared, Digest, Digests, Kind, finished};
+use super::termination::go_utf8;
+
+/// Larger results are not signed.
+pub const LARGEST: usize = 64 * 1024 * 1024;
+/// The largest result that the controller takes from a log: the upper bound of Tekton's `max-result-size`. Larger ones need not
+/// be decoded, since no status will ever hold them.
+const LARGEST_DECODED: usize = 1536 * 1024;
+
+/// One result as the step left it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoggedResult {
+    /// Whose it is.
+    pub kind: Kind,
+    /// Its name.
+    pub name: String,
+    /// SHA-256 of its text: U+FFFD for each byte that is not UTF-8, as the sidecar's JSON has it.
+    pub digest: [u8; 32],
+    /// SHA-256 of the canonical JSON of the decoded value, where the controller may decode it.
+    pub decoded: Option<[u8; 32]>,
+    /// True if the file was there with the same bytes before the program started.
+    pub found: bool,
+    /// True if there were bytes that are not UTF-8.
+    pub replaced: bool,
+}
+
+/// Why there is nothing to sign.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LoggedError {
+    /// A file cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// One is too large to be hashed in good time.
+    #[error("too large: result {name} has more than {} MiB; write less, or hand over its digest", LARGEST >> 20)]
+    TooLarge {
+        /// The result.
+        name: String,
+    },
+}
+
+/// Hashes all results of one kind; absent ones are left out. `before`: the digests when the program started.
+pub fn hash(declared: &Declared, before: &Digests) -> Result<Vec<LoggedResult>, LoggedError> {
+    let mut results = Vec::new();
+    for (index, file) in declared.names.iter().enumerate() {
+        let name = go_utf8(file.as_bytes()).0;
+        let mut hashing = Hashing::new();
+        let take = |piece: &[u8]| hashing.take(piece);
+        match beneath::stream(&declared.directory, &declared.below.join(file), LARGEST as u64, take)? {
+            None => {}
+            Some(false) => return Err(LoggedError::TooLarge { name }),
+            Some(true) => results.push(hashing.finish(declared.kind, name, before.0.get(index))),
+        }
+    }
+    Ok(results)
+}
+
+/// Hashes a file's bytes and the text that they are handed over as.
+struct Hashing {
+    raw: Context,
+    text: Context,
+    /// The begin of a character whose other bytes have not come yet.
+    begun: Vec<u8>,
+    replaced: bool,
+    /// The text, as long as it may be JSON that the controller decodes.
+    kept: Option<String>,
+}
+
+impl Hashing {
+    fn new() -> Hashing {
+        let (raw, text) = (Context::new(&SHA256), Context::new(&SHA256));
+        Hashing { raw, text, begun: Vec::new(), replaced: false, kept: Some(String::new()) }
+    }
+
+    fn take(&mut self, piece: &[u8]) {
+        self.raw.update(piece);
+        let mut bytes = std::mem::take(&mut self.begun);
+        bytes.extend_from_slice(piece);
+        self.begun = bytes.split_off(complete(&bytes));
+        self.add(&bytes);
+    }
+
+    fn add(&mut self, bytes: &[u8]) {
+        let (text, replaced) = go_utf8(bytes);
+        self.replaced |= replaced;
+        self.text.update(text.as_bytes());
+        if let Some(kept) = &mut self.kept {
+            kept.push_str(&text);
+            let json = kept.trim_start().starts_with(['[', '{', '"', 'n']) || kept.trim_start().is_empty();
+            if !json || kept.len() > LARGEST_DECODED {
+                self.kept = None;
+            }
+        }
+    }
+
+    fn finish(mut self, kind: Kind, name: String, before: Option<&Digest>) -> LoggedResult {
+        let rest = std::mem::take(&mut self.begun);
+        self.add(&rest);
+        let decoded = self.kept.as_deref().and_then(value::decoded_json);
+        LoggedResult {
+            kind,
+            name,
+            digest: finished(self.text),
+            decoded: decoded.map(|value| sha256(value.canonical_json().as_bytes())),
+            found: before == Some(&Digest::Sha256(finished(self.raw))),
+            replaced: self.replaced,
+        }
+    }
+}
+
+/// How many of the bytes are not the begin of a character that more bytes may complete.
+fn complete(bytes: &[u8]) -> usize {
+    let begun =
+        |at: &usize| std::str::from_utf8(&bytes[*at..]).is_err_and(|error| error.error_len().is_none());
+    let from = bytes.len().saturating_sub(3);
+    let lead = (from..bytes.len()).rev().find(|&at| bytes[at] >= 0xc0);
+    lead.filter(begun).unwrap_or(bytes.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// However a file is cut into pieces, the text is that of the whole.
+    #[test]
+    fn pieces_make_the_same_text_as_the_whole() {
+        for raw in [
+            &b"plain"[..],
+            "é中💒x".as_bytes(),
+            b"\xff\xed\xa0\x80\xc0\x80",
+            b"a\xe2\x80",
+            b"\xf0\x9f\x92x\xf0\x9f\x92",
+            b"\xf4\x90\x80\x80",
+            b"\xe2\x28\xa1\xf0\x9f",
+            b"[\"a\",\"b\"]",
+            b" \"x\" ",
+            b"",
+        ] {
+            let whole = go_utf8(raw).0;
+            let decoded = value::decoded_json(&whole).map(|value| sha256(value.canonical_json().as_bytes()));
+            for size in 1..=raw.len().max(1) {
+                let mut hashing = Hashing::new();
+                raw.chunks(size).for_each(|piece| hashing.take(piece));
+                let before = Digest::Sha256(sha256(raw));
+                let result = hashing.finish(Kind::Task, "r".into(), Some(&before));
+                assert_eq!(result.digest, sha256(whole.as_bytes()), "{raw:?} in pieces of {size}");
+                assert_eq!(result.decoded, decoded, "{raw:?} in pieces of {size}");
+                assert!(result.found, "{raw:?} in pieces of {size}");
+            }
+        }
+    }
+}

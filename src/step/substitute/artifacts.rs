@@ -1,0 +1,167 @@
+//! References to artifacts of earlier steps: `$(steps.<step>.outputs.<artifact>)`, `$(steps.<step>.inputs.<artifact>)`.
+
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::io::{self, Write as _};
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use crate::evidence::go_json::{self, Json, SyntaxError, TypeError, member};
+
+use super::references::{inner, replace_all, to_artifacts};
+use super::{FileError, Subjects};
+use crate::step::environment::Environment;
+use crate::step::go_text::path_error;
+use crate::step::roots::Roots;
+use crate::step::termination::{escape, go_utf8};
+
+/// Why a reference cannot be replaced.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ArtifactReferenceError {
+    #[error(transparent)]
+    File(#[from] FileError),
+    #[error(transparent)]
+    Syntax(#[from] SyntaxError),
+    #[error(transparent)]
+    Type(#[from] TypeError),
+    #[error("values for template {reference} not found")]
+    NotFound { reference: String },
+    #[error("{}", path_error(.operation, .path, .error))]
+    Script { operation: &'static str, path: PathBuf, error: io::Error },
+}
+
+type Replaced<T> = Result<T, ArtifactReferenceError>;
+
+/// The script or the command, then the environment.
+pub(super) fn apply(subjects: &mut Subjects<'_>, roots: &Roots) -> Replaced<()> {
+    if super::is_script(subjects.command, roots) {
+        script(subjects, roots)?;
+    } else {
+        let words = subjects.command.iter().map(|word| in_text(word.as_bytes(), roots));
+        *subjects.command = words.map(|word| word.map(OsString::from_vec)).collect::<Replaced<_>>()?;
+    }
+    super::environment(subjects.environment, |value| in_text(value, roots))
+}
+
+fn in_text(text: &[u8], roots: &Roots) -> Replaced<Vec<u8>> {
+    let mut out = text.to_vec();
+    for reference in to_artifacts(text) {
+        out = replace_all(&out, reference, values(reference, roots)?.as_bytes());
+    }
+    Ok(out)
+}
+
+/// The script is read-only: what takes its place is a new file, which then is the command.
+fn script(subjects: &mut Subjects<'_>, roots: &Roots) -> Replaced<()> {
+    let path = PathBuf::from(&subjects.command[0]);
+    let failed = |operation| {
+        let path = path.clone();
+        move |error| ArtifactReferenceError::Script { operation, path, error }
+    };
+    let content = fs::read(&path).map_err(failed("open"))?;
+    let replaced = in_text(&content, roots)?;
+    if replaced != content {
+        let file = write_script(&replaced, subjects.environment).map_err(failed("write the script of"))?;
+        *subjects.command = vec![file.into_os_string()];
+    }
+    Ok(())
+}
+
+/// A file of a name that nobody can guess, in `$TMPDIR` or `/tmp`.
+fn write_script(content: &[u8], environment: &Environment) -> io::Result<PathBuf> {
+    let folder = environment.get("TMPDIR").filter(|folder| !folder.is_empty());
+    let template = Path::new(folder.unwrap_or(OsStr::new("/tmp"))).join("script-XXXXXX");
+    let (descriptor, path) = nix::unistd::mkstemp(&template)?;
+    let mut file = fs::File::from(descriptor);
+    file.set_permissions(fs::Permissions::from_mode(0o755))?;
+    file.write_all(content)?;
+    Ok(path)
+}
+
+/// The values of an artifact as Go writes them.
+fn values(reference: &[u8], roots: &Roots) -> Replaced<String> {
+    let parts: Vec<&[u8]> = inner(reference).split(|&b| b == b'.').collect();
+    let [_, step, direction, name] = parts[..] else { return Err(not_found(reference)) };
+    let raw = super::read(roots, step, "artifacts", b"provenance.json")?;
+    let json = go_json::parse(&go_utf8(&raw).0)?;
+    let members = json.as_members("", "types.Artifacts")?;
+    let [inputs, outputs] = ["inputs", "outputs"].map(|field| {
+        member(members, field).as_list(field, "[]types.Artifact", Artifact::of).map(Option::unwrap_or_default)
+    });
+    let (inputs, outputs) = (inputs?, outputs?);
+    let artifacts = if direction == b"outputs" { outputs } else { inputs };
+    let found = artifacts.iter().find(|artifact| artifact.name.as_bytes() == name);
+    found.map(Artifact::to_json).ok_or_else(|| not_found(reference))
+}
+
+fn not_found(reference: &[u8]) -> ArtifactReferenceError {
+    ArtifactReferenceError::NotFound { reference: go_utf8(reference).0 }
+}
+
+/// One artifact (Tekton pkg/apis/pipeline/v1/types/artifacts_types.go).
+struct Artifact {
+    name: String,
+    values: Option<Vec<ArtifactValue>>,
+}
+
+struct ArtifactValue {
+    /// By algorithm, sorted.
+    digest: std::collections::BTreeMap<String, String>,
+    uri: String,
+}
+
+impl Artifact {
+    fn of(json: &Json) -> Result<Artifact, TypeError> {
+        let members = json.as_members("", "types.Artifact")?;
+        member(members, "buildOutput").as_bool("buildOutput")?;
+        Ok(Artifact {
+            name: member(members, "name").as_text("name")?,
+            values: member(members, "values").as_list(
+                "values",
+                "[]types.ArtifactValue",
+                ArtifactValue::of,
+            )?,
+        })
+    }
+
+    fn to_json(&self) -> String {
+        let Some(values) = &self.values else { return "null".to_owned() };
+        let values: Vec<String> = values.iter().map(ArtifactValue::to_json).collect();
+        format!("[{}]", values.join(","))
+    }
+}
+
+impl ArtifactValue {
+    fn of(json: &Json) -> Result<ArtifactValue, TypeError> {
+        let members = json.as_members("values", "types.ArtifactValue")?;
+        let digest = member(members, "digest").as_members("digest", "map[types.Algorithm]string")?;
+        let digest = digest
+            .iter()
+            .map(|(algorithm, hex)| Ok((algorithm.clone(), hex.as_text("digest")?)))
+            .collect::<Result<_, _>>()?;
+        Ok(ArtifactValue { digest, uri: member(members, "uri").as_text("uri")? })
+    }
+
+    fn to_json(&self) -> String {
+        let quoted = |text: &str| {
+            let mut out = String::from("\"");
+            escape(&mut out, text);
+            out.push('"');
+            out
+        };
+        let mut fields = Vec::new();
+        if !self.digest.is_empty() {
+            let digests: Vec<String> = self
+                .digest
+                .iter()
+                .map(|(algorithm, hex)| format!("{}:{}", quoted(algorithm), quoted(hex)))
+                .collect();
+            fields.push(format!("\"digest\":{{{}}}", digests.join(",")));
+        }
+        if !self.uri.is_empty() {
+            fields.push(format!("\"uri\":{}", quoted(&self.uri)));
+        }
+        format!("{{{}}}", fields.join(","))
+    }
+}

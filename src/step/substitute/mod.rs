@@ -1,0 +1,112 @@
+//! What earlier steps left takes the place of references to it, in the environment, the when expressions and the command
+//! (contract 3.4, 3.5; Tekton pkg/entrypoint/entrypointer.go applyStepResultSubstitutions, applyStepArtifactSubstitutions).
+//!
+//! As in Tekton, what cannot be substituted ends the substitution, is logged, and the step runs with what was replaced so far.
+//! Only an index outside of an array fails the step, where Tekton panics (design 4.7).
+
+use std::ffi::OsString;
+use std::fs;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+
+use super::beneath::{self, Content, ReadError};
+use super::environment::Environment;
+use super::go_text::join;
+use super::log;
+use super::roots::Roots;
+use super::when::WhenExpression;
+
+mod artifacts;
+mod references;
+mod results;
+
+/// The largest file of an earlier step that is read. Tekton's own limit for a result is 1.5 MiB (`max-result-size`), and the
+/// kernel takes no argument above 128 KiB.
+const LARGEST: usize = 2 * 1024 * 1024;
+
+/// What may hold references.
+pub struct Subjects<'a> {
+    /// The environment of the program.
+    pub environment: &'a mut Environment,
+    /// Its when expressions.
+    pub when: &'a mut [WhenExpression],
+    /// Its command with all arguments.
+    pub command: &'a mut Vec<OsString>,
+}
+
+/// An index outside of an array.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "index out of range [{index}] with length {length} in {reference}: the earlier step's result has fewer elements"
+)]
+pub struct OutOfRange {
+    /// The index; what is too large for a number is the largest one.
+    pub index: u64,
+    /// How many elements the result has.
+    pub length: usize,
+    /// The whole reference.
+    pub reference: String,
+}
+
+/// Replaces all references to results, then those to artifacts.
+pub fn apply(subjects: &mut Subjects<'_>, roots: &Roots) -> Result<(), OutOfRange> {
+    match results::apply(subjects, roots) {
+        Ok(()) => {}
+        Err(results::ResultReferenceError::OutOfRange(error)) => return Err(error),
+        Err(error) => log::error("Error while substituting step results:", &error.to_string()),
+    }
+    if let Err(error) = artifacts::apply(subjects, roots) {
+        log::error("Error while substituting step artifacts:", &error.to_string());
+    }
+    Ok(())
+}
+
+/// Why a file of an earlier step cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+enum FileError {
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    #[error("read {}: larger than {LARGEST} bytes; a file that is referred to must be smaller", .path.display())]
+    TooLarge { path: PathBuf },
+}
+
+/// Reads a file of an earlier step's metadata directory. That step's code may have put anything there, so nothing that leads
+/// elsewhere is followed.
+fn read(roots: &Roots, step: &[u8], folder: &str, name: &[u8]) -> Result<Vec<u8>, FileError> {
+    let container = [b"step-", step].concat();
+    let link = join(&[roots.steps().as_os_str(), &OsString::from_vec(container)]);
+    let name = OsString::from_vec(name.to_vec());
+    let path = join(&[link.as_os_str(), folder.as_ref(), &name]);
+    let metadata = fs::read_link(&link).unwrap_or(link);
+    let (mount, below) = beneath::mount_of(&metadata, folder);
+    let missing = || ReadError::System { operation: "open", path: path.clone(), errno: Errno::ENOENT };
+    match beneath::read(&mount, &below.join(&name), LARGEST) {
+        Ok(Some(Content::Whole(content))) => Ok(content),
+        Ok(Some(Content::TooLarge)) => Err(FileError::TooLarge { path }),
+        Ok(None) => Err(missing().into()),
+        Err(error) => Err(error.at(&path).into()),
+    }
+}
+
+/// Sets every variable anew, in order, up to the first failure.
+fn environment<E>(
+    environment: &mut Environment,
+    replace: impl Fn(&[u8]) -> Result<Vec<u8>, E>,
+) -> Result<(), E> {
+    let variables: Vec<(OsString, OsString)> =
+        environment.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    for (name, value) in variables {
+        environment.set(&name, OsString::from_vec(replace(value.as_bytes())?));
+    }
+    Ok(())
+}
+
+/// A script that Tekton's controller placed: the whole command is a file directly in `/tekton/scripts`.
+fn is_script(command: &[OsString], roots: &Roots) -> bool {
+    let [script] = command else { return false };
+    let bytes = script.as_bytes();
+    let Some(end) = bytes.iter().rposition(|&b| b == b'/') else { return false };
+    join(&[OsString::from_vec(bytes[..=end].to_vec()).as_os_str()]) == Path::new(&roots.scripts())
+}

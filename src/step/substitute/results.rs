@@ -1,0 +1,231 @@
+//! References to results of earlier steps: `$(steps.<step>.results.<result>)`, an element `[<index>]` of an array, all of them
+//! `[*]`, or a member `.<key>` of an object.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+
+use crate::evidence::value::{self, ResultValue};
+
+use super::references::{inner, replace_all, to_results};
+use super::{FileError, OutOfRange, Subjects};
+use crate::step::roots::Roots;
+use crate::step::termination::go_utf8;
+
+/// Why a reference cannot be replaced.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum ResultReferenceError {
+    #[error(
+        "must be one of the form 1). \"steps.<stepName>.results.<resultName>\"; 2). \
+         \"steps.<stepName>.results.<objectResultName>.<individualAttribute>\""
+    )]
+    Form,
+    #[error(transparent)]
+    File(#[from] FileError),
+    #[error("failed to find replacement for {reference} to replace {word}: {error}")]
+    InCommand { reference: String, word: String, error: Box<ResultReferenceError> },
+    #[error(
+        "value must be in \"$(steps.<step-name>.results.<result-name>[*])\" format, when using array results"
+    )]
+    ArrayInText,
+    #[error(transparent)]
+    OutOfRange(#[from] OutOfRange),
+}
+
+type Replaced<T> = Result<T, ResultReferenceError>;
+
+/// What takes the place of a reference.
+enum Replacement {
+    Text(Vec<u8>),
+    /// All elements of an array that has some.
+    Elements(Vec<Vec<u8>>),
+}
+
+/// Environment, when expressions, command, in this order.
+pub(super) fn apply(subjects: &mut Subjects<'_>, roots: &Roots) -> Replaced<()> {
+    super::environment(subjects.environment, |value| in_text(value, roots))?;
+    for expression in subjects.when.iter_mut() {
+        expression.values = in_words(&expression.values, roots, |_, _, error| error)?;
+        for text in [&mut expression.input, &mut expression.cel] {
+            *text = OsString::from_vec(in_text(text.as_bytes(), roots)?);
+        }
+    }
+    let in_command = |reference: &[u8], word: &OsStr, error| match error {
+        ResultReferenceError::OutOfRange(_) => error,
+        error => ResultReferenceError::InCommand {
+            reference: go_utf8(reference).0,
+            word: go_utf8(word.as_bytes()).0,
+            error: Box::new(error),
+        },
+    };
+    *subjects.command = in_words(subjects.command, roots, in_command)?;
+    Ok(())
+}
+
+/// A text in which arrays become empty.
+fn in_text(text: &[u8], roots: &Roots) -> Replaced<Vec<u8>> {
+    let mut out = text.to_vec();
+    for reference in to_results(text) {
+        let with = match replacement(reference, roots)? {
+            Replacement::Text(text) => text,
+            Replacement::Elements(_) => Vec::new(),
+        };
+        out = replace_all(&out, reference, &with);
+    }
+    Ok(out)
+}
+
+/// Words, of which one that is nothing but a reference to an array becomes its elements.
+fn in_words(
+    words: &[OsString],
+    roots: &Roots,
+    failed: impl Fn(&[u8], &OsStr, ResultReferenceError) -> ResultReferenceError,
+) -> Replaced<Vec<OsString>> {
+    let mut out = Vec::new();
+    for word in words {
+        let text = word.as_bytes();
+        let mut replaced = vec![text.to_vec()];
+        for reference in to_results(text) {
+            match replacement(reference, roots).map_err(|error| failed(reference, word, error))? {
+                Replacement::Text(with) => replaced[0] = replace_all(&replaced[0], reference, &with),
+                Replacement::Elements(elements) if reference == text => replaced = elements,
+                Replacement::Elements(_) => return Err(ResultReferenceError::ArrayInText),
+            }
+        }
+        out.extend(replaced.into_iter().map(OsString::from_vec));
+    }
+    Ok(out)
+}
+
+fn replacement(reference: &[u8], roots: &Roots) -> Replaced<Replacement> {
+    let parts: Vec<&[u8]> = inner(reference).split(|&b| b == b'.').collect();
+    let (step, result, key) = match parts[..] {
+        [b"steps", step, b"results", result] => (step, result, None),
+        [b"steps", step, b"results", result, key] => (step, result, Some(key)),
+        _ => return Err(ResultReferenceError::Form),
+    };
+    let load = |name: &[u8]| super::read(roots, step, "results", name).map(Value::of);
+    if let Some(key) = key {
+        return Ok(Replacement::Text(load(result)?.member(key)));
+    }
+    let (name, index) = split_index(result);
+    let value = load(&name)?;
+    Ok(match index {
+        Index::None => Replacement::Text(value.text()),
+        Index::All => match value.elements() {
+            elements if elements.is_empty() => Replacement::Text(Vec::new()),
+            elements => Replacement::Elements(elements),
+        },
+        Index::At(index) => {
+            let elements = value.elements();
+            let at = usize::try_from(index).ok().and_then(|index| elements.get(index));
+            let out_of_range =
+                || OutOfRange { index, length: elements.len(), reference: go_utf8(reference).0 };
+            Replacement::Text(at.cloned().ok_or_else(out_of_range)?)
+        }
+    })
+}
+
+/// A result as Tekton decodes it, with the bytes of the file where that is no JSON.
+struct Value {
+    raw: Vec<u8>,
+    decoded: ResultValue,
+}
+
+impl Value {
+    fn of(raw: Vec<u8>) -> Value {
+        let decoded = value::decode(&go_utf8(&raw).0);
+        Value { raw, decoded }
+    }
+
+    fn text(self) -> Vec<u8> {
+        match self.decoded {
+            ResultValue::String(text) if text == go_utf8(&self.raw).0 => self.raw,
+            ResultValue::String(text) => text.into_bytes(),
+            _ => Vec::new(),
+        }
+    }
+
+    fn elements(&self) -> Vec<Vec<u8>> {
+        match &self.decoded {
+            ResultValue::Array(items) => items.iter().map(|item| item.clone().into_bytes()).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    fn member(&self, key: &[u8]) -> Vec<u8> {
+        match &self.decoded {
+            ResultValue::Object(members) => {
+                let key = std::str::from_utf8(key).ok();
+                key.and_then(|key| members.get(key)).map_or_else(Vec::new, |text| text.clone().into_bytes())
+            }
+            _ => Vec::new(),
+        }
+    }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Index {
+    None,
+    All,
+    At(u64),
+}
+
+/// Takes every `\[([0-9])*\*?\]` out of a result's name; the first of them is the index.
+fn split_index(result: &[u8]) -> (Vec<u8>, Index) {
+    let (mut name, mut index) = (Vec::new(), None);
+    let mut rest = result;
+    while let Some(&first) = rest.first() {
+        match bracketed(rest) {
+            Some(inside) => {
+                index.get_or_insert(inside);
+                rest = &rest[inside.len() + 2..];
+            }
+            None => {
+                name.push(first);
+                rest = &rest[1..];
+            }
+        }
+    }
+    let index = match index {
+        None | Some(b"") => Index::None,
+        Some(b"*") => Index::All,
+        // Go's Atoi: what is no number is 0, what is too large is the largest.
+        Some(digits) if digits.ends_with(b"*") => Index::At(0),
+        Some(digits) => {
+            let digits = String::from_utf8_lossy(digits);
+            Index::At(digits.parse().unwrap_or(u64::MAX).min(i64::MAX as u64))
+        }
+    };
+    (name, index)
+}
+
+fn bracketed(text: &[u8]) -> Option<&[u8]> {
+    let text = text.strip_prefix(b"[")?;
+    let digits = text.iter().take_while(|b| b.is_ascii_digit()).count();
+    let star = usize::from(text.get(digits) == Some(&b'*'));
+    (text.get(digits + star) == Some(&b']')).then(|| &text[..digits + star])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn indexes_as_tekton_reads_them() {
+        for (result, name, index) in [
+            ("r", "r", Index::None),
+            ("r[]", "r", Index::None),
+            ("r[*]", "r", Index::All),
+            ("r[0]", "r", Index::At(0)),
+            ("r[12]", "r", Index::At(12)),
+            ("r[3*]", "r", Index::At(0)),
+            ("r[x][1]", "r[x]", Index::At(1)),
+            ("r[1][2]s", "rs", Index::At(1)),
+            ("r[1", "r[1", Index::None),
+            ("r[**]", "r[**]", Index::None),
+            ("r[99999999999999999999]", "r", Index::At(i64::MAX as u64)),
+        ] {
+            assert_eq!(split_index(result.as_bytes()), (name.as_bytes().to_vec(), index), "{result}");
+        }
+    }
+}
