@@ -25,6 +25,10 @@ fn nothing_in_the_place_of_a_file_that_others_wait_for_stops_the_step() {
         ("content in the post file", "echo x >/tekton/run/0/out", "exit 0", "run/0/out"),
         ("folder at the post file", "mkdir /tekton/run/0/out", "exit 0", "run/0/out"),
     ] {
+        if case == "device at exitCode" && !nix::unistd::geteuid().is_root() {
+            // Ordinary users cannot make one.
+            continue;
+        }
         for run_as in [As::Process, As::First] {
             let pod = Pod::new();
             let ran = pod.run(OURS, &sh(script, &[]), run_as);

@@ -11,7 +11,9 @@ const IMAGE: &str = r#"[{"digest":{"md5":"c3","sha256":"b2"},"uri":"pkg:\u003c\u
 
 /// The command prints one argument.
 fn arg(name: &str, arg: &str, provenance: &str) -> Case {
-    case(&format!("artifact: {name}"), &["-entrypoint", "printf", "--", "<%s>\\n", arg]).prior().file(PROVENANCE, provenance)
+    case(&format!("artifact: {name}"), &["-entrypoint", "printf", "--", "<%s>\\n", arg])
+        .prior()
+        .file(PROVENANCE, provenance)
 }
 
 /// The command is a script file of the controller's.
@@ -26,24 +28,60 @@ fn script(name: &str, content: &str) -> Case {
 }
 
 pub(crate) fn cases() -> Vec<Case> {
-    let unfound = Stderr::Names("failed to find replacement for $(steps.prior.outputs.$(steps.prior.results.a)");
+    let unfound =
+        Stderr::Names("failed to find replacement for $(steps.prior.outputs.$(steps.prior.results.a)");
     let error = Stderr::Names("Error while substituting step artifacts:");
     let image = "$(steps.prior.outputs.img)";
     let mut cases: Vec<Case> = [
         ("an output", image, USUAL, IMAGE),
         ("an input", "$(steps.prior.inputs.src)", USUAL, r#"<[{"digest":{"sha1":"a1"},"uri":"git:x"}]>"#),
-        ("inside text, twice", "a$(steps.prior.inputs.src)b$(steps.prior.inputs.src)", USUAL, r#"<a[{"digest""#),
+        (
+            "inside text, twice",
+            "a$(steps.prior.inputs.src)b$(steps.prior.inputs.src)",
+            USUAL,
+            r#"<a[{"digest""#,
+        ),
         ("two of them", "$(steps.prior.inputs.src)$(steps.prior.outputs.img)", USUAL, r#"git:x"}][{"digest"#),
-        ("names in capitals", image, r#"{"OUTPUTS":[{"Name":"img","Values":[{"URI":"x"}],"more":1}]}"#, r#"<[{"uri":"x"}]>"#),
+        (
+            "names in capitals",
+            image,
+            r#"{"OUTPUTS":[{"Name":"img","Values":[{"URI":"x"}],"more":1}]}"#,
+            r#"<[{"uri":"x"}]>"#,
+        ),
         ("no values", image, r#"{"outputs":[{"name":"img"}]}"#, "<null>"),
         ("empty values", image, r#"{"outputs":[{"name":"img","values":[]}]}"#, "<[]>"),
-        ("empty members", image, r#"{"outputs":[{"name":"img","values":[{"digest":{},"uri":""},null]}]}"#, "<[{},{}]>"),
-        ("a digest without algorithm", image, r#"{"outputs":[{"name":"img","values":[{"digest":{"":"x"}}]}]}"#, r#"{"":"x"}"#),
-        ("bytes", image, "{\"outputs\":[{\"name\":\"img\",\"values\":[{\"uri\":\"\u{2028}\u{7f}\\ud800\"}]}]}", "uri"),
-        ("values before the name", image, r#"{"outputs":[{"values":[{"uri":"x"}],"name":"img"}]}"#, r#"<[{"uri":"x"}]>"#),
+        (
+            "empty members",
+            image,
+            r#"{"outputs":[{"name":"img","values":[{"digest":{},"uri":""},null]}]}"#,
+            "<[{},{}]>",
+        ),
+        (
+            "a digest without algorithm",
+            image,
+            r#"{"outputs":[{"name":"img","values":[{"digest":{"":"x"}}]}]}"#,
+            r#"{"":"x"}"#,
+        ),
+        (
+            "bytes",
+            image,
+            "{\"outputs\":[{\"name\":\"img\",\"values\":[{\"uri\":\"\u{2028}\u{7f}\\ud800\"}]}]}",
+            "uri",
+        ),
+        (
+            "values before the name",
+            image,
+            r#"{"outputs":[{"values":[{"uri":"x"}],"name":"img"}]}"#,
+            r#"<[{"uri":"x"}]>"#,
+        ),
         ("not a reference: dots", "$(steps.prior.outputs.a.b)", USUAL, "<$(steps.prior.outputs.a.b)>"),
         ("not a reference: no name", "$(steps.prior.outputs)", USUAL, "<$(steps.prior.outputs)>"),
-        ("not a reference: something else", "$(steps.prior.others.img)", USUAL, "<$(steps.prior.others.img)>"),
+        (
+            "not a reference: something else",
+            "$(steps.prior.others.img)",
+            USUAL,
+            "<$(steps.prior.others.img)>",
+        ),
     ]
     .into_iter()
     .map(|(name, template, provenance, shows)| arg(name, template, provenance).shows(shows))

@@ -102,7 +102,8 @@ impl Case {
     /// Another step, which is run in the same pod when the one before has ended.
     pub(crate) fn then(mut self, script: &str, flags: &[&str]) -> Case {
         let wait = ["-wait_file", "/tekton/run/0/out", "-post_file", "/tekton/run/1/out"];
-        let own = ["-step_metadata_dir", "/tekton/run/1/status", "-termination_path", "/tekton/termination-1"];
+        let own =
+            ["-step_metadata_dir", "/tekton/run/1/status", "-termination_path", "/tekton/termination-1"];
         let args = [&wait[..], &own, &sh(script, flags)].concat();
         let args = args.into_iter().map(|arg| arg.as_bytes().to_vec()).collect();
         self.steps.push(Step { args, env: Vec::new() });

@@ -35,7 +35,8 @@ pub(crate) struct Difference {
 
 /// The reviewed list.
 pub(crate) fn differences() -> Vec<Difference> {
-    let lines = include_str!("differences.tsv").lines().filter(|line| !line.starts_with('#') && !line.is_empty());
+    let lines =
+        include_str!("differences.tsv").lines().filter(|line| !line.starts_with('#') && !line.is_empty());
     lines
         .map(|line| {
             let columns: Vec<&'static str> = line.split('\t').collect();
@@ -58,7 +59,9 @@ pub(crate) fn compare(section: &str, cases: &[Case]) {
     let (next, failed) = (AtomicUsize::new(0), Mutex::new(BTreeMap::new()));
     let differences = differences();
     let work = || {
-        while let Some((i, case)) = Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|i| Some((i, cases.get(i)?))) {
+        while let Some((i, case)) =
+            Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|i| Some((i, cases.get(i)?)))
+        {
             let (theirs, ours) = (observe(case, &tekton), observe(case, OURS));
             if show.as_ref().is_some_and(|show| case.name.contains(show)) {
                 eprintln!("== {}\n{theirs:#?}", case.name);
@@ -83,7 +86,8 @@ fn judge(case: &Case, theirs: &Seen, ours: &Seen, expected: &[&Difference]) -> R
     let mut wrong = String::new();
     for what in &case.shows {
         if !theirs.values().any(|seen| seen.contains(what)) {
-            let seen: String = RESPECTS.map(|respect| format!("\n    {respect}: {}", theirs[respect])).concat();
+            let seen: String =
+                RESPECTS.map(|respect| format!("\n    {respect}: {}", theirs[respect])).concat();
             let _ = write!(wrong, "\nTekton's does not show {what:?}:{seen}");
         }
     }
@@ -107,7 +111,10 @@ fn judge(case: &Case, theirs: &Seen, ours: &Seen, expected: &[&Difference]) -> R
                     [("Tekton", difference.theirs, theirs, ours), ("ours", difference.ours, ours, theirs)]
                 {
                     if !text.is_empty() && (!seen.contains(text) || other.contains(text)) {
-                        let _ = write!(wrong, "\n{respect}: {text:?} is not seen of {whose} alone: {theirs}{ours}");
+                        let _ = write!(
+                            wrong,
+                            "\n{respect}: {text:?} is not seen of {whose} alone: {theirs}{ours}"
+                        );
                     }
                 }
             }

@@ -15,7 +15,9 @@ fn noise(length: usize) -> String {
 
 pub(crate) fn cases() -> Vec<Case> {
     let flags = ["-compress_termination_message", "-results=foo,bar", "-step_results=baz"];
-    let result = |name: &str, value: &str| shell(&format!("compressed: {name}"), "true", &flags).file("results/foo", value);
+    let result = |name: &str, value: &str| {
+        shell(&format!("compressed: {name}"), "true", &flags).file("results/foo", value)
+    };
     let digests: String = (0..40).map(|i| format!("sha256:{i:064}\n")).collect();
     vec![
         result("not worth it", "v").shows("\"[{"),
@@ -32,21 +34,31 @@ pub(crate) fn cases() -> Vec<Case> {
         shell("compressed: switched off", "true", &["-compress_termination_message=false", "-results=foo"])
             .file("results/foo", "ab".repeat(500))
             .shows("\"[{"),
-        shell("compressed: switched off, too large", "true", &["-compress_termination_message=false", "-results=foo"])
-            .file("results/foo", "ab".repeat(5000)),
+        shell(
+            "compressed: switched off, too large",
+            "true",
+            &["-compress_termination_message=false", "-results=foo"],
+        )
+        .file("results/foo", "ab".repeat(5000)),
         shell("compressed: all kinds of entries", "exit 3", &[&flags[..], &["-on_error=continue"]].concat())
             .file("results/foo", "ab".repeat(500))
             .file("run/0/status/results/baz", "cd".repeat(500))
             .file("artifacts/provenance.json", "{\"outputs\":[\u{1}<]}")
             .shows("compressed"),
-        shell("compressed: a failure", "exit 3", &flags).file("results/foo", "ab".repeat(500)).shows("compressed"),
+        shell("compressed: a failure", "exit 3", &flags)
+            .file("results/foo", "ab".repeat(500))
+            .shows("compressed"),
         shell("compressed: a timeout", "exec sleep 10", &[&flags[..], &["-timeout=200ms"]].concat())
             .file("results/foo", "ab".repeat(500))
             .shows("TimeoutExceeded"),
-        shell("compressed: an earlier step failed", "true", &[&flags[..], &["-wait_file=/tekton/run/1/out"]].concat())
-            .file("run/1/out.err", "")
-            .file("results/foo", "ab".repeat(500))
-            .shows("Skipped"),
+        shell(
+            "compressed: an earlier step failed",
+            "true",
+            &[&flags[..], &["-wait_file=/tekton/run/1/out"]].concat(),
+        )
+        .file("run/1/out.err", "")
+        .file("results/foo", "ab".repeat(500))
+        .shows("Skipped"),
         shell("compressed: artifacts alone", "true", &flags)
             .file("artifacts/provenance.json", format!("[\"{}\"]", "ab".repeat(3000)))
             .shows("compressed"),

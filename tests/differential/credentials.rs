@@ -5,7 +5,8 @@ use crate::case::{Case, Stderr, bare, case};
 pub(crate) fn cases() -> Vec<Case> {
     vec![
         bare("basic-git without a URL", &["-basic-git=a", "-entrypoint=true"]).stderr(Stderr::All),
-        bare("basic-git without its secret", &["-basic-git=a=https://example.org", "-entrypoint=true"]).stderr(Stderr::All),
+        bare("basic-git without its secret", &["-basic-git=a=https://example.org", "-entrypoint=true"])
+            .stderr(Stderr::All),
         case("basic-git", &["-basic-git=a=https://example.org", "-entrypoint=true"])
             .file("creds-secrets/a/username", "user")
             .file("creds-secrets/a/password", "pass word")

@@ -9,9 +9,15 @@ pub(crate) fn cases() -> Vec<Case> {
     // Its first process, and the interfaces of its network.
     let look = "[ $$ = 1 ] && echo first; id -u; umask; wc -l </proc/thread-self/net/dev";
     vec![
-        hermetic("yes", "1", look, &[]).shows(if nix::unistd::geteuid().is_root() { "first\n0\n0022\n3" } else { "not permitted" }),
+        hermetic("yes", "1", look, &[]).shows(if nix::unistd::geteuid().is_root() {
+            "first\n0\n0022\n3"
+        } else {
+            "not permitted"
+        }),
         hermetic("with an empty name of a resource", "1", look, &[]).env("TEKTON_RESOURCE_NAME", ""),
-        hermetic("with the name of a resource", "1", look, &[]).env("TEKTON_RESOURCE_NAME", "x").shows("0\n0022"),
+        hermetic("with the name of a resource", "1", look, &[])
+            .env("TEKTON_RESOURCE_NAME", "x")
+            .shows("0\n0022"),
         hermetic("not by true", "true", look, &[]).shows("0\n0022"),
         hermetic("not by nothing", "", look, &[]).shows("0\n0022"),
         hermetic("a failure", "1", "exit 5", &[]),

@@ -90,7 +90,8 @@ fn the_cases_are_many_and_each_has_a_name_of_its_own() {
 
 #[test]
 fn every_listed_difference_is_of_a_case_and_has_its_paragraph() {
-    let names: BTreeSet<String> = all().into_iter().flat_map(|(_, cases)| cases).map(|case| case.name).collect();
+    let names: BTreeSet<String> =
+        all().into_iter().flat_map(|(_, cases)| cases).map(|case| case.name).collect();
     let mut lines = BTreeSet::new();
     for difference in compare::differences() {
         assert!(names.contains(difference.case), "no such case: {difference:?}");

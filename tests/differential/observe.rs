@@ -59,7 +59,8 @@ pub(crate) fn observe(case: &Case, program: &str) -> Seen {
         let mut command = pod.command(Path::new(PROGRAM), &step.args(), case.run_as);
         command.env_clear().env("LC_ALL", "C").env("HOME", "/tekton/home");
         command.env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
-        command.envs(step.env.iter().map(|(name, value)| (OsStr::from_bytes(name), OsStr::from_bytes(value))));
+        command
+            .envs(step.env.iter().map(|(name, value)| (OsStr::from_bytes(name), OsStr::from_bytes(value))));
         let child = command.spawn().unwrap();
         if let Some(act) = case.act.filter(|_| i == 0) {
             act(&pod, &child);
@@ -76,7 +77,9 @@ pub(crate) fn observe(case: &Case, program: &str) -> Seen {
     for (path, line) in lines {
         let respect = match &path[..] {
             _ if path.starts_with("tekton/termination") => "message",
-            _ if path.ends_with("/exitCode") || path.starts_with("tekton/run/") && path.contains("/out") => "post",
+            _ if path.ends_with("/exitCode") || path.starts_with("tekton/run/") && path.contains("/out") => {
+                "post"
+            }
             _ => "files",
         };
         *seen.get_mut(respect).unwrap() += &format!("{path}: {line}\n");
@@ -126,7 +129,9 @@ fn walk(root: &Path, folder: &str, lines: &mut Vec<(String, String)>) {
 /// The name of a script with its references replaced, without its random part.
 fn unnumbered(path: &str) -> String {
     match path.split_once("/script-") {
-        Some((folder, number)) if number.bytes().all(|b| b.is_ascii_alphanumeric()) => format!("{folder}/script-*"),
+        Some((folder, number)) if number.bytes().all(|b| b.is_ascii_alphanumeric()) => {
+            format!("{folder}/script-*")
+        }
         _ => path.to_owned(),
     }
 }
@@ -136,7 +141,8 @@ fn message(raw: &[u8]) -> String {
     let Some(compressed) = raw.strip_prefix(b"tknz:") else {
         return format!("{:?}", timeless(&String::from_utf8_lossy(raw)));
     };
-    let plain = STANDARD_NO_PAD.decode(compressed).ok().and_then(|deflated| decompress_to_vec(&deflated).ok());
+    let plain =
+        STANDARD_NO_PAD.decode(compressed).ok().and_then(|deflated| decompress_to_vec(&deflated).ok());
     match plain {
         Some(plain) => {
             assert!(raw.len() < plain.len(), "a compressed message that is not shorter");

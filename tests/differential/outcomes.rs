@@ -25,21 +25,34 @@ pub(crate) fn cases() -> Vec<Case> {
     .flat_map(|(name, script, flags, status)| {
         [
             shell(name, script, flags).shows(status),
-            shell(&format!("{name}, with results"), &format!("{both}{script}"), &[flags, &names].concat()).shows(status),
+            shell(&format!("{name}, with results"), &format!("{both}{script}"), &[flags, &names].concat())
+                .shows(status),
         ]
     })
     .collect();
     cases.extend([
-        case("start failure, continue", &["-entrypoint", "/no/such", "-on_error", "continue"]).shows("exit 1"),
-        case("start failure, with results", &["-entrypoint", "/no/such", "-results=foo"]).file("results/foo", "v").shows("exit 1"),
+        case("start failure, continue", &["-entrypoint", "/no/such", "-on_error", "continue"])
+            .shows("exit 1"),
+        case("start failure, with results", &["-entrypoint", "/no/such", "-results=foo"])
+            .file("results/foo", "v")
+            .shows("exit 1"),
         shell("as first process", "exit 5", &[]).first().shows("exit 5"),
         shell("as first process, killed", "kill -KILL $$", &[]).first().shows("exit 255"),
         shell("output", "echo out; echo err >&2", &[]).shows("out"),
-        shell("a post file that is there already", "exit 3", &[]).file("run/0/out.err", "old").shows("exit 3"),
-        shell("an exit code that is there already", "exit 0", &[]).file("run/0/status/exitCode", "old").shows("exit 0"),
-        shell("a post file that cannot be made", "true", &["-post_file=/tekton/termination/x"]).stderr(Stderr::Names("not a directory")),
-        shell("an exit code that cannot be written", "rm -r /tekton/run/0/status; : >/tekton/run/0/status", &[])
+        shell("a post file that is there already", "exit 3", &[])
+            .file("run/0/out.err", "old")
+            .shows("exit 3"),
+        shell("an exit code that is there already", "exit 0", &[])
+            .file("run/0/status/exitCode", "old")
+            .shows("exit 0"),
+        shell("a post file that cannot be made", "true", &["-post_file=/tekton/termination/x"])
             .stderr(Stderr::Names("not a directory")),
+        shell(
+            "an exit code that cannot be written",
+            "rm -r /tekton/run/0/status; : >/tekton/run/0/status",
+            &[],
+        )
+        .stderr(Stderr::Names("not a directory")),
         shell("the metadata directory is gone", "rm -r /tekton/run/0/status", &names),
     ]);
     cases

@@ -15,12 +15,21 @@ pub(crate) fn cases() -> Vec<Case> {
         from("nothing", "", set, &[]).shows("exit 0"),
         from("sidecar-logs, failure", "sidecar-logs", "exit 3", &[]),
         from("sidecar-logs, continue", "sidecar-logs", "exit 3", &["-on_error=continue"]).shows("ExitCode"),
-        from("sidecar-logs, timeout", "sidecar-logs", "exec sleep 10", &["-timeout=200ms"]).shows("TimeoutExceeded"),
-        from("sidecar-logs, much", "sidecar-logs", "head -c 99999 /dev/zero >/tekton/results/foo", &[]).shows("exit 0"),
+        from("sidecar-logs, timeout", "sidecar-logs", "exec sleep 10", &["-timeout=200ms"])
+            .shows("TimeoutExceeded"),
+        from("sidecar-logs, much", "sidecar-logs", "head -c 99999 /dev/zero >/tekton/results/foo", &[])
+            .shows("exit 0"),
         from("sidecar-logs, a result is a directory", "sidecar-logs", "mkdir /tekton/results/foo", &[])
             .stderr(Stderr::Names("is a directory")),
-        from("sidecar-logs, an artifact is a directory", "sidecar-logs", "mkdir /tekton/artifacts/provenance.json", &[]).shows("exit 0"),
-        from("sidecar-logs, when is false", "sidecar-logs", set, &[r#"-when_expressions=[{"cel":"false"}]"#]).shows("Skipped"),
+        from(
+            "sidecar-logs, an artifact is a directory",
+            "sidecar-logs",
+            "mkdir /tekton/artifacts/provenance.json",
+            &[],
+        )
+        .shows("exit 0"),
+        from("sidecar-logs, when is false", "sidecar-logs", set, &[r#"-when_expressions=[{"cel":"false"}]"#])
+            .shows("Skipped"),
         from("sidecar-logs, compressed", "sidecar-logs", set, &["-compress_termination_message"]),
     ]
 }

@@ -23,7 +23,12 @@ pub(crate) fn cases() -> Vec<Case> {
         ("a string with empty brackets", "$(steps.prior.results.r[])", "v", "<v>"),
         ("a string with quotes in it", "$(steps.prior.results.r)", "a'b\"$HOME `x`", "<a'b\"$HOME `x`>"),
         ("a string that looks like an array", "$(steps.prior.results.r)", " [\"a\"]", "< [\"a\"]>"),
-        ("a string that holds its own reference", "$(steps.prior.results.r)", "$(steps.prior.results.r)", "$(steps"),
+        (
+            "a string that holds its own reference",
+            "$(steps.prior.results.r)",
+            "$(steps.prior.results.r)",
+            "$(steps",
+        ),
         ("a string of an array", "x$(steps.prior.results.r)y", r#"["a","b"]"#, "<xy>"),
         ("a string of an object", "x$(steps.prior.results.r)y", r#"{"k":"v"}"#, "<xy>"),
         ("an array of numbers is a string", "$(steps.prior.results.r)", "[1]", "<[1]>"),
@@ -49,30 +54,44 @@ pub(crate) fn cases() -> Vec<Case> {
         ("a reference in a reference", "$($(steps.prior.results.r))", "v", "<$(v)>"),
     ]
     .into_iter()
-    .map(|(name, arg, value, shows)| args(&format!("reference: {name}"), &[arg]).result("r", value).shows(shows.trim_end_matches('>')))
+    .map(|(name, arg, value, shows)| {
+        args(&format!("reference: {name}"), &[arg]).result("r", value).shows(shows.trim_end_matches('>'))
+    })
     .collect();
     cases.extend([
         args("reference: bytes", &["$(steps.prior.results.r)"]).result("r", b"a\xff\xe2\x80b"),
-        args("reference: bytes in a JSON string", &["$(steps.prior.results.r)"]).result("r", b"\"a\xff\xe2\x80b\\ud800\""),
-        args("reference: NUL", &["$(steps.prior.results.r)"]).result("r", "a\0b").stderr(Stderr::Names("invalid argument")),
+        args("reference: bytes in a JSON string", &["$(steps.prior.results.r)"])
+            .result("r", b"\"a\xff\xe2\x80b\\ud800\""),
+        args("reference: NUL", &["$(steps.prior.results.r)"])
+            .result("r", "a\0b")
+            .stderr(Stderr::Names("invalid argument")),
         args("reference: two results", &["$(steps.prior.results.a)-$(steps.prior.results.b)"])
             .result("a", "A")
             .result("b", "B")
             .shows("<A-B>"),
-        args("reference: a value that holds a later reference", &["$(steps.prior.results.a)-$(steps.prior.results.b)"])
-            .result("a", "$(steps.prior.results.b)")
-            .result("b", "B")
-            .shows("<B-B>"),
-        args("reference: a value that holds an earlier reference", &["$(steps.prior.results.a)-$(steps.prior.results.b)"])
-            .result("a", "A")
-            .result("b", "$(steps.prior.results.a)")
-            .shows("<A-$(steps.prior.results.a)>"),
+        args(
+            "reference: a value that holds a later reference",
+            &["$(steps.prior.results.a)-$(steps.prior.results.b)"],
+        )
+        .result("a", "$(steps.prior.results.b)")
+        .result("b", "B")
+        .shows("<B-B>"),
+        args(
+            "reference: a value that holds an earlier reference",
+            &["$(steps.prior.results.a)-$(steps.prior.results.b)"],
+        )
+        .result("a", "A")
+        .result("b", "$(steps.prior.results.a)")
+        .shows("<A-$(steps.prior.results.a)>"),
         args("reference: a list between arguments", &["x", "$(steps.prior.results.l[*])", "y"])
             .result("l", r#"["a","b"]"#)
             .shows("<x>\n<a>\n<b>\n<y>"),
-        args("reference: a list inside text", &["x", "y$(steps.prior.results.l[*])", "$(steps.prior.results.l[0])"])
-            .result("l", r#"["a","b"]"#)
-            .stderr(error),
+        args(
+            "reference: a list inside text",
+            &["x", "y$(steps.prior.results.l[*])", "$(steps.prior.results.l[0])"],
+        )
+        .result("l", r#"["a","b"]"#)
+        .stderr(error),
         args("reference: an index beyond the end", &["$(steps.prior.results.l[2])"])
             .result("l", r#"["a","b"]"#)
             .stderr(Stderr::Names("index out of range"))
@@ -97,12 +116,16 @@ pub(crate) fn cases() -> Vec<Case> {
             .result("a", "A")
             .stderr(error)
             .shows("<$(steps.prior.results.none)>\n<$(steps.prior.results.a)>"),
-        args("reference: no such step", &["$(steps.nobody.results.a)"]).stderr(error).shows("<$(steps.nobody.results.a)>"),
+        args("reference: no such step", &["$(steps.nobody.results.a)"])
+            .stderr(error)
+            .shows("<$(steps.nobody.results.a)>"),
         args("reference: a result that is a directory", &["$(steps.prior.results.a)"])
             .result("a/b", "")
             .stderr(error)
             .shows("<$("),
-        args("reference: a name with a point", &["$(steps.prior.results.a.b.c)"]).result("a.b.c", "v").stderr(error),
+        args("reference: a name with a point", &["$(steps.prior.results.a.b.c)"])
+            .result("a.b.c", "v")
+            .stderr(error),
         args("reference: a step with a point", &["$(steps.pri.or.results.a)"]).stderr(error),
         args("reference: three parts", &["$(steps.results.a)"]).shows("<$(steps.results.a)>"),
         args("reference: no result name", &["$(steps.prior.results.)"]).prior().stderr(error),
@@ -114,12 +137,16 @@ pub(crate) fn cases() -> Vec<Case> {
             .result("b", "v")
             .link("run/1/status/results/a", "/tekton/run/1/status/results/b")
             .shows("<v>"),
-        case("reference: the program", &["-entrypoint", "$(steps.prior.results.p)", "--", "x"]).result("p", "echo").shows("x"),
+        case("reference: the program", &["-entrypoint", "$(steps.prior.results.p)", "--", "x"])
+            .result("p", "echo")
+            .shows("x"),
         case("reference: the program is a list", &["-entrypoint", "$(steps.prior.results.p[*])", "--", "z"])
             .result("p", r#"["echo","x","y"]"#)
             .shows("x y z"),
         case("reference: no program is left", &["-entrypoint", "$(steps.prior.results.p)"]).result("p", ""),
-        shell("reference: in a script argument", "echo \"$(steps.prior.results.a)\"", &[]).result("a", "$(echo hello)").shows("hello"),
+        shell("reference: in a script argument", "echo \"$(steps.prior.results.a)\"", &[])
+            .result("a", "$(echo hello)")
+            .shows("hello"),
         shell("reference: not in a script's file", "cat /tekton/s", &[])
             .file("s", "$(steps.prior.results.a)")
             .result("a", "v")
@@ -137,7 +164,9 @@ pub(crate) fn cases() -> Vec<Case> {
             .result("l", r#"["a","b"]"#)
             .shows("\nA=b"),
         probe("reference: a variable's name", &[]).env("$(steps.prior.results.a)", "x").result("a", "v"),
-        probe("reference: a NUL in the environment", &[]).env("A", "$(steps.prior.results.a)").result("a", "v\0w"),
+        probe("reference: a NUL in the environment", &[])
+            .env("A", "$(steps.prior.results.a)")
+            .result("a", "v\0w"),
         case("reference: PATH", &["-entrypoint", "probe"])
             .env("PATH", "$(steps.prior.results.p):/usr/bin:/bin")
             .result("p", "/tekton/bin")
@@ -153,20 +182,35 @@ pub(crate) fn cases() -> Vec<Case> {
             .result("a", "v")
             .stderr(error)
             .shows("\nA=v"),
-        case("reference: not after a negative timeout", &["-timeout=-1s", "-entrypoint=echo", "--", "$(steps.prior.results.none)"])
-            .prior()
-            .shows("negative timeout"),
-        shell("reference: flags are left alone", "echo x", &["-stdout_path", "/tekton/$(steps.prior.results.a)"])
-            .result("a", "v")
-            .shows("tekton/$(steps.prior.results.a)"),
-        shell("reference: from step to step", "printf v >/tekton/steps/step-one/results/r", &["-step_results=r"])
-            .link("steps/step-one", "/tekton/run/0/status")
-            .then("echo got $(steps.one.results.r)", &[])
-            .shows("got v"),
-        shell("reference: to a failed step's result", "printf v >/tekton/steps/step-one/results/r; exit 3", &["-on_error=continue"])
-            .link("steps/step-one", "/tekton/run/0/status")
-            .then("echo got $(steps.one.results.r)", &[])
-            .shows("got v"),
+        case(
+            "reference: not after a negative timeout",
+            &["-timeout=-1s", "-entrypoint=echo", "--", "$(steps.prior.results.none)"],
+        )
+        .prior()
+        .shows("negative timeout"),
+        shell(
+            "reference: flags are left alone",
+            "echo x",
+            &["-stdout_path", "/tekton/$(steps.prior.results.a)"],
+        )
+        .result("a", "v")
+        .shows("tekton/$(steps.prior.results.a)"),
+        shell(
+            "reference: from step to step",
+            "printf v >/tekton/steps/step-one/results/r",
+            &["-step_results=r"],
+        )
+        .link("steps/step-one", "/tekton/run/0/status")
+        .then("echo got $(steps.one.results.r)", &[])
+        .shows("got v"),
+        shell(
+            "reference: to a failed step's result",
+            "printf v >/tekton/steps/step-one/results/r; exit 3",
+            &["-on_error=continue"],
+        )
+        .link("steps/step-one", "/tekton/run/0/status")
+        .then("echo got $(steps.one.results.r)", &[])
+        .shows("got v"),
         shell("reference: to oneself", "echo got $(steps.one.results.r)", &[])
             .link("steps/step-one", "/tekton/run/0/status")
             .file("run/0/status/results/r", "v")

@@ -10,10 +10,14 @@ const IMAGE: &str = "image/entrypoint";
 pub(crate) fn cases() -> Vec<Case> {
     let all = |name: &str, args: &[&str]| bare(name, args).stderr(Stderr::All);
     let image = |name: &str, args: &[&str]| all(name, args).file(IMAGE, "binary");
-    let script = |name: &str, content: &str| all(name, &["decode-script", "/tekton/bin/s"]).file("bin/s", content);
+    let script =
+        |name: &str, content: &str| all(name, &["decode-script", "/tekton/bin/s"]).file("bin/s", content);
     let no_command = Stderr::Names("unexpected end of JSON input");
     vec![
-        image("init", &["init", "/tekton/image/entrypoint", "/tekton/bin/entrypoint", "step-a", "step-unnamed-2"]),
+        image(
+            "init",
+            &["init", "/tekton/image/entrypoint", "/tekton/bin/entrypoint", "step-a", "step-unnamed-2"],
+        ),
         image("init without steps", &["init", "/tekton/image/entrypoint", "/tekton/bin/entrypoint"]),
         all("init again", &["init", "/tekton/image/entrypoint", "/tekton/bin/entrypoint", "step-a"])
             .file(IMAGE, "new")
@@ -22,21 +26,35 @@ pub(crate) fn cases() -> Vec<Case> {
         all("init, source missing", &["init", "/tekton/none", "/tekton/bin/entrypoint", "step-a"]),
         all("init, nowhere to copy to", &["init", "/bin/true", "/tekton/none/entrypoint"]),
         // How it is told depends on how the kernel copies.
-        bare("init, source is a directory", &["init", "/tekton/bin", "/tekton/bin/x"]).stderr(Stderr::Names("is a directory")),
+        bare("init, source is a directory", &["init", "/tekton/bin", "/tekton/bin/x"])
+            .stderr(Stderr::Names("is a directory")),
         image("init, bad step name", &["init", "/tekton/image/entrypoint", "/tekton/bin/e", "no/such/dir"]),
-        image("init, a step twice", &["init", "/tekton/image/entrypoint", "/tekton/bin/e", "step-a", "step-a"]),
-        image("init, a step named as a number", &["init", "/tekton/image/entrypoint", "/tekton/bin/e", "1", "step-b"]),
-        image("cp wins over -entrypoint", &["-entrypoint", "/bin/false", "cp", "/tekton/image/entrypoint", "/tekton/bin/e"]),
+        image(
+            "init, a step twice",
+            &["init", "/tekton/image/entrypoint", "/tekton/bin/e", "step-a", "step-a"],
+        ),
+        image(
+            "init, a step named as a number",
+            &["init", "/tekton/image/entrypoint", "/tekton/bin/e", "1", "step-b"],
+        ),
+        image(
+            "cp wins over -entrypoint",
+            &["-entrypoint", "/bin/false", "cp", "/tekton/image/entrypoint", "/tekton/bin/e"],
+        ),
         image("cp with command", &["cp", "/tekton/image/entrypoint", "/tekton/bin/e", "--", "x"]),
-        image("cp to a read-only file", &["cp", "/tekton/image/entrypoint", "/tekton/bin/e"]).prepare(|pod| {
-            pod.write("bin/e", "old and long");
-            fs::set_permissions(pod.path("bin/e"), fs::Permissions::from_mode(0o600)).unwrap();
-        }),
+        image("cp to a read-only file", &["cp", "/tekton/image/entrypoint", "/tekton/bin/e"]).prepare(
+            |pod| {
+                pod.write("bin/e", "old and long");
+                fs::set_permissions(pod.path("bin/e"), fs::Permissions::from_mode(0o600)).unwrap();
+            },
+        ),
         image("cp into a directory", &["cp", "/tekton/image/entrypoint", "/tekton/bin"]),
-        image("cp through a link", &["cp", "/tekton/image/entrypoint", "/tekton/bin/e"]).link("bin/e", "/tekton/copied"),
+        image("cp through a link", &["cp", "/tekton/image/entrypoint", "/tekton/bin/e"])
+            .link("bin/e", "/tekton/copied"),
         all("step-init", &["step-init", "step-a", "step-b"]),
         all("step-init without steps", &["step-init"]),
-        all("step-init, no folder", &["step-init", "step-a"]).prepare(|pod| fs::remove_dir(pod.path("steps")).unwrap()),
+        all("step-init, no folder", &["step-init", "step-a"])
+            .prepare(|pod| fs::remove_dir(pod.path("steps")).unwrap()),
         all("step-init, steps is a file", &["step-init", "step-a"]).prepare(|pod| {
             fs::remove_dir(pod.path("steps")).unwrap();
             pod.write("steps", "");

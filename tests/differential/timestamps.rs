@@ -3,7 +3,9 @@
 use crate::case::{Case, shell};
 
 pub(crate) fn cases() -> Vec<Case> {
-    let zone = |zone: &str, shows: &str| shell(&format!("TZ={zone:?}"), "true", &[]).env("TZ", zone).shows(&format!("T{shows}\\\""));
+    let zone = |zone: &str, shows: &str| {
+        shell(&format!("TZ={zone:?}"), "true", &[]).env("TZ", zone).shows(&format!("T{shows}\\\""))
+    };
     vec![
         zone("", "Z"),
         zone(":", "Z"),
@@ -29,7 +31,11 @@ pub(crate) fn cases() -> Vec<Case> {
         zone("asia/kolkata", "Z"),
         zone(" Asia/Kolkata", "Z"),
         shell("no TZ", "true", &[]),
-        shell("ZONEINFO is not looked at", "true", &[]).env("TZ", "Kolkata").env("ZONEINFO", "/usr/share/zoneinfo/Asia"),
-        shell("the zone beside an exit code", "exit 3", &["-on_error=continue"]).env("TZ", "Asia/Kolkata").shows("T+05:30"),
+        shell("ZONEINFO is not looked at", "true", &[])
+            .env("TZ", "Kolkata")
+            .env("ZONEINFO", "/usr/share/zoneinfo/Asia"),
+        shell("the zone beside an exit code", "exit 3", &["-on_error=continue"])
+            .env("TZ", "Asia/Kolkata")
+            .shows("T+05:30"),
     ]
 }

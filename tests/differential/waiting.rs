@@ -19,7 +19,11 @@ pub(crate) fn cases() -> Vec<Case> {
         shell("not a directory", "true", &["-wait_file", "/tekton/termination/x"]).shows("waiting for"),
         shell("a name that is too long", "true", &["-wait_file", &format!("/tekton/{}", "x".repeat(300))])
             .shows("file name too long"),
-        shell("not a directory, continue", "true", &["-wait_file", "/tekton/termination/x", "-on_error=continue"]),
+        shell(
+            "not a directory, continue",
+            "true",
+            &["-wait_file", "/tekton/termination/x", "-on_error=continue"],
+        ),
         wait("failed, continue", &["-on_error", "continue"]).file("run/1/out.err", "").shows("Skipped"),
         wait("failed, with results", &["-results", "foo"])
             .file("run/1/out.err", "")
@@ -27,9 +31,14 @@ pub(crate) fn cases() -> Vec<Case> {
             .shows("Skipped"),
         wait("failed, without a post file", &["-post_file="]).file("run/1/out.err", "").shows("Skipped"),
         wait("failed, with a negative timeout", &["-timeout=-1s"]).file("run/1/out.err", ""),
-        wait("a link to nowhere, and failed", &[]).link("run/1/out", "/none").file("run/1/out.err", "").shows("Skipped"),
+        wait("a link to nowhere, and failed", &[])
+            .link("run/1/out", "/none")
+            .file("run/1/out.err", "")
+            .shows("Skipped"),
         wait("a link to a file", &[]).link("run/1/out", "/tekton/bin/probe").shows("runs"),
-        wait("a directory", &content).prepare(|pod| std::fs::create_dir(pod.path("run/1/out")).unwrap()).shows("runs"),
+        wait("a directory", &content)
+            .prepare(|pod| std::fs::create_dir(pod.path("run/1/out")).unwrap())
+            .shows("runs"),
         wait("a directory as an error file", &[])
             .prepare(|pod| std::fs::create_dir(pod.path("run/1/out.err")).unwrap())
             .shows("Skipped"),
@@ -52,12 +61,17 @@ pub(crate) fn cases() -> Vec<Case> {
                 pod.write("run/1/out.err", "");
             })
             .shows("Skipped"),
-        shell("the metadata directory cannot be made", "true", &["-step_metadata_dir", "/tekton/termination/x"])
-            .stderr(Stderr::Names("not a directory")),
+        shell(
+            "the metadata directory cannot be made",
+            "true",
+            &["-step_metadata_dir", "/tekton/termination/x"],
+        )
+        .stderr(Stderr::Names("not a directory")),
         shell("the metadata directory is deep", "true", &["-step_metadata_dir", "/tekton/a/b/c/"]),
         shell("no metadata directory", "echo runs", &["-step_metadata_dir="]).shows("tekton/exitCode"),
         shell("no post file", "echo runs", &["-post_file="]).shows("runs"),
-        shell("a post file in a new folder", "echo runs", &["-post_file=/tekton/x/y/z"]).shows("tekton/x/y/z"),
+        shell("a post file in a new folder", "echo runs", &["-post_file=/tekton/x/y/z"])
+            .shows("tekton/x/y/z"),
         shell("a step after another", "echo one", &[]).then("echo two", &[]).shows("two"),
         shell("a step after a failure", "exit 3", &[]).then("echo two", &[]).shows("Skipped"),
         shell("a step after a failure that is passed over", "exit 3", &["-on_error=continue"])

@@ -29,7 +29,10 @@ pub(crate) fn cases() -> Vec<Case> {
         (r#"[{"input":"a","values":["a"]}]"#, SKIPPED),
         (r#"[{"INPUT":"a","Operator":"in","vaLues":["a"],"unknown":[1]}]"#, RUNS),
         (r#"[{"input":"a","input":"b","operator":"in","values":["b"]}]"#, RUNS),
-        (r#"[{"input":"a","operator":"in","values":["a"]},{"input":"b","operator":"in","values":["a"]}]"#, SKIPPED),
+        (
+            r#"[{"input":"a","operator":"in","values":["a"]},{"input":"b","operator":"in","values":["a"]}]"#,
+            SKIPPED,
+        ),
         (r#"[{"cel":"true"}]"#, RUNS),
         (r#"[{"cel":"false"}]"#, SKIPPED),
         (r#"[{"cel":"'a' in ['a','b'] && size('äö') == 2"}]"#, RUNS),
@@ -54,7 +57,8 @@ pub(crate) fn cases() -> Vec<Case> {
         _ => when(json, &[]).shows(outcome),
     })
     .collect();
-    let invalid = |json: &str, cause: &'static str| when(json, &[]).shows("exit 1").stderr(Stderr::Names(cause));
+    let invalid =
+        |json: &str, cause: &'static str| when(json, &[]).shows("exit 1").stderr(Stderr::Names(cause));
     cases.extend([
         invalid("[", "unexpected end of JSON input"),
         invalid("[] x", "invalid character 'x' after top-level value"),
@@ -64,27 +68,37 @@ pub(crate) fn cases() -> Vec<Case> {
         when(r#"[{"cel":"1 +"}]"#, &["-on_error=continue"]).shows("exit 1").stderr(Stderr::Names(ERROR)),
         when(r#"[{"cel":"false"}]"#, &["-on_error=continue"]).shows(SKIPPED),
         when(r#"[{"cel":"false"}]"#, &["-timeout=-1s"]).shows("negative timeout"),
-        when(r#"[{"cel":"false"}]"#, &["-wait_file=/tekton/run/1/out"]).file("run/1/out.err", "").shows("exit 1"),
+        when(r#"[{"cel":"false"}]"#, &["-wait_file=/tekton/run/1/out"])
+            .file("run/1/out.err", "")
+            .shows("exit 1"),
         when(r#"[{"cel":"false"}]"#, &["-results=foo", "-step_results=bar"])
             .file("results/foo", "not read")
             .file("run/0/status/results/bar", "not read")
             .file("artifacts/provenance.json", "{}")
             .shows(SKIPPED),
         when(r#"[{"cel":"false"}]"#, &["-stdout_path=/tekton/log"]).shows(SKIPPED),
-        case("when is false, and the command does not exist", &[r#"-when_expressions=[{"cel":"false"}]"#, "-entrypoint=/no/such"])
-            .shows(SKIPPED),
+        case(
+            "when is false, and the command does not exist",
+            &[r#"-when_expressions=[{"cel":"false"}]"#, "-entrypoint=/no/such"],
+        )
+        .shows(SKIPPED),
         shell("when is false, and another step follows", "true", &[r#"-when_expressions=[{"cel":"false"}]"#])
             .then("cat /tekton/run/0/status/exitCode; echo second", &[])
             .shows("0second"),
-        when(r#"[{"input":"$(steps.prior.results.a)","operator":"in","values":["v"]}]"#, &[]).result("a", "v").shows(RUNS),
+        when(r#"[{"input":"$(steps.prior.results.a)","operator":"in","values":["v"]}]"#, &[])
+            .result("a", "v")
+            .shows(RUNS),
         when(r#"[{"input":"b","operator":"in","values":["a","$(steps.prior.results.l[*])"]}]"#, &[])
             .result("l", r#"["b","c"]"#)
             .shows(RUNS),
         when(r#"[{"input":"","operator":"in","values":["$(steps.prior.results.l[*])"]}]"#, &[])
             .result("l", "[]"),
-        when(r#"[{"input":"xb","operator":"in","values":["x$(steps.prior.results.l[*])"]}]"#, &[]).result("l", r#"["b"]"#),
+        when(r#"[{"input":"xb","operator":"in","values":["x$(steps.prior.results.l[*])"]}]"#, &[])
+            .result("l", r#"["b"]"#),
         when(r#"[{"cel":"'$(steps.prior.results.a)' == 'v'"}]"#, &[]).result("a", "v").shows(RUNS),
-        when(r#"[{"cel":"'$(steps.prior.results.a)' == 'v'"}]"#, &["-on_error=garbage"]).result("a", "' + '").shows(SKIPPED),
+        when(r#"[{"cel":"'$(steps.prior.results.a)' == 'v'"}]"#, &["-on_error=garbage"])
+            .result("a", "' + '")
+            .shows(SKIPPED),
         when(r#"[{"cel":"'$(steps.prior.results.l[*])' == ''"}]"#, &[]).result("l", r#"["b"]"#).shows(RUNS),
         when(r#"[{"cel":"'$(steps.prior.results.none)' == 'v'"}]"#, &[]).prior().shows(SKIPPED),
     ]);

@@ -2,6 +2,8 @@
 // Every test file compiles this for itself and uses a part of it.
 #![allow(dead_code, unreachable_pub, unused_imports)]
 
+#[cfg(feature = "cli")]
+pub mod kubelet;
 pub mod peers;
 #[cfg(feature = "cli")]
 pub mod pod;

@@ -46,7 +46,9 @@ impl PrivateRoot {
         fs::create_dir_all(folder.join(".host")).unwrap();
         for entry in fs::read_dir("/").unwrap().map(Result::unwrap) {
             let place = folder.join(entry.file_name());
-            if place.symlink_metadata().is_ok() || ["proc", "tekton"].map(OsStr::new).contains(&&*entry.file_name()) {
+            if place.symlink_metadata().is_ok()
+                || ["proc", "tekton"].map(OsStr::new).contains(&&*entry.file_name())
+            {
                 continue;
             }
             let kind = entry.file_type().unwrap();
@@ -85,7 +87,13 @@ impl PrivateRoot {
 
     /// The command that runs `program` (a path in the private root) there, in the folder `directory`. Its stdin is empty; its
     /// output is collected.
-    pub fn command<S: AsRef<OsStr>>(&self, directory: &str, program: &Path, args: &[S], run_as: As) -> Command {
+    pub fn command<S: AsRef<OsStr>>(
+        &self,
+        directory: &str,
+        program: &Path,
+        args: &[S],
+        run_as: As,
+    ) -> Command {
         // Whoever runs the tests may ignore signals, as nohup does; a container ignores none.
         let mut command = Command::new("/usr/bin/env");
         command.args(["--default-signal", "/usr/bin/unshare"]);
@@ -127,6 +135,16 @@ fn table_of(folder: &Path, run_as: As) -> PathBuf {
 fn line(source: &Path, target: &Path, kind: &str, options: &str) -> String {
     let text = |path: &Path| path.to_str().unwrap().replace('\\', "\\134").replace(' ', "\\040");
     format!("{} {} {kind} {options} 0 0\n", text(source), text(target))
+}
+
+/// The command that runs what its arguments say with `folder` as `/`, and nothing else of the host's.
+pub fn in_nothing_but(folder: &Path) -> Command {
+    let mut command = Command::new("unshare");
+    if !nix::unistd::geteuid().is_root() {
+        command.arg("--map-root-user");
+    }
+    command.arg("--root").arg(folder).arg("--");
+    command
 }
 
 /// True if programs can be given a root of their own. If not, says which test is skipped; with `CI=true` it fails.
