@@ -5,10 +5,11 @@ use std::os::unix::ffi::OsStringExt as _;
 use std::path::Path;
 
 use svidence::step::args::{self, Args, FlagError};
+use svidence::step::roots::Roots;
 use svidence::step::termination::Encoding;
 
 fn parse(args: &[&str]) -> Result<Args, FlagError> {
-    args::parse(args.iter().map(OsString::from).collect()).map_err(|refused| refused.error)
+    args::parse(args.iter().map(OsString::from).collect(), &Roots::real()).map_err(|refused| refused.error)
 }
 
 #[test]
@@ -61,7 +62,7 @@ fn the_post_file_of_a_refused_command_line_is_known() {
         (&["-post_file", "/p", "-post_file=/q", "-timeout=x"], "/q"),
         (&["-post_file", "/p", "-h"], "/p"),
     ] {
-        let refused = args::parse(args.iter().map(OsString::from).collect()).unwrap_err();
+        let refused = args::parse(args.iter().map(OsString::from).collect(), &Roots::real()).unwrap_err();
         assert_eq!(refused.post_file, Path::new(post_file), "{args:?}");
     }
 }
@@ -95,9 +96,11 @@ fn signing_is_asked_for() {
 #[test]
 fn bytes_survive() {
     let bytes = OsString::from_vec(b"\xff\xfe".to_vec());
-    let args =
-        args::parse(vec!["-entrypoint".into(), bytes.clone(), "--".into(), bytes.clone(), "--".into()])
-            .unwrap();
+    let args = args::parse(
+        vec!["-entrypoint".into(), bytes.clone(), "--".into(), bytes.clone(), "--".into()],
+        &Roots::real(),
+    )
+    .unwrap();
     assert_eq!(args.entrypoint, bytes);
     assert_eq!(args.command_args, [bytes, "--".into()]);
 }

@@ -1,9 +1,9 @@
 //! JSON as Go's `encoding/json` reads it (scanner.go, decode.go): a lone surrogate becomes U+FFFD, `null` leaves a field
 //! empty, member names match without regard to case, and of repeated ones the last counts.
 
-/// How deep arrays and objects may be nested. Go allows ten times as much, which no file of a step comes near and our stack
-/// might not hold.
-const DEEPEST: usize = 1000;
+use super::go_syntax;
+
+pub use super::go_syntax::SyntaxError;
 
 /// A JSON value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,45 +36,18 @@ impl Json {
     }
 }
 
-/// Why a text is not JSON, in Go's words.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum SyntaxError {
-    /// It ends too early.
-    #[error("unexpected end of JSON input")]
-    End,
-    /// A byte that may not stand there.
-    #[error("invalid character {} {context}", quoted(*.byte))]
-    Invalid {
-        /// The byte.
-        byte: u8,
-        /// Where it stands.
-        context: &'static str,
-    },
-    /// Nested too deeply.
-    #[error("exceeded max depth")]
-    TooDeep,
-}
-
-/// Go names a byte as the character with that number, in single quotes.
-fn quoted(byte: u8) -> String {
-    match byte {
-        b'\'' => r"'\''".to_owned(),
-        b'"' => "'\"'".to_owned(),
-        b'\\' => r"'\\'".to_owned(),
-        b'\n' => r"'\n'".to_owned(),
-        b'\r' => r"'\r'".to_owned(),
-        b'\t' => r"'\t'".to_owned(),
-        0x7f..=0xa0 | 0xad | ..0x20 => format!("'\\x{byte:02x}'"),
-        byte => format!("'{}'", char::from(byte)),
+/// Reads one value and nothing else. Each byte that is not part of UTF-8 is read as U+FFFD.
+pub fn parse(text: &[u8]) -> Result<Json, SyntaxError> {
+    go_syntax::check(text)?;
+    let mut readable = String::with_capacity(text.len());
+    for chunk in text.utf8_chunks() {
+        readable.push_str(chunk.valid());
+        readable.extend(chunk.invalid().iter().map(|_| char::REPLACEMENT_CHARACTER));
     }
+    Parser::new(&readable).whole(Parser::value).ok_or(SyntaxError::End)
 }
 
-/// Reads one value and nothing else.
-pub fn parse(text: &str) -> Result<Json, SyntaxError> {
-    Parser::new(text).whole(|parser| parser.value(0))
-}
-
-/// Reads JSON from the start of a text.
+/// Reads JSON from the start of a text. `None`: there is something else.
 pub(super) struct Parser<'a> {
     text: &'a str,
     at: usize,
@@ -86,15 +59,9 @@ impl<'a> Parser<'a> {
     }
 
     /// What `parse` reads, if only white space is around it.
-    pub(super) fn whole<T>(
-        mut self,
-        parse: impl FnOnce(&mut Self) -> Result<T, SyntaxError>,
-    ) -> Result<T, SyntaxError> {
+    pub(super) fn whole<T>(mut self, parse: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {
         let value = parse(&mut self)?;
-        match self.next_byte() {
-            None => Ok(value),
-            Some(byte) => Err(SyntaxError::Invalid { byte, context: "after top-level value" }),
-        }
+        self.next_byte().is_none().then_some(value)
     }
 
     /// The next byte that is not white space; it stays where it is.
@@ -105,51 +72,39 @@ impl<'a> Parser<'a> {
         rest.get(space).copied()
     }
 
-    fn invalid(&mut self, context: &'static str) -> SyntaxError {
-        match self.next_byte() {
-            Some(byte) => SyntaxError::Invalid { byte, context },
-            None => SyntaxError::End,
-        }
+    fn eat(&mut self, byte: u8) -> Option<()> {
+        (self.next_byte() == Some(byte)).then(|| self.at += 1)
     }
 
-    fn eat(&mut self, byte: u8) -> bool {
-        let found = self.next_byte() == Some(byte);
-        self.at += usize::from(found);
-        found
-    }
-
-    fn value(&mut self, depth: usize) -> Result<Json, SyntaxError> {
-        if depth > DEEPEST {
-            return Err(SyntaxError::TooDeep);
-        }
-        match self.next_byte() {
-            Some(b'"') => self.string().map(Json::Text),
-            Some(b'[') => {
+    /// Any value. How deep it is nested was checked before.
+    fn value(&mut self) -> Option<Json> {
+        match self.next_byte()? {
+            b'"' => self.string().map(Json::Text),
+            b'[' => {
                 let mut items = Vec::new();
                 self.list(|parser| {
-                    items.push(parser.value(depth + 1)?);
-                    Ok(())
+                    items.push(parser.value()?);
+                    Some(())
                 })?;
-                Ok(Json::List(items))
+                Some(Json::List(items))
             }
-            Some(b'{') => {
+            b'{' => {
                 let mut members = Vec::new();
                 self.object(|parser, key| {
-                    members.push((key, parser.value(depth + 1)?));
-                    Ok(())
+                    members.push((key, parser.value()?));
+                    Some(())
                 })?;
-                Ok(Json::Object(members))
+                Some(Json::Object(members))
             }
-            Some(b't') => self.literal("true").map(|()| Json::Bool(true)),
-            Some(b'f') => self.literal("false").map(|()| Json::Bool(false)),
-            Some(b'n') => self.literal("null").map(|()| Json::Null),
-            Some(b'-' | b'0'..=b'9') => self.number().map(Json::Number),
-            _ => Err(self.invalid("looking for beginning of value")),
+            b't' => self.literal("true").map(|()| Json::Bool(true)),
+            b'f' => self.literal("false").map(|()| Json::Bool(false)),
+            b'n' => self.literal("null").map(|()| Json::Null),
+            _ => self.number().map(Json::Number),
         }
     }
 
     /// A string or `null`, which counts as empty.
-    pub(super) fn text(&mut self) -> Result<String, SyntaxError> {
+    pub(super) fn text(&mut self) -> Option<String> {
         match self.next_byte() {
             Some(b'n') => self.literal("null").map(|()| String::new()),
             _ => self.string(),
@@ -157,130 +112,91 @@ impl<'a> Parser<'a> {
     }
 
     /// A list whose items `item` reads.
-    pub(super) fn list(
-        &mut self,
-        mut item: impl FnMut(&mut Self) -> Result<(), SyntaxError>,
-    ) -> Result<(), SyntaxError> {
-        if !self.eat(b'[') {
-            return Err(self.invalid("looking for beginning of value"));
-        }
-        if self.eat(b']') {
-            return Ok(());
+    pub(super) fn list(&mut self, mut item: impl FnMut(&mut Self) -> Option<()>) -> Option<()> {
+        self.eat(b'[')?;
+        if self.eat(b']').is_some() {
+            return Some(());
         }
         loop {
             item(self)?;
-            if self.eat(b']') {
-                return Ok(());
+            if self.eat(b']').is_some() {
+                return Some(());
             }
-            if !self.eat(b',') {
-                return Err(self.invalid("after array element"));
-            }
+            self.eat(b',')?;
         }
     }
 
     /// An object whose members' values `member` reads.
-    pub(super) fn object(
-        &mut self,
-        mut member: impl FnMut(&mut Self, String) -> Result<(), SyntaxError>,
-    ) -> Result<(), SyntaxError> {
-        if !self.eat(b'{') {
-            return Err(self.invalid("looking for beginning of value"));
-        }
-        if self.eat(b'}') {
-            return Ok(());
+    pub(super) fn object(&mut self, mut member: impl FnMut(&mut Self, String) -> Option<()>) -> Option<()> {
+        self.eat(b'{')?;
+        if self.eat(b'}').is_some() {
+            return Some(());
         }
         loop {
-            if self.next_byte() != Some(b'"') {
-                return Err(self.invalid("looking for beginning of object key string"));
-            }
             let key = self.string()?;
-            if !self.eat(b':') {
-                return Err(self.invalid("after object key"));
-            }
+            self.eat(b':')?;
             member(self, key)?;
-            if self.eat(b'}') {
-                return Ok(());
+            if self.eat(b'}').is_some() {
+                return Some(());
             }
-            if !self.eat(b',') {
-                return Err(self.invalid("after object key:value pair"));
-            }
+            self.eat(b',')?;
         }
     }
 
-    fn literal(&mut self, literal: &'static str) -> Result<(), SyntaxError> {
-        for expected in literal.bytes() {
-            match self.text.as_bytes().get(self.at) {
-                None => return Err(SyntaxError::End),
-                Some(&byte) if byte != expected => {
-                    let context = match literal {
-                        "true" => "in literal true",
-                        "false" => "in literal false",
-                        _ => "in literal null",
-                    };
-                    return Err(SyntaxError::Invalid { byte, context });
-                }
-                Some(_) => self.at += 1,
-            }
-        }
-        Ok(())
+    fn literal(&mut self, literal: &str) -> Option<()> {
+        self.text[self.at..].starts_with(literal).then(|| self.at += literal.len())
     }
 
-    fn number(&mut self) -> Result<String, SyntaxError> {
+    fn number(&mut self) -> Option<String> {
         let start = self.at;
         self.at += usize::from(self.byte() == Some(b'-'));
         if self.byte() == Some(b'0') {
             self.at += 1;
         } else {
-            self.digits("in numeric literal")?;
+            self.digits()?;
         }
         if self.byte() == Some(b'.') {
             self.at += 1;
-            self.digits("after decimal point in numeric literal")?;
+            self.digits()?;
         }
         if matches!(self.byte(), Some(b'e' | b'E')) {
             self.at += 1;
             self.at += usize::from(matches!(self.byte(), Some(b'+' | b'-')));
-            self.digits("in exponent of numeric literal")?;
+            self.digits()?;
         }
-        Ok(self.text[start..self.at].to_owned())
+        Some(self.text[start..self.at].to_owned())
     }
 
     fn byte(&self) -> Option<u8> {
         self.text.as_bytes().get(self.at).copied()
     }
 
-    fn digits(&mut self, context: &'static str) -> Result<(), SyntaxError> {
+    fn digits(&mut self) -> Option<()> {
         let digits = self.text.as_bytes()[self.at..].iter().take_while(|b| b.is_ascii_digit()).count();
         self.at += digits;
-        match (digits, self.byte()) {
-            (0, Some(byte)) => Err(SyntaxError::Invalid { byte, context }),
-            (0, None) => Err(SyntaxError::End),
-            _ => Ok(()),
-        }
+        (digits > 0).then_some(())
     }
 
-    pub(super) fn string(&mut self) -> Result<String, SyntaxError> {
-        if !self.eat(b'"') {
-            return Err(self.invalid("looking for beginning of value"));
-        }
+    fn string(&mut self) -> Option<String> {
+        self.eat(b'"')?;
         let mut text = String::new();
         loop {
             let rest = &self.text[self.at..];
-            let plain = rest.find(|c: char| c == '"' || c == '\\' || c < ' ').ok_or(SyntaxError::End)?;
+            let plain = rest.find(|c: char| c == '"' || c == '\\' || c < ' ')?;
             text.push_str(&rest[..plain]);
             self.at += plain + 1;
             match rest.as_bytes()[plain] {
-                b'"' => return Ok(text),
+                b'"' => return Some(text),
                 b'\\' => text.push(self.escape()?),
-                byte => return Err(SyntaxError::Invalid { byte, context: "in string literal" }),
+                _ => return None,
             }
         }
     }
 
-    fn escape(&mut self) -> Result<char, SyntaxError> {
-        let escaped = self.byte().ok_or(SyntaxError::End)?;
+    fn escape(&mut self) -> Option<char> {
+        let escaped = self.byte()?;
         self.at += 1;
-        Ok(match escaped {
+        Some(match escaped {
             b'"' | b'\\' | b'/' => char::from(escaped),
             b'b' => '\u{8}',
             b'f' => '\u{c}',
@@ -288,14 +204,14 @@ impl<'a> Parser<'a> {
             b'r' => '\r',
             b't' => '\t',
             b'u' => return self.unicode(),
-            byte => return Err(SyntaxError::Invalid { byte, context: "in string escape code" }),
+            _ => return None,
         })
     }
 
-    fn unicode(&mut self) -> Result<char, SyntaxError> {
+    fn unicode(&mut self) -> Option<char> {
         let high = self.hex4()?;
         if !(0xd800..0xdc00).contains(&high) {
-            return Ok(char::from_u32(high).unwrap_or('\u{fffd}'));
+            return Some(char::from_u32(high).unwrap_or('\u{fffd}'));
         }
         let after_high = self.at;
         if self.text[self.at..].starts_with("\\u") {
@@ -304,34 +220,31 @@ impl<'a> Parser<'a> {
             if (0xdc00..0xe000).contains(&low)
                 && let Some(both) = char::from_u32(0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00))
             {
-                return Ok(both);
+                return Some(both);
             }
         }
         // Go replaces only the first of the two and reads the second escape again.
         self.at = after_high;
-        Ok('\u{fffd}')
+        Some('\u{fffd}')
     }
 
-    fn hex4(&mut self) -> Result<u32, SyntaxError> {
+    fn hex4(&mut self) -> Option<u32> {
         let mut number = 0;
         for _ in 0..4 {
-            let byte = self.byte().ok_or(SyntaxError::End)?;
-            let context = "in \\u hexadecimal character escape";
-            let digit = char::from(byte).to_digit(16).ok_or(SyntaxError::Invalid { byte, context })?;
-            number = number * 16 + digit;
+            number = number * 16 + char::from(self.byte()?).to_digit(16)?;
             self.at += 1;
         }
-        Ok(number)
+        Some(number)
     }
 }
 
 /// A value of another kind than the field it is for, in Go's words.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("json: cannot unmarshal {found} into {}Go value of type {expected}", if .field.is_empty() { String::new() } else { format!("{} of ", .field) })]
+#[error("json: cannot unmarshal {found} into Go {} of type {expected}", if .field.is_empty() { "value".to_owned() } else { format!("struct field {}", .field) })]
 pub struct TypeError {
     /// The kind that was found.
     pub found: &'static str,
-    /// The field, `values` for example; empty outside of any.
+    /// The innermost struct and the path to the field, `WhenExpression.values` for example; empty outside of any.
     pub field: String,
     /// The Go type.
     pub expected: &'static str,
@@ -385,15 +298,20 @@ impl Json {
     }
 }
 
-/// The member for a struct's field: names are compared without regard to case, the last one counts.
-pub fn member<'a>(members: &'a [(String, Json)], field: &str) -> &'a Json {
+/// True if Go takes a member of this name for the struct's field: ASCII letters count in any case, with the two that are
+/// one of them in another case.
+pub fn is_field(name: &str, field: &str) -> bool {
     let folded = |c: char| match c {
         'ſ' => 's',
         '\u{212a}' => 'k',
         c => c.to_ascii_lowercase(),
     };
-    let is = |name: &str| name.chars().map(folded).eq(field.chars().map(folded));
-    members.iter().rev().find(|(name, _)| is(name)).map_or(&Json::Null, |(_, value)| value)
+    name.chars().map(folded).eq(field.chars().map(folded))
+}
+
+/// The member for a struct's field; the last one counts.
+pub fn member<'a>(members: &'a [(String, Json)], field: &str) -> &'a Json {
+    members.iter().rev().find(|(name, _)| is_field(name, field)).map_or(&Json::Null, |(_, value)| value)
 }
 
 #[cfg(test)]
@@ -401,37 +319,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn errors_as_go_says_them() {
-        for (text, error) in [
-            ("", "unexpected end of JSON input"),
-            ("  ", "unexpected end of JSON input"),
-            ("{", "unexpected end of JSON input"),
-            ("[1,", "unexpected end of JSON input"),
-            ("\"a", "unexpected end of JSON input"),
-            ("x", "invalid character 'x' looking for beginning of value"),
-            ("[1,]", "invalid character ']' looking for beginning of value"),
-            ("[1 2]", "invalid character '2' after array element"),
-            ("{\"a\" 1}", "invalid character '1' after object key"),
-            ("{\"a\":1 \"b\"", "invalid character '\"' after object key:value pair"),
-            ("{a:1}", "invalid character 'a' looking for beginning of object key string"),
-            ("{} x", "invalid character 'x' after top-level value"),
-            ("\"\n\"", "invalid character '\\n' in string literal"),
-            ("\"\\x\"", "invalid character 'x' in string escape code"),
-            ("\"\\u00g0\"", "invalid character 'g' in \\u hexadecimal character escape"),
-            ("nul!", "invalid character '!' in literal null"),
-            ("-x", "invalid character 'x' in numeric literal"),
-            ("1.x", "invalid character 'x' after decimal point in numeric literal"),
-            ("é", "invalid character 'Ã' looking for beginning of value"),
+    fn strings_as_go_reads_them() {
+        for (json, text) in [
+            (&br#""a\"\\\/\b\f\n\r\t""#[..], "a\"\\/\u{8}\u{c}\n\r\t"),
+            (br#""\u00e4\ud83d\ude00""#, "ä\u{1f600}"),
+            (br#""\ud83d""#, "\u{fffd}"),
+            (br#""\ud83d\u0041""#, "\u{fffd}A"),
+            (br#""\ude00\ud83d\ude00""#, "\u{fffd}\u{1f600}"),
+            (b"\"\xe2\x80x\xff\"", "\u{fffd}\u{fffd}x\u{fffd}"),
         ] {
-            assert_eq!(parse(text).unwrap_err().to_string(), error, "reading {text:?}");
+            assert_eq!(parse(json), Ok(Json::Text(text.into())), "{}", json.escape_ascii());
         }
-        let deep = "[".repeat(20_000);
-        assert_eq!(parse(&deep), Err(SyntaxError::TooDeep));
+        for json in ["x", "\"", "[1", "{\"a\"}", "20 x"] {
+            assert!(parse(json.as_bytes()).is_err(), "{json}");
+            assert_eq!(Parser::new(json).whole(Parser::value), None, "{json}");
+        }
+        let deepest = ["[".repeat(1000), "]".repeat(1000)].concat();
+        assert!(parse(deepest.as_bytes()).is_ok());
     }
 
     #[test]
     fn members_as_go_finds_them() {
-        let Ok(Json::Object(members)) = parse(r#"{"input":"a","INPUT":"b","\u017ftep":"c","other":1}"#)
+        let Ok(Json::Object(members)) = parse(br#"{"input":"a","INPUT":"b","\u017ftep":"c","other":1}"#)
         else {
             panic!("not an object")
         };

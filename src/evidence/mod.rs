@@ -1,6 +1,7 @@
 //! What is signed and how it is carried (design section 5). Pure: no I/O, no clock; randomness is a parameter.
 //!
-//! * [`value`]: result values as Tekton decodes them; [`go_json`]: JSON as Go reads it.
+//! * [`value`]: result values as Tekton decodes them; [`go_json`] and [`go_syntax`]: JSON as Go reads and
+//!   refuses it.
 //! * [`attestation`]: attestation v1, one entry a step; [`statement`]: the in-toto statement under its signature.
 //! * [`leaf`]: the compact form of a SPIRE leaf certificate.
 //! * [`tep0089`]: the entries that Tekton's own signer makes.
@@ -13,6 +14,7 @@ mod generated;
 pub mod attestation;
 mod canonical;
 pub mod go_json;
+pub mod go_syntax;
 pub mod key;
 pub mod leaf;
 pub mod statement;

@@ -81,16 +81,16 @@ pub fn decoded_json(raw: &str) -> Option<ResultValue> {
 
 /// A JSON string or `null`; anything else, and any text around it, makes it no value of that kind.
 fn text(raw: &str) -> Option<String> {
-    Parser::new(raw).whole(Parser::text).ok()
+    Parser::new(raw).whole(Parser::text)
 }
 
 fn list(raw: &str) -> Option<Vec<String>> {
     let mut items = Vec::new();
     let item = |parser: &mut Parser<'_>| {
         items.push(parser.text()?);
-        Ok(())
+        Some(())
     };
-    Parser::new(raw).whole(|parser| parser.list(item)).ok()?;
+    Parser::new(raw).whole(|parser| parser.list(item))?;
     Some(items)
 }
 
@@ -98,8 +98,8 @@ fn object(raw: &str) -> Option<BTreeMap<String, String>> {
     let mut members = BTreeMap::new();
     let member = |parser: &mut Parser<'_>, key| {
         members.insert(key, parser.text()?);
-        Ok(())
+        Some(())
     };
-    Parser::new(raw).whole(|parser| parser.object(member)).ok()?;
+    Parser::new(raw).whole(|parser| parser.object(member))?;
     Some(members)
 }

@@ -6,7 +6,9 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::credentials::Credentials;
 use super::go_text::quote;
+use super::roots::Roots;
 use super::termination::Encoding;
 
 /// What a flag holds, as Go's `flag` names it in the usage text.
@@ -142,7 +144,7 @@ pub enum FlagError {
         /// What was given.
         value: OsString,
         /// Why not.
-        reason: &'static str,
+        reason: String,
     },
 }
 
@@ -200,8 +202,8 @@ pub struct Args {
     pub enable_spire: bool,
     /// `-spire_socket_path`, if given explicitly.
     pub spire_socket_path: Option<OsString>,
-    /// `-basic-git`, `-ssh-git`, `-basic-docker`, `-docker-config`, `-docker-cfg` with their values, in order.
-    pub credentials: Vec<(&'static str, OsString)>,
+    /// `-basic-git`, `-ssh-git`, `-basic-docker`, `-docker-config`, `-docker-cfg`.
+    pub credentials: Credentials,
 }
 
 impl Args {
@@ -231,7 +233,7 @@ impl Args {
         u64::try_from(self.timeout).ok().filter(|&limit| limit > 0).map(Duration::from_nanos)
     }
 
-    fn set(&mut self, flag: &'static Flag, value: OsString) -> Result<(), FlagError> {
+    fn set(&mut self, flag: &'static Flag, value: OsString, roots: &Roots) -> Result<(), FlagError> {
         match flag.name {
             "entrypoint" => self.entrypoint = value,
             "wait_file" => self.wait_file = value,
@@ -249,10 +251,16 @@ impl Args {
             "timeout" => match parse_duration(value.as_bytes()) {
                 Some(nanoseconds) => self.timeout = nanoseconds,
                 None => {
-                    return Err(FlagError::InvalidValue { name: flag.name, value, reason: "parse error" });
+                    let reason = "parse error".into();
+                    return Err(FlagError::InvalidValue { name: flag.name, value, reason });
                 }
             },
-            _ => self.credentials.push((flag.name, value)),
+            _ => {
+                if let Err(error) = self.credentials.set(flag.name, &value, &roots.creds_secrets()) {
+                    let reason = error.to_string();
+                    return Err(FlagError::InvalidValue { name: flag.name, value, reason });
+                }
+            }
         }
         Ok(())
     }
@@ -281,12 +289,12 @@ fn split(mut arguments: Vec<OsString>) -> (Vec<OsString>, Vec<OsString>) {
     }
 }
 
-/// Parses the arguments, argv\[0\] not among them.
-pub fn parse(arguments: Vec<OsString>) -> Result<Args, Box<Refused>> {
+/// Parses the arguments, argv\[0\] not among them. Credential flags read their files meanwhile (contract 1.4).
+pub fn parse(arguments: Vec<OsString>, roots: &Roots) -> Result<Args, Box<Refused>> {
     let (arguments, command_args) = split(arguments);
     let mut args = Args { command_args, ..Args::default() };
     let all = arguments.clone();
-    match parse_flags(&mut args, arguments) {
+    match parse_flags(&mut args, arguments, roots) {
         Ok(()) => Ok(args),
         Err(error) => {
             let known = std::mem::take(&mut args.post_file);
@@ -315,7 +323,7 @@ fn post_file_in(arguments: &[OsString]) -> PathBuf {
 }
 
 /// Go flag.FlagSet.parseOne, in a loop.
-fn parse_flags(args: &mut Args, arguments: Vec<OsString>) -> Result<(), FlagError> {
+fn parse_flags(args: &mut Args, arguments: Vec<OsString>, roots: &Roots) -> Result<(), FlagError> {
     let mut rest = arguments.into_iter().peekable();
     while let Some(next) = rest.peek() {
         let bytes = next.as_bytes();
@@ -348,9 +356,9 @@ fn parse_flags(args: &mut Args, arguments: Vec<OsString>) -> Result<(), FlagErro
                 Some(on) => args.switch(flag, on),
                 None => return Err(FlagError::InvalidBoolean { name: flag.name, value }),
             },
-            (_, Some(value)) => args.set(flag, value)?,
+            (_, Some(value)) => args.set(flag, value, roots)?,
             (_, None) => match rest.next() {
-                Some(value) => args.set(flag, value)?,
+                Some(value) => args.set(flag, value, roots)?,
                 None => return Err(FlagError::NeedsArgument { name: flag.name }),
             },
         }

@@ -7,7 +7,6 @@ use crate::evidence::go_json::{self, Json, SyntaxError, TypeError};
 
 use super::environment::Environment;
 use super::go_text::quote;
-use super::termination::go_utf8;
 
 /// Holds the commands of an image's platforms for a step whose task states none.
 const PLATFORM_COMMANDS: &str = "TEKTON_PLATFORM_COMMANDS";
@@ -45,7 +44,7 @@ pub fn select(
 
 /// The command of a platform, or of the platform without its last part: `linux/arm64` for `linux/arm64/v8`.
 fn of_platform(json: &OsStr, platform: &'static str) -> Result<Vec<OsString>, CommandError> {
-    let json = go_json::parse(&go_utf8(json.as_bytes()).0)?;
+    let json = go_json::parse(json.as_bytes())?;
     let mut commands = Vec::new();
     for (name, command) in json.as_members("", "map[string][]string")? {
         let words = command.as_list("", "[]string", |word: &Json| word.as_text(""))?;

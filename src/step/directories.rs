@@ -1,7 +1,8 @@
-//! Making directories with their parents, as Go's os.MkdirAll does and says it: 0777 before umask.
+//! Making directories with their parents, as Go's os.MkdirAll does and says it.
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use nix::libc::ENOTDIR;
@@ -18,8 +19,13 @@ pub struct MkdirError {
     pub error: io::Error,
 }
 
-/// Makes the directory and its parents; it may exist already. An empty path is the current directory.
+/// Makes the directory and its parents, 0777 before umask; it may exist already. An empty path is the current directory.
 pub fn make_all(path: &Path) -> Result<(), MkdirError> {
+    make_all_of(path, 0o777)
+}
+
+/// As [`make_all`], with another mode before umask.
+pub fn make_all_of(path: &Path, mode: u32) -> Result<(), MkdirError> {
     let failed = |error| MkdirError { path: path.to_owned(), error };
     if path.as_os_str().is_empty() {
         return Ok(());
@@ -30,9 +36,9 @@ pub fn make_all(path: &Path) -> Result<(), MkdirError> {
         Err(_) => {}
     }
     if let Some(parent) = path.parent() {
-        make_all(parent)?;
+        make_all_of(parent, mode)?;
     }
-    match fs::create_dir(path) {
+    match fs::DirBuilder::new().mode(mode).create(path) {
         // Somebody else may have made it meanwhile.
         Err(error) if !fs::symlink_metadata(path).is_ok_and(|found| found.is_dir()) => Err(failed(error)),
         _ => Ok(()),

@@ -12,6 +12,7 @@ pub mod clock;
 pub mod collect;
 pub mod command;
 pub mod config;
+pub mod credentials;
 pub mod directories;
 mod emit;
 pub mod environment;

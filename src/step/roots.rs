@@ -47,6 +47,16 @@ impl Roots {
         self.tekton.join("scripts")
     }
 
+    /// Where the Secrets of the TaskRun's service account are mounted, a folder each (contract 1.4).
+    pub fn creds_secrets(&self) -> PathBuf {
+        self.tekton.join("creds-secrets")
+    }
+
+    /// Where credentials are written for the step's program (contract 1.4).
+    pub fn creds(&self) -> PathBuf {
+        self.tekton.join("creds")
+    }
+
     /// The file whose content asks the step to stop (contract 3.7.2).
     pub fn cancel(&self) -> PathBuf {
         self.tekton.join("downward").join("cancel")

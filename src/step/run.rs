@@ -14,6 +14,7 @@ use super::breakpoint::{self, Decision};
 use super::clock::LocalZone;
 use super::collect::{self, Collected, Declarations};
 use super::command::{self, CommandError};
+use super::credentials::home;
 use super::environment::Environment;
 use super::events::Events;
 use super::go_text::join;
@@ -38,7 +39,7 @@ pub fn main(args: Vec<OsString>, roots: &Roots) -> i32 {
     let events = Events::start();
     let mut args = args.into_iter();
     let program = args.next().unwrap_or_default();
-    let args = match args::parse(args.collect()) {
+    let mut args = match args::parse(args.collect(), roots) {
         Ok(args) => args,
         Err(refused) => return refuse_flags(&program, &refused),
     };
@@ -46,6 +47,9 @@ pub fn main(args: Vec<OsString>, roots: &Roots) -> i32 {
     if let Some(done) = init::dispatch(&args.positionals, roots) {
         log::line(&done.message);
         return done.status;
+    }
+    for error in std::mem::take(&mut args.credentials).write(roots) {
+        log::line(&format!("Error initializing credentials: {error}"));
     }
     let step = match Step::new(&args, roots) {
         Ok(step) => step,
@@ -55,6 +59,9 @@ pub fn main(args: Vec<OsString>, roots: &Roots) -> i32 {
             return 1;
         }
     };
+    for error in home::copy(&roots.creds(), step.environment.get("HOME")) {
+        log::line(&error.to_string());
+    }
     match events {
         Ok(events) => step.live(&events),
         Err(error) => {
@@ -151,6 +158,7 @@ impl<'a> Step<'a> {
         if args.signs() {
             signable(&task_results)?;
             signable(&step_results)?;
+            log::line("SPIRE is enabled in this build, enableSpire is supported");
         }
         let zone = LocalZone::local(environment.get("TZ"));
         Ok(Step { args, roots, environment, command, when, zone, task_results, step_results })
@@ -240,7 +248,6 @@ impl<'a> Step<'a> {
     }
 
     fn start_signing(&self) -> Signing {
-        log::line("SPIRE is enabled in this build, enableSpire is supported");
         let before = Before {
             position: position::step(self.roots, &self.args.step_metadata_dir),
             step_metadata_dir: self.args.step_metadata_dir.display().to_string(),

@@ -37,16 +37,17 @@ pub fn parse(json: &OsStr) -> Result<Vec<WhenExpression>, WhenError> {
     if json.is_empty() {
         return Ok(Vec::new());
     }
-    let list = go_json::parse(&go_utf8(json.as_bytes()).0)?;
-    let expressions = list.as_list("", "types.StepWhenExpressions", expression)?;
+    let list = go_json::parse(json.as_bytes())?;
+    let expressions = list.as_list("", "types.WhenExpressions", expression)?;
     Ok(expressions.unwrap_or_default())
 }
 
 fn expression(json: &Json) -> Result<WhenExpression, WhenError> {
+    const VALUES: &str = "WhenExpression.values";
     let members = json.as_members("", "types.WhenExpression")?;
-    let text = |field| member(members, field).as_text(field);
+    let text = |field: &str| member(members, field).as_text(&format!("WhenExpression.{field}"));
     let values =
-        member(members, "values").as_list("values", "[]string", |value: &Json| value.as_text("values"))?;
+        member(members, "values").as_list(VALUES, "[]string", |value: &Json| value.as_text(VALUES))?;
     Ok(WhenExpression {
         input: text("input")?.into(),
         operator: text("operator")?,
@@ -104,9 +105,12 @@ mod tests {
     fn other_json_is_refused() {
         for (json, error) in [
             ("{", "unexpected end of JSON input"),
-            ("{}", "json: cannot unmarshal object into Go value of type types.StepWhenExpressions"),
+            ("{}", "json: cannot unmarshal object into Go value of type types.WhenExpressions"),
             ("[1]", "json: cannot unmarshal number into Go value of type types.WhenExpression"),
-            (r#"[{"values":"x"}]"#, "json: cannot unmarshal string into values of Go value of type []string"),
+            (
+                r#"[{"values":"x"}]"#,
+                "json: cannot unmarshal string into Go struct field WhenExpression.values of type []string",
+            ),
         ] {
             assert_eq!(parse(OsStr::new(json)).unwrap_err().to_string(), error, "{json}");
         }

@@ -84,10 +84,12 @@ fn values(reference: &[u8], roots: &Roots) -> Replaced<String> {
     let parts: Vec<&[u8]> = inner(reference).split(|&b| b == b'.').collect();
     let [_, step, direction, name] = parts[..] else { return Err(not_found(reference)) };
     let raw = super::read(roots, step, "artifacts", b"provenance.json")?;
-    let json = go_json::parse(&go_utf8(&raw).0)?;
+    let json = go_json::parse(&raw)?;
     let members = json.as_members("", "types.Artifacts")?;
     let [inputs, outputs] = ["inputs", "outputs"].map(|field| {
-        member(members, field).as_list(field, "[]types.Artifact", Artifact::of).map(Option::unwrap_or_default)
+        let list = format!("Artifacts.{field}");
+        let of = |json: &Json| Artifact::of(json, field);
+        member(members, field).as_list(&list, "[]types.Artifact", of).map(Option::unwrap_or_default)
     });
     let (inputs, outputs) = (inputs?, outputs?);
     let artifacts = if direction == b"outputs" { outputs } else { inputs };
@@ -112,16 +114,15 @@ struct ArtifactValue {
 }
 
 impl Artifact {
-    fn of(json: &Json) -> Result<Artifact, TypeError> {
-        let members = json.as_members("", "types.Artifact")?;
-        member(members, "buildOutput").as_bool("buildOutput")?;
+    /// `list`: the member of the file that it stands in, which Go names in its errors.
+    fn of(json: &Json, list: &str) -> Result<Artifact, TypeError> {
+        let members = json.as_members(&format!("Artifacts.{list}"), "types.Artifact")?;
+        let field = |name: &str| format!("Artifact.{list}.{name}");
+        let (values, of) = (field("values"), |json: &Json| ArtifactValue::of(json, list));
+        member(members, "buildOutput").as_bool(&field("buildOutput"))?;
         Ok(Artifact {
-            name: member(members, "name").as_text("name")?,
-            values: member(members, "values").as_list(
-                "values",
-                "[]types.ArtifactValue",
-                ArtifactValue::of,
-            )?,
+            name: member(members, "name").as_text(&field("name"))?,
+            values: member(members, "values").as_list(&values, "[]types.ArtifactValue", of)?,
         })
     }
 
@@ -133,14 +134,16 @@ impl Artifact {
 }
 
 impl ArtifactValue {
-    fn of(json: &Json) -> Result<ArtifactValue, TypeError> {
-        let members = json.as_members("values", "types.ArtifactValue")?;
-        let digest = member(members, "digest").as_members("digest", "map[types.Algorithm]string")?;
+    fn of(json: &Json, list: &str) -> Result<ArtifactValue, TypeError> {
+        let members = json.as_members(&format!("Artifact.{list}.values"), "types.ArtifactValue")?;
+        let field = |name: &str| format!("ArtifactValue.{list}.values.{name}");
+        let digest_field = field("digest");
+        let digest = member(members, "digest").as_members(&digest_field, "map[types.Algorithm]string")?;
         let digest = digest
             .iter()
-            .map(|(algorithm, hex)| Ok((algorithm.clone(), hex.as_text("digest")?)))
+            .map(|(algorithm, hex)| Ok((algorithm.clone(), hex.as_text(&digest_field)?)))
             .collect::<Result<_, _>>()?;
-        Ok(ArtifactValue { digest, uri: member(members, "uri").as_text("uri")? })
+        Ok(ArtifactValue { digest, uri: member(members, "uri").as_text(&field("uri"))? })
     }
 
     fn to_json(&self) -> String {
