@@ -83,13 +83,14 @@ impl LocalZone {
             // No step starts before 1970.
             Err(_) => (0, 0),
         };
-        let offset = self.offset(seconds);
+        let offset = self.offset_at(seconds);
         // Out of range only beyond the year 2147483647.
         let date = UtcDateTime::from_timespec(seconds + i64::from(offset), 0).unwrap_or(EPOCH);
         Parts { date, milliseconds: nanoseconds / 1_000_000, offset }
     }
 
-    fn offset(&self, seconds: i64) -> i32 {
+    /// Seconds east of UTC at an instant in seconds since 1970.
+    pub(crate) fn offset_at(&self, seconds: i64) -> i32 {
         let Some(zone) = &self.0 else { return 0 };
         match zone.find_local_time_type(seconds) {
             Ok(local) => local.ut_offset(),
@@ -100,6 +101,55 @@ impl LocalZone {
                 zone.local_time_types().get(last).map_or(0, |local| local.ut_offset())
             }
         }
+    }
+}
+
+/// The time zones that Go's time.LoadLocation finds by name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Zones {
+    /// Folders of zone files.
+    sources: Vec<PathBuf>,
+    /// The zone of the name `Local`.
+    local: LocalZone,
+}
+
+/// There is no such time zone, in Go's words.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum UnknownZone {
+    /// A name that could leave the folder of zone files.
+    #[error("time: invalid location name")]
+    InvalidName,
+    /// No readable file for this name.
+    #[error("unknown time zone {name}")]
+    Unknown {
+        /// As asked for.
+        name: String,
+    },
+}
+
+impl Zones {
+    /// The zone files of the container's image.
+    pub fn of_image(local: LocalZone) -> Zones {
+        Zones { sources: SOURCES.iter().map(PathBuf::from).collect(), local }
+    }
+
+    /// The zone files in one folder.
+    pub fn in_folder(folder: &Path, local: LocalZone) -> Zones {
+        Zones { sources: vec![folder.to_owned()], local }
+    }
+
+    /// The zone of this name (Go time/zoneinfo.go LoadLocation). The variable `ZONEINFO` is not looked at.
+    pub fn find(&self, name: &str) -> Result<LocalZone, UnknownZone> {
+        match name {
+            "" | "UTC" => return Ok(LocalZone::utc()),
+            "Local" => return Ok(self.local.clone()),
+            _ => {}
+        }
+        if name.contains("..") || name.starts_with(['/', '\\']) {
+            return Err(UnknownZone::InvalidName);
+        }
+        let found = self.sources.iter().find_map(|source| load(&source.join(name)));
+        found.map(|zone| LocalZone(Some(zone))).ok_or_else(|| UnknownZone::Unknown { name: name.to_owned() })
     }
 }
 

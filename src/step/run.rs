@@ -11,7 +11,7 @@ use crate::evidence::attestation::{KEY_PREFIX, is_reserved, is_result_name};
 
 use super::args::{self, Args, FlagError, Refused};
 use super::breakpoint::{self, Decision};
-use super::clock::LocalZone;
+use super::clock::{LocalZone, Zones};
 use super::collect::{self, Collected, Declarations};
 use super::command::{self, CommandError};
 use super::credentials::home;
@@ -274,7 +274,8 @@ impl<'a> Step<'a> {
             return Ran::not_started(End::NotRun(error.to_string()));
         }
         let deadline = self.args.time_limit().and_then(|limit| Instant::now().checked_add(limit));
-        match when::allow(&self.when, cel::evaluate) {
+        let zones = Zones::of_image(self.zone.clone());
+        match when::allow(&self.when, |expression| cel::evaluate(expression, &zones)) {
             Ok(true) => {}
             Ok(false) => {
                 log::line("INFO Step was skipped due to when expressions were evaluated to false.");

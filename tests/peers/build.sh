@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Builds the real peers that the tests run against, from their published Go modules, into the folder named by the first
-# argument: spire-server, spire-agent, tekton-entrypoint, tekton-sidecarlogresults and tekton-verify. Does nothing when they are there already.
+# argument: spire-server, spire-agent, tekton-entrypoint, tekton-sidecarlogresults, tekton-verify and tekton-when. Does nothing
+# when they are there already.
 set -euo pipefail
 
 SPIRE=v1.15.3
@@ -43,5 +44,6 @@ prepare tekton github.com/tektoncd/pipeline $TEKTON \
 CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o "$out/tekton-entrypoint" github.com/tektoncd/pipeline/cmd/entrypoint
 CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o "$out/tekton-sidecarlogresults" github.com/tektoncd/pipeline/cmd/sidecarlogresults
 CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o "$out/tekton-verify" .
+CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o "$out/tekton-when" ./when
 
 echo "$stamp" >"$out/stamp"
