@@ -10,7 +10,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
 use ring::rand::SystemRandom;
 use serde_json::{Value, json};
 use support::{
-    kubelet::{Container, Images, PodRun, containers, run},
+    kubelet::{Container, Images, PodRun, RESULTS_SIDECAR, containers, run},
     peers,
     private::available,
     signed::{judge, reasons, trust},
@@ -88,10 +88,15 @@ fn entries(message: &[u8]) -> Option<Vec<Value>> {
 
 /// What is seen of a container, its evidence left out.
 fn seen(container: &Container) -> Value {
+    let mut output: Vec<&str> = container.stdout.lines().collect();
+    if container.name == RESULTS_SIDECAR {
+        // It reads the files side by side.
+        output.sort_unstable();
+    }
     json!({
         "name": container.name,
         "exit code": container.exit_code,
-        "output": container.stdout,
+        "output": output,
         "message": entries(&container.written),
     })
 }
@@ -145,7 +150,7 @@ fn verdict(pod: &Value, ran: &PodRun, created: OffsetDateTime, bundle_pem: &str)
         created,
         task_spec: task_spec(pod),
     };
-    let log: Vec<LogLine> = ran.container("sidecar-tekton-log-results").map(log_lines).unwrap_or_default();
+    let log: Vec<LogLine> = ran.container(RESULTS_SIDECAR).map(log_lines).unwrap_or_default();
     judge(&assemble_with_log(&spec, &steps, &log), &trust(bundle_pem))
 }
 

@@ -35,6 +35,9 @@ pub struct Images {
     pub workload_api: Option<PathBuf>,
 }
 
+/// The sidecar that prints the results (`results-from: sidecar-logs`) and ends when the steps have.
+pub const RESULTS_SIDECAR: &str = "sidecar-tekton-log-results";
+
 /// Stands in for Tekton's `workingdirinit`, which makes the folders it is given.
 const WORKING_DIR_INIT: &str = "#!/bin/sh\nexec mkdir -p \"$@\"\n";
 
@@ -139,8 +142,7 @@ pub fn run(pod: &Value, images: &Images) -> PodRun {
     sandbox.annotate("metadata.annotations['tekton.dev/ready']", "READY");
     // A sidecar ends by itself only if it is there to collect results.
     let (own_end, sidecars): (Vec<_>, Vec<_>) = running.into_iter().partition(|(container, ..)| {
-        text(container, "name").starts_with("step-")
-            || text(container, "name") == "sidecar-tekton-log-results"
+        text(container, "name").starts_with("step-") || text(container, "name") == RESULTS_SIDECAR
     });
     let containers = thread::scope(|scope| {
         let ends: Vec<_> = own_end
