@@ -1,15 +1,19 @@
 //! The injected program as it is shipped: small, and in need of nothing that an image might lack.
 
-use std::{fs, io::Write as _, path::Path, process::Command};
+mod support;
+
+use std::{fs, io::Write as _, os::unix::fs::PermissionsExt as _, path::Path};
+
+use support::private::{available, in_nothing_but};
 
 const LARGEST: u64 = 3_000_000;
 
 #[test]
 fn the_shipped_entrypoint_is_small_and_runs_a_step_in_an_empty_chroot() {
     let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("dist/entrypoint");
-    if !shipped.is_file() || !nix::unistd::geteuid().is_root() {
+    if !shipped.is_file() || !available("the_shipped_entrypoint…") {
         let wanted =
-            "the_shipped_entrypoint…: needs root, and dist/entrypoint; build it with `make entrypoint`";
+            "the_shipped_entrypoint…: needs namespaces, and dist/entrypoint; build it with `make entrypoint`";
         assert!(std::env::var("CI").as_deref() != Ok("true"), "{wanted}");
         let _ = writeln!(std::io::stderr(), "skipped: {wanted}");
         return;
@@ -23,8 +27,7 @@ fn the_shipped_entrypoint_is_small_and_runs_a_step_in_an_empty_chroot() {
     fs::create_dir(root.path().join("dev")).unwrap();
     fs::write(root.path().join("dev/null"), "").unwrap();
     // The step's command is the program itself, the only one there is: it copies itself.
-    let output = Command::new("chroot")
-        .arg(root.path())
+    let output = in_nothing_but(root.path())
         .args([
             "/entrypoint",
             "-post_file",
@@ -40,6 +43,8 @@ fn the_shipped_entrypoint_is_small_and_runs_a_step_in_an_empty_chroot() {
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(0), "{stderr}");
     assert!(stderr.contains("Copied /entrypoint to /copy"), "{stderr}");
+    // A copy is not to be read, except by root.
+    fs::set_permissions(root.path().join("copy"), fs::Permissions::from_mode(0o600)).unwrap();
     assert_eq!(fs::read(root.path().join("copy")).unwrap(), fs::read(&shipped).unwrap());
     assert!(root.path().join("out").is_file(), "the post file");
     let message = fs::read_to_string(root.path().join("message")).unwrap();

@@ -8,9 +8,9 @@ use std::os::unix::fs::symlink;
 use svidence::step::args;
 use svidence::step::roots::Roots;
 
-mod step_pod;
-use step_pod::credentials::{Case, STEP, case, compare, docker, pod, raw, tree};
-use step_pod::{As, OURS, available, tekton, untimed};
+mod support;
+use support::credentials::{Case, STEP, case, compare, docker, pod, raw, tree};
+use support::step::{As, OURS, available, tekton, untimed};
 
 #[test]
 fn git_over_http() {
@@ -350,7 +350,7 @@ fn docker_configurations() {
         ("login after a login is text", br#"{"b":{"auth":"x"},"a":"x"}"#),
         ("registry twice", br#"{"a":{"auth":"1","email":"e"},"a":{"username":"2"}}"#),
     ];
-    let Some(tekton) = tekton("docker_configurations") else { return };
+    let Some(tekton) = tekton() else { return };
     if !available("docker_configurations") {
         return;
     }

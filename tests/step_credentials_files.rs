@@ -6,9 +6,9 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 
-mod step_pod;
-use step_pod::credentials::{Case, HOME, STEP, case, compare, docker, pod};
-use step_pod::{As, OURS, Pod, available, finish};
+mod support;
+use support::credentials::{Case, HOME, STEP, case, compare, docker, pod};
+use support::step::{As, OURS, Pod, available, finish};
 
 /// From a place where another user may read it.
 const AS_NOBODY: &str = "cp \"$1\" /tekton/bin/entrypoint; shift; exec setpriv --reuid 65534 --regid 65534 --clear-groups \

@@ -2,8 +2,8 @@
 
 use std::process::Command;
 
-mod step_pod;
-use step_pod::{As, OURS, Pod, available, until, usual};
+mod support;
+use support::step::{As, OURS, Pod, available, until, usual};
 
 fn sh<'a>(script: &'a str, flags: &[&'a str]) -> Vec<&'a str> {
     usual(&[flags, &["-entrypoint", "/bin/sh", "--", "-c", script]].concat())
@@ -74,7 +74,7 @@ fn every_signal_reaches_the_group() {
                 // `sleep` stops, and goes on at SIGCONT.
                 assert!(Command::new("kill").args(["-CONT", first.trim()]).status().unwrap().success());
             }
-            assert_eq!(step_pod::finish(child).status, "exit 0", "signal {signal}");
+            assert_eq!(support::step::finish(child).status, "exit 0", "signal {signal}");
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-mod step_pod;
-use step_pod::{As, OURS, Pod, available, usual};
+mod support;
+use support::step::{As, OURS, Pod, available, usual};
 
 fn sh<'a>(script: &'a str, flags: &[&'a str]) -> Vec<&'a str> {
     usual(&[flags, &["-entrypoint", "/bin/sh", "--", "-c", script]].concat())
@@ -25,6 +25,10 @@ fn nothing_in_the_place_of_a_file_that_others_wait_for_stops_the_step() {
         ("content in the post file", "echo x >/tekton/run/0/out", "exit 0", "run/0/out"),
         ("folder at the post file", "mkdir /tekton/run/0/out", "exit 0", "run/0/out"),
     ] {
+        if case == "device at exitCode" && !nix::unistd::geteuid().is_root() {
+            // Ordinary users cannot make one.
+            continue;
+        }
         for run_as in [As::Process, As::First] {
             let pod = Pod::new();
             let ran = pod.run(OURS, &sh(script, &[]), run_as);
@@ -98,7 +102,7 @@ fn a_time_zone_that_never_ends_is_utc() {
         let args: Vec<_> = sh("true", &[]).iter().map(std::ffi::OsString::from).collect();
         let args: Vec<_> = args.iter().map(std::ffi::OsString::as_os_str).collect();
         let mut command = pod.command(std::path::Path::new(OURS), &args, As::Process);
-        let ran = step_pod::finish(command.env("TZ", zone).spawn().unwrap());
+        let ran = support::step::finish(command.env("TZ", zone).spawn().unwrap());
         assert_eq!(ran.status, "exit 0", "{zone}: {}", ran.stderr);
         let message = pod.read("termination").unwrap();
         assert!(message.contains("Z\",\"type\":3"), "{zone}: {message}");

@@ -15,6 +15,9 @@ use super::go_text::{join, quote};
 /// Why there is no program to run.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LookupError {
+    /// The command is the empty text.
+    #[error("exec: no command")]
+    NoCommand,
     /// No such program in any directory of `PATH`.
     #[error("exec: {}: executable file not found in $PATH", quote(.name))]
     NotFound {
@@ -31,12 +34,15 @@ pub enum LookupError {
 
 /// The file to execute for a command name: a name with a slash is that file, whether it exists or not.
 pub fn program(name: &OsStr, path: Option<&OsStr>) -> Result<PathBuf, LookupError> {
+    if name.is_empty() {
+        return Err(LookupError::NoCommand);
+    }
     if name.as_bytes().contains(&b'/') {
         return Ok(PathBuf::from(name));
     }
     let not_found = || LookupError::NotFound { name: name.to_owned() };
     let path = path.filter(|path| !path.is_empty()).ok_or_else(not_found)?;
-    if name.is_empty() || name == "." || name == ".." {
+    if name == "." || name == ".." {
         return Err(not_found());
     }
     for directory in path.as_bytes().split(|&b| b == b':') {

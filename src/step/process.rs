@@ -103,7 +103,7 @@ impl Cancellation {
         match wait::there(&self.file, true) {
             Ok(there) => self.seen = there,
             Err(error) => {
-                log::line(&format!("ERROR Error while waiting for cancellation error=\"{error}\""));
+                log::error("Error while waiting for cancellation", &error.to_string());
                 self.watching = false;
             }
         }

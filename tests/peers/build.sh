@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds the real peers that the tests run against, from their published Go modules, into the folder named by the first
-# argument: spire-server, spire-agent, tekton-entrypoint, tekton-verify and tekton-when. Does nothing when they are there
-# already.
+# argument: spire-server, spire-agent, tekton-entrypoint, tekton-sidecarlogresults, tekton-verify and tekton-when. Does nothing
+# when they are there already.
 set -euo pipefail
 
 SPIRE=v1.15.3
@@ -42,6 +42,7 @@ CGO_ENABLED=1 go build -trimpath -ldflags '-s -w' -o "$out/" \
 prepare tekton github.com/tektoncd/pipeline $TEKTON \
 	h1:ZGboFUaEdpYurZWqeGT5rn9e6qmomGL/gLSKhHp2vvQ= h1:HghtkZ1D9b91o0YiXABDUd+c2C6R4kbk+PumnHqs3Bk=
 CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o "$out/tekton-entrypoint" github.com/tektoncd/pipeline/cmd/entrypoint
+CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o "$out/tekton-sidecarlogresults" github.com/tektoncd/pipeline/cmd/sidecarlogresults
 CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o "$out/tekton-verify" .
 CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o "$out/tekton-when" ./when
 

@@ -1,9 +1,17 @@
 //! What the tests share: the real peers, a SPIRE of one's own, a pod's files, and TaskRuns made from them.
 // Every test file compiles this for itself and uses a part of it.
-#![allow(dead_code, unreachable_pub)]
+#![allow(dead_code, unreachable_pub, unused_imports)]
 
+pub mod credentials;
+#[cfg(feature = "cli")]
+pub mod kubelet;
 pub mod peers;
+#[cfg(feature = "cli")]
 pub mod pod;
+pub mod private;
+#[cfg(feature = "cli")]
 pub mod signed;
 pub mod spire;
+pub mod step;
+#[cfg(feature = "cli")]
 pub mod taskrun;

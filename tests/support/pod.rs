@@ -1,7 +1,7 @@
 //! A pod's files below a folder of one's own, and the steps in it.
 //!
 //! [`Pod::new`] serves `svidence entrypoint --root`; [`Pod::private`] serves any entrypoint, Tekton's too, which sees the
-//! same files as `/tekton` in a mount namespace of its own. That needs root or user namespaces.
+//! same files as `/tekton` in a root of its own ([`super::private`]).
 
 use std::{
     fs,
@@ -14,13 +14,15 @@ use svidence::devagent::taskrun::StepReport;
 use tempfile::TempDir;
 use time::OffsetDateTime;
 
+use super::private::{As, PrivateRoot};
+
 /// The files that `init` and the kubelet would have laid out.
 pub struct Pod {
     folder: TempDir,
     /// The pod's name, which is its host name.
     pub name: String,
     steps: Vec<String>,
-    private: bool,
+    private: Option<PrivateRoot>,
 }
 
 impl Pod {
@@ -37,12 +39,13 @@ impl Pod {
     fn lay_out(taskrun: &str, steps: &[&str], private: bool) -> Pod {
         let folder = tempfile::Builder::new().prefix("pod-").tempdir().unwrap();
         let steps = steps.iter().map(|&step| step.to_owned()).collect();
-        let pod = Pod { folder, name: format!("{taskrun}-pod"), steps, private };
+        let mut pod = Pod { folder, name: format!("{taskrun}-pod"), steps, private: None };
         for directory in
             ["steps", "results", "downward", "artifacts", "bin", "creds", "scripts", "termination"]
         {
             fs::create_dir_all(pod.root().join("tekton").join(directory)).unwrap();
         }
+        pod.private = private.then(|| PrivateRoot::new(pod.root(), &[]));
         let base = pod.base();
         for (i, step) in pod.steps.iter().enumerate() {
             fs::create_dir_all(pod.root().join(format!("tekton/run/{i}"))).unwrap();
@@ -63,7 +66,7 @@ impl Pod {
 
     /// What a path of the pod begins with for the step's command and flags.
     pub fn base(&self) -> String {
-        if self.private { String::new() } else { self.root().display().to_string() }
+        if self.private.is_some() { String::new() } else { self.root().display().to_string() }
     }
 
     /// Writes a file below the root, its folders too.
@@ -178,7 +181,7 @@ impl StepCommand<'_> {
 
     /// Has this program run the step, in place of `svidence entrypoint`; for pods made by [`Pod::private`].
     pub fn run_by(mut self, entrypoint: &Path) -> Self {
-        assert!(self.pod.private, "a program without --root needs Pod::private");
+        assert!(self.pod.private.is_some(), "a program without --root needs Pod::private");
         self.entrypoint = Some(entrypoint.to_owned());
         self
     }
@@ -221,12 +224,8 @@ impl StepCommand<'_> {
                 command
             }
             Some(entrypoint) => {
-                let mut command = Command::new("unshare");
-                if !nix::unistd::geteuid().is_root() {
-                    command.arg("--map-root-user");
-                }
-                command.args(["--mount", "--", "sh", "-ec", PRIVATE_TEKTON, "sh"]).arg(root).arg(entrypoint);
-                command
+                let private = self.pod.private.as_ref().unwrap();
+                private.command("/", entrypoint, &[""; 0], As::Process)
             }
         };
         let (base, i) = (self.pod.base(), self.index);
@@ -259,19 +258,3 @@ impl StepCommand<'_> {
         StepOutcome { output, report }
     }
 }
-
-/// Arguments: the pod's root, then a program with its arguments. Runs the program with the host's files and the pod's
-/// `/tekton`, without leaving anything in the host's root folder.
-const PRIVATE_TEKTON: &str = r#"
-pod=$1; shift
-mkdir -p "$pod/.root"
-mount -t tmpfs none "$pod/.root"
-for entry in /*; do
-    if [ -L "$entry" ]; then cp -P "$entry" "$pod/.root$entry"
-    elif [ -d "$entry" ] && [ "$entry" != /tekton ]; then mkdir "$pod/.root$entry"; mount --rbind "$entry" "$pod/.root$entry"
-    fi
-done
-mkdir "$pod/.root/tekton"
-mount --bind "$pod/tekton" "$pod/.root/tekton"
-exec chroot "$pod/.root" "$@"
-"#;

@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _, symlink};
 use std::path::Path;
 
-use super::{As, OURS, Pod, Ran, available, finish, tekton, untimed};
+use super::step::{As, OURS, Pod, Ran, available, finish, tekton, untimed};
 
 pub(crate) const HOME: &str = "/tekton/home";
 
@@ -145,7 +145,7 @@ pub(crate) fn tree(path: &Path, name: &str, seen: &mut String) {
 }
 
 pub(crate) fn compare(test: &str, cases: &[Case]) {
-    let Some(tekton) = tekton(test) else { return };
+    let Some(tekton) = tekton() else { return };
     if !available(test) {
         return;
     }
