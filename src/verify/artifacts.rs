@@ -37,6 +37,11 @@ pub(crate) fn compare(object: &TaskRun, steps: &[StepEvidence], proven: &[Proven
         match (of_kind(entry_type::STEP_ARTIFACTS), of_kind(entry_type::TASK_ARTIFACTS)) {
             // Tekton logs an error and keeps nothing of a file that is not of this shape.
             (Some(None), _) | (_, Some(None)) => findings.push(undecided(&step.name)),
+            (None, None)
+                if found != Artifacts::default() && evidence.is_some_and(|e| !e.carries_results()) =>
+            {
+                findings.push(unsigned(&step.name));
+            }
             (of_step, of_task) => {
                 let of_step = of_step.flatten().unwrap_or_default();
                 if found != of_step {
@@ -74,6 +79,16 @@ fn undecided(step: &str) -> Finding {
         reason: format!(
             "step {step}: its artifacts cannot be compared: the signed provenance file is not in the object, or is not of \
              Tekton's shape"
+        ),
+    }
+}
+
+/// The message carries nothing but evidence: these were added, or they came by the results sidecar's log.
+fn unsigned(step: &str) -> Finding {
+    Finding::Undecided {
+        reason: format!(
+            "step {step}: nothing is signed of its artifacts in the status, which were added or came by a log (results-from: \
+             sidecar-logs); artifacts are signed where they travel in the termination message"
         ),
     }
 }
