@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _, symlink};
 use std::path::Path;
 
-use super::step::{As, OURS, Pod, Ran, available, finish, tekton, untimed};
+use super::step::{As, OURS, Pod, Ran, available, content, finish, tekton, untimed};
 
 pub(crate) const HOME: &str = "/tekton/home";
 
@@ -137,7 +137,7 @@ pub(crate) fn tree(path: &Path, name: &str, seen: &mut String) {
             tree(&entry.path(), &format!("{name}/{}", entry.file_name().display()), seen);
         }
     } else if kind.is_file() {
-        let content = fs::read(path).unwrap();
+        let content = content(path);
         *seen += &format!("{name}: file {mode:o} \"{}\"\n", content.escape_ascii());
     } else {
         *seen += &format!("{name}: FIFO {}, {mode:o}\n", kind.is_fifo());
