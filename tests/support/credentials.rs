@@ -131,6 +131,9 @@ pub(crate) fn tree(path: &Path, name: &str, seen: &mut String) {
         *seen += &format!("{name}: -> {}\n", fs::read_link(path).unwrap().display());
     } else if kind.is_dir() {
         *seen += &format!("{name}: folder {mode:o}\n");
+        if mode & 0o500 != 0o500 {
+            fs::set_permissions(path, fs::Permissions::from_mode(0o700)).unwrap();
+        }
         let mut entries: Vec<_> = fs::read_dir(path).unwrap().map(Result::unwrap).collect();
         entries.sort_by_key(fs::DirEntry::file_name);
         for entry in entries {
