@@ -12,7 +12,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
 use miniz_oxide::inflate::decompress_to_vec;
 
 use super::case::{Case, Stderr};
-use crate::support::step::{Mount, Pod, Ran, end, untimed};
+use crate::support::step::{Mount, Pod, Ran, content, end, untimed};
 
 /// The respects in which two runs may differ.
 pub(crate) const RESPECTS: [&str; 6] = ["status", "message", "files", "post", "stderr", "child"];
@@ -110,7 +110,7 @@ fn walk(root: &Path, folder: &str, lines: &mut Vec<(String, String)>) {
         if found.is_symlink() {
             lines.push((shown, format!("-> {}", fs::read_link(&place).unwrap().display())));
         } else if found.is_file() {
-            let content = fs::read(&place).unwrap();
+            let content = content(&place);
             let content = match path.starts_with("tekton/termination") {
                 true => message(&content),
                 false if path == "tekton/bin/probe" => "the probe".into(),

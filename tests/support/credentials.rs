@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _, symlink};
 use std::path::Path;
 
-use super::step::{As, OURS, Pod, Ran, available, finish, tekton, untimed};
+use super::step::{As, OURS, Pod, Ran, available, content, finish, tekton, untimed};
 
 pub(crate) const HOME: &str = "/tekton/home";
 
@@ -131,13 +131,16 @@ pub(crate) fn tree(path: &Path, name: &str, seen: &mut String) {
         *seen += &format!("{name}: -> {}\n", fs::read_link(path).unwrap().display());
     } else if kind.is_dir() {
         *seen += &format!("{name}: folder {mode:o}\n");
+        if mode & 0o500 != 0o500 {
+            fs::set_permissions(path, fs::Permissions::from_mode(0o700)).unwrap();
+        }
         let mut entries: Vec<_> = fs::read_dir(path).unwrap().map(Result::unwrap).collect();
         entries.sort_by_key(fs::DirEntry::file_name);
         for entry in entries {
             tree(&entry.path(), &format!("{name}/{}", entry.file_name().display()), seen);
         }
     } else if kind.is_file() {
-        let content = fs::read(path).unwrap();
+        let content = content(path);
         *seen += &format!("{name}: file {mode:o} \"{}\"\n", content.escape_ascii());
     } else {
         *seen += &format!("{name}: FIFO {}, {mode:o}\n", kind.is_fifo());
