@@ -10,7 +10,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
 use ring::rand::SystemRandom;
 use serde_json::{Value, json};
 use support::{
-    kubelet::{Container, Images, PodRun, RESULTS_SIDECAR, containers, run},
+    kubelet::{Container, Images, PodRun, RESULTS_SIDECAR, run},
     peers,
     private::available,
     signed::{judge, reasons, trust},
@@ -64,7 +64,6 @@ fn images(entrypoint: &Path, workload_api: &Path) -> Option<Images> {
     Some(Images {
         entrypoint: entrypoint.to_owned(),
         sidecar_log_results: Some(peers::require("tekton-sidecarlogresults")?),
-        configuration: None,
         workload_api: Some(workload_api.to_owned()),
     })
 }
@@ -195,12 +194,6 @@ fn compare(name: &str, tekton: &Path) -> Result<(), String> {
     else {
         return Ok(());
     };
-    // What a step takes for granted is one sidecar; that there are two the operator has to say.
-    let sidecars = pod["spec"]["containers"].as_array().unwrap().len()
-        - task_spec(&pod)["steps"].as_array().unwrap().len();
-    let configuration =
-        (sidecars > 1).then(|| json!({"svidence-containers": containers(&pod).to_string()}).to_string());
-    let our_images = Images { configuration, ..our_images };
     let (theirs, ours) = thread::scope(|scope| {
         let theirs = scope.spawn(|| run(&pod, &their_images));
         let ours = run(&pod, &our_images);

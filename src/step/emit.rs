@@ -27,7 +27,7 @@ use super::{
     position::StepPosition,
     results::{self, RawResult},
     sign::Produced,
-    termination::{Entry, EntryType, MAX_MESSAGE, go_utf8},
+    termination::{Encoding, Entry, EntryType, MAX_MESSAGE, go_utf8},
 };
 
 /// What the kubelet keeps of all messages of a pod, shared by its containers (design 5.1).
@@ -92,9 +92,18 @@ pub(crate) struct Evidence {
     pub(crate) warnings: Vec<String>,
 }
 
+/// Evidence that could do with less room leaves some for one more container, a second sidecar: what it gains is not worth
+/// that the kubelet cuts the message.
+const SPARE_CONTAINERS: u32 = 1;
+/// The least that TEP-0089 entries take for each result.
+const LEAST_SIGNATURE: usize = 120;
+
 /// The room that the kubelet is reckoned to leave for one message.
 pub(crate) fn estimated_limit(containers: Option<NonZeroU32>, steps: u32) -> usize {
-    let containers = containers.map_or(steps + OTHER_CONTAINERS, NonZeroU32::get);
+    share(containers.map_or(steps + OTHER_CONTAINERS, NonZeroU32::get))
+}
+
+fn share(containers: u32) -> usize {
     MAX_MESSAGE.min(ALL_MESSAGES / containers as usize)
 }
 
@@ -133,7 +142,11 @@ pub(crate) fn evidence(
     let estimate = estimated_limit(config.containers, steps);
     let short = results > estimate;
     let limit = if short { MAX_MESSAGE } else { estimate };
-    let fits = |evidence: &Evidence| {
+    let limit_of_more = match config.containers {
+        Some(_) => limit,
+        None => limit.min(share(steps + OTHER_CONTAINERS + SPARE_CONTAINERS)),
+    };
+    let fits = |evidence: &Evidence, limit: usize| {
         let all = [produced.others, &evidence.tep0089, &evidence.attestation].concat();
         produced.encoding.fit(&all).is_ok_and(|message| message.len() <= limit)
     };
@@ -144,11 +157,14 @@ pub(crate) fn evidence(
     }
     if config.evidence == Wanted::Tep0089 {
         let evidence = Evidence { tep0089: tep0089().map_err(EmitError::Tep0089)?, ..Evidence::default() };
-        if fits(&evidence) {
+        if fits(&evidence, limit) {
             return Ok(Evidence { warnings, ..evidence });
         }
     } else {
-        let beside = match config.evidence == Wanted::Both && !short && !logged {
+        // Signatures that no room is left for are not made.
+        let least = svid.len() * 4 / 3 + LEAST_SIGNATURE * task_results.len();
+        let has_room = produced.encoding == Encoding::Compressed || results + least <= limit_of_more;
+        let beside = match config.evidence == Wanted::Both && !short && !logged && has_room {
             true => tep0089()
                 .inspect_err(|error| warnings.push(format!("the TEP-0089 form is left out: {error}")))
                 .ok(),
@@ -166,7 +182,7 @@ pub(crate) fn evidence(
             let Some(tep0089) = beside else { continue };
             let attestation = attestation(form, !tep0089.is_empty(), intermediates)?;
             let evidence = Evidence { tep0089, attestation, warnings: Vec::new() };
-            if fits(&evidence) {
+            if fits(&evidence, if form == Form::Digests { limit_of_more } else { limit }) {
                 return Ok(Evidence { warnings, ..evidence });
             }
         }

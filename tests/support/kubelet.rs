@@ -29,8 +29,6 @@ pub struct Images {
     pub entrypoint: PathBuf,
     /// `/ko-app/sidecarlogresults`, if it was built.
     pub sidecar_log_results: Option<PathBuf>,
-    /// `/ko-app/svidence.json`, if the operator made one.
-    pub configuration: Option<String>,
     /// The socket that the CSI driver of SPIFFE puts into its volume.
     pub workload_api: Option<PathBuf>,
 }
@@ -244,11 +242,6 @@ impl Sandbox<'_> {
         ];
         if let Some(program) = &self.images.sidecar_log_results {
             mounts.push(mount(program, "/ko-app/sidecarlogresults", true));
-        }
-        if let Some(configuration) = &self.images.configuration {
-            let file = own.join("svidence.json");
-            fs::write(&file, configuration).unwrap();
-            mounts.push(mount(&file, "/ko-app/svidence.json", true));
         }
         // Below `/dev`, where nothing of this is written to, stands the host's.
         if text(container, "terminationMessagePath").starts_with("/tekton/") {
