@@ -43,6 +43,19 @@ fn more_results_fit_and_verify() {
     assert_eq!(report.proof.unwrap().results.len(), names.len());
 }
 
+/// As many digests as fit into Tekton's message (3901 bytes with Go's best compression).
+#[test]
+fn digests_fit_as_with_tekton() {
+    let pod = Pod::new("run", &["one"]);
+    let script =
+        "for i in $(seq 80); do echo sha256:$(printf $i | sha256sum | cut -c1-64); done >$RESULTS/digests";
+    let outcome =
+        pod.step(0).results(&["digests"]).flags(&["-compress_termination_message"]).script(script).run();
+    assert_eq!(outcome.output.status.code(), Some(0), "{}", outcome.stderr());
+    assert!(outcome.message().len() < 3950, "{} bytes", outcome.message().len());
+    assert_eq!(entry(&inflated(outcome.message()), "digests").unwrap().len(), 80 * 72);
+}
+
 /// What the controller would not decompress is refused, where Tekton's message would be lost to it.
 #[test]
 fn bounds() {

@@ -278,6 +278,26 @@ fn signals_while_waiting() {
     }
 }
 
+/// Whoever ends a breakpoint makes the file first and writes then; a file that stays empty is no exit code, which counts as 0.
+#[test]
+fn a_breakpoint_ends_with_what_is_written() {
+    if !available("a_breakpoint_ends_with_what_is_written") {
+        return;
+    }
+    for (content, status) in [(Some("1\n"), "exit 1"), (None, "exit 0")] {
+        let pod = Pod::new();
+        let child = pod.start(OURS, &sh("exit 3", &["-breakpoint_on_failure"]), As::Process);
+        until("the step has ended", || pod.message() == Some(format!("[{STARTED}]")));
+        pod.write("run/0/out.breakpointexit", "");
+        if let Some(content) = content {
+            std::thread::sleep(Duration::from_millis(200));
+            pod.write("run/0/out.breakpointexit", content);
+        }
+        assert_eq!(finish(child).status, status, "{content:?}");
+        assert_eq!(pod.read("run/0/out.err"), None, "{content:?}: whoever debugs posts");
+    }
+}
+
 /// SIGHUP that was ignored at the start (nohup) stays ignored while waiting; the program has it at its default.
 #[test]
 fn ignored_signals_stay_ignored() {

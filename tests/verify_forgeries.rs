@@ -474,15 +474,26 @@ fn types_that_rest_on_the_status_are_claimed() {
 
 #[test]
 fn without_messages_a_declared_type_decides_what_a_value_may_be() {
-    let Genuine { object, trust, .. } = &genuine()[1];
-    let mut stripped = object.clone();
-    for step in stripped["status"]["steps"].as_array_mut().unwrap() {
-        step["terminated"].as_object_mut().unwrap().remove("message");
+    let removed: Alteration = |run| {
+        for step in run["status"]["steps"].as_array_mut().unwrap() {
+            step["terminated"].as_object_mut().unwrap().remove("message");
+        }
+    };
+    let evidence_alone: Alteration = |run| {
+        messages(run, None, |entries| {
+            entries.retain(|entry| entry["key"].as_str().unwrap().starts_with("SVIDENCE."))
+        })
+    };
+    for Genuine { form, object, trust } in genuine() {
+        for (case, strip) in [("removed", removed), ("evidence alone", evidence_alone)] {
+            let mut retyped = object.clone();
+            strip(&mut retyped);
+            *result(&mut retyped, "images") =
+                json!({"name": "images", "type": "string", "value": "[\"a\", \"b\"]"});
+            let report = judge(&retyped, trust);
+            assert_eq!(report.verdict, Verdict::Invalid, "{form}, {case}: {}", reasons(&report));
+        }
     }
-    let mut retyped = stripped.clone();
-    *result(&mut retyped, "images") = json!({"name": "images", "type": "string", "value": "[\"a\", \"b\"]"});
-    let report = judge(&retyped, trust);
-    assert_eq!(report.verdict, Verdict::Invalid, "{}", reasons(&report));
 }
 
 #[test]

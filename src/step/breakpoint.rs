@@ -64,7 +64,7 @@ pub fn on_failure(events: &Events, post_file: &Path) -> Result<i32, WaitError> {
     );
     let file = beside(post_file, ".breakpointexit");
     match wait::for_file(events, &file, false) {
-        Ok(()) => {}
+        Ok(()) => wait::for_writer(events, &file)?,
         Err(error @ WaitError::Signalled { .. }) => return Err(error),
         Err(error) => {
             log::line(&format!("error occurred while waiting for {} : {error}", file.display()));

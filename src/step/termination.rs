@@ -6,7 +6,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
-use miniz_oxide::deflate::compress_to_vec;
+use miniz_oxide::deflate::core::{
+    CompressionStrategy, CompressorOxide, TDEFLFlush, compress_to_output, create_comp_flags_from_zip_params,
+};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, openat};
 use nix::sys::stat::Mode;
@@ -72,8 +74,14 @@ impl Entry {
 const COMPRESSED: &str = "tknz:";
 /// The most that the controller decompresses; a longer message is lost to it as a whole.
 const MAX_DECOMPRESSED: usize = 128 * 1024;
-/// The highest level of miniz: a little smaller than Go's best, which has other tables.
-const LEVEL: u8 = 10;
+/// The highest level of miniz.
+const LEVEL: i32 = 10;
+/// Neither a header nor a checksum around the DEFLATE stream.
+const RAW: i32 = 0;
+/// What is tried. The usual strategy alone makes texts of hexadecimal digits, such as digests, a tenth longer than Go's best; the
+/// others, for which few or no repetitions are worth a reference, make them shorter.
+const STRATEGIES: [CompressionStrategy; 3] =
+    [CompressionStrategy::Default, CompressionStrategy::Filtered, CompressionStrategy::HuffmanOnly];
 
 /// How a message is written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -110,9 +118,23 @@ impl Encoding {
             return json;
         }
         let mut compressed = String::from(COMPRESSED);
-        STANDARD_NO_PAD.encode_string(compress_to_vec(json.as_bytes(), LEVEL), &mut compressed);
+        STANDARD_NO_PAD.encode_string(deflate(json.as_bytes()), &mut compressed);
         if compressed.len() < json.len() { compressed } else { json }
     }
+}
+
+/// The shortest of what the strategies make of it.
+fn deflate(bytes: &[u8]) -> Vec<u8> {
+    let with = |strategy| {
+        let mut deflated = Vec::new();
+        let flags = create_comp_flags_from_zip_params(LEVEL, RAW, strategy as i32);
+        compress_to_output(&mut CompressorOxide::new(flags), bytes, TDEFLFlush::Finish, |piece| {
+            deflated.extend_from_slice(piece);
+            true
+        });
+        deflated
+    };
+    STRATEGIES.into_iter().map(with).min_by_key(Vec::len).unwrap_or_default()
 }
 
 /// The message as JSON.

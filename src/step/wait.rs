@@ -5,10 +5,11 @@ use std::fs;
 use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use nix::sys::signal::Signal;
 
-use super::events::Events;
+use super::events::{Events, FALLBACK};
 use super::go_text::{path_error, quote};
 
 /// Why a step's turn did not come.
@@ -74,6 +75,17 @@ fn watch_for(events: &Events, file: &Path, content: bool) -> Result<(), WaitErro
         let woken = events.wait(&[], None, true);
         refuse_deadly(events, &woken.signals)?;
     }
+}
+
+/// Gives whoever has just made a file up to [`FALLBACK`] to write to it. `echo 1 >file` makes it first and writes then; Tekton,
+/// which looks once a second, hardly ever sees it in between, but we are woken then. A file that stays empty counts as it is.
+pub fn for_writer(events: &Events, file: &Path) -> Result<(), WaitError> {
+    let deadline = Instant::now() + FALLBACK;
+    while fs::metadata(file).is_ok_and(|found| found.len() == 0) && Instant::now() < deadline {
+        let woken = events.wait(&[], Some(deadline), false);
+        refuse_deadly(events, &woken.signals)?;
+    }
+    Ok(())
 }
 
 /// One look at a file and its `.err` sibling. The plain file is tested first: if both exist the step runs.

@@ -354,12 +354,15 @@ fn fits(
     if let Some(raw) = raw {
         return Some(sha256(raw.as_bytes()) == digest && decode_as(raw, declared) == value);
     }
+    if let ResultValue::String(text) = &value
+        && sha256(text.as_bytes()) == digest
+    {
+        // It is the raw value, so its type decides as if the message were there.
+        return Some(decode_as(text, declared) == value);
+    }
     // What is declared as a string keeps its raw text; else the controller keeps the decoded value, if there is one.
-    let is_raw_text = matches!(&value, ResultValue::String(text) if sha256(text.as_bytes()) == digest);
-    let fits = match decoded.filter(|_| declared != Some("string")) {
-        Some(decoded) => decoded == sha256(value.canonical_json().as_bytes()),
-        None => is_raw_text,
-    };
+    let decoded = decoded.filter(|_| declared != Some("string"));
+    let fits = decoded == Some(sha256(value.canonical_json().as_bytes()));
     // With hints the digest of the decoded value is not carried, and the raw text is gone with the message.
     if fits || form == Form::Digests { Some(fits) } else { None }
 }
