@@ -3,10 +3,11 @@
 //! Attestation: ECDSA P-256/SHA-256, ECDSA P-384/SHA-384 (both fixed length r‖s, low s), RSA PKCS#1 v1.5/SHA-256.
 //! TEP-0089 form: SHA-256 throughout, ECDSA as ASN.1 DER (Tekton `pkg/spire/sign.go`), so P-384 signs a SHA-256 digest.
 
-use p256::ecdsa::signature::Signer as _;
-use p256::pkcs8::DecodePrivateKey as _;
-use p384::ecdsa::signature::hazmat::PrehashSigner as _;
-use ring::{rand::SecureRandom, rsa, signature};
+use p384::ecdsa::signature::{Signer as _, hazmat::PrehashSigner as _};
+use p384::pkcs8::DecodePrivateKey as _;
+use ring::rand::{SecureRandom, SystemRandom};
+use ring::rsa;
+use ring::signature::{self, EcdsaKeyPair, KeyPair as _};
 use zeroize::Zeroizing;
 
 /// Why a private key cannot be used.
@@ -20,10 +21,11 @@ pub enum KeyError {
     Sign,
 }
 
-/// The private key of an X509-SVID. P-256 and P-384 scalars are erased when dropped.
+/// The private key of an X509-SVID. P-384 scalars are erased when dropped; ring, which signs with the other kinds many times
+/// faster, does not erase them.
 pub enum SigningKey {
     /// ECDSA over P-256.
-    P256(Box<p256::ecdsa::SigningKey>),
+    P256(Box<EcdsaKeyPair>),
     /// ECDSA over P-384.
     P384(Box<p384::ecdsa::SigningKey>),
     /// RSA, 2048 bits or more.
@@ -43,7 +45,8 @@ impl std::fmt::Debug for SigningKey {
 impl SigningKey {
     /// Reads unencrypted PKCS#8 DER as the Workload API hands it out (SPIFFE Workload API, field `x509_svid_key`).
     pub fn from_pkcs8(der: &Zeroizing<Vec<u8>>) -> Result<SigningKey, KeyError> {
-        if let Ok(key) = p256::ecdsa::SigningKey::from_pkcs8_der(der) {
+        let p256 = &signature::ECDSA_P256_SHA256_FIXED_SIGNING;
+        if let Ok(key) = EcdsaKeyPair::from_pkcs8(p256, der, &SystemRandom::new()) {
             return Ok(SigningKey::P256(Box::new(key)));
         }
         if let Ok(key) = p384::ecdsa::SigningKey::from_pkcs8_der(der) {
@@ -59,7 +62,7 @@ impl SigningKey {
     /// DER of RSAPublicKey.
     pub fn public_key(&self) -> Vec<u8> {
         match self {
-            SigningKey::P256(key) => key.verifying_key().to_sec1_point(false).as_bytes().to_vec(),
+            SigningKey::P256(key) => key.public_key().as_ref().to_vec(),
             SigningKey::P384(key) => key.verifying_key().to_sec1_point(false).as_bytes().to_vec(),
             SigningKey::Rsa(key) => signature::KeyPair::public_key(key.as_ref()).as_ref().to_vec(),
         }
@@ -68,10 +71,7 @@ impl SigningKey {
     /// Signs `message` for an attestation.
     pub fn sign_attestation(&self, message: &[u8], random: &dyn SecureRandom) -> Result<Vec<u8>, KeyError> {
         match self {
-            SigningKey::P256(key) => {
-                let signature: p256::ecdsa::Signature = key.try_sign(message).map_err(|_| KeyError::Sign)?;
-                Ok(signature.normalize_s().to_bytes().to_vec())
-            }
+            SigningKey::P256(key) => Ok(sign_p256(key, message, random)?.normalize_s().to_bytes().to_vec()),
             SigningKey::P384(key) => {
                 let signature: p384::ecdsa::Signature = key.try_sign(message).map_err(|_| KeyError::Sign)?;
                 Ok(signature.normalize_s().to_bytes().to_vec())
@@ -83,10 +83,7 @@ impl SigningKey {
     /// Signs `message` as Tekton's own signer does.
     pub fn sign_tep0089(&self, message: &[u8], random: &dyn SecureRandom) -> Result<Vec<u8>, KeyError> {
         match self {
-            SigningKey::P256(key) => {
-                let signature: p256::ecdsa::Signature = key.try_sign(message).map_err(|_| KeyError::Sign)?;
-                Ok(signature.to_der().as_bytes().to_vec())
-            }
+            SigningKey::P256(key) => Ok(sign_p256(key, message, random)?.to_der().as_bytes().to_vec()),
             SigningKey::P384(key) => {
                 let digest = ring::digest::digest(&ring::digest::SHA256, message);
                 let signature: p384::ecdsa::Signature =
@@ -96,6 +93,15 @@ impl SigningKey {
             SigningKey::Rsa(key) => sign_rsa(key, message, random),
         }
     }
+}
+
+fn sign_p256(
+    key: &EcdsaKeyPair,
+    message: &[u8],
+    random: &dyn SecureRandom,
+) -> Result<p256::ecdsa::Signature, KeyError> {
+    let signature = key.sign(random, message).map_err(|_| KeyError::Sign)?;
+    p256::ecdsa::Signature::from_slice(signature.as_ref()).map_err(|_| KeyError::Sign)
 }
 
 fn sign_rsa(key: &rsa::KeyPair, message: &[u8], random: &dyn SecureRandom) -> Result<Vec<u8>, KeyError> {
