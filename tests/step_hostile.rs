@@ -123,3 +123,45 @@ fn a_bad_flag_before_the_post_file_is_told_to_the_others() {
         assert!(pod.read("run/0/out.err").is_some(), "{args:?}");
     }
 }
+
+/// What an earlier step left cannot keep this one busy or exhaust its memory by being referred to.
+#[test]
+fn references_to_hostile_results_are_bounded() {
+    if !available("references_to_hostile_results_are_bounded") {
+        return;
+    }
+    let own = "$(steps.a.results.r)";
+    let bomb = own.repeat(10_000);
+    let many_elements = format!("[{}\"\"]", "\"\",".repeat(600_000));
+    let artifacts =
+        format!(r#"{{"outputs":[{{"name":"x","values":[{{"uri":"{}"}}]}}]}}"#, "u".repeat(1_800_000));
+    let scan = "$(steps.".repeat(16_000);
+    for (case, result, provenance, argument, count) in [
+        ("a result that refers to itself", &bomb[..], "", format!("{own}{own}"), 1),
+        ("a large artifact, often", "", &artifacts, "$(steps.a.outputs.x)".repeat(2000), 1),
+        (
+            "a large artifact by way of a result",
+            &"$(steps.a.outputs.x)".repeat(2000),
+            &artifacts,
+            own.to_owned(),
+            1,
+        ),
+        ("a long array, often", &many_elements, "", "$(steps.a.results.r[*])".to_owned(), 500),
+        ("what looks like references", "", "", scan, 4),
+    ] {
+        let pod = Pod::new();
+        std::os::unix::fs::symlink("/tekton/run/1/status", pod.path("steps/step-a")).unwrap();
+        pod.write("run/1/status/results/r", result);
+        pod.write("run/1/status/artifacts/provenance.json", provenance);
+        let limited = ["-c", "ulimit -v 600000; exec \"$@\"", "sh", OURS];
+        let flags = usual(&["-entrypoint", "/bin/true", "--"]);
+        let arguments = vec![&argument[..]; count];
+        let start = Instant::now();
+        let ran = pod.run("/bin/sh", &[&limited[..], &flags, &arguments].concat(), As::Process);
+        // What is refused is not replaced; whether the program can be started with what is left is the kernel's affair.
+        assert!(["exit 0", "exit 1"].contains(&&ran.status[..]), "{case}: {}: {}", ran.status, ran.stderr);
+        assert!(start.elapsed() < Duration::from_secs(10), "{case}: took {:?}", start.elapsed());
+        let posted = ["run/0/out", "run/0/out.err"].iter().filter(|file| pod.read(file).is_some());
+        assert_eq!(posted.count(), 1, "{case}: a post file");
+    }
+}

@@ -298,6 +298,23 @@ fn a_breakpoint_ends_with_what_is_written() {
     }
 }
 
+/// Whoever debugs a step may be in its container already when it fails: nothing of it is ended before the pause.
+#[test]
+fn nothing_is_ended_before_a_breakpoint() {
+    if !available("nothing_is_ended_before_a_breakpoint") {
+        return;
+    }
+    let pod = Pod::new();
+    let script = "setsid sh -c 'while :; do date +%s%N >/tekton/alive; sleep 0.02; done' & exit 3";
+    let child = pod.start(OURS, &sh(script, &["-breakpoint_on_failure"]), As::First);
+    until("the step has ended", || pod.message() == Some(format!("[{STARTED}]")));
+    std::thread::sleep(Duration::from_millis(100));
+    let before = pod.read("alive");
+    until("the shell still runs", || pod.read("alive") != before);
+    pod.write("run/0/out.breakpointexit", "4");
+    assert_eq!(finish(child).status, "exit 4");
+}
+
 /// SIGHUP that was ignored at the start (nohup) stays ignored while waiting; the program has it at its default.
 #[test]
 fn ignored_signals_stay_ignored() {

@@ -309,9 +309,15 @@ pub fn is_field(name: &str, field: &str) -> bool {
     name.chars().map(folded).eq(field.chars().map(folded))
 }
 
-/// The member for a struct's field; the last one counts.
+/// The member for a struct's field of a list or map type; the last one counts.
 pub fn member<'a>(members: &'a [(String, Json)], field: &str) -> &'a Json {
     members.iter().rev().find(|(name, _)| is_field(name, field)).map_or(&Json::Null, |(_, value)| value)
+}
+
+/// The same for a string or a switch, which `null` leaves as an earlier member has set it.
+pub fn scalar<'a>(members: &'a [(String, Json)], field: &str) -> &'a Json {
+    let mut set = members.iter().rev().filter(|(_, value)| *value != Json::Null);
+    set.find(|(name, _)| is_field(name, field)).map_or(&Json::Null, |(_, value)| value)
 }
 
 #[cfg(test)]
@@ -347,5 +353,8 @@ mod tests {
         assert_eq!(member(&members, "input"), &Json::Text("b".into()));
         assert_eq!(member(&members, "step"), &Json::Text("c".into()));
         assert_eq!(member(&members, "none"), &Json::Null);
+        let Ok(Json::Object(members)) = parse(br#"{"a":"x","a":null}"#) else { panic!("not an object") };
+        assert_eq!(member(&members, "a"), &Json::Null);
+        assert_eq!(scalar(&members, "a"), &Json::Text("x".into()));
     }
 }

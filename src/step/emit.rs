@@ -98,6 +98,11 @@ const SPARE_CONTAINERS: u32 = 1;
 /// The least that TEP-0089 entries take for each result.
 const LEAST_SIGNATURE: usize = 120;
 
+/// For results that the message does not carry.
+const SHORT_FORM_OF_LOGGED: &str = "there is room for the short form only, by which the results of a log (results-from: sidecar-logs) \
+     can be verified if they are plain text that no later step changes; state the pod's number of containers with \
+     svidence-containers, or declare fewer results";
+
 /// The room that the kubelet is reckoned to leave for one message.
 pub(crate) fn estimated_limit(containers: Option<NonZeroU32>, steps: u32) -> usize {
     share(containers.map_or(steps + OTHER_CONTAINERS, NonZeroU32::get))
@@ -183,6 +188,9 @@ pub(crate) fn evidence(
             let attestation = attestation(form, !tep0089.is_empty(), intermediates)?;
             let evidence = Evidence { tep0089, attestation, warnings: Vec::new() };
             if fits(&evidence, if form == Form::Digests { limit_of_more } else { limit }) {
+                if logged && form == Form::Hints {
+                    warnings.push(SHORT_FORM_OF_LOGGED.to_owned());
+                }
                 return Ok(Evidence { warnings, ..evidence });
             }
         }

@@ -23,8 +23,7 @@ pub fn is_wanted(environment: &Environment) -> bool {
     !named && environment.get("TEKTON_HERMETIC").is_some_and(|hermetic| hermetic == "1")
 }
 
-/// Starts the program, as [`sys::spawn_in_namespaces`] does. Mapping all users needs privilege: without it this is
-/// `EPERM`, as in Tekton.
+/// Starts the program, as [`sys::spawn_in_namespaces`] does. Mapping all users needs privilege: without it this is `EPERM`.
 pub fn spawn(
     program: &CString,
     argv: &[CString],
@@ -37,8 +36,13 @@ pub fn spawn(
 
 fn map(pid: i32, roots: &Roots) -> Result<(), Errno> {
     let write = |file: &str, content: &str| {
-        fs::write(roots.proc.join(pid.to_string()).join(file), content)
-            .map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)))
+        let error = fs::write(roots.proc.join(pid.to_string()).join(file), content).err();
+        match error.map(|error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO))) {
+            None => Ok(()),
+            // The child is not dumpable, as we are, so its files in /proc are root's: opening one fails earlier than writing.
+            Some(Errno::EACCES) => Err(Errno::EPERM),
+            Some(errno) => Err(errno),
+        }
     };
     write("uid_map", EVERYBODY)?;
     match write("setgroups", "allow") {

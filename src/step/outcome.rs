@@ -82,7 +82,7 @@ impl Outcome {
     }
 
     /// True if the end is one at which a breakpoint on failure takes effect.
-    fn is_broken(&self) -> bool {
+    pub fn is_broken(&self) -> bool {
         self.breakpoint_on_failure
             && match self.end {
                 End::Exited(code) => code != 0,
@@ -97,11 +97,6 @@ impl Outcome {
             Some(failure) => self.breakpoint_on_failure && matches!(failure, Failure::Results(_)),
             None => self.is_broken() || self.breakpoint_on_failure && self.failed_unsigned,
         }
-    }
-
-    /// False if whoever debugs the step decides what the steps after it are told.
-    pub fn posts(&self) -> bool {
-        !self.is_broken()
     }
 
     /// True if the program failed by itself and `onError: continue` lets that pass.

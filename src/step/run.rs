@@ -189,13 +189,15 @@ impl<'a> Step<'a> {
             Decision::Skip => Ran::not_started(End::DebugSkipped),
         };
         let duration = clock.elapsed();
-        let asked_to_end = ran.asked_to_end | (ran.started && process::end_leftovers(events));
+        let mut outcome = self.ended(ran.end);
+        // Not the shell of whoever debugs the step: it is there already.
+        let ends_leftovers = ran.started && !outcome.is_broken();
+        let asked_to_end = ran.asked_to_end | (ends_leftovers && process::end_leftovers(events));
         if let Some(signing) = &mut signing {
             signing.begin(Instant::now());
         }
 
-        let hurried = asked_to_end || ran.end == End::Cancelled;
-        let mut outcome = self.ended(ran.end);
+        let hurried = asked_to_end || outcome.end == End::Cancelled;
         let mut collected = self.collect(before, started, &mut outcome);
         let exit_code = self.open_exit_code(&mut outcome);
         let entries = match signing {
@@ -301,6 +303,8 @@ impl<'a> Step<'a> {
         }
         if outcome.end == End::Cancelled {
             log::line("INFO Step was canceling");
+        } else if outcome.is_broken() {
+            log::line("INFO Skipping writing to PostFile");
         }
         let declared = Declarations { task: &self.task_results, step: &self.step_results, before };
         collect::collect(&declared, self.args, self.roots, started_at, outcome)
@@ -412,15 +416,11 @@ impl<'a> Step<'a> {
             (Some(file), None) => file.withdraw(),
             (None, _) => {}
         }
-        if outcome.posts() {
-            if let Err(error) = post::post(&self.args.post_file, outcome.succeeds()) {
-                outcome.failure = Some(Failure::Post(error.to_string()));
-            }
-        } else {
-            log::line("INFO Skipping writing to PostFile");
-        }
         if outcome.pauses() {
             return self.debug_on_failure(events);
+        }
+        if let Err(error) = post::post(&self.args.post_file, outcome.succeeds()) {
+            outcome.failure = Some(Failure::Post(error.to_string()));
         }
         if let Some(line) = outcome.last_line() {
             log::line(&line);

@@ -71,7 +71,7 @@ enum NotSigned {
     NotFirst { pid: i32, parent: i32 },
     #[error("the certificate is pinned to the entrypoint, but another process traces it")]
     Traced,
-    #[error("the certificate is pinned to the entrypoint, which runs in a user namespace of its own making")]
+    #[error("the certificate is pinned to the entrypoint, which runs in namespaces of a step's own making")]
     Nested,
     #[error("what the step produced could not be handed over: {0}")]
     Failed(String),
@@ -367,12 +367,16 @@ fn is_traced(roots: &Roots) -> bool {
     status.lines().find_map(|line| line.strip_prefix("TracerPid:")).map(str::trim) != Some("0")
 }
 
-/// Whether we run in a user namespace of a step's own making: in one, any process can be the first of a PID namespace. Without
-/// privilege it maps a single user; a container's has thousands.
+/// Whether we run in namespaces of a step's own making, or of hermetic mode: in them, any process can be the first one. Without
+/// privilege such a user namespace maps a single user, a container's thousands; and our process then has an ID in each PID
+/// namespace from the one of `/proc` down to its own, where a container's first process has one alone.
 fn is_nested(roots: &Roots) -> bool {
-    let map = fs::read_to_string(roots.proc.join("self").join("uid_map")).unwrap_or_default();
+    let own = |file: &str| fs::read_to_string(roots.proc.join("self").join(file)).unwrap_or_default();
+    let (map, status) = (own("uid_map"), own("status"));
     let mapped = map.lines().filter_map(|line| line.split_whitespace().nth(2)?.parse::<u64>().ok());
+    let ids = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
     mapped.fold(0, u64::saturating_add) < USERS_OF_A_CONTAINER
+        || ids.is_some_and(|ids| ids.split_whitespace().count() > 1)
 }
 
 /// What stands in the attestation's place. Results come first: it is shortened, and left out where there is no room.

@@ -66,18 +66,12 @@ pub fn spawn_in_namespaces(
     let (argv, environment) = (pointers(argv), pointers(environment));
     let (mapped, tell_mapped) = pipe().map_err(broken)?;
     let (mut failure, tell_failure) = pipe().map_err(broken)?;
+    let flags = libc::c_long::from(namespaces | libc::SIGCHLD);
+    // The first two arguments are flags and stack; on s390x the other way round (clone(2)).
+    let (first, second) = if cfg!(target_arch = "s390x") { (0, flags) } else { (flags, 0) };
     // SAFETY: without CLONE_VM and CLONE_THREAD this is fork. The child has one thread and a copy of our memory, in which
     // another thread may have held a lock: until execve or _exit it makes system calls only and allocates nothing.
-    let pid = unsafe {
-        libc::syscall(
-            libc::SYS_clone,
-            libc::c_long::from(namespaces | libc::SIGCHLD),
-            0_usize,
-            0_usize,
-            0_usize,
-            0_usize,
-        )
-    };
+    let pid = unsafe { libc::syscall(libc::SYS_clone, first, second, 0_usize, 0_usize, 0_usize) };
     if pid == 0 {
         drop(tell_mapped);
         // SAFETY: we are the child, and all pointers are to strings that live in this frame, the lists end with null.

@@ -81,11 +81,15 @@ fn watch_for(events: &Events, file: &Path, content: bool) -> Result<(), WaitErro
 /// which looks once a second, hardly ever sees it in between, but we are woken then. A file that stays empty counts as it is.
 pub fn for_writer(events: &Events, file: &Path) -> Result<(), WaitError> {
     let deadline = Instant::now() + FALLBACK;
-    while fs::metadata(file).is_ok_and(|found| found.len() == 0) && Instant::now() < deadline {
+    loop {
+        events.watch(file);
+        if !fs::metadata(file).is_ok_and(|found| found.len() == 0) || Instant::now() >= deadline {
+            events.unwatch();
+            return Ok(());
+        }
         let woken = events.wait(&[], Some(deadline), false);
         refuse_deadly(events, &woken.signals)?;
     }
-    Ok(())
 }
 
 /// One look at a file and its `.err` sibling. The plain file is tested first: if both exist the step runs.

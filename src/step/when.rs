@@ -4,7 +4,7 @@
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
 
-use crate::evidence::go_json::{self, Json, SyntaxError, TypeError, member};
+use crate::evidence::go_json::{self, Json, SyntaxError, TypeError, member, scalar};
 
 use super::termination::go_utf8;
 
@@ -45,7 +45,7 @@ pub fn parse(json: &OsStr) -> Result<Vec<WhenExpression>, WhenError> {
 fn expression(json: &Json) -> Result<WhenExpression, WhenError> {
     const VALUES: &str = "WhenExpression.values";
     let members = json.as_members("", "types.WhenExpression")?;
-    let text = |field: &str| member(members, field).as_text(&format!("WhenExpression.{field}"));
+    let text = |field: &str| scalar(members, field).as_text(&format!("WhenExpression.{field}"));
     let values =
         member(members, "values").as_list(VALUES, "[]string", |value: &Json| value.as_text(VALUES))?;
     Ok(WhenExpression {

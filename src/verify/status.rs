@@ -370,8 +370,9 @@ fn fits(
 fn undecided(step: &str, result: &str) -> Finding {
     Finding::Undecided {
         reason: format!(
-            "step {step}: result {result} cannot be compared: the step's termination message is not in the object, and its \
-             attestation is in the short form; get the object with its steps' messages"
+            "step {step}: result {result} cannot be compared: no termination message with it is in the object, and the step's \
+             attestation is in the short form; get the object with its steps' messages, if they ever held results (not with \
+             results-from: sidecar-logs)"
         ),
     }
 }

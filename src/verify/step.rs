@@ -58,7 +58,8 @@ pub(crate) fn prove(
             (Finding::Signature { .. }, Form::Hints, false) => vec![Finding::Undecided {
                 reason: format!(
                     "step {step}: no termination message with its results is in the object, and the results in the status \
-                     do not complete its attestation; get the object with its steps' messages"
+                     do not complete its attestation; get the object with its steps' messages, if they ever held results (not \
+                     with results-from: sidecar-logs)"
                 ),
             }],
             _ => vec![finding],

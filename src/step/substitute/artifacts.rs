@@ -1,26 +1,28 @@
 //! References to artifacts of earlier steps: `$(steps.<step>.outputs.<artifact>)`, `$(steps.<step>.inputs.<artifact>)`.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::{self, Write as _};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
-use crate::evidence::go_json::{self, Json, SyntaxError, TypeError, member};
+use crate::evidence::go_json::{self, Json, SyntaxError, TypeError, member, scalar};
 
-use super::references::{inner, replace_all, to_artifacts};
-use super::{FileError, Subjects};
+use super::references::{inner, to_artifacts};
+use super::{Earlier, EarlierError, Subjects};
 use crate::step::environment::Environment;
 use crate::step::go_text::path_error;
-use crate::step::roots::Roots;
 use crate::step::termination::{escape, go_utf8};
 
 /// Why a reference cannot be replaced.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ArtifactReferenceError {
     #[error(transparent)]
-    File(#[from] FileError),
+    Earlier(#[from] EarlierError),
     #[error(transparent)]
     Syntax(#[from] SyntaxError),
     #[error(transparent)]
@@ -34,33 +36,26 @@ pub(super) enum ArtifactReferenceError {
 type Replaced<T> = Result<T, ArtifactReferenceError>;
 
 /// The script or the command, then the environment.
-pub(super) fn apply(subjects: &mut Subjects<'_>, roots: &Roots) -> Replaced<()> {
-    if super::is_script(subjects.command, roots) {
-        script(subjects, roots)?;
+pub(super) fn apply(subjects: &mut Subjects<'_>, earlier: &Earlier<'_>) -> Replaced<()> {
+    let provenance = Provenance { earlier, loaded: RefCell::default() };
+    if super::is_script(subjects.command, earlier.roots) {
+        script(subjects, &provenance)?;
     } else {
-        let words = subjects.command.iter().map(|word| in_text(word.as_bytes(), roots));
+        let words = subjects.command.iter().map(|word| provenance.in_text(word.as_bytes()));
         *subjects.command = words.map(|word| word.map(OsString::from_vec)).collect::<Replaced<_>>()?;
     }
-    super::environment(subjects.environment, |value| in_text(value, roots))
-}
-
-fn in_text(text: &[u8], roots: &Roots) -> Replaced<Vec<u8>> {
-    let mut out = text.to_vec();
-    for reference in to_artifacts(text) {
-        out = replace_all(&out, reference, values(reference, roots)?.as_bytes());
-    }
-    Ok(out)
+    super::environment(subjects.environment, |value| provenance.in_text(value))
 }
 
 /// The script is read-only: what takes its place is a new file, which then is the command.
-fn script(subjects: &mut Subjects<'_>, roots: &Roots) -> Replaced<()> {
+fn script(subjects: &mut Subjects<'_>, provenance: &Provenance<'_>) -> Replaced<()> {
     let path = PathBuf::from(&subjects.command[0]);
     let failed = |operation| {
         let path = path.clone();
         move |error| ArtifactReferenceError::Script { operation, path, error }
     };
     let content = fs::read(&path).map_err(failed("open"))?;
-    let replaced = in_text(&content, roots)?;
+    let replaced = provenance.in_text(&content)?;
     if replaced != content {
         let file = write_script(&replaced, subjects.environment).map_err(failed("write the script of"))?;
         *subjects.command = vec![file.into_os_string()];
@@ -79,32 +74,68 @@ fn write_script(content: &[u8], environment: &Environment) -> io::Result<PathBuf
     Ok(path)
 }
 
-/// The values of an artifact as Go writes them.
-fn values(reference: &[u8], roots: &Roots) -> Replaced<String> {
-    let parts: Vec<&[u8]> = inner(reference).split(|&b| b == b'.').collect();
-    let [_, step, direction, name] = parts[..] else { return Err(not_found(reference)) };
-    let raw = super::read(roots, step, "artifacts", b"provenance.json")?;
-    let json = go_json::parse(&raw)?;
-    let members = json.as_members("", "types.Artifacts")?;
-    let [inputs, outputs] = ["inputs", "outputs"].map(|field| {
-        let list = format!("Artifacts.{field}");
-        let of = |json: &Json| Artifact::of(json, field);
-        member(members, field).as_list(&list, "[]types.Artifact", of).map(Option::unwrap_or_default)
-    });
-    let (inputs, outputs) = (inputs?, outputs?);
-    let artifacts = if direction == b"outputs" { outputs } else { inputs };
-    let found = artifacts.iter().find(|artifact| artifact.name.as_bytes() == name);
-    found.map(Artifact::to_json).ok_or_else(|| not_found(reference))
+/// The provenance files of earlier steps, each read once.
+struct Provenance<'a> {
+    earlier: &'a Earlier<'a>,
+    loaded: RefCell<HashMap<Vec<u8>, Rc<Artifacts>>>,
+}
+
+impl Provenance<'_> {
+    fn in_text(&self, text: &[u8]) -> Replaced<Vec<u8>> {
+        let mut out = text.to_vec();
+        for reference in to_artifacts(text) {
+            out = self.earlier.replace_all(&out, reference, self.values(reference)?.as_bytes())?;
+        }
+        Ok(out)
+    }
+
+    /// The values of an artifact as Go writes them.
+    fn values(&self, reference: &[u8]) -> Replaced<String> {
+        let parts: Vec<&[u8]> = inner(reference).split(|&b| b == b'.').collect();
+        let [_, step, direction, name] = parts[..] else { return Err(not_found(reference)) };
+        let artifacts = self.load(step)?;
+        let artifacts = if direction == b"outputs" { &artifacts.outputs } else { &artifacts.inputs };
+        let found = artifacts.iter().find(|artifact| artifact.name.as_bytes() == name);
+        found.map(|artifact| artifact.json.clone()).ok_or_else(|| not_found(reference))
+    }
+
+    fn load(&self, step: &[u8]) -> Replaced<Rc<Artifacts>> {
+        if let Some(artifacts) = self.loaded.borrow().get(step) {
+            return Ok(artifacts.clone());
+        }
+        let raw = self.earlier.read(step, "artifacts", b"provenance.json")?;
+        let artifacts = Rc::new(Artifacts::of(&go_json::parse(&raw)?)?);
+        self.loaded.borrow_mut().insert(step.to_vec(), artifacts.clone());
+        Ok(artifacts)
+    }
 }
 
 fn not_found(reference: &[u8]) -> ArtifactReferenceError {
     ArtifactReferenceError::NotFound { reference: go_utf8(reference).0 }
 }
 
-/// One artifact (Tekton pkg/apis/pipeline/v1/types/artifacts_types.go).
+/// A provenance file (Tekton pkg/apis/pipeline/v1/types/artifacts_types.go).
+struct Artifacts {
+    inputs: Vec<Artifact>,
+    outputs: Vec<Artifact>,
+}
+
+impl Artifacts {
+    fn of(json: &Json) -> Result<Artifacts, TypeError> {
+        let members = json.as_members("", "types.Artifacts")?;
+        let [inputs, outputs] = ["inputs", "outputs"].map(|field| {
+            let list = format!("Artifacts.{field}");
+            let of = |json: &Json| Artifact::of(json, field);
+            member(members, field).as_list(&list, "[]types.Artifact", of).map(Option::unwrap_or_default)
+        });
+        Ok(Artifacts { inputs: inputs?, outputs: outputs? })
+    }
+}
+
 struct Artifact {
     name: String,
-    values: Option<Vec<ArtifactValue>>,
+    /// Its values as Go writes them.
+    json: String,
 }
 
 struct ArtifactValue {
@@ -119,17 +150,15 @@ impl Artifact {
         let members = json.as_members(&format!("Artifacts.{list}"), "types.Artifact")?;
         let field = |name: &str| format!("Artifact.{list}.{name}");
         let (values, of) = (field("values"), |json: &Json| ArtifactValue::of(json, list));
-        member(members, "buildOutput").as_bool(&field("buildOutput"))?;
-        Ok(Artifact {
-            name: member(members, "name").as_text(&field("name"))?,
-            values: member(members, "values").as_list(&values, "[]types.ArtifactValue", of)?,
-        })
-    }
-
-    fn to_json(&self) -> String {
-        let Some(values) = &self.values else { return "null".to_owned() };
-        let values: Vec<String> = values.iter().map(ArtifactValue::to_json).collect();
-        format!("[{}]", values.join(","))
+        scalar(members, "buildOutput").as_bool(&field("buildOutput"))?;
+        let name = scalar(members, "name").as_text(&field("name"))?;
+        let values: Option<Vec<ArtifactValue>> =
+            member(members, "values").as_list(&values, "[]types.ArtifactValue", of)?;
+        let json = values.map_or_else(
+            || "null".to_owned(),
+            |values| format!("[{}]", values.iter().map(ArtifactValue::to_json).collect::<Vec<_>>().join(",")),
+        );
+        Ok(Artifact { name, json })
     }
 }
 
@@ -143,7 +172,7 @@ impl ArtifactValue {
             .iter()
             .map(|(algorithm, hex)| Ok((algorithm.clone(), hex.as_text(&digest_field)?)))
             .collect::<Result<_, _>>()?;
-        Ok(ArtifactValue { digest, uri: member(members, "uri").as_text(&field("uri"))? })
+        Ok(ArtifactValue { digest, uri: scalar(members, "uri").as_text(&field("uri"))? })
     }
 
     fn to_json(&self) -> String {

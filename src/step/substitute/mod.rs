@@ -4,6 +4,7 @@
 //! As in Tekton, what cannot be substituted ends the substitution, is logged, and the step runs with what was replaced so far.
 //! Only an index outside of an array fails the step, where Tekton panics (design 4.7).
 
+use std::cell::Cell;
 use std::ffi::OsString;
 use std::fs;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
@@ -25,6 +26,8 @@ mod results;
 /// The largest file of an earlier step that is read. Tekton's own limit for a result is 1.5 MiB (`max-result-size`), and the
 /// kernel takes no argument above 128 KiB.
 const LARGEST: usize = 2 * 1024 * 1024;
+/// The most bytes that are put together in all, which takes some tenths of a second.
+const MOST_WORK: usize = 128 * 1024 * 1024;
 
 /// What may hold references.
 pub struct Subjects<'a> {
@@ -52,41 +55,80 @@ pub struct OutOfRange {
 
 /// Replaces all references to results, then those to artifacts.
 pub fn apply(subjects: &mut Subjects<'_>, roots: &Roots) -> Result<(), OutOfRange> {
-    match results::apply(subjects, roots) {
+    let earlier = Earlier { roots, work: Cell::new(0) };
+    match results::apply(subjects, &earlier) {
         Ok(()) => {}
         Err(results::ResultReferenceError::OutOfRange(error)) => return Err(error),
         Err(error) => log::error("Error while substituting step results:", &error.to_string()),
     }
-    if let Err(error) = artifacts::apply(subjects, roots) {
+    if let Err(error) = artifacts::apply(subjects, &earlier) {
         log::error("Error while substituting step artifacts:", &error.to_string());
     }
     Ok(())
 }
 
-/// Why a file of an earlier step cannot be used.
+/// Why what earlier steps left cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-enum FileError {
+enum EarlierError {
     #[error(transparent)]
     Read(#[from] ReadError),
     #[error("read {}: larger than {LARGEST} bytes; a file that is referred to must be smaller", .path.display())]
     TooLarge { path: PathBuf },
+    #[error("the references would make a text of more than {LARGEST} bytes; refer to smaller results")]
+    TooLong,
+    #[error("the references make too much text; use fewer references or smaller results")]
+    TooMuch,
 }
 
-/// Reads a file of an earlier step's metadata directory. That step's code may have put anything there, so nothing that leads
-/// elsewhere is followed.
-fn read(roots: &Roots, step: &[u8], folder: &str, name: &[u8]) -> Result<Vec<u8>, FileError> {
-    let container = [b"step-", step].concat();
-    let link = join(&[roots.steps().as_os_str(), &OsString::from_vec(container)]);
-    let name = OsString::from_vec(name.to_vec());
-    let path = join(&[link.as_os_str(), folder.as_ref(), &name]);
-    let metadata = fs::read_link(&link).unwrap_or(link);
-    let (mount, below) = beneath::mount_of(&metadata, folder);
-    let missing = || ReadError::System { operation: "open", path: path.clone(), errno: Errno::ENOENT };
-    match beneath::read(&mount, &below.join(&name), LARGEST) {
-        Ok(Some(Content::Whole(content))) => Ok(content),
-        Ok(Some(Content::TooLarge)) => Err(FileError::TooLarge { path }),
-        Ok(None) => Err(missing().into()),
-        Err(error) => Err(error.at(&path).into()),
+/// What earlier steps left, and how much of it was used: they must not keep this step busy.
+struct Earlier<'a> {
+    roots: &'a Roots,
+    /// Bytes that were put together.
+    work: Cell<usize>,
+}
+
+impl Earlier<'_> {
+    /// Reads a file of an earlier step's metadata directory. That step's code may have put anything there, so nothing that
+    /// leads elsewhere is followed.
+    fn read(&self, step: &[u8], folder: &str, name: &[u8]) -> Result<Vec<u8>, EarlierError> {
+        let container = [b"step-", step].concat();
+        let link = join(&[self.roots.steps().as_os_str(), &OsString::from_vec(container)]);
+        let name = OsString::from_vec(name.to_vec());
+        let path = join(&[link.as_os_str(), folder.as_ref(), &name]);
+        let metadata = fs::read_link(&link).unwrap_or(link);
+        let (mount, below) = beneath::mount_of(&metadata, folder);
+        let below = join(&[below.as_os_str(), &name]);
+        let missing = || ReadError::System { operation: "open", path: path.clone(), errno: Errno::ENOENT };
+        match beneath::read(&mount, &below, LARGEST) {
+            Ok(Some(Content::Whole(content))) => Ok(content),
+            Ok(Some(Content::TooLarge)) => Err(EarlierError::TooLarge { path }),
+            Ok(None) => Err(missing().into()),
+            Err(error) => Err(error.at(&path).into()),
+        }
+    }
+
+    /// Go's strings.ReplaceAll, within bounds.
+    fn replace_all(&self, text: &[u8], what: &[u8], with: &[u8]) -> Result<Vec<u8>, EarlierError> {
+        let mut out = Vec::with_capacity(text.len());
+        let mut rest = text;
+        while let Some(at) = references::find(rest, what) {
+            out.extend_from_slice(&rest[..at]);
+            out.extend_from_slice(with);
+            rest = &rest[at + what.len()..];
+            if out.len() > LARGEST {
+                return Err(EarlierError::TooLong);
+            }
+        }
+        out.extend_from_slice(rest);
+        self.spend(out.len())?;
+        Ok(out)
+    }
+
+    /// Notes that this many bytes are put together.
+    fn spend(&self, bytes: usize) -> Result<(), EarlierError> {
+        let work = self.work.get().saturating_add(bytes);
+        self.work.set(work);
+        if work > MOST_WORK { Err(EarlierError::TooMuch) } else { Ok(()) }
     }
 }
 

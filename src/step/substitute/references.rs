@@ -3,6 +3,8 @@
 //! * results: `\$\(steps\..*?\.results\..*?\)`, where `.` is no newline;
 //! * artifacts: `\$\(steps\.([^.]+)\.(?:inputs|outputs)\.([^.)]+)\)`.
 
+use memchr::{memchr, memmem};
+
 const START: &[u8] = b"$(steps.";
 
 /// All references to step results, in order, none overlapping.
@@ -12,31 +14,35 @@ pub(super) fn to_results(text: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 /// All references to artifacts, in order, none overlapping.
 pub(super) fn to_artifacts(text: &[u8]) -> impl Iterator<Item = &[u8]> {
-    find_all(text, artifact_reference)
+    find_all(text, |body| artifact_reference(body).ok_or(0))
 }
 
-/// `reference` gives the length of what follows the start mark, if it is a reference.
-fn find_all(text: &[u8], reference: fn(&[u8]) -> Option<usize>) -> impl Iterator<Item = &[u8]> {
+/// `reference` gives the length of what follows the start mark, if it is a reference; else how much of it may be passed over,
+/// since no reference can begin there.
+fn find_all(text: &[u8], reference: fn(&[u8]) -> Result<usize, usize>) -> impl Iterator<Item = &[u8]> {
     let mut from = 0;
     std::iter::from_fn(move || {
         while let Some(at) = find(&text[from..], START) {
             let start = from + at;
             let body = start + START.len();
-            if let Some(length) = reference(&text[body..]) {
-                from = body + length;
-                return Some(&text[start..from]);
+            match reference(&text[body..]) {
+                Ok(length) => {
+                    from = body + length;
+                    return Some(&text[start..from]);
+                }
+                Err(passed) => from = body + passed,
             }
-            from = start + 1;
         }
         None
     })
 }
 
-fn result_reference(body: &[u8]) -> Option<usize> {
+/// Without an end on this line, nothing that begins later on it has one.
+fn result_reference(body: &[u8]) -> Result<usize, usize> {
     const MIDDLE: &[u8] = b".results.";
-    let line = &body[..body.iter().position(|&b| b == b'\n').unwrap_or(body.len())];
-    let after = find(line, MIDDLE)? + MIDDLE.len();
-    Some(after + find(&line[after..], b")")? + 1)
+    let line = &body[..memchr(b'\n', body).unwrap_or(body.len())];
+    let after = find(line, MIDDLE).ok_or(line.len())? + MIDDLE.len();
+    Ok(after + memchr(b')', &line[after..]).ok_or(line.len())? + 1)
 }
 
 fn artifact_reference(body: &[u8]) -> Option<usize> {
@@ -50,20 +56,7 @@ fn artifact_reference(body: &[u8]) -> Option<usize> {
 }
 
 pub(super) fn find(text: &[u8], what: &[u8]) -> Option<usize> {
-    text.windows(what.len()).position(|window| window == what)
-}
-
-/// Go's strings.ReplaceAll.
-pub(super) fn replace_all(text: &[u8], what: &[u8], with: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = find(rest, what) {
-        out.extend_from_slice(&rest[..at]);
-        out.extend_from_slice(with);
-        rest = &rest[at + what.len()..];
-    }
-    out.extend_from_slice(rest);
-    out
+    memmem::find(text, what)
 }
 
 /// What stands between `$(` and `)`.
@@ -112,7 +105,6 @@ mod tests {
                 (results.iter().map(|&s| s.into()).collect(), artifacts.iter().map(|&s| s.into()).collect());
             assert_eq!(found(text), expected, "in {text:?}");
         }
-        assert_eq!(replace_all(b"a$(x)b$(x)", b"$(x)", b"$(x)1"), b"a$(x)1b$(x)1");
         assert_eq!(inner(b"$(steps.a.results.b)"), b"steps.a.results.b");
     }
 }

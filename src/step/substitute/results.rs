@@ -1,14 +1,16 @@
 //! References to results of earlier steps: `$(steps.<step>.results.<result>)`, an element `[<index>]` of an array, all of them
 //! `[*]`, or a member `.<key>` of an object.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::rc::Rc;
 
 use crate::evidence::value::{self, ResultValue};
 
-use super::references::{inner, replace_all, to_results};
-use super::{FileError, OutOfRange, Subjects};
-use crate::step::roots::Roots;
+use super::references::{inner, to_results};
+use super::{Earlier, EarlierError, OutOfRange, Subjects};
 use crate::step::termination::go_utf8;
 
 /// Why a reference cannot be replaced.
@@ -19,8 +21,15 @@ pub(super) enum ResultReferenceError {
          \"steps.<stepName>.results.<objectResultName>.<individualAttribute>\""
     )]
     Form,
+    #[error(
+        "must be one of the form 1). \"tasks.<taskName>.results.<resultName>\"; 2). \
+         \"tasks.<taskName>.results.<objectResultName>.<individualAttribute>\"; 3). \
+         \"steps.<stepName>.results.<resultName>\"; 4). \
+         \"steps.<stepName>.results.<objectResultName>.<individualAttribute>\""
+    )]
+    TooManyParts,
     #[error(transparent)]
-    File(#[from] FileError),
+    Earlier(#[from] EarlierError),
     #[error("failed to find replacement for {reference} to replace {word}: {error}")]
     InCommand { reference: String, word: String, error: Box<ResultReferenceError> },
     #[error(
@@ -30,6 +39,9 @@ pub(super) enum ResultReferenceError {
     #[error(transparent)]
     OutOfRange(#[from] OutOfRange),
 }
+
+/// What an element takes besides its bytes.
+const PER_ELEMENT: usize = 64;
 
 type Replaced<T> = Result<T, ResultReferenceError>;
 
@@ -41,12 +53,13 @@ enum Replacement {
 }
 
 /// Environment, when expressions, command, in this order.
-pub(super) fn apply(subjects: &mut Subjects<'_>, roots: &Roots) -> Replaced<()> {
-    super::environment(subjects.environment, |value| in_text(value, roots))?;
+pub(super) fn apply(subjects: &mut Subjects<'_>, earlier: &Earlier<'_>) -> Replaced<()> {
+    let results = Results { earlier, loaded: RefCell::default() };
+    super::environment(subjects.environment, |value| results.in_text(value))?;
     for expression in subjects.when.iter_mut() {
-        expression.values = in_words(&expression.values, roots, |_, _, error| error)?;
+        expression.values = results.in_words(&expression.values, |_, _, error| error)?;
         for text in [&mut expression.input, &mut expression.cel] {
-            *text = OsString::from_vec(in_text(text.as_bytes(), roots)?);
+            *text = OsString::from_vec(results.in_text(text.as_bytes())?);
         }
     }
     let in_command = |reference: &[u8], word: &OsStr, error| match error {
@@ -57,72 +70,98 @@ pub(super) fn apply(subjects: &mut Subjects<'_>, roots: &Roots) -> Replaced<()> 
             error: Box::new(error),
         },
     };
-    *subjects.command = in_words(subjects.command, roots, in_command)?;
+    *subjects.command = results.in_words(subjects.command, in_command)?;
     Ok(())
 }
 
-/// A text in which arrays become empty.
-fn in_text(text: &[u8], roots: &Roots) -> Replaced<Vec<u8>> {
-    let mut out = text.to_vec();
-    for reference in to_results(text) {
-        let with = match replacement(reference, roots)? {
-            Replacement::Text(text) => text,
-            Replacement::Elements(_) => Vec::new(),
-        };
-        out = replace_all(&out, reference, &with);
-    }
-    Ok(out)
+/// The names of a step and of one of its results.
+type StepAndResult = (Vec<u8>, Vec<u8>);
+
+/// The results of earlier steps, each read once.
+struct Results<'a> {
+    earlier: &'a Earlier<'a>,
+    loaded: RefCell<HashMap<StepAndResult, Rc<Value>>>,
 }
 
-/// Words, of which one that is nothing but a reference to an array becomes its elements.
-fn in_words(
-    words: &[OsString],
-    roots: &Roots,
-    failed: impl Fn(&[u8], &OsStr, ResultReferenceError) -> ResultReferenceError,
-) -> Replaced<Vec<OsString>> {
-    let mut out = Vec::new();
-    for word in words {
-        let text = word.as_bytes();
-        let mut replaced = vec![text.to_vec()];
+impl Results<'_> {
+    /// A text in which arrays become empty.
+    fn in_text(&self, text: &[u8]) -> Replaced<Vec<u8>> {
+        let mut out = text.to_vec();
         for reference in to_results(text) {
-            match replacement(reference, roots).map_err(|error| failed(reference, word, error))? {
-                Replacement::Text(with) => replaced[0] = replace_all(&replaced[0], reference, &with),
-                Replacement::Elements(elements) if reference == text => replaced = elements,
-                Replacement::Elements(_) => return Err(ResultReferenceError::ArrayInText),
-            }
+            let with = match self.replacement(reference)? {
+                Replacement::Text(text) => text,
+                Replacement::Elements(_) => Vec::new(),
+            };
+            out = self.earlier.replace_all(&out, reference, &with)?;
         }
-        out.extend(replaced.into_iter().map(OsString::from_vec));
+        Ok(out)
     }
-    Ok(out)
-}
 
-fn replacement(reference: &[u8], roots: &Roots) -> Replaced<Replacement> {
-    let parts: Vec<&[u8]> = inner(reference).split(|&b| b == b'.').collect();
-    let (step, result, key) = match parts[..] {
-        [b"steps", step, b"results", result] => (step, result, None),
-        [b"steps", step, b"results", result, key] => (step, result, Some(key)),
-        _ => return Err(ResultReferenceError::Form),
-    };
-    let load = |name: &[u8]| super::read(roots, step, "results", name).map(Value::of);
-    if let Some(key) = key {
-        return Ok(Replacement::Text(load(result)?.member(key)));
-    }
-    let (name, index) = split_index(result);
-    let value = load(&name)?;
-    Ok(match index {
-        Index::None => Replacement::Text(value.text()),
-        Index::All => match value.elements() {
-            elements if elements.is_empty() => Replacement::Text(Vec::new()),
-            elements => Replacement::Elements(elements),
-        },
-        Index::At(index) => {
-            let elements = value.elements();
-            let at = usize::try_from(index).ok().and_then(|index| elements.get(index));
-            let out_of_range =
-                || OutOfRange { index, length: elements.len(), reference: go_utf8(reference).0 };
-            Replacement::Text(at.cloned().ok_or_else(out_of_range)?)
+    /// Words, of which one that is nothing but a reference to an array becomes its elements.
+    fn in_words(
+        &self,
+        words: &[OsString],
+        failed: impl Fn(&[u8], &OsStr, ResultReferenceError) -> ResultReferenceError,
+    ) -> Replaced<Vec<OsString>> {
+        let mut out = Vec::new();
+        for word in words {
+            let text = word.as_bytes();
+            let mut replaced = vec![text.to_vec()];
+            for reference in to_results(text) {
+                match self.replacement(reference).map_err(|error| failed(reference, word, error))? {
+                    Replacement::Text(with) => {
+                        replaced[0] = self.earlier.replace_all(&replaced[0], reference, &with)?;
+                    }
+                    Replacement::Elements(elements) if reference == text => replaced = elements,
+                    Replacement::Elements(_) => return Err(ResultReferenceError::ArrayInText),
+                }
+            }
+            out.extend(replaced.into_iter().map(OsString::from_vec));
         }
-    })
+        Ok(out)
+    }
+
+    fn replacement(&self, reference: &[u8]) -> Replaced<Replacement> {
+        let parts: Vec<&[u8]> = inner(reference).split(|&b| b == b'.').collect();
+        let (step, result, key) = match parts[..] {
+            [b"steps", step, b"results", result] => (step, result, None),
+            [b"steps", step, b"results", result, key] => (step, result, Some(key)),
+            [b"steps", _, b"results", _, _, _, ..] => return Err(ResultReferenceError::TooManyParts),
+            _ => return Err(ResultReferenceError::Form),
+        };
+        if let Some(key) = key {
+            return Ok(Replacement::Text(self.load(step, result)?.member(key)));
+        }
+        let (name, index) = split_index(result);
+        let value = self.load(step, &name)?;
+        Ok(match index {
+            Index::None => Replacement::Text(value.text()),
+            Index::All if value.elements().is_empty() => Replacement::Text(Vec::new()),
+            Index::All => {
+                let elements = value.elements();
+                let size: usize = elements.iter().map(|element| element.len() + PER_ELEMENT).sum();
+                self.earlier.spend(size)?;
+                Replacement::Elements(elements.iter().map(|element| element.clone().into_bytes()).collect())
+            }
+            Index::At(index) => {
+                let elements = value.elements();
+                let at = usize::try_from(index).ok().and_then(|index| elements.get(index));
+                let length = elements.len();
+                let out_of_range = || OutOfRange { index, length, reference: go_utf8(reference).0 };
+                Replacement::Text(at.cloned().ok_or_else(out_of_range)?.into_bytes())
+            }
+        })
+    }
+
+    fn load(&self, step: &[u8], name: &[u8]) -> Result<Rc<Value>, EarlierError> {
+        let key = (step.to_vec(), name.to_vec());
+        if let Some(value) = self.loaded.borrow().get(&key) {
+            return Ok(value.clone());
+        }
+        let value = Rc::new(Value::of(self.earlier.read(step, "results", name)?));
+        self.loaded.borrow_mut().insert(key, value.clone());
+        Ok(value)
+    }
 }
 
 /// A result as Tekton decodes it, with the bytes of the file where that is no JSON.
@@ -137,18 +176,18 @@ impl Value {
         Value { raw, decoded }
     }
 
-    fn text(self) -> Vec<u8> {
-        match self.decoded {
-            ResultValue::String(text) if text == go_utf8(&self.raw).0 => self.raw,
-            ResultValue::String(text) => text.into_bytes(),
+    fn text(&self) -> Vec<u8> {
+        match &self.decoded {
+            ResultValue::String(text) if *text == go_utf8(&self.raw).0 => self.raw.clone(),
+            ResultValue::String(text) => text.clone().into_bytes(),
             _ => Vec::new(),
         }
     }
 
-    fn elements(&self) -> Vec<Vec<u8>> {
+    fn elements(&self) -> &[String] {
         match &self.decoded {
-            ResultValue::Array(items) => items.iter().map(|item| item.clone().into_bytes()).collect(),
-            _ => Vec::new(),
+            ResultValue::Array(items) => items,
+            _ => &[],
         }
     }
 
