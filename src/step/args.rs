@@ -276,17 +276,18 @@ impl Args {
     }
 }
 
-/// Splits the arguments (without argv\[0\]) at the first `--` (Tekton cmd/entrypoint/args.go; contract 1.2).
+/// Where the arguments (without argv\[0\]) are cut: at the first `--` (Tekton cmd/entrypoint/args.go; contract 1.2). At index
+/// 0 Tekton does not cut: the flag parser then takes `--` as its own end mark.
+fn cut(arguments: &[OsString]) -> Option<usize> {
+    arguments.iter().position(|arg| arg == "--").filter(|&at| at > 0)
+}
+
+/// Flags and other arguments, and what follows the cut.
 fn split(mut arguments: Vec<OsString>) -> (Vec<OsString>, Vec<OsString>) {
-    match arguments.iter().position(|arg| arg == "--") {
-        // At index 0 Tekton does not cut: the flag parser then takes `--` as its own end mark.
-        None | Some(0) => (arguments, Vec::new()),
-        Some(at) => {
-            let command = arguments.split_off(at + 1);
-            arguments.pop();
-            (arguments, command)
-        }
-    }
+    let Some(at) = cut(&arguments) else { return (arguments, Vec::new()) };
+    let command = arguments.split_off(at + 1);
+    arguments.pop();
+    (arguments, command)
 }
 
 /// Parses the arguments, argv\[0\] not among them. Credential flags read their files meanwhile (contract 1.4).
@@ -302,6 +303,11 @@ pub fn parse(arguments: Vec<OsString>, roots: &Roots) -> Result<Args, Box<Refuse
             Err(Box::new(Refused { error, post_file }))
         }
     }
+}
+
+/// `-post_file` before anything is parsed, as far as it can be told; argv\[0\] not among the arguments.
+pub fn post_file(arguments: &[OsString]) -> PathBuf {
+    post_file_in(&arguments[..cut(arguments).unwrap_or(arguments.len())])
 }
 
 /// The post file of a command line that cannot be parsed, as far as it can be told.

@@ -39,11 +39,12 @@ pub fn main(args: Vec<OsString>, roots: &Roots) -> i32 {
     let events = Events::start();
     let mut args = args.into_iter();
     let program = args.next().unwrap_or_default();
-    let mut args = match args::parse(args.collect(), roots) {
+    let arguments: Vec<OsString> = args.collect();
+    post_on_panic(args::post_file(&arguments));
+    let mut args = match args::parse(arguments, roots) {
         Ok(args) => args,
         Err(refused) => return refuse_flags(&program, &refused),
     };
-    post_on_panic(args.post_file.clone());
     if let Some(done) = init::dispatch(&args.positionals, roots) {
         log::line(&done.message);
         return done.status;
