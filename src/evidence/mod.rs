@@ -23,7 +23,26 @@ pub mod value;
 
 /// SHA-256.
 pub fn sha256(bytes: &[u8]) -> [u8; 32] {
-    let mut digest = [0; 32];
-    digest.copy_from_slice(ring::digest::digest(&ring::digest::SHA256, bytes).as_ref());
-    digest
+    let mut hashing = Sha256::new();
+    hashing.update(bytes);
+    hashing.finish()
+}
+
+/// SHA-256 of what comes piece by piece.
+pub(crate) struct Sha256(ring::digest::Context);
+
+impl Sha256 {
+    pub(crate) fn new() -> Sha256 {
+        Sha256(ring::digest::Context::new(&ring::digest::SHA256))
+    }
+
+    pub(crate) fn update(&mut self, piece: &[u8]) {
+        self.0.update(piece);
+    }
+
+    pub(crate) fn finish(self) -> [u8; 32] {
+        let mut digest = [0; 32];
+        digest.copy_from_slice(self.0.finish().as_ref());
+        digest
+    }
 }

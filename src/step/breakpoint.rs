@@ -10,7 +10,7 @@ use super::events::Events;
 use super::go_text::quote;
 use super::log;
 use super::termination::go_utf8;
-use super::wait::{self, WaitError};
+use super::wait::{self, DeadlySignal, WaitError};
 
 /// What was decided before the command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,7 +33,7 @@ enum ExitCodeError {
 }
 
 /// Pauses until somebody decides. `Err`: a signal came that ends the process.
-pub fn before_step(events: &Events, post_file: &Path) -> Result<Decision, WaitError> {
+pub fn before_step(events: &Events, post_file: &Path) -> Result<Decision, DeadlySignal> {
     log::line(
         "debug before step breakpoint has taken effect, waiting for user's decision:\n\
          1) continue, use cmd: /tekton/debug/scripts/debug-beforestep-continue\n\
@@ -42,7 +42,7 @@ pub fn before_step(events: &Events, post_file: &Path) -> Result<Decision, WaitEr
     let file = beside(post_file, ".beforestepexit");
     match wait::for_file(events, &file, false) {
         Ok(()) => Ok(Decision::Continue),
-        Err(error @ WaitError::Signalled { .. }) => Err(error),
+        Err(WaitError::Signalled(signal)) => Err(signal),
         Err(_) => {
             log::line(&format!(
                 "error occurred while waiting for {} : before step breakpoint error file, user decided to skip the current \
@@ -56,7 +56,7 @@ pub fn before_step(events: &Events, post_file: &Path) -> Result<Decision, WaitEr
 
 /// Pauses until somebody decides with which exit code the step ends. What cannot be read counts as 0, so that the later
 /// steps run. `Err`: a signal came that ends the process.
-pub fn on_failure(events: &Events, post_file: &Path) -> Result<i32, WaitError> {
+pub fn on_failure(events: &Events, post_file: &Path) -> Result<i32, DeadlySignal> {
     log::line(
         "debug onFailure breakpoint has taken effect, waiting for user's decision:\n\
          1) continue, use cmd: /tekton/debug/scripts/debug-continue\n\
@@ -65,7 +65,7 @@ pub fn on_failure(events: &Events, post_file: &Path) -> Result<i32, WaitError> {
     let file = beside(post_file, ".breakpointexit");
     match wait::for_file(events, &file, false) {
         Ok(()) => wait::for_writer(events, &file)?,
-        Err(error @ WaitError::Signalled { .. }) => return Err(error),
+        Err(WaitError::Signalled(signal)) => return Err(signal),
         Err(error) => {
             log::line(&format!("error occurred while waiting for {} : {error}", file.display()));
         }

@@ -12,8 +12,13 @@ use nix::errno::Errno;
 
 /// Go's `%q` of a string: strconv.Quote.
 pub fn quote(text: &OsStr) -> String {
+    quote_bytes(text.as_bytes())
+}
+
+/// As [`quote`], for bytes.
+pub fn quote_bytes(text: &[u8]) -> String {
     let mut out = String::from("\"");
-    for chunk in text.as_bytes().utf8_chunks() {
+    for chunk in text.utf8_chunks() {
         for c in chunk.valid().chars() {
             quote_char(&mut out, c);
         }

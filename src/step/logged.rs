@@ -3,12 +3,10 @@
 
 use std::os::unix::ffi::OsStrExt as _;
 
-use ring::digest::{Context, SHA256};
-
-use crate::evidence::{sha256, value};
+use crate::evidence::{Sha256, sha256, value};
 
 use super::beneath::{self, ReadError};
-use super::results::{Declared, Digest, Digests, Kind, finished};
+use super::results::{Declared, Digest, Digests, Kind};
 use super::termination::go_utf8;
 
 /// Larger results are not signed.
@@ -66,8 +64,8 @@ pub fn hash(declared: &Declared, before: &Digests) -> Result<Vec<LoggedResult>, 
 
 /// Hashes a file's bytes and the text that they are handed over as.
 struct Hashing {
-    raw: Context,
-    text: Context,
+    raw: Sha256,
+    text: Sha256,
     /// The begin of a character whose other bytes have not come yet.
     begun: Vec<u8>,
     replaced: bool,
@@ -77,8 +75,13 @@ struct Hashing {
 
 impl Hashing {
     fn new() -> Hashing {
-        let (raw, text) = (Context::new(&SHA256), Context::new(&SHA256));
-        Hashing { raw, text, begun: Vec::new(), replaced: false, kept: Some(String::new()) }
+        Hashing {
+            raw: Sha256::new(),
+            text: Sha256::new(),
+            begun: Vec::new(),
+            replaced: false,
+            kept: Some(String::new()),
+        }
     }
 
     fn take(&mut self, piece: &[u8]) {
@@ -109,9 +112,9 @@ impl Hashing {
         LoggedResult {
             kind,
             name,
-            digest: finished(self.text),
+            digest: self.text.finish(),
             decoded: decoded.map(|value| sha256(value.canonical_json().as_bytes())),
-            found: before == Some(&Digest::Sha256(finished(self.raw))),
+            found: before == Some(&Digest::Sha256(self.raw.finish())),
             replaced: self.replaced,
         }
     }

@@ -4,9 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use ring::digest::{Context, SHA256};
-
-use crate::evidence::sha256;
+use crate::evidence::{Sha256, sha256};
 
 use super::beneath::{self, Content, ReadError};
 use super::roots::Roots;
@@ -79,11 +77,11 @@ impl Declared {
     /// The digest of each result file as it stands, of those up to `limit` bytes.
     pub fn digests_now(&self, limit: usize) -> Digests {
         let of = |name: &OsString| {
-            let mut raw = Context::new(&SHA256);
+            let mut raw = Sha256::new();
             let take = |piece: &[u8]| raw.update(piece);
             match beneath::stream(&self.directory, &self.below.join(name), limit as u64, take) {
                 Ok(None) => Digest::Absent,
-                Ok(Some(true)) => Digest::Sha256(finished(raw)),
+                Ok(Some(true)) => Digest::Sha256(raw.finish()),
                 Ok(Some(false)) => Digest::TooLarge,
                 Err(_) => Digest::Unreadable,
             }
@@ -137,13 +135,6 @@ pub enum Digest {
     TooLarge,
     /// Not a regular file, or not readable.
     Unreadable,
-}
-
-/// The digest of all that was hashed.
-pub(super) fn finished(context: Context) -> [u8; 32] {
-    let mut digest = [0; 32];
-    digest.copy_from_slice(context.finish().as_ref());
-    digest
 }
 
 /// A digest for each declared result, in their order.

@@ -26,7 +26,7 @@ use super::roots::Roots;
 use super::sign::{Before, Produced, Signed, Signing};
 use super::substitute::{self, Subjects};
 use super::termination::{self, Entry, EntryType};
-use super::wait::{self, WaitError};
+use super::wait::{self, DeadlySignal, WaitError};
 use super::when::{self, WhenError, WhenExpression};
 use super::{cel, directories, hermetic, init, log, position, post};
 
@@ -172,12 +172,12 @@ impl<'a> Step<'a> {
         let Args { wait_file, wait_file_content, breakpoint_on_failure, .. } = self.args;
         match wait::for_files(events, wait_file, *wait_file_content, *breakpoint_on_failure) {
             Ok(()) => {}
-            Err(WaitError::Signalled { signal, kills }) => return self.die(signal, kills),
+            Err(WaitError::Signalled(signal)) => return self.die(signal),
             Err(error) => return self.not_our_turn(events, &error),
         }
         let decision = match self.debug_before_step(events) {
             Ok(decision) => decision,
-            Err((signal, kills)) => return self.die(signal, kills),
+            Err(signal) => return self.die(signal),
         };
 
         let started = SystemTime::now();
@@ -236,18 +236,13 @@ impl<'a> Step<'a> {
         self.conclude(events, outcome, Some(&entries.message.entries()), None)
     }
 
-    /// The pause before the program. A negative timeout fails the step whatever was decided (contract 3.3). `Err`: the
-    /// signal that ends us.
-    fn debug_before_step(&self, events: &Events) -> Result<Decision, (i32, bool)> {
+    /// The pause before the program. A negative timeout fails the step whatever was decided (contract 3.3).
+    fn debug_before_step(&self, events: &Events) -> Result<Decision, DeadlySignal> {
         if !self.args.debug_before_step {
             return Ok(Decision::Continue);
         }
-        match breakpoint::before_step(events, &self.args.post_file) {
-            Ok(_) if self.args.timeout < 0 => Ok(Decision::Continue),
-            Ok(decision) => Ok(decision),
-            Err(WaitError::Signalled { signal, kills }) => Err((signal, kills)),
-            Err(_) => Ok(Decision::Skip),
-        }
+        let decision = breakpoint::before_step(events, &self.args.post_file)?;
+        Ok(if self.args.timeout < 0 { Decision::Continue } else { decision })
     }
 
     fn start_signing(&self) -> Signing {
@@ -277,8 +272,8 @@ impl<'a> Step<'a> {
             return Ran::not_started(End::NotRun(error.to_string()));
         }
         let deadline = self.args.time_limit().and_then(|limit| Instant::now().checked_add(limit));
-        let zones = Zones::of_image(self.zone.clone());
-        match when::allow(&self.when, |expression| cel::evaluate(expression, &zones)) {
+        let evaluate = |expression: &str| cel::evaluate(expression, &Zones::of_image(self.zone.clone()));
+        match when::allow(&self.when, evaluate) {
             Ok(true) => {}
             Ok(false) => {
                 log::line("INFO Step was skipped due to when expressions were evaluated to false.");
@@ -432,16 +427,15 @@ impl<'a> Step<'a> {
     fn debug_on_failure(&self, events: &Events) -> i32 {
         match breakpoint::on_failure(events, &self.args.post_file) {
             Ok(status) => status,
-            Err(WaitError::Signalled { signal, kills }) => self.die(signal, kills),
-            Err(_) => 0,
+            Err(signal) => self.die(signal),
         }
     }
 
     /// A signal ended us before the post file was written.
-    fn die(&self, signal: i32, kills: bool) -> i32 {
-        log::line(&WaitError::Signalled { signal, kills }.to_string());
+    fn die(&self, signal: DeadlySignal) -> i32 {
+        log::line(&signal.to_string());
         post_failure(&self.args.post_file);
-        die(signal, kills)
+        die(signal)
     }
 
     fn termination_path(&self) -> PathBuf {
@@ -451,7 +445,7 @@ impl<'a> Step<'a> {
 
 /// Ends as a Go program does that nobody made handle the signal: as the first process of its PID namespace, and for
 /// signals that make it dump its state, with status 2; else by the signal (contract 3.7.3).
-fn die(signal: i32, kills: bool) -> i32 {
+fn die(DeadlySignal { signal, kills }: DeadlySignal) -> i32 {
     if kills
         && nix::unistd::getpid().as_raw() != 1
         && let Ok(known) = Signal::try_from(signal)

@@ -27,13 +27,18 @@ pub enum WaitError {
         error: io::Error,
     },
     /// A signal came that ends a Go program.
-    #[error("ended by signal {signal} while waiting")]
-    Signalled {
-        /// Its number.
-        signal: i32,
-        /// Whether it kills (SIGTERM, SIGINT, SIGHUP) or makes a Go program dump its state and exit with 2.
-        kills: bool,
-    },
+    #[error(transparent)]
+    Signalled(#[from] DeadlySignal),
+}
+
+/// A signal that ends a Go program which nobody made handle it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("ended by signal {signal} while waiting")]
+pub struct DeadlySignal {
+    /// Its number.
+    pub signal: i32,
+    /// Whether it kills (SIGTERM, SIGINT, SIGHUP) or makes a Go program dump its state and exit with 2.
+    pub kills: bool,
 }
 
 /// Waits for each of the comma-separated files in order. Empty elements are no-ops. `in_spite_of_failure`: an earlier step
@@ -51,7 +56,7 @@ pub fn for_files(
         }
     }
     // A signal that came before the program starts is ours, not the program's.
-    refuse_deadly(events, &events.woken().signals)
+    Ok(refuse_deadly(events, &events.woken().signals)?)
 }
 
 /// Waits for one file.
@@ -79,7 +84,7 @@ fn watch_for(events: &Events, file: &Path, content: bool) -> Result<(), WaitErro
 
 /// Gives whoever has just made a file up to [`FALLBACK`] to write to it. `echo 1 >file` makes it first and writes then; Tekton,
 /// which looks once a second, hardly ever sees it in between, but we are woken then. A file that stays empty counts as it is.
-pub fn for_writer(events: &Events, file: &Path) -> Result<(), WaitError> {
+pub fn for_writer(events: &Events, file: &Path) -> Result<(), DeadlySignal> {
     let deadline = Instant::now() + FALLBACK;
     loop {
         events.watch(file);
@@ -115,7 +120,7 @@ pub fn split_list(list: &OsStr) -> impl Iterator<Item = OsString> {
 }
 
 /// What Go's runtime does with a signal nobody asked for (Go runtime/sigtab_linux_generic.go; contract 3.7.3).
-fn refuse_deadly(events: &Events, signals: &[i32]) -> Result<(), WaitError> {
+fn refuse_deadly(events: &Events, signals: &[i32]) -> Result<(), DeadlySignal> {
     const KILLING: [Signal; 3] = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP];
     const DUMPING: [Signal; 9] = [
         Signal::SIGQUIT,
@@ -131,10 +136,10 @@ fn refuse_deadly(events: &Events, signals: &[i32]) -> Result<(), WaitError> {
     for &signal in signals.iter().filter(|&&signal| !events.was_ignored(signal)) {
         let is = |known: &Signal| *known as i32 == signal;
         if KILLING.iter().any(is) {
-            return Err(WaitError::Signalled { signal, kills: true });
+            return Err(DeadlySignal { signal, kills: true });
         }
         if DUMPING.iter().any(is) {
-            return Err(WaitError::Signalled { signal, kills: false });
+            return Err(DeadlySignal { signal, kills: false });
         }
     }
     Ok(())

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use tz::UtcDateTime;
+
 const DAY: i128 = 86_400;
 pub(super) const NANOSECONDS: i64 = 1_000_000_000;
 
@@ -117,18 +119,11 @@ impl Moment {
         let second = rest.digits(2)?;
         let nanoseconds = rest.fraction();
         let offset = rest.offset()?;
-        let in_month = match month {
-            4 | 6 | 9 | 11 => 30,
-            2 => 28 + i64::from(is_leap(year)),
-            _ => 31,
-        };
-        let valid = rest.0.is_empty()
-            && (1..=12).contains(&month)
-            && (1..=in_month).contains(&day)
-            && hour < 24
-            && minute < 60
-            && second < 60;
-        let seconds = days(year, month, day) * DAY as i64 + hour * 3_600 + minute * 60 + second - offset;
+        // That one knows the lengths of months; it lets leap seconds pass, as Go does not.
+        let date =
+            UtcDateTime::new(year as i32, month as u8, day as u8, hour as u8, minute as u8, second as u8, 0);
+        let seconds = date.ok()?.unix_time() - offset;
+        let valid = rest.0.is_empty() && second < 60;
         valid.then_some(Moment { seconds, nanoseconds, offset: offset as i32 })
     }
 }
@@ -154,16 +149,6 @@ impl fmt::Display for Moment {
 
 fn is_leap(year: i64) -> bool {
     year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)
-}
-
-/// Days from 1970-01-01 to this one.
-fn days(year: i64, month: i64, day: i64) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let month_from_march = if month > 2 { month - 3 } else { month + 9 };
-    let era = year.div_euclid(400);
-    let year_of_era = year.rem_euclid(400);
-    let day_of_year = (153 * month_from_march + 2) / 5 + day - 1;
-    era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
 }
 
 /// What is left of the text.

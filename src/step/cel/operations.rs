@@ -7,7 +7,7 @@ use super::evaluator::{Fault, Machine, Outcome};
 use super::go_number::{self, double_text};
 use super::moment::{Moment, NANOSECONDS};
 use super::value::{self, Value, ValueKind};
-use crate::step::args::parse_duration;
+use crate::step::args::{parse_bool, parse_duration};
 
 const INT_OVERFLOW: &str = "integer overflow";
 const UINT_OVERFLOW: &str = "unsigned integer overflow";
@@ -159,10 +159,8 @@ overloads! {
     type_of(_, value) => Ok(Value::Type(value.kind().name()));
     identity(_, value) => Ok(value.clone());
 
-    text_to_bool(_, Value::Text(text)) => match &**text {
-        "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(Value::Bool(true)),
-        "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(Value::Bool(false)),
-        _ => Err(unreadable(ValueKind::Bool)),
+    text_to_bool(_, Value::Text(text)) => {
+        parse_bool(text.as_bytes()).map(Value::Bool).ok_or_else(|| unreadable(ValueKind::Bool))
     };
     text_to_bytes(machine, Value::Text(text)) => {
         machine.hold(text.len())?;

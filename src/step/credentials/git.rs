@@ -8,7 +8,7 @@ use super::files::{self, WriteError};
 use super::secret::{self, SecretData};
 use super::url::Url;
 use super::{CredentialError, secret_and_url};
-use crate::step::go_text::quote;
+use crate::step::go_text::quote_bytes;
 
 /// The values of `-basic-git` in their order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -60,7 +60,7 @@ impl BasicGit {
 
 impl Entry {
     fn configure(&self, config: &mut Vec<u8>) {
-        config.extend(format!("[credential {}]\n", quote(OsStr::from_bytes(&self.address))).bytes());
+        config.extend(format!("[credential {}]\n", quote_bytes(&self.address)).bytes());
         config.extend(b"\tusername = ");
         for &byte in self.username.bytes() {
             if byte == b'\\' {

@@ -1,9 +1,6 @@
 //! IP addresses as Go's net/netip reads them, for its words about what is none.
 
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt as _;
-
-use crate::step::go_text::quote;
+use crate::step::go_text::quote_bytes;
 
 /// The kind of an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,7 +13,7 @@ pub enum Family {
 
 /// What is no address, in Go's words.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("ParseAddr({}): {reason}{}", quoted(.text), at_text(.at))]
+#[error("ParseAddr({}): {reason}{}", quote_bytes(.text), at_text(.at))]
 pub struct IpLiteralError {
     /// What was given.
     pub text: Vec<u8>,
@@ -26,12 +23,8 @@ pub struct IpLiteralError {
     pub at: Vec<u8>,
 }
 
-fn quoted(text: &[u8]) -> String {
-    quote(OsStr::from_bytes(text))
-}
-
 fn at_text(at: &[u8]) -> String {
-    if at.is_empty() { String::new() } else { format!(" (at {})", quoted(at)) }
+    if at.is_empty() { String::new() } else { format!(" (at {})", quote_bytes(at)) }
 }
 
 /// A reason, and from where on it applies.

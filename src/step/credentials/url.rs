@@ -1,15 +1,12 @@
 //! URLs as Go's net/url reads and writes them, as far as `-basic-git` needs it: what is no URL, and in which words; whether
 //! there is a path; the same URL with another user.
 
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt as _;
-
 use super::ip_literal::{self, Family, IpLiteralError};
-use crate::step::go_text::quote;
+use crate::step::go_text::quote_bytes;
 
 /// What is no URL, in Go's words.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("parse {}: {reason}", quoted(.url))]
+#[error("parse {}: {reason}", quote_bytes(.url))]
 pub struct UrlError {
     /// What was given; without its fragment, unless it is the fragment that is wrong.
     pub url: Vec<u8>,
@@ -39,7 +36,7 @@ pub enum Reason {
     #[error("missing ']' in host")]
     Bracket,
     /// Not a number.
-    #[error("invalid port {} after host", quoted(.port))]
+    #[error("invalid port {} after host", quote_bytes(.port))]
     Port {
         /// From the colon, or whatever is there in its place.
         port: Vec<u8>,
@@ -48,21 +45,17 @@ pub enum Reason {
     #[error("invalid host: {0}")]
     Host(#[from] IpLiteralError),
     /// A percent sign without two digits, or for a byte that must not be encoded.
-    #[error("invalid URL escape {}", quoted(.escape))]
+    #[error("invalid URL escape {}", quote_bytes(.escape))]
     Escape {
         /// The escape.
         escape: Vec<u8>,
     },
     /// A character that no host name has.
-    #[error("invalid character {} in host name", quoted(.character))]
+    #[error("invalid character {} in host name", quote_bytes(.character))]
     HostCharacter {
         /// The character.
         character: Vec<u8>,
     },
-}
-
-fn quoted(text: &[u8]) -> String {
-    quote(OsStr::from_bytes(text))
 }
 
 /// The parts of a URL; where it is said, with percent escapes resolved.

@@ -16,7 +16,7 @@ use super::references::{inner, to_artifacts};
 use super::{Earlier, EarlierError, Subjects};
 use crate::step::environment::Environment;
 use crate::step::go_text::path_error;
-use crate::step::termination::{escape, go_utf8};
+use crate::step::termination::{escape_bytes, go_utf8};
 
 /// Why a reference cannot be replaced.
 #[derive(Debug, thiserror::Error)]
@@ -176,12 +176,7 @@ impl ArtifactValue {
     }
 
     fn to_json(&self) -> String {
-        let quoted = |text: &str| {
-            let mut out = String::from("\"");
-            escape(&mut out, text);
-            out.push('"');
-            out
-        };
+        let quoted = |text: &str| format!("\"{}\"", escape_bytes(text.as_bytes()));
         let mut fields = Vec::new();
         if !self.digest.is_empty() {
             let digests: Vec<String> = self
