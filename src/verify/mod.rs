@@ -4,7 +4,7 @@
 //! the status must be, compare, look at the time. Nothing in the evidence is trusted for being in the evidence.
 
 mod artifacts;
-mod chain;
+pub mod chain;
 mod collect;
 mod declared;
 mod json;

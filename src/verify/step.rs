@@ -310,12 +310,12 @@ fn path(
     // A certificate issued within the last seconds may start after a clock that runs behind.
     let newest = intermediates.iter().map(|c| c.not_before()).fold(leaf.not_before(), i64::max);
     let at = if (signed_at..=signed_at + trust.clock_skew).contains(&newest) { newest } else { signed_at };
-    if let Some(orphan) = chain::without_issuer(leaf, &intermediates, &trust.bundle) {
-        let key_id = orphan.authority_key_id().map(statement::hex).unwrap_or_else(|| "not stated".to_owned());
-        return Err(Finding::UnknownIssuer { step: step.to_owned(), key_id });
-    }
     chain::find_path(leaf, &intermediates, &trust.bundle, at).map_err(|error| match error {
-        ChainError::NameConstraints => Finding::Undecided { reason: format!("step {step}: {error}") },
+        ChainError::NoIssuer { key_id, .. } => Finding::UnknownIssuer {
+            step: step.to_owned(),
+            key_id: key_id.unwrap_or_else(|| "not stated".to_owned()),
+        },
+        error if error.is_undecided() => Finding::Undecided { reason: format!("step {step}: {error}") },
         error => Finding::Chain {
             step: step.to_owned(),
             trust_domain: trust.bundle.trust_domain().to_string(),

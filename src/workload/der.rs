@@ -5,7 +5,8 @@ pub(super) const EMPTY_SEQUENCE: &[u8] = &[0x30, 0];
 
 const INTEGER: u8 = 0x02;
 const BIT_STRING: u8 = 0x03;
-const SEQUENCE: u8 = 0x30;
+/// SEQUENCE.
+pub(super) const SEQUENCE: u8 = 0x30;
 const EXTENSIONS: u8 = 0xa3;
 
 /// A certificate's outer parts.
@@ -20,14 +21,18 @@ pub(super) struct Shape<'a> {
     pub(super) signed_algorithm: &'a [u8],
 }
 
-struct Element<'a> {
-    tag: u8,
-    whole: &'a [u8],
-    content: &'a [u8],
+/// A tag with its content.
+pub(super) struct Element<'a> {
+    /// The identifier octet.
+    pub(super) tag: u8,
+    /// Identifier, length and content.
+    pub(super) whole: &'a [u8],
+    /// What it holds.
+    pub(super) content: &'a [u8],
 }
 
 /// Takes one element off the input. Lengths must be definite and as short as they can be (X.690 10.1).
-fn element(input: &[u8]) -> Option<(Element<'_>, &[u8])> {
+pub(super) fn element(input: &[u8]) -> Option<(Element<'_>, &[u8])> {
     let (&tag, rest) = input.split_first()?;
     let (&first, rest) = rest.split_first()?;
     let (length, rest) = if first < 0x80 {
@@ -50,7 +55,7 @@ fn element(input: &[u8]) -> Option<(Element<'_>, &[u8])> {
 }
 
 /// The elements that fill `content`.
-fn elements(mut content: &[u8]) -> Option<Vec<Element<'_>>> {
+pub(super) fn elements(mut content: &[u8]) -> Option<Vec<Element<'_>>> {
     let mut found = Vec::new();
     while !content.is_empty() {
         let (next, rest) = element(content)?;
