@@ -11,7 +11,7 @@ mod json;
 mod message;
 mod report;
 mod run;
-mod signature;
+pub mod signature;
 pub mod source;
 mod status;
 mod step;

@@ -158,6 +158,15 @@ impl Plan {
     }
 
     pub fn issue(&self, subject: &Key, issuer: &Key) -> Vec<u8> {
+        let spki = sequence(&[
+            sequence(&[oid("1.2.840.10045.2.1"), oid("1.2.840.10045.3.1.7")]),
+            tlv(3, &[vec![0], subject.public()].concat()),
+        ]);
+        self.issue_for(&spki, issuer)
+    }
+
+    /// For any SubjectPublicKeyInfo.
+    pub fn issue_for(&self, spki: &[u8], issuer: &Key) -> Vec<u8> {
         let mut extensions = Vec::new();
         if let Some(bits) = self.key_usage {
             let value = tlv(3, &[0, (bits as u8).reverse_bits()]);
@@ -181,10 +190,6 @@ impl Plan {
         extensions.extend(self.more.iter().cloned());
 
         let algorithm = sequence(&[oid("1.2.840.10045.4.3.2")]);
-        let spki = sequence(&[
-            sequence(&[oid("1.2.840.10045.2.1"), oid("1.2.840.10045.3.1.7")]),
-            tlv(3, &[vec![0], subject.public()].concat()),
-        ]);
         let tbs = sequence(&[
             tlv(0xa0, &[2, 1, 2]),
             vec![2, 1, 1],
@@ -192,7 +197,7 @@ impl Plan {
             name(&self.issuer),
             sequence(&[time(self.start), time(self.end)]),
             name(&self.subject),
-            spki,
+            spki.to_vec(),
             tlv(0xa3, &sequence(&extensions)),
         ]);
         let signature = tlv(3, &[vec![0], issuer.sign(&tbs)].concat());
