@@ -156,6 +156,14 @@ fn chains_get_the_verdict_they_deserve() {
             "chain",
         ),
         (
+            "a CA without a trust domain, and its twin that has it",
+            good_leaf.clone(),
+            vec![sub().with(|sub| sub.uris.clear()).issue(&sub_key, &root_key), good_sub.clone()],
+            root.clone(),
+            Verdict::Verified,
+            "",
+        ),
+        (
             "an expired CA",
             good_leaf.clone(),
             vec![sub().with(|sub| sub.end = expired).issue(&sub_key, &root_key)],

@@ -12,6 +12,7 @@ pub const CRL_SIGN: u16 = 1 << 6;
 
 pub const SERVER_AUTH: &str = "1.3.6.1.5.5.7.3.1";
 pub const CLIENT_AUTH: &str = "1.3.6.1.5.5.7.3.2";
+pub const ANY_PURPOSE: &str = "2.5.29.37.0";
 
 /// 2020-01-01 and 2040-01-01.
 pub const START: i64 = 1_577_836_800;
@@ -51,6 +52,27 @@ pub fn oid(text: &str) -> Vec<u8> {
 pub fn extension(id: &str, critical: bool, value: &[u8]) -> Vec<u8> {
     let critical = if critical { vec![1, 1, 0xff] } else { Vec::new() };
     sequence(&[oid(id), critical, tlv(4, value)])
+}
+
+/// Subject key identifier of one byte.
+pub fn subject_key_id(id: u8) -> Vec<u8> {
+    extension("2.5.29.14", false, &tlv(4, &[id]))
+}
+
+/// Authority key identifier of one byte.
+pub fn authority_key_id(id: u8) -> Vec<u8> {
+    extension("2.5.29.35", false, &sequence(&[tlv(0x80, &[id])]))
+}
+
+/// Name constraints: the general names that are permitted, and those that are excluded.
+pub fn name_constraints(permitted: &[Vec<u8>], excluded: &[Vec<u8>]) -> Vec<u8> {
+    let subtrees = |tag, names: &[Vec<u8>]| match names {
+        [] => Vec::new(),
+        names => {
+            tlv(tag, &names.iter().flat_map(|name| sequence(std::slice::from_ref(name))).collect::<Vec<_>>())
+        }
+    };
+    extension("2.5.29.30", true, &sequence(&[subtrees(0xa0, permitted), subtrees(0xa1, excluded)]))
 }
 
 pub fn name(common_name: &str) -> Vec<u8> {
