@@ -140,6 +140,9 @@ impl std::fmt::Debug for Certificate {
     }
 }
 
+/// Longer than the name of any certificate that a person has made.
+const MAX_LABEL: usize = 200;
+
 const fn malformed(what: &'static str) -> CertificateError {
     CertificateError::Malformed { what }
 }
@@ -307,7 +310,8 @@ impl Certificate {
         self.subject_der() == self.issuer_der()
     }
 
-    /// For people: the subject, and the URI that says whose it is. Characters that steer a terminal are escaped.
+    /// For people: the subject and the URI that says whose it is, at most 200 characters of it. Whatever could steer a terminal
+    /// is escaped.
     pub fn label(&self) -> String {
         let subject = match X509Name::from_der(self.subject_der()) {
             Ok((_, name)) if self.subject_der() != der::EMPTY_SEQUENCE => name.to_string(),
@@ -317,10 +321,17 @@ impl Certificate {
             [] => subject,
             [uri, ..] => format!("{subject} ({uri})"),
         };
-        label
-            .chars()
-            .flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] })
-            .collect()
+        let mut plain = String::new();
+        for character in label.chars().take(MAX_LABEL) {
+            match character {
+                '\'' | '"' => plain.push(character),
+                other => plain.extend(other.escape_debug()),
+            }
+        }
+        if label.chars().nth(MAX_LABEL).is_some() {
+            plain.push('…');
+        }
+        plain
     }
 
     /// The one URI as SPIFFE ID (X509-SVID 2 and 5.2).
