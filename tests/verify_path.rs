@@ -725,3 +725,42 @@ fn nothing_is_accepted_that_webpki_refuses() {
     let accepted = compare_with_webpki(true, |ours, theirs| theirs || !ours);
     assert!((50..320).contains(&accepted), "{accepted} of 400 were good");
 }
+
+#[test]
+fn webpki_says_the_same_of_dns_constraints() {
+    let names = proptest::sample::subsequence(
+        vec!["a.test", "b.a.test", "*.a.test", "c.test", "xa.test", "*.b.a.test"],
+        0..3,
+    );
+    let subtrees =
+        || proptest::sample::subsequence(vec!["a.test", "b.a.test", "test", "c.test", "A.Test"], 0..3);
+    let config = Config { cases: 400, failure_persistence: None, ..Config::default() };
+    let rng = proptest::test_runner::TestRng::deterministic_rng(config.rng_algorithm);
+    let (root_key, ca_key, leaf_key) = (Key::new(1), Key::new(2), Key::new(3));
+    let root = Plan::ca("root", "root", "x").with(|root| root.uris.clear()).issue(&root_key, &root_key);
+    let accepted = Cell::new(0);
+    TestRunner::new_with_rng(config, rng)
+        .run(&(names, subtrees(), subtrees()), |(names, permitted, excluded)| {
+            let general = |subtrees: &[&str]| subtrees.iter().map(|name| dns(name)).collect::<Vec<_>>();
+            let ca = Plan::ca("ca", "root", "x").with(|ca| {
+                ca.uris.clear();
+                if !permitted.is_empty() || !excluded.is_empty() {
+                    ca.more = vec![name_constraints(&general(&permitted), &general(&excluded))];
+                }
+            });
+            let ca = ca.issue(&ca_key, &root_key);
+            let leaf = Plan::leaf(ID).with(|leaf| {
+                leaf.uris.clear();
+                leaf.dns = names.iter().map(|name| (*name).into()).collect();
+            });
+            let leaf = leaf.issue(&leaf_key, &ca_key);
+            let theirs = webpki_accepts(&leaf, std::slice::from_ref(&ca), std::slice::from_ref(&root));
+            let ours =
+                search(&parse(&leaf), &[parse(&ca)], &[parse(&root)], SVID_PURPOSES, Limits::default());
+            accepted.set(accepted.get() + u32::from(ours.is_ok()));
+            prop_assert_eq!(ours.is_ok(), theirs, "{:?}", ours);
+            Ok(())
+        })
+        .unwrap();
+    assert!((80..350).contains(&accepted.get()), "{} of 400 were good", accepted.get());
+}
