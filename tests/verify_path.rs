@@ -115,7 +115,8 @@ fn each_rule_refuses_with_its_own_code_and_names_the_certificate() {
     let future = |plan: &mut Plan| plan.start = NOW + 1;
     let purposes = |usages: &[&'static str]| Some(usages.to_vec());
     // What it is, chain, and what is expected: the code and whose fault it is.
-    let cases: Vec<(&str, Chain, Result<(), (&str, &str)>)> = vec![
+    type Case = (&'static str, Chain, Result<(), (&'static str, &'static str)>);
+    let cases: Vec<Case> = vec![
         ("as it should be", Chain::new(), Ok(())),
         ("dates: leaf expired", Chain::new().leaf(expired), Err(("expired", "workload"))),
         ("dates: intermediate expired", Chain::new().high(expired), Err(("expired", "high"))),
@@ -286,12 +287,14 @@ fn signatures_are_of_the_named_issuer() {
     let other = Key::new(9);
     let chain = Chain::new();
     let forged = parse(&chain.low.issue(&Key::new(3), &other));
-    let error = search(&leaf, &[forged, high.clone()], &[root.clone()], SVID_PURPOSES, limits).unwrap_err();
+    let error = search(&leaf, &[forged, high.clone()], std::slice::from_ref(&root), SVID_PURPOSES, limits)
+        .unwrap_err();
     assert_eq!(bad(error), ("CN=low".into(), PathRule::Certificate(CertificateError::BadSignature)));
     // A namesake with another key does not stand in the way.
     let namesake = parse(&chain.low.issue(&other, &Key::new(2)));
     let found =
-        search(&leaf, &[namesake, high, low.clone()], &[root.clone()], SVID_PURPOSES, limits).unwrap();
+        search(&leaf, &[namesake, high, low.clone()], std::slice::from_ref(&root), SVID_PURPOSES, limits)
+            .unwrap();
     assert_eq!(found[0], low);
     // Nor is the root trusted for being sent along.
     let error =
@@ -414,7 +417,7 @@ fn name_constraints_bind() {
             "constraint-not-evaluated",
         ),
         ("the same without DNS names", permit(&[dns(".example.org")]), ID, &[], ""),
-        ("a directory name", permit(&[directory.clone()]), ID, &[], "constraint-not-evaluated"),
+        ("a directory name", permit(std::slice::from_ref(&directory)), ID, &[], "constraint-not-evaluated"),
         ("a directory name, excluded", exclude(&[directory]), ID, &[], "constraint-not-evaluated"),
         (
             "a constraint with a minimum",
