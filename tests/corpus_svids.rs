@@ -461,6 +461,9 @@ fn every_rule_for_svids_refuses_with_its_code() {
     // What is not a change to one certificate.
     let [leaf, ca, root] = Plan::new().issue();
     let [_, other_ca, other_root] = Plan::new().issue();
+    let mut huge = Plan::new();
+    huge.leaf.custom_extensions = (0..10_000).map(|last| custom(&[1, 2, 3, last], false, &[])).collect();
+    let [huge, ..] = huge.issue();
     let mut elsewhere = Plan::new();
     elsewhere.root = ca_named_other();
     let [_, _, elsewhere] = elsewhere.issue();
@@ -484,6 +487,7 @@ fn every_rule_for_svids_refuses_with_its_code() {
             judge("example.org", &[&leaf[..], &[0]].concat(), &ca, &root),
             "trailing-bytes",
         ),
+        ("-", "larger than any certificate", judge("example.org", &huge, &ca, &root), "too-large"),
         ("R 4.1", "a byte too few", judge("example.org", &leaf[..leaf.len() - 1], &ca, &root), "malformed"),
     ] {
         assert_eq!(answer, Err(code), "{rule}: {case}");
@@ -516,7 +520,8 @@ fn all_codes() -> Vec<&'static str> {
     while let Some(error) = next {
         codes.push(error.code());
         next = match error {
-            Malformed { .. } => Some(Trailing { bytes: 0 }),
+            Malformed { .. } => Some(TooLarge { bytes: 0 }),
+            TooLarge { .. } => Some(Trailing { bytes: 0 }),
             Trailing { .. } => Some(DuplicateExtension { oid: oid.clone() }),
             DuplicateExtension { .. } => Some(CriticalExtension { oid: oid.clone() }),
             CriticalExtension { .. } => Some(UriCount { count: 0 }),

@@ -65,34 +65,54 @@ pub(super) fn elements(mut content: &[u8]) -> Option<Vec<Element<'_>>> {
     Some(found)
 }
 
+/// Visits the elements that fill `content`; every certificate passes here, so nothing is allocated.
+fn visit<'a>(mut content: &'a [u8], mut each: impl FnMut(Element<'a>) -> Option<()>) -> Option<()> {
+    while !content.is_empty() {
+        let (next, rest) = element(content)?;
+        each(next)?;
+        content = rest;
+    }
+    Some(())
+}
+
 /// Takes a certificate off the input: SEQUENCE { tbs, algorithm, signature } with nothing behind the last field, and
 /// extensions that fill their list and are { oid, [critical], value } each.
 pub(super) fn certificate(input: &[u8]) -> Option<(Shape<'_>, &[u8])> {
     let (outer, rest) = element(input)?;
-    let fields = elements(outer.content)?;
-    let [tbs, algorithm, signature] = fields.as_slice() else { return None };
-    if outer.tag != SEQUENCE || tbs.tag != SEQUENCE || signature.tag != BIT_STRING {
+    let (tbs, fields) = element(outer.content)?;
+    let (algorithm, fields) = element(fields)?;
+    let (signature, fields) = element(fields)?;
+    if outer.tag != SEQUENCE || tbs.tag != SEQUENCE || signature.tag != BIT_STRING || !fields.is_empty() {
         return None;
     }
-    let fields = elements(tbs.content)?;
-    // Behind the version, which is tagged, and the serial number.
-    let signed_algorithm = fields.iter().find(|field| field.tag == SEQUENCE)?;
-    for field in &fields {
-        if field.tag == EXTENSIONS {
-            let lists = elements(field.content)?;
-            let [list] = lists.as_slice() else { return None };
-            for extension in elements(list.content)? {
-                if !matches!(elements(extension.content)?.len(), 2 | 3) {
+    let mut signed_algorithm = None;
+    visit(tbs.content, |field| {
+        match field.tag {
+            // The first one behind the version, which is tagged, and the serial number.
+            SEQUENCE if signed_algorithm.is_none() => signed_algorithm = Some(field.whole),
+            EXTENSIONS => {
+                let (list, rest) = element(field.content)?;
+                if !rest.is_empty() {
                     return None;
                 }
+                visit(list.content, |extension| {
+                    let mut parts = 0;
+                    visit(extension.content, |_| {
+                        parts += 1;
+                        Some(())
+                    })?;
+                    matches!(parts, 2 | 3).then_some(())
+                })?;
             }
+            _ => {}
         }
-    }
+        Some(())
+    })?;
     let shape = Shape {
         whole: outer.whole,
         tbs: tbs.whole,
         algorithm: algorithm.whole,
-        signed_algorithm: signed_algorithm.whole,
+        signed_algorithm: signed_algorithm?,
     };
     Some((shape, rest))
 }

@@ -1,5 +1,6 @@
 //! Why a certificate is refused.
 
+use super::MAX_BYTES;
 use crate::workload::id::IdError;
 
 /// Why a certificate is refused. [`CertificateError::code`] is stable.
@@ -10,6 +11,12 @@ pub enum CertificateError {
     Malformed {
         /// The field that cannot be read.
         what: &'static str,
+    },
+    /// Larger than any certificate: the work it could cause is bounded so.
+    #[error("the certificate has {bytes} bytes, at most {MAX_BYTES} are accepted")]
+    TooLarge {
+        /// Its length.
+        bytes: usize,
     },
     /// More bytes than the certificate.
     #[error("{bytes} bytes follow the certificate")]
@@ -123,6 +130,7 @@ impl CertificateError {
     pub fn code(&self) -> &'static str {
         match self {
             CertificateError::Malformed { .. } => "malformed",
+            CertificateError::TooLarge { .. } => "too-large",
             CertificateError::Trailing { .. } => "trailing-bytes",
             CertificateError::DuplicateExtension { .. } => "duplicate-extension",
             CertificateError::CriticalExtension { .. } => "critical-extension",

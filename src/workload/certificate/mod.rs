@@ -140,6 +140,9 @@ impl std::fmt::Debug for Certificate {
     }
 }
 
+/// A certificate of an RSA-8192 key has some 3000 bytes, and what is done for its extensions grows with their square.
+const MAX_BYTES: usize = 64 << 10;
+
 /// Longer than the name of any certificate that a person has made.
 const MAX_LABEL: usize = 200;
 
@@ -157,6 +160,9 @@ impl Certificate {
     fn parse_first(input: &[u8]) -> Result<(Certificate, &[u8]), CertificateError> {
         let (shape, rest) = der::certificate(input).ok_or(malformed("it is no SEQUENCE of three fields"))?;
         let der = shape.whole;
+        if der.len() > MAX_BYTES {
+            return Err(CertificateError::TooLarge { bytes: der.len() });
+        }
         let (_, parsed) = X509CertificateParser::new()
             .with_deep_parse_extensions(false)
             .parse(der)
