@@ -76,7 +76,7 @@ pub(crate) fn without_issuer<'a>(
 }
 
 /// Every algorithm that SPIRE's CAs and their upstream authorities sign with.
-static ALGORITHMS: &[&dyn SignatureVerificationAlgorithm] = &[
+pub(super) static ALGORITHMS: &[&dyn SignatureVerificationAlgorithm] = &[
     webpki::ring::ECDSA_P256_SHA256,
     webpki::ring::ECDSA_P256_SHA384,
     webpki::ring::ECDSA_P384_SHA256,

@@ -20,14 +20,16 @@ pub(super) struct Shape<'a> {
     pub(super) signed_algorithm: &'a [u8],
 }
 
-struct Element<'a> {
-    tag: u8,
-    whole: &'a [u8],
-    content: &'a [u8],
+/// One element: tag, length, content.
+pub(crate) struct Element<'a> {
+    pub(crate) tag: u8,
+    /// With tag and length.
+    pub(crate) whole: &'a [u8],
+    pub(crate) content: &'a [u8],
 }
 
 /// Takes one element off the input. Lengths must be definite and as short as they can be (X.690 10.1).
-fn element(input: &[u8]) -> Option<(Element<'_>, &[u8])> {
+pub(crate) fn element(input: &[u8]) -> Option<(Element<'_>, &[u8])> {
     let (&tag, rest) = input.split_first()?;
     let (&first, rest) = rest.split_first()?;
     let (length, rest) = if first < 0x80 {
@@ -50,7 +52,7 @@ fn element(input: &[u8]) -> Option<(Element<'_>, &[u8])> {
 }
 
 /// The elements that fill `content`.
-fn elements(mut content: &[u8]) -> Option<Vec<Element<'_>>> {
+pub(crate) fn elements(mut content: &[u8]) -> Option<Vec<Element<'_>>> {
     let mut found = Vec::new();
     while !content.is_empty() {
         let (next, rest) = element(content)?;
