@@ -206,7 +206,7 @@ fn trust(args: &VerifyArgs, err: &mut dyn Write) -> Result<Trust, Refusal> {
 }
 
 /// TSAs and tokens from their files. A file that holds no token is said to be left out.
-fn time_stamps(
+pub(super) fn time_stamps(
     certificates: &[PathBuf],
     tokens: &[PathBuf],
     err: &mut dyn Write,
@@ -407,7 +407,7 @@ fn escaped_json(json: &str) -> String {
 }
 
 /// Text from an object, safe to print on a terminal.
-struct Line<'a>(&'a str);
+pub(super) struct Line<'a>(pub(super) &'a str);
 
 impl std::fmt::Display for Line<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

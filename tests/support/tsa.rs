@@ -7,7 +7,7 @@
 use std::{
     fs,
     io::{self, BufRead as _, BufReader, Read as _, Write as _},
-    net::{TcpListener, TcpStream},
+    net::TcpListener,
     path::{Path, PathBuf},
     process::Command,
     sync::{Arc, Mutex},
@@ -182,10 +182,35 @@ impl Server {
         });
         Server { address, requests }
     }
+
+    /// The same over TLS, and its certificate in PEM.
+    pub fn start_tls(answer: Box<Answer>) -> (Server, String) {
+        let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+        let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![made.cert.der().clone()], key)
+            .unwrap();
+        let config = Arc::new(config);
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("https://{}", listener.local_addr().unwrap());
+        let requests: Arc<Mutex<Vec<Vec<u8>>>> = Arc::default();
+        let seen = requests.clone();
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let connection = rustls::ServerConnection::new(config.clone()).unwrap();
+                let _ = serve(rustls::StreamOwned::new(connection, stream), &answer, &seen);
+            }
+        });
+        (Server { address, requests }, made.cert.pem())
+    }
 }
 
-fn serve(mut stream: TcpStream, answer: &Answer, seen: &Mutex<Vec<Vec<u8>>>) -> io::Result<()> {
-    let mut reader = BufReader::new(stream.try_clone()?);
+fn serve(stream: impl io::Read + io::Write, answer: &Answer, seen: &Mutex<Vec<Vec<u8>>>) -> io::Result<()> {
+    let mut reader = BufReader::new(stream);
     let mut line = String::new();
     reader.read_line(&mut line)?;
     let path = line.split(' ').nth(1).unwrap_or_default().to_owned();
@@ -207,12 +232,14 @@ fn serve(mut stream: TcpStream, answer: &Answer, seen: &Mutex<Vec<Vec<u8>>>) -> 
         "application/timestamp-query" => answer(&path, &body),
         other => ("415 Unsupported Media Type".to_owned(), other.as_bytes().to_vec()),
     };
+    let stream = reader.get_mut();
     write!(
         stream,
         "HTTP/1.1 {status}\r\nContent-Type: application/timestamp-reply\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
         content.len()
     )?;
-    stream.write_all(&content)
+    stream.write_all(&content)?;
+    stream.flush()
 }
 
 /// Writes a file and returns its path as text.

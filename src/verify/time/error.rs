@@ -32,6 +32,12 @@ pub enum TokenError {
     /// It is of something else.
     #[error("it is a time stamp of other data, not of this attestation")]
     OtherData,
+    /// Not the answer to what was asked (RFC 3161 2.4.2).
+    #[error("it has not the nonce of the request, so it is the answer to another one")]
+    OtherNonce,
+    /// Not what was asked for (RFC 3161 2.4.2).
+    #[error("it is of another policy than the one asked for")]
+    OtherPolicy,
     /// RFC 3161 2.4.2: an extension that must be understood.
     #[error("it carries a critical extension, and none is known here")]
     CriticalExtension,

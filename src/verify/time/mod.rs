@@ -3,6 +3,7 @@
 
 mod error;
 mod fields;
+mod request;
 mod signer;
 mod stamps;
 mod token;
@@ -23,7 +24,8 @@ use super::{
 use token::Token;
 
 pub use error::TokenError;
-pub use stamps::{TimeStamps, TsaFileError};
+pub use request::{Request, TsaPolicy, imprints};
+pub use stamps::{TimeStamps, TsaFileError, annotated};
 pub use token::MAX_TOKEN;
 
 /// Where time-stamp tokens may stand beside the TaskRun.
@@ -75,7 +77,7 @@ pub(super) fn of_steps(
     stamps: &TimeStamps,
     notes: &mut Vec<String>,
 ) -> Result<Times, Vec<Finding>> {
-    let annotated = annotated(object, proven, stamps, notes);
+    let annotated = by_step(object, proven, stamps, notes);
     let mut times = Times { steps: Vec::new(), weakest: TimeProof::ValidNow, weaknesses: Vec::new() };
     let mut contradictions = Vec::new();
     for step in proven {
@@ -113,7 +115,7 @@ pub(super) fn of_steps(
 }
 
 /// The annotation's tokens by step. Nobody signs it, so what is wrong with it is noted and no more.
-fn annotated(
+fn by_step(
     object: &TaskRun,
     proven: &[ProvenStep],
     stamps: &TimeStamps,

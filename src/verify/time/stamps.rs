@@ -15,6 +15,7 @@ use crate::workload::{
 };
 
 use super::{
+    TimeStamp,
     error::TokenError,
     token::{MAX_TOKEN, Token},
 };
@@ -91,6 +92,19 @@ impl TimeStamps {
         Ok(refused)
     }
 
+    /// Checks a token that is to be kept: that it is of this attestation, and fully if there are TSAs that count, else only
+    /// that it is whole and carries its signer's certificate.
+    pub fn check(&self, der: &[u8], imprint: &[u8; 32]) -> Result<TimeStamp, TokenError> {
+        self.check_token(&Token::parse(der)?, imprint)
+    }
+
+    pub(super) fn check_token(&self, token: &Token, imprint: &[u8; 32]) -> Result<TimeStamp, TokenError> {
+        if token.imprint != *imprint {
+            return Err(TokenError::OtherData);
+        }
+        if self.tsas.is_empty() { token.is_whole() } else { token.verify(&self.tsas) }
+    }
+
     /// The TSAs that count.
     pub(super) fn tsas(&self) -> &[Certificate] {
         &self.tsas
@@ -110,8 +124,8 @@ fn read_bounded(file: &Path) -> io::Result<Vec<u8>> {
     Ok(der)
 }
 
-/// The annotation's tokens by step, each still to be read; `None` if it is not a JSON object from step names to text.
-pub(super) fn annotated(annotation: &Value) -> Option<BTreeMap<String, String>> {
+/// The annotation's tokens by step, each in base64; `None` if it is not a JSON object from step names to text.
+pub fn annotated(annotation: &Value) -> Option<BTreeMap<String, String>> {
     serde_json::from_str(annotation.as_str()?).ok()
 }
 

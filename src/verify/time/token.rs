@@ -34,6 +34,8 @@ pub(crate) struct Token {
     pub(super) imprint: [u8; 32],
     /// The nonce of the request: content of an INTEGER.
     pub(super) nonce: Option<Vec<u8>>,
+    /// Content of the TSA policy's OBJECT IDENTIFIER.
+    pub(super) policy: Vec<u8>,
     gen_time: GenTime,
     signer: SignerInfo,
     /// Those that can be read; none is trusted for being here.
@@ -107,6 +109,7 @@ impl Token {
         Ok(Token {
             imprint: info.imprint,
             nonce: info.nonce,
+            policy: info.policy,
             gen_time: info.gen_time,
             signer,
             certificates: certificates_in(certificates)?,
@@ -126,7 +129,16 @@ impl Token {
         }
         let signer = self.signer.find(self.certificates.iter().chain(given))?;
         tsa::check(signer, &self.certificates, given, self.gen_time.seconds)?;
-        Ok(TimeStamp { gen_time: self.gen_time.seconds, tsa: sha256(signer.der()) })
+        Ok(self.by(signer))
+    }
+
+    /// Checks no more than that it is whole: the signature, by the certificate it carries. That proves nothing about the time.
+    pub(super) fn is_whole(&self) -> Result<TimeStamp, TokenError> {
+        self.signer.find(self.certificates.iter()).map(|signer| self.by(signer))
+    }
+
+    fn by(&self, signer: &Certificate) -> TimeStamp {
+        TimeStamp { gen_time: self.gen_time.seconds, tsa: sha256(signer.der()) }
     }
 }
 
@@ -190,6 +202,7 @@ struct TstInfo {
     imprint: [u8; 32],
     gen_time: GenTime,
     nonce: Option<Vec<u8>>,
+    policy: Vec<u8>,
 }
 
 impl TstInfo {
@@ -198,7 +211,7 @@ impl TstInfo {
         if fields.number(INTEGER)? != 1 {
             return Err(malformed("its TSTInfo is not of version 1"));
         }
-        fields.next(OID)?;
+        let policy = fields.next(OID)?.to_vec();
         let mut imprint = Fields::new(fields.next(SEQUENCE)?, "messageImprint");
         let (oid, _) = algorithm(imprint.next(SEQUENCE)?, "messageImprint")?;
         let hash = imprint.next(OCTET_STRING)?;
@@ -225,7 +238,7 @@ impl TstInfo {
             extensions_may_be_ignored(extensions)?;
         }
         fields.end()?;
-        Ok(TstInfo { imprint, gen_time: GenTime::parse(time, accuracy)?, nonce })
+        Ok(TstInfo { imprint, gen_time: GenTime::parse(time, accuracy)?, nonce, policy })
     }
 }
 
