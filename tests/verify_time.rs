@@ -586,7 +586,11 @@ fn a_tsas_own_certificate_vouches_for_itself_alone() {
     let signed = signed(SIGNED, SIGNED + 3600);
     let plot = Plot::new(&signed.imprint);
     let own = pem(&plot.certificate());
-    let report = annotated(&signed, &plot.token()).judge(&stamps(&[own.clone()], &[]), SIGNED + YEAR, None);
+    let report = annotated(&signed, &plot.token()).judge(
+        &stamps(std::slice::from_ref(&own), &[]),
+        SIGNED + YEAR,
+        None,
+    );
     assert_eq!(report.verdict, Verdict::Verified, "{}", said(&report));
     // Its key signs certificates for nobody.
     let made_by_tsa = tsa_plan().with(|tsa| (tsa.subject, tsa.issuer) = ("x".into(), "tsa".into()));
