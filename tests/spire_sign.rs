@@ -5,6 +5,7 @@
 mod support;
 
 use std::{
+    io::Write as _,
     process::Command,
     thread,
     time::{Duration, Instant},
@@ -272,9 +273,38 @@ fn a_certificate_that_names_run_step_and_program_is_told_apart() {
         replayed["metadata"]["uid"] = json!("00000000-0000-4000-8000-000000000000");
         let report = judge(&replayed, &trust);
         assert_eq!(report.verdict, Verdict::Invalid, "{case}, replayed: {}", reasons(&report));
+        if case == "pin" {
+            other_programs_get_no_svid(&spire, &name);
+        }
         spire.delete_entry(&id);
         thread::sleep(Duration::from_millis(200));
     }
+}
+
+/// The entry's `unix:sha256` admits one executable: another one of the same user is denied, be it ours with one byte more.
+fn other_programs_get_no_svid(spire: &Spire, task_run: &str) {
+    let mut fetch = Command::new(peers::require("spire-agent").unwrap());
+    fetch.args(["api", "fetch", "x509", "-socketPath"]).arg(spire.agent_socket());
+    let output = fetch.output().unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && error.contains("PermissionDenied"), "{error}");
+
+    let folder = tempfile::tempdir().unwrap();
+    let altered = folder.path().join("svidence");
+    std::fs::copy(env!("CARGO_BIN_EXE_svidence"), &altered).unwrap();
+    std::fs::OpenOptions::new().append(true).open(&altered).unwrap().write_all(&[0]).unwrap();
+    let pod = Pod::new(task_run, &["build"]);
+    let settings = [("svidence-signing-failure", "report"), ("svidence-signing-timeout", "2s")];
+    pod.write("tekton/bin/svidence.json", &configuration(spire, &settings));
+    let step = pod.step(0).signed(&spire.socket_uri()).results(&names()).script(SCRIPT);
+    let plain = step.command();
+    let mut command = Command::new(&altered);
+    command.args(plain.get_args()).envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let outcome = step.outcome(command.output().unwrap(), OffsetDateTime::now_utc());
+    assert_eq!(outcome.output.status.code(), Some(0), "{}", outcome.stderr());
+    let value = entry(outcome.message(), "SVIDENCE.build.sig").unwrap();
+    assert!(value.starts_with("unsigned: no identity"), "{value}");
+    assert!(outcome.stderr().contains("no identity issued"), "{}", outcome.stderr());
 }
 
 #[test]

@@ -105,9 +105,10 @@ fn chains_get_the_verdict_they_deserve() {
     let good_sub = sub().issue(&sub_key, &root_key);
     let good_leaf = leaf().issue(&leaf_key, &sub_key);
     let expired = SIGNED - 3600;
-    // permittedSubtrees: URI .example.org
-    let constraints = tlv(0xa0, &sequence(&[tlv(0x86, b"example.org")]));
-    let constraints = extension("2.5.29.30", true, &sequence(&[constraints]));
+    let constrained = |name: &[u8]| {
+        let constraints = extension("2.5.29.30", true, &sequence(&[tlv(0xa0, &sequence(&[name.to_vec()]))]));
+        vec![sub().with(|sub| sub.more = vec![constraints]).issue(&sub_key, &root_key)]
+    };
     let other_ca = Plan::ca("other", "root", "other.test").issue(&other_key, &root_key);
     let sub_of_other = Plan::ca("sub", "other", "example.org").issue(&sub_key, &other_key);
     /// What it is, leaf, carried intermediates, bundle, verdict, code of the finding.
@@ -153,6 +154,14 @@ fn chains_get_the_verdict_they_deserve() {
             root.clone(),
             Verdict::Invalid,
             "chain",
+        ),
+        (
+            "a CA without a trust domain, and its twin that has it",
+            good_leaf.clone(),
+            vec![sub().with(|sub| sub.uris.clear()).issue(&sub_key, &root_key), good_sub.clone()],
+            root.clone(),
+            Verdict::Verified,
+            "",
         ),
         (
             "an expired CA",
@@ -215,9 +224,25 @@ fn chains_get_the_verdict_they_deserve() {
             "chain",
         ),
         (
-            "name constraints",
+            "name constraints that permit the trust domain",
             good_leaf.clone(),
-            vec![sub().with(|sub| sub.more = vec![constraints]).issue(&sub_key, &root_key)],
+            constrained(&tlv(0x86, b"example.org")),
+            root.clone(),
+            Verdict::Verified,
+            "",
+        ),
+        (
+            "name constraints that permit another trust domain",
+            good_leaf.clone(),
+            constrained(&tlv(0x86, b"other.test")),
+            root.clone(),
+            Verdict::Invalid,
+            "chain",
+        ),
+        (
+            "name constraints of a form that is not evaluated",
+            good_leaf.clone(),
+            constrained(&tlv(0xa4, &pki::name("workload"))),
             root.clone(),
             Verdict::Unchecked,
             "undecided",

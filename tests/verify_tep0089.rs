@@ -150,3 +150,19 @@ fn weak_evidence_does_not_survive_a_changed_value_or_another_run() {
         assert_eq!(judge(&altered, &trust).verdict, Verdict::Invalid, "{case}");
     }
 }
+
+#[test]
+fn an_issuer_that_nobody_knows_leaves_weak_evidence_unchecked() {
+    let (object, mut trust) = real("signed-simple");
+    // The form has no room for intermediates: a missing one contradicts nothing.
+    let strangers = format!("{}/testdata/spire/p256-self/bundle.pem", env!("CARGO_MANIFEST_DIR"));
+    let strangers = fs::read_to_string(strangers).unwrap();
+    trust.bundle = X509Bundle::from_pem(TrustDomain::new("example.org").unwrap(), &strangers).unwrap();
+    let report = judge(&object, &trust);
+    assert_eq!(report.verdict, Verdict::Unchecked, "{:?}", report.findings);
+    assert!(
+        report.findings.iter().all(|finding| finding.code() == "unknown-issuer"),
+        "{:?}",
+        report.findings
+    );
+}

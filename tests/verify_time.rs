@@ -459,10 +459,10 @@ fn what_is_wrong_with_a_token_is_said_and_it_proves_nothing() {
         ("a critical extension", tsa(|t| t.more.push(extension("1.2.3", true, b"x"))), "did not lead"),
         ("the TSA was not valid yet", tsa(|t| t.start = SIGNED + 6), "did not lead"),
         ("the TSA was not valid any more", tsa(|t| t.end = SIGNED + 4), "did not lead"),
-        ("the root was not valid yet", plot.with(|p| p.ca.start = SIGNED + 6), "none of those is a CA"),
-        ("the root was not valid any more", plot.with(|p| p.ca.end = SIGNED + 4), "none of those is a CA"),
-        ("the root is no CA", plot.with(|p| p.ca.ca = Some(false)), "none of those is a CA"),
-        ("the root may not sign", plot.with(|p| p.ca.key_usage = Some(1)), "none of those is a CA"),
+        ("the root was not valid yet", plot.with(|p| p.ca.start = SIGNED + 6), "did not lead"),
+        ("the root was not valid any more", plot.with(|p| p.ca.end = SIGNED + 4), "did not lead"),
+        ("the root is no CA", plot.with(|p| p.ca.ca = Some(false)), "did not lead"),
+        ("the root may not sign", plot.with(|p| p.ca.key_usage = Some(1)), "did not lead"),
         ("another root of that name", plot.with(|p| p.certificate = Some(other_ca)), "did not lead"),
         ("the intermediate expired", sub(|s| s.end = SIGNED + 4), "did not lead"),
         ("the intermediate is no CA", sub(|s| s.ca = Some(false)), "did not lead"),
@@ -472,7 +472,7 @@ fn what_is_wrong_with_a_token_is_said_and_it_proves_nothing() {
             sub(|s| s.ext_key_usages = Some(vec![pki::SERVER_AUTH])),
             "did not lead",
         ),
-        ("no intermediate is allowed", sub(|_| {}).with(|p| p.ca.path_len = Some(0)), "fewer CAs"),
+        ("no intermediate is allowed", sub(|_| {}).with(|p| p.ca.path_len = Some(0)), "allows 0 CAs"),
         ("another key", plot.with(|p| p.key = 9), "signature does not fit"),
         ("another key's certificate", plot.with(|p| p.certificate = Some(other_key)), "does not fit"),
         (
@@ -715,14 +715,8 @@ fn no_truncation_and_no_flipped_bit_leaves_a_token_that_proves() {
         let tsa = Tsa::new(&setup);
         let root = tsa.pem("root.pem");
         let token = tsa.stamp(&signed.imprint, &["-cert"]);
-        let proves = |token: &[u8]| {
-            let mut given = stamps(std::slice::from_ref(&root), &[]);
-            given.add(token).is_ok()
-                && matches!(
-                    time(&signed.judge(&given, signed.signed + YEAR, None)),
-                    Some(TimeProof::ValidThen(_))
-                )
-        };
+        let trusted = stamps(std::slice::from_ref(&root), &[]);
+        let proves = |token: &[u8]| trusted.check(token, &signed.imprint).is_ok();
         assert!(proves(&token), "{case}: the token itself");
         for length in 0..token.len() {
             assert!(!proves(&token[..length]), "{case}: cut to {length} of {} bytes", token.len());

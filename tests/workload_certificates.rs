@@ -403,6 +403,43 @@ fn authorities_are_held_to_the_standard() {
 }
 
 #[test]
+fn name_constraints_have_one_reading() {
+    let (key, _) = pki::root("example.org");
+    let base = tlv(0x86, b"example.org");
+    let subtree = sequence(std::slice::from_ref(&base));
+    let permitted = tlv(0xa0, &subtree);
+    let excluded = tlv(0xa1, &subtree);
+    for (case, value, good) in [
+        ("permitted", sequence(std::slice::from_ref(&permitted)), true),
+        ("excluded", sequence(std::slice::from_ref(&excluded)), true),
+        ("both", sequence(&[permitted.clone(), excluded.clone()]), true),
+        ("two subtrees", sequence(&[tlv(0xa0, &[&subtree[..], &subtree].concat())]), true),
+        // RFC 5280 4.2.1.10: minimum is 0 and left out; it is not evaluated, so nothing of this form gets past it.
+        ("a minimum", sequence(&[tlv(0xa0, &sequence(&[base.clone(), tlv(0x80, &[1])]))]), true),
+        ("neither", sequence(&[]), false),
+        ("the other order", sequence(&[excluded.clone(), permitted.clone()]), false),
+        ("permitted twice", sequence(&[permitted.clone(), permitted.clone()]), false),
+        ("another field", sequence(&[permitted.clone(), tlv(0xa2, &subtree)]), false),
+        ("an empty list", sequence(&[tlv(0xa0, &[])]), false),
+        ("an empty subtree", sequence(&[tlv(0xa0, &sequence(&[]))]), false),
+        ("a subtree that is no SEQUENCE", sequence(&[tlv(0xa0, &base)]), false),
+        ("a name that has no form", sequence(&[tlv(0xa0, &sequence(&[tlv(0x0c, b"a")]))]), false),
+        ("a form that does not exist", sequence(&[tlv(0xa0, &sequence(&[tlv(0x89, b"a")]))]), false),
+        ("no SEQUENCE", tlv(0x31, &permitted), false),
+        ("bytes behind it", [sequence(std::slice::from_ref(&permitted)), vec![5, 0]].concat(), false),
+        ("nothing", vec![], false),
+    ] {
+        let plan = Plan::ca("ca", "ca", "example.org")
+            .with(|ca| ca.more = vec![extension("2.5.29.30", true, &value)]);
+        let parsed = Certificate::parse(&plan.issue(&key, &key));
+        match parsed {
+            Ok(ca) => assert!(good && ca.name_constraints().is_some(), "{case}"),
+            Err(error) => assert!(!good && error.code() == "malformed", "{case}: {error}"),
+        }
+    }
+}
+
+#[test]
 fn a_certificate_has_one_reading() {
     let (key, der) = pki::root("example.org");
     let good = Certificate::parse(&der).unwrap();

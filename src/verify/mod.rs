@@ -4,14 +4,14 @@
 //! the status must be, compare, look at the time. Nothing in the evidence is trusted for being in the evidence.
 
 mod artifacts;
-mod chain;
+pub mod chain;
 mod collect;
 mod declared;
 mod json;
 mod message;
 mod report;
 mod run;
-mod signature;
+pub mod signature;
 pub mod source;
 mod status;
 mod step;

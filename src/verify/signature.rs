@@ -6,7 +6,7 @@ use crate::workload::certificate::{Certificate, KeyAlgorithm};
 
 /// Which signatures are meant: ECDSA as fixed-length r‖s or as DER, and the digest for P-384.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Scheme {
+pub enum Scheme {
     /// Design 5.2: P-256/SHA-256 and P-384/SHA-384, r‖s with low s; RSA PKCS#1 v1.5/SHA-256.
     Attestation,
     /// Tekton's signer: SHA-256 throughout, ECDSA as DER.
@@ -26,7 +26,7 @@ const HALF_ORDER_P384: [u8; 48] = [
 ];
 
 /// Whether `signature` over `message` was made with the leaf's private key.
-pub(crate) fn verifies(leaf: &Certificate, scheme: Scheme, message: &[u8], signature: &[u8]) -> bool {
+pub fn verifies(leaf: &Certificate, scheme: Scheme, message: &[u8], signature: &[u8]) -> bool {
     let algorithm: &'static dyn VerificationAlgorithm = match (leaf.algorithm(), scheme) {
         (KeyAlgorithm::P256, Scheme::Attestation) if is_low_s(signature, &HALF_ORDER_P256) => {
             &signature::ECDSA_P256_SHA256_FIXED

@@ -310,18 +310,23 @@ fn path(
     // A certificate issued within the last seconds may start after a clock that runs behind.
     let newest = intermediates.iter().map(|c| c.not_before()).fold(leaf.not_before(), i64::max);
     let at = if (signed_at..=signed_at + trust.clock_skew).contains(&newest) { newest } else { signed_at };
-    if let Some(orphan) = chain::without_issuer(leaf, &intermediates, &trust.bundle) {
-        let key_id = orphan.authority_key_id().map(statement::hex).unwrap_or_else(|| "not stated".to_owned());
-        return Err(Finding::UnknownIssuer { step: step.to_owned(), key_id });
-    }
-    chain::find_path(leaf, &intermediates, &trust.bundle, at).map_err(|error| match error {
-        ChainError::NameConstraints => Finding::Undecided { reason: format!("step {step}: {error}") },
+    chain::find_path(leaf, &intermediates, &trust.bundle, at).map_err(|error| no_path(step, trust, error))
+}
+
+/// What it means for a step that no path leads from its certificate to the bundle.
+pub(crate) fn no_path(step: &str, trust: &Trust, error: ChainError) -> Finding {
+    let step = step.to_owned();
+    match error {
+        ChainError::NoIssuer { key_id, .. } => {
+            Finding::UnknownIssuer { step, key_id: key_id.unwrap_or_else(|| "not stated".to_owned()) }
+        }
+        error if error.is_undecided() => Finding::Undecided { reason: format!("step {step}: {error}") },
         error => Finding::Chain {
-            step: step.to_owned(),
+            step,
             trust_domain: trust.bundle.trust_domain().to_string(),
             reason: error.to_string(),
         },
-    })
+    }
 }
 
 /// Compares the entries of the step's message with what its attestation covers.

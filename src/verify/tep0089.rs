@@ -22,7 +22,7 @@ use super::{
     collect::StepEvidence,
     message::entry_type,
     signature::{self, Scheme},
-    step::ProvenStep,
+    step::{ProvenStep, no_path},
     taskrun::{StatusResult, TaskRun, parse_time},
     verdict::Finding,
 };
@@ -77,7 +77,7 @@ fn verify_step(object: &TaskRun, step: &StepEvidence, trust: &Trust) -> Result<V
     let at = trust.check_time_or(object.status.completion_time.as_deref().and_then(parse_time));
     let intermediates: Vec<&Certificate> = trust.intermediates.iter().collect();
     chain::find_path(&leaf, &intermediates, &trust.bundle, at)
-        .map_err(|error| wrong(step, &format!("its SVID does not lead to the bundle: {error}")))?;
+        .map_err(|error| no_path(&step.name, trust, error))?;
     let manifest = find(tep0089::MANIFEST).ok_or_else(|| wrong(step, "it has no RESULT_MANIFEST"))?;
     let manifest_signature = find(&format!("{}{}", tep0089::MANIFEST, tep0089::SUFFIX)).unwrap_or_default();
     check(&leaf, manifest, manifest_signature)

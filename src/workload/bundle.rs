@@ -117,6 +117,28 @@ pub enum BundleError {
     },
 }
 
+impl BundleError {
+    /// A short stable name of the reason, for reports.
+    pub fn code(&self) -> &'static str {
+        match self {
+            BundleError::Empty { .. } => "bundle-empty",
+            BundleError::TooLarge { .. } => "bundle-too-large",
+            BundleError::Unrecognised => "bundle-form",
+            BundleError::Certificate { error, .. } | BundleError::NotAnAuthority { error, .. } => {
+                error.code()
+            }
+            BundleError::Der { .. } => "bundle-der",
+            BundleError::Svid { .. } => "bundle-svid",
+            BundleError::OtherTrustDomain { .. } => "bundle-other-trust-domain",
+            BundleError::Pem { .. } => "bundle-pem",
+            BundleError::PemLabel { .. } => "bundle-pem-label",
+            BundleError::Json { .. } => "bundle-json",
+            BundleError::PlainJwks => "bundle-plain-jwks",
+            BundleError::Base64 { .. } => "bundle-base64",
+        }
+    }
+}
+
 /// Something odd in a bundle that did not make it unusable.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BundleWarning {

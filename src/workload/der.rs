@@ -5,7 +5,8 @@ pub(super) const EMPTY_SEQUENCE: &[u8] = &[0x30, 0];
 
 const INTEGER: u8 = 0x02;
 const BIT_STRING: u8 = 0x03;
-const SEQUENCE: u8 = 0x30;
+/// SEQUENCE.
+pub(super) const SEQUENCE: u8 = 0x30;
 const EXTENSIONS: u8 = 0xa3;
 
 /// A certificate's outer parts.
@@ -20,11 +21,13 @@ pub(super) struct Shape<'a> {
     pub(super) signed_algorithm: &'a [u8],
 }
 
-/// One element: tag, length, content.
+/// A tag with its content.
 pub(crate) struct Element<'a> {
+    /// The identifier octet.
     pub(crate) tag: u8,
-    /// With tag and length.
+    /// Identifier, length and content.
     pub(crate) whole: &'a [u8],
+    /// What it holds.
     pub(crate) content: &'a [u8],
 }
 

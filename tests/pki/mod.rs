@@ -12,6 +12,7 @@ pub const CRL_SIGN: u16 = 1 << 6;
 
 pub const SERVER_AUTH: &str = "1.3.6.1.5.5.7.3.1";
 pub const CLIENT_AUTH: &str = "1.3.6.1.5.5.7.3.2";
+pub const ANY_PURPOSE: &str = "2.5.29.37.0";
 
 /// 2020-01-01 and 2040-01-01.
 pub const START: i64 = 1_577_836_800;
@@ -51,6 +52,27 @@ pub fn oid(text: &str) -> Vec<u8> {
 pub fn extension(id: &str, critical: bool, value: &[u8]) -> Vec<u8> {
     let critical = if critical { vec![1, 1, 0xff] } else { Vec::new() };
     sequence(&[oid(id), critical, tlv(4, value)])
+}
+
+/// Subject key identifier of one byte.
+pub fn subject_key_id(id: u8) -> Vec<u8> {
+    extension("2.5.29.14", false, &tlv(4, &[id]))
+}
+
+/// Authority key identifier of one byte.
+pub fn authority_key_id(id: u8) -> Vec<u8> {
+    extension("2.5.29.35", false, &sequence(&[tlv(0x80, &[id])]))
+}
+
+/// Name constraints: the general names that are permitted, and those that are excluded.
+pub fn name_constraints(permitted: &[Vec<u8>], excluded: &[Vec<u8>]) -> Vec<u8> {
+    let subtrees = |tag, names: &[Vec<u8>]| match names {
+        [] => Vec::new(),
+        names => {
+            tlv(tag, &names.iter().flat_map(|name| sequence(std::slice::from_ref(name))).collect::<Vec<_>>())
+        }
+    };
+    extension("2.5.29.30", true, &sequence(&[subtrees(0xa0, permitted), subtrees(0xa1, excluded)]))
 }
 
 pub fn name(common_name: &str) -> Vec<u8> {
@@ -159,6 +181,15 @@ impl Plan {
     }
 
     pub fn issue(&self, subject: &Key, issuer: &Key) -> Vec<u8> {
+        let spki = sequence(&[
+            sequence(&[oid("1.2.840.10045.2.1"), oid("1.2.840.10045.3.1.7")]),
+            tlv(3, &[vec![0], subject.public()].concat()),
+        ]);
+        self.issue_for(&spki, issuer)
+    }
+
+    /// For any SubjectPublicKeyInfo.
+    pub fn issue_for(&self, spki: &[u8], issuer: &Key) -> Vec<u8> {
         let mut extensions = Vec::new();
         if let Some(bits) = self.key_usage {
             let value = tlv(3, &[0, (bits as u8).reverse_bits()]);
@@ -182,10 +213,6 @@ impl Plan {
         extensions.extend(self.more.iter().cloned());
 
         let algorithm = sequence(&[oid("1.2.840.10045.4.3.2")]);
-        let spki = sequence(&[
-            sequence(&[oid("1.2.840.10045.2.1"), oid("1.2.840.10045.3.1.7")]),
-            tlv(3, &[vec![0], subject.public()].concat()),
-        ]);
         let tbs = sequence(&[
             tlv(0xa0, &[2, 1, 2]),
             vec![2, 1, 1],
@@ -193,7 +220,7 @@ impl Plan {
             name(&self.issuer),
             sequence(&[time(self.start), time(self.end)]),
             name(&self.subject),
-            spki,
+            spki.to_vec(),
             tlv(0xa3, &sequence(&extensions)),
         ]);
         let signature = tlv(3, &[vec![0], issuer.sign(&tbs)].concat());

@@ -1,14 +1,12 @@
 //! The rules for a TSA's certificate (RFC 3161 2.3) and its chain to one that the operator gave, at the token's time.
 
-use std::time::Duration;
-
-use rustls_pki_types::{CertificateDer, UnixTime};
-use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert};
-
 use crate::{
-    verify::{chain::ALGORITHMS, taskrun::format_time},
+    verify::{
+        chain::{Limits, Search},
+        taskrun::format_time,
+    },
     workload::{
-        certificate::Certificate,
+        certificate::{Certificate, KeyPurpose, check_end_entity},
         der::{element, elements},
     },
 };
@@ -18,6 +16,8 @@ use super::{
     fields::{BOOLEAN, OCTET_STRING, OID, tagged},
 };
 
+/// What every certificate of the chain that says what its key is for must say.
+const PURPOSES: &[KeyPurpose] = &[KeyPurpose::TimeStamping];
 /// Content of the identifier of extKeyUsage (RFC 5280 4.2.1.12).
 const EXT_KEY_USAGE: &[u8] = b"\x55\x1d\x25";
 /// Content of id-kp-timeStamping.
@@ -36,48 +36,21 @@ pub(super) fn check(
     at: i64,
 ) -> Result<(), TokenError> {
     may_time_stamp(signer)?;
-    let no_path = |reason: String| TokenError::Chain { at: format_time(at), reason };
-    let invalid = |error: webpki::Error| no_path(error.to_string());
-    let signer_der = CertificateDer::from(signer.der());
-    let end_entity = EndEntityCert::try_from(&signer_der).map_err(invalid)?;
-    let valid = |certificate: &Certificate| certificate.not_before() <= at && at <= certificate.not_after();
+    let chain = |reason: String| TokenError::Chain { at: format_time(at), reason };
     if given.iter().any(|own| own.der() == signer.der()) {
-        let dates = "it was not valid then";
-        return if valid(signer) { Ok(()) } else { Err(no_path(dates.to_owned())) };
+        check_end_entity(signer, PURPOSES).map_err(|error| chain(error.to_string()))?;
+        let valid = signer.not_before() <= at && at <= signer.not_after();
+        return if valid { Ok(()) } else { Err(chain("it was not valid then".to_owned())) };
     }
-    // A trust anchor of webpki has no dates and no constraints of its own.
-    let authorities: Vec<&Certificate> = given.iter().filter(|one| may_issue(one) && valid(one)).collect();
-    if authorities.is_empty() {
-        return Err(no_path("none of those is a CA that was valid then".to_owned()));
-    }
-    let ders: Vec<CertificateDer<'_>> = authorities.iter().map(|authority| authority.der().into()).collect();
-    let anchors =
-        ders.iter().map(anchor_from_trusted_cert).collect::<Result<Vec<_>, _>>().map_err(invalid)?;
-    // webpki does not look at key usage.
-    let helpers: Vec<CertificateDer<'_>> =
-        helpers.iter().filter(|helper| may_issue(helper)).map(|helper| helper.der().into()).collect();
-    let seconds = Duration::from_secs(u64::try_from(at).unwrap_or_default());
-    let path = end_entity
-        .verify_for_usage(
-            ALGORITHMS,
-            &anchors,
-            &helpers,
-            UnixTime::since_unix_epoch(seconds),
-            KeyUsage::required_if_present(TIME_STAMPING),
-            None,
-            None,
-        )
-        .map_err(invalid)?;
-    let between = path.intermediate_certificates().count();
-    let long_enough = authorities.iter().any(|authority| {
-        anchor_from_trusted_cert(&authority.der().into()).is_ok_and(|anchor| anchor == *path.anchor())
-            && authority.path_len().is_none_or(|most| between <= usize::try_from(most).unwrap_or(usize::MAX))
-    });
-    if long_enough { Ok(()) } else { Err(no_path("it allows fewer CAs below it".to_owned())) }
-}
-
-fn may_issue(certificate: &Certificate) -> bool {
-    certificate.is_ca() && certificate.key_usage().is_none_or(|usage| usage.cert_sign())
+    let search = Search {
+        intermediates: &helpers.iter().collect::<Vec<_>>(),
+        authorities: &given.iter().collect::<Vec<_>>(),
+        at,
+        purposes: PURPOSES,
+        limits: Limits::default(),
+        issuer_rule: &|_, _| Ok(()),
+    };
+    search.issuers_of(signer).map(|_| ()).map_err(|error| chain(error.to_string()))
 }
 
 /// RFC 3161 2.3: the one purpose is to make time stamps, and that is critical.

@@ -33,6 +33,13 @@ impl std::fmt::Display for KeyAlgorithm {
     }
 }
 
+impl KeyAlgorithm {
+    /// Whether signatures of such a key can be checked here.
+    pub fn is_supported(&self) -> bool {
+        matches!(self, KeyAlgorithm::P256 | KeyAlgorithm::P384 | KeyAlgorithm::Rsa { bits: 2048..=8192 })
+    }
+}
+
 /// The algorithm of a certificate's signature.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SignatureAlgorithm {
@@ -74,9 +81,9 @@ pub(super) fn verification(
         (KeyAlgorithm::P256, EcdsaSha384) => &signature::ECDSA_P256_SHA384_ASN1,
         (KeyAlgorithm::P384, EcdsaSha256) => &signature::ECDSA_P384_SHA256_ASN1,
         (KeyAlgorithm::P384, EcdsaSha384) => &signature::ECDSA_P384_SHA384_ASN1,
-        (KeyAlgorithm::Rsa { bits: 2048.. }, RsaSha256) => &signature::RSA_PKCS1_2048_8192_SHA256,
-        (KeyAlgorithm::Rsa { bits: 2048.. }, RsaSha384) => &signature::RSA_PKCS1_2048_8192_SHA384,
-        (KeyAlgorithm::Rsa { bits: 2048.. }, RsaSha512) => &signature::RSA_PKCS1_2048_8192_SHA512,
+        (KeyAlgorithm::Rsa { bits: 2048..=8192 }, RsaSha256) => &signature::RSA_PKCS1_2048_8192_SHA256,
+        (KeyAlgorithm::Rsa { bits: 2048..=8192 }, RsaSha384) => &signature::RSA_PKCS1_2048_8192_SHA384,
+        (KeyAlgorithm::Rsa { bits: 2048..=8192 }, RsaSha512) => &signature::RSA_PKCS1_2048_8192_SHA512,
         _ => return None,
     })
 }

@@ -23,8 +23,11 @@ pub enum CertificateError {
         /// The extension.
         oid: String,
     },
-    /// RFC 5280 4.2: a critical extension that is not understood makes the certificate unusable.
-    #[error("the certificate carries the critical extension {oid}, whose meaning is not known here")]
+    /// RFC 5280 4.2: a critical extension that is not understood makes the certificate unusable. Key identifiers must not
+    /// be critical (4.2.1.1, 4.2.1.2).
+    #[error(
+        "the certificate carries the critical extension {oid}, whose meaning as a critical one is not known here"
+    )]
     CriticalExtension {
         /// The extension.
         oid: String,
@@ -65,12 +68,26 @@ pub enum CertificateError {
         /// `keyCertSign` or `cRLSign`.
         what: &'static str,
     },
-    /// X509-SVID 4.4: serverAuth and clientAuth both, where the extension is present.
+    /// X509-SVID 4.4: serverAuth and clientAuth both, where the extension is present. RFC 5280 4.2.1.12.
     #[error("the certificate's extended key usage lacks {what}")]
     ExtendedKeyUsage {
-        /// `serverAuth` or `clientAuth`.
+        /// Such as `serverAuth`.
         what: &'static str,
     },
+    /// A public key whose signatures cannot be checked.
+    #[error(
+        "the certificate's key is of type {key}, which is not supported (P-256, P-384, RSA of 2048 to 8192 bits)"
+    )]
+    UnsupportedKey {
+        /// Its algorithm.
+        key: String,
+    },
+    /// RFC 5280 4.2.1.10: name constraints are for CAs.
+    #[error("the certificate carries name constraints, which only a CA may")]
+    NameConstraints,
+    /// RFC 5280 4.1.2.6: a CA has a name.
+    #[error("the CA certificate has no subject")]
+    NoSubject,
     /// X509-SVID 4.1: a signing certificate is a CA.
     #[error("the certificate is not a CA (basic constraints), so it cannot sign others")]
     NotCa,
@@ -119,6 +136,9 @@ impl CertificateError {
             CertificateError::NoDigitalSignature => "no-digital-signature",
             CertificateError::LeafMaySign { .. } => "leaf-may-sign",
             CertificateError::ExtendedKeyUsage { .. } => "extended-key-usage",
+            CertificateError::UnsupportedKey { .. } => "unsupported-key",
+            CertificateError::NameConstraints => "name-constraints",
+            CertificateError::NoSubject => "no-subject",
             CertificateError::NotCa => "not-a-ca",
             CertificateError::NoCertSign => "no-cert-sign",
             CertificateError::AuthorityPath { .. } => "authority-path",

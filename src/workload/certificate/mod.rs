@@ -12,19 +12,21 @@ use x509_parser::nom::Parser as _;
 use x509_parser::oid_registry as oids;
 use x509_parser::prelude::{
     AuthorityKeyIdentifier, BasicConstraints, ExtendedKeyUsage, FromDer, GeneralName, KeyIdentifier,
-    SubjectAlternativeName, X509CertificateParser, X509Extension, X509Version,
+    SubjectAlternativeName, X509CertificateParser, X509Extension, X509Name, X509Version,
 };
 
 use super::der;
 use super::id::{SpiffeId, parse_strict};
 
 mod algorithm;
+mod constraints;
 mod error;
 mod rules;
 
 pub use algorithm::{KeyAlgorithm, SignatureAlgorithm};
+pub use constraints::{NameConstraints, NameError};
 pub use error::CertificateError;
-pub use rules::{check_authority, check_leaf};
+pub use rules::{SVID_PURPOSES, check_authority, check_end_entity, check_issuer, check_leaf};
 
 /// The key usage extension (RFC 5280 4.2.1.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,13 +54,50 @@ impl KeyUsage {
     }
 }
 
-/// The purposes of the extended key usage extension that SPIFFE speaks of.
+/// What a key may be used for (RFC 5280 4.2.1.12).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyPurpose {
+    /// id-kp-serverAuth.
+    ServerAuth,
+    /// id-kp-clientAuth.
+    ClientAuth,
+    /// id-kp-timeStamping.
+    TimeStamping,
+}
+
+impl KeyPurpose {
+    /// The name that RFC 5280 gives it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            KeyPurpose::ServerAuth => "serverAuth",
+            KeyPurpose::ClientAuth => "clientAuth",
+            KeyPurpose::TimeStamping => "timeStamping",
+        }
+    }
+}
+
+/// The extended key usage extension, as far as its purposes are known here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ExtKeyUsages {
+    /// anyExtendedKeyUsage.
+    pub any: bool,
     /// id-kp-serverAuth.
     pub server_auth: bool,
     /// id-kp-clientAuth.
     pub client_auth: bool,
+    /// id-kp-timeStamping.
+    pub time_stamping: bool,
+}
+
+impl ExtKeyUsages {
+    /// Whether the purpose is stated by its own name.
+    pub fn has(self, purpose: KeyPurpose) -> bool {
+        match purpose {
+            KeyPurpose::ServerAuth => self.server_auth,
+            KeyPurpose::ClientAuth => self.client_auth,
+            KeyPurpose::TimeStamping => self.time_stamping,
+        }
+    }
 }
 
 /// One certificate: its DER and what was read from it.
@@ -85,12 +124,13 @@ struct Extensions {
     authority_key_id: Option<Vec<u8>>,
     uris: Vec<String>,
     dns: Vec<String>,
+    other_names: u16,
     san_critical: bool,
     is_ca: bool,
     path_len: Option<u32>,
     key_usage: Option<KeyUsage>,
     ext_key_usages: Option<ExtKeyUsages>,
-    name_constraints: bool,
+    name_constraints: Option<Box<NameConstraints>>,
     unknown_critical: Option<String>,
 }
 
@@ -99,6 +139,9 @@ impl std::fmt::Debug for Certificate {
         write!(f, "Certificate({:?}, {} bytes)", self.extensions.uris, self.der.len())
     }
 }
+
+/// Longer than the name of any certificate that a person has made.
+const MAX_LABEL: usize = 200;
 
 const fn malformed(what: &'static str) -> CertificateError {
     CertificateError::Malformed { what }
@@ -256,9 +299,39 @@ impl Certificate {
         self.extensions.ext_key_usages
     }
 
-    /// Whether name constraints are present.
-    pub fn has_name_constraints(&self) -> bool {
-        self.extensions.name_constraints
+    /// Name constraints.
+    pub fn name_constraints(&self) -> Option<&NameConstraints> {
+        self.extensions.name_constraints.as_deref()
+    }
+
+    /// Whether subject and issuer are one name: a self-signed certificate, or one CA's new key signed with its old one
+    /// (RFC 5280 3.2, 6.1).
+    pub fn is_self_issued(&self) -> bool {
+        self.subject_der() == self.issuer_der()
+    }
+
+    /// For people: the subject and the URI that says whose it is, at most 200 characters of it. Whatever could steer a terminal
+    /// is escaped.
+    pub fn label(&self) -> String {
+        let subject = match X509Name::from_der(self.subject_der()) {
+            Ok((_, name)) if self.subject_der() != der::EMPTY_SEQUENCE => name.to_string(),
+            _ => "no subject".to_owned(),
+        };
+        let label = match self.uri_sans() {
+            [] => subject,
+            [uri, ..] => format!("{subject} ({uri})"),
+        };
+        let mut plain = String::new();
+        for character in label.chars().take(MAX_LABEL) {
+            match character {
+                '\'' | '"' => plain.push(character),
+                other => plain.extend(other.escape_debug()),
+            }
+        }
+        if label.chars().nth(MAX_LABEL).is_some() {
+            plain.push('…');
+        }
+        plain
     }
 
     /// The one URI as SPIFFE ID (X509-SVID 2 and 5.2).
@@ -333,11 +406,22 @@ impl Extensions {
                 read.key_usage = Some(KeyUsage { critical: extension.critical, bits: usage.flags });
             } else if *oid == oids::OID_X509_EXT_EXTENDED_KEY_USAGE {
                 let usage = whole::<ExtendedKeyUsage<'_>>(value, "extKeyUsage")?;
-                read.ext_key_usages =
-                    Some(ExtKeyUsages { server_auth: usage.server_auth, client_auth: usage.client_auth });
+                read.ext_key_usages = Some(ExtKeyUsages {
+                    any: usage.any,
+                    server_auth: usage.server_auth,
+                    client_auth: usage.client_auth,
+                    time_stamping: usage.time_stamping,
+                });
             } else if *oid == oids::OID_X509_EXT_NAME_CONSTRAINTS {
-                read.name_constraints = true;
+                let constraints = NameConstraints::parse(value).ok_or(malformed("nameConstraints"))?;
+                read.name_constraints = Some(Box::new(constraints));
             } else if extension.critical {
+                read.unknown_critical.get_or_insert_with(|| oid.to_id_string());
+            }
+            // RFC 5280 4.2.1.1, 4.2.1.2: key identifiers are not critical.
+            let key_id =
+                [oids::OID_X509_EXT_SUBJECT_KEY_IDENTIFIER, oids::OID_X509_EXT_AUTHORITY_KEY_IDENTIFIER];
+            if extension.critical && key_id.contains(oid) {
                 read.unknown_critical.get_or_insert_with(|| oid.to_id_string());
             }
         }
@@ -354,7 +438,16 @@ impl Extensions {
                 GeneralName::Invalid(tag, _) if matches!(tag.0, 2 | 6) => {
                     return Err(malformed("subjectAltName"));
                 }
-                _ => {}
+                GeneralName::Invalid(tag, _) => {
+                    self.other_names |= 1u16.checked_shl(tag.0).unwrap_or_default();
+                }
+                GeneralName::OtherName(..) => self.other_names |= 1,
+                GeneralName::RFC822Name(_) => self.other_names |= 1 << 1,
+                GeneralName::X400Address(_) => self.other_names |= 1 << 3,
+                GeneralName::DirectoryName(_) => self.other_names |= 1 << 4,
+                GeneralName::EDIPartyName(_) => self.other_names |= 1 << 5,
+                GeneralName::IPAddress(_) => self.other_names |= 1 << 7,
+                GeneralName::RegisteredID(_) => self.other_names |= 1 << 8,
             }
         }
         Ok(())

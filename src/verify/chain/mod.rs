@@ -1,0 +1,78 @@
+//! The chain from a leaf to the operator's bundle, at a stated time: [`Search`] under the rules of the X509-SVID standard.
+
+mod error;
+mod search;
+
+use crate::workload::{
+    bundle::X509Bundle,
+    certificate::{Certificate, SVID_PURPOSES, check_authority},
+};
+
+pub use error::{ChainError, PathRule};
+pub use search::{Limits, Search};
+
+/// A path that was found valid: the issuers, from the leaf's own to the authority in the bundle.
+#[derive(Debug, Clone)]
+pub struct Path {
+    issuers: Vec<Certificate>,
+}
+
+impl Path {
+    /// Whether every certificate of the path, the authority included, is valid at `at` (Unix seconds).
+    pub fn valid_at(&self, at: i64) -> bool {
+        self.issuers.iter().all(|issuer| issuer.not_before() <= at && at <= issuer.not_after())
+    }
+
+    /// The issuers, from the leaf's own to the authority.
+    pub fn issuers(&self) -> &[Certificate] {
+        &self.issuers
+    }
+
+    /// The authority of the bundle that the path ends at.
+    pub fn authority(&self) -> Option<&Certificate> {
+        self.issuers.last()
+    }
+
+    /// When the first issuer on the path expires.
+    pub fn not_after(&self) -> Option<i64> {
+        self.issuers.iter().map(Certificate::not_after).min()
+    }
+}
+
+/// Finds a path from `leaf` over `intermediates` to the bundle that is valid at `at` (Unix seconds).
+///
+/// Every issuer obeys the X509-SVID standard (3.2, 4.1, 4.3) and none belongs to another trust domain; the leaf's own issuer
+/// carries exactly `spiffe://<trust domain>` (design 7, "What must agree"). The leaf's own rules are
+/// [`check_leaf`](crate::workload::certificate::check_leaf)'s.
+pub fn find_path(
+    leaf: &Certificate,
+    intermediates: &[&Certificate],
+    bundle: &X509Bundle,
+    at: i64,
+) -> Result<Path, ChainError> {
+    let trust_domain = bundle.trust_domain();
+    let own_uri = format!("spiffe://{trust_domain}");
+    let issuer_rule = |issuer: &Certificate, below: usize| {
+        let carried = check_authority(issuer)?;
+        let foreign = match below {
+            0 => issuer.uri_sans() != [own_uri.as_str()],
+            // A CA of another trust domain under the same root must not vouch for a CA of this one.
+            _ => carried.is_some_and(|carried| carried != *trust_domain),
+        };
+        match foreign {
+            true => Err(PathRule::ForeignIssuer { trust_domain: trust_domain.to_string() }),
+            false => Ok(()),
+        }
+    };
+    let authorities: Vec<&Certificate> = bundle.authorities().iter().collect();
+    let search = Search {
+        intermediates,
+        authorities: &authorities,
+        at,
+        purposes: SVID_PURPOSES,
+        limits: Limits::default(),
+        issuer_rule: &issuer_rule,
+    };
+    let issuers = search.issuers_of(leaf)?;
+    Ok(Path { issuers: issuers.into_iter().cloned().collect() })
+}

@@ -1,0 +1,223 @@
+//! Path building and validation after RFC 5280 6.1, with no rule of SPIFFE in it.
+//!
+//! Policies are not processed: the initial policy set is any-policy and no explicit policy is asked for, so only a critical
+//! policy extension matters, and that is refused as unknown. There is no revocation: SPIRE publishes none.
+
+use std::cmp::Reverse;
+
+use super::error::{ChainError, PathRule};
+use crate::{
+    evidence::statement::hex,
+    workload::certificate::{Certificate, KeyPurpose, NameError, check_end_entity, check_issuer},
+};
+
+/// How much work a search may take. Hostile certificates can be made to fit on each other in any number of ways.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Issuers in a path, the authority included.
+    pub issuers: usize,
+    /// Signatures checked.
+    pub signatures: usize,
+    /// Names compared with name constraints.
+    pub comparisons: usize,
+}
+
+impl Default for Limits {
+    /// Many times what a real chain takes, and some 10 ms at worst.
+    fn default() -> Limits {
+        Limits { issuers: 16, signatures: 100, comparisons: 250_000 }
+    }
+}
+
+/// What a path is looked for in, and under which rules.
+pub struct Search<'a> {
+    /// Certificates that may stand in the path; not trusted by themselves.
+    pub intermediates: &'a [&'a Certificate],
+    /// Certificates that end a path. Their own dates and extensions count, too (RFC 5280 6.2 allows it).
+    pub authorities: &'a [&'a Certificate],
+    /// The time that every certificate must be valid at, Unix seconds.
+    pub at: i64,
+    /// What the end entity's key must be good for, wherever a certificate of the path says what its key is for.
+    pub purposes: &'a [KeyPurpose],
+    /// The most work that is done.
+    pub limits: Limits,
+    /// A further rule for issuers: gets the certificate, and how many issuers stand between it and the end entity.
+    pub issuer_rule: &'a dyn Fn(&Certificate, usize) -> Result<(), PathRule>,
+}
+
+impl<'a> Search<'a> {
+    /// The issuers of a valid path: from the end entity's own up to the authority. Where several fit, those that are valid
+    /// longest are tried first.
+    pub fn issuers_of(&self, end_entity: &'a Certificate) -> Result<Vec<&'a Certificate>, ChainError> {
+        let refused = |rule| ChainError::Refused { certificate: end_entity.label(), rule };
+        self.check_dates(end_entity).map_err(refused)?;
+        check_end_entity(end_entity, self.purposes).map_err(|error| refused(error.into()))?;
+        let longest_first = |certificates: &[&'a Certificate]| {
+            let mut sorted = certificates.to_vec();
+            sorted.sort_by_key(|certificate| Reverse(certificate.not_after()));
+            sorted
+        };
+        let mut climb = Climb {
+            search: self,
+            candidates: longest_first(self.authorities)
+                .into_iter()
+                .map(|authority| (authority, true))
+                .chain(longest_first(self.intermediates).into_iter().map(|issuer| (issuer, false)))
+                .collect(),
+            end_entity,
+            issuers: Vec::new(),
+            signatures: self.limits.signatures,
+            comparisons: self.limits.comparisons,
+            farthest: None,
+        };
+        if climb.from(end_entity)? {
+            return Ok(climb.issuers);
+        }
+        Err(match climb.farthest {
+            Some((_, certificate, Obstacle::Rule(rule))) => {
+                ChainError::Refused { certificate: certificate.label(), rule }
+            }
+            Some((_, certificate, Obstacle::TooLong)) => {
+                ChainError::TooLong { certificate: certificate.label(), limit: self.limits.issuers }
+            }
+            Some((_, certificate, Obstacle::NoIssuer)) => no_issuer(certificate),
+            None => no_issuer(end_entity),
+        })
+    }
+
+    fn check_dates(&self, certificate: &Certificate) -> Result<(), PathRule> {
+        let (not_before, not_after, at) = (certificate.not_before(), certificate.not_after(), self.at);
+        if at < not_before {
+            return Err(PathRule::NotYetValid { not_before, at });
+        }
+        if at > not_after {
+            return Err(PathRule::Expired { not_after, at });
+        }
+        Ok(())
+    }
+}
+
+fn no_issuer(certificate: &Certificate) -> ChainError {
+    ChainError::NoIssuer { certificate: certificate.label(), key_id: certificate.authority_key_id().map(hex) }
+}
+
+/// What ends one branch of the search.
+enum Obstacle {
+    Rule(PathRule),
+    NoIssuer,
+    TooLong,
+}
+
+/// A depth-first search. What does not fit is passed over before its signature is checked, so that every step up has cost one
+/// signature of the budget.
+struct Climb<'a, 's> {
+    search: &'s Search<'a>,
+    /// Authorities, then intermediates, and which of both.
+    candidates: Vec<(&'a Certificate, bool)>,
+    end_entity: &'a Certificate,
+    issuers: Vec<&'a Certificate>,
+    signatures: usize,
+    comparisons: usize,
+    /// The first obstacle of those farthest from the end entity, with its distance: 0 for an issuer that is in the path already.
+    farthest: Option<(usize, &'a Certificate, Obstacle)>,
+}
+
+impl<'a> Climb<'a, '_> {
+    /// Whether a path from `certificate`, the end entity or the last one of `issuers`, was found. An error ends the search.
+    fn from(&mut self, certificate: &'a Certificate) -> Result<bool, ChainError> {
+        if self.issuers.len() == self.search.limits.issuers {
+            self.stopped(certificate, Obstacle::TooLong);
+            return Ok(false);
+        }
+        let mut issuer_known = false;
+        for index in 0..self.candidates.len() {
+            let (issuer, is_authority) = self.candidates[index];
+            if !may_have_issued(issuer, certificate) {
+                continue;
+            }
+            issuer_known = true;
+            if self.issuers.iter().any(|known| is_same_ca(known, issuer)) {
+                self.stopped_at(0, certificate, Obstacle::NoIssuer);
+                continue;
+            }
+            if let Err(rule) = self.check_issuer(issuer) {
+                self.stopped(issuer, Obstacle::Rule(rule));
+                continue;
+            }
+            self.signatures = self
+                .signatures
+                .checked_sub(1)
+                .ok_or(ChainError::Budget { what: "signatures", limit: self.search.limits.signatures })?;
+            if let Err(error) = certificate.verify_signed_by(issuer) {
+                self.stopped(certificate, Obstacle::Rule(error.into()));
+                continue;
+            }
+            if let Err((broken_by, error)) = self.check_names(issuer) {
+                if error == NameError::TooMany {
+                    return Err(ChainError::Budget {
+                        what: "comparisons of names",
+                        limit: self.search.limits.comparisons,
+                    });
+                }
+                self.stopped(broken_by, Obstacle::Rule(error.into()));
+                continue;
+            }
+            self.issuers.push(issuer);
+            if is_authority || self.from(issuer)? {
+                return Ok(true);
+            }
+            self.issuers.pop();
+        }
+        if !issuer_known {
+            self.stopped(certificate, Obstacle::NoIssuer);
+        }
+        Ok(false)
+    }
+
+    /// The rules for a certificate as the next one of `issuers`, without signature and names.
+    fn check_issuer(&self, issuer: &Certificate) -> Result<(), PathRule> {
+        self.search.check_dates(issuer)?;
+        check_issuer(issuer, self.search.purposes)?;
+        if let Some(allowed) = issuer.path_len() {
+            let found = self.issuers.iter().filter(|below| !below.is_self_issued()).count();
+            if found > allowed as usize {
+                return Err(PathRule::PathLength { allowed, found });
+            }
+        }
+        (self.search.issuer_rule)(issuer, self.issuers.len())
+    }
+
+    /// Holds every certificate below `issuer` against its name constraints; self-issued CAs are exempt (RFC 5280 6.1.3 b).
+    fn check_names(&mut self, issuer: &Certificate) -> Result<(), (&'a Certificate, NameError)> {
+        let Some(constraints) = issuer.name_constraints() else { return Ok(()) };
+        let below = self.issuers.iter().filter(|below| !below.is_self_issued());
+        for certificate in std::iter::once(&self.end_entity).chain(below) {
+            constraints.check(certificate, &mut self.comparisons).map_err(|error| (*certificate, error))?;
+        }
+        Ok(())
+    }
+
+    fn stopped(&mut self, at: &'a Certificate, obstacle: Obstacle) {
+        self.stopped_at(self.issuers.len() + 1, at, obstacle);
+    }
+
+    fn stopped_at(&mut self, distance: usize, at: &'a Certificate, obstacle: Obstacle) {
+        if self.farthest.as_ref().is_none_or(|(farthest, ..)| distance > *farthest) {
+            self.farthest = Some((distance, at, obstacle));
+        }
+    }
+}
+
+/// By name, and by key ID where both state one (RFC 5280 6.1.3 a 4, 4.2.1.1).
+fn may_have_issued(issuer: &Certificate, certificate: &Certificate) -> bool {
+    certificate.issuer_der() == issuer.subject_der()
+        && match (certificate.authority_key_id(), issuer.subject_key_id()) {
+            (Some(stated), Some(own)) => stated == own,
+            _ => true,
+        }
+}
+
+/// RFC 4158 5.2: a CA does not occur twice in a path, whatever its other certificates say.
+fn is_same_ca(one: &Certificate, other: &Certificate) -> bool {
+    one.subject_der() == other.subject_der() && one.spki_der() == other.spki_der()
+}
