@@ -299,3 +299,60 @@ fn nothing_is_kept_of_an_answer_that_is_no_good() {
     assert_eq!((ran.status.code(), out(&ran)), (Some(64), String::new()), "{}", err(&ran));
     assert!(err(&ran).contains("several TaskRuns"), "{}", err(&ran));
 }
+
+#[test]
+fn bad_files_and_arguments_have_their_own_errors() {
+    if !require_openssl() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let (object, bundle) = signed(600);
+    let (root, tsa) = serve(&P256);
+    let task_run = write(folder, "taskrun.json", object.to_string());
+    let (bundle, root) = (write(folder, "bundle.pem", bundle), write(folder, "tsa.pem", root));
+    let tokens = folder.join("tokens");
+    let tokens = tokens.to_str().unwrap();
+    let ran = svidence(&["timestamp", "--tsa", &tsa.address, "--output", tokens, &task_run]);
+    assert!(ran.status.success(), "{}", err(&ran));
+    // Passed over for its name, left out for its content, and of a TaskRun that is not looked at.
+    write(Path::new(tokens), "README", "x");
+    write(Path::new(tokens), "bad.tsr", "no token");
+    let other = Tsa::new(&P256).stamp(&[7; 32], &["-cert"]);
+    write(Path::new(tokens), "other.tsr", other);
+    let (empty, key) =
+        (write(folder, "empty.pem", ""), write(folder, "key.pem", "-----BEGIN PRIVATE KEY-----\n"));
+    for (case, args, code, texts) in [
+        (
+            "a folder",
+            vec!["--tsa-certificate", &root, "--timestamps", tokens],
+            0,
+            vec!["bad.tsr is left out: it is no time-stamp token in DER", "time-stamped at"],
+        ),
+        (
+            "two TSAs",
+            vec!["--tsa-certificate", &root, "--tsa-certificate", &bundle, "--timestamps", tokens],
+            0,
+            vec!["time-stamped at"],
+        ),
+        ("no TSA", vec!["--timestamps", tokens], 64, vec!["--tsa-certificate"]),
+        (
+            "no such file",
+            vec!["--tsa-certificate", &root, "--timestamps", "/nowhere"],
+            3,
+            vec!["/nowhere: No such file"],
+        ),
+        ("no such certificate", vec!["--tsa-certificate", "/nowhere"], 3, vec!["/nowhere: No such file"]),
+        ("no certificate", vec!["--tsa-certificate", &empty], 3, vec!["it holds no certificate in PEM"]),
+        ("a key", vec!["--tsa-certificate", &key], 3, vec!["PRIVATE KEY"]),
+    ] {
+        let all = [&["verify", "--trust-domain", "example.org", "--bundle", &bundle, &task_run][..], &args]
+            .concat();
+        let ran = svidence(&all);
+        assert_eq!(ran.status.code(), Some(code), "{case}: {}", err(&ran));
+        assert_eq!(out(&ran).is_empty(), code != 0, "{case}: {}", out(&ran));
+        for text in texts {
+            assert!(err(&ran).contains(text), "{case}: {}", err(&ran));
+        }
+    }
+}

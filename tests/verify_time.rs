@@ -702,6 +702,8 @@ fn the_annotation_is_nobodys_word() {
     let beside = annotated(&signed, &plot.token());
     let report = beside.judge(&stamps(&[], &[]), SIGNED + YEAR, None);
     assert!(report.findings[0].to_string().contains("--tsa-certificate"), "{}", said(&report));
+    let report = beside.judge(&stamps(&[], &[]), SIGNED + 60, None);
+    assert!(report.verdict == Verdict::Verified && report.notes.is_empty(), "{}", said(&report));
 }
 
 /// Every change to a token that openssl made, with nothing in it but what it needs, makes it worthless.

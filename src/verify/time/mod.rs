@@ -84,10 +84,11 @@ pub(super) fn of_steps(
         let mut good: Vec<TimeStamp> = Vec::new();
         let mut useless = Vec::new();
         for token in tokens(step, annotated.get(&step.name), stamps) {
-            match token.map_or_else(
-                |error| Worth::None(error.to_string()),
-                |token| worth(&token, step, trust, stamps),
-            ) {
+            let worth = match token {
+                Ok(token) => worth(&token, step, trust, stamps),
+                Err(error) => Worth::None(error.to_string()),
+            };
+            match worth {
                 Worth::Proves(stamp) => good.push(stamp),
                 Worth::None(reason) => useless.push(reason),
                 Worth::Contradicts(stamp) => contradictions.push(Finding::Time {
@@ -101,12 +102,9 @@ pub(super) fn of_steps(
         let proof = proof(step, trust, stamp);
         if proof == TimeProof::Unproven {
             times.weaknesses.push(unproven(step, trust, &useless));
-        } else {
-            notes.extend(
-                useless
-                    .iter()
-                    .map(|reason| format!("step {}: a time stamp does not help: {reason}", step.name)),
-            );
+        } else if !stamps.tsas().is_empty() {
+            let note = |reason| format!("step {}: a time stamp does not help: {reason}", step.name);
+            notes.extend(useless.iter().map(note));
         }
         times.weakest = times.weakest.weaker(proof);
         times.steps.push(StepTime { proof, stamp });
