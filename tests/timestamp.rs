@@ -22,7 +22,12 @@ use time::OffsetDateTime;
 use tsa::{P256, RSA, Server, Setup, Tsa, require_openssl, write};
 
 fn svidence(args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_svidence")).args(args).output().unwrap()
+    let mut command = Command::new(env!("CARGO_BIN_EXE_svidence"));
+    // The servers here are on this machine, which no proxy may stand before.
+    for variable in ["http_proxy", "https_proxy", "all_proxy"] {
+        command.env_remove(variable).env_remove(variable.to_uppercase());
+    }
+    command.args(args).output().unwrap()
 }
 
 fn err(output: &Output) -> String {
