@@ -259,7 +259,9 @@ fn nothing_is_kept_of_an_answer_that_is_no_good() {
     }
     let bare = write(folder, "bare.json", bare.to_string());
     let (none, other_tsa): (&[&str], _) = (&[], ["--tsa-certificate", trusted.as_str()]);
-    let cases: Vec<(&str, String, &str, &[&str], i32, &str)> = vec![
+    /// What it is, URL, source, more arguments, exit code, a part of what is said.
+    type Case<'a> = (&'a str, String, &'a str, &'a [&'a str], i32, &'a str);
+    let cases: Vec<Case<'_>> = vec![
         ("nobody there", closed, &task_run, none, 3, "does not answer"),
         ("too slow", url("/slow"), &task_run, &["--timeout", "1"], 3, "does not answer: timeout"),
         ("an HTTP error", url("/error"), &task_run, none, 3, "HTTP status 503"),
