@@ -8,10 +8,14 @@ mod pki;
 #[path = "support/tsa.rs"]
 mod tsa;
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::{
+    sync::LazyLock,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use pki::{DIGITAL_SIGNATURE, KEY_CERT_SIGN, Key, Plan, extension, oid, sequence, tlv};
+use proptest::{collection::vec, prelude::*};
 use ring::rand::SystemRandom;
 use serde_json::{Value, json};
 use svidence::{
@@ -732,5 +736,33 @@ fn no_truncation_and_no_flipped_bit_leaves_a_token_that_proves() {
         let status = if token[..2] == [0x30, 0x82] { 4 + 2 + 2 } else { 3 + 2 + 2 };
         assert_eq!(token[status - 2..=status], [2, 1, 0], "{case}: the status is where it is expected");
         assert_eq!(flipped.collect::<Vec<_>>(), [status * 8], "{case}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
+
+    /// Bytes put in, taken out or replaced anywhere, in either form of a token.
+    #[test]
+    fn no_other_bytes_are_a_token_that_proves(
+        granted in any::<bool>(),
+        at in any::<proptest::sample::Index>(),
+        taken in 0..40usize,
+        put in vec(any::<u8>(), 0..40),
+    ) {
+        static MADE: LazyLock<(TimeStamps, Vec<u8>)> = LazyLock::new(|| {
+            let plot = Plot::new(&[5; 32]);
+            (stamps(&[plot.root()], &[]), plot.token())
+        });
+        let (trusted, bare) = &*MADE;
+        let answered = |status| response(&[vec![2, 1, status]], bare.clone());
+        let token = if granted { answered(0) } else { bare.clone() };
+        prop_assert!(trusted.check(&token, &[5; 32]).is_ok());
+        let start = at.index(token.len());
+        let mut altered = token.clone();
+        altered.splice(start..(start + taken).min(token.len()), put);
+        // The status of an answer that was granted may be 1, too.
+        let is_other = altered != token && altered != answered(1);
+        prop_assert!(!is_other || trusted.check(&altered, &[5; 32]).is_err());
     }
 }
