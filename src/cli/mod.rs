@@ -3,6 +3,7 @@
 pub mod config;
 pub mod demo;
 pub mod entrypoint;
+pub mod timestamp;
 pub mod verify;
 
 use std::{
@@ -31,6 +32,10 @@ enum Command {
     ///
     /// Exit codes: 0 verified, 1 invalid, 2 absent, 3 unchecked, 4 weak, 64 wrong arguments.
     Verify(verify::VerifyArgs),
+    /// Have a time-stamp authority witness what the steps signed, so that it can be verified after their certificates expired
+    ///
+    /// Exit codes: 0 done, 1 an attestation that cannot be read, 2 no attestation, 3 failed, 64 wrong arguments.
+    Timestamp(timestamp::TimestampArgs),
     /// Show the whole thing without a cluster: sign three steps, verify them, tamper, be refused
     Demo {
         /// Leave the files in this folder, to try `verify` by hand
@@ -67,6 +72,13 @@ pub fn main() -> ExitCode {
     let (mut out, mut err) = (io::stdout().lock(), io::stderr().lock());
     let code = match cli.command {
         Command::Verify(args) => verify::run(&args, &mut io::stdin().lock(), &mut out, &mut err),
+        Command::Timestamp(args) => timestamp::run(
+            &args,
+            &ring::rand::SystemRandom::new(),
+            &mut io::stdin().lock(),
+            &mut out,
+            &mut err,
+        ),
         Command::Demo { keep } => match demo::run(keep, &mut out) {
             Ok(()) => 0,
             Err(error) => {

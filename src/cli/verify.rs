@@ -12,11 +12,12 @@ use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
 use crate::{
-    evidence::value::ResultValue,
+    evidence::{statement::hex, value::ResultValue},
     verify::{
         Policy, Proof, Report, TimeProof, Trust, Verdict, VerifiedResult,
         source::{self, SourceError},
         taskrun::{format_time, parse_time},
+        time::{TimeStamp, TimeStamps},
         verify,
     },
     workload::{bundle::X509Bundle, id::TrustDomain},
@@ -45,6 +46,12 @@ pub struct VerifyArgs {
     /// Check certificates as of this time, which you vouch for (RFC 3339, for example 2026-11-22T05:30:00Z)
     #[arg(long, value_name = "TIME")]
     at: Option<String>,
+    /// Certificates (PEM) of time-stamp authorities that you trust: roots, or a TSA's own; may be given several times
+    #[arg(long = "tsa-certificate", value_name = "FILE")]
+    tsa_certificates: Vec<PathBuf>,
+    /// A time-stamp token, or a folder of .tsr files; tokens in the annotation svidence.dev/timestamps are found without
+    #[arg(long, value_name = "PATH", requires = "tsa_certificates")]
+    timestamps: Vec<PathBuf>,
     /// How far clocks may be apart, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(i64).range(0..=3600))]
     clock_skew: i64,
@@ -100,10 +107,18 @@ pub fn run(args: &VerifyArgs, stdin: &mut dyn Read, out: &mut dyn Write, err: &m
             return exit_code;
         }
     };
+    let time_stamps = match time_stamps(&args.tsa_certificates, &args.timestamps, err) {
+        Ok(time_stamps) => time_stamps,
+        Err(text) => {
+            let _ = writeln!(err, "svidence verify: {text}");
+            return Verdict::Unchecked.exit_code();
+        }
+    };
     let policy = Policy {
         accept_tep0089: args.accept.contains(&Weakness::Tep0089),
         accept_unproven_time: args.accept.contains(&Weakness::UnprovenTime),
         demanded: args.demanded.clone(),
+        time_stamps,
     };
     let several = args.sources.len() > 1 || args.sources.iter().any(|source| source.is_dir());
     let mut worst: Option<Verdict> = None;
@@ -190,6 +205,28 @@ fn trust(args: &VerifyArgs, err: &mut dyn Write) -> Result<Trust, Refusal> {
     Ok(Trust { bundle, intermediates, now, at, clock_skew: args.clock_skew })
 }
 
+/// TSAs and tokens from their files. A file that holds no token is said to be left out.
+pub(super) fn time_stamps(
+    certificates: &[PathBuf],
+    tokens: &[PathBuf],
+    err: &mut dyn Write,
+) -> Result<TimeStamps, String> {
+    let mut time_stamps = TimeStamps::default();
+    for file in certificates {
+        let at = |error: &dyn std::fmt::Display| format!("{}: {error}", file.display());
+        let text = std::fs::read_to_string(file).map_err(|error| at(&error))?;
+        time_stamps.trust_pem(&text).map_err(|error| at(&error))?;
+    }
+    for path in tokens {
+        let refused = time_stamps.add_path(path).map_err(|error| format!("{}: {error}", path.display()))?;
+        for (file, error) in refused {
+            let _ =
+                writeln!(err, "svidence verify: {} is left out: {error}", Line(&file.display().to_string()));
+        }
+    }
+    Ok(time_stamps)
+}
+
 fn unreadable(error: &SourceError, err: &mut dyn Write) -> Verdict {
     let _ = writeln!(err, "{:<9} {}", Verdict::Unchecked.as_str(), Line(&error.to_string()));
     Verdict::Unchecked
@@ -228,7 +265,15 @@ fn qualities(proof: &Proof) -> String {
     }
     let bound = if proof.run_bound_by_certificate { "certificate" } else { "unsigned times" };
     let time = match proof.time {
-        TimeProof::ValidNow => "certificates valid now".to_owned(),
+        TimeProof::ValidNow => match proof.time_stamp() {
+            None => "certificates valid now".to_owned(),
+            Some(stamp) => {
+                format!("certificates valid now; time-stamped at {}", format_time(stamp.gen_time))
+            }
+        },
+        TimeProof::ValidThen(stamp) => {
+            format!("certificates valid at {}, by time stamp", format_time(stamp.gen_time))
+        }
         TimeProof::Asserted(at) => format!("certificates valid at {}, a time you asserted", format_time(at)),
         TimeProof::Unproven => "certificates expired, time of signing not proven".to_owned(),
     };
@@ -300,14 +345,10 @@ pub fn to_json(report: &Report, proof: &Proof) -> Value {
                     "run": step.run_attested, "step": step.step_attested, "executable": step.executable_attested,
                 },
                 "authoritySha256": step.authority,
+                "time": time_json(step.time.proof, step.time.stamp),
             })
         })
         .collect();
-    let time = match proof.time {
-        TimeProof::ValidNow => json!({"proof": "valid-now"}),
-        TimeProof::Asserted(at) => json!({"proof": "asserted", "at": format_time(at)}),
-        TimeProof::Unproven => json!({"proof": "none"}),
-    };
     json!({
         "taskRun": report.task_run,
         "uid": proof.run_bound_by_certificate.then_some(&report.uid),
@@ -315,13 +356,33 @@ pub fn to_json(report: &Report, proof: &Proof) -> Value {
         "accepted": report.accepted,
         "evidence": if proof.basis.tep0089_values().is_none() { "attestation" } else { "tep-0089" },
         "runBoundBy": if proof.run_bound_by_certificate { "certificate" } else { "unsigned times" },
-        "time": time,
+        "time": time_json(proof.time, proof.time_stamp()),
         "results": results,
         "steps": steps,
         "findings": report.findings.iter().map(|f| json!({"code": f.code(), "text": f.to_string()})).collect::<Vec<_>>(),
         "notes": report.notes,
         "unsigned": UNSIGNED_FIELDS,
     })
+}
+
+/// `{"proof": …}`, with the time stamp that proves it, or that there is besides.
+fn time_json(proof: TimeProof, stamp: Option<TimeStamp>) -> Value {
+    let fields =
+        |stamp: TimeStamp| json!({"genTime": format_time(stamp.gen_time), "tsaSha256": hex(&stamp.tsa)});
+    let mut time = match proof {
+        TimeProof::ValidNow => json!({"proof": "valid-now"}),
+        TimeProof::ValidThen(stamp) => {
+            let mut time = fields(stamp);
+            time["proof"] = json!("valid-then");
+            return time;
+        }
+        TimeProof::Asserted(at) => json!({"proof": "asserted", "at": format_time(at)}),
+        TimeProof::Unproven => json!({"proof": "none"}),
+    };
+    if let Some(stamp) = stamp {
+        time["timeStamp"] = fields(stamp);
+    }
+    time
 }
 
 /// Characters that move the cursor, reorder text or hide it.
@@ -346,7 +407,7 @@ fn escaped_json(json: &str) -> String {
 }
 
 /// Text from an object, safe to print on a terminal.
-struct Line<'a>(&'a str);
+pub(super) struct Line<'a>(pub(super) &'a str);
 
 impl std::fmt::Display for Line<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

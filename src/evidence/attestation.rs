@@ -234,7 +234,12 @@ const FOUND: u32 = 2;
 impl Attestation {
     /// The value of the entry.
     pub fn to_value(&self) -> String {
-        format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(self.to_message().encode_to_vec()))
+        format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(self.to_bytes()))
+    }
+
+    /// What the value encodes: what time stamps are made of.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        self.to_message().encode_to_vec()
     }
 
     /// Reads the value of an entry.
@@ -247,7 +252,7 @@ impl Attestation {
         let message =
             generated::Attestation::decode(bytes.as_slice()).map_err(|_| AttestationError::Protobuf)?;
         let attestation = Attestation::from_message(message)?;
-        if attestation.to_message().encode_to_vec() != bytes {
+        if attestation.to_bytes() != bytes {
             return Err(AttestationError::NotCanonical);
         }
         Ok(attestation)

@@ -17,6 +17,7 @@ mod status;
 mod step;
 pub mod taskrun;
 mod tep0089;
+pub mod time;
 mod verdict;
 
 use crate::{
@@ -25,8 +26,8 @@ use crate::{
 };
 
 use collect::{EvidenceKind, StepEvidence};
-use step::ProvenStep;
-use taskrun::{TaskRun, format_time, parse_time};
+use taskrun::{TaskRun, parse_time};
+use time::TimeStamps;
 
 pub use report::{Basis, Proof, Report, StepSummary, TimeProof};
 pub use status::VerifiedResult;
@@ -67,6 +68,8 @@ pub struct Policy {
     pub accept_unproven_time: bool,
     /// Results that must be there.
     pub demanded: Vec<String>,
+    /// Time-stamp authorities whose word on the time of signing counts, and their tokens.
+    pub time_stamps: TimeStamps,
 }
 
 /// Verifies one TaskRun.
@@ -75,7 +78,7 @@ pub fn verify(object: &TaskRun, trust: &Trust, policy: &Policy) -> Report {
     let outcome = finished(object)
         .and_then(|()| collect::collect(object))
         .and_then(|steps| match collect::kind(object, &steps) {
-            EvidenceKind::Attestation => attested(object, &steps, trust, &mut notes),
+            EvidenceKind::Attestation => attested(object, &steps, trust, &policy.time_stamps, &mut notes),
             EvidenceKind::Tep0089 => weakly_signed(object, &steps, trust, &mut notes),
             EvidenceKind::None => Err(vec![Finding::NoEvidence {
                 reason: "no step signed anything: it did not run under svidence with signing enabled, or its evidence was \
@@ -144,6 +147,7 @@ fn attested(
     object: &TaskRun,
     steps: &[StepEvidence],
     trust: &Trust,
+    time_stamps: &TimeStamps,
     notes: &mut Vec<String>,
 ) -> Result<Found, Vec<Finding>> {
     let attestations = read_attestations(steps)?;
@@ -172,14 +176,14 @@ fn attested(
     }
     let (results, hidden) = status::compare(object, steps, &proven)?;
     notes.extend(hidden);
-    let (time, weaknesses) = time_proof(&proven, trust);
+    let times = time::of_steps(object, &proven, trust, time_stamps, notes)?;
     if object.succeeded() == Some("False") {
         notes.push("the TaskRun failed; what is verified is what its steps produced before that".to_owned());
     }
     let run_bound_by_certificate = proven.iter().all(|step| step.attested.is_some());
-    let basis =
-        Basis::attestations(proven.iter().map(report::summary).collect()).ok_or_else(nothing_checked)?;
-    Ok((Proof { basis, results, time, run_bound_by_certificate }, weaknesses))
+    let summaries = proven.iter().zip(times.steps).map(|(step, time)| report::summary(step, time)).collect();
+    let basis = Basis::attestations(summaries).ok_or_else(nothing_checked)?;
+    Ok((Proof { basis, results, time: times.weakest, run_bound_by_certificate }, times.weaknesses))
 }
 
 fn nothing_checked() -> Vec<Finding> {
@@ -208,30 +212,6 @@ fn read_attestations(steps: &[StepEvidence]) -> Result<Vec<(&StepEvidence, Attes
         findings.push(Finding::NoEvidence { reason: reason.to_owned() });
     }
     if findings.is_empty() { Ok(attestations) } else { Err(findings) }
-}
-
-/// Valid now, valid at the asserted time, or not proven.
-fn time_proof(proven: &[ProvenStep], trust: &Trust) -> (TimeProof, Vec<Finding>) {
-    let at = trust.at.unwrap_or(trust.now);
-    let lower = at + trust.clock_skew;
-    let mut weaknesses = Vec::new();
-    for step in proven {
-        let leaf_valid = step.leaf.not_before() <= lower && at <= step.leaf.not_after();
-        if !leaf_valid || !(step.path.valid_at(at) || step.path.valid_at(lower)) {
-            let not_after = step.path.not_after().unwrap_or(i64::MAX).min(step.leaf.not_after());
-            weaknesses.push(Finding::TimeUnproven {
-                step: step.name.clone(),
-                at: trust.at.map_or("now".to_owned(), format_time),
-                not_before: format_time(step.leaf.not_before()),
-                not_after: format_time(not_after),
-            });
-        }
-    }
-    match (weaknesses.is_empty(), trust.at) {
-        (true, None) => (TimeProof::ValidNow, weaknesses),
-        (true, Some(at)) => (TimeProof::Asserted(at), weaknesses),
-        (false, _) => (TimeProof::Unproven, weaknesses),
-    }
 }
 
 /// A TaskRun with TEP-0089 entries only.

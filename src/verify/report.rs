@@ -8,18 +8,34 @@ use super::{
     status::VerifiedResult,
     step::ProvenStep,
     tep0089::SignedValue,
+    time::{StepTime, TimeStamp},
     verdict::{Finding, Verdict},
 };
 
-/// How the time of signing is known.
+/// How the time of signing is known, from strong to weak.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TimeProof {
     /// Every certificate is valid now.
     ValidNow,
+    /// Every certificate was valid when a trusted TSA saw the attestation.
+    ValidThen(TimeStamp),
     /// Every certificate was valid at a time that the operator asserted.
     Asserted(i64),
     /// Accepted without proof.
     Unproven,
+}
+
+impl TimeProof {
+    /// The weaker of two; of two time stamps the later one, by which both attestations were there.
+    pub fn weaker(self, other: TimeProof) -> TimeProof {
+        let rank = |proof: &TimeProof| match proof {
+            TimeProof::ValidNow => (0, 0),
+            TimeProof::ValidThen(stamp) => (1, stamp.gen_time),
+            TimeProof::Asserted(_) => (2, 0),
+            TimeProof::Unproven => (3, 0),
+        };
+        std::cmp::max_by_key(self, other, rank)
+    }
 }
 
 /// What the certificate of a step attests by itself.
@@ -37,6 +53,8 @@ pub struct StepSummary {
     pub executable_attested: bool,
     /// SHA-256 of the authority in the bundle, hexadecimal.
     pub authority: String,
+    /// How the time of signing is known, with the time stamp, if there is one.
+    pub time: StepTime,
 }
 
 /// What was found out about one TaskRun.
@@ -116,8 +134,16 @@ pub struct Proof {
     pub run_bound_by_certificate: bool,
 }
 
+impl Proof {
+    /// The time stamp by which every step had signed, if each has one: the latest.
+    pub fn time_stamp(&self) -> Option<TimeStamp> {
+        let stamps: Option<Vec<TimeStamp>> = self.basis.steps().map(|step| step.time.stamp).collect();
+        stamps?.into_iter().max_by_key(|stamp| stamp.gen_time)
+    }
+}
+
 /// What a step's certificate attests, and when it says it signed.
-pub(super) fn summary(step: &ProvenStep) -> StepSummary {
+pub(super) fn summary(step: &ProvenStep, time: StepTime) -> StepSummary {
     let attested = step.attested.as_ref();
     let authority = step.path.authority().map(|authority| sha256(authority.der()));
     StepSummary {
@@ -127,5 +153,6 @@ pub(super) fn summary(step: &ProvenStep) -> StepSummary {
         step_attested: attested.is_some_and(|said| said.step.is_some()),
         executable_attested: attested.is_some_and(|said| said.pin.is_some()),
         authority: authority.map(|digest| hex(&digest)).unwrap_or_default(),
+        time,
     }
 }

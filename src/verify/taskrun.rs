@@ -57,6 +57,17 @@ pub struct Metadata {
     pub uid: String,
     /// When it was created; a status writer cannot change it.
     pub creation_timestamp: Option<String>,
+    /// Annotations, of which only one counts.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub annotations: Annotations,
+}
+
+/// The part of `metadata.annotations` that verification looks at. Nobody signs it: what stands in it must prove itself.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct Annotations {
+    /// Time-stamp tokens: a JSON object from step names to base64, as text.
+    #[serde(rename = "svidence.dev/timestamps")]
+    pub timestamps: Option<Value>,
 }
 
 /// `spec`.

@@ -197,7 +197,7 @@ pub enum Finding {
     /// The certificates were valid then, but nothing proves when "then" was.
     #[error(
         "step {step}: its certificates are valid from {not_before} to {not_after} and not at the time of the check ({at}); \
-         when it signed is not proven (state a time you vouch for with --at, or accept it with --accept unproven-time)"
+         when it signed is not proven{stamps} (give a time stamp with --timestamps, state a time you vouch for with --at, or accept it with --accept unproven-time)"
     )]
     TimeUnproven {
         /// Step of the entry.
@@ -208,6 +208,8 @@ pub enum Finding {
         not_before: String,
         /// RFC 3339.
         not_after: String,
+        /// Why the time stamps there are do not help, each beginning with a semicolon.
+        stamps: String,
     },
 }
 

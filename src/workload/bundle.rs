@@ -330,7 +330,7 @@ const END: &str = "-----END ";
 const DASHES: &str = "-----";
 
 /// The contents of all CERTIFICATE blocks.
-fn pem_certificates(text: &str) -> Result<Vec<Vec<u8>>, BundleError> {
+pub(crate) fn pem_certificates(text: &str) -> Result<Vec<Vec<u8>>, BundleError> {
     let mut found = Vec::new();
     let mut lines = text.lines().map(str::trim);
     let mut number = 0;

@@ -22,17 +22,17 @@ pub(super) struct Shape<'a> {
 }
 
 /// A tag with its content.
-pub(super) struct Element<'a> {
+pub(crate) struct Element<'a> {
     /// The identifier octet.
-    pub(super) tag: u8,
+    pub(crate) tag: u8,
     /// Identifier, length and content.
-    pub(super) whole: &'a [u8],
+    pub(crate) whole: &'a [u8],
     /// What it holds.
-    pub(super) content: &'a [u8],
+    pub(crate) content: &'a [u8],
 }
 
 /// Takes one element off the input. Lengths must be definite and as short as they can be (X.690 10.1).
-pub(super) fn element(input: &[u8]) -> Option<(Element<'_>, &[u8])> {
+pub(crate) fn element(input: &[u8]) -> Option<(Element<'_>, &[u8])> {
     let (&tag, rest) = input.split_first()?;
     let (&first, rest) = rest.split_first()?;
     let (length, rest) = if first < 0x80 {
@@ -55,7 +55,7 @@ pub(super) fn element(input: &[u8]) -> Option<(Element<'_>, &[u8])> {
 }
 
 /// The elements that fill `content`.
-pub(super) fn elements(mut content: &[u8]) -> Option<Vec<Element<'_>>> {
+pub(crate) fn elements(mut content: &[u8]) -> Option<Vec<Element<'_>>> {
     let mut found = Vec::new();
     while !content.is_empty() {
         let (next, rest) = element(content)?;

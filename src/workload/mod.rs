@@ -8,7 +8,7 @@ pub mod address;
 pub mod bundle;
 pub mod certificate;
 pub mod client;
-mod der;
+pub(crate) mod der;
 pub mod fetch;
 pub mod id;
 pub mod identity;

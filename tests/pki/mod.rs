@@ -117,7 +117,8 @@ impl Key {
         sequence(&[vec![2, 1, 0], algorithm, tlv(4, &inner)])
     }
 
-    fn sign(&self, message: &[u8]) -> Vec<u8> {
+    /// ECDSA with SHA-256, in DER.
+    pub fn sign(&self, message: &[u8]) -> Vec<u8> {
         let signature: Signature = self.0.sign(message);
         signature.to_der().as_bytes().to_vec()
     }

@@ -353,12 +353,22 @@ impl Certificate {
         if self.issuer_der() != issuer.subject_der() {
             return Err(CertificateError::OtherIssuer);
         }
-        let Some(verification) = algorithm::verification(&issuer.algorithm, &self.signature_algorithm) else {
-            let (signature, key) = (self.signature_algorithm.to_string(), issuer.algorithm.to_string());
+        issuer.verify_signature(&self.signature_algorithm, self.tbs_der(), self.signature())
+    }
+
+    /// Checks that this certificate's key made the signature over `message`.
+    pub(crate) fn verify_signature(
+        &self,
+        algorithm: &SignatureAlgorithm,
+        message: &[u8],
+        signature: &[u8],
+    ) -> Result<(), CertificateError> {
+        let Some(verification) = algorithm::verification(&self.algorithm, algorithm) else {
+            let (signature, key) = (algorithm.to_string(), self.algorithm.to_string());
             return Err(CertificateError::Unsupported { signature, key });
         };
-        UnparsedPublicKey::new(verification, issuer.public_key_bits())
-            .verify(self.tbs_der(), self.signature())
+        UnparsedPublicKey::new(verification, self.public_key_bits())
+            .verify(message, signature)
             .map_err(|_| CertificateError::BadSignature)
     }
 }

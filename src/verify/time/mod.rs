@@ -1,0 +1,205 @@
+//! When was it signed (design 7, "Time")? Certificates that are valid now answer it; else a time-stamp token of the attestation
+//! may (RFC 3161), or the operator's word.
+
+mod error;
+mod fields;
+mod request;
+mod signer;
+mod stamps;
+mod token;
+mod tsa;
+
+use std::{borrow::Cow, collections::BTreeMap};
+
+use crate::evidence::sha256;
+
+use super::{
+    Trust,
+    report::TimeProof,
+    step::ProvenStep,
+    taskrun::{TaskRun, format_time},
+    verdict::Finding,
+};
+
+use token::Token;
+
+pub use error::TokenError;
+pub use request::{Request, TsaPolicy, imprints};
+pub use stamps::{TimeStamps, TsaFileError, annotated};
+pub use token::MAX_TOKEN;
+
+/// Where time-stamp tokens may stand beside the TaskRun.
+pub const ANNOTATION: &str = "svidence.dev/timestamps";
+
+/// What a good token says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TimeStamp {
+    /// When the attestation was there, Unix seconds.
+    pub gen_time: i64,
+    /// SHA-256 of the TSA's certificate.
+    pub tsa: [u8; 32],
+}
+
+/// How the time of one step's signature is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StepTime {
+    /// The strongest proof there is.
+    pub proof: TimeProof,
+    /// A good token, also where the proof needs none.
+    pub stamp: Option<TimeStamp>,
+}
+
+/// How the times of all steps are known.
+pub(super) struct Times {
+    /// One a step, in their order.
+    pub(super) steps: Vec<StepTime>,
+    /// The weakest of them.
+    pub(super) weakest: TimeProof,
+    /// For every step whose time is not proven.
+    pub(super) weaknesses: Vec<Finding>,
+}
+
+/// What a token does for a step.
+enum Worth {
+    /// The attestation was there while every certificate was valid.
+    Proves(TimeStamp),
+    /// The attestation was there before it says it was signed.
+    Contradicts(TimeStamp),
+    /// Nothing.
+    None(String),
+}
+
+/// How the time of every step is known. A good token that contradicts a step is an error; one that is of no use is noted.
+pub(super) fn of_steps(
+    object: &TaskRun,
+    proven: &[ProvenStep],
+    trust: &Trust,
+    stamps: &TimeStamps,
+    notes: &mut Vec<String>,
+) -> Result<Times, Vec<Finding>> {
+    let annotated = by_step(object, proven, stamps, notes);
+    let mut times = Times { steps: Vec::new(), weakest: TimeProof::ValidNow, weaknesses: Vec::new() };
+    let mut contradictions = Vec::new();
+    for step in proven {
+        let mut good: Vec<TimeStamp> = Vec::new();
+        let mut useless = Vec::new();
+        for token in tokens(step, annotated.get(&step.name), stamps) {
+            let worth = match token {
+                Ok(token) => worth(&token, step, trust, stamps),
+                Err(error) => Worth::None(error.to_string()),
+            };
+            match worth {
+                Worth::Proves(stamp) => good.push(stamp),
+                Worth::None(reason) => useless.push(reason),
+                Worth::Contradicts(stamp) => contradictions.push(Finding::Time {
+                    step: step.name.clone(),
+                    signed: format_time(step.signed_at),
+                    relation: format!("after its time stamp ({})", format_time(stamp.gen_time)),
+                }),
+            }
+        }
+        let stamp = good.into_iter().min_by_key(|stamp| stamp.gen_time);
+        let proof = proof(step, trust, stamp);
+        if proof == TimeProof::Unproven {
+            times.weaknesses.push(unproven(step, trust, &useless));
+        } else if !stamps.tsas().is_empty() {
+            let note = |reason| format!("step {}: a time stamp does not help: {reason}", step.name);
+            notes.extend(useless.iter().map(note));
+        }
+        times.weakest = times.weakest.weaker(proof);
+        times.steps.push(StepTime { proof, stamp });
+    }
+    if contradictions.is_empty() { Ok(times) } else { Err(contradictions) }
+}
+
+/// The annotation's tokens by step. Nobody signs it, so what is wrong with it is noted and no more.
+fn by_step(
+    object: &TaskRun,
+    proven: &[ProvenStep],
+    stamps: &TimeStamps,
+    notes: &mut Vec<String>,
+) -> BTreeMap<String, String> {
+    let Some(annotation) = &object.metadata.annotations.timestamps else { return BTreeMap::new() };
+    let Some(by_step) = stamps::annotated(annotation) else {
+        notes.push(format!(
+            "the annotation {ANNOTATION} is no JSON object from step names to base64; it is left out"
+        ));
+        return BTreeMap::new();
+    };
+    if !stamps.tsas().is_empty() {
+        let unknown = by_step.keys().filter(|name| proven.iter().all(|step| step.name != **name));
+        notes.extend(unknown.map(|name| {
+            format!("the annotation {ANNOTATION} has a time stamp for step {name}, which did not sign")
+        }));
+    }
+    by_step
+}
+
+/// Every token there may be for a step. Without a TSA that counts none is read.
+fn tokens<'a>(
+    step: &ProvenStep,
+    annotated: Option<&String>,
+    stamps: &'a TimeStamps,
+) -> Vec<Result<Cow<'a, Token>, TokenError>> {
+    match (stamps.tsas().is_empty(), annotated) {
+        (true, None) => Vec::new(),
+        (true, Some(_)) => vec![Err(TokenError::NoAuthority)],
+        (false, annotated) => {
+            let imprint = sha256(&step.attestation.to_bytes());
+            let given = stamps.of(&imprint).iter().map(|token| Ok(Cow::Borrowed(token)));
+            let beside = annotated.map(|text| match stamps::from_base64(text)? {
+                token if token.imprint == imprint => Ok(Cow::Owned(token)),
+                _ => Err(TokenError::OtherData),
+            });
+            given.chain(beside).collect()
+        }
+    }
+}
+
+/// What a token that is of this step's attestation does for it.
+fn worth(token: &Token, step: &ProvenStep, trust: &Trust, stamps: &TimeStamps) -> Worth {
+    let stamp = match token.verify(stamps.tsas()) {
+        Ok(stamp) => stamp,
+        Err(error) => return Worth::None(error.to_string()),
+    };
+    let time = token.gen_time();
+    let at = format_time(stamp.gen_time);
+    if time.earliest > trust.now + trust.clock_skew {
+        return Worth::None(format!("it is of {at}, which is in the future"));
+    }
+    if time.latest < step.signed_at - trust.clock_skew {
+        return Worth::Contradicts(stamp);
+    }
+    // The end is what a token is for and is taken exactly; the start follows from the claimed time and may be off as clocks are.
+    let started = step.leaf.not_before() <= time.earliest + trust.clock_skew
+        && (step.path.valid_at(time.earliest) || step.path.valid_at(time.earliest + trust.clock_skew));
+    if !started || time.latest > step.leaf.not_after() || !step.path.valid_at(time.latest) {
+        return Worth::None(format!("it is of {at}, when not every certificate was valid"));
+    }
+    Worth::Proves(stamp)
+}
+
+/// The strongest proof: valid now, else by a token, else at the time that the operator asserts.
+fn proof(step: &ProvenStep, trust: &Trust, stamp: Option<TimeStamp>) -> TimeProof {
+    let at = trust.at.unwrap_or(trust.now);
+    let later = at + trust.clock_skew;
+    let leaf_valid = step.leaf.not_before() <= later && at <= step.leaf.not_after();
+    let valid = leaf_valid && (step.path.valid_at(at) || step.path.valid_at(later));
+    match (valid, trust.at, stamp) {
+        (true, None, _) => TimeProof::ValidNow,
+        (_, _, Some(stamp)) => TimeProof::ValidThen(stamp),
+        (true, Some(at), None) => TimeProof::Asserted(at),
+        (false, _, None) => TimeProof::Unproven,
+    }
+}
+
+fn unproven(step: &ProvenStep, trust: &Trust, useless: &[String]) -> Finding {
+    let not_after = step.path.not_after().unwrap_or(i64::MAX).min(step.leaf.not_after());
+    Finding::TimeUnproven {
+        step: step.name.clone(),
+        at: trust.at.map_or("now".to_owned(), format_time),
+        not_before: format_time(step.leaf.not_before()),
+        not_after: format_time(not_after),
+        stamps: useless.iter().map(|reason| format!("; a time stamp does not help: {reason}")).collect(),
+    }
+}

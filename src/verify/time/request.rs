@@ -1,0 +1,86 @@
+//! Asking a TSA for a token (RFC 3161 2.4.1), and whether its answer is one to keep.
+
+use std::str::FromStr;
+
+use x509_parser::asn1_rs::Oid;
+
+use crate::{
+    evidence::{
+        leaf::{INTEGER, OCTET_STRING, SEQUENCE, der, unsigned},
+        sha256,
+    },
+    verify::{collect, read_attestations, taskrun::TaskRun, verdict::Finding},
+};
+
+use super::{
+    TimeStamp,
+    error::TokenError,
+    fields::{BOOLEAN, NULL, OID},
+    signer::SHA256,
+    stamps::TimeStamps,
+    token::Token,
+};
+
+/// A TSA's policy: an object identifier such as `1.3.6.1.4.1.13762.3`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TsaPolicy(Vec<u8>);
+
+impl FromStr for TsaPolicy {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<TsaPolicy, String> {
+        let oid: Result<Oid<'_>, _> = text.parse();
+        let oid =
+            oid.map_err(|_| "not an object identifier; one looks like 1.3.6.1.4.1.13762.3".to_owned())?;
+        Ok(TsaPolicy(oid.as_bytes().to_vec()))
+    }
+}
+
+/// A request for a time stamp of one attestation.
+#[derive(Debug, Clone)]
+pub struct Request {
+    imprint: [u8; 32],
+    /// Content of the INTEGER.
+    nonce: Vec<u8>,
+    policy: Option<TsaPolicy>,
+}
+
+impl Request {
+    /// `nonce` is random and of one use; without a policy the TSA applies its own.
+    pub fn new(imprint: [u8; 32], nonce: [u8; 16], policy: Option<TsaPolicy>) -> Request {
+        Request { imprint, nonce: unsigned(&nonce), policy }
+    }
+
+    /// TimeStampReq, to be sent as `application/timestamp-query` (RFC 3161 3.4). Asks for the TSA's certificate.
+    pub fn to_der(&self) -> Vec<u8> {
+        let algorithm = der(SEQUENCE, &[der(OID, SHA256), der(NULL, &[])].concat());
+        let imprint = der(SEQUENCE, &[algorithm, der(OCTET_STRING, &self.imprint)].concat());
+        let policy = self.policy.as_ref().map(|policy| der(OID, &policy.0)).unwrap_or_default();
+        let (nonce, certificate) = (der(INTEGER, &self.nonce), der(BOOLEAN, &[0xff]));
+        der(SEQUENCE, &[der(INTEGER, &[1]), imprint, policy, nonce, certificate].concat())
+    }
+
+    /// Checks that the answer (TimeStampResp) is granted and is to this request, and the token as [`TimeStamps::check`] does.
+    pub fn check(&self, answer: &[u8], trusted: &TimeStamps) -> Result<TimeStamp, TokenError> {
+        let token = Token::parse(answer)?;
+        if token.nonce.as_ref() != Some(&self.nonce) {
+            return Err(TokenError::OtherNonce);
+        }
+        if self.policy.as_ref().is_some_and(|policy| policy.0 != token.policy) {
+            return Err(TokenError::OtherPolicy);
+        }
+        trusted.check_token(&token, &self.imprint)
+    }
+}
+
+/// What the time stamp of each step is of: SHA-256 of its decoded attestation, with the step's name. Nothing is verified;
+/// that the time of something is proven says nothing about it.
+pub fn imprints(object: &TaskRun) -> Result<Vec<(String, [u8; 32])>, Vec<Finding>> {
+    let steps = collect::collect(object)?;
+    if collect::kind(object, &steps) != collect::EvidenceKind::Attestation {
+        let reason = "no step has an attestation, which is what is time-stamped".to_owned();
+        return Err(vec![Finding::NoEvidence { reason }]);
+    }
+    let attestations = read_attestations(&steps)?.into_iter();
+    Ok(attestations.map(|(step, attestation)| (step.name.clone(), sha256(&attestation.to_bytes()))).collect())
+}

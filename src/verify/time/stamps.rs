@@ -1,0 +1,139 @@
+//! Time-stamp tokens that the operator gave, and the TSAs that the operator trusts.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use serde_json::Value;
+
+use crate::workload::{
+    bundle::{BundleError, pem_certificates},
+    certificate::{Certificate, CertificateError},
+};
+
+use super::{
+    TimeStamp,
+    error::TokenError,
+    token::{MAX_TOKEN, Token},
+};
+
+/// Why a file with a TSA's certificate is of no use.
+#[derive(Debug, thiserror::Error)]
+pub enum TsaFileError {
+    /// Not PEM.
+    #[error(transparent)]
+    Pem(#[from] BundleError),
+    /// No certificate.
+    #[error("certificate {number}: {error}")]
+    Certificate {
+        /// Counted from 1.
+        number: usize,
+        /// What is wrong with it.
+        error: CertificateError,
+    },
+    /// Nothing in it.
+    #[error("it holds no certificate in PEM (-----BEGIN CERTIFICATE-----)")]
+    Empty,
+}
+
+/// TSAs that count, and tokens from files.
+#[derive(Debug, Clone, Default)]
+pub struct TimeStamps {
+    tsas: Vec<Certificate>,
+    /// By SHA-256 of the attestation.
+    tokens: HashMap<[u8; 32], Vec<Token>>,
+}
+
+impl TimeStamps {
+    /// Trusts the certificates in this PEM: roots of TSAs, or TSAs' own. Tokens that lead to none of them prove nothing.
+    pub fn trust_pem(&mut self, text: &str) -> Result<(), TsaFileError> {
+        let ders = pem_certificates(text)?;
+        if ders.is_empty() {
+            return Err(TsaFileError::Empty);
+        }
+        for (index, der) in ders.iter().enumerate() {
+            let parsed = Certificate::parse(der);
+            let parsed = parsed.map_err(|error| TsaFileError::Certificate { number: index + 1, error })?;
+            self.tsas.push(parsed);
+        }
+        Ok(())
+    }
+
+    /// Adds a token (TimeStampResp or TimeStampToken, DER). It belongs to the attestation that it is of.
+    pub fn add(&mut self, der: &[u8]) -> Result<(), TokenError> {
+        let token = Token::parse(der)?;
+        self.tokens.entry(token.imprint).or_default().push(token);
+        Ok(())
+    }
+
+    /// Adds the token in a file, or in every `.tsr` file of a folder (not of folders in it). Returns files that hold no
+    /// token, with the reason: they prove nothing, and nothing is lost but that.
+    pub fn add_path(&mut self, path: &Path) -> io::Result<Vec<(PathBuf, TokenError)>> {
+        let mut files = vec![path.to_owned()];
+        if path.is_dir() {
+            let entries =
+                fs::read_dir(path)?.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>()?;
+            let is_token = |file: &PathBuf| {
+                file.extension().is_some_and(|extension| extension == "tsr") && file.is_file()
+            };
+            files = entries.into_iter().filter(is_token).collect();
+            files.sort();
+        }
+        let mut refused = Vec::new();
+        for file in files {
+            let der = read_bounded(&file)?;
+            if let Err(error) = self.add(&der) {
+                refused.push((file, error));
+            }
+        }
+        Ok(refused)
+    }
+
+    /// Checks a token that is to be kept: that it is of this attestation, and fully if there are TSAs that count, else only
+    /// that it is whole and carries its signer's certificate.
+    pub fn check(&self, der: &[u8], imprint: &[u8; 32]) -> Result<TimeStamp, TokenError> {
+        self.check_token(&Token::parse(der)?, imprint)
+    }
+
+    pub(super) fn check_token(&self, token: &Token, imprint: &[u8; 32]) -> Result<TimeStamp, TokenError> {
+        if token.imprint != *imprint {
+            return Err(TokenError::OtherData);
+        }
+        if self.tsas.is_empty() { token.is_whole() } else { token.verify(&self.tsas) }
+    }
+
+    /// The TSAs that count.
+    pub(super) fn tsas(&self) -> &[Certificate] {
+        &self.tsas
+    }
+
+    /// Tokens of this attestation.
+    pub(super) fn of(&self, imprint: &[u8; 32]) -> &[Token] {
+        self.tokens.get(imprint).map(Vec::as_slice).unwrap_or_default()
+    }
+}
+
+/// One byte more than a token may have, at most: enough to refuse it.
+fn read_bounded(file: &Path) -> io::Result<Vec<u8>> {
+    let mut der = Vec::new();
+    let limit = MAX_TOKEN as u64 + 1;
+    io::Read::read_to_end(&mut io::Read::take(fs::File::open(file)?, limit), &mut der)?;
+    Ok(der)
+}
+
+/// The annotation's tokens by step, each in base64; `None` if it is not a JSON object from step names to text.
+pub fn annotated(annotation: &Value) -> Option<BTreeMap<String, String>> {
+    serde_json::from_str(annotation.as_str()?).ok()
+}
+
+/// The token in the annotation's text for one step.
+pub(super) fn from_base64(text: &str) -> Result<Token, TokenError> {
+    // Four characters for three bytes.
+    if text.len() > MAX_TOKEN.div_ceil(3) * 4 {
+        return Err(TokenError::TooLong { bytes: text.len() / 4 * 3 });
+    }
+    Token::parse(&STANDARD.decode(text).map_err(|_| TokenError::Base64)?)
+}
