@@ -14,7 +14,7 @@ use support::{
 };
 use svidence::{
     devagent::taskrun::{LogLine, StepReport, assemble_with_log},
-    evidence::attestation::{Attestation, Form},
+    evidence::attestation::{Attestation, Form, ResultsFrom},
     verify::Verdict,
 };
 
@@ -76,6 +76,7 @@ fn run(cluster: &Cluster, pod: &Pod) -> Vec<StepReport> {
         assert_eq!((attestation.form, attestation.results.len()), (Form::Digests, count), "{name}");
         assert_eq!(entry(outcome.message(), "text"), None, "{name}: no result in the message");
         assert!(!attestation.tep0089, "{name}");
+        assert_eq!(attestation.results_from, ResultsFrom::SidecarLogs, "{name}");
     }
     assert!(one.stderr().contains("result bytes is not UTF-8"), "{}", one.stderr());
     let set: Vec<_> = attestation(&two, "two").results.into_iter().filter(|result| result.set).collect();
@@ -123,6 +124,13 @@ fn results_of_every_kind_verify_and_changed_ones_do_not() {
         .unwrap()
         .push(json!({"name": "more", "type": "string", "value": "x"}));
     assert_eq!(judge(&added, &trust).verdict, Verdict::Invalid, "a result was added");
+    let state = &genuine["status"]["steps"][0]["terminated"]["message"];
+    let mut entries: Vec<Value> = serde_json::from_str(state.as_str().unwrap()).unwrap();
+    entries.push(json!({"key": "text", "value": "plain", "type": 1}));
+    let mut moved = genuine.clone();
+    moved["status"]["steps"][0]["terminated"]["message"] = json!(serde_json::to_string(&entries).unwrap());
+    let report = judge(&moved, &trust);
+    assert_eq!(report.verdict, Verdict::Invalid, "a covered result in the message: {}", reasons(&report));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use super::message::Message;
 use super::outcome::{Failure, Outcome};
 use super::results::{Declared, Digests, RawResult, ResultError};
 use super::roots::Roots;
-use super::termination::{Encoding, Entry, EntryType};
+use super::termination::{Entry, EntryType};
 
 /// The results that are handed over, by the way they take.
 #[derive(Debug)]
@@ -48,17 +48,20 @@ impl Declarations<'_> {
 }
 
 /// Nothing yet.
-fn nothing(encoding: Encoding) -> Collected {
+fn nothing(args: &Args) -> Collected {
     Collected {
-        results: Results::InMessage(Vec::new()),
+        results: match args.results_in_message() {
+            true => Results::InMessage(Vec::new()),
+            false => Results::Logged(Ok(Vec::new())),
+        },
         artifacts: Artifacts::default(),
-        message: Message::new(encoding),
+        message: Message::new(args.encoding()),
     }
 }
 
 /// For a step that its when expressions skip: nothing is read (contract 3.6).
 pub fn skipped(args: &Args, started_at: Entry, outcome: &mut Outcome) -> Collected {
-    let mut collected = nothing(args.encoding());
+    let mut collected = nothing(args);
     finish(&mut collected, started_at, outcome);
     collected
 }
@@ -71,7 +74,7 @@ pub fn collect(
     started_at: Entry,
     outcome: &mut Outcome,
 ) -> Collected {
-    let mut collected = nothing(args.encoding());
+    let mut collected = nothing(args);
     if !args.results_in_message() {
         collected.results = Results::Logged(log_results(declared, outcome));
     } else if read_results(declared, &mut collected, args, outcome) {

@@ -6,7 +6,9 @@ use ring::rand::SecureRandom;
 
 use crate::{
     evidence::{
-        attestation::{self, Attestation, Covered, Ended, Form, HINT, Kind, PodName, hint, is_result_name},
+        attestation::{
+            self, Attestation, Covered, Ended, Form, HINT, Kind, PodName, ResultsFrom, hint, is_result_name,
+        },
         key::KeyError,
         leaf::{CompactLeaf, DnsForm, Issuer},
         sha256, statement,
@@ -275,6 +277,10 @@ impl<'a> Signer<'a> {
             delay: milliseconds(produced.now).saturating_sub(started.saturating_add(duration)),
             outcome,
             tep0089: false,
+            results_from: match produced.results {
+                Results::InMessage(_) => ResultsFrom::TerminationMessage,
+                Results::Logged(_) => ResultsFrom::SidecarLogs,
+            },
             form: Form::Digests,
             set_hints: Vec::new(),
             found_hints: Vec::new(),

@@ -5,6 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::evidence::attestation::ResultsFrom;
+
 use super::{
     collect::StepEvidence,
     json::Unambiguous,
@@ -38,7 +40,8 @@ pub(crate) fn compare(object: &TaskRun, steps: &[StepEvidence], proven: &[Proven
             // Tekton logs an error and keeps nothing of a file that is not of this shape.
             (Some(None), _) | (_, Some(None)) => findings.push(undecided(&step.name)),
             (None, None)
-                if found != Artifacts::default() && evidence.is_some_and(|e| !e.carries_results()) =>
+                if found != Artifacts::default()
+                    && step.attestation.results_from == ResultsFrom::SidecarLogs =>
             {
                 findings.push(unsigned(&step.name));
             }

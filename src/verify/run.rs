@@ -25,6 +25,7 @@ pub(super) fn one_run(object: &TaskRun, proven: &[ProvenStep], trust: &Trust) ->
                 Some(step.attestation.step_count.to_string()),
                 Some(first.attestation.step_count.to_string()),
             ),
+            ("the way of results", Some(results_from(step)), Some(results_from(first))),
         ] {
             if here == there {
                 continue;
@@ -87,6 +88,10 @@ pub(super) fn one_run(object: &TaskRun, proven: &[ProvenStep], trust: &Trust) ->
 fn first_after<'a>(proven: &'a [ProvenStep], step: &ProvenStep) -> Option<&'a ProvenStep> {
     let later = proven.iter().filter(|other| other.attestation.step_index > step.attestation.step_index);
     later.min_by_key(|other| other.attestation.step_index)
+}
+
+fn results_from(step: &ProvenStep) -> String {
+    step.attestation.results_from.as_str().to_owned()
 }
 
 fn uid(step: &ProvenStep) -> Option<String> {

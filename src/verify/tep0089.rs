@@ -60,7 +60,7 @@ pub(crate) fn verify(
 }
 
 fn verify_step(object: &TaskRun, step: &StepEvidence, trust: &Trust) -> Result<Vec<SignedValue>, Finding> {
-    let entries: Vec<(&str, &str)> = step.task_results().collect();
+    let entries: Vec<(&str, &str)> = step.task_results_of_message().collect();
     let find = |key: &str| entries.iter().find(|(name, _)| *name == key).map(|(_, value)| *value);
     let Some(svid) = find(tep0089::SVID) else {
         return match entries.is_empty() {
