@@ -211,9 +211,9 @@ pub struct Attestation {
     pub found_hints: Vec<[u8; HINT]>,
     /// Results with digests, by kind and name.
     pub results: Vec<Covered>,
-    /// SHA-256 of the step's provenance.json.
+    /// SHA-256 of the step's provenance.json; by log [`super::artifacts::Artifacts::digest`] of it.
     pub step_artifacts: Option<[u8; 32]>,
-    /// SHA-256 of the task's provenance.json.
+    /// SHA-256 of the task's provenance.json, which no log hands over.
     pub task_artifacts: Option<[u8; 32]>,
     /// The leaf: compact form or DER.
     pub leaf: Vec<u8>,
@@ -349,6 +349,9 @@ impl Attestation {
             _ if message.outcome & TEP0089 != 0 => return Err(Field("outcome")),
             _ => ResultsFrom::SidecarLogs,
         };
+        if results_from == ResultsFrom::SidecarLogs && !message.task_artifacts.is_empty() {
+            return Err(Field("task_artifacts"));
+        }
         let form = if message.outcome & HINTS != 0 { Form::Hints } else { Form::Digests };
         let (set_hints, found_hints) = (hints(&message.set_hints)?, hints(&message.found_hints)?);
         let hints = set_hints.len() + found_hints.len();

@@ -3,7 +3,7 @@
 use super::args::Args;
 use super::artifacts::Artifacts;
 use super::log;
-use super::logged::{self, LoggedError, LoggedResult};
+use super::logged::{self, Logged, LoggedError};
 use super::message::Message;
 use super::outcome::{Failure, Outcome};
 use super::results::{Declared, Digests, RawResult, ResultError};
@@ -16,7 +16,7 @@ pub enum Results {
     /// In the termination message.
     InMessage(Vec<RawResult>),
     /// By the results sidecar's log; hashed only if the step is to be signed. An error is a reason not to sign.
-    Logged(Result<Vec<LoggedResult>, LoggedError>),
+    Logged(Result<Logged, LoggedError>),
 }
 
 /// What the step produced, as far as it is handed over.
@@ -52,7 +52,7 @@ fn nothing(args: &Args) -> Collected {
     Collected {
         results: match args.results_in_message() {
             true => Results::InMessage(Vec::new()),
-            false => Results::Logged(Ok(Vec::new())),
+            false => Results::Logged(Ok(Logged::default())),
         },
         artifacts: Artifacts::default(),
         message: Message::new(args.encoding()),
@@ -76,7 +76,7 @@ pub fn collect(
 ) -> Collected {
     let mut collected = nothing(args);
     if !args.results_in_message() {
-        collected.results = Results::Logged(log_results(declared, outcome));
+        collected.results = Results::Logged(log_results(declared, args, outcome));
     } else if read_results(declared, &mut collected, args, outcome) {
         match Artifacts::read(&args.step_metadata_dir, roots, args.encoding().largest()) {
             Ok(artifacts) => collected.artifacts = artifacts,
@@ -118,19 +118,22 @@ fn read_results(
 }
 
 /// The controller gets them from the sidecar, but a file that cannot be read fails the step here as well.
-fn log_results(declared: &Declarations<'_>, outcome: &mut Outcome) -> Result<Vec<LoggedResult>, LoggedError> {
+fn log_results(
+    declared: &Declarations<'_>,
+    args: &Args,
+    outcome: &mut Outcome,
+) -> Result<Logged, LoggedError> {
     let rounds = [declared.task, declared.step];
     if let Some(error) = rounds.into_iter().find_map(|declared| declared.probe().err()) {
         failed(outcome, ResultError::Read(error));
-        return Ok(Vec::new());
+        return Ok(Logged::default());
     }
+    let Some(before) = &declared.before else { return Ok(Logged::default()) };
     let mut results = Vec::new();
-    if let Some(before) = &declared.before {
-        for (declared, before) in rounds.into_iter().zip(before) {
-            results.extend(logged::hash(declared, before)?);
-        }
+    for (declared, before) in rounds.into_iter().zip(before) {
+        results.extend(logged::hash(declared, before)?);
     }
-    Ok(results)
+    Ok(Logged { results, artifacts: logged::artifacts(&args.step_metadata_dir)? })
 }
 
 fn failed(outcome: &mut Outcome, error: ResultError) {

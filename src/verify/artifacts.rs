@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::evidence::attestation::ResultsFrom;
+use crate::evidence::{artifacts as logged, attestation::ResultsFrom};
 
 use super::{
     collect::StepEvidence,
@@ -24,6 +24,14 @@ pub(crate) fn compare(object: &TaskRun, steps: &[StepEvidence], proven: &[Proven
         let evidence = steps.iter().find(|evidence| evidence.name == step.name);
         let Some(state) = object.status.steps.iter().find(|state| state.name == step.name) else { continue };
         let found = Artifacts { inputs: state.inputs.clone(), outputs: state.outputs.clone() };
+        if step.attestation.results_from == ResultsFrom::SidecarLogs {
+            match (found == Artifacts::default(), step.attestation.step_artifacts) {
+                (true, Some(_)) => findings.push(not_handed_over(&step.name)),
+                (_, signed) if logged_form(&found).digest() == signed => merged.add(found),
+                _ => findings.push(added(format!("status.steps: inputs or outputs of step {}", step.name))),
+            }
+            continue;
+        }
         let Some(entries) = evidence.and_then(|evidence| evidence.entries.as_ref()) else {
             if step.attestation.step_artifacts.is_some() || step.attestation.task_artifacts.is_some() {
                 findings.push(undecided(&step.name));
@@ -39,12 +47,6 @@ pub(crate) fn compare(object: &TaskRun, steps: &[StepEvidence], proven: &[Proven
         match (of_kind(entry_type::STEP_ARTIFACTS), of_kind(entry_type::TASK_ARTIFACTS)) {
             // Tekton logs an error and keeps nothing of a file that is not of this shape.
             (Some(None), _) | (_, Some(None)) => findings.push(undecided(&step.name)),
-            (None, None)
-                if found != Artifacts::default()
-                    && step.attestation.results_from == ResultsFrom::SidecarLogs =>
-            {
-                findings.push(unsigned(&step.name));
-            }
             (of_step, of_task) => {
                 let of_step = of_step.flatten().unwrap_or_default();
                 if found != of_step {
@@ -86,13 +88,33 @@ fn undecided(step: &str) -> Finding {
     }
 }
 
-/// The message carries nothing but evidence: these were added, or they came by the results sidecar's log.
-fn unsigned(step: &str) -> Finding {
+/// Whether the sidecar looks for a step's artifacts follows from the task, which nobody signs (Tekton `pkg/pod/pod.go`,
+/// `artifactPathReferencedInStep`).
+fn not_handed_over(step: &str) -> Finding {
     Finding::Undecided {
         reason: format!(
-            "step {step}: nothing is signed of its artifacts in the status, which were added or came by a log (results-from: \
-             sidecar-logs); artifacts are signed where they travel in the termination message"
+            "step {step}: its signed artifacts are not in the status: they were removed, or the results sidecar did not hand \
+             them over, as the step does not mention $(step.artifacts.path) or another file could not be read"
         ),
+    }
+}
+
+/// As the results sidecar prints them.
+fn logged_form(artifacts: &Artifacts) -> logged::Artifacts {
+    let list = |artifacts: &[Artifact]| artifacts.iter().map(logged_artifact).collect();
+    logged::Artifacts { inputs: list(&artifacts.inputs), outputs: list(&artifacts.outputs) }
+}
+
+fn logged_artifact(artifact: &Artifact) -> logged::Artifact {
+    let values = artifact.values.iter();
+    let value = |value: &ArtifactValue| logged::ArtifactValue {
+        digest: value.digest.clone(),
+        uri: value.uri.clone(),
+    };
+    logged::Artifact {
+        name: artifact.name.clone(),
+        values: values.map(value).collect(),
+        build_output: artifact.build_output,
     }
 }
 
