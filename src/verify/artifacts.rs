@@ -18,11 +18,14 @@ use super::{
 
 /// Compares `steps[].inputs`, `steps[].outputs` and `status.artifacts` with what was signed.
 pub(crate) fn compare(object: &TaskRun, steps: &[StepEvidence], proven: &[ProvenStep]) -> Vec<Finding> {
+    if object.is_partial() {
+        return without_steps(object, proven);
+    }
     let mut findings = Vec::new();
     let mut merged = Merged::default();
     for step in proven {
         let evidence = steps.iter().find(|evidence| evidence.name == step.name);
-        let Some(state) = object.status.steps.iter().find(|state| state.name == step.name) else { continue };
+        let Some(state) = object.status.step(&step.name) else { continue };
         let found = Artifacts { inputs: state.inputs.clone(), outputs: state.outputs.clone() };
         if step.attestation.results_from == ResultsFrom::SidecarLogs {
             match (found == Artifacts::default(), step.attestation.step_artifacts) {
@@ -33,7 +36,7 @@ pub(crate) fn compare(object: &TaskRun, steps: &[StepEvidence], proven: &[Proven
             continue;
         }
         let Some(entries) = evidence.and_then(|evidence| evidence.entries.as_ref()) else {
-            if step.attestation.step_artifacts.is_some() || step.attestation.task_artifacts.is_some() {
+            if are_signed(step) {
                 findings.push(undecided(&step.name));
             } else if found != Artifacts::default() {
                 findings.push(added(format!("status.steps: inputs or outputs of step {}", step.name)));
@@ -66,6 +69,23 @@ pub(crate) fn compare(object: &TaskRun, steps: &[StepEvidence], proven: &[Proven
         findings.push(added("status.artifacts".to_owned()));
     }
     findings
+}
+
+/// Whether the steps signed any artifacts.
+pub(crate) fn are_signed(step: &ProvenStep) -> bool {
+    step.attestation.step_artifacts.is_some() || step.attestation.task_artifacts.is_some()
+}
+
+/// What is merged of all steps cannot be taken apart again.
+fn without_steps(object: &TaskRun, proven: &[ProvenStep]) -> Vec<Finding> {
+    match object.status.artifacts.as_ref().is_none_or(|artifacts| *artifacts == Artifacts::default()) {
+        true => Vec::new(),
+        false if proven.iter().any(are_signed) => vec![Finding::Undecided {
+            reason: "status.artifacts cannot be compared: what each step signed is not in the object"
+                .to_owned(),
+        }],
+        false => vec![added("status.artifacts".to_owned())],
+    }
 }
 
 /// A provenance file as the controller reads it; `None` if other readers might read it differently.

@@ -79,15 +79,12 @@ pub(crate) enum EvidenceKind {
 
 /// The evidence of every step in the status, in its order.
 pub(crate) fn collect(object: &TaskRun) -> Result<Vec<StepEvidence>, Vec<Finding>> {
-    let count = object.status.steps.len();
-    if count > MOST_STEPS {
-        let reason = format!("the status has {count} steps, more than any pod has containers");
-        return Err(vec![Finding::Undecided { reason }]);
-    }
     let in_status: Rc<[(String, String)]> = string_results(object).into();
+    let Some(states) = &object.status.steps else { return from_results(&in_status) };
+    check_count(states.len())?;
     let mut steps: Vec<StepEvidence> = Vec::new();
     let mut findings = Vec::new();
-    for (i, state) in object.status.steps.iter().enumerate() {
+    for (i, state) in states.iter().enumerate() {
         let field = |name: &str| format!("status.steps[{i}].{name}");
         let name = state.name.clone();
         if name.is_empty() || steps.iter().any(|earlier| earlier.name == name) {
@@ -136,6 +133,26 @@ pub(crate) fn collect(object: &TaskRun) -> Result<Vec<StepEvidence>, Vec<Finding
         steps.push(step);
     }
     if findings.is_empty() { Ok(steps) } else { Err(findings) }
+}
+
+fn check_count(count: usize) -> Result<(), Vec<Finding>> {
+    let reason = format!("the status has {count} steps, more than any pod has containers");
+    if count > MOST_STEPS { Err(vec![Finding::Undecided { reason }]) } else { Ok(()) }
+}
+
+/// The evidence of an object without `status.steps`: each entry tells of a step, and their order is in them.
+fn from_results(in_status: &Rc<[(String, String)]>) -> Result<Vec<StepEvidence>, Vec<Finding>> {
+    let entries = in_status.iter().filter_map(|(name, value)| Some((attestation::step_of_key(name)?, value)));
+    check_count(entries.clone().count())?;
+    let mut steps: Vec<StepEvidence> = Vec::new();
+    for (name, value) in entries {
+        // That it stands twice is found when the results are compared.
+        if steps.iter().all(|step| step.name != name) {
+            let (name, attestation) = (name.to_owned(), Some(value.clone()));
+            steps.push(StepEvidence { name, entries: None, attestation, in_status: in_status.clone() });
+        }
+    }
+    Ok(steps)
 }
 
 /// Which kind of evidence the object holds anywhere.

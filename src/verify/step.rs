@@ -50,7 +50,7 @@ pub(crate) fn prove(
 ) -> Result<ProvenStep, Vec<Finding>> {
     let step = evidence.name.as_str();
     run(object, step, &attestation).map_err(|finding| vec![finding])?;
-    let covered = covered_results(evidence, &attestation)?;
+    let covered = covered_results(evidence, &attestation, object.is_partial())?;
     // Where they cannot be read is told by the first stage that needs them.
     let carried = carried_intermediates(step, &attestation);
     let candidates = leaf_candidates(step, &attestation, &carried, trust).map_err(|finding| vec![finding])?;
@@ -68,7 +68,8 @@ pub(crate) fn prove(
         }
     })?;
     let attested = certificate(object, step, &attestation, &leaf, trust).map_err(|finding| vec![finding])?;
-    let signed_at = signing_time(object, step, &attestation, trust).map_err(|finding| vec![finding])?;
+    let signed_at =
+        signing_time(object, step, &attestation, &attested, trust).map_err(|finding| vec![finding])?;
     let path = carried
         .and_then(|carried| path(step, &carried, &leaf, signed_at, trust))
         .map_err(|finding| vec![finding])?;
@@ -89,7 +90,11 @@ fn run(object: &TaskRun, step: &str, attestation: &Attestation) -> Result<(), Fi
 }
 
 /// The covered results: carried with digests, or completed from the values that were found.
-fn covered_results(evidence: &StepEvidence, attestation: &Attestation) -> Result<Vec<Covered>, Vec<Finding>> {
+fn covered_results(
+    evidence: &StepEvidence,
+    attestation: &Attestation,
+    is_partial: bool,
+) -> Result<Vec<Covered>, Vec<Finding>> {
     let mut covered = attestation.results.clone();
     let mut findings = Vec::new();
     let mut by_hint: HashMap<[u8; HINT], Vec<(&str, &str)>> = HashMap::new();
@@ -120,6 +125,14 @@ fn covered_results(evidence: &StepEvidence, attestation: &Attestation) -> Result
             Some([(name, _), (other, _), ..]) => findings.push(Finding::ResultAdded {
                 step: evidence.name.clone(),
                 result: format!("one of the results {name} and {other}, which share a hint,"),
+            }),
+            _ if is_partial => findings.push(Finding::Undecided {
+                reason: format!(
+                    "step {}: its attestation is in the short form, which a result completes that the object does not carry (with \
+                     the hint {}); get the whole TaskRun",
+                    evidence.name,
+                    statement::hex(wanted)
+                ),
             }),
             _ => findings.push(Finding::ResultMissing {
                 step: evidence.name.clone(),
@@ -264,6 +277,7 @@ fn signing_time(
     object: &TaskRun,
     step: &str,
     attestation: &Attestation,
+    attested: &Option<Attested>,
     trust: &Trust,
 ) -> Result<i64, Finding> {
     let signed_at = i64::try_from(attestation.signed_at() / 1000).unwrap_or(i64::MAX);
@@ -288,7 +302,8 @@ fn signing_time(
             return outside(format!("after {field} ({text})"));
         }
     }
-    if object.metadata.creation_timestamp.is_none() {
+    // A certificate that names the run tells it apart by itself.
+    if object.metadata.creation_timestamp.is_none() && attested.is_none() {
         let reason =
             "metadata.creationTimestamp is missing, so an older run of the same name cannot be told apart";
         return Err(Finding::Undecided { reason: reason.into() });
