@@ -145,6 +145,21 @@ pub fn assemble_from_log(spec: &RunSpec, steps: &[StepReport], log: &Log) -> Val
     })
 }
 
+/// One TaskRun made of its attempts, each assembled for itself, the last one at the end (`pkg/reconciler/taskrun`, `retryTaskRun`).
+///
+/// # Panics
+///
+/// If there is none.
+pub fn retried(attempts: &[Value]) -> Value {
+    let (last, earlier) = attempts.split_last().expect("a TaskRun has an attempt");
+    let mut object = last.clone();
+    object["spec"]["retries"] = earlier.len().into();
+    if !earlier.is_empty() {
+        object["status"]["retriesStatus"] = earlier.iter().map(|attempt| attempt["status"].clone()).collect();
+    }
+    object
+}
+
 /// One entry of a termination message, its members in the order in which Go writes them.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 struct Entry {
