@@ -312,6 +312,11 @@ const FORGERIES: &[(&str, Alteration)] = &[
         let text = message.as_str().unwrap();
         *message = json!(text[..text.len() - 9]);
     }),
+    ("results taken out of the messages and left in the status", |run| {
+        messages(run, None, |entries| {
+            entries.retain(|entry| entry["key"].as_str().unwrap().starts_with("SVIDENCE."))
+        });
+    }),
     ("evidence stripped, results kept", |run| {
         let is_evidence = |name: &Value| name.as_str().unwrap().starts_with("SVIDENCE.");
         run["status"]["results"].as_array_mut().unwrap().retain(|entry| !is_evidence(&entry["name"]));

@@ -7,7 +7,10 @@ use super::{
     taskrun::TaskRun,
     verdict::Finding,
 };
-use crate::evidence::{attestation, tep0089};
+use crate::evidence::{
+    attestation::{self, Attestation, ResultsFrom},
+    tep0089,
+};
 
 /// What a compressed message begins with (Tekton `pkg/termination`).
 const COMPRESSED: &str = "tknz:";
@@ -21,38 +24,41 @@ pub(crate) struct StepEvidence {
     pub(crate) entries: Option<Vec<Entry>>,
     /// The value of its `SVIDENCE.<step>.sig` entry.
     pub(crate) attestation: Option<String>,
-    /// Task results of the status with string values, where no message carries results; shared by all steps.
-    fallback: Rc<[(String, String)]>,
-}
-
-/// Whether there is a result among the entries that is no evidence. With `results-from: sidecar-logs` there is none: results
-/// take another way to the status, and the message carries the evidence alone (Tekton `pkg/pod/status.go`).
-fn carry_results(entries: &[Entry]) -> bool {
-    entries.iter().any(|entry| match entry.kind {
-        entry_type::TASK_RESULT => !attestation::is_reserved(&entry.key),
-        kind => kind == entry_type::STEP_RESULT,
-    })
+    /// Task results of the status with string values; shared by all steps.
+    in_status: Rc<[(String, String)]>,
 }
 
 /// More steps than any pod has containers; bounds the work that an object can cause.
 const MOST_STEPS: usize = 1000;
 
 impl StepEvidence {
-    /// True if the step's message is there and carries its results, so that none of them may be missing in it.
-    pub(crate) fn carries_results(&self) -> bool {
-        self.entries.as_deref().is_some_and(carry_results)
+    /// The entries among which every covered result stands, if the object holds them: those of the step's message, where
+    /// that is the way the step says it handed its results over.
+    pub(crate) fn entries_with_results(&self, attestation: &Attestation) -> Option<&[Entry]> {
+        match attestation.results_from {
+            ResultsFrom::TerminationMessage => self.entries.as_deref(),
+            ResultsFrom::SidecarLogs => None,
+        }
     }
 
-    /// Task results found, as (name, raw value), without attestations.
-    pub(crate) fn task_results(&self) -> impl Iterator<Item = (&str, &str)> {
-        let from_message = self
-            .entries
-            .iter()
-            .flatten()
-            .filter(|entry| entry.kind == entry_type::TASK_RESULT)
-            .map(|entry| (entry.key.as_str(), entry.value.as_str()));
-        let from_status = self.fallback.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        from_message.chain(from_status).filter(|(name, _)| !attestation::is_reserved(name))
+    /// Task results among which those are that the attestation covers, as (name, raw value), without attestations.
+    pub(crate) fn task_results(&self, attestation: &Attestation) -> Vec<(&str, &str)> {
+        match self.entries_with_results(attestation) {
+            Some(_) => self.task_results_of_message().collect(),
+            None => {
+                let results = self.in_status.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+                results.filter(|(name, _)| !attestation::is_reserved(name)).collect()
+            }
+        }
+    }
+
+    /// Task results in the step's message, as (name, raw value), without attestations.
+    pub(crate) fn task_results_of_message(&self) -> impl Iterator<Item = (&str, &str)> {
+        let entries = self.entries.iter().flatten();
+        let results = entries.filter(|entry| entry.kind == entry_type::TASK_RESULT);
+        results
+            .map(|entry| (entry.key.as_str(), entry.value.as_str()))
+            .filter(|(name, _)| !attestation::is_reserved(name))
     }
 
     fn entry(&self, key: &str) -> Option<&Entry> {
@@ -73,15 +79,12 @@ pub(crate) enum EvidenceKind {
 
 /// The evidence of every step in the status, in its order.
 pub(crate) fn collect(object: &TaskRun) -> Result<Vec<StepEvidence>, Vec<Finding>> {
-    let count = object.status.steps.len();
-    if count > MOST_STEPS {
-        let reason = format!("the status has {count} steps, more than any pod has containers");
-        return Err(vec![Finding::Undecided { reason }]);
-    }
-    let nothing: Rc<[(String, String)]> = Rc::from([]);
+    let in_status: Rc<[(String, String)]> = string_results(object).into();
+    let Some(states) = &object.status.steps else { return from_results(&in_status) };
+    check_count(states.len())?;
     let mut steps: Vec<StepEvidence> = Vec::new();
     let mut findings = Vec::new();
-    for (i, state) in object.status.steps.iter().enumerate() {
+    for (i, state) in states.iter().enumerate() {
         let field = |name: &str| format!("status.steps[{i}].{name}");
         let name = state.name.clone();
         if name.is_empty() || steps.iter().any(|earlier| earlier.name == name) {
@@ -99,6 +102,15 @@ pub(crate) fn collect(object: &TaskRun) -> Result<Vec<StepEvidence>, Vec<Finding
         let entries = match text {
             // The controller's own words, for example that the pod was deleted, are no message of the step.
             text if !text.starts_with('[') && !text.starts_with(COMPRESSED) => None,
+            text if text.starts_with(COMPRESSED) => {
+                findings.push(Finding::Undecided {
+                    reason: format!(
+                        "step {name}: its termination message is still compressed: the controller could not read it (cut by \
+                         the kubelet, more than 128 KiB, or a Tekton without compression) and took no results from it"
+                    ),
+                });
+                None
+            }
             text => match message::parse(text) {
                 Ok(entries) => Some(entries),
                 Err(error) => {
@@ -112,20 +124,35 @@ pub(crate) fn collect(object: &TaskRun) -> Result<Vec<StepEvidence>, Vec<Finding
                 }
             },
         };
-        steps.push(StepEvidence { name, entries, attestation: None, fallback: nothing.clone() });
-    }
-    let results: Rc<[(String, String)]> = string_results(object).into();
-    for step in &mut steps {
+        let mut step = StepEvidence { name, entries, attestation: None, in_status: in_status.clone() };
         let key = attestation::key(&step.name);
-        if !step.carries_results() {
-            step.fallback = results.clone();
-        }
         step.attestation = match &step.entries {
             Some(_) => step.entry(&key).map(|entry| entry.value.clone()),
-            None => step.fallback.iter().find(|(name, _)| *name == key).map(|(_, value)| value.clone()),
+            None => in_status.iter().find(|(name, _)| *name == key).map(|(_, value)| value.clone()),
         };
+        steps.push(step);
     }
     if findings.is_empty() { Ok(steps) } else { Err(findings) }
+}
+
+fn check_count(count: usize) -> Result<(), Vec<Finding>> {
+    let reason = format!("the status has {count} steps, more than any pod has containers");
+    if count > MOST_STEPS { Err(vec![Finding::Undecided { reason }]) } else { Ok(()) }
+}
+
+/// The evidence of an object without `status.steps`: each entry tells of a step, and their order is in them.
+fn from_results(in_status: &Rc<[(String, String)]>) -> Result<Vec<StepEvidence>, Vec<Finding>> {
+    let entries = in_status.iter().filter_map(|(name, value)| Some((attestation::step_of_key(name)?, value)));
+    check_count(entries.clone().count())?;
+    let mut steps: Vec<StepEvidence> = Vec::new();
+    for (name, value) in entries {
+        // That it stands twice is found when the results are compared.
+        if steps.iter().all(|step| step.name != name) {
+            let (name, attestation) = (name.to_owned(), Some(value.clone()));
+            steps.push(StepEvidence { name, entries: None, attestation, in_status: in_status.clone() });
+        }
+    }
+    Ok(steps)
 }
 
 /// Which kind of evidence the object holds anywhere.

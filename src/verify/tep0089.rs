@@ -60,7 +60,7 @@ pub(crate) fn verify(
 }
 
 fn verify_step(object: &TaskRun, step: &StepEvidence, trust: &Trust) -> Result<Vec<SignedValue>, Finding> {
-    let entries: Vec<(&str, &str)> = step.task_results().collect();
+    let entries: Vec<(&str, &str)> = step.task_results_of_message().collect();
     let find = |key: &str| entries.iter().find(|(name, _)| *name == key).map(|(_, value)| *value);
     let Some(svid) = find(tep0089::SVID) else {
         return match entries.is_empty() {
@@ -173,6 +173,14 @@ pub(crate) fn stands_in_status(object: &TaskRun, proven: &[ProvenStep], entry: &
     let base = entry.name.strip_suffix(tep0089::SUFFIX).unwrap_or(tep0089::MANIFEST);
     let signature = text(&format!("{base}{}", tep0089::SUFFIX)).unwrap_or_default();
     entry.name == tep0089::SVID || text(base).is_some_and(|text| check(&leaf, &text, &signature))
+}
+
+/// Whether all that an entry in `status.results` is checked with is there.
+pub(crate) fn is_whole_in_status(object: &TaskRun, entry: &StatusResult) -> bool {
+    let base = entry.name.strip_suffix(tep0089::SUFFIX).unwrap_or(tep0089::MANIFEST);
+    let signed = [base.to_owned(), format!("{base}{}", tep0089::SUFFIX)];
+    let is_there = |name: &str| object.status.results.iter().any(|result| result.name == name);
+    is_there(tep0089::SVID) && (entry.name == tep0089::SVID || signed.iter().all(|name| is_there(name)))
 }
 
 /// Whether a name may be an entry of this form rather than a result.
