@@ -234,7 +234,12 @@ const FOUND: u32 = 2;
 impl Attestation {
     /// The value of the entry.
     pub fn to_value(&self) -> String {
-        format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(self.to_message().encode_to_vec()))
+        format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(self.to_bytes()))
+    }
+
+    /// What the value holds once it is decoded: the protobuf message.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        self.to_message().encode_to_vec()
     }
 
     /// Reads the value of an entry.

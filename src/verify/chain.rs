@@ -45,6 +45,11 @@ impl Path {
         self.issuers.last()
     }
 
+    /// The issuers between the leaf and the authority, the leaf's own first.
+    pub(crate) fn intermediates(&self) -> &[Certificate] {
+        self.issuers.split_last().map_or(&[], |(_, rest)| rest)
+    }
+
     /// When the first issuer on the path expires.
     pub(crate) fn not_after(&self) -> Option<i64> {
         self.issuers.iter().map(Certificate::not_after).min()

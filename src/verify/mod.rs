@@ -7,8 +7,10 @@ mod artifacts;
 mod chain;
 mod collect;
 mod declared;
+pub mod envelope;
 mod json;
 mod message;
+pub mod policy;
 mod report;
 mod run;
 mod signature;
@@ -20,7 +22,10 @@ mod tep0089;
 mod verdict;
 
 use crate::{
-    evidence::attestation::{Attestation, UNSIGNED},
+    evidence::{
+        attestation::{Attestation, UNSIGNED},
+        sha256,
+    },
     workload::{bundle::X509Bundle, certificate::Certificate},
 };
 
@@ -28,9 +33,10 @@ use collect::{EvidenceKind, StepEvidence};
 use step::ProvenStep;
 use taskrun::{TaskRun, format_time, parse_time};
 
+pub use policy::PolicyFile;
 pub use report::{Basis, Proof, Report, StepSummary, TimeProof};
 pub use status::VerifiedResult;
-pub use verdict::{Finding, Verdict};
+pub use verdict::{Breach, Finding, Verdict};
 
 /// What the operator trusts, and when.
 #[derive(Debug, Clone)]
@@ -67,11 +73,15 @@ pub struct Policy {
     pub accept_unproven_time: bool,
     /// Results that must be there.
     pub demanded: Vec<String>,
+    /// The policy file, if there is one. It can only demand more than the fields above.
+    pub file: Option<PolicyFile>,
 }
 
 /// Verifies one TaskRun.
 pub fn verify(object: &TaskRun, trust: &Trust, policy: &Policy) -> Report {
     let mut notes = Vec::new();
+    let rules = policy.file.as_ref().map(|file| file.select(object)).unwrap_or_default();
+    let undecided = policy.file.as_ref().and_then(|file| file.undecided(object, &rules, trust));
     let outcome = finished(object)
         .and_then(|()| collect::collect(object))
         .and_then(|steps| match collect::kind(object, &steps) {
@@ -83,24 +93,30 @@ pub fn verify(object: &TaskRun, trust: &Trust, policy: &Policy) -> Report {
                     .to_owned(),
             }]),
         });
-    let (proof, weaknesses) = match outcome {
+    let (mut proof, weaknesses) = match outcome {
         Ok(found) => found,
-        Err(findings) => return conclude(object, findings, notes, None, false),
+        Err(mut findings) => {
+            findings.extend(undecided);
+            return Report { rules, ..conclude(object, findings, notes, None, false) };
+        }
     };
+    let broken = policy.file.as_ref().map(|file| file.judge(object, &rules, &mut proof, trust));
     let missing: Vec<Finding> = policy
         .demanded
         .iter()
         .filter(|name| !proof.results.iter().any(|result| result.has_name(name)))
         .map(|name| Finding::Demanded(name.clone()))
         .collect();
-    let accepted = weaknesses.iter().all(|finding| match finding {
+    let mut findings = missing;
+    findings.extend(weaknesses);
+    findings.extend(undecided);
+    findings.extend(broken.into_iter().flatten());
+    let accepted = findings.iter().all(|finding| match finding {
         Finding::OnlyTep0089 => policy.accept_tep0089,
         Finding::TimeUnproven { .. } => policy.accept_unproven_time,
         _ => false,
     });
-    let mut findings = missing;
-    findings.extend(weaknesses);
-    conclude(object, findings, notes, Some(proof), accepted)
+    Report { rules, ..conclude(object, findings, notes, Some(proof), accepted) }
 }
 
 /// The worst finding decides; a proof is handed out only if nothing but an accepted weakness stands against it.
@@ -123,6 +139,7 @@ fn conclude(
         uid: object.metadata.uid.clone(),
         verdict,
         accepted: good,
+        rules: Vec::new(),
         findings,
         notes,
         proof: proof.filter(|_| good),
@@ -178,7 +195,7 @@ fn attested(
     }
     let run_bound_by_certificate = proven.iter().all(|step| step.attested.is_some());
     let basis =
-        Basis::attestations(proven.iter().map(report::summary).collect()).ok_or_else(nothing_checked)?;
+        Basis::attestations(proven.into_iter().map(report::summary).collect()).ok_or_else(nothing_checked)?;
     Ok((Proof { basis, results, time, run_bound_by_certificate }, weaknesses))
 }
 
@@ -262,6 +279,7 @@ fn weakly_signed(
         results.push(VerifiedResult {
             name: result.name.clone(),
             value: expected,
+            digest: sha256(last.raw.as_bytes()),
             step: last.step.clone(),
             step_result: None,
             set: false,

@@ -2,9 +2,18 @@
 
 use std::num::NonZeroUsize;
 
-use crate::evidence::{sha256, statement::hex};
+use crate::{
+    evidence::{
+        attestation::{self, Outcome},
+        sha256,
+        statement::hex,
+    },
+    workload::certificate::Certificate,
+};
 
 use super::{
+    envelope::Envelope,
+    policy::AttestedBy,
     status::VerifiedResult,
     step::ProvenStep,
     tep0089::SignedValue,
@@ -22,8 +31,8 @@ pub enum TimeProof {
     Unproven,
 }
 
-/// What the certificate of a step attests by itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What a step signed, and what its certificate attests by itself.
+#[derive(Debug, Clone)]
 pub struct StepSummary {
     /// Name of the step.
     pub name: String,
@@ -37,6 +46,41 @@ pub struct StepSummary {
     pub executable_attested: bool,
     /// SHA-256 of the authority in the bundle, hexadecimal.
     pub authority: String,
+    /// How it ended, as signed.
+    pub outcome: Outcome,
+    proven: ProvenStep,
+}
+
+impl StepSummary {
+    /// The most that the certificate attests; `None` if it names the run's identity only.
+    pub fn attested_by(&self) -> Option<AttestedBy> {
+        match (self.run_attested, self.step_attested, self.executable_attested) {
+            (true, true, true) => Some(AttestedBy::Executable),
+            (true, true, false) => Some(AttestedBy::Step),
+            (true, ..) => Some(AttestedBy::Run),
+            _ => None,
+        }
+    }
+
+    /// The name of its entry, `SVIDENCE.<step>.sig`.
+    pub fn entry(&self) -> String {
+        attestation::key(&self.name)
+    }
+
+    /// SHA-256 of its attestation, decoded (docs/evidence.md section 2).
+    pub fn attestation_digest(&self) -> [u8; 32] {
+        sha256(&self.proven.attestation.to_bytes())
+    }
+
+    /// What it signed, as a DSSE envelope.
+    pub fn envelope(&self) -> Envelope<'_> {
+        Envelope {
+            statement: &self.proven.statement,
+            signature: &self.proven.attestation.signature,
+            leaf: &self.proven.leaf,
+            intermediates: self.proven.path.intermediates().iter().map(Certificate::der).collect(),
+        }
+    }
 }
 
 /// What was found out about one TaskRun.
@@ -50,6 +94,8 @@ pub struct Report {
     pub verdict: Verdict,
     /// Whether the policy accepted a weak verdict.
     pub accepted: bool,
+    /// The rules of the policy file that speak of this TaskRun, counted from 0.
+    pub rules: Vec<usize>,
     /// Why the verdict is not `verified`.
     pub findings: Vec<Finding>,
     /// Things worth knowing that change nothing.
@@ -117,15 +163,17 @@ pub struct Proof {
 }
 
 /// What a step's certificate attests, and when it says it signed.
-pub(super) fn summary(step: &ProvenStep) -> StepSummary {
-    let attested = step.attested.as_ref();
-    let authority = step.path.authority().map(|authority| sha256(authority.der()));
+pub(super) fn summary(proven: ProvenStep) -> StepSummary {
+    let attested = proven.attested.as_ref();
+    let authority = proven.path.authority().map(|authority| sha256(authority.der()));
     StepSummary {
-        name: step.name.clone(),
-        signed_at: step.signed_at,
+        name: proven.name.clone(),
+        signed_at: proven.signed_at,
         run_attested: attested.is_some(),
         step_attested: attested.is_some_and(|said| said.step.is_some()),
         executable_attested: attested.is_some_and(|said| said.pin.is_some()),
         authority: authority.map(|digest| hex(&digest)).unwrap_or_default(),
+        outcome: proven.attestation.outcome,
+        proven,
     }
 }

@@ -34,6 +34,8 @@ pub(crate) struct ProvenStep {
     /// Every covered result with its digests.
     pub(crate) covered: Vec<Covered>,
     pub(crate) leaf: Certificate,
+    /// The in-toto statement that the leaf's key signed.
+    pub(crate) statement: String,
     pub(crate) path: Path,
     /// What the certificate itself attests, if it has a DNS SAN that speaks of the run.
     pub(crate) attested: Option<Attested>,
@@ -52,7 +54,7 @@ pub(crate) fn prove(
     run(object, step, &attestation).map_err(|finding| vec![finding])?;
     let covered = covered_results(evidence, &attestation)?;
     let candidates = leaf_candidates(step, &attestation, trust).map_err(|finding| vec![finding])?;
-    let leaf = signed_by(step, &attestation, &covered, candidates, trust).map_err(|finding| {
+    let (leaf, statement) = signed_by(step, &attestation, &covered, candidates, trust).map_err(|finding| {
         // Without the message the values of an earlier step may be gone, so a mismatch proves nothing.
         match (&finding, attestation.form, evidence.carries_results()) {
             (Finding::Signature { .. }, Form::Hints, false) => vec![Finding::Undecided {
@@ -68,7 +70,7 @@ pub(crate) fn prove(
     let attested = certificate(object, step, &attestation, &leaf, trust).map_err(|finding| vec![finding])?;
     let signed_at = signing_time(object, step, &attestation, trust).map_err(|finding| vec![finding])?;
     let path = path(step, &attestation, &leaf, signed_at, trust).map_err(|finding| vec![finding])?;
-    Ok(ProvenStep { name: step.to_owned(), attestation, covered, leaf, path, attested, signed_at })
+    Ok(ProvenStep { name: step.to_owned(), attestation, covered, leaf, statement, path, attested, signed_at })
 }
 
 /// The attestation names the object's own namespace and name.
@@ -189,14 +191,14 @@ fn carried_intermediates(step: &str, attestation: &Attestation) -> Result<Vec<Ce
     attestation.intermediates.iter().map(read).collect()
 }
 
-/// The candidate whose key made the signature.
+/// The candidate whose key made the signature, and the statement under it.
 fn signed_by(
     step: &str,
     attestation: &Attestation,
     covered: &[Covered],
     candidates: Vec<Certificate>,
     trust: &Trust,
-) -> Result<Certificate, Finding> {
+) -> Result<(Certificate, String), Finding> {
     for leaf in candidates {
         let context = Context {
             trust_domain: trust.bundle.trust_domain().as_str(),
@@ -207,7 +209,7 @@ fn signed_by(
         let statement = statement::statement(attestation, context);
         let message = statement::pre_authentication_encoding(&statement);
         if signature::verifies(&leaf, Scheme::Attestation, &message, &attestation.signature) {
-            return Ok(leaf);
+            return Ok((leaf, statement));
         }
     }
     let what = match attestation.form {
