@@ -3,6 +3,7 @@
 pub mod config;
 pub mod demo;
 pub mod entrypoint;
+pub mod inspect;
 mod report;
 pub mod verify;
 
@@ -32,6 +33,8 @@ enum Command {
     ///
     /// Exit codes: 0 verified, 1 invalid, 2 absent, 3 unchecked, 4 weak, 64 wrong arguments.
     Verify(verify::VerifyArgs),
+    /// Show who signed what, when and until when, with chain and sizes: no verdict, nothing is checked
+    Inspect(inspect::InspectArgs),
     /// Show the whole thing without a cluster: sign three steps, verify them, tamper, be refused
     Demo {
         /// Leave the files in this folder, to try `verify` by hand
@@ -68,6 +71,7 @@ pub fn main() -> ExitCode {
     let (mut out, mut err) = (io::stdout().lock(), io::stderr().lock());
     let code = match cli.command {
         Command::Verify(args) => verify::run(&args, &mut io::stdin().lock(), &mut out, &mut err),
+        Command::Inspect(args) => inspect::run(&args, &mut io::stdin().lock(), &mut out, &mut err),
         Command::Demo { keep } => match demo::run(keep, &mut out) {
             Ok(()) => 0,
             Err(error) => {

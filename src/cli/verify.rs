@@ -189,12 +189,13 @@ fn policy_file(file: &Path) -> Result<PolicyFile, Refusal> {
     PolicyFile::parse(&text).map_err(|error| refused(format!("the policy cannot be used: {error}")))
 }
 
-struct Refusal {
-    exit_code: u8,
-    text: String,
+/// Why a command cannot begin.
+pub(super) struct Refusal {
+    pub(super) exit_code: u8,
+    pub(super) text: String,
 }
 
-fn usage(text: String) -> Refusal {
+pub(super) fn usage(text: String) -> Refusal {
     Refusal { exit_code: USAGE_ERROR, text }
 }
 
@@ -205,32 +206,16 @@ fn unchecked(text: String) -> Refusal {
 /// What the operator trusts, from the arguments. A usage error is 64; a file that is no use is `unchecked`.
 fn trust(args: &VerifyArgs, err: &mut dyn Write) -> Result<Trust, Refusal> {
     let trust_domain = match (&args.trust_domain, &args.config) {
-        // The type also takes a whole SPIFFE ID, of which it would silently drop the path.
-        (Some(text), _) => TrustDomain::new(text)
-            .ok()
-            .filter(|trust_domain| trust_domain.as_str() == text.to_ascii_lowercase())
-            .ok_or_else(|| {
-                usage(format!("--trust-domain {text}: not a trust domain; one looks like example.org"))
-            })?,
+        (Some(text), _) => parse_trust_domain(text)?,
         (None, Some(file)) => {
             config::load(file).map_err(|error| unchecked(error.to_string()))?.trust_domain.clone()
         }
         (None, None) => return Err(usage("--trust-domain (or --config) is missing".into())),
     };
-    let read =
-        |file: &Path| std::fs::read(file).map_err(|error| unchecked(format!("{}: {error}", file.display())));
-    let mut authorities = |file: &Path| {
-        let (bundle, warnings) = X509Bundle::from_file_contents(trust_domain.clone(), &read(file)?)
-            .map_err(|error| unchecked(format!("{}: {error}", file.display())))?;
-        for warning in warnings {
-            let _ = writeln!(err, "svidence verify: {}: {warning}", file.display());
-        }
-        Ok(bundle)
-    };
-    let bundle = authorities(&args.bundle)?;
+    let bundle = authorities(&trust_domain, &args.bundle, err)?;
     let intermediates = match &args.intermediates {
         None => Vec::new(),
-        Some(file) => authorities(file)?.authorities().to_vec(),
+        Some(file) => authorities(&trust_domain, file, err)?.authorities().to_vec(),
     };
     let at = match &args.at {
         None => None,
@@ -241,6 +226,33 @@ fn trust(args: &VerifyArgs, err: &mut dyn Write) -> Result<Trust, Refusal> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let now = i64::try_from(now).unwrap_or(i64::MAX);
     Ok(Trust { bundle, intermediates, now, at, clock_skew: args.clock_skew })
+}
+
+/// A trust domain of the command line.
+pub(super) fn parse_trust_domain(text: &str) -> Result<TrustDomain, Refusal> {
+    // The type also takes a whole SPIFFE ID, of which it would silently drop the path.
+    TrustDomain::new(text)
+        .ok()
+        .filter(|trust_domain| trust_domain.as_str() == text.to_ascii_lowercase())
+        .ok_or_else(|| {
+            usage(format!("--trust-domain {text}: not a trust domain; one looks like example.org"))
+        })
+}
+
+/// The authorities in a file; what is odd about it is told on `err`.
+pub(super) fn authorities(
+    trust_domain: &TrustDomain,
+    file: &Path,
+    err: &mut dyn Write,
+) -> Result<X509Bundle, Refusal> {
+    let refused = |reason: String| unchecked(format!("{}: {reason}", file.display()));
+    let contents = std::fs::read(file).map_err(|error| refused(error.to_string()))?;
+    let (bundle, warnings) = X509Bundle::from_file_contents(trust_domain.clone(), &contents)
+        .map_err(|error| refused(error.to_string()))?;
+    for warning in warnings {
+        let _ = writeln!(err, "svidence: {}: {warning}", file.display());
+    }
+    Ok(bundle)
 }
 
 fn unreadable(error: &SourceError, err: &mut dyn Write) -> Verdict {

@@ -73,10 +73,16 @@ pub(crate) enum EvidenceKind {
 
 /// The evidence of every step in the status, in its order.
 pub(crate) fn collect(object: &TaskRun) -> Result<Vec<StepEvidence>, Vec<Finding>> {
+    let (steps, findings) = read(object);
+    if findings.is_empty() { Ok(steps) } else { Err(findings) }
+}
+
+/// What can be read, and what is wrong with the rest.
+pub(crate) fn read(object: &TaskRun) -> (Vec<StepEvidence>, Vec<Finding>) {
     let count = object.status.steps.len();
     if count > MOST_STEPS {
         let reason = format!("the status has {count} steps, more than any pod has containers");
-        return Err(vec![Finding::Undecided { reason }]);
+        return (Vec::new(), vec![Finding::Undecided { reason }]);
     }
     let nothing: Rc<[(String, String)]> = Rc::from([]);
     let mut steps: Vec<StepEvidence> = Vec::new();
@@ -125,7 +131,7 @@ pub(crate) fn collect(object: &TaskRun) -> Result<Vec<StepEvidence>, Vec<Finding
             None => step.fallback.iter().find(|(name, _)| *name == key).map(|(_, value)| value.clone()),
         };
     }
-    if findings.is_empty() { Ok(steps) } else { Err(findings) }
+    (steps, findings)
 }
 
 /// Which kind of evidence the object holds anywhere.

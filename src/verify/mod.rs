@@ -8,6 +8,7 @@ mod chain;
 mod collect;
 mod declared;
 pub mod envelope;
+pub mod inspect;
 mod json;
 mod message;
 pub mod policy;

@@ -87,7 +87,10 @@ fn run(object: &TaskRun, step: &str, attestation: &Attestation) -> Result<(), Fi
 }
 
 /// The covered results: carried with digests, or completed from the values that were found.
-fn covered_results(evidence: &StepEvidence, attestation: &Attestation) -> Result<Vec<Covered>, Vec<Finding>> {
+pub(super) fn covered_results(
+    evidence: &StepEvidence,
+    attestation: &Attestation,
+) -> Result<Vec<Covered>, Vec<Finding>> {
     let mut covered = attestation.results.clone();
     let mut findings = Vec::new();
     let mut by_hint: HashMap<[u8; HINT], Vec<(&str, &str)>> = HashMap::new();
@@ -134,7 +137,7 @@ fn covered_results(evidence: &StepEvidence, attestation: &Attestation) -> Result
 }
 
 /// The leaf as DER: carried so, or rebuilt for each certificate that may have issued it.
-fn leaf_candidates(
+pub(super) fn leaf_candidates(
     step: &str,
     attestation: &Attestation,
     trust: &Trust,
@@ -181,7 +184,10 @@ fn dns_names(step: &str, attestation: &Attestation, form: &DnsForm) -> Option<Ve
     Some(vec![Attested { uid: attestation.task_run_uid?, step, pin }.dns_name().ok()?])
 }
 
-fn carried_intermediates(step: &str, attestation: &Attestation) -> Result<Vec<Certificate>, Finding> {
+pub(super) fn carried_intermediates(
+    step: &str,
+    attestation: &Attestation,
+) -> Result<Vec<Certificate>, Finding> {
     let read = |der: &Vec<u8>| {
         Certificate::parse(der).map_err(|error| Finding::Certificate {
             step: step.to_owned(),
@@ -192,7 +198,7 @@ fn carried_intermediates(step: &str, attestation: &Attestation) -> Result<Vec<Ce
 }
 
 /// The candidate whose key made the signature, and the statement under it.
-fn signed_by(
+pub(super) fn signed_by(
     step: &str,
     attestation: &Attestation,
     covered: &[Covered],
