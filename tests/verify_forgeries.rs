@@ -380,8 +380,7 @@ fn no_forgery_is_verified() {
             alter(&mut altered);
             assert_ne!(&altered, object, "{case} ({form}): nothing was altered");
             let Ok(_) = TaskRun::from_value(altered.clone()) else { continue };
-            let everything =
-                Policy { accept_tep0089: true, accept_unproven_time: true, demanded: Vec::new() };
+            let everything = Policy { accept_tep0089: true, accept_unproven_time: true, ..Policy::default() };
             let report = judge_with(&altered, trust, &everything);
             assert!(
                 matches!(report.verdict, Verdict::Invalid | Verdict::Absent | Verdict::Unchecked)

@@ -234,6 +234,28 @@ fn every_code_of_a_finding_has_a_sarif_rule_and_no_rule_is_without() {
     let mut ids: Vec<&str> = rules.iter().map(|rule| rule["id"].as_str().unwrap()).collect();
     ids.sort_unstable();
     assert_eq!(ids, codes);
+    let documentation = documentation();
+    for id in ids {
+        assert!(documentation.contains(&format!("<a id=\"{id}\"></a>")), "{id} is not documented");
+    }
+}
+
+/// What docs/ says about verifying.
+fn documentation() -> String {
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
+    let files = fs::read_dir(docs).unwrap().map(|entry| entry.unwrap());
+    let about = files.filter(|file| file.file_name().to_string_lossy().starts_with("verify"));
+    about.map(|file| fs::read_to_string(file.path()).unwrap()).collect()
+}
+
+#[test]
+fn the_documented_policy_holds_for_the_demo() {
+    let documentation = documentation();
+    let mut blocks = documentation.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let policy = blocks.find(|block| block.contains("rules:")).unwrap();
+    let policy = support::signed::file(policy);
+    let ran = verify(&[&path("taskrun.json")], &["--policy", policy.path().to_str().unwrap()]);
+    assert_eq!((ran.code, ran.out.lines().count()), (0, 4), "{}", ran.err);
 }
 
 #[test]
@@ -486,6 +508,12 @@ fn wrong_destinations_are_usage_errors_and_impossible_ones_fail() {
         ),
         ("an unknown format", vec!["-o".into(), "xml".into()], 64, "unknown format"),
         ("no file", vec!["-o".into(), "json=".into()], 64, "no file"),
+        (
+            "two spellings of one file",
+            vec!["-o".into(), format!("json={}", at("y")), "-o".into(), format!("vsa={}", at("folder/../y"))],
+            3,
+            "File exists",
+        ),
         ("no such folder", vec!["-o".into(), format!("json={}", at("nowhere/x"))], 3, "could not be written"),
         ("a folder", vec!["-o".into(), format!("json={}", at("folder"))], 3, "could not be written"),
         (

@@ -37,8 +37,8 @@ impl Output {
         hidden.push(name);
         hidden.push(format!(".{}.partial", std::process::id()));
         let temporary = path.with_file_name(hidden);
-        // What a killed run with the same number left is nobody's.
-        let writer = BufWriter::new(File::create(&temporary)?);
+        // Never through somebody else's link, and never twice into one file.
+        let writer = BufWriter::new(OpenOptions::new().write(true).create_new(true).open(&temporary)?);
         Ok(Output::File(ReportFile { path, temporary: Some(temporary), writer }))
     }
 

@@ -60,12 +60,17 @@ impl fmt::Display for Xml<'_> {
 
 /// A path as reference of RFC 3986: a `file` URI if it is absolute, else relative.
 pub(super) fn file_uri(path: &str) -> String {
-    let mut out = String::from(if path.starts_with('/') { "file://" } else { "" });
-    for byte in path.bytes() {
+    let scheme = if path.starts_with('/') { "file://" } else { "" };
+    let parts: Vec<String> = path.split('/').map(uri_part).collect();
+    format!("{scheme}{}", parts.join("/"))
+}
+
+/// One part of a URI's path, or its fragment: all but unreserved characters are percent-encoded (RFC 3986 2.1, 2.3).
+pub(super) fn uri_part(text: &str) -> String {
+    let mut out = String::new();
+    for byte in text.bytes() {
         match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => {
-                out.push(byte.into())
-            }
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(byte.into()),
             byte => out.push_str(&format!("%{byte:02X}")),
         }
     }

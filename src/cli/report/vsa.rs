@@ -13,7 +13,7 @@ use crate::{
 
 use super::{
     Item, Walk, Writer,
-    safe::{escaped_json, file_uri},
+    safe::{escaped_json, file_uri, uri_part},
 };
 
 pub(super) struct Vsa;
@@ -30,8 +30,7 @@ impl Writer for Vsa {
 
 fn statement(walk: &Walk<'_>, report: &Report) -> Value {
     let resource = resource(walk, report);
-    let subjects: Vec<Value> =
-        report.proof.iter().flat_map(|proof| &proof.results).map(|result| subject(result)).collect();
+    let subjects: Vec<Value> = report.proof.iter().flat_map(|proof| &proof.results).map(subject).collect();
     // A refused TaskRun's values are not its subject: whoever forges one would choose what is said to have failed.
     let subjects = if subjects.is_empty() { vec![run_itself(&resource, report)] } else { subjects };
     let passed = report.proof.is_some();
@@ -56,7 +55,7 @@ fn statement(walk: &Walk<'_>, report: &Report) -> Value {
 /// The SPIFFE ID that the TaskRun's steps must have.
 fn resource(walk: &Walk<'_>, report: &Report) -> String {
     let (namespace, name) = report.task_run.split_once('/').unwrap_or_default();
-    format!("spiffe://{}/ns/{}/taskrun/{}", walk.trust_domain, file_uri(namespace), file_uri(name))
+    format!("spiffe://{}/ns/{}/taskrun/{}", walk.trust_domain, uri_part(namespace), uri_part(name))
 }
 
 /// A verified value, by the digest of the text that its step wrote.
@@ -70,7 +69,7 @@ fn subject(result: &VerifiedResult) -> Value {
 
 /// Where no value is verified: the run, as it names itself. The digest is that of the name, which anybody can make again.
 fn run_itself(resource: &str, report: &Report) -> Value {
-    let name = format!("{resource}#{}", report.uid);
+    let name = format!("{resource}#{}", uri_part(&report.uid));
     json!({"digest": {"sha256": hex(&sha256(name.as_bytes()))}, "name": name})
 }
 
