@@ -3,6 +3,8 @@
 pub mod config;
 pub mod demo;
 pub mod entrypoint;
+pub mod inspect;
+mod report;
 pub mod timestamp;
 pub mod verify;
 
@@ -32,6 +34,8 @@ enum Command {
     ///
     /// Exit codes: 0 verified, 1 invalid, 2 absent, 3 unchecked, 4 weak, 64 wrong arguments.
     Verify(verify::VerifyArgs),
+    /// Show who signed what, when and until when, with chain and sizes: no verdict, nothing is checked
+    Inspect(inspect::InspectArgs),
     /// Have a time-stamp authority witness what the steps signed, so that it can be verified after their certificates expired
     ///
     /// Exit codes: 0 done, 1 an attestation that cannot be read, 2 no attestation, 3 failed, 64 wrong arguments.
@@ -72,6 +76,7 @@ pub fn main() -> ExitCode {
     let (mut out, mut err) = (io::stdout().lock(), io::stderr().lock());
     let code = match cli.command {
         Command::Verify(args) => verify::run(&args, &mut io::stdin().lock(), &mut out, &mut err),
+        Command::Inspect(args) => inspect::run(&args, &mut io::stdin().lock(), &mut out, &mut err),
         Command::Timestamp(args) => timestamp::run(
             &args,
             &ring::rand::SystemRandom::new(),

@@ -22,7 +22,7 @@ use crate::verify::{
     },
 };
 
-use super::{USAGE_ERROR, verify::Line, verify::time_stamps};
+use super::{USAGE_ERROR, report::safe::Line, verify::time_stamps};
 
 /// Arguments of `svidence timestamp`.
 #[derive(Debug, Args)]

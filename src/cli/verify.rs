@@ -3,27 +3,30 @@
 //! People read stderr: one line a TaskRun, then the reasons. Programs read stdout: only what was verified stands there.
 
 use std::{
+    collections::BTreeSet,
     io::{Read, Write},
     path::{Path, PathBuf},
     time::{SystemTime, UNIX_EPOCH},
 };
 
 use clap::{Args, ValueEnum};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::{
-    evidence::{statement::hex, value::ResultValue},
     verify::{
-        Policy, Proof, Report, TimeProof, Trust, Verdict, VerifiedResult,
+        Policy, PolicyFile, Proof, Report, TimeProof, Trust, Verdict,
         source::{self, SourceError},
         taskrun::{format_time, parse_time},
-        time::{TimeStamp, TimeStamps},
+        time::TimeStamps,
         verify,
     },
     workload::{bundle::X509Bundle, id::TrustDomain},
 };
 
-use super::{USAGE_ERROR, config};
+use super::{
+    USAGE_ERROR, config,
+    report::{Destination, Item, ReportError, Reports, Walk, safe::Line},
+};
 
 /// Arguments of `svidence verify`.
 #[derive(Debug, Args)]
@@ -64,9 +67,13 @@ pub struct VerifyArgs {
     /// No TaskRun at all is fine
     #[arg(long)]
     allow_empty: bool,
-    /// How to print what was verified
-    #[arg(short, long, value_enum, default_value_t = Output::Text)]
-    output: Output,
+    /// What the TaskRuns must meet beyond good evidence: a policy file (YAML or JSON)
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
+    /// Write a report: text, json, sarif, junit, dsse or vsa, to FILE or standard output; may be given several times.
+    /// Without it, text goes to standard output
+    #[arg(short, long = "output", value_name = "FORMAT[=FILE]")]
+    outputs: Vec<Destination>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -77,26 +84,6 @@ enum Weakness {
     /// Certificates that have expired since, with no proof of when they signed
     UnprovenTime,
 }
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Output {
-    /// One line a result: TaskRun, result, value as JSON, separated by tabs
-    Text,
-    /// One JSON object a TaskRun
-    Json,
-}
-
-/// What nobody signs (design 7): it is never printed as verified.
-const UNSIGNED_FIELDS: [&str; 8] = [
-    "metadata.labels",
-    "metadata.annotations",
-    "spec.params",
-    "status.taskSpec",
-    "status.conditions",
-    "status.startTime",
-    "status.completionTime",
-    "status.steps[].imageID",
-];
 
 /// Runs `svidence verify`; returns the exit code.
 pub fn run(args: &VerifyArgs, stdin: &mut dyn Read, out: &mut dyn Write, err: &mut dyn Write) -> u8 {
@@ -114,32 +101,62 @@ pub fn run(args: &VerifyArgs, stdin: &mut dyn Read, out: &mut dyn Write, err: &m
             return Verdict::Unchecked.exit_code();
         }
     };
+    let file = match args.policy.as_deref().map(policy_file).transpose() {
+        Ok(file) => file,
+        Err(Refusal { exit_code, text }) => {
+            let _ = writeln!(err, "svidence verify: {text}");
+            return exit_code;
+        }
+    };
     let policy = Policy {
         accept_tep0089: args.accept.contains(&Weakness::Tep0089),
         accept_unproven_time: args.accept.contains(&Weakness::UnprovenTime),
         demanded: args.demanded.clone(),
         time_stamps,
+        file,
+    };
+    let text_alone = [Destination::text()];
+    let destinations = if args.outputs.is_empty() { &text_alone[..] } else { &args.outputs };
+    let mut reports = match Reports::open(destinations, walk(args, &trust, &policy), out) {
+        Ok(reports) => reports,
+        Err(error) => {
+            let _ = writeln!(err, "svidence verify: {}", Line(&error.to_string()));
+            return match error {
+                ReportError::Usage(_) => USAGE_ERROR,
+                ReportError::Write { .. } => Verdict::Unchecked.exit_code(),
+            };
+        }
     };
     let several = args.sources.len() > 1 || args.sources.iter().any(|source| source.is_dir());
     let mut worst: Option<Verdict> = None;
-    let mut write_failed = false;
+    let mut used = BTreeSet::new();
     for path in &args.sources {
         source::for_each(path, stdin, &mut |place, object| {
             let verdict = match object {
                 Ok(object) => {
                     let report = verify(&object, &trust, &policy);
                     explain(&report, several.then_some(place), err);
-                    write_failed |= !print(&report, args.output, out);
+                    reports.item(&Item { place, outcome: Ok(&report) });
+                    used.extend(report.rules.iter().copied());
                     if report.accepted { Verdict::Verified } else { report.verdict }
                 }
-                Err(error) => unreadable(&error, err),
+                Err(error) => {
+                    reports.item(&Item { place, outcome: Err(&error) });
+                    unreadable(&error, err)
+                }
             };
             worst = worst.max(Some(verdict));
         });
     }
-    if write_failed {
-        let _ = writeln!(err, "svidence verify: standard output could not be written");
+    let written = reports.finish();
+    if let Err(errors) = written {
+        for error in errors {
+            let _ = writeln!(err, "svidence verify: {}", Line(&error.to_string()));
+        }
         return Verdict::Unchecked.exit_code();
+    }
+    if let (Some(file), Some(_)) = (&policy.file, worst) {
+        unused(file, &used, err);
     }
     match worst {
         Some(verdict) => verdict.exit_code(),
@@ -151,12 +168,49 @@ pub fn run(args: &VerifyArgs, stdin: &mut dyn Read, out: &mut dyn Write, err: &m
     }
 }
 
-struct Refusal {
-    exit_code: u8,
-    text: String,
+/// Says which rules spoke of no TaskRun: a mistake in a name would otherwise go unnoticed. If none did, every TaskRun is
+/// `unchecked` already.
+fn unused(file: &PolicyFile, used: &BTreeSet<usize>, err: &mut dyn Write) {
+    if used.is_empty() {
+        let text = "no rule of the policy speaks of any of the TaskRuns; compare its namespaces and names with theirs";
+        let _ = writeln!(err, "svidence verify: {text}");
+        return;
+    }
+    for index in (0..file.rules().len()).filter(|index| !used.contains(index)) {
+        let name = file.rule_name(index);
+        let _ = writeln!(err, "svidence verify: {} of the policy speaks of no TaskRun", Line(&name));
+    }
 }
 
-fn usage(text: String) -> Refusal {
+/// What the reports say about the walk.
+fn walk<'a>(args: &'a VerifyArgs, trust: &'a Trust, policy: &'a Policy) -> Walk<'a> {
+    let name = args.policy.as_deref().and_then(Path::to_str).unwrap_or("policy");
+    Walk {
+        trust_domain: trust.bundle.trust_domain().as_str(),
+        now: trust.now,
+        policy_file: policy.file.as_ref().map(|file| (name, file)),
+        command_line: json!({
+            "acceptTep0089": policy.accept_tep0089,
+            "acceptUnprovenTime": policy.accept_unproven_time,
+            "requiredResults": policy.demanded,
+        })
+        .to_string(),
+    }
+}
+
+fn policy_file(file: &Path) -> Result<PolicyFile, Refusal> {
+    let refused = |reason: String| unchecked(format!("{}: {reason}", file.display()));
+    let text = std::fs::read_to_string(file).map_err(|error| refused(error.to_string()))?;
+    PolicyFile::parse(&text).map_err(|error| refused(format!("the policy cannot be used: {error}")))
+}
+
+/// Why a command cannot begin.
+pub(super) struct Refusal {
+    pub(super) exit_code: u8,
+    pub(super) text: String,
+}
+
+pub(super) fn usage(text: String) -> Refusal {
     Refusal { exit_code: USAGE_ERROR, text }
 }
 
@@ -167,32 +221,16 @@ fn unchecked(text: String) -> Refusal {
 /// What the operator trusts, from the arguments. A usage error is 64; a file that is no use is `unchecked`.
 fn trust(args: &VerifyArgs, err: &mut dyn Write) -> Result<Trust, Refusal> {
     let trust_domain = match (&args.trust_domain, &args.config) {
-        // The type also takes a whole SPIFFE ID, of which it would silently drop the path.
-        (Some(text), _) => TrustDomain::new(text)
-            .ok()
-            .filter(|trust_domain| trust_domain.as_str() == text.to_ascii_lowercase())
-            .ok_or_else(|| {
-                usage(format!("--trust-domain {text}: not a trust domain; one looks like example.org"))
-            })?,
+        (Some(text), _) => parse_trust_domain(text)?,
         (None, Some(file)) => {
             config::load(file).map_err(|error| unchecked(error.to_string()))?.trust_domain.clone()
         }
         (None, None) => return Err(usage("--trust-domain (or --config) is missing".into())),
     };
-    let read =
-        |file: &Path| std::fs::read(file).map_err(|error| unchecked(format!("{}: {error}", file.display())));
-    let mut authorities = |file: &Path| {
-        let (bundle, warnings) = X509Bundle::from_file_contents(trust_domain.clone(), &read(file)?)
-            .map_err(|error| unchecked(format!("{}: {error}", file.display())))?;
-        for warning in warnings {
-            let _ = writeln!(err, "svidence verify: {}: {warning}", file.display());
-        }
-        Ok(bundle)
-    };
-    let bundle = authorities(&args.bundle)?;
+    let bundle = authorities(&trust_domain, &args.bundle, err)?;
     let intermediates = match &args.intermediates {
         None => Vec::new(),
-        Some(file) => authorities(file)?.authorities().to_vec(),
+        Some(file) => authorities(&trust_domain, file, err)?.authorities().to_vec(),
     };
     let at = match &args.at {
         None => None,
@@ -227,19 +265,36 @@ pub(super) fn time_stamps(
     Ok(time_stamps)
 }
 
+/// A trust domain of the command line.
+pub(super) fn parse_trust_domain(text: &str) -> Result<TrustDomain, Refusal> {
+    // The type also takes a whole SPIFFE ID, of which it would silently drop the path.
+    TrustDomain::new(text)
+        .ok()
+        .filter(|trust_domain| trust_domain.as_str() == text.to_ascii_lowercase())
+        .ok_or_else(|| {
+            usage(format!("--trust-domain {text}: not a trust domain; one looks like example.org"))
+        })
+}
+
+/// The authorities in a file; what is odd about it is told on `err`.
+pub(super) fn authorities(
+    trust_domain: &TrustDomain,
+    file: &Path,
+    err: &mut dyn Write,
+) -> Result<X509Bundle, Refusal> {
+    let refused = |reason: String| unchecked(format!("{}: {reason}", file.display()));
+    let contents = std::fs::read(file).map_err(|error| refused(error.to_string()))?;
+    let (bundle, warnings) = X509Bundle::from_file_contents(trust_domain.clone(), &contents)
+        .map_err(|error| refused(error.to_string()))?;
+    for warning in warnings {
+        let _ = writeln!(err, "svidence: {}: {warning}", file.display());
+    }
+    Ok(bundle)
+}
+
 fn unreadable(error: &SourceError, err: &mut dyn Write) -> Verdict {
     let _ = writeln!(err, "{:<9} {}", Verdict::Unchecked.as_str(), Line(&error.to_string()));
     Verdict::Unchecked
-}
-
-/// Prints what was verified, if anything was. `false`: it could not be written.
-fn print(report: &Report, output: Output, out: &mut dyn Write) -> bool {
-    let Some(proof) = &report.proof else { return true };
-    let written = match output {
-        Output::Text => print_text(report, proof, out),
-        Output::Json => writeln!(out, "{}", escaped_json(&to_json(report, proof).to_string())),
-    };
-    written.and_then(|()| out.flush()).is_ok()
 }
 
 /// One line for the verdict, with the file where there are several, then why.
@@ -280,148 +335,4 @@ fn qualities(proof: &Proof) -> String {
     let (steps, results) = (proof.basis.steps().count(), proof.results.len());
     let partial = if proof.is_partial { "partial object; " } else { "" };
     format!("  ({partial}{results} results of {steps} signed steps; run bound by {bound}; {time})")
-}
-
-fn print_text(report: &Report, proof: &Proof, out: &mut dyn Write) -> std::io::Result<()> {
-    for result in &proof.results {
-        let (task_run, name) = (Line(&report.task_run), shown_name(result));
-        writeln!(out, "{task_run}\t{}\t{}", Line(&name), escaped_json(&result.value.canonical_json()))?;
-    }
-    Ok(())
-}
-
-/// A name that rests on an unsigned mapping is not shown as verified: the step result it comes from is. A type that rests on
-/// an unsigned declaration is marked.
-fn shown_name(result: &VerifiedResult) -> String {
-    let kind = result.value.type_name();
-    match (&result.step_result, result.name_is_claimed, result.type_is_claimed) {
-        (Some(step_result), true, false) => {
-            format!("step {}, result {step_result} (claimed to be {})", result.step, result.name)
-        }
-        (Some(step_result), true, true) => {
-            format!(
-                "step {}, result {step_result} (claimed to be {}, of type {kind})",
-                result.step, result.name
-            )
-        }
-        (_, _, true) => format!("{} (claimed to be of type {kind})", result.name),
-        _ => result.name.clone(),
-    }
-}
-
-/// The report of a verified TaskRun.
-pub fn to_json(report: &Report, proof: &Proof) -> Value {
-    let results: Vec<Value> = proof
-        .results
-        .iter()
-        .map(|result| {
-            let value = match &result.value {
-                ResultValue::String(text) => json!(text),
-                ResultValue::Array(items) => json!(items),
-                ResultValue::Object(members) => json!(members),
-            };
-            let mut object = json!({
-                "name": result.name,
-                "type": result.value.type_name(),
-                "value": value,
-                "step": result.step,
-                "set": result.set,
-                "nameIsClaimed": result.name_is_claimed,
-                "typeIsClaimed": result.type_is_claimed,
-            });
-            if let Some(step_result) = &result.step_result {
-                object["stepResult"] = json!(step_result);
-            }
-            object
-        })
-        .collect();
-    let steps: Vec<Value> = proof
-        .basis
-        .steps()
-        .map(|step| {
-            json!({
-                "name": step.name,
-                "signedAt": format_time(step.signed_at),
-                "attestedByCertificate": {
-                    "run": step.run_attested, "step": step.step_attested, "executable": step.executable_attested,
-                },
-                "authoritySha256": step.authority,
-                "time": time_json(step.time.proof, step.time.stamp),
-            })
-        })
-        .collect();
-    json!({
-        "taskRun": report.task_run,
-        "uid": proof.run_bound_by_certificate.then_some(&report.uid),
-        "verdict": report.verdict.as_str(),
-        "accepted": report.accepted,
-        "evidence": if proof.basis.tep0089_values().is_none() { "attestation" } else { "tep-0089" },
-        "runBoundBy": if proof.run_bound_by_certificate { "certificate" } else { "unsigned times" },
-        "time": time_json(proof.time, proof.time_stamp()),
-        "partial": proof.is_partial,
-        "notCarried": proof.not_carried.iter().map(|not_carried| {
-            json!({"step": not_carried.step, "item": not_carried.item.to_string()})
-        }).collect::<Vec<_>>(),
-        "results": results,
-        "steps": steps,
-        "findings": report.findings.iter().map(|f| json!({"code": f.code(), "text": f.to_string()})).collect::<Vec<_>>(),
-        "notes": report.notes,
-        "unsigned": UNSIGNED_FIELDS,
-    })
-}
-
-/// `{"proof": …}`, with the time stamp that proves it, or that there is besides.
-fn time_json(proof: TimeProof, stamp: Option<TimeStamp>) -> Value {
-    let fields =
-        |stamp: TimeStamp| json!({"genTime": format_time(stamp.gen_time), "tsaSha256": hex(&stamp.tsa)});
-    let mut time = match proof {
-        TimeProof::ValidNow => json!({"proof": "valid-now"}),
-        TimeProof::ValidThen(stamp) => {
-            let mut time = fields(stamp);
-            time["proof"] = json!("valid-then");
-            return time;
-        }
-        TimeProof::Asserted(at) => json!({"proof": "asserted", "at": format_time(at)}),
-        TimeProof::Unproven => json!({"proof": "none"}),
-    };
-    if let Some(stamp) = stamp {
-        time["timeStamp"] = fields(stamp);
-    }
-    time
-}
-
-/// Characters that move the cursor, reorder text or hide it.
-fn is_unsafe(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}')
-        || matches!(c, '\u{feff}' | '\u{e0000}'..='\u{e007f}')
-}
-
-/// JSON in which such characters are escaped; it means the same, as they stand inside strings only.
-fn escaped_json(json: &str) -> String {
-    let mut out = String::with_capacity(json.len());
-    for c in json.chars() {
-        match is_unsafe(c) {
-            true => {
-                c.encode_utf16(&mut [0; 2]).iter().for_each(|unit| out.push_str(&format!("\\u{unit:04x}")))
-            }
-            false => out.push(c),
-        }
-    }
-    out
-}
-
-/// Text from an object, safe to print on a terminal.
-pub(super) struct Line<'a>(pub(super) &'a str);
-
-impl std::fmt::Display for Line<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        for c in self.0.chars() {
-            match is_unsafe(c) {
-                true => write!(f, "{}", c.escape_default())?,
-                false => write!(f, "{c}")?,
-            }
-        }
-        Ok(())
-    }
 }

@@ -259,7 +259,7 @@ impl Attestation {
         format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(self.to_bytes()))
     }
 
-    /// What the value encodes: what time stamps are made of.
+    /// What the value holds once it is decoded, the protobuf message: what time stamps are made of.
     pub fn to_bytes(&self) -> Vec<u8> {
         self.to_message().encode_to_vec()
     }

@@ -203,6 +203,21 @@ impl CompactLeaf {
         out
     }
 
+    /// Serial number, big endian, padded with zeros.
+    pub fn serial(&self) -> &[u8] {
+        &self.serial
+    }
+
+    /// Start of validity, Unix seconds.
+    pub fn not_before(&self) -> i64 {
+        i64::from(self.not_before)
+    }
+
+    /// End of validity, Unix seconds.
+    pub fn not_after(&self) -> i64 {
+        i64::from(self.not_before) + i64::from(self.validity)
+    }
+
     /// Rebuilds the certificate's DER.
     pub fn to_der(
         &self,
@@ -227,8 +242,8 @@ impl CompactLeaf {
         };
         let template = LeafTemplate {
             serial: &self.serial,
-            not_before: i64::from(self.not_before),
-            not_after: i64::from(self.not_before) + i64::from(self.validity),
+            not_before: self.not_before(),
+            not_after: self.not_after(),
             key_algorithm: match self.key {
                 KeyKind::P256 => KEY_P256,
                 KeyKind::P384 => KEY_P384,

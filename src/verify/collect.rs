@@ -45,11 +45,14 @@ impl StepEvidence {
     pub(crate) fn task_results(&self, attestation: &Attestation) -> Vec<(&str, &str)> {
         match self.entries_with_results(attestation) {
             Some(_) => self.task_results_of_message().collect(),
-            None => {
-                let results = self.in_status.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-                results.filter(|(name, _)| !attestation::is_reserved(name)).collect()
-            }
+            None => self.task_results_of_status().collect(),
         }
+    }
+
+    /// Task results of the status with string values, as (name, value), without attestations.
+    pub(crate) fn task_results_of_status(&self) -> impl Iterator<Item = (&str, &str)> {
+        let results = self.in_status.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        results.filter(|(name, _)| !attestation::is_reserved(name))
     }
 
     /// Task results in the step's message, as (name, raw value), without attestations.
@@ -79,9 +82,24 @@ pub(crate) enum EvidenceKind {
 
 /// The evidence of every step in the status, in its order.
 pub(crate) fn collect(object: &TaskRun) -> Result<Vec<StepEvidence>, Vec<Finding>> {
+    let (steps, findings) = read(object);
+    if findings.is_empty() { Ok(steps) } else { Err(findings) }
+}
+
+/// What can be read, and what is wrong with the rest.
+pub(crate) fn read(object: &TaskRun) -> (Vec<StepEvidence>, Vec<Finding>) {
     let in_status: Rc<[(String, String)]> = string_results(object).into();
-    let Some(states) = &object.status.steps else { return from_results(&in_status) };
-    check_count(states.len())?;
+    let states = match &object.status.steps {
+        Some(states) => check_count(states.len()).map(|()| states),
+        None => match from_results(&in_status) {
+            Ok(steps) => return (steps, Vec::new()),
+            Err(findings) => Err(findings),
+        },
+    };
+    let states = match states {
+        Ok(states) => states,
+        Err(findings) => return (Vec::new(), findings),
+    };
     let mut steps: Vec<StepEvidence> = Vec::new();
     let mut findings = Vec::new();
     for (i, state) in states.iter().enumerate() {
@@ -132,7 +150,7 @@ pub(crate) fn collect(object: &TaskRun) -> Result<Vec<StepEvidence>, Vec<Finding
         };
         steps.push(step);
     }
-    if findings.is_empty() { Ok(steps) } else { Err(findings) }
+    (steps, findings)
 }
 
 fn check_count(count: usize) -> Result<(), Vec<Finding>> {

@@ -7,9 +7,12 @@ mod artifacts;
 pub mod chain;
 mod collect;
 mod declared;
+pub mod envelope;
+pub mod inspect;
 mod json;
 mod message;
 mod partial;
+pub mod policy;
 mod report;
 mod retries;
 mod run;
@@ -23,7 +26,10 @@ pub mod time;
 mod verdict;
 
 use crate::{
-    evidence::attestation::{Attestation, UNSIGNED},
+    evidence::{
+        attestation::{Attestation, UNSIGNED},
+        sha256,
+    },
     workload::{bundle::X509Bundle, certificate::Certificate},
 };
 
@@ -32,9 +38,10 @@ use taskrun::{TaskRun, parse_time};
 use time::TimeStamps;
 
 pub use partial::{Item, NotCarried};
+pub use policy::PolicyFile;
 pub use report::{Basis, Proof, Report, StepSummary, TimeProof};
 pub use status::VerifiedResult;
-pub use verdict::{Finding, Verdict};
+pub use verdict::{Breach, Finding, Verdict};
 
 /// What the operator trusts, and when.
 #[derive(Debug, Clone)]
@@ -73,39 +80,47 @@ pub struct Policy {
     pub demanded: Vec<String>,
     /// Time-stamp authorities whose word on the time of signing counts, and their tokens.
     pub time_stamps: TimeStamps,
+    /// The policy file, if there is one. It can only demand more than the fields above.
+    pub file: Option<PolicyFile>,
 }
 
 /// Verifies one TaskRun.
 pub fn verify(object: &TaskRun, trust: &Trust, policy: &Policy) -> Report {
     let mut notes = Vec::new();
+    let rules = policy.file.as_ref().map(|file| file.select(object)).unwrap_or_default();
+    let undecided = policy.file.as_ref().and_then(|file| file.undecided(object, &rules, trust));
     let outcome = evidence(object, trust, &policy.time_stamps, &mut notes);
     let current = outcome.as_ref().ok().map(|(proof, _)| &proof.basis);
     let earlier = retries::judge(object, current, trust, |attempt| {
         evidence(attempt, trust, &policy.time_stamps, &mut Vec::new())
     });
     notes.extend(earlier.notes);
-    let (proof, weaknesses) = match outcome {
+    let (mut proof, weaknesses) = match outcome {
         Ok(found) if earlier.findings.is_empty() => found,
         outcome => {
             let mut findings = outcome.err().unwrap_or_default();
             findings.extend(earlier.findings);
-            return conclude(object, findings, notes, None, false);
+            findings.extend(undecided);
+            return Report { rules, ..conclude(object, findings, notes, None, false) };
         }
     };
+    let broken = policy.file.as_ref().map(|file| file.judge(object, &rules, &mut proof, trust));
     let missing: Vec<Finding> = policy
         .demanded
         .iter()
         .filter(|name| !proof.results.iter().any(|result| result.has_name(name)))
         .map(|name| Finding::Demanded(name.clone()))
         .collect();
-    let accepted = weaknesses.iter().all(|finding| match finding {
+    let mut findings = missing;
+    findings.extend(weaknesses);
+    findings.extend(undecided);
+    findings.extend(broken.into_iter().flatten());
+    let accepted = findings.iter().all(|finding| match finding {
         Finding::OnlyTep0089 => policy.accept_tep0089,
         Finding::TimeUnproven { .. } => policy.accept_unproven_time,
         _ => false,
     });
-    let mut findings = missing;
-    findings.extend(weaknesses);
-    conclude(object, findings, notes, Some(proof), accepted)
+    Report { rules, ..conclude(object, findings, notes, Some(proof), accepted) }
 }
 
 /// What one attempt's evidence proves.
@@ -148,6 +163,7 @@ fn conclude(
         uid: object.metadata.uid.clone(),
         verdict,
         accepted: good,
+        rules: Vec::new(),
         findings,
         notes,
         proof: proof.filter(|_| good),
@@ -214,7 +230,8 @@ fn attested(
         notes.push("the TaskRun failed; what is verified is what its steps produced before that".to_owned());
     }
     let run_bound_by_certificate = proven.iter().all(|step| step.attested.is_some());
-    let summaries = proven.iter().zip(times.steps).map(|(step, time)| report::summary(step, time)).collect();
+    let summaries = proven.into_iter().zip(times.steps);
+    let summaries = summaries.map(|(step, time)| report::summary(step, time)).collect();
     let basis = Basis::attestations(summaries).ok_or_else(nothing_checked)?;
     let proof = Proof {
         basis,
@@ -283,6 +300,7 @@ fn weakly_signed(
         results.push(VerifiedResult {
             name: result.name.clone(),
             value: expected,
+            digest: sha256(last.raw.as_bytes()),
             step: last.step.clone(),
             step_result: None,
             set: false,

@@ -143,6 +143,7 @@ fn of_step(result: &StatusResult, proven: &[ProvenStep]) -> Option<Result<Verifi
                         step: step.name.clone(),
                         step_result: Some(covered.name.clone()),
                         set: covered.set,
+                        digest: covered.digest,
                         name_is_claimed: true,
                     }));
                 }

@@ -2,10 +2,19 @@
 
 use std::num::NonZeroUsize;
 
-use crate::evidence::{sha256, statement::hex};
+use crate::{
+    evidence::{
+        attestation::{self, Outcome},
+        sha256,
+        statement::hex,
+    },
+    workload::certificate::Certificate,
+};
 
 use super::{
+    envelope::Envelope,
     partial::NotCarried,
+    policy::AttestedBy,
     status::VerifiedResult,
     step::ProvenStep,
     tep0089::SignedValue,
@@ -39,19 +48,13 @@ impl TimeProof {
     }
 }
 
-/// What the certificate of a step attests by itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What a step signed, and what its certificate attests by itself.
+#[derive(Debug, Clone)]
 pub struct StepSummary {
     /// Name of the step.
     pub name: String,
     /// Claimed time of signing, Unix seconds.
     pub signed_at: i64,
-    /// The pod's UID, if the step saw it.
-    pub pod_uid: Option<[u8; 16]>,
-    /// Claimed start of its command, ms since 1970.
-    pub started_ms: u64,
-    /// Claimed time from there to signing, ms.
-    pub took_ms: u64,
     /// The certificate names this very run.
     pub run_attested: bool,
     /// The certificate names this very step.
@@ -62,12 +65,55 @@ pub struct StepSummary {
     pub authority: String,
     /// How the time of signing is known, with the time stamp, if there is one.
     pub time: StepTime,
+    /// How it ended, as signed.
+    pub outcome: Outcome,
+    proven: ProvenStep,
 }
 
 impl StepSummary {
+    /// UID of the pod, where it is signed.
+    pub fn pod_uid(&self) -> Option<[u8; 16]> {
+        self.proven.attestation.pod_uid
+    }
+
+    /// Start of the command, ms since 1970.
+    pub fn started_ms(&self) -> u64 {
+        self.proven.attestation.started
+    }
+
     /// Claimed time of signing, ms since 1970.
     pub fn signed_ms(&self) -> u64 {
-        self.started_ms + self.took_ms
+        self.proven.attestation.signed_at()
+    }
+
+    /// The most that the certificate attests; `None` if it names the run's identity only.
+    pub fn attested_by(&self) -> Option<AttestedBy> {
+        match (self.run_attested, self.step_attested, self.executable_attested) {
+            (true, true, true) => Some(AttestedBy::Executable),
+            (true, true, false) => Some(AttestedBy::Step),
+            (true, ..) => Some(AttestedBy::Run),
+            _ => None,
+        }
+    }
+
+    /// The name of its entry, `SVIDENCE.<step>.sig`.
+    pub fn entry(&self) -> String {
+        attestation::key(&self.name)
+    }
+
+    /// SHA-256 of its attestation, decoded (docs/evidence.md section 2).
+    pub fn attestation_digest(&self) -> [u8; 32] {
+        sha256(&self.proven.attestation.to_bytes())
+    }
+
+    /// What it signed, as a DSSE envelope.
+    pub fn envelope(&self) -> Envelope<'_> {
+        Envelope {
+            statement: &self.proven.statement,
+            signature: &self.proven.attestation.signature,
+            leaf: &self.proven.leaf,
+            intermediates: self.proven.path.intermediates().iter().map(Certificate::der).collect(),
+        }
     }
 }
 
@@ -82,6 +128,8 @@ pub struct Report {
     pub verdict: Verdict,
     /// Whether the policy accepted a weak verdict.
     pub accepted: bool,
+    /// The rules of the policy file that speak of this TaskRun, counted from 0.
+    pub rules: Vec<usize>,
     /// Why the verdict is not `verified`.
     pub findings: Vec<Finding>,
     /// Things worth knowing that change nothing.
@@ -161,19 +209,18 @@ impl Proof {
 }
 
 /// What a step's certificate attests, and when it says it signed.
-pub(super) fn summary(step: &ProvenStep, time: StepTime) -> StepSummary {
-    let attested = step.attested.as_ref();
-    let authority = step.path.authority().map(|authority| sha256(authority.der()));
+pub(super) fn summary(proven: ProvenStep, time: StepTime) -> StepSummary {
+    let attested = proven.attested.as_ref();
+    let authority = proven.path.authority().map(|authority| sha256(authority.der()));
     StepSummary {
-        name: step.name.clone(),
-        signed_at: step.signed_at,
-        pod_uid: step.attestation.pod_uid,
-        started_ms: step.attestation.started,
-        took_ms: step.attestation.duration + step.attestation.delay,
+        name: proven.name.clone(),
+        signed_at: proven.signed_at,
         run_attested: attested.is_some(),
         step_attested: attested.is_some_and(|said| said.step.is_some()),
         executable_attested: attested.is_some_and(|said| said.pin.is_some()),
         authority: authority.map(|digest| hex(&digest)).unwrap_or_default(),
         time,
+        outcome: proven.attestation.outcome,
+        proven,
     }
 }

@@ -94,8 +94,8 @@ impl Pod {
     fn of(basis: &Basis) -> Option<Pod> {
         let steps = || basis.steps();
         Some(Pod {
-            uid: steps().find_map(|step| step.pod_uid),
-            started: steps().map(|step| step.started_ms).min()?,
+            uid: steps().find_map(|step| step.pod_uid()),
+            started: steps().map(|step| step.started_ms()).min()?,
             signed: steps().map(StepSummary::signed_ms).max()?,
         })
     }

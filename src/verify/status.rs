@@ -28,6 +28,8 @@ pub struct VerifiedResult {
     pub name: String,
     /// Its value.
     pub value: ResultValue,
+    /// SHA-256 of the text that the step wrote for it.
+    pub digest: [u8; 32],
     /// The step that set it, or if none did, the last one that found it so.
     pub step: String,
     /// The step result it is taken from, if the task maps one.
@@ -370,6 +372,7 @@ fn task_result(object: &TaskRun, derived: &Derived) -> Result<VerifiedResult, Fi
     Ok(VerifiedResult {
         name: derived.name.clone(),
         value,
+        digest: derived.digest,
         step: derived.step.clone(),
         step_result: derived.step_result.clone(),
         set: derived.set,

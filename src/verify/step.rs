@@ -34,6 +34,8 @@ pub(crate) struct ProvenStep {
     /// Every covered result with its digests.
     pub(crate) covered: Vec<Covered>,
     pub(crate) leaf: Certificate,
+    /// The in-toto statement that the leaf's key signed.
+    pub(crate) statement: String,
     pub(crate) path: Path,
     /// What the certificate itself attests, if it has a DNS SAN that speaks of the run.
     pub(crate) attested: Option<Attested>,
@@ -54,7 +56,7 @@ pub(crate) fn prove(
     // Where they cannot be read is told by the first stage that needs them.
     let carried = carried_intermediates(step, &attestation);
     let candidates = leaf_candidates(step, &attestation, &carried, trust).map_err(|finding| vec![finding])?;
-    let leaf = signed_by(step, &attestation, &covered, candidates, trust).map_err(|finding| {
+    let (leaf, statement) = signed_by(step, &attestation, &covered, candidates, trust).map_err(|finding| {
         // Without the message the values of an earlier step may be gone, so a mismatch proves nothing.
         match (&finding, attestation.form, evidence.entries_with_results(&attestation)) {
             (Finding::Signature { .. }, Form::Hints, None) => vec![Finding::Undecided {
@@ -73,7 +75,7 @@ pub(crate) fn prove(
     let path = carried
         .and_then(|carried| path(step, &carried, &leaf, signed_at, trust))
         .map_err(|finding| vec![finding])?;
-    Ok(ProvenStep { name: step.to_owned(), attestation, covered, leaf, path, attested, signed_at })
+    Ok(ProvenStep { name: step.to_owned(), attestation, covered, leaf, statement, path, attested, signed_at })
 }
 
 /// The attestation names the object's own namespace and name.
@@ -90,7 +92,7 @@ fn run(object: &TaskRun, step: &str, attestation: &Attestation) -> Result<(), Fi
 }
 
 /// The covered results: carried with digests, or completed from the values that were found.
-fn covered_results(
+pub(super) fn covered_results(
     evidence: &StepEvidence,
     attestation: &Attestation,
     is_partial: bool,
@@ -149,7 +151,7 @@ fn covered_results(
 }
 
 /// The leaf as DER: carried so, or rebuilt for each certificate that may have issued it.
-fn leaf_candidates(
+pub(super) fn leaf_candidates(
     step: &str,
     attestation: &Attestation,
     carried: &Result<Vec<Certificate>, Finding>,
@@ -197,7 +199,10 @@ fn dns_names(step: &str, attestation: &Attestation, form: &DnsForm) -> Option<Ve
     Some(vec![Attested { uid: attestation.task_run_uid?, step, pin }.dns_name().ok()?])
 }
 
-fn carried_intermediates(step: &str, attestation: &Attestation) -> Result<Vec<Certificate>, Finding> {
+pub(super) fn carried_intermediates(
+    step: &str,
+    attestation: &Attestation,
+) -> Result<Vec<Certificate>, Finding> {
     let read = |der: &Vec<u8>| {
         Certificate::parse(der).map_err(|error| Finding::Certificate {
             step: step.to_owned(),
@@ -207,14 +212,14 @@ fn carried_intermediates(step: &str, attestation: &Attestation) -> Result<Vec<Ce
     attestation.intermediates.iter().map(read).collect()
 }
 
-/// The candidate whose key made the signature.
-fn signed_by(
+/// The candidate whose key made the signature, and the statement under it.
+pub(super) fn signed_by(
     step: &str,
     attestation: &Attestation,
     covered: &[Covered],
     candidates: Vec<Certificate>,
     trust: &Trust,
-) -> Result<Certificate, Finding> {
+) -> Result<(Certificate, String), Finding> {
     for leaf in candidates {
         let context = Context {
             trust_domain: trust.bundle.trust_domain().as_str(),
@@ -225,7 +230,7 @@ fn signed_by(
         let statement = statement::statement(attestation, context);
         let message = statement::pre_authentication_encoding(&statement);
         if signature::verifies(&leaf, Scheme::Attestation, &message, &attestation.signature) {
-            return Ok(leaf);
+            return Ok((leaf, statement));
         }
     }
     let what = match attestation.form {

@@ -199,7 +199,7 @@ fn check(leaf: &Certificate, text: &str, signature: &str) -> bool {
 }
 
 /// One certificate in PEM, and nothing else.
-fn certificate(pem: &str) -> Result<Certificate, String> {
+pub(super) fn certificate(pem: &str) -> Result<Certificate, String> {
     let body: String = pem
         .strip_prefix("-----BEGIN CERTIFICATE-----\n")
         .and_then(|rest| rest.trim_end_matches('\n').strip_suffix("-----END CERTIFICATE-----"))

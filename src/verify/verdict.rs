@@ -41,6 +41,31 @@ impl Verdict {
     }
 }
 
+/// How a TaskRun breaks a policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Breach {
+    /// Something that must be there is not.
+    Missing,
+    /// The policy says nothing about it, or may no longer be used.
+    Undecided,
+    /// Evidence or time is weaker than demanded. What the command line accepts does not change that.
+    TooWeak,
+    /// What is proven is not what is demanded.
+    Contradicted,
+}
+
+impl Breach {
+    /// The verdict that it leads to.
+    fn verdict(self) -> Verdict {
+        match self {
+            Breach::Missing => Verdict::Absent,
+            Breach::Undecided => Verdict::Unchecked,
+            Breach::TooWeak => Verdict::Weak,
+            Breach::Contradicted => Verdict::Invalid,
+        }
+    }
+}
+
 /// Why a verdict is not `verified`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Finding {
@@ -159,6 +184,19 @@ pub enum Finding {
         /// Which entry and why.
         reason: String,
     },
+    // --- by its breach ---
+    /// A demand of the policy file is not met.
+    #[error("policy, {rule}: {demanded}, but {found}")]
+    Policy {
+        /// Number and name of the rule, or "as a whole".
+        rule: String,
+        /// What it demands.
+        demanded: String,
+        /// What there is.
+        found: String,
+        /// What that means.
+        breach: Breach,
+    },
     // --- unchecked ---
     /// No certificate with this key ID is known.
     #[error(
@@ -225,6 +263,7 @@ impl Finding {
     /// The verdict that this finding leads to; never `Verified`.
     pub fn verdict(&self) -> Verdict {
         match self {
+            Finding::Policy { breach, .. } => breach.verdict(),
             Finding::UnknownIssuer { .. } | Finding::Undecided { .. } => Verdict::Unchecked,
             Finding::NoEvidence { .. } | Finding::Unsigned { .. } | Finding::Demanded(_) => Verdict::Absent,
             Finding::OnlyTep0089 | Finding::TimeUnproven { .. } => Verdict::Weak,
@@ -249,6 +288,7 @@ impl Finding {
             Finding::Uncovered { .. } => "uncovered",
             Finding::Attempt { .. } => "attempt",
             Finding::Tep0089 { .. } => "tep-0089",
+            Finding::Policy { .. } => "policy",
             Finding::UnknownIssuer { .. } => "unknown-issuer",
             Finding::Undecided { .. } => "undecided",
             Finding::NoEvidence { .. } => "no-evidence",

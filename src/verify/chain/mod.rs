@@ -28,6 +28,11 @@ impl Path {
         &self.issuers
     }
 
+    /// The issuers between the leaf and the authority, the leaf's own first.
+    pub fn intermediates(&self) -> &[Certificate] {
+        self.issuers.split_last().map_or(&[], |(_, rest)| rest)
+    }
+
     /// The authority of the bundle that the path ends at.
     pub fn authority(&self) -> Option<&Certificate> {
         self.issuers.last()

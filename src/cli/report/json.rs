@@ -1,0 +1,165 @@
+//! `json`: one line a TaskRun, of the schema `docs/schemas/verify-report-v1.json`.
+//!
+//! Every TaskRun has a line with its verdict. Values, steps and a run's UID stand only in the lines of those that were
+//! verified or accepted, so that a program which looks for results finds no other ones.
+
+use std::io::{self, Write};
+
+use serde_json::{Value, json};
+
+use crate::{
+    evidence::{statement::hex, value::ResultValue},
+    verify::{
+        NotCarried, Proof, Report, StepSummary, TimeProof, Verdict, VerifiedResult, source::SourceError,
+        taskrun::format_time, time::TimeStamp,
+    },
+};
+
+use super::{Item, Walk, Writer, safe::escaped_json};
+
+/// The version of the schema: a field may be added under it, none is removed or changes its meaning.
+const VERSION: u32 = 1;
+
+/// What nobody signs (design 7): it is never printed as verified.
+const UNSIGNED_FIELDS: [&str; 8] = [
+    "metadata.labels",
+    "metadata.annotations",
+    "spec.params",
+    "status.taskSpec",
+    "status.conditions",
+    "status.startTime",
+    "status.completionTime",
+    "status.steps[].imageID",
+];
+
+pub(super) struct Json;
+
+impl Writer for Json {
+    fn item(&mut self, walk: &Walk<'_>, item: &Item<'_>, out: &mut dyn Write) -> io::Result<()> {
+        let line = match item.outcome {
+            Ok(report) => task_run(walk, item.place, report),
+            Err(error) => unreadable(item.place, error),
+        };
+        writeln!(out, "{}", escaped_json(&line.to_string()))
+    }
+}
+
+fn unreadable(place: &str, error: &SourceError) -> Value {
+    json!({
+        "version": VERSION,
+        "source": place,
+        "verdict": Verdict::Unchecked.as_str(),
+        "accepted": false,
+        "findings": [{"code": "unreadable", "verdict": Verdict::Unchecked.as_str(), "text": error.to_string()}],
+        "notes": [],
+    })
+}
+
+fn task_run(walk: &Walk<'_>, place: &str, report: &Report) -> Value {
+    let findings: Vec<Value> = report
+        .findings
+        .iter()
+        .map(|finding| {
+            json!({
+                "code": finding.code(), "verdict": finding.verdict().as_str(), "text": finding.to_string(),
+            })
+        })
+        .collect();
+    let mut line = json!({
+        "version": VERSION,
+        "source": place,
+        "taskRun": report.task_run,
+        "verdict": report.verdict.as_str(),
+        "accepted": report.accepted,
+        "findings": findings,
+        "notes": report.notes,
+    });
+    if let Some((_, policy)) = walk.policy_file {
+        let rules: Vec<String> = report.rules.iter().map(|&index| policy.rule_name(index)).collect();
+        line["policy"] = json!({"sha256": hex(&policy.digest), "rules": rules});
+    }
+    if let (Some(proof), Value::Object(line)) = (&report.proof, &mut line) {
+        line.extend(proven(report, proof));
+    }
+    line
+}
+
+fn proven(report: &Report, proof: &Proof) -> serde_json::Map<String, Value> {
+    let is_attested = proof.basis.tep0089_values().is_none();
+    let mut members = serde_json::Map::new();
+    if proof.run_bound_by_certificate {
+        members.insert("uid".to_owned(), json!(report.uid));
+    }
+    let bound = if proof.run_bound_by_certificate { "certificate" } else { "unsigned times" };
+    for (name, value) in [
+        ("evidence", json!(if is_attested { "attestation" } else { "tep-0089" })),
+        ("runBoundBy", json!(bound)),
+        ("time", time(proof.time, proof.time_stamp())),
+        ("partial", json!(proof.is_partial)),
+        ("notCarried", proof.not_carried.iter().map(not_carried).collect()),
+        ("results", proof.results.iter().map(result).collect()),
+        ("steps", proof.basis.steps().map(step).collect()),
+        ("unsigned", json!(UNSIGNED_FIELDS)),
+    ] {
+        members.insert(name.to_owned(), value);
+    }
+    members
+}
+
+/// `{"proof": …}`, with the time stamp that proves it, or that there is besides.
+fn time(proof: TimeProof, stamp: Option<TimeStamp>) -> Value {
+    let fields =
+        |stamp: TimeStamp| json!({"genTime": format_time(stamp.gen_time), "tsaSha256": hex(&stamp.tsa)});
+    let mut time = match proof {
+        TimeProof::ValidNow => json!({"proof": "valid-now"}),
+        TimeProof::ValidThen(stamp) => {
+            let mut time = fields(stamp);
+            time["proof"] = json!("valid-then");
+            return time;
+        }
+        TimeProof::Asserted(at) => json!({"proof": "asserted", "at": format_time(at)}),
+        TimeProof::Unproven => json!({"proof": "none"}),
+    };
+    if let Some(stamp) = stamp {
+        time["timeStamp"] = fields(stamp);
+    }
+    time
+}
+
+fn not_carried(not_carried: &NotCarried) -> Value {
+    json!({"step": not_carried.step, "item": not_carried.item.to_string()})
+}
+
+fn result(result: &VerifiedResult) -> Value {
+    let value = match &result.value {
+        ResultValue::String(text) => json!(text),
+        ResultValue::Array(items) => json!(items),
+        ResultValue::Object(members) => json!(members),
+    };
+    let mut object = json!({
+        "name": result.name,
+        "type": result.value.type_name(),
+        "value": value,
+        "sha256": hex(&result.digest),
+        "step": result.step,
+        "set": result.set,
+        "nameIsClaimed": result.name_is_claimed,
+        "typeIsClaimed": result.type_is_claimed,
+    });
+    if let Some(step_result) = &result.step_result {
+        object["stepResult"] = json!(step_result);
+    }
+    object
+}
+
+fn step(step: &StepSummary) -> Value {
+    json!({
+        "name": step.name,
+        "signedAt": format_time(step.signed_at),
+        "attestedByCertificate": {
+            "run": step.run_attested, "step": step.step_attested, "executable": step.executable_attested,
+        },
+        "authoritySha256": step.authority,
+        "time": time(step.time.proof, step.time.stamp),
+    })
+}

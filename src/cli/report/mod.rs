@@ -1,0 +1,213 @@
+//! The reports of one walk: each `-o FORMAT[=FILE]` gets every TaskRun as it is judged, and nothing is kept.
+//!
+//! A file is written under another name beside its place and renamed at the end: what has the name is whole.
+
+mod dsse;
+mod json;
+mod junit;
+mod output;
+pub(crate) mod safe;
+mod sarif;
+mod text;
+mod vsa;
+
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+    str::FromStr,
+};
+
+use crate::verify::{PolicyFile, Report, source::SourceError};
+
+use output::Output;
+
+/// How a report is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Format {
+    Text,
+    Json,
+    Sarif,
+    Junit,
+    Dsse,
+    Vsa,
+}
+
+const FORMATS: [(&str, Format); 6] = [
+    ("text", Format::Text),
+    ("json", Format::Json),
+    ("sarif", Format::Sarif),
+    ("junit", Format::Junit),
+    ("dsse", Format::Dsse),
+    ("vsa", Format::Vsa),
+];
+
+/// The value of one `-o`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Destination {
+    format: Format,
+    /// `None`: standard output.
+    file: Option<PathBuf>,
+}
+
+impl Destination {
+    /// Text on standard output.
+    pub(crate) fn text() -> Destination {
+        Destination { format: Format::Text, file: None }
+    }
+}
+
+impl FromStr for Destination {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Destination, String> {
+        let (name, file) = match text.split_once('=') {
+            Some((name, file)) => (name, Some(file)),
+            None => (text, None),
+        };
+        let Some((_, format)) = FORMATS.iter().find(|(known, _)| *known == name) else {
+            let known: Vec<&str> = FORMATS.iter().map(|(name, _)| *name).collect();
+            return Err(format!("unknown format; there are {}", known.join(", ")));
+        };
+        match file {
+            Some("") => Err(format!("no file after {name}=")),
+            file => {
+                Ok(Destination { format: *format, file: file.filter(|file| *file != "-").map(PathBuf::from) })
+            }
+        }
+    }
+}
+
+/// What of the walk the reports speak of besides TaskRuns.
+pub(crate) struct Walk<'a> {
+    /// The trust domain of every TaskRun.
+    pub(crate) trust_domain: &'a str,
+    /// Now, Unix seconds.
+    pub(crate) now: i64,
+    /// The policy file, and its name as given.
+    pub(crate) policy_file: Option<(&'a str, &'a PolicyFile)>,
+    /// What the command line accepts and demands, as canonical JSON.
+    pub(crate) command_line: String,
+}
+
+/// A TaskRun's report, or why there is none, with the name of its file.
+pub(crate) struct Item<'a> {
+    pub(crate) place: &'a str,
+    pub(crate) outcome: Result<&'a Report, &'a SourceError>,
+}
+
+/// One format: a document is its beginning, its items and its end.
+trait Writer {
+    fn begin(&mut self, _walk: &Walk<'_>, _out: &mut dyn Write) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn item(&mut self, walk: &Walk<'_>, item: &Item<'_>, out: &mut dyn Write) -> io::Result<()>;
+
+    fn end(&mut self, _out: &mut dyn Write) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn writer(format: Format) -> Box<dyn Writer> {
+    match format {
+        Format::Text => Box::new(text::Text),
+        Format::Json => Box::new(json::Json),
+        Format::Sarif => Box::new(sarif::Sarif::default()),
+        Format::Junit => Box::new(junit::Junit),
+        Format::Dsse => Box::new(dsse::Dsse),
+        Format::Vsa => Box::new(vsa::Vsa),
+    }
+}
+
+/// Why the reports cannot be written as asked for.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReportError {
+    /// The arguments contradict each other.
+    #[error("{0}")]
+    Usage(String),
+    /// A file, or standard output, cannot be written.
+    #[error("{name} could not be written: {error}; what stands there is not the whole report")]
+    Write {
+        /// The file, or "standard output".
+        name: String,
+        /// From the operating system.
+        error: io::Error,
+    },
+}
+
+/// All reports of a walk.
+pub(crate) struct Reports<'a> {
+    walk: Walk<'a>,
+    stdout: &'a mut dyn Write,
+    outputs: Vec<(Box<dyn Writer>, Output)>,
+    failed: Vec<ReportError>,
+}
+
+impl<'a> Reports<'a> {
+    /// Opens every destination and writes the beginnings.
+    pub(crate) fn open(
+        destinations: &[Destination],
+        walk: Walk<'a>,
+        stdout: &'a mut dyn Write,
+    ) -> Result<Reports<'a>, ReportError> {
+        for (i, one) in destinations.iter().enumerate() {
+            if destinations[..i].iter().any(|other| other.file == one.file) {
+                return Err(ReportError::Usage(match &one.file {
+                    None => {
+                        "two reports cannot share standard output; give one a file: -o FORMAT=FILE".to_owned()
+                    }
+                    Some(file) => format!("two reports cannot share the file {}", file.display()),
+                }));
+            }
+        }
+        let mut reports = Reports { walk, stdout, outputs: Vec::new(), failed: Vec::new() };
+        for destination in destinations {
+            let output = match &destination.file {
+                None => Output::Stdout,
+                Some(file) => Output::create(file)
+                    .map_err(|error| ReportError::Write { name: file.display().to_string(), error })?,
+            };
+            reports.outputs.push((writer(destination.format), output));
+        }
+        reports.each(|writer, walk, out| writer.begin(walk, out));
+        match reports.failed.pop() {
+            None => Ok(reports),
+            Some(error) => Err(error),
+        }
+    }
+
+    /// Writes one item to every report that has not failed yet.
+    pub(crate) fn item(&mut self, item: &Item<'_>) {
+        self.each(|writer, walk, out| writer.item(walk, item, out));
+    }
+
+    /// Ends every report and gives the files their names. Whatever could not be written during the walk is told here.
+    pub(crate) fn finish(mut self) -> Result<(), Vec<ReportError>> {
+        self.each(|writer, _, out| writer.end(out));
+        for (_, output) in std::mem::take(&mut self.outputs) {
+            let name = output.name();
+            if let Err(error) = output.commit() {
+                self.failed.push(ReportError::Write { name, error });
+            }
+        }
+        if self.failed.is_empty() { Ok(()) } else { Err(self.failed) }
+    }
+
+    fn each(&mut self, mut write: impl FnMut(&mut dyn Writer, &Walk<'_>, &mut dyn Write) -> io::Result<()>) {
+        let Reports { walk, stdout, outputs, failed } = self;
+        outputs.retain_mut(|(writer, output)| {
+            let result = match output {
+                // Whoever reads it sees each TaskRun when it is judged.
+                Output::Stdout => write(writer.as_mut(), walk, *stdout).and_then(|()| stdout.flush()),
+                Output::File(file) => write(writer.as_mut(), walk, file),
+            };
+            match result {
+                Ok(()) => true,
+                Err(error) => {
+                    failed.push(ReportError::Write { name: output.name(), error });
+                    false
+                }
+            }
+        });
+    }
+}

@@ -1,0 +1,166 @@
+//! `sarif`: SARIF 2.1.0, a result a finding. Without findings a TaskRun was verified.
+
+use std::io::{self, Write};
+
+use serde_json::{Value, json};
+
+use crate::verify::{Finding, Report, Verdict};
+
+use super::{
+    Item, Walk, Writer,
+    safe::{escaped_json, file_uri},
+};
+
+/// Code, what it means in a sentence, and what to do: one rule for each code of a finding, and one for unreadable input.
+const RULES: [(&str, &str, &str); 22] = [
+    (
+        "attestation",
+        "An attestation cannot be read.",
+        "The entry was cut or altered, or a newer svidence wrote it.",
+    ),
+    (
+        "certificate",
+        "The certificate of an attestation breaks a rule.",
+        "It is no certificate of a step of this trust domain.",
+    ),
+    (
+        "signature",
+        "A signature does not fit.",
+        "Something that is signed was changed; the results must not be used.",
+    ),
+    (
+        "chain",
+        "A certificate does not lead to the bundle.",
+        "Check that --bundle is the bundle of that trust domain and time.",
+    ),
+    (
+        "differs",
+        "The TaskRun says something else than its evidence.",
+        "The status was changed, or the evidence belongs to another run.",
+    ),
+    (
+        "time",
+        "The time of signing is impossible for this run.",
+        "The evidence belongs to another run, or clocks differ (--clock-skew).",
+    ),
+    (
+        "contradiction",
+        "The steps contradict each other.",
+        "Their evidence belongs to several runs or attempts.",
+    ),
+    ("result-changed", "A result was changed.", "The value must not be used."),
+    ("result-missing", "A signed result is missing.", "Somebody removed it from the TaskRun."),
+    ("result-added", "A result was added that nobody signed.", "The value must not be used."),
+    ("status", "The status does not follow from what was signed.", "Somebody changed the status."),
+    ("uncovered", "A step has no evidence of its own.", "Its evidence was removed."),
+    (
+        "tep-0089",
+        "Tekton's own signatures are wrong.",
+        "A value, a signature or the certificate was changed.",
+    ),
+    ("policy", "A demand of the policy file is not met.", "See the rule that the message names."),
+    (
+        "unknown-issuer",
+        "An issuer is not known.",
+        "Give it with --intermediates, or the bundle of that time with --bundle.",
+    ),
+    ("undecided", "It could not be decided.", "See the message for what is missing."),
+    ("no-evidence", "There is no evidence.", "Run the TaskRun under svidence with signing enabled."),
+    ("unsigned", "A step could not sign.", "See the reason that it claims."),
+    ("demanded", "A demanded result is not there.", "See --require-result."),
+    (
+        "only-tep-0089",
+        "There are only Tekton's own signatures.",
+        "They prove too little; accept them with --accept tep-0089.",
+    ),
+    (
+        "time-unproven",
+        "The time of signing is not proven.",
+        "Give a time with --at, or accept it with --accept unproven-time.",
+    ),
+    (UNREADABLE, "An input holds no TaskRun that can be read.", "See the message."),
+];
+
+/// Not a finding: there is no TaskRun to find something in.
+const UNREADABLE: &str = "unreadable";
+
+#[derive(Default)]
+pub(super) struct Sarif {
+    results: u64,
+}
+
+impl Writer for Sarif {
+    fn begin(&mut self, _: &Walk<'_>, out: &mut dyn Write) -> io::Result<()> {
+        let rules: Vec<Value> = RULES.iter().map(rule).collect();
+        let driver = json!({"name": "svidence", "version": env!("CARGO_PKG_VERSION"), "rules": rules});
+        write!(
+            out,
+            "{{\"$schema\":\"https://json.schemastore.org/sarif-2.1.0.json\",\"version\":\"2.1.0\",\"runs\":[{{\
+             \"tool\":{{\"driver\":{driver}}},\"columnKind\":\"unicodeCodePoints\",\"results\":["
+        )
+    }
+
+    fn item(&mut self, _: &Walk<'_>, item: &Item<'_>, out: &mut dyn Write) -> io::Result<()> {
+        match item.outcome {
+            Ok(report) => {
+                let name = Some(report.task_run.as_str());
+                report.findings.iter().try_for_each(|finding| {
+                    let level = level(report, finding);
+                    self.result(out, finding.code(), level, &finding.to_string(), item.place, name)
+                })
+            }
+            Err(error) => self.result(out, UNREADABLE, "error", &error.to_string(), item.place, None),
+        }
+    }
+
+    fn end(&mut self, out: &mut dyn Write) -> io::Result<()> {
+        writeln!(out, "\n]}}]}}")
+    }
+}
+
+impl Sarif {
+    fn result(
+        &mut self,
+        out: &mut dyn Write,
+        code: &str,
+        level: &str,
+        text: &str,
+        place: &str,
+        task_run: Option<&str>,
+    ) -> io::Result<()> {
+        let mut location = json!({"physicalLocation": {"artifactLocation": {"uri": file_uri(place)}}});
+        if let Some(task_run) = task_run {
+            location["logicalLocations"] = json!([{"fullyQualifiedName": task_run, "kind": "object"}]);
+        }
+        let mut result = json!({
+            "ruleId": code,
+            "level": level,
+            "message": {"text": text},
+            "locations": [location],
+        });
+        if let Some(index) = RULES.iter().position(|(known, ..)| *known == code) {
+            result["ruleIndex"] = json!(index);
+        }
+        let separator = if self.results == 0 { "" } else { "," };
+        self.results += 1;
+        write!(out, "{separator}\n{}", escaped_json(&result.to_string()))
+    }
+}
+
+/// An accepted weakness is worth a note; one that is not is a warning, anything else an error.
+fn level(report: &Report, finding: &Finding) -> &'static str {
+    match (finding.verdict(), report.accepted) {
+        (Verdict::Weak, true) => "note",
+        (Verdict::Weak, false) => "warning",
+        _ => "error",
+    }
+}
+
+fn rule((code, what, help): &(&str, &str, &str)) -> Value {
+    json!({
+        "id": code,
+        "shortDescription": {"text": what},
+        "help": {"text": format!("{help} More in docs/verify.md#{code}.")},
+        "defaultConfiguration": {"level": "error"},
+    })
+}

@@ -1,0 +1,301 @@
+//! What evidence says, for people to look at. Nothing is checked and there is no verdict; broken parts are named one by one.
+
+mod facts;
+
+use crate::{
+    evidence::{
+        attestation::{self, Attestation, Ended, Form, Kind, UNSIGNED},
+        leaf::{CompactLeaf, DnsForm},
+        statement::{hex, uuid},
+        tep0089,
+    },
+    workload::certificate::Certificate,
+};
+
+use super::{
+    Trust,
+    collect::{self, EvidenceKind, StepEvidence},
+    message::entry_type,
+    step,
+    taskrun::{TaskRun, format_time},
+};
+
+use facts::Signed;
+
+pub use facts::{
+    ArtifactFacts, AttestationFacts, CertificateFacts, CompactFacts, EntrySize, InspectedStep, Inspection,
+    LeafFacts, ResultFacts, Tep0089Facts,
+};
+
+/// Reads whatever can be read. With `trust` the leaf and the statement are rebuilt as well.
+pub fn inspect(object: &TaskRun, trust: Option<&Trust>) -> Inspection {
+    let (steps, findings) = collect::read(object);
+    Inspection {
+        task_run: format!("{}/{}", object.metadata.namespace, object.metadata.name),
+        uid: object.metadata.uid.clone(),
+        created: object.metadata.creation_timestamp.clone(),
+        succeeded: object.succeeded().map(str::to_owned),
+        pod_name: object.status.pod_name.clone(),
+        earlier_attempts: object.status.retries_status.len(),
+        evidence: match collect::kind(object, &steps) {
+            EvidenceKind::Attestation => "attestation",
+            EvidenceKind::Tep0089 => "tep-0089",
+            EvidenceKind::None => "none",
+        },
+        problems: findings.iter().map(ToString::to_string).collect(),
+        steps: steps.iter().map(|evidence| step_facts(object, evidence, trust)).collect(),
+    }
+}
+
+fn step_facts(object: &TaskRun, evidence: &StepEvidence, trust: Option<&Trust>) -> InspectedStep {
+    let state = object.status.steps.iter().flatten().find(|state| state.name == evidence.name);
+    let message = state.and_then(|state| state.terminated.as_ref()).map(|end| end.message.len());
+    let entries = evidence.entries.iter().flatten();
+    let in_message = if evidence.entries.is_some() { "the step's message" } else { "status.results" };
+    let mut facts = InspectedStep {
+        name: evidence.name.clone(),
+        message_bytes: message.unwrap_or_default(),
+        entries: entries
+            .map(|entry| EntrySize { key: entry.key.clone(), kind: entry.kind, bytes: entry.value.len() })
+            .collect(),
+        found_in: evidence.attestation.as_ref().map(|_| in_message),
+        unsigned: None,
+        problems: Vec::new(),
+        attestation: None,
+        tep0089: None,
+        signed: None,
+    };
+    facts.tep0089 = tep0089_facts(evidence, &mut facts.problems);
+    let Some(value) = &evidence.attestation else { return facts };
+    if let Some(reason) = value.strip_prefix(UNSIGNED) {
+        facts.unsigned = Some(reason.to_owned());
+        return facts;
+    }
+    match Attestation::from_value(value) {
+        Ok(attestation) => {
+            let (leaf, signed) = leaf(evidence, &attestation, object.is_partial(), trust, &mut facts.problems);
+            facts.attestation =
+                Some(attestation_facts(evidence, &attestation, value.len(), leaf, &mut facts.problems));
+            facts.signed = signed;
+        }
+        Err(error) => facts.problems.push(format!("its attestation ({} bytes): {error}", value.len())),
+    }
+    facts
+}
+
+fn attestation_facts(
+    evidence: &StepEvidence,
+    attestation: &Attestation,
+    bytes: usize,
+    leaf: LeafFacts,
+    problems: &mut Vec<String>,
+) -> AttestationFacts {
+    let seconds = |ms: u64| format_time(i64::try_from(ms / 1000).unwrap_or(i64::MAX));
+    let artifacts = [
+        (Kind::Task.as_str(), attestation.task_artifacts),
+        (Kind::Step.as_str(), attestation.step_artifacts),
+    ];
+    let mut intermediates = Vec::new();
+    for (i, der) in attestation.intermediates.iter().enumerate() {
+        match Certificate::parse(der) {
+            Ok(certificate) => intermediates.push(certificate_facts(&certificate)),
+            Err(error) => problems.push(format!("intermediate {i} ({} bytes): {error}", der.len())),
+        }
+    }
+    AttestationFacts {
+        bytes,
+        form: if attestation.form == Form::Hints { "hints" } else { "digests" },
+        task_run: format!("{}/{}", attestation.namespace, attestation.task_run),
+        task_run_uid: attestation.task_run_uid.as_ref().map(uuid),
+        pod_name: attestation.pod_name.resolve(&attestation.task_run),
+        pod_uid: attestation.pod_uid.as_ref().map(uuid),
+        step_index: attestation.step_index,
+        step_count: attestation.step_count,
+        started: seconds(attestation.started),
+        duration_ms: attestation.duration,
+        delay_ms: attestation.delay,
+        signed: seconds(attestation.signed_at()),
+        outcome: outcome(attestation),
+        tep0089_beside: attestation.tep0089,
+        results: result_facts(evidence, attestation),
+        artifacts: artifacts
+            .into_iter()
+            .filter_map(|(kind, digest)| Some(ArtifactFacts { kind, sha256: hex(&digest?) }))
+            .collect(),
+        leaf,
+        intermediates,
+        signature_bytes: attestation.signature.len(),
+    }
+}
+
+fn outcome(attestation: &Attestation) -> String {
+    let ended = match attestation.outcome.ended {
+        Ended::Exited(code) => format!("exit code {code}"),
+        Ended::Timeout => "timeout".to_owned(),
+        Ended::Cancelled => "cancelled".to_owned(),
+        Ended::Signal(signal) => format!("signal {signal}"),
+        Ended::Skipped => "skipped by its when expressions".to_owned(),
+        Ended::NotStarted => "not started".to_owned(),
+    };
+    if attestation.outcome.continued { format!("{ended}, and onError let it pass") } else { ended }
+}
+
+fn result_facts(evidence: &StepEvidence, attestation: &Attestation) -> Vec<ResultFacts> {
+    let with_digest = attestation.results.iter().map(|covered| ResultFacts {
+        kind: covered.kind.as_str(),
+        names: vec![covered.name.clone()],
+        hint: None,
+        sha256: Some(hex(&covered.digest)),
+        set: covered.set,
+    });
+    let set = attestation.set_hints.iter().map(|hint| (hint, true));
+    let found = attestation.found_hints.iter().map(|hint| (hint, false));
+    let with_hint = set.chain(found).map(|(hint, set)| ResultFacts {
+        kind: Kind::Task.as_str(),
+        names: evidence
+            .task_results(attestation)
+            .into_iter()
+            .filter(|(name, _)| attestation::hint(name) == *hint)
+            .map(|(name, _)| name.to_owned())
+            .collect(),
+        hint: Some(hex(hint)),
+        sha256: None,
+        set,
+    });
+    with_digest.chain(with_hint).collect()
+}
+
+/// The leaf as it is carried, and rebuilt where that can be done.
+fn leaf(
+    evidence: &StepEvidence,
+    attestation: &Attestation,
+    is_partial: bool,
+    trust: Option<&Trust>,
+    problems: &mut Vec<String>,
+) -> (LeafFacts, Option<Signed>) {
+    let is_der = attestation.leaf.first() == Some(&0x30);
+    let mut facts = LeafFacts {
+        carried: if is_der { "der" } else { "compact" },
+        bytes: attestation.leaf.len(),
+        compact: None,
+        certificate: None,
+        pem: None,
+    };
+    match CompactLeaf::from_bytes(&attestation.leaf) {
+        Ok(compact) => facts.compact = Some(compact_facts(&compact)),
+        Err(error) if !is_der => problems.push(format!("its certificate: {error}")),
+        Err(_) => {}
+    }
+    let (certificate, signed) = match trust {
+        None if is_der => match Certificate::parse(&attestation.leaf) {
+            Ok(certificate) => (Some(certificate), None),
+            Err(error) => {
+                problems.push(format!("its certificate: {error}"));
+                (None, None)
+            }
+        },
+        None => (None, None),
+        Some(trust) => rebuild(evidence, attestation, is_partial, trust, problems),
+    };
+    if let Some(certificate) = certificate {
+        facts.pem = Some(tep0089::pem(certificate.der()));
+        facts.certificate = Some(certificate_facts(&certificate));
+    }
+    (facts, signed)
+}
+
+/// The leaf under each issuer that may be meant, and the statement under its signature.
+fn rebuild(
+    evidence: &StepEvidence,
+    attestation: &Attestation,
+    is_partial: bool,
+    trust: &Trust,
+    problems: &mut Vec<String>,
+) -> (Option<Certificate>, Option<Signed>) {
+    let name = evidence.name.as_str();
+    let carried = step::carried_intermediates(name, attestation);
+    let candidates = match step::leaf_candidates(name, attestation, &carried, trust) {
+        Ok(candidates) => candidates,
+        Err(finding) => {
+            problems.push(finding.to_string());
+            return (None, None);
+        }
+    };
+    let first = candidates.first().cloned();
+    let signed = step::covered_results(evidence, attestation, is_partial).and_then(|covered| {
+        let (leaf, statement) = step::signed_by(name, attestation, &covered, candidates, trust)
+            .map_err(|finding| vec![finding])?;
+        let intermediates = carried.map_err(|finding| vec![finding])?;
+        Ok(Signed { statement, signature: attestation.signature.clone(), leaf, intermediates })
+    });
+    match signed {
+        Ok(signed) => (Some(signed.leaf.clone()), Some(signed)),
+        Err(findings) => {
+            problems
+                .extend(findings.iter().map(|finding| format!("its statement cannot be rebuilt: {finding}")));
+            (first, None)
+        }
+    }
+}
+
+fn compact_facts(compact: &CompactLeaf) -> CompactFacts {
+    CompactFacts {
+        issuer_key_id: format!("{}…", hex(&compact.issuer_hint)),
+        serial: hex(compact.serial()),
+        not_before: format_time(compact.not_before()),
+        not_after: format_time(compact.not_after()),
+        dns_name: match compact.dns {
+            DnsForm::Plain => "none",
+            DnsForm::Run => "run",
+            DnsForm::Step => "step",
+            DnsForm::Pin(_) => "executable",
+        },
+    }
+}
+
+fn certificate_facts(certificate: &Certificate) -> CertificateFacts {
+    CertificateFacts {
+        uris: certificate.uri_sans().to_vec(),
+        dns_names: certificate.dns_sans().to_vec(),
+        serial: hex(certificate.serial()),
+        not_before: format_time(certificate.not_before()),
+        not_after: format_time(certificate.not_after()),
+        key: certificate.algorithm().to_string(),
+        key_id: certificate.subject_key_id().map(hex),
+        issuer_key_id: certificate.authority_key_id().map(hex),
+        bytes: certificate.der().len(),
+    }
+}
+
+/// From the step's message, or if the object holds none, from the results of the status.
+fn tep0089_facts(evidence: &StepEvidence, problems: &mut Vec<String>) -> Option<Tep0089Facts> {
+    let entries: Vec<(&str, &str)> = match &evidence.entries {
+        Some(entries) => entries
+            .iter()
+            .filter(|entry| entry.kind == entry_type::TASK_RESULT)
+            .map(|entry| (entry.key.as_str(), entry.value.as_str()))
+            .collect(),
+        None => evidence.task_results_of_status().collect(),
+    };
+    let find = |key: &str| entries.iter().find(|(name, _)| *name == key).map(|(_, value)| *value);
+    let (svid, manifest) = (find(tep0089::SVID), find(tep0089::MANIFEST));
+    if svid.is_none() && manifest.is_none() {
+        return None;
+    }
+    let certificate = svid.and_then(|pem| match super::tep0089::certificate(pem) {
+        Ok(certificate) => Some(certificate_facts(&certificate)),
+        Err(reason) => {
+            problems.push(reason);
+            None
+        }
+    });
+    let names = manifest.unwrap_or_default().split(',').filter(|name| !name.is_empty());
+    let signed = entries.iter().filter(|(name, _)| !attestation::is_reserved(name));
+    Some(Tep0089Facts {
+        certificate,
+        manifest: names.map(str::to_owned).collect(),
+        signatures: signed
+            .filter_map(|(name, _)| name.strip_suffix(tep0089::SUFFIX).map(str::to_owned))
+            .collect(),
+    })
+}

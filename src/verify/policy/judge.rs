@@ -1,0 +1,160 @@
+//! What of a proof breaks one rule.
+
+use crate::{
+    evidence::attestation::Ended,
+    verify::{
+        Trust,
+        report::{Proof, StepSummary, TimeProof},
+        status::VerifiedResult,
+        taskrun::{TaskRun, format_time},
+        verdict::Breach,
+    },
+};
+
+use super::{AcceptedTime, AttestedBy, DemandedResult, Failures, Form, Rule};
+
+/// Takes what is demanded, what was found, and what that means.
+type Broken<'a> = dyn FnMut(String, String, Breach) + 'a;
+
+/// Everything that breaks `rule`.
+pub(super) fn judge(rule: &Rule, object: &TaskRun, proof: &Proof, trust: &Trust, broken: &mut Broken<'_>) {
+    form_and_time(rule, proof, broken);
+    attested(rule, proof, broken);
+    age(rule, proof, trust, broken);
+    failures(rule, object, proof, broken);
+    rule.results.iter().for_each(|demanded| result(demanded, proof, broken));
+}
+
+fn form_and_time(rule: &Rule, proof: &Proof, broken: &mut Broken<'_>) {
+    if proof.basis.tep0089_values().is_some() && !rule.evidence.contains(&Form::Tep0089) {
+        let found = "there are only Tekton's own signatures (tep-0089)".to_owned();
+        broken("every step must have signed an attestation".to_owned(), found, Breach::TooWeak);
+    }
+    let time = match proof.time {
+        TimeProof::ValidNow => AcceptedTime::ValidNow,
+        TimeProof::ValidThen(_) => AcceptedTime::ValidThen,
+        TimeProof::Asserted(_) => AcceptedTime::Asserted,
+        TimeProof::Unproven => AcceptedTime::Unproven,
+    };
+    if !rule.time.contains(&time) {
+        let accepted: Vec<&str> = rule.time.iter().map(|time| time.as_str()).collect();
+        let demanded = format!("the time of signing must be {}", accepted.join(" or "));
+        broken(demanded, format!("it is {}", time.as_str()), Breach::TooWeak);
+    }
+}
+
+fn attested(rule: &Rule, proof: &Proof, broken: &mut Broken<'_>) {
+    let Some(demanded) = rule.attested_by else { return };
+    let what = match demanded {
+        AttestedBy::Run => "the run",
+        AttestedBy::Step => "run and step",
+        AttestedBy::Executable => "run, step and executable",
+    };
+    let text = format!("every step's certificate must attest {what}");
+    if proof.basis.tep0089_values().is_some() {
+        return broken(text, "there are no attestations".to_owned(), Breach::TooWeak);
+    }
+    for step in proof.basis.steps().filter(|step| step.attested_by() < Some(demanded)) {
+        let found = match step.attested_by() {
+            None => "attests none of them",
+            Some(AttestedBy::Run) => "attests the run only",
+            Some(AttestedBy::Step | AttestedBy::Executable) => "attests run and step only",
+        };
+        broken(text.clone(), format!("that of step {} {found}", step.name), Breach::TooWeak);
+    }
+}
+
+fn age(rule: &Rule, proof: &Proof, trust: &Trust, broken: &mut Broken<'_>) {
+    let Some(max_age) = &rule.max_age else { return };
+    let demanded = format!("no step may have signed longer than {} ago", max_age.as_str());
+    if proof.basis.tep0089_values().is_some() {
+        return broken(demanded, "Tekton's own signatures have no time".to_owned(), Breach::TooWeak);
+    }
+    let now = trust.at.unwrap_or(trust.now);
+    for step in proof.basis.steps().filter(|step| max_age.is_exceeded(step.signed_at, now)) {
+        let found = format!("step {} signed at {}", step.name, format_time(step.signed_at));
+        broken(demanded.clone(), found, Breach::Contradicted);
+    }
+}
+
+fn failures(rule: &Rule, object: &TaskRun, proof: &Proof, broken: &mut Broken<'_>) {
+    if rule.failures == Failures::Any {
+        return;
+    }
+    // An object of results alone has no conditions; how the steps ended is signed in any case.
+    let stopped = |step: &&StepSummary| !step.outcome.lets_others_run();
+    let found = match object.succeeded() {
+        Some("True") | None => {
+            proof.basis.steps().find(stopped).map(|step| format!("step {} failed", step.name))
+        }
+        Some(_) => Some("it failed".to_owned()),
+    };
+    if let Some(found) = found {
+        broken("the TaskRun must have succeeded".to_owned(), found, Breach::Contradicted);
+    }
+    let failed = |step: &&StepSummary| !matches!(step.outcome.ended, Ended::Exited(0) | Ended::Skipped);
+    if rule.failures == Failures::None {
+        for step in proof.basis.steps().filter(failed) {
+            let found = format!("step {} failed", step.name);
+            broken("no step may have failed".to_owned(), found, Breach::Contradicted);
+        }
+    }
+}
+
+/// Names and types rest on the task of the status, which nobody signs, unless the policy says the same (design 7).
+pub(super) fn vouch(demanded: &DemandedResult, results: &mut [VerifiedResult]) {
+    for result in results.iter_mut().filter(|result| result.name == demanded.name) {
+        let origin = (Some(result.step.as_str()), result.step_result.as_deref());
+        if demanded.step_result.is_some()
+            && origin == (demanded.from.as_deref(), demanded.step_result.as_deref())
+        {
+            result.name_is_claimed = false;
+        }
+        if demanded.kind.is_some_and(|kind| kind.as_str() == result.value.type_name()) {
+            result.type_is_claimed = false;
+        }
+    }
+}
+
+fn result(demanded: &DemandedResult, proof: &Proof, broken: &mut Broken<'_>) {
+    let name = &demanded.name;
+    let text = format!("result {name} must be there");
+    let Some(result) = proof.results.iter().find(|result| result.name == *name) else {
+        return broken(text, "it is not".to_owned(), Breach::Missing);
+    };
+    if result.name_is_claimed {
+        let found = format!(
+            "only the task in the status, which nobody signs, says that result {} of step {} is it",
+            result.step_result.as_deref().unwrap_or_default(),
+            result.step
+        );
+        return broken(text, found, Breach::Missing);
+    }
+    if let Some(kind) = demanded.kind.filter(|kind| kind.as_str() != result.value.type_name()) {
+        let found = format!("it is of type {}", result.value.type_name());
+        broken(format!("result {name} must be of type {}", kind.as_str()), found, Breach::Contradicted);
+    }
+    let Some(from) = &demanded.from else { return };
+    let origin = match &demanded.step_result {
+        Some(step_result) => {
+            format!("result {name} must be the step result {step_result} that step {from} set")
+        }
+        None => format!("result {name} must be the value that step {from} set"),
+    };
+    if proof.basis.tep0089_values().is_some() {
+        return broken(origin, "Tekton's own signatures name no step".to_owned(), Breach::TooWeak);
+    }
+    let found = if result.step != *from {
+        format!("it is the value of step {}", result.step)
+    } else if demanded.step_result.is_some() && demanded.step_result != result.step_result {
+        match &result.step_result {
+            Some(other) => format!("it is the step result {other}"),
+            None => "it is no step result".to_owned(),
+        }
+    } else if !result.set {
+        format!("step {from} found it so")
+    } else {
+        return;
+    };
+    broken(origin, found, Breach::Contradicted);
+}

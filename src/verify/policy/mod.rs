@@ -1,0 +1,354 @@
+//! The policy file: what an operator demands of TaskRuns beyond that their evidence is good (design 7).
+//!
+//! A policy only ever demands. What the command line accepts is still refused where a rule forbids it, and what a rule
+//! accepts is still refused where the command line does not: the stricter wins. Nothing in a file turns a check off.
+
+mod age;
+mod judge;
+mod pattern;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::evidence::{attestation::is_result_name, sha256};
+
+use super::{
+    Trust,
+    json::Unambiguous,
+    report::Proof,
+    taskrun::{TaskRun, format_time, parse_time},
+    verdict::{Breach, Finding},
+};
+
+pub use age::{AgeError, MaxAge};
+pub use pattern::{Pattern, PatternError};
+
+/// The version of the format that this program reads.
+const VERSION: u64 = 1;
+
+/// Why a file is no policy.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PolicyError {
+    /// Neither JSON nor YAML, or a key stands twice in one object.
+    #[error("not {format}: {error}")]
+    Syntax {
+        /// JSON or YAML.
+        format: &'static str,
+        /// With line and column.
+        error: String,
+    },
+    /// Not one document.
+    #[error("it holds {0} documents, a policy is one")]
+    Documents(usize),
+    /// A field is missing, unknown or of the wrong type.
+    #[error("{place}{error}")]
+    Shape {
+        /// Empty, or `rules[0]: `.
+        place: String,
+        /// What is wrong.
+        error: String,
+    },
+    /// Another version.
+    #[error("its version is {0}; this program knows version 1")]
+    Version(u64),
+    /// `expires` is no time.
+    #[error("expires: {0:?} is not an RFC 3339 time; it looks like 2027-11-22T00:00:00Z")]
+    Expires(String),
+    /// No rule, so nothing could ever be accepted.
+    #[error("it has no rules, so every TaskRun would be refused")]
+    NoRules,
+    /// A demanded result has an impossible name or stands twice.
+    #[error("{place}: {name:?} {problem}")]
+    Result {
+        /// `rules[0].results[0]`.
+        place: String,
+        /// As written.
+        name: String,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+}
+
+/// Evidence that a rule accepts besides attestations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub enum Form {
+    /// svidence's own; always accepted.
+    #[serde(rename = "attestation")]
+    Attestation,
+    /// Tekton's signatures alone.
+    #[serde(rename = "tep-0089")]
+    Tep0089,
+}
+
+/// What the certificate of every step must say by itself; each includes the ones before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AttestedBy {
+    /// The UID of the run.
+    Run,
+    /// And the step.
+    Step,
+    /// And the program that held the key.
+    Executable,
+}
+
+/// How the time of signing may be known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AcceptedTime {
+    /// The certificates are valid now.
+    ValidNow,
+    /// A time stamp proves that they were valid when it was signed.
+    ValidThen,
+    /// They were valid at the time given with `--at`.
+    Asserted,
+    /// Not at all; the command line must accept it, too.
+    Unproven,
+}
+
+impl AcceptedTime {
+    fn as_str(self) -> &'static str {
+        match self {
+            AcceptedTime::ValidNow => "valid-now",
+            AcceptedTime::ValidThen => "valid-then",
+            AcceptedTime::Asserted => "asserted",
+            AcceptedTime::Unproven => "unproven",
+        }
+    }
+}
+
+/// Which failures a rule lets pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Failures {
+    /// None: the TaskRun succeeded and so did every step that ran.
+    None,
+    /// The TaskRun succeeded; steps may have failed under `onError: continue`.
+    #[default]
+    Continued,
+    /// The TaskRun may have failed.
+    Any,
+}
+
+/// A result that must be there.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct DemandedResult {
+    /// Its name, as in `status.results`.
+    pub name: String,
+    /// Its type. The policy vouches for it then, where otherwise only the task of the status does, which nobody signs.
+    #[serde(rename = "type")]
+    pub kind: Option<ResultType>,
+    /// The step whose value it must be: that step set it, and no later step did.
+    pub from: Option<String>,
+    /// The step result of `from` that it must be taken from. The policy vouches for its name then.
+    pub step_result: Option<String>,
+}
+
+/// The types of Tekton's results.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ResultType {
+    /// A text.
+    String,
+    /// A list of texts.
+    Array,
+    /// Texts by key.
+    Object,
+}
+
+impl ResultType {
+    fn as_str(self) -> &'static str {
+        match self {
+            ResultType::String => "string",
+            ResultType::Array => "array",
+            ResultType::Object => "object",
+        }
+    }
+}
+
+/// What is demanded of the TaskRuns that it selects.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Rule {
+    /// What the rule is called in findings.
+    pub name: Option<String>,
+    /// Namespaces it speaks of.
+    pub namespace: Pattern,
+    /// Names of TaskRuns it speaks of.
+    pub task_run: Pattern,
+    /// Accepted forms of evidence; attestations always are.
+    #[serde(default)]
+    pub evidence: Vec<Form>,
+    /// What each step's certificate must attest.
+    pub attested_by: Option<AttestedBy>,
+    /// How long ago a step may say it signed, counted to now or to the time of `--at`.
+    pub max_age: Option<MaxAge>,
+    /// How the time may be known.
+    #[serde(default = "proven_times")]
+    pub time: Vec<AcceptedTime>,
+    /// Which failures pass.
+    #[serde(default)]
+    pub failures: Failures,
+    /// Results that must be there.
+    #[serde(default)]
+    pub results: Vec<DemandedResult>,
+}
+
+/// Without a word on it, the time has to be proven.
+fn proven_times() -> Vec<AcceptedTime> {
+    vec![AcceptedTime::ValidNow, AcceptedTime::ValidThen]
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Document {
+    version: u64,
+    expires: String,
+    rules: Vec<Value>,
+}
+
+/// A policy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PolicyFile {
+    /// SHA-256 of the file.
+    pub digest: [u8; 32],
+    /// The last second in which it may be used, Unix seconds.
+    pub expires: i64,
+    rules: Vec<Rule>,
+}
+
+impl PolicyFile {
+    /// Reads a policy: JSON if it begins with `{`, else YAML. Unknown fields and repeated keys are refused.
+    pub fn parse(text: &str) -> Result<PolicyFile, PolicyError> {
+        let value = read(text)?;
+        let shape =
+            |place: String, error: serde_json::Error| PolicyError::Shape { place, error: error.to_string() };
+        let document: Document =
+            serde_json::from_value(value).map_err(|error| shape(String::new(), error))?;
+        if document.version != VERSION {
+            return Err(PolicyError::Version(document.version));
+        }
+        let expires = parse_time(&document.expires).ok_or(PolicyError::Expires(document.expires))?;
+        let mut rules = Vec::new();
+        for (i, rule) in document.rules.into_iter().enumerate() {
+            let rule: Rule =
+                serde_json::from_value(rule).map_err(|error| shape(format!("rules[{i}]: "), error))?;
+            possible(&rule, i)?;
+            rules.push(rule);
+        }
+        if rules.is_empty() {
+            return Err(PolicyError::NoRules);
+        }
+        Ok(PolicyFile { digest: sha256(text.as_bytes()), expires, rules })
+    }
+
+    /// The rules, in the order of the file.
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+
+    /// What rule number `index` is called: its number from 1, and its name.
+    pub fn rule_name(&self, index: usize) -> String {
+        match self.rules.get(index).and_then(|rule| rule.name.as_deref()) {
+            Some(name) => format!("rule {} ({name})", index + 1),
+            None => format!("rule {}", index + 1),
+        }
+    }
+
+    /// The rules that speak of a TaskRun. Namespace and name are bound by the signature.
+    pub(super) fn select(&self, object: &TaskRun) -> Vec<usize> {
+        let selects = |rule: &Rule| {
+            rule.namespace.matches(&object.metadata.namespace) && rule.task_run.matches(&object.metadata.name)
+        };
+        (0..self.rules.len()).filter(|&index| selects(&self.rules[index])).collect()
+    }
+
+    /// Why the policy cannot decide about a TaskRun that `selected` rules speak of.
+    pub(super) fn undecided(&self, object: &TaskRun, selected: &[usize], trust: &Trust) -> Option<Finding> {
+        let undecided = |demanded: String, found: String| Finding::Policy {
+            rule: "as a whole".to_owned(),
+            demanded,
+            found,
+            breach: Breach::Undecided,
+        };
+        if trust.now > self.expires {
+            let (expires, now) = (format_time(self.expires), format_time(trust.now));
+            return Some(undecided(format!("it may be used until {expires}"), format!("it is {now}")));
+        }
+        selected.is_empty().then(|| {
+            let name = format!("{}/{}", object.metadata.namespace, object.metadata.name);
+            undecided(
+                "a rule must speak of the TaskRun".to_owned(),
+                format!("the policy says nothing about {name}"),
+            )
+        })
+    }
+
+    /// What of a proof breaks the `selected` rules. Names and types that a rule vouches for are no longer claimed then.
+    ///
+    /// A missing result is `absent`; evidence or time that is too weak is `weak`, and never accepted; all else is `invalid`.
+    pub(super) fn judge(
+        &self,
+        object: &TaskRun,
+        selected: &[usize],
+        proof: &mut Proof,
+        trust: &Trust,
+    ) -> Vec<Finding> {
+        // First what any rule vouches for, so that the order of the rules does not matter.
+        if proof.basis.tep0089_values().is_none() {
+            for demanded in selected.iter().flat_map(|&index| &self.rules[index].results) {
+                judge::vouch(demanded, &mut proof.results);
+            }
+        }
+        let mut findings = Vec::new();
+        for &index in selected {
+            let rule = &self.rules[index];
+            let mut broken = |demanded: String, found: String, breach| {
+                let rule = self.rule_name(index);
+                findings.push(Finding::Policy { rule, demanded, found, breach });
+            };
+            judge::judge(rule, object, proof, trust, &mut broken);
+        }
+        findings
+    }
+}
+
+fn read(text: &str) -> Result<Value, PolicyError> {
+    if text.trim_start().starts_with('{') {
+        let Unambiguous(value) = serde_json::from_str(text)
+            .map_err(|error| PolicyError::Syntax { format: "JSON", error: error.to_string() })?;
+        return Ok(value);
+    }
+    let documents = serde_saphyr::from_multiple::<Unambiguous>(text)
+        .map_err(|error| PolicyError::Syntax { format: "YAML", error: error.to_string() })?;
+    let count = documents.len();
+    match <[Unambiguous; 1]>::try_from(documents) {
+        Ok([Unambiguous(value)]) => Ok(value),
+        Err(_) => Err(PolicyError::Documents(count)),
+    }
+}
+
+/// A demand that nothing can meet is a mistake in the file.
+fn possible(rule: &Rule, index: usize) -> Result<(), PolicyError> {
+    for (i, result) in rule.results.iter().enumerate() {
+        let problem = if !is_result_name(&result.name) {
+            "is no name of a result"
+        } else if rule.results[..i].iter().any(|earlier| earlier.name == result.name) {
+            "stands twice"
+        } else if result.step_result.is_some() && result.from.is_none() {
+            "has a stepResult, but no step that it is from"
+        } else {
+            continue;
+        };
+        let place = format!("rules[{index}].results[{i}]");
+        return Err(PolicyError::Result { place, name: result.name.clone(), problem });
+    }
+    match rule.time.is_empty() {
+        true => Err(PolicyError::Shape {
+            place: format!("rules[{index}]: "),
+            error: "time is an empty list, which nothing meets".to_owned(),
+        }),
+        false => Ok(()),
+    }
+}

@@ -1,0 +1,486 @@
+//! The policy file: what it refuses to be, what its rules demand, and that nothing in it widens anything.
+
+#![cfg(feature = "cli")]
+
+mod support;
+
+use std::sync::OnceLock;
+
+use serde_json::{Value, json};
+use support::signed::{Cluster, judge_with, reasons, trust};
+use svidence::{
+    devagent::taskrun::assemble,
+    verify::{
+        Policy, PolicyFile, Report, Trust, Verdict,
+        policy::{MaxAge, Pattern},
+        taskrun::format_time,
+    },
+};
+
+/// A genuine TaskRun `default/build-7` of three steps: `build` sets `digest`, `commit` and the list `images`, `flaky` fails
+/// and continues with the step result `own`, `check` sets `commit` again.
+struct Genuine {
+    object: Value,
+    trust: Trust,
+}
+
+fn genuine() -> &'static Genuine {
+    static GENUINE: OnceLock<Genuine> = OnceLock::new();
+    GENUINE.get_or_init(|| {
+        let cluster = Cluster::new("build-7");
+        let pod = cluster.pod(&["build", "flaky", "check"], &[("svidence-containers", "1")]);
+        let results = ["digest", "commit", "images"];
+        let steps = [
+            pod.step(0).results(&results).script(
+                "printf sha256:0123 >$RESULTS/digest; printf one >$RESULTS/commit; printf '[\"a\"]' >$RESULTS/images",
+            ),
+            pod.step(1)
+                .results(&results)
+                .step_results(&["own"])
+                .flags(&["-on_error", "continue"])
+                .script("printf mine >$STEP_RESULTS/own; exit 3"),
+            pod.step(2).results(&results).script("printf two >$RESULTS/commit"),
+        ];
+        let reports: Vec<_> = steps
+            .into_iter()
+            .map(|step| {
+                let outcome = step.signed(&cluster.agent.address()).run();
+                assert_eq!(outcome.output.status.code(), Some(0), "{}", outcome.stderr());
+                outcome.report
+            })
+            .collect();
+        let spec = cluster.spec(json!({
+            "results": [
+                {"name": "digest", "type": "string"}, {"name": "commit", "type": "string"},
+                {"name": "images", "type": "array"},
+                {"name": "from-step", "type": "string", "value": "$(steps.flaky.results.own)"},
+            ],
+            "steps": [
+                {"name": "build"}, {"name": "flaky", "results": [{"name": "own", "type": "string"}]}, {"name": "check"},
+            ],
+        }));
+        Genuine { object: assemble(&spec, &reports), trust: trust(&cluster.ca.bundle_pem()) }
+    })
+}
+
+/// The policy with these rules, good for a day.
+fn policy(rules: &Value) -> PolicyFile {
+    let expires = format_time(genuine().trust.now + 86400);
+    let text = json!({"version": 1, "expires": expires, "rules": rules}).to_string();
+    PolicyFile::parse(&text).unwrap_or_else(|error| panic!("{text}: {error}"))
+}
+
+/// One rule for `default/build-*` with these members.
+fn rule(members: Value) -> Value {
+    let mut rule = json!({"namespace": "default", "taskRun": "build-*"});
+    rule.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+    json!([rule])
+}
+
+fn under(object: &Value, trust: &Trust, file: PolicyFile) -> Report {
+    judge_with(object, trust, &Policy { file: Some(file), ..Policy::default() })
+}
+
+#[test]
+fn a_file_that_is_no_policy_is_refused() {
+    let good = "version: 1\nexpires: 2030-01-01T00:00:00Z\nrules:\n- {namespace: a, taskRun: '*'}\n";
+    assert!(PolicyFile::parse(good).is_ok());
+    for (case, text, reason) in [
+        ("not YAML", "a: [b\nc: }".to_owned(), "not YAML"),
+        ("not JSON", "{\"version\": 1,".to_owned(), "not JSON"),
+        ("two documents", format!("{good}---\n{good}"), "holds 2 documents"),
+        ("nothing", String::new(), "holds 0 documents"),
+        ("a key of JSON twice", "{\"version\": 1, \"version\": 1}".to_owned(), "stands twice"),
+        ("a key twice", good.replace("version: 1", "version: 1\nversion: 1"), "duplicate mapping key"),
+        (
+            "a key of a rule twice",
+            good.replace("namespace: a", "namespace: a, namespace: b"),
+            "duplicate mapping key",
+        ),
+        ("unknown field", format!("{good}extra: 1\n"), "unknown field `extra`"),
+        (
+            "unknown field of a rule",
+            good.replace("namespace: a", "namespace: a, skip: true"),
+            "rules[0]: unknown field",
+        ),
+        ("no version", good.replace("version: 1\n", ""), "missing field `version`"),
+        ("another version", good.replace("version: 1", "version: 2"), "its version is 2"),
+        ("no expiry", good.replace("expires: 2030-01-01T00:00:00Z\n", ""), "missing field `expires`"),
+        ("an expiry that is no time", good.replace("2030-01-01T00:00:00Z", "soon"), "not an RFC 3339 time"),
+        ("no rules", "version: 1\nexpires: 2030-01-01T00:00:00Z\nrules: []\n".to_owned(), "no rules"),
+        ("no namespace", good.replace("namespace: a, ", ""), "missing field `namespace`"),
+        ("no name", good.replace(", taskRun: '*'", ""), "missing field `taskRun`"),
+        ("an impossible pattern", good.replace("namespace: a", "namespace: A?"), "matches no name"),
+        ("an empty pattern", good.replace("namespace: a", "namespace: ''"), "matches no name"),
+        ("no age", good.replace("namespace: a", "namespace: a, maxAge: 30"), "rules[0]: "),
+        (
+            "an age without a unit",
+            good.replace("namespace: a", "namespace: a, maxAge: '30'"),
+            "is not an age",
+        ),
+        (
+            "an unknown time",
+            good.replace("namespace: a", "namespace: a, time: [ever]"),
+            "unknown variant `ever`",
+        ),
+        ("no time at all", good.replace("namespace: a", "namespace: a, time: []"), "nothing meets"),
+        (
+            "an unknown form",
+            good.replace("namespace: a", "namespace: a, evidence: [none]"),
+            "unknown variant",
+        ),
+        (
+            "a result twice",
+            good.replace("namespace: a", "namespace: a, results: [{name: x}, {name: x}]"),
+            "stands twice",
+        ),
+        (
+            "no result name",
+            good.replace("namespace: a", "namespace: a, results: [{name: 'x y'}]"),
+            "is no name of a result",
+        ),
+        (
+            "a step result of no step",
+            good.replace("namespace: a", "namespace: a, results: [{name: x, stepResult: own}]"),
+            "no step that it is from",
+        ),
+    ] {
+        let error = PolicyFile::parse(&text).map(|_| ()).expect_err(case).to_string();
+        assert!(error.contains(reason), "{case}: {error}");
+    }
+}
+
+#[test]
+fn patterns_fit_whole_names() {
+    for (pattern, name, expected) in [
+        ("build", "build", true),
+        ("build", "build-1", false),
+        ("build", "a-build", false),
+        ("*", "", true),
+        ("*", "anything", true),
+        ("build-*", "build-", true),
+        ("build-*", "build-7", true),
+        ("build-*", "rebuild-7", false),
+        ("*-release", "app-release", true),
+        ("*-release", "app-release-2", false),
+        ("a*b*c", "abc", true),
+        ("a*b*c", "a-b-b-c", true),
+        ("a*b*c", "acb", false),
+        ("ab*ab", "ab", false),
+        ("ab*ab", "abab", true),
+        ("a**b", "ab", true),
+        ("*a*a*", "a", false),
+        ("*a*a*", "xaxa", true),
+        ("a.b", "axb", false),
+    ] {
+        let parsed = Pattern::try_from(pattern.to_owned()).unwrap();
+        assert_eq!(parsed.matches(name), expected, "{pattern} and {name}");
+    }
+}
+
+#[test]
+fn ages_have_a_number_and_a_unit() {
+    for (text, seconds) in
+        [("1s", 1), ("90m", 5400), ("720h", 2_592_000), ("30d", 2_592_000), ("007d", 604_800)]
+    {
+        let age = MaxAge::try_from(text.to_owned()).unwrap();
+        assert!(!age.is_exceeded(1000, 1000 + seconds), "{text}");
+        assert!(age.is_exceeded(1000, 1001 + seconds), "{text}");
+        assert!(!age.is_exceeded(i64::MAX, 0), "{text}: signed in the future");
+    }
+    for text in [
+        "",
+        "s",
+        "0s",
+        "-1h",
+        "+1h",
+        "1",
+        "1w",
+        "1.5h",
+        " 1h",
+        "1h ",
+        "1h30m",
+        "99999999999999999999d",
+        "9223372036854775807d",
+    ] {
+        assert!(MaxAge::try_from(text.to_owned()).is_err(), "{text:?}");
+    }
+}
+
+#[test]
+fn rules_hold_or_say_what_is_broken() {
+    let Genuine { object, trust } = genuine();
+    let verified = Verdict::Verified;
+    for (case, members, verdict, reason) in [
+        ("nothing more", json!({}), verified, ""),
+        ("a result", json!({"results": [{"name": "digest"}]}), verified, ""),
+        ("its type", json!({"results": [{"name": "images", "type": "array"}]}), verified, ""),
+        ("its step", json!({"results": [{"name": "digest", "from": "build"}]}), verified, ""),
+        (
+            "the step that set it last",
+            json!({"results": [{"name": "commit", "from": "check"}]}),
+            verified,
+            "",
+        ),
+        (
+            "a mapped one",
+            json!({"results": [{"name": "from-step", "from": "flaky", "stepResult": "own"}]}),
+            verified,
+            "",
+        ),
+        ("an age", json!({"maxAge": "1h"}), verified, ""),
+        ("a time", json!({"time": ["valid-now"]}), verified, ""),
+        (
+            "a missing result",
+            json!({"results": [{"name": "sbom"}]}),
+            Verdict::Absent,
+            "policy, rule 1: result sbom must be there, but it is not",
+        ),
+        (
+            "another type",
+            json!({"results": [{"name": "digest", "type": "array"}]}),
+            Verdict::Invalid,
+            "result digest must be of type array, but it is of type string",
+        ),
+        (
+            "another step",
+            json!({"results": [{"name": "digest", "from": "check"}]}),
+            Verdict::Invalid,
+            "must be the value that step check set, but it is the value of step build",
+        ),
+        (
+            "a later step changed it",
+            json!({"results": [{"name": "commit", "from": "build"}]}),
+            Verdict::Invalid,
+            "must be the value that step build set, but it is the value of step check",
+        ),
+        (
+            "another step result",
+            json!({"results": [{"name": "from-step", "from": "flaky", "stepResult": "other"}]}),
+            Verdict::Invalid,
+            "but it is the step result own",
+        ),
+        (
+            "no step result",
+            json!({"results": [{"name": "digest", "from": "build", "stepResult": "own"}]}),
+            Verdict::Invalid,
+            "but it is no step result",
+        ),
+        (
+            "a failed step",
+            json!({"failures": "none"}),
+            Verdict::Invalid,
+            "no step may have failed, but step flaky failed",
+        ),
+        (
+            "the run in the certificate",
+            json!({"attestedBy": "run"}),
+            Verdict::Weak,
+            "every step's certificate must attest the run, but that of step build attests none of them",
+        ),
+        (
+            "a proven time",
+            json!({"time": ["valid-then"]}),
+            Verdict::Weak,
+            "must be valid-then, but it is valid-now",
+        ),
+        (
+            "a name",
+            json!({"name": "images", "results": [{"name": "sbom"}]}),
+            Verdict::Absent,
+            "policy, rule 1 (images): ",
+        ),
+        (
+            "two demands",
+            json!({"results": [{"name": "sbom"}], "failures": "none"}),
+            Verdict::Invalid,
+            "result sbom must",
+        ),
+    ] {
+        let report = under(object, trust, policy(&rule(members)));
+        assert_eq!(report.verdict, verdict, "{case}: {}", reasons(&report));
+        assert!(reasons(&report).contains(reason), "{case}: {}", reasons(&report));
+        assert_eq!(report.proof.is_some(), verdict == verified, "{case}");
+        assert_eq!(report.rules, [0], "{case}");
+        assert!(
+            report.findings.iter().all(|finding| finding.code() == "policy"),
+            "{case}: {}",
+            reasons(&report)
+        );
+    }
+}
+
+#[test]
+fn all_rules_that_match_must_hold_and_one_must_match() {
+    let Genuine { object, trust } = genuine();
+    let any = json!({"namespace": "*", "taskRun": "*"});
+    let strict = json!({"namespace": "default", "taskRun": "build-7", "results": [{"name": "sbom"}]});
+    let other = json!({"namespace": "other", "taskRun": "*", "results": [{"name": "sbom"}]});
+    let other_name = json!({"namespace": "default", "taskRun": "build"});
+    for (case, rules, verdict, used) in [
+        ("a rule that does not match demands nothing", json!([any, other]), Verdict::Verified, &[0][..]),
+        ("both match", json!([any, strict]), Verdict::Absent, &[0, 1]),
+        ("in any order", json!([strict, any]), Verdict::Absent, &[0, 1]),
+        ("another namespace", json!([other]), Verdict::Unchecked, &[]),
+        ("another name", json!([other_name]), Verdict::Unchecked, &[]),
+    ] {
+        let report = under(object, trust, policy(&rules));
+        assert_eq!(
+            (report.verdict, report.rules.as_slice()),
+            (verdict, used),
+            "{case}: {}",
+            reasons(&report)
+        );
+        assert_eq!(report.proof.is_some(), verdict == Verdict::Verified, "{case}");
+        let says = reasons(&report).contains("the policy says nothing about default/build-7");
+        assert_eq!(says, used.is_empty(), "{case}: {}", reasons(&report));
+    }
+}
+
+#[test]
+fn an_expired_policy_decides_nothing() {
+    let Genuine { object, trust } = genuine();
+    let late = Trust { now: trust.now + 2 * 86400, at: Some(trust.now), ..trust.clone() };
+    let file = policy(&rule(json!({"time": ["asserted"]})));
+    let report = under(object, &late, file.clone());
+    assert_eq!(report.verdict, Verdict::Unchecked, "{}", reasons(&report));
+    assert!(reasons(&report).contains("it may be used until"), "{}", reasons(&report));
+    let in_time = Trust { now: trust.now + 3600, at: Some(trust.now), ..trust.clone() };
+    let report = under(object, &in_time, file);
+    assert_eq!(report.verdict, Verdict::Verified, "{}", reasons(&report));
+}
+
+#[test]
+fn of_command_line_and_policy_the_stricter_wins() {
+    let Genuine { object, trust } = genuine();
+    let late = Trust { now: trust.now + 7200, ..trust.clone() };
+    let unproven = json!({"time": ["valid-now", "unproven"]});
+    for (case, rules, accepts, accepted) in [
+        ("neither", json!({}), false, false),
+        ("the command line alone", json!({}), true, false),
+        ("the policy alone", unproven.clone(), false, false),
+        ("both", unproven, true, true),
+    ] {
+        let policy =
+            Policy { accept_unproven_time: accepts, file: Some(policy(&rule(rules))), ..Policy::default() };
+        let report = judge_with(object, &late, &policy);
+        assert_eq!(report.verdict, Verdict::Weak, "{case}: {}", reasons(&report));
+        assert_eq!(
+            (report.accepted, report.proof.is_some()),
+            (accepted, accepted),
+            "{case}: {}",
+            reasons(&report)
+        );
+    }
+    let stated = Trust { at: Some(trust.now), ..late };
+    for (case, time, verdict) in [
+        ("a time that is only asserted", json!(["valid-now", "valid-then"]), Verdict::Weak),
+        ("accepted", json!(["asserted"]), Verdict::Verified),
+    ] {
+        let report = under(object, &stated, policy(&rule(json!({"time": time}))));
+        assert_eq!(report.verdict, verdict, "{case}: {}", reasons(&report));
+    }
+    let old = Trust { at: Some(trust.now + 1800), ..stated };
+    let aged = |age: &str| policy(&rule(json!({"time": ["asserted"], "maxAge": age})));
+    let report = under(object, &old, aged("20m"));
+    assert_eq!(report.verdict, Verdict::Invalid, "{}", reasons(&report));
+    assert!(reasons(&report).contains("no step may have signed longer than 20m ago"), "{}", reasons(&report));
+    assert_eq!(under(object, &old, aged("40m")).verdict, Verdict::Verified, "counted to the stated time");
+}
+
+#[test]
+fn tekton_s_own_signatures_need_both_to_accept_them() {
+    let cluster = Cluster::new("build-8");
+    let pod = cluster.pod(&["build"], &[("svidence-evidence", "tep-0089"), ("svidence-containers", "1")]);
+    let outcome = pod
+        .step(0)
+        .results(&["digest"])
+        .script("printf sha256:0123 >$RESULTS/digest")
+        .signed(&cluster.agent.address())
+        .run();
+    assert_eq!(outcome.output.status.code(), Some(0), "{}", outcome.stderr());
+    let spec = cluster.spec(json!({"results": [{"name": "digest"}], "steps": [{"name": "build"}]}));
+    let object = assemble(&spec, &[outcome.report]);
+    let trust = trust(&cluster.ca.bundle_pem());
+    let accepting = json!({"evidence": ["tep-0089"], "time": ["unproven"], "results": [{"name": "digest"}]});
+    let more = |name: &str, value: Value| {
+        let mut rule = accepting.clone();
+        rule[name] = value;
+        rule
+    };
+    for (case, members, accepts, accepted) in [
+        ("the command line alone", json!({"time": ["unproven"]}), true, false),
+        ("the policy alone", accepting.clone(), false, false),
+        ("both", accepting.clone(), true, true),
+        ("both, but not without a time", more("time", json!(["valid-now"])), true, false),
+        ("both, but of a run", more("attestedBy", json!("run")), true, false),
+        ("both, but of an age", more("maxAge", json!("1h")), true, false),
+        ("both, but of a step", more("results", json!([{"name": "digest", "from": "build"}])), true, false),
+    ] {
+        let policy =
+            Policy { accept_tep0089: accepts, file: Some(policy(&rule(members))), ..Policy::default() };
+        let report = judge_with(&object, &trust, &policy);
+        assert_eq!(
+            (report.verdict, report.accepted),
+            (Verdict::Weak, accepted),
+            "{case}: {}",
+            reasons(&report)
+        );
+    }
+}
+
+#[test]
+fn what_nobody_signs_holds_only_if_the_policy_says_the_same() {
+    let Genuine { object, trust } = genuine();
+    // The task is not inline, so names of mapped results and types of ambiguous values are only claimed.
+    let mut object = object.clone();
+    object["spec"].as_object_mut().unwrap().remove("taskSpec");
+    let result = |report: &Report, name: &str| {
+        report.proof.as_ref().unwrap().results.iter().find(|result| result.name == name).cloned().unwrap()
+    };
+    let report = under(&object, trust, policy(&rule(json!({}))));
+    assert!(result(&report, "from-step").name_is_claimed && result(&report, "images").type_is_claimed);
+    let report = under(&object, trust, policy(&rule(json!({"results": [{"name": "from-step"}]}))));
+    assert_eq!(report.verdict, Verdict::Absent, "{}", reasons(&report));
+    let vouched = json!({"results": [
+        {"name": "from-step", "from": "flaky", "stepResult": "own"}, {"name": "images", "type": "array"},
+    ]});
+    let report = under(&object, trust, policy(&rule(vouched)));
+    assert_eq!(report.verdict, Verdict::Verified, "{}", reasons(&report));
+    assert!(!result(&report, "from-step").name_is_claimed && !result(&report, "images").type_is_claimed);
+}
+
+#[test]
+fn a_failed_taskrun_is_refused_unless_failures_are_allowed() {
+    let cluster = Cluster::new("build-9");
+    let pod = cluster.pod(&["build"], &[]);
+    let outcome = pod
+        .step(0)
+        .results(&["digest"])
+        .script("printf sha256:0123 >$RESULTS/digest; exit 2")
+        .signed(&cluster.agent.address())
+        .run();
+    let spec = cluster.spec(json!({"results": [{"name": "digest"}], "steps": [{"name": "build"}]}));
+    let object = assemble(&spec, &[outcome.report]);
+    let trust = trust(&cluster.ca.bundle_pem());
+    for (failures, verdict) in
+        [("none", Verdict::Invalid), ("continued", Verdict::Invalid), ("any", Verdict::Verified)]
+    {
+        let report = under(&object, &trust, policy(&rule(json!({"failures": failures}))));
+        assert_eq!(report.verdict, verdict, "{failures}: {}", reasons(&report));
+    }
+    let report = under(&object, &trust, policy(&rule(json!({}))));
+    assert!(reasons(&report).contains("the TaskRun must have succeeded"), "{}", reasons(&report));
+}
+
+#[test]
+fn a_broken_rule_does_not_hide_a_forgery() {
+    let Genuine { object, trust } = genuine();
+    let mut altered = object.clone();
+    let results = altered["status"]["results"].as_array_mut().unwrap();
+    results.iter_mut().find(|result| result["name"] == "digest").unwrap()["value"] = json!("sha256:bad");
+    let report = under(&altered, trust, policy(&json!([{"namespace": "other", "taskRun": "*"}])));
+    assert_eq!(report.verdict, Verdict::Invalid, "{}", reasons(&report));
+    let codes: Vec<&str> = report.findings.iter().map(|finding| finding.code()).collect();
+    assert!(codes.contains(&"result-changed") && codes.contains(&"policy"), "{codes:?}");
+}
