@@ -9,6 +9,7 @@ mod collect;
 mod declared;
 mod json;
 mod message;
+mod outcomes;
 mod partial;
 mod report;
 mod retries;
