@@ -23,8 +23,10 @@ use time::OffsetDateTime;
 /// the most with which every step still signs.
 const FORMS: [(&str, &str); 3] = [("both", "both"), ("digests", "attestation"), ("hints", "attestation")];
 
+type View = (&'static str, fn(&mut Value));
+
 /// What of the TaskRun an object holds.
-const VIEWS: [(&str, fn(&mut Value)); 3] = [
+const VIEWS: [View; 3] = [
     ("whole", |_| {}),
     ("without messages", |run| {
         for step in run["status"]["steps"].as_array_mut().unwrap() {

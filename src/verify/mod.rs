@@ -11,6 +11,7 @@ pub mod envelope;
 pub mod inspect;
 mod json;
 mod message;
+mod outcomes;
 mod partial;
 pub mod policy;
 mod report;

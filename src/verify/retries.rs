@@ -49,9 +49,11 @@ pub(super) fn judge(
         match found {
             Ok((proof, weaknesses)) => {
                 pods.extend(Pod::of(&proof.basis).map(|pod| (number, pod)));
-                earlier
-                    .notes
-                    .extend(weaknesses.iter().map(|weakness| format!("attempt {number}: {weakness}")));
+                if proof.is_partial {
+                    earlier.notes.push(format!("attempt {number} is partial: it holds no steps"));
+                }
+                let weaknesses = weaknesses.iter().map(|weakness| format!("attempt {number}: {weakness}"));
+                earlier.notes.extend(weaknesses);
             }
             Err(findings) => {
                 for finding in findings {

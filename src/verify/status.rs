@@ -14,8 +14,9 @@ use super::{
     collect::StepEvidence,
     declared,
     message::entry_type,
+    outcomes,
     partial::{self, NotCarried},
-    step::{ProvenStep, differs},
+    step::ProvenStep,
     taskrun::{DeclaredResult, StatusResult, TaskRun, TaskSpec},
     tep0089,
     verdict::Finding,
@@ -88,7 +89,7 @@ pub(crate) fn compare(
         let reason = "the TaskRun failed, and its status holds no results".to_owned();
         return Err(vec![Finding::NoEvidence { reason }]);
     }
-    let mut findings = outcomes(object, steps, proven);
+    let mut findings = outcomes::compare(object, steps, proven);
     findings.extend(declared::declared_names(object, proven));
     findings.extend(step_results(object, steps, proven));
     findings.extend(artifacts::compare(object, steps, proven));
@@ -113,75 +114,6 @@ pub(crate) fn compare(
     notes.extend(unmapped(object, proven));
     not_carried.extend(partial::not_carried(object, proven, &verified));
     if findings.is_empty() { Ok(Compared { results: verified, not_carried, notes }) } else { Err(findings) }
-}
-
-/// Exit codes, reasons, and `Succeeded`, against the signed outcomes.
-fn outcomes(object: &TaskRun, steps: &[StepEvidence], proven: &[ProvenStep]) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    for step in proven {
-        let outcome = step.attestation.outcome;
-        if !outcome.lets_others_run() && object.succeeded() == Some("True") {
-            findings.push(Finding::Status {
-                field: "status.conditions".to_owned(),
-                problem: format!(
-                    "the TaskRun is said to have succeeded, but step {} signed a failure",
-                    step.name
-                ),
-            });
-        }
-        let Some(state) = object.status.step(&step.name) else { continue };
-        let Some(terminated) = &state.terminated else {
-            findings.push(differs(&step.name, "its state", "not terminated", "that it ended"));
-            continue;
-        };
-        let by_result = exit_code_of_result(step, steps, terminated.exit_code);
-        let exit_code = match outcome.ended {
-            _ if by_result.is_some() => by_result.unwrap_or_default(),
-            Ended::Exited(code) => i64::from(code),
-            Ended::Signal(_) if outcome.continued => -1,
-            Ended::Signal(_) => 255,
-            Ended::Timeout | Ended::NotStarted => 1,
-            Ended::Cancelled => 9,
-            Ended::Skipped => 0,
-        };
-        if terminated.exit_code != exit_code {
-            let (object, evidence) = (terminated.exit_code.to_string(), exit_code.to_string());
-            findings.push(differs(&step.name, "the exit code", &object, &evidence));
-        }
-        let reason = match outcome.ended {
-            Ended::Timeout => Some("TimeoutExceeded"),
-            Ended::Cancelled => Some("Cancelled"),
-            Ended::Skipped => Some("Skipped"),
-            _ if outcome.continued || by_result.is_some() => Some("Continued"),
-            _ => None,
-        };
-        let said = state.termination_reason.as_str();
-        let signed_reasons = ["TimeoutExceeded", "Cancelled", "Skipped", "Continued"];
-        let contradicts = match reason {
-            Some(reason) => said != reason,
-            None => signed_reasons.contains(&said),
-        };
-        // Objects of older Tekton versions have no terminationReason.
-        if contradicts && !said.is_empty() {
-            findings.push(differs(
-                &step.name,
-                "the termination reason",
-                said,
-                reason.unwrap_or("an ordinary end"),
-            ));
-        }
-    }
-    findings
-}
-
-/// The controller takes any entry named `ExitCode` for the exit code of a failure that was let pass, also a signed result (Tekton
-/// `pkg/pod/status.go`, `extractExitCodeFromResults`). `found`: the one in the status, which may be it if its message is gone.
-fn exit_code_of_result(step: &ProvenStep, steps: &[StepEvidence], found: i64) -> Option<i64> {
-    let from_message = step.attestation.results_from == ResultsFrom::TerminationMessage;
-    let result = step.covered.iter().find(|covered| from_message && covered.name == "ExitCode")?;
-    let raw = raw_of(steps, &step.name, result.kind, &result.name).unwrap_or_else(|| found.to_string());
-    let number: i32 = raw.parse().ok().filter(|_| sha256(raw.as_bytes()) == result.digest)?;
-    Some(number.into())
 }
 
 /// `status.steps[].results` against the covered step results.
@@ -569,7 +501,7 @@ fn expected_evidence(name: &str, proven: &[ProvenStep], steps: &[StepEvidence]) 
     written.map(|entry| Expected::Value(entry.value.clone()))
 }
 
-fn raw_of(steps: &[StepEvidence], step: &str, kind: Kind, name: &str) -> Option<String> {
+pub(super) fn raw_of(steps: &[StepEvidence], step: &str, kind: Kind, name: &str) -> Option<String> {
     let kind = match kind {
         Kind::Task => entry_type::TASK_RESULT,
         Kind::Step => entry_type::STEP_RESULT,

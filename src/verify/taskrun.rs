@@ -324,7 +324,9 @@ impl TaskRun {
         refuse_case_variants(&status)?;
         let status =
             serde_json::from_value(status).map_err(|error| TaskRunError::Shape(error.to_string()))?;
-        Ok(TaskRun { status, earlier_attempt: Some(number), ..self.clone() })
+        let (metadata, spec) = (self.metadata.clone(), self.spec.clone());
+        let earlier_attempt = Some(number);
+        Ok(TaskRun { metadata, spec, status, is_v1beta1: self.is_v1beta1, earlier_attempt })
     }
 
     /// The number of this attempt, from 0, as the object tells it. One without steps may lack the earlier attempts, too.
