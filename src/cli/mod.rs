@@ -66,7 +66,7 @@ pub fn main() -> ExitCode {
     };
     let (mut out, mut err) = (io::stdout().lock(), io::stderr().lock());
     let code = match cli.command {
-        Command::Verify(args) => verify::run(&args, &mut io::stdin().lock(), &mut out, &mut err),
+        Command::Verify(args) => verify::run(&args, &mut io::stdin(), &mut out, &mut err),
         Command::Demo { keep } => match demo::run(keep, &mut out) {
             Ok(()) => 0,
             Err(error) => {

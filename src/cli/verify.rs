@@ -3,8 +3,10 @@
 //! People read stderr: one line a TaskRun, then the reasons. Programs read stdout: only what was verified stands there.
 
 use std::{
-    io::{Read, Write},
+    io::{BufWriter, Read, Write},
+    num::NonZeroUsize,
     path::{Path, PathBuf},
+    thread,
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -14,10 +16,10 @@ use serde_json::{Value, json};
 use crate::{
     evidence::value::ResultValue,
     verify::{
-        Policy, Proof, Report, TimeProof, Trust, Verdict, VerifiedResult,
-        source::{self, SourceError},
-        taskrun::{format_time, parse_time},
-        verify,
+        Policy, Proof, Report, TimeProof, Trust, Verdict, VerifiedResult, Verifier,
+        source::SourceError,
+        taskrun::{TaskRun, format_time, parse_time},
+        walk::{Event, Progress, walk},
     },
     workload::{bundle::X509Bundle, id::TrustDomain},
 };
@@ -57,6 +59,9 @@ pub struct VerifyArgs {
     /// No TaskRun at all is fine
     #[arg(long)]
     allow_empty: bool,
+    /// How many TaskRuns to check at once [default: one a core]
+    #[arg(long, value_name = "N")]
+    jobs: Option<NonZeroUsize>,
     /// How to print what was verified
     #[arg(short, long, value_enum, default_value_t = Output::Text)]
     output: Output,
@@ -92,7 +97,7 @@ const UNSIGNED_FIELDS: [&str; 8] = [
 ];
 
 /// Runs `svidence verify`; returns the exit code.
-pub fn run(args: &VerifyArgs, stdin: &mut dyn Read, out: &mut dyn Write, err: &mut dyn Write) -> u8 {
+pub fn run(args: &VerifyArgs, stdin: &mut (dyn Read + Send), out: &mut dyn Write, err: &mut dyn Write) -> u8 {
     let trust = match trust(args, err) {
         Ok(trust) => trust,
         Err(Refusal { exit_code, text }) => {
@@ -108,20 +113,30 @@ pub fn run(args: &VerifyArgs, stdin: &mut dyn Read, out: &mut dyn Write, err: &m
     let several = args.sources.len() > 1 || args.sources.iter().any(|source| source.is_dir());
     let mut worst: Option<Verdict> = None;
     let mut write_failed = false;
-    for path in &args.sources {
-        source::for_each(path, stdin, &mut |place, object| {
-            let verdict = match object {
-                Ok(object) => {
-                    let report = verify(&object, &trust, &policy);
-                    explain(&report, several.then_some(place), err);
-                    write_failed |= !print(&report, args.output, out);
-                    if report.accepted { Verdict::Verified } else { report.verdict }
-                }
-                Err(error) => unreadable(&error, err),
-            };
-            worst = worst.max(Some(verdict));
-        });
-    }
+    let (mut out, mut lines) = (BufWriter::new(out), BufWriter::new(&mut *err));
+    let jobs = args.jobs.or(thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
+    let judge = || {
+        let mut verifier = Verifier::new(&trust, &policy);
+        move |object: TaskRun| verifier.verify(&object)
+    };
+    walk(&args.sources, stdin, jobs, &Progress::default(), judge, &mut |event| {
+        let verdict = match event {
+            Event::Object { path, outcome: Ok(report) } => {
+                explain(&report, several.then_some(path), &mut lines);
+                write_failed |= !print(&report, args.output, &mut out);
+                if report.accepted { Verdict::Verified } else { report.verdict }
+            }
+            Event::Object { outcome: Err(error), .. } => unreadable(&error, &mut lines),
+            Event::Waiting => {
+                write_failed |= out.flush().is_err();
+                let _ = lines.flush();
+                return;
+            }
+        };
+        worst = worst.max(Some(verdict));
+    });
+    write_failed |= out.flush().is_err();
+    drop(lines);
     if write_failed {
         let _ = writeln!(err, "svidence verify: standard output could not be written");
         return Verdict::Unchecked.exit_code();
@@ -202,7 +217,7 @@ fn print(report: &Report, output: Output, out: &mut dyn Write) -> bool {
         Output::Text => print_text(report, proof, out),
         Output::Json => writeln!(out, "{}", escaped_json(&to_json(report, proof).to_string())),
     };
-    written.and_then(|()| out.flush()).is_ok()
+    written.is_ok()
 }
 
 /// One line for the verdict, with the file where there are several, then why.

@@ -18,6 +18,7 @@ use crate::{
 
 use super::{
     Trust,
+    cache::Caches,
     chain::{self, ChainError, Path},
     collect::StepEvidence,
     message::entry_type,
@@ -47,11 +48,12 @@ pub(crate) fn prove(
     evidence: &StepEvidence,
     attestation: Attestation,
     trust: &Trust,
+    caches: &mut Caches,
 ) -> Result<ProvenStep, Vec<Finding>> {
     let step = evidence.name.as_str();
     run(object, step, &attestation).map_err(|finding| vec![finding])?;
     let covered = covered_results(evidence, &attestation)?;
-    let candidates = leaf_candidates(step, &attestation, trust).map_err(|finding| vec![finding])?;
+    let candidates = leaf_candidates(step, &attestation, trust, caches).map_err(|finding| vec![finding])?;
     let leaf = signed_by(step, &attestation, &covered, candidates, trust).map_err(|finding| {
         // Without the message the values of an earlier step may be gone, so a mismatch proves nothing.
         match (&finding, attestation.form, evidence.carries_results()) {
@@ -67,7 +69,7 @@ pub(crate) fn prove(
     })?;
     let attested = certificate(object, step, &attestation, &leaf, trust).map_err(|finding| vec![finding])?;
     let signed_at = signing_time(object, step, &attestation, trust).map_err(|finding| vec![finding])?;
-    let path = path(step, &attestation, &leaf, signed_at, trust).map_err(|finding| vec![finding])?;
+    let path = path(step, &attestation, &leaf, signed_at, trust, caches).map_err(|finding| vec![finding])?;
     Ok(ProvenStep { name: step.to_owned(), attestation, covered, leaf, path, attested, signed_at })
 }
 
@@ -136,10 +138,12 @@ fn leaf_candidates(
     step: &str,
     attestation: &Attestation,
     trust: &Trust,
+    caches: &mut Caches,
 ) -> Result<Vec<Certificate>, Finding> {
     let unacceptable = |reason: String| Finding::Certificate { step: step.to_owned(), reason };
     if attestation.leaf.first() == Some(&0x30) {
-        let leaf = Certificate::parse(&attestation.leaf).map_err(|error| unacceptable(error.to_string()))?;
+        let leaf =
+            caches.certificate(&attestation.leaf).map_err(|error| unacceptable(error.to_string()))?;
         return Ok(vec![leaf]);
     }
     let compact =
@@ -147,17 +151,17 @@ fn leaf_candidates(
     let dns_names = dns_names(step, attestation, &compact.dns)
         .ok_or_else(|| unacceptable("it has a DNS name with the run's UID, which is not carried".into()))?;
     let spiffe_id = trust.spiffe_id(&attestation.namespace, &attestation.task_run);
-    let carried: Vec<Certificate> = carried_intermediates(step, attestation)?;
+    let carried: Vec<Certificate> = carried_intermediates(step, attestation, caches)?;
     let issuers = carried.iter().chain(&trust.intermediates).chain(trust.bundle.authorities());
     let mut candidates: Vec<Certificate> = Vec::new();
     for issuer in issuers {
         let Some(key_id) = issuer.subject_key_id().filter(|id| id.starts_with(&compact.issuer_hint)) else {
             continue;
         };
-        let der = compact
-            .to_der(&spiffe_id, &dns_names, Issuer { name: issuer.subject_der(), key_id })
+        let issuer = Issuer { name: issuer.subject_der(), key_id };
+        let leaf = caches
+            .rebuilt(&compact, &attestation.leaf, &spiffe_id, &dns_names, issuer)
             .map_err(|error| unacceptable(error.to_string()))?;
-        let leaf = Certificate::parse(&der).map_err(|error| unacceptable(error.to_string()))?;
         if candidates.iter().all(|candidate| candidate.der() != leaf.der()) {
             candidates.push(leaf);
         }
@@ -179,9 +183,13 @@ fn dns_names(step: &str, attestation: &Attestation, form: &DnsForm) -> Option<Ve
     Some(vec![Attested { uid: attestation.task_run_uid?, step, pin }.dns_name().ok()?])
 }
 
-fn carried_intermediates(step: &str, attestation: &Attestation) -> Result<Vec<Certificate>, Finding> {
+fn carried_intermediates(
+    step: &str,
+    attestation: &Attestation,
+    caches: &mut Caches,
+) -> Result<Vec<Certificate>, Finding> {
     let read = |der: &Vec<u8>| {
-        Certificate::parse(der).map_err(|error| Finding::Certificate {
+        caches.certificate(der).map_err(|error| Finding::Certificate {
             step: step.to_owned(),
             reason: format!("intermediate: {error}"),
         })
@@ -304,8 +312,9 @@ fn path(
     leaf: &Certificate,
     signed_at: i64,
     trust: &Trust,
+    caches: &mut Caches,
 ) -> Result<Path, Finding> {
-    let carried = carried_intermediates(step, attestation)?;
+    let carried = carried_intermediates(step, attestation, caches)?;
     let intermediates: Vec<&Certificate> = carried.iter().chain(&trust.intermediates).collect();
     // A certificate issued within the last seconds may start after a clock that runs behind.
     let newest = intermediates.iter().map(|c| c.not_before()).fold(leaf.not_before(), i64::max);
@@ -314,7 +323,7 @@ fn path(
         let key_id = orphan.authority_key_id().map(statement::hex).unwrap_or_else(|| "not stated".to_owned());
         return Err(Finding::UnknownIssuer { step: step.to_owned(), key_id });
     }
-    chain::find_path(leaf, &intermediates, &trust.bundle, at).map_err(|error| match error {
+    caches.path(leaf, &intermediates, &trust.bundle, at).map_err(|error| match error {
         ChainError::NameConstraints => Finding::Undecided { reason: format!("step {step}: {error}") },
         error => Finding::Chain {
             step: step.to_owned(),
