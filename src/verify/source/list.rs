@@ -107,6 +107,7 @@ fn value(input: &mut Input<'_>, first: u8, sink: &mut dyn Sink) -> Step<usize> {
     match first {
         b'{' | b'[' => bracketed(input, 0, sink),
         b'"' => string(input, sink),
+        b',' | b']' | b'}' | b':' => Ok(Err(Failure::expected("a value", input.line()))),
         _ => until(input, sink, |bytes| {
             bytes.iter().position(|byte| byte.is_ascii_whitespace() || b",]}".contains(byte))
         }),
