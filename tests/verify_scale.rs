@@ -1,6 +1,14 @@
 //! Many TaskRuns: the same answers in the same order whatever the number of workers, and nobody's evidence for another's.
 
-use std::{io::Cursor, num::NonZeroUsize, path::PathBuf, sync::atomic::{AtomicUsize, Ordering}};
+use std::{
+    fs::File,
+    io::{Cursor, Read as _, Write as _},
+    num::NonZeroUsize,
+    path::PathBuf,
+    process::{Command, Stdio},
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
 
 use ring::rand::SystemRandom;
 use serde_json::{Value, json};
@@ -103,38 +111,108 @@ fn what_cannot_be_read_is_named_and_costs_nothing_else() {
     let ca = ca();
     let objects = corpus(&ca, 3, THREE_STEPS);
     let [a, b, c] = [0, 1, 2].map(|number| objects[number].to_string());
-    let [ra, rb, rc] =
-        [0, 1, 2].map(|number| format!("verified default/build-app-{number:06}"));
+    let [ra, rb, rc] = [0, 1, 2].map(|number| format!("verified default/build-app-{number:06}"));
     let pretty = |number: usize| format!("{:#}", objects[number]);
     let large = format!("{{\"x\":\"{}\"}}", "y".repeat(17 << 20));
     let many = |object: &str| vec![object; 200].join(",");
     let unclosed = &a[..a.len() - 1];
     let unclosed_string = &a[..a.find("build-app").unwrap()];
     for (case, input, expected) in [
-        ("a line that is no JSON", format!("{a}\nnot JSON\n{c}\n"), vec![&*ra, "(object 2, line 2): not JSON: expected ident at line 2 column 2", &rc]),
-        ("a line with a wrong comma", format!("{a}\n{{\"a\":1,}}\n{c}\n"), vec![&*ra, "(object 2, line 2): not JSON: trailing comma at line 2 column 8", &rc]),
+        (
+            "a line that is no JSON",
+            format!("{a}\nnot JSON\n{c}\n"),
+            vec![&*ra, "(object 2, line 2): not JSON: expected ident at line 2 column 2", &rc],
+        ),
+        (
+            "a line with a wrong comma",
+            format!("{a}\n{{\"a\":1,}}\n{c}\n"),
+            vec![&*ra, "(object 2, line 2): not JSON: trailing comma at line 2 column 8", &rc],
+        ),
         ("a line cut short", format!("{a}\n{unclosed}\n{c}\n"), vec![&*ra, "(object 2", &rc]),
-        ("a line cut short in a text", format!("{a}\n{unclosed_string}\n{c}\n{b}"), vec![&*ra, "(object 2", &rc, &rb]),
+        (
+            "a line cut short in a text",
+            format!("{a}\n{unclosed_string}\n{c}\n{b}"),
+            vec![&*ra, "(object 2", &rc, &rb],
+        ),
         ("empty lines", format!("\n{a}\n\n\n{c}\n\n"), vec![&*ra, &rc]),
         ("carriage returns", format!("{a}\r\n{c}\r\n"), vec![&*ra, &rc]),
         ("one behind the other", format!("{a}{c} {b}"), vec![&*ra, &rc, &rb]),
         ("indented after lines", format!("{a}\n{}\n{c}", pretty(1)), vec![&*ra, &rb, &rc]),
         ("indented", format!("{}\n{}\n", pretty(0), pretty(1)), vec![&*ra, &rb]),
-        ("indented, with rubbish in between", format!("{}\nrubbish\n{}\n", pretty(0), pretty(1)), vec![&*ra, "expected value at line"]),
-        ("the rest is said not to be read", format!("{}\nrubbish\n{}\n", pretty(0), pretty(1)), vec![&*ra, "what follows in it is not read"]),
-        ("a large object among lines", format!("{a}\n{large}\n{c}\n"), vec![&*ra, "(object 2): the object is larger than 16 MiB", &rc]),
-        ("the same at the start of a file", format!("{large}\n{c}\n"), vec!["larger than 16 MiB, more than Kubernetes keeps; what follows in it is not read"]),
-        ("a key twice", format!("{a}\n{}\n{c}\n", b.replacen("{\"apiVersion\"", "{\"kind\":\"TaskRun\",\"apiVersion\"", 1)), vec![&*ra, "the key \"kind\" stands twice", &rc]),
+        (
+            "indented, with rubbish in between",
+            format!("{}\nrubbish\n{}\n", pretty(0), pretty(1)),
+            vec![&*ra, "expected value at line"],
+        ),
+        (
+            "the rest is said not to be read",
+            format!("{}\nrubbish\n{}\n", pretty(0), pretty(1)),
+            vec![&*ra, "what follows in it is not read"],
+        ),
+        (
+            "a large object among lines",
+            format!("{a}\n{large}\n{c}\n"),
+            vec![&*ra, "(object 2): the object is larger than 16 MiB", &rc],
+        ),
+        (
+            "the same at the start of a file",
+            format!("{large}\n{c}\n"),
+            vec!["larger than 16 MiB, more than Kubernetes keeps; what follows in it is not read"],
+        ),
+        (
+            "a key twice",
+            format!(
+                "{a}\n{}\n{c}\n",
+                b.replacen("{\"apiVersion\"", "{\"kind\":\"TaskRun\",\"apiVersion\"", 1)
+            ),
+            vec![&*ra, "the key \"kind\" stands twice", &rc],
+        ),
         ("a large List", format!("{{\"kind\":\"List\",\"items\":[{}]}}", many(&a)), vec![&*ra; 200]),
-        ("a large List whose kind comes last", format!("{{\"items\":[{}],\"kind\":\"List\"}} {b}", many(&a)), [vec![&*ra; 200], vec![&*rb]].concat()),
-        ("a large List that is none", format!("{{\"items\":[{}],\"kind\":\"Pod\"}}", many(&a)), [vec![&*ra; 200], vec!["its kind is \"Pod\""]].concat()),
-        ("a large List with items twice", format!("{{\"kind\":\"List\",\"items\":[{}],\"items\":[{c}]}}", many(&a)), [vec![&*ra; 200], vec![&*rc], vec!["\"items\" stands twice"]].concat()),
-        ("a large List with Items", format!("{{\"kind\":\"List\",\"items\":[{}],\"Items\":[{c}]}}", many(&a)), [vec![&*ra; 200], vec!["\"Items\" is written in another case"]].concat()),
-        ("a small List with Items", format!("{{\"kind\":\"List\",\"items\":[{a}],\"Items\":[{c}]}}"), vec!["\"Items\" is written in another case"]),
-        ("a large List cut short", format!("{{\"kind\":\"List\",\"items\":[{},{unclosed}", many(&a)), [vec![&*ra; 200], vec!["does not end; what follows in it is not read"]].concat()),
-        ("a large List that ends with a comma", format!("{{\"kind\":\"List\",\"items\":[{},]}}", many(&a)), [vec![&*ra; 200], vec!["expected a value at line 1; what follows in it is not read"]].concat()),
-        ("a bad item of a large List", format!("{{\"kind\":\"List\",\"items\":[{},{{\"a\" 1}},{b}]}}", many(&a)), [vec![&*ra; 200], vec!["(object 201): not JSON: expected `:`"], vec![&*rb]].concat()),
-        ("a TaskRun with items is no List", a.replacen("{\"apiVersion\"", &format!("{{\"items\":[{c}],\"apiVersion\""), 1), vec![&*ra]),
+        (
+            "a large List whose kind comes last",
+            format!("{{\"items\":[{}],\"kind\":\"List\"}} {b}", many(&a)),
+            [vec![&*ra; 200], vec![&*rb]].concat(),
+        ),
+        (
+            "a large List that is none",
+            format!("{{\"items\":[{}],\"kind\":\"Pod\"}}", many(&a)),
+            [vec![&*ra; 200], vec!["its kind is \"Pod\""]].concat(),
+        ),
+        (
+            "a large List with items twice",
+            format!("{{\"kind\":\"List\",\"items\":[{}],\"items\":[{c}]}}", many(&a)),
+            [vec![&*ra; 200], vec![&*rc], vec!["\"items\" stands twice"]].concat(),
+        ),
+        (
+            "a large List with Items",
+            format!("{{\"kind\":\"List\",\"items\":[{}],\"Items\":[{c}]}}", many(&a)),
+            [vec![&*ra; 200], vec!["\"Items\" is written in another case"]].concat(),
+        ),
+        (
+            "a small List with Items",
+            format!("{{\"kind\":\"List\",\"items\":[{a}],\"Items\":[{c}]}}"),
+            vec!["\"Items\" is written in another case"],
+        ),
+        (
+            "a large List cut short",
+            format!("{{\"kind\":\"List\",\"items\":[{},{unclosed}", many(&a)),
+            [vec![&*ra; 200], vec!["does not end; what follows in it is not read"]].concat(),
+        ),
+        (
+            "a large List that ends with a comma",
+            format!("{{\"kind\":\"List\",\"items\":[{},]}}", many(&a)),
+            [vec![&*ra; 200], vec!["expected a value at line 1; what follows in it is not read"]].concat(),
+        ),
+        (
+            "a bad item of a large List",
+            format!("{{\"kind\":\"List\",\"items\":[{},{{\"a\" 1}},{b}]}}", many(&a)),
+            [vec![&*ra; 200], vec!["(object 201): not JSON: expected `:`"], vec![&*rb]].concat(),
+        ),
+        (
+            "a TaskRun with items is no List",
+            a.replacen("{\"apiVersion\"", &format!("{{\"items\":[{c}],\"apiVersion\""), 1),
+            vec![&*ra],
+        ),
     ] {
         for jobs in [1, 3] {
             let told = walked(&input, jobs, &ca);
@@ -193,11 +271,14 @@ fn a_panic_is_no_verdict() {
 #[test]
 fn a_verifier_that_has_seen_much_says_what_a_fresh_one_says() {
     let ca = ca();
-    let other = DevCa::new("example.org", OffsetDateTime::now_utc().unix_timestamp() - 60, &SystemRandom::new()).unwrap();
+    let other =
+        DevCa::new("example.org", OffsetDateTime::now_utc().unix_timestamp() - 60, &SystemRandom::new())
+            .unwrap();
     let genuine = corpus(&ca, 3, THREE_STEPS);
     let beside = corpus(&ca, 2, BESIDE);
     let foreign = corpus(&other, 3, THREE_STEPS);
-    let message = |object: &Value, step: usize| object["status"]["steps"][step]["terminated"]["message"].clone();
+    let message =
+        |object: &Value, step: usize| object["status"]["steps"][step]["terminated"]["message"].clone();
     let mut cases: Vec<(String, Value)> = Vec::new();
     for (name, objects) in [("genuine", &genuine), ("beside", &beside), ("foreign", &foreign)] {
         for (number, object) in objects.iter().enumerate() {
@@ -237,4 +318,47 @@ fn a_verifier_that_has_seen_much_says_what_a_fresh_one_says() {
 
 fn is_genuine(case: &str) -> bool {
     (case.starts_with("genuine") || case.starts_with("beside")) && !case.contains("altered")
+}
+
+#[test]
+fn a_progress_bar_is_drawn_on_a_terminal_only() {
+    let ca = ca();
+    let lines: Vec<String> = corpus(&ca, 4, THREE_STEPS).iter().map(|object| format!("{object}\n")).collect();
+    let bundle = support::signed::file(&ca.bundle_pem());
+    for (case, on_terminal, pause) in
+        [("a terminal", true, 400), ("a terminal, soon done", true, 0), ("a pipe", false, 400)]
+    {
+        let pty = nix::pty::openpty(None, None).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_svidence"));
+        command.args(["verify", "-", "--trust-domain", "example.org", "--bundle"]).arg(bundle.path());
+        command.stdin(Stdio::piped()).stdout(Stdio::null());
+        command.stderr(if on_terminal { Stdio::from(pty.slave) } else { Stdio::piped() });
+        let mut child = command.spawn().unwrap();
+        // The parent's copy of the terminal's other end goes with it.
+        drop(command);
+        let mut stdin = child.stdin.take().unwrap();
+        for line in &lines {
+            std::thread::sleep(Duration::from_millis(pause));
+            stdin.write_all(line.as_bytes()).unwrap();
+        }
+        drop(stdin);
+        let mut said = Vec::new();
+        match child.stderr.take() {
+            Some(mut pipe) => pipe.read_to_end(&mut said).map(drop).unwrap(),
+            // A terminal whose other end is closed gives an error instead of an end.
+            None => drop(File::from(pty.master).read_to_end(&mut said)),
+        }
+        assert!(child.wait().unwrap().success(), "{case}");
+        let said = String::from_utf8(said).unwrap().replace("\r\n", "\n");
+        let drawn = said.contains("TaskRuns, ");
+        assert_eq!(drawn, on_terminal && pause > 0, "{case}: {said:?}");
+        // What a terminal shows: the last of what is drawn over.
+        let shown: Vec<&str> = said.lines().map(|line| line.rsplit("\r\x1b[K").next().unwrap()).collect();
+        let verdicts = shown.iter().filter(|line| line.starts_with("verified  default/build-app-")).count();
+        assert_eq!(
+            (verdicts, shown.iter().filter(|line| !line.is_empty()).count()),
+            (4, 4),
+            "{case}: {said:?}"
+        );
+    }
 }

@@ -19,7 +19,7 @@ mod peers;
 mod spire;
 
 #[allow(dead_code)]
-#[path = "../document.rs"]
+#[path = "../document/mod.rs"]
 mod document;
 
 mod agent;

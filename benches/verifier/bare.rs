@@ -1,7 +1,9 @@
 //! The signature checks alone, in a loop, with the library that the verifier uses.
 
 use nix::time::{ClockId, clock_gettime};
-use ring::signature::{ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA256_FIXED, UnparsedPublicKey, VerificationAlgorithm};
+use ring::signature::{
+    ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA256_FIXED, UnparsedPublicKey, VerificationAlgorithm,
+};
 
 use super::programs::{Corpus, ROUNDS};
 

@@ -13,7 +13,7 @@ mod corpus;
 mod peers;
 
 #[allow(dead_code)]
-#[path = "../document.rs"]
+#[path = "../document/mod.rs"]
 mod document;
 
 mod bare;
@@ -53,7 +53,11 @@ fn main() -> ExitCode {
         let corpus = Corpus::create(folder.path(), shape, DISTINCT);
         if memory.is_none() {
             say("memory at 1000 and at many");
-            memory = Some(Memory { few: memory::peak(&corpus, 1000), many: memory::peak(&corpus, many), count: many });
+            memory = Some(Memory {
+                few: memory::peak(&corpus, 1000),
+                many: memory::peak(&corpus, many),
+                count: many,
+            });
         }
         speeds.push(measured(name, &corpus, &verifier));
     }

@@ -74,7 +74,11 @@ impl Corpus {
     /// `svidence verify` of these sources.
     pub(crate) fn verify(&self, sources: impl IntoIterator<Item = impl AsRef<std::ffi::OsStr>>) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_svidence"));
-        command.arg("verify").args(sources).args(["--trust-domain", "example.org", "--bundle"]).arg(&self.bundle);
+        command
+            .arg("verify")
+            .args(sources)
+            .args(["--trust-domain", "example.org", "--bundle"])
+            .arg(&self.bundle);
         command
     }
 }

@@ -3,6 +3,7 @@
 pub mod config;
 pub mod demo;
 pub mod entrypoint;
+mod progress;
 pub mod verify;
 
 use std::{

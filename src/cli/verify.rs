@@ -3,11 +3,11 @@
 //! People read stderr: one line a TaskRun, then the reasons. Programs read stdout: only what was verified stands there.
 
 use std::{
-    io::{BufWriter, Read, Write},
+    io::{self, BufWriter, IsTerminal as _, Read, Write},
     num::NonZeroUsize,
     path::{Path, PathBuf},
     thread,
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Instant, SystemTime, UNIX_EPOCH},
 };
 
 use clap::{Args, ValueEnum};
@@ -24,7 +24,7 @@ use crate::{
     workload::{bundle::X509Bundle, id::TrustDomain},
 };
 
-use super::{USAGE_ERROR, config};
+use super::{USAGE_ERROR, config, progress::Bar};
 
 /// Arguments of `svidence verify`.
 #[derive(Debug, Args)]
@@ -119,22 +119,35 @@ pub fn run(args: &VerifyArgs, stdin: &mut (dyn Read + Send), out: &mut dyn Write
         let mut verifier = Verifier::new(&trust, &policy);
         move |object: TaskRun| verifier.verify(&object)
     };
-    walk(&args.sources, stdin, jobs, &Progress::default(), judge, &mut |event| {
+    let progress = Progress::default();
+    let mut bar = Bar::new(io::stderr().is_terminal(), total_size(&args.sources), Instant::now());
+    walk(&args.sources, stdin, jobs, &progress, judge, &mut |event| {
+        // Nothing is written while it stands there.
+        let _ = bar.hide(&mut lines);
         let verdict = match event {
             Event::Object { path, outcome: Ok(report) } => {
                 explain(&report, several.then_some(path), &mut lines);
                 write_failed |= !print(&report, args.output, &mut out);
-                if report.accepted { Verdict::Verified } else { report.verdict }
+                Some(if report.accepted { Verdict::Verified } else { report.verdict })
             }
-            Event::Object { outcome: Err(error), .. } => unreadable(&error, &mut lines),
+            Event::Object { outcome: Err(error), .. } => Some(unreadable(&error, &mut lines)),
             Event::Waiting => {
                 write_failed |= out.flush().is_err();
                 let _ = lines.flush();
-                return;
+                None
             }
         };
-        worst = worst.max(Some(verdict));
+        worst = worst.max(verdict);
+        if verdict.is_some() {
+            bar.count();
+        }
+        let now = Instant::now();
+        if bar.is_due(now) {
+            write_failed |= out.flush().is_err();
+            let _ = bar.draw(now, progress.bytes(), &mut lines);
+        }
     });
+    let _ = bar.hide(&mut lines);
     write_failed |= out.flush().is_err();
     drop(lines);
     if write_failed {
@@ -149,6 +162,15 @@ pub fn run(args: &VerifyArgs, stdin: &mut (dyn Read + Send), out: &mut dyn Write
             Verdict::Unchecked.exit_code()
         }
     }
+}
+
+/// The bytes of all sources, if they are files.
+fn total_size(sources: &[PathBuf]) -> Option<u64> {
+    let size = |path: &PathBuf| {
+        let metadata = std::fs::metadata(path).ok()?;
+        metadata.is_file().then_some(metadata.len())
+    };
+    sources.iter().map(size).sum()
 }
 
 struct Refusal {

@@ -72,7 +72,8 @@ impl Caches {
             return Ok(known.path.clone());
         }
         let path = chain::find_path(leaf, intermediates, bundle, at)?;
-        let certificates = [leaf].into_iter().chain(intermediates.iter().copied()).chain(bundle.authorities());
+        let certificates =
+            [leaf].into_iter().chain(intermediates.iter().copied()).chain(bundle.authorities());
         self.paths.insert(key, TimedPath::new(path.clone(), certificates, at));
         Ok(path)
     }

@@ -142,8 +142,7 @@ fn leaf_candidates(
 ) -> Result<Vec<Certificate>, Finding> {
     let unacceptable = |reason: String| Finding::Certificate { step: step.to_owned(), reason };
     if attestation.leaf.first() == Some(&0x30) {
-        let leaf =
-            caches.certificate(&attestation.leaf).map_err(|error| unacceptable(error.to_string()))?;
+        let leaf = caches.certificate(&attestation.leaf).map_err(|error| unacceptable(error.to_string()))?;
         return Ok(vec![leaf]);
     }
     let compact =

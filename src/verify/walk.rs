@@ -88,7 +88,8 @@ pub fn walk<R: Send, J: FnMut(TaskRun) -> R>(
         }
         let (budget, reader) = (&budget, &mut *stdin);
         scope.spawn(move || {
-            let mut batches = Batches { batch: Batch::default(), path: None, work, promise, budget, progress };
+            let mut batches =
+                Batches { batch: Batch::default(), path: None, work, promise, budget, progress };
             let read = sources.iter().try_for_each(|path| source::read(path, reader, &mut batches));
             let _ = read.and_then(|()| batches.send());
         });
@@ -118,7 +119,8 @@ fn collect<R>(promised: &Receiver<Promise<R>>, budget: &Budget, each: &mut dyn F
             }
         };
         // A worker that is gone has judged nothing.
-        let lost = || vec![Answer { path: promise.path.clone(), line: None, outcome: Err(Failure::Panicked) }];
+        let lost =
+            || vec![Answer { path: promise.path.clone(), line: None, outcome: Err(Failure::Panicked) }];
         for Answer { path, line, outcome } in answers.unwrap_or_else(|()| lost()) {
             let place = numbering.place(&path, line);
             each(Event::Object { path: &path, outcome: outcome.map_err(|failure| failure.at(place())) });
@@ -182,11 +184,7 @@ enum Item {
 }
 
 impl Batch {
-    fn judged<R, J: FnMut(TaskRun) -> R>(
-        self,
-        judge: &impl Fn() -> J,
-        current: &mut J,
-    ) -> Vec<Answer<R>> {
+    fn judged<R, J: FnMut(TaskRun) -> R>(self, judge: &impl Fn() -> J, current: &mut J) -> Vec<Answer<R>> {
         let mut answers = Vec::with_capacity(self.items.len());
         for (path, item) in self.items {
             let (document, line) = match item {

@@ -53,8 +53,9 @@ pub fn task_run(ca: &DevCa, number: usize, shape: Shape, created: OffsetDateTime
     let name = format!("build-app-{number:06}");
     let uid = format!("6f1c2f0e-8d3a-4b57-9c7e-2f4a{number:08x}");
     let authority = Certificate::parse(ca.certificate()).unwrap();
-    let svid =
-        ca.issue(&format!("/ns/default/taskrun/{name}"), &[], created.unix_timestamp(), 3600, &random).unwrap();
+    let svid = ca
+        .issue(&format!("/ns/default/taskrun/{name}"), &[], created.unix_timestamp(), 3600, &random)
+        .unwrap();
     let key = SigningKey::from_pkcs8(&svid.key).unwrap();
     let leaf = Certificate::parse(&svid.certificate).unwrap();
     let issuer = Issuer { name: authority.subject_der(), key_id: authority.subject_key_id().unwrap() };
@@ -131,10 +132,12 @@ pub fn task_run(ca: &DevCa, number: usize, shape: Shape, created: OffsetDateTime
         let mut add = |key: &str, value: &str| entries.push(json!({"key": key, "value": value, "type": 1}));
         results.iter().for_each(|(name, text)| add(name, text));
         if shape.beside {
-            let texts: Vec<(&str, &str)> = results.iter().map(|(name, text)| (*name, text.as_str())).collect();
+            let texts: Vec<(&str, &str)> =
+                results.iter().map(|(name, text)| (*name, text.as_str())).collect();
             let keys: Vec<&str> = texts.iter().map(|(name, _)| *name).collect();
             let made = tep0089::entries(&texts, &keys, &svid.certificate, &key, &random).unwrap();
-            let signed = made.iter().filter_map(|(key, text)| Some((key.strip_suffix(tep0089::SUFFIX)?, text)));
+            let signed =
+                made.iter().filter_map(|(key, text)| Some((key.strip_suffix(tep0089::SUFFIX)?, text)));
             for (base, signature) in signed {
                 let value = texts.iter().find(|(name, _)| *name == base).map(|(_, text)| *text);
                 let value = value.map_or_else(|| keys.join(","), |raw| value::decode(raw).tep0089_text());
@@ -154,8 +157,10 @@ pub fn task_run(ca: &DevCa, number: usize, shape: Shape, created: OffsetDateTime
             finished: started + Duration::seconds(1),
         });
     }
-    let declared: Vec<Value> =
-        names.iter().map(|name| json!({"name": name, "type": "string", "description": "made by a step"})).collect();
+    let declared: Vec<Value> = names
+        .iter()
+        .map(|name| json!({"name": name, "type": "string", "description": "made by a step"}))
+        .collect();
     let script = "#!/bin/sh\nset -eu\nmake -C \"$(workspaces.source.path)\" release\nsha256sum out/app > $(results.result-0.path)\n";
     let steps: Vec<Value> = reports
         .iter()

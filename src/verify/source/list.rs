@@ -5,10 +5,7 @@
 
 use serde_json::Value;
 
-use super::{
-    Failure, Found, Input, LARGEST_OBJECT, Rest, Sink, Stopped,
-    json::bracketed,
-};
+use super::{Failure, Found, Input, LARGEST_OBJECT, Rest, Sink, Stopped, json::bracketed};
 use crate::verify::{
     json::Unambiguous,
     taskrun::{Inherited, is_case_variant},
@@ -81,7 +78,11 @@ fn items(input: &mut Input<'_>, inherited: &Inherited, sink: &mut dyn Sink) -> S
     loop {
         let first = step!(next(input, sink));
         let length = step!(value(input, first, sink));
-        sink.take(Found::Json { bytes: &input.bytes()[..length], line: input.line(), inherited: Some(inherited) })?;
+        sink.take(Found::Json {
+            bytes: &input.bytes()[..length],
+            line: input.line(),
+            inherited: Some(inherited),
+        })?;
         input.consume(length);
         let after = step!(next(input, sink));
         input.consume(1);
@@ -131,11 +132,7 @@ fn string(input: &mut Input<'_>, sink: &mut dyn Sink) -> Step<usize> {
 }
 
 /// Reads until `length` finds the end of something.
-fn until(
-    input: &mut Input<'_>,
-    sink: &mut dyn Sink,
-    length: impl Fn(&[u8]) -> Option<usize>,
-) -> Step<usize> {
+fn until(input: &mut Input<'_>, sink: &mut dyn Sink, length: impl Fn(&[u8]) -> Option<usize>) -> Step<usize> {
     // Looked at again from its start, so after twice as much each time.
     let mut wanted = 0;
     loop {

@@ -3,6 +3,8 @@
 //! One thread reads and only splits the input into documents ([`feed`](self::read), [`json`]); what is in a document is read
 //! elsewhere ([`document`]), so that all cores take part. Nothing here holds more than one object.
 
+#[cfg(test)]
+mod agreement;
 mod document;
 mod input;
 mod json;

@@ -27,7 +27,7 @@ pub(crate) fn write(part: Part, text: &str) {
 
 /// The version that the peers are built from, `TEKTON` or `SPIRE`.
 pub(crate) fn version(of: &str) -> String {
-    let lines = include_str!("../tests/peers/build.sh").lines();
+    let lines = include_str!("../../tests/peers/build.sh").lines();
     let version = lines.filter_map(|line| line.strip_prefix(of)?.strip_prefix('=')).next();
     version.unwrap_or("of unknown version").to_owned()
 }
