@@ -1,6 +1,6 @@
 //! Where TaskRuns come from: files and folders of JSON or YAML, and standard input, of any size.
 //!
-//! One thread reads and only splits the input into documents ([`feed`](self::read), [`json`]); what is in a document is read
+//! One thread reads and only splits the input into documents ([`read`], [`json`]); what is in a document is read
 //! elsewhere ([`document`]), so that all cores take part. Nothing here holds more than one object.
 
 #[cfg(test)]
