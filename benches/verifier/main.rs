@@ -3,7 +3,7 @@
 //! `make bench` runs it. The programs take turns in one run, so that whatever else the machine does meets all of them. It
 //! prints a table and writes it into `docs/benchmarks.md`, with how each figure is taken.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{path::Path, process::ExitCode};
 
 #[allow(dead_code, unreachable_pub)]
 #[path = "../../tests/support/corpus.rs"]
@@ -73,7 +73,7 @@ fn many(arguments: &mut std::env::Args) -> usize {
     many.next().and_then(|count| count.parse().ok()).unwrap_or(1_000_000)
 }
 
-fn measured(name: &'static str, corpus: &Corpus, verifier: &PathBuf) -> Speed {
+fn measured(name: &'static str, corpus: &Corpus, verifier: &Path) -> Speed {
     let api = corpus.shape.beside.then(|| WorkloadApi::start(verifier, corpus));
     let mut speed = Speed { name, checks: corpus.checks.len() as f64 / DISTINCT as f64, ..Speed::default() };
     for turn in 0..TURNS {
