@@ -18,6 +18,10 @@ mod peers;
 #[path = "../../tests/support/spire.rs"]
 mod spire;
 
+#[allow(dead_code)]
+#[path = "../document/mod.rs"]
+mod document;
+
 mod agent;
 mod figures;
 mod measure;
@@ -92,6 +96,5 @@ fn run() {
     table.extend(agent.room());
     let report = report::markdown(&table);
     print!("{}", report::table(&table));
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/benchmarks.md");
-    fs::write(&file, report).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    document::write(document::Part::Entrypoint, &report);
 }

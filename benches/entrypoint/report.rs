@@ -1,10 +1,13 @@
 //! The table as it is printed, and `docs/benchmarks.md`.
 
-use std::{fmt::Write as _, fs};
+use std::fmt::Write as _;
 
 use time::OffsetDateTime;
 
-use super::figures::Row;
+use super::{
+    document::{machine, version},
+    figures::Row,
+};
 
 const HEAD: [&str; 8] =
     ["what", "Tekton median", "p99", "svidence median", "p99", "better by", "target", "reached"];
@@ -36,7 +39,7 @@ pub(crate) fn table(rows: &[Row]) -> String {
     table
 }
 
-/// The whole of `docs/benchmarks.md`.
+/// The part of `docs/benchmarks.md` on the entrypoint.
 pub(crate) fn markdown(rows: &[Row]) -> String {
     let runs: Vec<usize> = rows.iter().map(|row| row.pair.ours.count()).filter(|count| *count > 1).collect();
     let fewest = runs.iter().min().copied().unwrap_or(0);
@@ -89,27 +92,3 @@ const METHOD: &str = "\
   entry was made together with it. SPIRE's agent and server look for changes every 100 ms here, by default every 5 s.
 - Room: results of 71 characters are added until the signed message is larger than the kubelet keeps; the pod's UID is in it.
 ";
-
-fn version(of: &str) -> String {
-    let lines = include_str!("../../tests/peers/build.sh").lines();
-    let version = lines.filter_map(|line| line.strip_prefix(of)?.strip_prefix('=')).next();
-    version.unwrap_or("of unknown version").to_owned()
-}
-
-fn machine() -> String {
-    let read = |file: &str| fs::read_to_string(file).unwrap_or_default();
-    let field = |text: &str, name: &str| {
-        let line = text.lines().find(|line| line.starts_with(name)).and_then(|line| line.split_once(':'));
-        line.map_or("?".to_owned(), |(_, value)| value.trim().to_owned())
-    };
-    let cores = std::thread::available_parallelism().map_or(0, usize::from);
-    let memory = field(&read("/proc/meminfo"), "MemTotal");
-    let kilobytes: f64 = memory.trim_end_matches(" kB").parse().unwrap_or(0.0);
-    format!(
-        "{cores} cores of {}, {:.0} GB, Linux {} {}",
-        field(&read("/proc/cpuinfo"), "model name"),
-        kilobytes * 1024.0 / 1e9,
-        read("/proc/sys/kernel/osrelease").trim(),
-        std::env::consts::ARCH,
-    )
-}

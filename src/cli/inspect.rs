@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::verify::{
     Trust, Verdict,
     inspect::{AttestationFacts, CertificateFacts, InspectedStep, Inspection, Tep0089Facts, inspect},
-    source,
+    walk::for_each,
 };
 
 use super::{
@@ -56,7 +56,7 @@ const VERSION: u32 = 1;
 const NOT_CHECKED: &str = "Nothing was checked: this is what stands in the object, and anybody may have written it. To check it: svidence verify";
 
 /// Runs `svidence inspect`; returns the exit code: 0, or 3 if something could not be read, rebuilt or written.
-pub fn run(args: &InspectArgs, stdin: &mut dyn Read, out: &mut dyn Write, err: &mut dyn Write) -> u8 {
+pub fn run(args: &InspectArgs, stdin: &mut (dyn Read + Send), out: &mut dyn Write, err: &mut dyn Write) -> u8 {
     let trust = match trust(args, err) {
         Ok(trust) => trust,
         Err(Refusal { exit_code, text }) => {
@@ -67,30 +67,28 @@ pub fn run(args: &InspectArgs, stdin: &mut dyn Read, out: &mut dyn Write, err: &
     let mut seen = false;
     let mut failed = false;
     let mut written = if args.output == Output::Text { writeln!(out, "{NOT_CHECKED}") } else { Ok(()) };
-    for path in &args.sources {
-        source::for_each(path, stdin, &mut |place, object| {
-            seen = true;
-            let object = match object {
-                Ok(object) => object,
-                Err(error) => {
-                    let _ = writeln!(err, "svidence inspect: {}", Line(&error.to_string()));
-                    failed = true;
-                    return;
+    for_each(&args.sources, stdin, &mut |place, object| {
+        seen = true;
+        let object = match object {
+            Ok(object) => object,
+            Err(error) => {
+                let _ = writeln!(err, "svidence inspect: {}", Line(&error.to_string()));
+                failed = true;
+                return;
+            }
+        };
+        let inspection = inspect(&object, trust.as_ref());
+        if written.is_ok() {
+            written = match args.output {
+                Output::Text => text(out, place, &inspection),
+                Output::Json => writeln!(out, "{}", escaped_json(&json(place, &inspection).to_string())),
+                Output::Dsse => {
+                    failed |= !rebuilt(&inspection, err);
+                    envelopes(out, &inspection)
                 }
             };
-            let inspection = inspect(&object, trust.as_ref());
-            if written.is_ok() {
-                written = match args.output {
-                    Output::Text => text(out, place, &inspection),
-                    Output::Json => writeln!(out, "{}", escaped_json(&json(place, &inspection).to_string())),
-                    Output::Dsse => {
-                        failed |= !rebuilt(&inspection, err);
-                        envelopes(out, &inspection)
-                    }
-                };
-            }
-        });
-    }
+        }
+    });
     if let Err(error) = written.and_then(|()| out.flush()) {
         let _ = writeln!(err, "svidence inspect: standard output could not be written: {error}");
         return Verdict::Unchecked.exit_code();

@@ -4,6 +4,7 @@ pub mod config;
 pub mod demo;
 pub mod entrypoint;
 pub mod inspect;
+mod progress;
 mod report;
 pub mod timestamp;
 pub mod verify;
@@ -75,12 +76,12 @@ pub fn main() -> ExitCode {
     };
     let (mut out, mut err) = (io::stdout().lock(), io::stderr().lock());
     let code = match cli.command {
-        Command::Verify(args) => verify::run(&args, &mut io::stdin().lock(), &mut out, &mut err),
-        Command::Inspect(args) => inspect::run(&args, &mut io::stdin().lock(), &mut out, &mut err),
+        Command::Verify(args) => verify::run(&args, &mut io::stdin(), &mut out, &mut err),
+        Command::Inspect(args) => inspect::run(&args, &mut io::stdin(), &mut out, &mut err),
         Command::Timestamp(args) => timestamp::run(
             &args,
             &ring::rand::SystemRandom::new(),
-            &mut io::stdin().lock(),
+            &mut io::stdin(),
             &mut out,
             &mut err,
         ),

@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 use ureq::tls::{RootCerts, TlsConfig, TlsProvider};
 
 use crate::verify::{
-    Finding, Verdict, source,
+    Finding, Verdict, walk::for_each,
     taskrun::{TaskRun, format_time},
     time::{
         ANNOTATION, MAX_TOKEN, Request, TimeStamp, TimeStamps, TokenError, TsaPolicy, annotated, imprints,
@@ -97,7 +97,7 @@ fn at(path: &Path, error: io::Error) -> StampError {
 pub fn run(
     args: &TimestampArgs,
     random: &dyn SecureRandom,
-    stdin: &mut dyn Read,
+    stdin: &mut (dyn Read + Send),
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> u8 {
@@ -111,34 +111,32 @@ pub fn run(
     let stamping = Stamping { args, trusted, agent, random };
     let (mut worst, mut count, mut stop) = (Verdict::Verified, 0, false);
     let mut patch = None;
-    for path in &args.sources {
-        source::for_each(path, stdin, &mut |_, object| {
-            count += 1;
-            // One patch is for one TaskRun.
-            stop |= args.output.is_none() && count > 1;
-            if stop {
+    for_each(&args.sources, stdin, &mut |_, object| {
+        count += 1;
+        // One patch is for one TaskRun.
+        stop |= args.output.is_none() && count > 1;
+        if stop {
+            return;
+        }
+        let object = match object {
+            Ok(object) => object,
+            Err(error) => {
+                let _ = writeln!(err, "unchecked {}", Line(&error.to_string()));
+                worst = worst.max(Verdict::Unchecked);
                 return;
             }
-            let object = match object {
-                Ok(object) => object,
-                Err(error) => {
-                    let _ = writeln!(err, "unchecked {}", Line(&error.to_string()));
-                    worst = worst.max(Verdict::Unchecked);
-                    return;
-                }
-            };
-            let name = format!("{}/{}", object.metadata.namespace, object.metadata.name);
-            let stamped = match &args.output {
-                None => stamping.annotate(&object, err).map(|found| patch = Some(found)),
-                Some(folder) => stamping.write(&object, folder, err),
-            };
-            if let Err(error) = stamped {
-                stop = error.is_about_all();
-                worst = worst.max(error.verdict());
-                let _ = writeln!(err, "failed    {}: {}", Line(&name), Line(&error.to_string()));
-            }
-        });
-    }
+        };
+        let name = format!("{}/{}", object.metadata.namespace, object.metadata.name);
+        let stamped = match &args.output {
+            None => stamping.annotate(&object, err).map(|found| patch = Some(found)),
+            Some(folder) => stamping.write(&object, folder, err),
+        };
+        if let Err(error) = stamped {
+            stop = error.is_about_all();
+            worst = worst.max(error.verdict());
+            let _ = writeln!(err, "failed    {}: {}", Line(&name), Line(&error.to_string()));
+        }
+    });
     if count == 0 {
         let _ = writeln!(err, "svidence timestamp: no TaskRun found");
         return Verdict::Unchecked.exit_code();

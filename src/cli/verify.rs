@@ -4,9 +4,11 @@
 
 use std::{
     collections::BTreeSet,
-    io::{Read, Write},
+    io::{self, BufWriter, IsTerminal as _, Read, Write},
+    num::NonZeroUsize,
     path::{Path, PathBuf},
-    time::{SystemTime, UNIX_EPOCH},
+    thread,
+    time::{Instant, SystemTime, UNIX_EPOCH},
 };
 
 use clap::{Args, ValueEnum};
@@ -14,17 +16,18 @@ use serde_json::json;
 
 use crate::{
     verify::{
-        Policy, PolicyFile, Proof, Report, TimeProof, Trust, Verdict,
-        source::{self, SourceError},
-        taskrun::{format_time, parse_time},
+        Policy, PolicyFile, Proof, Report, TimeProof, Trust, Verdict, Verifier,
+        source::SourceError,
+        taskrun::{TaskRun, format_time, parse_time},
         time::TimeStamps,
-        verify,
+        walk::{Event, Progress, walk},
     },
     workload::{bundle::X509Bundle, id::TrustDomain},
 };
 
 use super::{
     USAGE_ERROR, config,
+    progress::Bar,
     report::{Destination, Item, ReportError, Reports, Walk, safe::Line},
 };
 
@@ -74,6 +77,9 @@ pub struct VerifyArgs {
     /// Without it, text goes to standard output
     #[arg(short, long = "output", value_name = "FORMAT[=FILE]")]
     outputs: Vec<Destination>,
+    /// How many TaskRuns to check at once [default: one a core]
+    #[arg(long, value_name = "N")]
+    jobs: Option<NonZeroUsize>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -86,7 +92,7 @@ enum Weakness {
 }
 
 /// Runs `svidence verify`; returns the exit code.
-pub fn run(args: &VerifyArgs, stdin: &mut dyn Read, out: &mut dyn Write, err: &mut dyn Write) -> u8 {
+pub fn run(args: &VerifyArgs, stdin: &mut (dyn Read + Send), out: &mut dyn Write, err: &mut dyn Write) -> u8 {
     let trust = match trust(args, err) {
         Ok(trust) => trust,
         Err(Refusal { exit_code, text }) => {
@@ -117,7 +123,8 @@ pub fn run(args: &VerifyArgs, stdin: &mut dyn Read, out: &mut dyn Write, err: &m
     };
     let text_alone = [Destination::text()];
     let destinations = if args.outputs.is_empty() { &text_alone[..] } else { &args.outputs };
-    let mut reports = match Reports::open(destinations, walk(args, &trust, &policy), out) {
+    let mut out = BufWriter::new(out);
+    let mut reports = match Reports::open(destinations, about(args, &trust, &policy), &mut out) {
         Ok(reports) => reports,
         Err(error) => {
             let _ = writeln!(err, "svidence verify: {}", Line(&error.to_string()));
@@ -130,24 +137,46 @@ pub fn run(args: &VerifyArgs, stdin: &mut dyn Read, out: &mut dyn Write, err: &m
     let several = args.sources.len() > 1 || args.sources.iter().any(|source| source.is_dir());
     let mut worst: Option<Verdict> = None;
     let mut used = BTreeSet::new();
-    for path in &args.sources {
-        source::for_each(path, stdin, &mut |place, object| {
-            let verdict = match object {
-                Ok(object) => {
-                    let report = verify(&object, &trust, &policy);
-                    explain(&report, several.then_some(place), err);
-                    reports.item(&Item { place, outcome: Ok(&report) });
-                    used.extend(report.rules.iter().copied());
-                    if report.accepted { Verdict::Verified } else { report.verdict }
-                }
-                Err(error) => {
-                    reports.item(&Item { place, outcome: Err(&error) });
-                    unreadable(&error, err)
-                }
-            };
-            worst = worst.max(Some(verdict));
-        });
-    }
+    let mut lines = BufWriter::new(&mut *err);
+    let jobs = args.jobs.or(thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
+    let judge = || {
+        let mut verifier = Verifier::new(&trust, &policy);
+        move |object: TaskRun| verifier.verify(&object)
+    };
+    let progress = Progress::default();
+    let mut bar = Bar::new(io::stderr().is_terminal(), total_size(&args.sources), Instant::now());
+    walk(&args.sources, stdin, jobs, &progress, judge, &mut |event| {
+        // Nothing is written while it stands there.
+        let _ = bar.hide(&mut lines);
+        let verdict = match event {
+            Event::Object { path, outcome: Ok(report) } => {
+                explain(&report, several.then_some(path), &mut lines);
+                reports.item(&Item { place: path, outcome: Ok(&report) });
+                used.extend(report.rules.iter().copied());
+                Some(if report.accepted { Verdict::Verified } else { report.verdict })
+            }
+            Event::Object { path, outcome: Err(error) } => {
+                reports.item(&Item { place: path, outcome: Err(&error) });
+                Some(unreadable(&error, &mut lines))
+            }
+            Event::Waiting => {
+                reports.flush();
+                let _ = lines.flush();
+                None
+            }
+        };
+        worst = worst.max(verdict);
+        if verdict.is_some() {
+            bar.count();
+        }
+        let now = Instant::now();
+        if bar.is_due(now) {
+            reports.flush();
+            let _ = bar.draw(now, progress.bytes(), &mut lines);
+        }
+    });
+    let _ = bar.hide(&mut lines);
+    drop(lines);
     let written = reports.finish();
     if let Err(errors) = written {
         for error in errors {
@@ -182,8 +211,17 @@ fn unused(file: &PolicyFile, used: &BTreeSet<usize>, err: &mut dyn Write) {
     }
 }
 
+/// The bytes of all sources, if they are files.
+fn total_size(sources: &[PathBuf]) -> Option<u64> {
+    let size = |path: &PathBuf| {
+        let metadata = std::fs::metadata(path).ok()?;
+        metadata.is_file().then_some(metadata.len())
+    };
+    sources.iter().map(size).sum()
+}
+
 /// What the reports say about the walk.
-fn walk<'a>(args: &'a VerifyArgs, trust: &'a Trust, policy: &'a Policy) -> Walk<'a> {
+fn about<'a>(args: &'a VerifyArgs, trust: &'a Trust, policy: &'a Policy) -> Walk<'a> {
     let name = args.policy.as_deref().and_then(Path::to_str).unwrap_or("policy");
     Walk {
         trust_domain: trust.bundle.trust_domain().as_str(),

@@ -4,6 +4,7 @@
 //! the status must be, compare, look at the time. Nothing in the evidence is trusted for being in the evidence.
 
 mod artifacts;
+mod cache;
 pub mod chain;
 mod collect;
 mod declared;
@@ -21,10 +22,12 @@ pub mod signature;
 pub mod source;
 mod status;
 mod step;
+mod strict;
 pub mod taskrun;
 mod tep0089;
 pub mod time;
 mod verdict;
+pub mod walk;
 
 use crate::{
     evidence::{
@@ -34,6 +37,7 @@ use crate::{
     workload::{bundle::X509Bundle, certificate::Certificate},
 };
 
+use cache::Caches;
 use collect::{EvidenceKind, StepEvidence};
 use taskrun::{TaskRun, parse_time};
 use time::TimeStamps;
@@ -85,15 +89,40 @@ pub struct Policy {
     pub file: Option<PolicyFile>,
 }
 
-/// Verifies one TaskRun.
+/// Verifies one TaskRun. For many, [`Verifier`] is faster.
 pub fn verify(object: &TaskRun, trust: &Trust, policy: &Policy) -> Report {
+    judge(object, trust, policy, &mut Caches::default())
+}
+
+/// Verifies TaskRuns one after another, and does not do twice what is the same for several: certificates are read, rebuilt
+/// and led to the bundle once while they are met again soon. Signatures over evidence are checked each time.
+#[derive(Debug)]
+pub struct Verifier<'a> {
+    trust: &'a Trust,
+    policy: &'a Policy,
+    caches: Caches,
+}
+
+impl<'a> Verifier<'a> {
+    /// A verifier that remembers nothing yet.
+    pub fn new(trust: &'a Trust, policy: &'a Policy) -> Verifier<'a> {
+        Verifier { trust, policy, caches: Caches::default() }
+    }
+
+    /// Verifies one TaskRun, with the same report as [`verify`] gives.
+    pub fn verify(&mut self, object: &TaskRun) -> Report {
+        judge(object, self.trust, self.policy, &mut self.caches)
+    }
+}
+
+fn judge(object: &TaskRun, trust: &Trust, policy: &Policy, caches: &mut Caches) -> Report {
     let mut notes = Vec::new();
     let rules = policy.file.as_ref().map(|file| file.select(object)).unwrap_or_default();
     let undecided = policy.file.as_ref().and_then(|file| file.undecided(object, &rules, trust));
-    let outcome = evidence(object, trust, &policy.time_stamps, &mut notes);
+    let outcome = evidence(object, trust, &policy.time_stamps, caches, &mut notes);
     let current = outcome.as_ref().ok().map(|(proof, _)| &proof.basis);
     let earlier = retries::judge(object, current, trust, |attempt| {
-        evidence(attempt, trust, &policy.time_stamps, &mut Vec::new())
+        evidence(attempt, trust, &policy.time_stamps, caches, &mut Vec::new())
     });
     notes.extend(earlier.notes);
     let (mut proof, weaknesses) = match outcome {
@@ -129,12 +158,13 @@ fn evidence(
     object: &TaskRun,
     trust: &Trust,
     time_stamps: &TimeStamps,
+    caches: &mut Caches,
     notes: &mut Vec<String>,
 ) -> Result<Found, Vec<Finding>> {
     finished(object)?;
     let steps = collect::collect(object)?;
     match collect::kind(object, &steps) {
-        EvidenceKind::Attestation => attested(object, &steps, trust, time_stamps, notes),
+        EvidenceKind::Attestation => attested(object, &steps, trust, time_stamps, caches, notes),
         EvidenceKind::Tep0089 => weakly_signed(object, &steps, trust, notes),
         EvidenceKind::None => Err(vec![Finding::NoEvidence {
             reason: "no step signed anything: it did not run under svidence with signing enabled, or its evidence was \
@@ -189,13 +219,14 @@ fn attested(
     steps: &[StepEvidence],
     trust: &Trust,
     time_stamps: &TimeStamps,
+    caches: &mut Caches,
     notes: &mut Vec<String>,
 ) -> Result<Found, Vec<Finding>> {
     let attestations = read_attestations(steps)?;
     let mut findings = Vec::new();
     let mut proven = Vec::new();
     for (evidence, attestation) in attestations {
-        match step::prove(object, evidence, attestation, trust) {
+        match step::prove(object, evidence, attestation, trust, caches) {
             Ok(step) => {
                 findings.extend(step::compare_entries(&step, evidence));
                 proven.push(step);

@@ -24,7 +24,7 @@ pub(super) fn judge(
     object: &TaskRun,
     current: Option<&Basis>,
     trust: &Trust,
-    judge: impl Fn(&TaskRun) -> Result<Found, Vec<Finding>>,
+    mut judge: impl FnMut(&TaskRun) -> Result<Found, Vec<Finding>>,
 ) -> Earlier {
     let mut earlier = Earlier::default();
     let mut pods: Vec<(usize, Pod)> = Vec::new();

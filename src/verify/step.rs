@@ -18,7 +18,8 @@ use crate::{
 
 use super::{
     Trust,
-    chain::{self, ChainError, Path},
+    cache::Caches,
+    chain::{ChainError, Path},
     collect::StepEvidence,
     message::entry_type,
     signature::{self, Scheme},
@@ -49,13 +50,15 @@ pub(crate) fn prove(
     evidence: &StepEvidence,
     attestation: Attestation,
     trust: &Trust,
+    caches: &mut Caches,
 ) -> Result<ProvenStep, Vec<Finding>> {
     let step = evidence.name.as_str();
     run(object, step, &attestation).map_err(|finding| vec![finding])?;
     let covered = covered_results(evidence, &attestation, object.is_partial())?;
     // Where they cannot be read is told by the first stage that needs them.
-    let carried = carried_intermediates(step, &attestation);
-    let candidates = leaf_candidates(step, &attestation, &carried, trust).map_err(|finding| vec![finding])?;
+    let carried = carried_intermediates(step, &attestation, caches);
+    let candidates =
+        leaf_candidates(step, &attestation, &carried, trust, caches).map_err(|finding| vec![finding])?;
     let (leaf, statement) = signed_by(step, &attestation, &covered, candidates, trust).map_err(|finding| {
         // Without the message the values of an earlier step may be gone, so a mismatch proves nothing.
         match (&finding, attestation.form, evidence.entries_with_results(&attestation)) {
@@ -73,7 +76,7 @@ pub(crate) fn prove(
     let signed_at =
         signing_time(object, step, &attestation, &attested, trust).map_err(|finding| vec![finding])?;
     let path = carried
-        .and_then(|carried| path(step, &carried, &leaf, signed_at, trust))
+        .and_then(|carried| path(step, &carried, &leaf, signed_at, trust, caches))
         .map_err(|finding| vec![finding])?;
     Ok(ProvenStep { name: step.to_owned(), attestation, covered, leaf, statement, path, attested, signed_at })
 }
@@ -156,10 +159,11 @@ pub(super) fn leaf_candidates(
     attestation: &Attestation,
     carried: &Result<Vec<Certificate>, Finding>,
     trust: &Trust,
+    caches: &mut Caches,
 ) -> Result<Vec<Certificate>, Finding> {
     let unacceptable = |reason: String| Finding::Certificate { step: step.to_owned(), reason };
     if attestation.leaf.first() == Some(&0x30) {
-        let leaf = Certificate::parse(&attestation.leaf).map_err(|error| unacceptable(error.to_string()))?;
+        let leaf = caches.certificate(&attestation.leaf).map_err(|error| unacceptable(error.to_string()))?;
         return Ok(vec![leaf]);
     }
     let compact =
@@ -174,10 +178,10 @@ pub(super) fn leaf_candidates(
         let Some(key_id) = issuer.subject_key_id().filter(|id| id.starts_with(&compact.issuer_hint)) else {
             continue;
         };
-        let der = compact
-            .to_der(&spiffe_id, &dns_names, Issuer { name: issuer.subject_der(), key_id })
+        let issuer = Issuer { name: issuer.subject_der(), key_id };
+        let leaf = caches
+            .rebuilt(&compact, &attestation.leaf, &spiffe_id, &dns_names, issuer)
             .map_err(|error| unacceptable(error.to_string()))?;
-        let leaf = Certificate::parse(&der).map_err(|error| unacceptable(error.to_string()))?;
         if candidates.iter().all(|candidate| candidate.der() != leaf.der()) {
             candidates.push(leaf);
         }
@@ -202,9 +206,10 @@ fn dns_names(step: &str, attestation: &Attestation, form: &DnsForm) -> Option<Ve
 pub(super) fn carried_intermediates(
     step: &str,
     attestation: &Attestation,
+    caches: &mut Caches,
 ) -> Result<Vec<Certificate>, Finding> {
     let read = |der: &Vec<u8>| {
-        Certificate::parse(der).map_err(|error| Finding::Certificate {
+        caches.certificate(der).map_err(|error| Finding::Certificate {
             step: step.to_owned(),
             reason: format!("intermediate: {error}"),
         })
@@ -329,12 +334,13 @@ fn path(
     leaf: &Certificate,
     signed_at: i64,
     trust: &Trust,
+    caches: &mut Caches,
 ) -> Result<Path, Finding> {
     let intermediates: Vec<&Certificate> = carried.iter().chain(&trust.intermediates).collect();
     // A certificate issued within the last seconds may start after a clock that runs behind.
     let newest = intermediates.iter().map(|c| c.not_before()).fold(leaf.not_before(), i64::max);
     let at = if (signed_at..=signed_at + trust.clock_skew).contains(&newest) { newest } else { signed_at };
-    chain::find_path(leaf, &intermediates, &trust.bundle, at).map_err(|error| no_path(step, trust, error))
+    caches.path(leaf, &intermediates, &trust.bundle, at).map_err(|error| no_path(step, trust, error))
 }
 
 /// What it means for a step that no path leads from its certificate to the bundle.

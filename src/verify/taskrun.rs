@@ -8,6 +8,8 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::evidence::value::ResultValue;
 
+use super::strict;
+
 /// Why a document is no TaskRun.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TaskRunError {
@@ -45,6 +47,30 @@ pub struct TaskRun {
     /// Which of its attempts this is, from 0, if it was taken out of `status.retriesStatus`.
     #[serde(skip)]
     pub earlier_attempt: Option<usize>,
+}
+
+/// What an item of a list may leave out, as its list says it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Inherited {
+    /// Whether the list is a TaskRunList.
+    pub(super) is_task_run: bool,
+    /// The list's version, if it stands before the item.
+    pub(super) api_version: Option<String>,
+}
+
+/// A TaskRun with what says that it is one.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Document {
+    #[serde(default, deserialize_with = "present")]
+    kind: Option<String>,
+    #[serde(default, deserialize_with = "present")]
+    api_version: Option<String>,
+    metadata: Metadata,
+    #[serde(default)]
+    spec: Spec,
+    #[serde(default)]
+    status: Status,
 }
 
 /// `metadata`.
@@ -295,6 +321,20 @@ pub struct Terminated {
 }
 
 impl TaskRun {
+    /// Reads a TaskRun of `tekton.dev/v1` from the bytes of one JSON document, in one pass. `None` says nothing but that:
+    /// [`TaskRun::from_value`] reads what this does not, or says what is wrong. Both take the same documents for the same
+    /// TaskRuns. `inherited` is what an item of a TaskRunList may leave out.
+    pub(super) fn from_json(document: &[u8], inherited: Option<&Inherited>) -> Option<TaskRun> {
+        let Document { kind, api_version, metadata, spec, status } = strict::from_slice(document)?;
+        let inherited = inherited.filter(|list| list.is_task_run);
+        let kind = kind.or_else(|| inherited.map(|_| "TaskRun".to_owned()))?;
+        let api_version = api_version.or_else(|| inherited.and_then(|list| list.api_version.clone()))?;
+        if kind != "TaskRun" || api_version != "tekton.dev/v1" {
+            return None;
+        }
+        Some(TaskRun { metadata, spec, status, is_v1beta1: false, earlier_attempt: None })
+    }
+
     /// Reads a TaskRun from a document.
     pub fn from_value(value: Value) -> Result<TaskRun, TaskRunError> {
         let member = |name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
@@ -433,20 +473,26 @@ pub(super) fn refuse_case_variants(value: &Value) -> Result<(), TaskRunError> {
     match value {
         Value::Array(items) => items.iter().try_for_each(refuse_case_variants),
         Value::Object(members) => members.iter().try_for_each(|(key, value)| {
-            // Go folds some characters beyond ASCII, too; Tekton's fields have none.
-            let is_variant = FIELDS.iter().any(|field| field.eq_ignore_ascii_case(key) && field != key);
-            if is_variant || !key.is_ascii() {
+            if is_case_variant(key) {
                 return Err(TaskRunError::Shape(format!(
                     "its field {key:?} is written in another case than Tekton's"
                 )));
             }
-            match STRUCTURES.contains(&key.as_str()) {
-                true => refuse_case_variants(value),
-                false => Ok(()),
-            }
+            if holds_fields(key) { refuse_case_variants(value) } else { Ok(()) }
         }),
         _ => Ok(()),
     }
+}
+
+/// Whether a key, where fields stand, is one of Tekton's fields to Go and another one to others.
+pub(super) fn is_case_variant(key: &str) -> bool {
+    // Go folds some characters beyond ASCII, too; Tekton's fields have none.
+    !key.is_ascii() || FIELDS.iter().any(|field| field.eq_ignore_ascii_case(key) && *field != key)
+}
+
+/// Whether fields stand in the objects below this field, too.
+pub(super) fn holds_fields(key: &str) -> bool {
+    STRUCTURES.contains(&key)
 }
 
 /// Go writes an empty list as `null` where a field has no `omitempty`, and reads `null` as nothing.
@@ -454,6 +500,11 @@ fn null_is_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
     deserializer: D,
 ) -> Result<T, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// Where it stands it is a text: `null` is not the same as nothing.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    String::deserialize(deserializer).map(Some)
 }
 
 /// Unix seconds of an RFC 3339 time as Kubernetes writes it.

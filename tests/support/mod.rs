@@ -2,6 +2,8 @@
 // Every test file compiles this for itself and uses a part of it.
 #![allow(dead_code, unreachable_pub, unused_imports)]
 
+#[cfg(feature = "cli")]
+pub mod corpus;
 pub mod credentials;
 #[cfg(feature = "cli")]
 pub mod kubelet;

@@ -181,9 +181,19 @@ impl<'a> Reports<'a> {
         self.each(|writer, walk, out| writer.item(walk, item, out));
     }
 
+    /// Lets whoever reads standard output see what was judged so far.
+    pub(crate) fn flush(&mut self) {
+        let Reports { stdout, outputs, failed, .. } = self;
+        outputs.retain(|(_, output)| {
+            let result = if matches!(output, Output::Stdout) { stdout.flush() } else { Ok(()) };
+            result.map_err(|error| failed.push(ReportError::Write { name: output.name(), error })).is_ok()
+        });
+    }
+
     /// Ends every report and gives the files their names. Whatever could not be written during the walk is told here.
     pub(crate) fn finish(mut self) -> Result<(), Vec<ReportError>> {
         self.each(|writer, _, out| writer.end(out));
+        self.flush();
         for (_, output) in std::mem::take(&mut self.outputs) {
             let name = output.name();
             if let Err(error) = output.commit() {
@@ -197,8 +207,7 @@ impl<'a> Reports<'a> {
         let Reports { walk, stdout, outputs, failed } = self;
         outputs.retain_mut(|(writer, output)| {
             let result = match output {
-                // Whoever reads it sees each TaskRun when it is judged.
-                Output::Stdout => write(writer.as_mut(), walk, *stdout).and_then(|()| stdout.flush()),
+                Output::Stdout => write(writer.as_mut(), walk, *stdout),
                 Output::File(file) => write(writer.as_mut(), walk, file),
             };
             match result {

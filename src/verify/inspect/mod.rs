@@ -14,6 +14,7 @@ use crate::{
 
 use super::{
     Trust,
+    cache::Caches,
     collect::{self, EvidenceKind, StepEvidence},
     message::entry_type,
     step,
@@ -213,8 +214,9 @@ fn rebuild(
     problems: &mut Vec<String>,
 ) -> (Option<Certificate>, Option<Signed>) {
     let name = evidence.name.as_str();
-    let carried = step::carried_intermediates(name, attestation);
-    let candidates = match step::leaf_candidates(name, attestation, &carried, trust) {
+    let mut caches = Caches::default();
+    let carried = step::carried_intermediates(name, attestation, &mut caches);
+    let candidates = match step::leaf_candidates(name, attestation, &carried, trust, &mut caches) {
         Ok(candidates) => candidates,
         Err(finding) => {
             problems.push(finding.to_string());

@@ -1,0 +1,28 @@
+//! The signature checks alone, in a loop, with the library that the verifier uses.
+
+use nix::time::{ClockId, clock_gettime};
+use ring::signature::{
+    ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA256_FIXED, UnparsedPublicKey, VerificationAlgorithm,
+};
+
+use super::programs::{Corpus, ROUNDS};
+
+/// At which rate one thread does the checks of whole TaskRuns.
+pub(crate) fn task_runs_per_cpu_second(corpus: &Corpus) -> f64 {
+    let before = cpu_seconds();
+    for _ in 0..ROUNDS {
+        for check in &corpus.checks {
+            let algorithm: &dyn VerificationAlgorithm =
+                if check.is_fixed { &ECDSA_P256_SHA256_FIXED } else { &ECDSA_P256_SHA256_ASN1 };
+            UnparsedPublicKey::new(algorithm, &check.public_key)
+                .verify(&check.message, &check.signature)
+                .expect("the corpus is genuine");
+        }
+    }
+    (ROUNDS * corpus.count) as f64 / (cpu_seconds() - before)
+}
+
+fn cpu_seconds() -> f64 {
+    let time = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).expect("the thread's clock");
+    time.tv_sec() as f64 + time.tv_nsec() as f64 / 1e9
+}

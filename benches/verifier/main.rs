@@ -1,0 +1,93 @@
+//! `svidence verify` over many TaskRuns, beside a loop of the bare signature checks and beside Tekton's own verifier.
+//!
+//! `make bench` runs it. The programs take turns in one run, so that whatever else the machine does meets all of them. It
+//! prints a table and writes it into `docs/benchmarks.md`, with how each figure is taken.
+
+use std::{path::Path, process::ExitCode};
+
+#[allow(dead_code, unreachable_pub)]
+#[path = "../../tests/support/corpus.rs"]
+mod corpus;
+#[allow(dead_code, unreachable_pub)]
+#[path = "../../tests/support/peers.rs"]
+mod peers;
+
+#[allow(dead_code)]
+#[path = "../document/mod.rs"]
+mod document;
+
+mod bare;
+mod memory;
+mod programs;
+mod report;
+
+use corpus::Shape;
+use programs::{Corpus, WorkloadApi};
+use report::{Memory, Speed};
+
+/// Distinct TaskRuns of each shape, each with a certificate of its own: many times what the verifier's caches hold, so that
+/// going round does not spare it any check.
+const DISTINCT: usize = 2000;
+/// How often everything is measured.
+const TURNS: usize = 7;
+
+const SHAPES: [(&str, Shape); 3] = [
+    ("three steps, five results", Shape { steps: 3, results: 5, beside: false }),
+    ("one step, five results", Shape { steps: 1, results: 5, beside: false }),
+    ("one step, five results, TEP-0089 entries too", Shape { steps: 1, results: 5, beside: true }),
+];
+
+fn main() -> ExitCode {
+    let verifier = peers::folder().join("tekton-verify");
+    if !verifier.is_file() {
+        eprintln!("{} is not there; run `make bench`, which builds it", verifier.display());
+        return ExitCode::FAILURE;
+    }
+    let many = many(&mut std::env::args());
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let say = |what: &str| eprintln!("measuring: {what}");
+    let mut speeds = Vec::new();
+    let mut memory = None;
+    for (name, shape) in SHAPES {
+        say(name);
+        let corpus = Corpus::create(folder.path(), shape, DISTINCT);
+        if memory.is_none() {
+            say("memory at 1000 and at many");
+            memory = Some(Memory {
+                few: memory::peak(&corpus, 1000),
+                many: memory::peak(&corpus, many),
+                count: many,
+            });
+        }
+        speeds.push(measured(name, &corpus, &verifier));
+    }
+    let Some(memory) = memory else { return ExitCode::FAILURE };
+    print!("{}", report::table(&speeds, &memory));
+    document::write(document::Part::Verifier, &report::markdown(&speeds, &memory));
+    ExitCode::SUCCESS
+}
+
+/// `--many N`: fewer than a million, for a quick look.
+fn many(arguments: &mut std::env::Args) -> usize {
+    let mut many = arguments.skip_while(|argument| argument != "--many").skip(1);
+    many.next().and_then(|count| count.parse().ok()).unwrap_or(1_000_000)
+}
+
+fn measured(name: &'static str, corpus: &Corpus, verifier: &Path) -> Speed {
+    let api = corpus.shape.beside.then(|| WorkloadApi::start(verifier, corpus));
+    let mut speed = Speed { name, checks: corpus.checks.len() as f64 / DISTINCT as f64, ..Speed::default() };
+    for turn in 0..TURNS {
+        // Each goes first as often as the others.
+        for program in 0..3 {
+            match (turn + program) % 3 {
+                0 => {
+                    speed.svidence.push(programs::svidence_per_cpu_second(corpus, 1));
+                    speed.all_cores.push(programs::svidence_per_second(corpus));
+                }
+                1 => speed.bare.push(bare::task_runs_per_cpu_second(corpus)),
+                _ => speed.tekton.extend(api.as_ref().map(|api| api.messages_per_cpu_second(corpus))),
+            }
+        }
+    }
+    speed
+}

@@ -1,0 +1,118 @@
+//! The tables, and the part of `docs/benchmarks.md` on the verifier.
+
+use std::fmt::Write as _;
+
+use time::OffsetDateTime;
+
+use super::{
+    DISTINCT, TURNS,
+    document::{machine, version},
+};
+
+/// What was measured for one shape of TaskRun, once a turn: TaskRuns per second.
+#[derive(Default)]
+pub(crate) struct Speed {
+    pub(crate) name: &'static str,
+    /// Signature checks in one TaskRun.
+    pub(crate) checks: f64,
+    pub(crate) svidence: Vec<f64>,
+    pub(crate) bare: Vec<f64>,
+    pub(crate) tekton: Vec<f64>,
+    pub(crate) all_cores: Vec<f64>,
+}
+
+/// Peak memory in MB after 1000 TaskRuns and after many.
+pub(crate) struct Memory {
+    pub(crate) few: f64,
+    pub(crate) many: f64,
+    pub(crate) count: usize,
+}
+
+impl Memory {
+    fn growth(&self) -> f64 {
+        self.many / self.few - 1.0
+    }
+}
+
+fn median(values: &[f64]) -> Option<f64> {
+    let mut values = values.to_vec();
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied()
+}
+
+/// The median of what one is of the other in the same turn.
+fn ratio(ours: &[f64], other: &[f64]) -> Option<f64> {
+    median(&ours.iter().zip(other).map(|(ours, other)| ours / other).collect::<Vec<_>>())
+}
+
+fn verdict(reached: bool) -> &'static str {
+    if reached { "yes" } else { "**no**" }
+}
+
+/// The tables in Markdown.
+pub(crate) fn table(speeds: &[Speed], memory: &Memory) -> String {
+    let mut table = String::from(
+        "| TaskRuns per second and core | checks | svidence | bare checks | of these | ≥ 90 % | Tekton | better by | ≥ 2× | all cores |\n\
+         | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n",
+    );
+    let number = |value: Option<f64>| value.map_or("–".to_owned(), |value| format!("{value:.0}"));
+    for speed in speeds {
+        let of_bare = ratio(&speed.svidence, &speed.bare);
+        let of_tekton = ratio(&speed.svidence, &speed.tekton);
+        let _ = writeln!(
+            table,
+            "| {} | {:.0} | {} | {} | {} | {} | {} | {} | {} | {} |",
+            speed.name,
+            speed.checks,
+            number(median(&speed.svidence)),
+            number(median(&speed.bare)),
+            of_bare.map_or("–".to_owned(), |ratio| format!("{:.1} %", 100.0 * ratio)),
+            of_bare.map_or("–", |ratio| verdict(ratio >= 0.9)),
+            number(median(&speed.tekton)),
+            of_tekton.map_or("–".to_owned(), |ratio| format!("{ratio:.1}×")),
+            of_tekton.map_or("–", |ratio| verdict(ratio >= 2.0)),
+            number(median(&speed.all_cores)),
+        );
+    }
+    let _ = write!(
+        table,
+        "\n| largest resident memory | MB |\n| --- | ---: |\n| 1000 TaskRuns | {:.1} |\n| {} TaskRuns | {:.1} |\n\n\
+         It grows by {:.1} % (to reach: at most 10 %): {}.\n",
+        memory.few,
+        memory.count,
+        memory.many,
+        100.0 * memory.growth(),
+        verdict(memory.growth() <= 0.1),
+    );
+    table
+}
+
+/// The part on the verifier.
+pub(crate) fn markdown(speeds: &[Speed], memory: &Memory) -> String {
+    format!(
+        "\n# The verifier\n\n\
+         Written by `make bench`; not to be edited by hand. `svidence verify` {ours} beside a loop of the bare signature checks and beside\n\
+         Tekton's own verifier {tekton} (`pkg/spire`, `VerifyTaskRunResults`), in one run, on {date}: {machine}.\n\n\
+         {table}\n\
+         ## Method\n\n{METHOD}\
+         - {DISTINCT} distinct TaskRuns of each shape, each with a certificate of its own, which is many times what the verifier remembers;\n  \
+         {TURNS} turns, medians; ratios are medians of the ratios within a turn.\n",
+        ours = env!("CARGO_PKG_VERSION"),
+        tekton = version("TEKTON"),
+        date = OffsetDateTime::now_utc().date(),
+        machine = machine(),
+        table = table(speeds, memory),
+    )
+}
+
+const METHOD: &str = "\
+- A second is one of CPU time, user and system, of the whole process with all its threads (`--jobs 1`, `GOMAXPROCS=1`), so the
+  figures are for one core; \"all cores\" is by the clock on the wall with one worker a core. svidence's start is in it, Tekton's is not.
+- svidence reads JSON lines from a file and prints verdicts and results to /dev/null. It is optimised as for a release but for link-time
+  optimisation.
+- The bare loop checks the same signatures with the same library (ring): each attestation's, that of the certificate by its authority once a
+  TaskRun, and where there are TEP-0089 entries all of these. It reads, hashes and compares nothing else.
+- Tekton's verifier is given the parsed name and the termination message of each TaskRun (it knows nothing else), checks the TEP-0089 entries and
+  the certificate, and asks the Workload API for the bundle each time, as it does in Tekton's controller. Its Workload API is another process.
+- Memory is VmHWM after the last answer, while the program waits for more input; it is fed by a pipe.
+";

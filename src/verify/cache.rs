@@ -1,0 +1,154 @@
+//! What one TaskRun's verification may leave for the next: results of pure functions, by all that they depend on.
+//!
+//! The steps of a pod share a certificate, and all TaskRuns of an archive a few issuers. A key holds every byte that the
+//! result depends on and is compared byte by byte, so nothing found for one object can vouch for another. Signatures over
+//! evidence are never remembered.
+
+use std::collections::HashMap;
+
+use crate::{
+    evidence::leaf::{CompactLeaf, Issuer, LeafError},
+    workload::{
+        bundle::X509Bundle,
+        certificate::{Certificate, CertificateError},
+    },
+};
+
+use super::chain::{self, ChainError, Path};
+
+/// Entries of a cache that are kept; as many more may be there.
+const KEPT: usize = 64;
+
+/// Caches of one verifier, all for one [`super::Trust`].
+#[derive(Debug, Default)]
+pub(crate) struct Caches {
+    certificates: Cache<Certificate>,
+    leaves: Cache<Certificate>,
+    paths: Cache<TimedPath>,
+}
+
+/// Why a compact leaf gives no certificate.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RebuildError {
+    #[error(transparent)]
+    Leaf(#[from] LeafError),
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+}
+
+impl Caches {
+    /// [`Certificate::parse`].
+    pub(crate) fn certificate(&mut self, der: &[u8]) -> Result<Certificate, CertificateError> {
+        self.certificates.get_or(key([der]), || Certificate::parse(der))
+    }
+
+    /// The certificate that a compact leaf stands for.
+    pub(crate) fn rebuilt(
+        &mut self,
+        compact: &CompactLeaf,
+        bytes: &[u8],
+        spiffe_id: &str,
+        dns_names: &[String],
+        issuer: Issuer<'_>,
+    ) -> Result<Certificate, RebuildError> {
+        let fixed = [bytes, spiffe_id.as_bytes(), issuer.name, issuer.key_id];
+        let key = key(fixed.into_iter().chain(dns_names.iter().map(String::as_bytes)));
+        self.leaves.get_or(key, || {
+            let der = compact.to_der(spiffe_id, dns_names, issuer)?;
+            Ok(Certificate::parse(&der)?)
+        })
+    }
+
+    /// [`chain::find_path`].
+    pub(crate) fn path(
+        &mut self,
+        leaf: &Certificate,
+        intermediates: &[&Certificate],
+        bundle: &X509Bundle,
+        at: i64,
+    ) -> Result<Path, ChainError> {
+        let key = key([leaf].into_iter().chain(intermediates.iter().copied()).map(Certificate::der));
+        if let Some(known) = self.paths.get(&key).filter(|known| (known.from..=known.until).contains(&at)) {
+            return Ok(known.path.clone());
+        }
+        let path = chain::find_path(leaf, intermediates, bundle, at)?;
+        let certificates =
+            [leaf].into_iter().chain(intermediates.iter().copied()).chain(bundle.authorities());
+        self.paths.insert(key, TimedPath::new(path.clone(), certificates, at));
+        Ok(path)
+    }
+}
+
+/// A path, and the time in which it is what a search would find: none of the certificates that may take part starts or
+/// ceases to be valid in it.
+#[derive(Debug, Clone)]
+struct TimedPath {
+    path: Path,
+    from: i64,
+    until: i64,
+}
+
+impl TimedPath {
+    fn new<'a>(path: Path, certificates: impl Iterator<Item = &'a Certificate>, at: i64) -> TimedPath {
+        let mut timed = TimedPath { path, from: i64::MIN, until: i64::MAX };
+        for certificate in certificates {
+            // The first second of a new state.
+            for change in [certificate.not_before(), certificate.not_after().saturating_add(1)] {
+                match change <= at {
+                    true => timed.from = timed.from.max(change),
+                    false => timed.until = timed.until.min(change - 1),
+                }
+            }
+        }
+        timed
+    }
+}
+
+/// Parts with their lengths, so that no two lists of parts are one key.
+fn key<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Vec<u8> {
+    let mut key = Vec::with_capacity(1024);
+    for part in parts {
+        key.extend(part.len().to_le_bytes());
+        key.extend(part);
+    }
+    key
+}
+
+/// The entries of late, those of before dropped when there are too many.
+#[derive(Debug)]
+struct Cache<V> {
+    new: HashMap<Vec<u8>, V>,
+    old: HashMap<Vec<u8>, V>,
+}
+
+impl<V> Default for Cache<V> {
+    fn default() -> Self {
+        Cache { new: HashMap::new(), old: HashMap::new() }
+    }
+}
+
+impl<V: Clone> Cache<V> {
+    fn get(&mut self, key: &[u8]) -> Option<&V> {
+        if let Some((key, value)) = self.old.remove_entry(key) {
+            self.insert(key, value);
+        }
+        self.new.get(key)
+    }
+
+    fn insert(&mut self, key: Vec<u8>, value: V) {
+        if self.new.len() >= KEPT {
+            self.old = std::mem::take(&mut self.new);
+        }
+        self.new.insert(key, value);
+    }
+
+    /// The value of a key. Errors are not kept: they are worded with what is not in the key.
+    fn get_or<E>(&mut self, key: Vec<u8>, make: impl FnOnce() -> Result<V, E>) -> Result<V, E> {
+        if let Some(known) = self.get(&key) {
+            return Ok(known.clone());
+        }
+        let made = make()?;
+        self.insert(key, made.clone());
+        Ok(made)
+    }
+}

@@ -1,0 +1,139 @@
+//! From one document to its TaskRuns.
+
+use std::io;
+
+use serde_json::Value;
+
+use super::{Rest, SourceError, list::check_list};
+use crate::verify::{
+    json::Unambiguous,
+    taskrun::{Inherited, TaskRun, TaskRunError},
+};
+
+/// One document, wherever its bytes are.
+pub(in crate::verify) enum Document<'a> {
+    /// JSON, not read yet; the line of the input that it starts in; what its list says of it.
+    Json(&'a [u8], u64, Option<&'a Inherited>),
+    /// YAML, read.
+    Yaml(Value),
+}
+
+/// Why there is no TaskRun, but for where.
+#[derive(Debug)]
+pub(in crate::verify) enum Failure {
+    Read(io::Error),
+    Json(String, Rest),
+    Yaml(String),
+    Object(TaskRunError),
+    TooLarge(Rest),
+    List(String),
+    Empty,
+    Panicked,
+}
+
+impl Failure {
+    /// Says what is wrong with what is no JSON.
+    pub(super) fn json(bytes: &[u8], line: u64, rest: Rest) -> Failure {
+        let mut values = serde_json::Deserializer::from_slice(bytes).into_iter::<Unambiguous>();
+        match values.find_map(Result::err) {
+            Some(error) => Failure::syntax(&error, line, rest),
+            None => Failure::unclosed(line).with_rest(rest),
+        }
+    }
+
+    pub(super) fn unclosed(line: u64) -> Failure {
+        Failure::Json(format!("the object that starts in line {line} does not end"), Rest::NotRead)
+    }
+
+    pub(super) fn expected(what: &str, line: u64) -> Failure {
+        Failure::Json(format!("expected {what} at line {line}"), Rest::NotRead)
+    }
+
+    pub(super) fn with_rest(self, rest: Rest) -> Failure {
+        match self {
+            Failure::Json(error, _) => Failure::Json(error, rest),
+            Failure::TooLarge(_) => Failure::TooLarge(rest),
+            other => other,
+        }
+    }
+
+    /// The error with the line of the input instead of the document's.
+    fn syntax(error: &serde_json::Error, line: u64, rest: Rest) -> Failure {
+        let text = error.to_string();
+        let place = format!(" at line {} column {}", error.line(), error.column());
+        let text = match text.strip_suffix(&place) {
+            None => text,
+            Some(what) => {
+                let line = line + u64::try_from(error.line()).unwrap_or_default().saturating_sub(1);
+                format!("{what} at line {line} column {}", error.column())
+            }
+        };
+        Failure::Json(text, rest)
+    }
+
+    /// With the place where it is.
+    pub(in crate::verify) fn at(self, path: String) -> SourceError {
+        match self {
+            Failure::Read(error) => SourceError::Read { path, error },
+            Failure::Json(error, rest) => SourceError::Syntax { path, format: "JSON", error, rest },
+            Failure::Yaml(error) => SourceError::Syntax { path, format: "YAML", error, rest: Rest::Read },
+            Failure::Object(error) => SourceError::Object { path, error },
+            Failure::TooLarge(rest) => SourceError::TooLarge { path, rest },
+            Failure::List(reason) => SourceError::List { path, reason },
+            Failure::Empty => SourceError::Empty { path },
+            Failure::Panicked => SourceError::Panicked { path },
+        }
+    }
+}
+
+impl Document<'_> {
+    /// Hands on its TaskRuns: one, those of a List, or none with the reason.
+    pub(in crate::verify) fn task_runs(self, each: &mut dyn FnMut(Result<TaskRun, Failure>)) {
+        let (bytes, line, inherited) = match self {
+            Document::Yaml(value) => return objects(value, None, each),
+            Document::Json(bytes, line, inherited) => (bytes, line, inherited),
+        };
+        if let Some(object) = TaskRun::from_json(bytes, inherited) {
+            return each(Ok(object));
+        }
+        for value in serde_json::Deserializer::from_slice(bytes).into_iter::<Unambiguous>() {
+            match value {
+                Ok(Unambiguous(value)) => objects(value, inherited, each),
+                Err(error) => return each(Err(Failure::syntax(&error, line, Rest::Read))),
+            }
+        }
+    }
+}
+
+fn objects(value: Value, inherited: Option<&Inherited>, each: &mut dyn FnMut(Result<TaskRun, Failure>)) {
+    let mut object = |item: Value, list: Option<&Inherited>| {
+        let item = match list.filter(|list| list.is_task_run) {
+            Some(list) => complete(item, list),
+            None => item,
+        };
+        each(TaskRun::from_value(item).map_err(Failure::Object));
+    };
+    let kind = value.get("kind").and_then(Value::as_str).unwrap_or_default();
+    if inherited.is_some() || !kind.ends_with("List") || !value.get("items").is_some_and(Value::is_array) {
+        return object(value, inherited);
+    }
+    if let Err(reason) = check_list(&value) {
+        return each(Err(Failure::List(reason)));
+    }
+    let api_version = value.get("apiVersion").and_then(Value::as_str).map(str::to_owned);
+    let inherited = Inherited { is_task_run: kind == "TaskRunList", api_version };
+    let Value::Object(mut list) = value else { return };
+    let Some(Value::Array(items)) = list.remove("items") else { return };
+    items.into_iter().for_each(|item| object(item, Some(&inherited)));
+}
+
+/// The item of a TaskRunList, with what it left out.
+fn complete(mut item: Value, list: &Inherited) -> Value {
+    if let Some(members) = item.as_object_mut() {
+        members.entry("kind").or_insert_with(|| "TaskRun".into());
+        if let Some(version) = &list.api_version {
+            members.entry("apiVersion").or_insert_with(|| version.as_str().into());
+        }
+    }
+    item
+}

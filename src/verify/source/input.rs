@@ -1,0 +1,128 @@
+//! The bytes of one input, as many at a time as are looked at.
+
+use std::{
+    cell::Cell,
+    io::{self, Read},
+    rc::Rc,
+};
+
+use memchr::memchr_iter;
+
+use super::{Sink, Stopped};
+
+/// Bytes that are asked for at a time.
+const PIECE: usize = 128 << 10;
+
+/// What was read and not used yet, and where the rest comes from.
+pub(super) struct Input<'a> {
+    reader: &'a mut dyn Read,
+    waits: bool,
+    buffer: Vec<u8>,
+    start: usize,
+    ended: bool,
+    line: u64,
+}
+
+impl<'a> Input<'a> {
+    /// `waits`: it is a pipe or the like, of which more may come later.
+    pub(super) fn new(reader: &'a mut dyn Read, waits: bool) -> Input<'a> {
+        Input { reader, waits, buffer: Vec::new(), start: 0, ended: false, line: 1 }
+    }
+
+    /// What is there.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.buffer[self.start..]
+    }
+
+    /// The line that it starts in, from 1.
+    pub(super) fn line(&self) -> u64 {
+        self.line
+    }
+
+    /// Reads more. `false`: there is no more.
+    pub(super) fn more(&mut self, sink: &mut dyn Sink) -> Result<io::Result<bool>, Stopped> {
+        if self.ended {
+            return Ok(Ok(false));
+        }
+        if self.waits {
+            sink.waiting()?;
+        }
+        if self.start > 0 {
+            self.buffer.drain(..self.start);
+            self.start = 0;
+        }
+        let filled = self.buffer.len();
+        self.buffer.resize(filled + PIECE, 0);
+        let read = loop {
+            match self.reader.read(&mut self.buffer[filled..]) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                read => break read,
+            }
+        };
+        self.buffer.truncate(filled + *read.as_ref().unwrap_or(&0));
+        Ok(read.map(|read| {
+            sink.count(read);
+            self.ended = read == 0;
+            read > 0
+        }))
+    }
+
+    /// Uses the first bytes.
+    pub(super) fn consume(&mut self, bytes: usize) {
+        let used = &self.buffer[self.start..self.start + bytes];
+        self.line += u64::try_from(memchr_iter(b'\n', used).count()).unwrap_or_default();
+        self.start += bytes;
+    }
+
+    /// Uses the white space that comes first; gives the byte after it.
+    pub(super) fn skip_space(&mut self, sink: &mut dyn Sink) -> Result<io::Result<Option<u8>>, Stopped> {
+        loop {
+            let bytes = self.bytes();
+            let space = bytes.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+            let next = bytes.get(space).copied();
+            self.consume(space);
+            if next.is_some() {
+                return Ok(Ok(next));
+            }
+            match self.more(sink)? {
+                Ok(true) => {}
+                Ok(false) => return Ok(Ok(None)),
+                Err(error) => return Ok(Err(error)),
+            }
+        }
+    }
+
+    /// All that was not used yet, as a reader.
+    pub(super) fn rest(&mut self) -> Unread<'_, 'a> {
+        Unread { input: self, read: Rc::default() }
+    }
+}
+
+/// The rest of an input.
+pub(super) struct Unread<'r, 'a> {
+    input: &'r mut Input<'a>,
+    read: Rc<Cell<usize>>,
+}
+
+impl Unread<'_, '_> {
+    /// How many bytes were read of it.
+    pub(super) fn counter(&self) -> Rc<Cell<usize>> {
+        self.read.clone()
+    }
+}
+
+impl Read for Unread<'_, '_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let there = self.input.bytes();
+        let read = if there.is_empty() {
+            self.input.reader.read(into)?
+        } else {
+            let read = there.len().min(into.len());
+            into[..read].copy_from_slice(&there[..read]);
+            self.input.start += read;
+            read
+        };
+        self.read.set(self.read.get() + read);
+        Ok(read)
+    }
+}
