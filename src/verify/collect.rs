@@ -34,6 +34,12 @@ fn carry_results(entries: &[Entry]) -> bool {
     })
 }
 
+/// Whether a text is a step's message, be it a damaged one: a reader that is more lenient must not find in it what was not checked.
+fn is_message(text: &str) -> bool {
+    let start = text.trim_start();
+    start.starts_with('[') || start.starts_with(COMPRESSED) || text.contains(attestation::KEY_PREFIX)
+}
+
 /// More steps than any pod has containers; bounds the work that an object can cause.
 const MOST_STEPS: usize = 1000;
 
@@ -98,7 +104,7 @@ pub(crate) fn collect(object: &TaskRun) -> Result<Vec<StepEvidence>, Vec<Finding
             state.terminated.as_ref().map(|terminated| terminated.message.as_str()).unwrap_or_default();
         let entries = match text {
             // The controller's own words, for example that the pod was deleted, are no message of the step.
-            text if !text.starts_with('[') && !text.starts_with(COMPRESSED) => None,
+            text if !is_message(text) => None,
             text => match message::parse(text) {
                 Ok(entries) => Some(entries),
                 Err(error) => {

@@ -51,6 +51,15 @@ fn declared_in(field: &str, spec: &TaskSpec, proven: &[ProvenStep]) -> Vec<Findi
         collected.map(|result| result.name.clone()).collect::<Vec<_>>()
     };
     let collected = names(&spec.results);
+    if let Some(step) = proven.first()
+        && usize::try_from(step.attestation.step_count).ok() != Some(spec.steps.len())
+    {
+        let signed = step.attestation.step_count;
+        wrong(
+            format!("{field}.steps"),
+            format!("it declares {} steps, but signed are {signed}", spec.steps.len()),
+        );
+    }
     for step in proven {
         let index = step.attestation.step_index as usize;
         let declared_step = spec.steps.get(index).filter(|declared| {

@@ -4,6 +4,8 @@
 
 pub mod credentials;
 #[cfg(feature = "cli")]
+pub mod fleet;
+#[cfg(feature = "cli")]
 pub mod kubelet;
 pub mod peers;
 #[cfg(feature = "cli")]
