@@ -1,13 +1,16 @@
 //! Finding each step's evidence in a TaskRun: the step's own message, else `status.results`.
 
-use std::rc::Rc;
+use std::{cell::OnceCell, collections::HashMap, rc::Rc};
 
 use super::{
     message::{self, Entry, entry_type},
     taskrun::TaskRun,
     verdict::Finding,
 };
-use crate::evidence::{attestation, tep0089};
+use crate::evidence::{
+    attestation::{self, HINT, hint},
+    tep0089,
+};
 
 /// What a compressed message begins with (Tekton `pkg/termination`).
 const COMPRESSED: &str = "tknz:";
@@ -21,8 +24,37 @@ pub(crate) struct StepEvidence {
     pub(crate) entries: Option<Vec<Entry>>,
     /// The value of its `SVIDENCE.<step>.sig` entry.
     pub(crate) attestation: Option<String>,
-    /// Task results of the status with string values, where no message carries results; shared by all steps.
-    fallback: Rc<[(String, String)]>,
+    /// Where no message carries results: those of the status.
+    fallback: Rc<StatusResults>,
+}
+
+/// Task results of the status with string values, shared by all steps.
+#[derive(Debug, Default)]
+struct StatusResults {
+    results: Vec<(String, String)>,
+    by_hint: OnceCell<HashMap<[u8; HINT], Vec<usize>>>,
+}
+
+impl StatusResults {
+    fn evidence(&self) -> HashMap<&str, &str> {
+        let results = self.results.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        // Of two with one name the first, as everywhere.
+        results.rev().filter(|(name, _)| attestation::is_reserved(name)).collect()
+    }
+
+    /// Results whose name has this hint; hashed once for all steps.
+    fn with_hint(&self, wanted: [u8; HINT]) -> impl Iterator<Item = (&str, &str)> {
+        let by_hint = self.by_hint.get_or_init(|| {
+            let mut by_hint: HashMap<[u8; HINT], Vec<usize>> = HashMap::new();
+            let results = self.results.iter().enumerate();
+            for (i, (name, _)) in results.filter(|(_, (name, _))| !attestation::is_reserved(name)) {
+                by_hint.entry(hint(name)).or_default().push(i);
+            }
+            by_hint
+        });
+        let places = by_hint.get(&wanted).map(Vec::as_slice).unwrap_or_default();
+        places.iter().map(|i| (self.results[*i].0.as_str(), self.results[*i].1.as_str()))
+    }
 }
 
 /// Whether there is a result among the entries that is no evidence. With `results-from: sidecar-logs` there is none: results
@@ -51,14 +83,27 @@ impl StepEvidence {
 
     /// Task results found, as (name, raw value), without attestations.
     pub(crate) fn task_results(&self) -> impl Iterator<Item = (&str, &str)> {
-        let from_message = self
-            .entries
-            .iter()
-            .flatten()
-            .filter(|entry| entry.kind == entry_type::TASK_RESULT)
-            .map(|entry| (entry.key.as_str(), entry.value.as_str()));
-        let from_status = self.fallback.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        from_message.chain(from_status).filter(|(name, _)| !attestation::is_reserved(name))
+        let from_status = self.fallback.results.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        self.results_of_message().chain(from_status).filter(|(name, _)| !attestation::is_reserved(name))
+    }
+
+    fn results_of_message(&self) -> impl Iterator<Item = (&str, &str)> {
+        let entries = self.entries.iter().flatten().filter(|entry| entry.kind == entry_type::TASK_RESULT);
+        entries.map(|entry| (entry.key.as_str(), entry.value.as_str()))
+    }
+
+    /// For each of the hints the task results found, as (name, raw value), whose name has it.
+    pub(crate) fn with_hints(&self, hints: &[[u8; HINT]]) -> Vec<Vec<(&str, &str)>> {
+        let mut by_hint: HashMap<[u8; HINT], Vec<(&str, &str)>> = HashMap::new();
+        let own = self.results_of_message().filter(|(name, _)| !attestation::is_reserved(name));
+        for (name, raw) in own.filter(|_| !hints.is_empty()) {
+            by_hint.entry(hint(name)).or_default().push((name, raw));
+        }
+        let found = |wanted: &[u8; HINT]| {
+            let own = by_hint.get(wanted).map(Vec::as_slice).unwrap_or_default();
+            own.iter().copied().chain(self.fallback.with_hint(*wanted)).take(2).collect()
+        };
+        hints.iter().map(found).collect()
     }
 
     fn entry(&self, key: &str) -> Option<&Entry> {
@@ -84,7 +129,7 @@ pub(crate) fn collect(object: &TaskRun) -> Result<Vec<StepEvidence>, Vec<Finding
         let reason = format!("the status has {count} steps, more than any pod has containers");
         return Err(vec![Finding::Undecided { reason }]);
     }
-    let nothing: Rc<[(String, String)]> = Rc::from([]);
+    let nothing = Rc::<StatusResults>::default();
     let mut steps: Vec<StepEvidence> = Vec::new();
     let mut findings = Vec::new();
     for (i, state) in object.status.steps.iter().enumerate() {
@@ -120,7 +165,8 @@ pub(crate) fn collect(object: &TaskRun) -> Result<Vec<StepEvidence>, Vec<Finding
         };
         steps.push(StepEvidence { name, entries, attestation: None, fallback: nothing.clone() });
     }
-    let results: Rc<[(String, String)]> = string_results(object).into();
+    let results = Rc::new(StatusResults { results: string_results(object), by_hint: OnceCell::new() });
+    let evidence = results.evidence();
     for step in &mut steps {
         let key = attestation::key(&step.name);
         if !step.carries_results() {
@@ -128,7 +174,7 @@ pub(crate) fn collect(object: &TaskRun) -> Result<Vec<StepEvidence>, Vec<Finding
         }
         step.attestation = match &step.entries {
             Some(_) => step.entry(&key).map(|entry| entry.value.clone()),
-            None => step.fallback.iter().find(|(name, _)| *name == key).map(|(_, value)| value.clone()),
+            None => evidence.get(key.as_str()).map(|value| (*value).to_owned()),
         };
     }
     if findings.is_empty() { Ok(steps) } else { Err(findings) }

@@ -3,6 +3,8 @@
 //! Tekton's controller writes it: a JSON list without internal entries, each key once (Tekton `pkg/pod/status.go`,
 //! `createMessageFromResults`; `pkg/termination/parse.go`).
 
+use std::collections::HashSet;
+
 use serde::Deserialize;
 
 use super::json::Unambiguous;
@@ -27,12 +29,20 @@ pub(crate) struct Entry {
 
 /// Reads a message. `Err` says what is wrong with it.
 pub(crate) fn parse(message: &str) -> Result<Vec<Entry>, String> {
-    let Unambiguous(value) = serde_json::from_str(message).map_err(|error| error.to_string())?;
-    let entries: Vec<Entry> = serde_json::from_value(value).map_err(|error| error.to_string())?;
-    for (i, entry) in entries.iter().enumerate() {
-        if entries[..i].iter().any(|earlier| earlier.key == entry.key) {
-            return Err(format!("the key {:?} stands twice", entry.key));
-        }
+    // An entry has no members but its own and each once, so nothing in it can be read in two ways.
+    let entries = match serde_json::from_str::<Vec<Entry>>(message) {
+        Ok(entries) => entries,
+        Err(_) => worded(message)?,
+    };
+    let mut keys = HashSet::with_capacity(entries.len());
+    match entries.iter().find(|entry| !keys.insert(entry.key.as_str())) {
+        Some(entry) => Err(format!("the key {:?} stands twice", entry.key)),
+        None => Ok(entries),
     }
-    Ok(entries)
+}
+
+/// The same by way of a value, which words what is wrong.
+fn worded(message: &str) -> Result<Vec<Entry>, String> {
+    let Unambiguous(value) = serde_json::from_str(message).map_err(|error| error.to_string())?;
+    serde_json::from_value(value).map_err(|error| error.to_string())
 }

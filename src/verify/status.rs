@@ -3,6 +3,8 @@
 //! Source of the rule: Tekton `pkg/pod/status.go` (`filterResults`, `createTaskResultsFromStepResults`,
 //! `removeDuplicateResults`) and `pkg/reconciler/taskrun` (`validateTaskRunResults`).
 
+use std::collections::HashSet;
+
 use crate::evidence::{
     attestation::{self, Ended, Form, Kind},
     sha256,
@@ -393,9 +395,11 @@ fn added_results(
     steps: &[StepEvidence],
 ) -> Vec<Finding> {
     let mut findings = Vec::new();
+    let names: HashSet<&str> = object.status.results.iter().map(|result| result.name.as_str()).collect();
+    let derived: HashSet<&str> = derived.iter().map(|derived| derived.name.as_str()).collect();
     for step in proven {
         let key = attestation::key(&step.name);
-        if object.status.results.iter().all(|result| result.name != key) {
+        if !names.contains(key.as_str()) {
             findings.push(Finding::ResultMissing {
                 step: step.name.clone(),
                 result: format!("{key} in status.results"),
@@ -403,15 +407,20 @@ fn added_results(
         }
     }
     for (step, key) in written_tep0089_entries(proven, steps) {
-        if object.status.results.iter().all(|result| result.name != key) {
+        if !names.contains(key.as_str()) {
             findings.push(Finding::ResultMissing { step, result: format!("{key} in status.results") });
         }
     }
+    let mut seen = HashSet::with_capacity(names.len());
     for (i, result) in object.status.results.iter().enumerate() {
         let name = result.name.as_str();
-        let repeated = object.status.results[..i].iter().any(|earlier| earlier.name == name);
-        let stands = match expected_evidence(name, proven, steps) {
-            Some(Expected::Value(value)) => result.decoded() == Some(ResultValue::String(value)),
+        let repeated = !seen.insert(name);
+        let stands = match expected_evidence(name, proven, steps).filter(|_| !repeated) {
+            // A list of names that is the one name `null` is decoded like any other value.
+            Some(Expected::Value(value)) => {
+                let declared = object.declared_result(name).map(DeclaredResult::declared_type);
+                result.decoded() == Some(decode_as(&value, declared))
+            }
             Some(Expected::Signature) => {
                 // A later step may have changed what the entry was made for.
                 if !tep0089::stands_in_status(object, proven, result) {
@@ -419,7 +428,7 @@ fn added_results(
                 }
                 true
             }
-            None => derived.iter().any(|derived| derived.name == name),
+            None => derived.contains(name),
         };
         if repeated || !stands {
             findings.push(Finding::Status {

@@ -99,18 +99,13 @@ impl DeclaredResult {
     /// Step and step result of the first `$(steps.<step>.results.<result>)` in its `value`
     /// (Tekton `pkg/apis/pipeline/v1/result_validation.go`, `ExtractStepResultName`).
     pub fn mapping(&self) -> Option<(&str, &str)> {
-        let mut text = self.value.as_ref()?.as_str()?;
-        loop {
-            let (_, rest) = text.split_once("$(steps.")?;
-            // Neither part may span lines, and the result's name ends at the first bracket.
-            let reference = rest.split('\n').next().unwrap_or_default();
-            if let Some((step, rest)) = reference.split_once(".results.")
-                && let Some((result, _)) = rest.split_once(')')
-            {
-                return Some((step, result));
-            }
-            text = rest;
-        }
+        // Neither part may span lines, and the result's name ends at the first bracket. What does not fit after the first
+        // `$(steps.` of a line does not fit after a later one of it.
+        self.value.as_ref()?.as_str()?.split('\n').find_map(|line| {
+            let (_, reference) = line.split_once("$(steps.")?;
+            let (step, rest) = reference.split_once(".results.")?;
+            Some((step, rest.split_once(')')?.0))
+        })
     }
 }
 

@@ -3,7 +3,7 @@
 //! Alone it is weak: a signature covers a value only, and nothing binds names, run, step or time. What it does say is checked
 //! as Tekton's `VerifyTaskRunResults` does (Tekton `pkg/spire/verify.go`), without its holes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
@@ -43,7 +43,10 @@ pub(crate) fn verify(
 ) -> Result<Vec<SignedValue>, Vec<Finding>> {
     let mut values = Vec::new();
     let mut findings = Vec::new();
-    for step in steps.iter().filter(|step| step.entries.is_some()) {
+    // Where no message carries results, all steps have those of the status: the last one speaks for them.
+    let speaker = steps.iter().rposition(|step| step.entries.is_some() && !step.carries_results());
+    let carries = |i: usize, step: &StepEvidence| step.carries_results() || Some(i) == speaker;
+    for (_, step) in steps.iter().enumerate().filter(|(i, step)| carries(*i, step)) {
         match verify_step(object, step, trust) {
             Ok(signed) => values.extend(signed),
             Err(finding) => findings.push(finding),
@@ -61,7 +64,9 @@ pub(crate) fn verify(
 
 fn verify_step(object: &TaskRun, step: &StepEvidence, trust: &Trust) -> Result<Vec<SignedValue>, Finding> {
     let entries: Vec<(&str, &str)> = step.task_results().collect();
-    let find = |key: &str| entries.iter().find(|(name, _)| *name == key).map(|(_, value)| *value);
+    // Of two with one name the first counts.
+    let by_name: HashMap<&str, &str> = entries.iter().rev().copied().collect();
+    let find = |key: &str| by_name.get(key).copied();
     let Some(svid) = find(tep0089::SVID) else {
         return match entries.is_empty() {
             true => Ok(Vec::new()),
@@ -88,7 +93,7 @@ fn verify_step(object: &TaskRun, step: &StepEvidence, trust: &Trust) -> Result<V
     }
     let mut signed = Vec::new();
     for (name, raw) in &entries {
-        if [tep0089::SVID, tep0089::MANIFEST].contains(name) || is_signature_of_another(name, &entries) {
+        if [tep0089::SVID, tep0089::MANIFEST].contains(name) || is_signature_of_another(name, &by_name) {
             continue;
         }
         if !is_result_name(name) {
@@ -180,8 +185,8 @@ pub(crate) fn is_evidence_key(name: &str) -> bool {
     name == tep0089::SVID || name == tep0089::MANIFEST || name.ends_with(tep0089::SUFFIX)
 }
 
-fn is_signature_of_another(name: &str, entries: &[(&str, &str)]) -> bool {
-    name.strip_suffix(tep0089::SUFFIX).is_some_and(|base| entries.iter().any(|(other, _)| *other == base))
+fn is_signature_of_another(name: &str, entries: &HashMap<&str, &str>) -> bool {
+    name.strip_suffix(tep0089::SUFFIX).is_some_and(|base| entries.contains_key(base))
 }
 
 fn check(leaf: &Certificate, text: &str, signature: &str) -> bool {
