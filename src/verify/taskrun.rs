@@ -140,6 +140,9 @@ pub struct Status {
     /// Task results; they are called `taskResults` in v1beta1.
     #[serde(default, deserialize_with = "null_is_default")]
     pub results: Vec<StatusResult>,
+    /// Where v1beta1 has its results; in v1 a second list that some readers might take for them.
+    #[serde(default, deserialize_with = "of_v1beta1")]
+    task_results: (),
     /// Steps, in order.
     #[serde(default, deserialize_with = "null_is_default")]
     pub steps: Vec<StepState>,
@@ -283,10 +286,13 @@ impl TaskRun {
         let mut value = value;
         if api_version == "tekton.dev/v1beta1"
             && let Some(status) = value.get_mut("status").and_then(Value::as_object_mut)
-            && let Some(results) = status.remove("taskResults")
-            && status.insert("results".to_owned(), results).is_some()
         {
-            return Err(TaskRunError::Shape("status has both results and taskResults".to_owned()));
+            if status.contains_key("results") {
+                return Err(TaskRunError::Shape("status.results is none of v1beta1's fields".to_owned()));
+            }
+            if let Some(results) = status.remove("taskResults") {
+                status.insert("results".to_owned(), results);
+            }
         }
         refuse_case_variants(&value)?;
         let object = serde_json::from_value(value).map_err(|error| TaskRunError::Shape(error.to_string()))?;
@@ -390,6 +396,12 @@ fn null_is_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
     deserializer: D,
 ) -> Result<T, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// A field that v1 does not have.
+fn of_v1beta1<'de, D: Deserializer<'de>>(deserializer: D) -> Result<(), D::Error> {
+    serde::de::IgnoredAny::deserialize(deserializer)?;
+    Err(serde::de::Error::custom("status.taskResults is a field of v1beta1"))
 }
 
 /// Unix seconds of an RFC 3339 time as Kubernetes writes it.
