@@ -28,8 +28,11 @@ use svidence::{
 };
 use time::OffsetDateTime;
 
+/// What runs on an input; it panics if something does not hold.
+pub type Body = fn(&[u8]);
+
 /// Name and function of every target.
-pub const TARGETS: [(&str, fn(&[u8])); 5] = [
+pub const TARGETS: [(&str, Body); 5] = [
     ("attestation", attestation),
     ("message", message),
     ("bundle", bundle),

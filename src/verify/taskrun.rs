@@ -141,8 +141,8 @@ pub struct Status {
     #[serde(default, deserialize_with = "null_is_default")]
     pub results: Vec<StatusResult>,
     /// Where v1beta1 has its results; in v1 a second list that some readers might take for them.
-    #[serde(default, deserialize_with = "of_v1beta1")]
-    task_results: (),
+    #[serde(default)]
+    pub task_results: NotInV1,
     /// Steps, in order.
     #[serde(default, deserialize_with = "null_is_default")]
     pub steps: Vec<StepState>,
@@ -154,6 +154,16 @@ pub struct Status {
     /// Earlier attempts.
     #[serde(default, deserialize_with = "null_is_default")]
     pub retries_status: Vec<Value>,
+}
+
+/// The absence of a field that v1 does not have.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct NotInV1;
+
+impl<'de> Deserialize<'de> for NotInV1 {
+    fn deserialize<D: Deserializer<'de>>(_: D) -> Result<NotInV1, D::Error> {
+        Err(serde::de::Error::custom("status.taskResults is a field of v1beta1"))
+    }
 }
 
 /// A condition.
@@ -396,12 +406,6 @@ fn null_is_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
     deserializer: D,
 ) -> Result<T, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
-}
-
-/// A field that v1 does not have.
-fn of_v1beta1<'de, D: Deserializer<'de>>(deserializer: D) -> Result<(), D::Error> {
-    serde::de::IgnoredAny::deserialize(deserializer)?;
-    Err(serde::de::Error::custom("status.taskResults is a field of v1beta1"))
 }
 
 /// Unix seconds of an RFC 3339 time as Kubernetes writes it.

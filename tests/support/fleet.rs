@@ -372,6 +372,10 @@ fn log(pod: &Pod, plan: &Plan<'_>, collected: &[String]) -> Vec<LogLine> {
     of_task.chain(of_steps).collect()
 }
 
+fn reference(step: &str, result: &str) -> String {
+    format!("$(steps.{step}.results.{result})")
+}
+
 /// Names of evidence among the entries of a message.
 pub fn is_evidence(key: &str) -> bool {
     key.starts_with("SVIDENCE.")
@@ -492,11 +496,10 @@ impl Genuine {
             }
             match &result.step_result {
                 Some(_) if result.name_is_claimed || attacker == Attacker::ArchiveWriter => {}
-                Some(own) => {
-                    if self.mapping(&result.name) != Some(format!("$(steps.{}.results.{own})", result.step)) {
-                        untruths.push(format!("{}: {result:?} is no mapping of its task", self.label));
-                    }
+                Some(own) if self.mapping(&result.name).as_deref() != Some(&reference(&result.step, own)) => {
+                    untruths.push(format!("{}: {result:?} is no mapping of its task", self.label));
                 }
+                Some(_) => {}
                 None if !self.effective.get(&result.name).is_some_and(|raw| says(raw)) => {
                     untruths.push(format!("{}: {result:?} is not the last value", self.label));
                 }
