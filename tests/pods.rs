@@ -13,7 +13,7 @@ use support::{
     kubelet::{Container, Images, PodRun, RESULTS_SIDECAR, run},
     peers,
     private::available,
-    signed::{judge, reasons, trust},
+    signed::{judge, reasons, sidecar_log, trust},
     spire::{EntryOptions, Spire, SpireOptions},
     step::OURS,
 };
@@ -21,7 +21,7 @@ use svidence::{
     devagent::{
         agent::DevAgent,
         ca::DevCa,
-        taskrun::{LogLine, RunSpec, StepReport, assemble_with_log},
+        taskrun::{RunSpec, StepReport, assemble_from_log},
     },
     verify::{Report, Verdict},
 };
@@ -149,27 +149,8 @@ fn verdict(pod: &Value, ran: &PodRun, created: OffsetDateTime, bundle_pem: &str)
         created,
         task_spec: task_spec(pod),
     };
-    let log: Vec<LogLine> = ran.container(RESULTS_SIDECAR).map(log_lines).unwrap_or_default();
-    judge(&assemble_with_log(&spec, &steps, &log), &trust(bundle_pem))
-}
-
-/// The results sidecar's log.
-fn log_lines(sidecar: &Container) -> Vec<LogLine> {
-    let lines = sidecar.stdout.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-    lines
-        .map(|line| {
-            let (name, value) = (text(&line, "/name"), text(&line, "/value").to_owned());
-            match (text(&line, "/type"), name.split_once('.')) {
-                ("task", _) => LogLine { step: None, name: name.to_owned(), value },
-                ("step", Some((step, name))) => LogLine {
-                    step: Some(step.trim_start_matches("step-").to_owned()),
-                    name: name.to_owned(),
-                    value,
-                },
-                _ => panic!("a line that is no result: {line}"),
-            }
-        })
-        .collect()
+    let log = ran.container(RESULTS_SIDECAR).map(|sidecar| sidecar_log(&sidecar.stdout)).unwrap_or_default();
+    judge(&assemble_from_log(&spec, &steps, &log), &trust(bundle_pem))
 }
 
 /// The files that `other` lacks or has otherwise.

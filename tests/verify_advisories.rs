@@ -353,7 +353,7 @@ const SHOWN: [Shown; 15] = [
             run["status"]["results"][0]["value"] = json!("sha256:EVIL");
         },
         Verdict::Invalid,
-        "result-changed",
+        "result-added",
     ),
     (
         "D35: signed by another TaskRun",

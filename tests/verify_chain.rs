@@ -10,7 +10,7 @@ use ring::rand::SystemRandom;
 use serde_json::{Value, json};
 use svidence::{
     evidence::{
-        attestation::{Attestation, Ended, Form, Outcome, PodName, declared},
+        attestation::{Attestation, Ended, Form, Outcome, PodName, ResultsFrom, declared},
         key::SigningKey,
         sha256,
         statement::{Context, pre_authentication_encoding, statement},
@@ -40,6 +40,7 @@ fn attested(leaf: &[u8], intermediates: &[Vec<u8>], key: &Key) -> Value {
         delay: 0,
         outcome: Outcome { ended: Ended::Exited(0), continued: false },
         tep0089: false,
+        results_from: ResultsFrom::TerminationMessage,
         form: Form::Digests,
         set_hints: vec![],
         found_hints: vec![],

@@ -312,6 +312,11 @@ const FORGERIES: &[(&str, Alteration)] = &[
         let text = message.as_str().unwrap();
         *message = json!(text[..text.len() - 9]);
     }),
+    ("results taken out of the messages and left in the status", |run| {
+        messages(run, None, |entries| {
+            entries.retain(|entry| entry["key"].as_str().unwrap().starts_with("SVIDENCE."))
+        });
+    }),
     ("evidence stripped, results kept", |run| {
         let is_evidence = |name: &Value| name.as_str().unwrap().starts_with("SVIDENCE.");
         run["status"]["results"].as_array_mut().unwrap().retain(|entry| !is_evidence(&entry["name"]));
@@ -411,6 +416,77 @@ fn no_forgery_is_verified() {
             );
             let strict = judge(&altered, trust);
             assert!(!strict.accepted && strict.proof.is_none(), "{case} ({form}): {}", reasons(&strict));
+        }
+    }
+}
+
+#[test]
+fn each_contradiction_is_named() {
+    let cases: [(&str, Alteration, &[&str]); 9] = [
+        (
+            "a result without evidence in the status",
+            |run| {
+                let added = json!({"name": "approved", "type": "string", "value": "yes"});
+                run["status"]["results"].as_array_mut().unwrap().push(added);
+            },
+            &["[status]", "the result approved was added"],
+        ),
+        (
+            "a result without evidence in a message",
+            |run| {
+                messages(run, Some("build"), |entries| {
+                    entries.push(json!({"key": "x", "value": "y", "type": 1}))
+                });
+            },
+            &["[result-added]", "step build: the result x"],
+        ),
+        (
+            "evidence without its result in the status",
+            |run| remove(&mut run["status"]["results"], "name", "commit"),
+            &["[result-missing]", "task/commit in status.results"],
+        ),
+        (
+            "evidence without its result in a message",
+            |run| messages(run, Some("build"), |entries| entries.retain(|entry| entry["key"] != "commit")),
+            &["[result-missing]", "step build"],
+        ),
+        (
+            "a changed result in the status",
+            |run| result(run, "digest")["value"] = json!("bad"),
+            &["[result-changed]", "task/digest in status.results"],
+        ),
+        (
+            "a wrong order of steps",
+            |run| run["status"]["steps"].as_array_mut().unwrap().swap(0, 1),
+            &["[differs]", "step flaky: the step's position is 0 in the TaskRun, but the evidence says 1"],
+        ),
+        (
+            "a missing step",
+            |run| remove(&mut run["status"]["steps"], "name", "flaky"),
+            &["[differs]", "the number of steps is 2 in the TaskRun, but the evidence says 3"],
+        ),
+        (
+            "a missing step's evidence",
+            |run| {
+                remove(&mut run["status"]["results"], "name", "SVIDENCE.flaky.sig");
+                messages(run, Some("flaky"), |entries| {
+                    entries.retain(|entry| entry["key"] != "SVIDENCE.flaky.sig");
+                });
+            },
+            &["[uncovered]", "step flaky has no attestation"],
+        ),
+        (
+            "a message that the controller could not decompress",
+            |run| step(run, "build")["terminated"]["message"] = json!("tknz:S0ktLlGyUlAqS8wpTVWqBQA"),
+            &["[undecided]", "step build: its termination message is still compressed"],
+        ),
+    ];
+    for Genuine { form, object, trust } in genuine() {
+        for (case, alter, told) in cases {
+            let mut altered = object.clone();
+            alter(&mut altered);
+            let reasons = reasons(&judge(&altered, trust));
+            assert!(told.iter().all(|told| reasons.contains(told)), "{case} ({form}): {reasons}");
         }
     }
 }

@@ -106,7 +106,7 @@ const PLACES: &[(&str, Class, &str)] = &[
     ("/status/artifacts/**", Guarded, "signed as artifacts"),
     ("/status/retriesStatus", Guarded, "their number is signed with the pod's name"),
     ("/status/retriesStatus/*", Guarded, "their number is signed with the pod's name"),
-    ("/status/retriesStatus/**", Free, "what an earlier attempt did is its own evidence's to say"),
+    ("/status/retriesStatus/**", Either, "an earlier attempt has evidence of its own"),
     ("/status/steps/*/imageID", Free, "nobody signs it"),
     ("/status/steps/*/provenance/**", Free, "nobody signs it"),
     (
@@ -146,6 +146,7 @@ const HARMLESS: &[(&str, &[Change], &str)] = &[
     ("/status/podName", &[Emptied, Removed, Renamed], "nothing contradicts the signed name"),
     ("/status/steps/*/container", &[Emptied, Removed, Renamed], "the name says it"),
     ("/status/steps/*/terminated/exitCode", &[Removed, Renamed], "absent, it is 0 as Go reads it"),
+    ("/status/steps", &[Nulled, Removed, Renamed], "not carried: the results hold the evidence"),
     ("/status/results/*", &[Swapped], "results are found by name"),
     ("/status/steps/*/results/*", &[Swapped], "results are found by name"),
     ("/status/steps/*/terminated/message/*", &[Swapped], "entries are found by key"),

@@ -151,7 +151,10 @@ pub fn certificate(data: &[u8]) {
     for part in
         [read.tbs_der(), read.issuer_der(), read.subject_der(), read.spki_der(), read.public_key_bits()]
     {
-        assert!(data.windows(part.len().max(1)).any(|window| window == part), "its parts are parts of it");
+        assert!(
+            part.is_empty() || data.windows(part.len()).any(|window| window == part),
+            "its parts are parts of it"
+        );
     }
     let (leaf, authority) = (check_leaf(&read), check_authority(&read));
     assert!(leaf.is_err() || authority.is_err(), "it is a leaf or an authority, not both");

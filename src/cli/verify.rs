@@ -233,7 +233,8 @@ fn qualities(proof: &Proof) -> String {
         TimeProof::Unproven => "certificates expired, time of signing not proven".to_owned(),
     };
     let (steps, results) = (proof.basis.steps().count(), proof.results.len());
-    format!("  ({results} results of {steps} signed steps; run bound by {bound}; {time})")
+    let partial = if proof.is_partial { "partial object; " } else { "" };
+    format!("  ({partial}{results} results of {steps} signed steps; run bound by {bound}; {time})")
 }
 
 fn print_text(report: &Report, proof: &Proof, out: &mut dyn Write) -> std::io::Result<()> {
@@ -316,6 +317,10 @@ pub fn to_json(report: &Report, proof: &Proof) -> Value {
         "evidence": if proof.basis.tep0089_values().is_none() { "attestation" } else { "tep-0089" },
         "runBoundBy": if proof.run_bound_by_certificate { "certificate" } else { "unsigned times" },
         "time": time,
+        "partial": proof.is_partial,
+        "notCarried": proof.not_carried.iter().map(|not_carried| {
+            json!({"step": not_carried.step, "item": not_carried.item.to_string()})
+        }).collect::<Vec<_>>(),
         "results": results,
         "steps": steps,
         "findings": report.findings.iter().map(|f| json!({"code": f.code(), "text": f.to_string()})).collect::<Vec<_>>(),

@@ -2,7 +2,7 @@
 //!
 //! For the demo and the tests, where there is a pod's worth of steps but no cluster. The rules that decide what becomes of
 //! a step's message are Tekton's: parsing, one entry a key, merging over steps, decoding by declared type, mapped results.
-//! Not modelled: artifacts from sidecar logs, sidecars and retries.
+//! Not modelled: sidecars.
 
 use std::{collections::BTreeMap, fmt::Write};
 
@@ -57,18 +57,32 @@ pub struct LogLine {
     pub value: String,
 }
 
-/// The TaskRun as the controller would leave it once all steps are done.
-pub fn assemble(spec: &RunSpec, steps: &[StepReport]) -> Value {
-    assemble_with_log(spec, steps, &[])
+/// What the results sidecar printed.
+#[derive(Clone, Debug, Default)]
+pub struct Log {
+    /// Results, of the task and of its steps.
+    pub results: Vec<LogLine>,
+    /// Artifacts by step, as the sidecar writes them.
+    pub artifacts: BTreeMap<String, String>,
 }
 
-/// The same with results from a log, which the messages come after (`pkg/pod/status.go`, `setTaskRunStatusBasedOnStepStatus`).
+/// The TaskRun as the controller would leave it once all steps are done.
+pub fn assemble(spec: &RunSpec, steps: &[StepReport]) -> Value {
+    assemble_from_log(spec, steps, &Log::default())
+}
+
+/// The same with results from a log.
 pub fn assemble_with_log(spec: &RunSpec, steps: &[StepReport], log: &[LogLine]) -> Value {
+    assemble_from_log(spec, steps, &Log { results: log.to_vec(), artifacts: BTreeMap::new() })
+}
+
+/// The same with all that a log holds, which the messages come after (`pkg/pod/status.go`, `setTaskRunStatusBasedOnStepStatus`).
+pub fn assemble_from_log(spec: &RunSpec, steps: &[StepReport], log: &Log) -> Value {
     let declared = Declared::new(&spec.task_spec);
     let mut states = Vec::new();
     let mut results = Results::default();
     let mut artifacts = Artifacts::default();
-    let of_task = log.iter().filter(|line| line.step.is_none());
+    let of_task = log.results.iter().filter(|line| line.step.is_none());
     results.extend(
         of_task
             .map(|line| (line.name.clone(), value_of(&line.value, declared.task.get(&line.name))))
@@ -77,8 +91,10 @@ pub fn assemble_with_log(spec: &RunSpec, steps: &[StepReport], log: &[LogLine]) 
     for step in steps {
         let mut read = read_step(step, log, &declared);
         results.extend(std::mem::take(&mut read.task_results));
-        artifacts.merge(&read.task_artifacts);
-        artifacts.merge(&read.artifacts);
+        if read.is_parsed {
+            artifacts.merge(&read.task_artifacts);
+            artifacts.merge(&read.artifacts);
+        }
         states.push(read.state(spec, step));
     }
     let mut condition = condition(steps);
@@ -127,6 +143,21 @@ pub fn assemble_with_log(spec: &RunSpec, steps: &[StepReport], log: &[LogLine]) 
         "spec": {"serviceAccountName": "default", "taskSpec": spec.task_spec, "timeout": "1h0m0s"},
         "status": status,
     })
+}
+
+/// One TaskRun made of its attempts, each assembled for itself, the last one at the end (`pkg/reconciler/taskrun`, `retryTaskRun`).
+///
+/// # Panics
+///
+/// If there is none.
+pub fn retried(attempts: &[Value]) -> Value {
+    let (last, earlier) = attempts.split_last().expect("a TaskRun has an attempt");
+    let mut object = last.clone();
+    object["spec"]["retries"] = earlier.len().into();
+    if !earlier.is_empty() {
+        object["status"]["retriesStatus"] = earlier.iter().map(|attempt| attempt["status"].clone()).collect();
+    }
+    object
 }
 
 /// One entry of a termination message, its members in the order in which Go writes them.
@@ -359,6 +390,8 @@ fn value_of(raw: &str, declared: Option<&&'static str>) -> ResultValue {
 #[derive(Default)]
 struct StepRead {
     message: String,
+    /// Whether there was a message that could be read.
+    is_parsed: bool,
     started: Option<String>,
     exit_code: Option<i32>,
     reason: Option<String>,
@@ -368,16 +401,19 @@ struct StepRead {
     task_artifacts: Artifacts,
 }
 
-fn read_step(step: &StepReport, log: &[LogLine], declared: &Declared) -> StepRead {
+fn read_step(step: &StepReport, log: &Log, declared: &Declared) -> StepRead {
     let message = String::from_utf8_lossy(&step.message).into_owned();
+    let artifacts = log.artifacts.get(&step.name).map(|value| Artifacts::parse(value)).unwrap_or_default();
     let Some(entries) = parse_message(&message) else {
         // The controller keeps what it cannot read and takes nothing from it.
-        return StepRead { message, ..StepRead::default() };
+        return StepRead { message, artifacts, ..StepRead::default() };
     };
     let mut read = StepRead {
         message: message_of(&entries.iter().filter(|e| e.kind != INTERNAL).cloned().collect::<Vec<_>>()),
         started: entries.iter().find(|e| e.key == "StartedAt").and_then(|e| started_at(&e.value)),
         exit_code: entries.iter().find(|e| e.key == "ExitCode").and_then(|e| e.value.parse().ok()),
+        is_parsed: !message.is_empty(),
+        artifacts,
         ..StepRead::default()
     };
     let reason = entries.iter().find(|e| e.kind == INTERNAL && e.key == "Reason" && !e.value.is_empty());
@@ -388,7 +424,7 @@ fn read_step(step: &StepReport, log: &[LogLine], declared: &Declared) -> StepRea
         None => Some(container_reason(step).into()),
     };
     let mut mapped = Vec::new();
-    let of_step = log.iter().filter(|line| line.step.as_ref() == Some(&step.name));
+    let of_step = log.results.iter().filter(|line| line.step.as_ref() == Some(&step.name));
     let logged = of_step.map(|line| Entry {
         key: line.name.clone(),
         value: line.value.clone(),

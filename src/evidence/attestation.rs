@@ -144,6 +144,25 @@ pub enum Form {
     Hints,
 }
 
+/// The way that results and artifacts take from the step to the controller (Tekton's `results-from`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ResultsFrom {
+    /// They stand in the termination message, beside the attestation.
+    TerminationMessage,
+    /// The results sidecar prints them; the message holds the attestation alone.
+    SidecarLogs,
+}
+
+impl ResultsFrom {
+    /// Tekton's name of it, as in the statement.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ResultsFrom::TerminationMessage => "termination-message",
+            ResultsFrom::SidecarLogs => "sidecar-logs",
+        }
+    }
+}
+
 /// Bytes of a hint: the first of SHA-256 over `task/<name>`.
 pub const HINT: usize = 3;
 
@@ -180,8 +199,10 @@ pub struct Attestation {
     pub delay: u64,
     /// How it ended.
     pub outcome: Outcome,
-    /// Whether TEP-0089 entries stand beside.
+    /// Whether TEP-0089 entries stand beside; never with [`ResultsFrom::SidecarLogs`].
     pub tep0089: bool,
+    /// The way that results and artifacts are handed over.
+    pub results_from: ResultsFrom,
     /// How plain task results are carried.
     pub form: Form,
     /// Hints of results that this step set, ascending.
@@ -190,9 +211,9 @@ pub struct Attestation {
     pub found_hints: Vec<[u8; HINT]>,
     /// Results with digests, by kind and name.
     pub results: Vec<Covered>,
-    /// SHA-256 of the step's provenance.json.
+    /// SHA-256 of the step's provenance.json; by log [`super::artifacts::Artifacts::digest`] of it.
     pub step_artifacts: Option<[u8; 32]>,
-    /// SHA-256 of the task's provenance.json.
+    /// SHA-256 of the task's provenance.json, which no log hands over.
     pub task_artifacts: Option<[u8; 32]>,
     /// The leaf: compact form or DER.
     pub leaf: Vec<u8>,
@@ -228,6 +249,7 @@ pub const MOST_INTERMEDIATES: usize = 8;
 const CONTINUED: u32 = 1;
 const TEP0089: u32 = 2;
 const HINTS: u32 = 4;
+const SIDECAR_LOGS: u32 = 1 << 14;
 const STEP_RESULT: u32 = 1;
 const FOUND: u32 = 2;
 
@@ -277,7 +299,8 @@ impl Attestation {
                 | flag(self.tep0089, TEP0089)
                 | flag(self.form == Form::Hints, HINTS)
                 | ended << 3
-                | u32::from(code) << 6,
+                | u32::from(code) << 6
+                | flag(self.results_from == ResultsFrom::SidecarLogs, SIDECAR_LOGS),
             set_hints: self.set_hints.concat(),
             found_hints: self.found_hints.concat(),
             results: self
@@ -306,7 +329,7 @@ impl Attestation {
 
     fn from_message(message: generated::Attestation) -> Result<Attestation, AttestationError> {
         use AttestationError::Field;
-        let code = u8::try_from(message.outcome >> 6).map_err(|_| Field("outcome"))?;
+        let code = u8::try_from((message.outcome & !SIDECAR_LOGS) >> 6).map_err(|_| Field("outcome"))?;
         let ended = match (message.outcome >> 3 & 7, code) {
             (0, code) => Ended::Exited(code),
             (1, 0) => Ended::Timeout,
@@ -319,6 +342,15 @@ impl Attestation {
         let outcome = Outcome { ended, continued: message.outcome & CONTINUED != 0 };
         if outcome.continued && !matches!(ended, Ended::Exited(1..) | Ended::Signal(_)) {
             return Err(Field("outcome"));
+        }
+        let results_from = match message.outcome & SIDECAR_LOGS {
+            0 => ResultsFrom::TerminationMessage,
+            // TEP-0089 entries are made of values in the message.
+            _ if message.outcome & TEP0089 != 0 => return Err(Field("outcome")),
+            _ => ResultsFrom::SidecarLogs,
+        };
+        if results_from == ResultsFrom::SidecarLogs && !message.task_artifacts.is_empty() {
+            return Err(Field("task_artifacts"));
         }
         let form = if message.outcome & HINTS != 0 { Form::Hints } else { Form::Digests };
         let (set_hints, found_hints) = (hints(&message.set_hints)?, hints(&message.found_hints)?);
@@ -376,6 +408,7 @@ impl Attestation {
             delay: message.delay,
             outcome,
             tep0089: message.outcome & TEP0089 != 0,
+            results_from,
             form,
             set_hints,
             found_hints,

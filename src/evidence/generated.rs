@@ -24,7 +24,7 @@ pub struct Attestation {
     #[prost(uint64, tag = "9")]
     pub delay: u64,
     /// Bit 0 continued, bit 1 TEP-0089 entries stand beside, bit 2 form with hints, bits 3-5 how it ended, bits 6-13 exit
-    /// code or signal.
+    /// code or signal, bit 14 results and artifacts are handed over by the results sidecar's log.
     #[prost(uint32, tag = "10")]
     pub outcome: u32,
     /// Task results whose digest is not carried: 3 bytes each, ascending; those this step set, those it found.
@@ -46,7 +46,8 @@ pub struct Attestation {
     /// Absent: <task_run>-pod. Empty: not known.
     #[prost(string, optional, tag = "17")]
     pub pod_name: ::core::option::Option<::prost::alloc::string::String>,
-    /// SHA-256 of the text of the message's artifact entry: of the step (type 5), of the task (type 6).
+    /// SHA-256 of the text of the message's artifact entry: of the step (type 5), of the task (type 6). By log: of the canonical
+    /// JSON of what the step's provenance.json says.
     #[prost(bytes = "vec", tag = "18")]
     pub step_artifacts: ::prost::alloc::vec::Vec<u8>,
     #[prost(bytes = "vec", tag = "19")]

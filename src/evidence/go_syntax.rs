@@ -3,6 +3,7 @@
 /// How deep arrays and objects may be nested. Go allows ten times as much, which no file of a step comes near and our stack
 /// might not hold.
 const MAX_DEPTH: usize = 1000;
+const TOO_DEEP: &str = "exceeded max depth";
 
 /// Not JSON, in Go's words.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -18,6 +19,13 @@ pub enum SyntaxError {
         /// Where it stands.
         context: &'static str,
     },
+}
+
+impl SyntaxError {
+    /// Whether it may be JSON that Go reads, but is nested deeper than we allow.
+    pub fn is_of_depth(&self) -> bool {
+        matches!(self, SyntaxError::Invalid { context: TOO_DEEP, .. })
+    }
 }
 
 /// One byte between single quotes. Go takes it for a character.
@@ -191,7 +199,7 @@ impl Check {
     fn enter(&mut self, within: Within, next: Next) -> Result<(), &'static str> {
         self.within.push(within);
         if self.within.len() > MAX_DEPTH {
-            return Err("exceeded max depth");
+            return Err(TOO_DEEP);
         }
         self.next = next;
         Ok(())

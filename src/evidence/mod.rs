@@ -3,6 +3,7 @@
 //! * [`value`]: result values as Tekton decodes them; [`go_json`] and [`go_syntax`]: JSON as Go reads and
 //!   refuses it.
 //! * [`attestation`]: attestation v1, one entry a step; [`statement`]: the in-toto statement under its signature.
+//! * [`artifacts`]: a step's artifacts in the form in which a log hands them over.
 //! * [`leaf`]: the compact form of a SPIRE leaf certificate.
 //! * [`tep0089`]: the entries that Tekton's own signer makes.
 //! * [`key`]: the SVID's private key.
@@ -11,6 +12,7 @@
 #[rustfmt::skip]
 mod generated;
 
+pub mod artifacts;
 pub mod attestation;
 mod canonical;
 pub mod go_json;

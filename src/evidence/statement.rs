@@ -63,6 +63,7 @@ fn predicate(attestation: &Attestation, context: &Context<'_>, results: &[&Cover
         ("form", canonical::quoted(if attestation.form == Form::Hints { "hints" } else { "digests" })),
         ("leaf", sha256_object(&context.leaf)),
         ("outcome", outcome(attestation)),
+        ("resultsFrom", canonical::quoted(attestation.results_from.as_str())),
         ("run", run(attestation, context)),
         (
             "step",

@@ -9,7 +9,7 @@ use super::roots::Roots;
 use super::termination::{Entry, EntryType};
 
 /// The name of the file, below a directory `artifacts`.
-const PROVENANCE: &str = "artifacts/provenance.json";
+pub(super) const PROVENANCE: &str = "artifacts/provenance.json";
 
 /// Why artifacts cannot be handed over: the log line that Tekton ends with.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

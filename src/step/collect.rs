@@ -3,12 +3,12 @@
 use super::args::Args;
 use super::artifacts::Artifacts;
 use super::log;
-use super::logged::{self, LoggedError, LoggedResult};
+use super::logged::{self, Logged, LoggedError};
 use super::message::Message;
 use super::outcome::{Failure, Outcome};
 use super::results::{Declared, Digests, RawResult, ResultError};
 use super::roots::Roots;
-use super::termination::{Encoding, Entry, EntryType};
+use super::termination::{Entry, EntryType};
 
 /// The results that are handed over, by the way they take.
 #[derive(Debug)]
@@ -16,7 +16,7 @@ pub enum Results {
     /// In the termination message.
     InMessage(Vec<RawResult>),
     /// By the results sidecar's log; hashed only if the step is to be signed. An error is a reason not to sign.
-    Logged(Result<Vec<LoggedResult>, LoggedError>),
+    Logged(Result<Logged, LoggedError>),
 }
 
 /// What the step produced, as far as it is handed over.
@@ -48,17 +48,20 @@ impl Declarations<'_> {
 }
 
 /// Nothing yet.
-fn nothing(encoding: Encoding) -> Collected {
+fn nothing(args: &Args) -> Collected {
     Collected {
-        results: Results::InMessage(Vec::new()),
+        results: match args.results_in_message() {
+            true => Results::InMessage(Vec::new()),
+            false => Results::Logged(Ok(Logged::default())),
+        },
         artifacts: Artifacts::default(),
-        message: Message::new(encoding),
+        message: Message::new(args.encoding()),
     }
 }
 
 /// For a step that its when expressions skip: nothing is read (contract 3.6).
 pub fn skipped(args: &Args, started_at: Entry, outcome: &mut Outcome) -> Collected {
-    let mut collected = nothing(args.encoding());
+    let mut collected = nothing(args);
     finish(&mut collected, started_at, outcome);
     collected
 }
@@ -71,9 +74,9 @@ pub fn collect(
     started_at: Entry,
     outcome: &mut Outcome,
 ) -> Collected {
-    let mut collected = nothing(args.encoding());
+    let mut collected = nothing(args);
     if !args.results_in_message() {
-        collected.results = Results::Logged(log_results(declared, outcome));
+        collected.results = Results::Logged(log_results(declared, args, outcome));
     } else if read_results(declared, &mut collected, args, outcome) {
         match Artifacts::read(&args.step_metadata_dir, roots, args.encoding().largest()) {
             Ok(artifacts) => collected.artifacts = artifacts,
@@ -115,19 +118,22 @@ fn read_results(
 }
 
 /// The controller gets them from the sidecar, but a file that cannot be read fails the step here as well.
-fn log_results(declared: &Declarations<'_>, outcome: &mut Outcome) -> Result<Vec<LoggedResult>, LoggedError> {
+fn log_results(
+    declared: &Declarations<'_>,
+    args: &Args,
+    outcome: &mut Outcome,
+) -> Result<Logged, LoggedError> {
     let rounds = [declared.task, declared.step];
     if let Some(error) = rounds.into_iter().find_map(|declared| declared.probe().err()) {
         failed(outcome, ResultError::Read(error));
-        return Ok(Vec::new());
+        return Ok(Logged::default());
     }
+    let Some(before) = &declared.before else { return Ok(Logged::default()) };
     let mut results = Vec::new();
-    if let Some(before) = &declared.before {
-        for (declared, before) in rounds.into_iter().zip(before) {
-            results.extend(logged::hash(declared, before)?);
-        }
+    for (declared, before) in rounds.into_iter().zip(before) {
+        results.extend(logged::hash(declared, before)?);
     }
-    Ok(results)
+    Ok(Logged { results, artifacts: logged::artifacts(&args.step_metadata_dir)? })
 }
 
 fn failed(outcome: &mut Outcome, error: ResultError) {

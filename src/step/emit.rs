@@ -6,7 +6,9 @@ use ring::rand::SecureRandom;
 
 use crate::{
     evidence::{
-        attestation::{self, Attestation, Covered, Ended, Form, HINT, Kind, PodName, hint, is_result_name},
+        attestation::{
+            self, Attestation, Covered, Ended, Form, HINT, Kind, PodName, ResultsFrom, hint, is_result_name,
+        },
         key::KeyError,
         leaf::{CompactLeaf, DnsForm, Issuer},
         sha256, statement,
@@ -214,7 +216,7 @@ fn warnings(produced: &Produced<'_>, covered: &[Covered]) -> Vec<String> {
     let results = match produced.results {
         Results::InMessage(results) => results,
         Results::Logged(logged) => {
-            let replaced = logged.iter().flatten().filter(|result| result.replaced);
+            let replaced = logged.iter().flat_map(|logged| &logged.results).filter(|result| result.replaced);
             replaced.for_each(|result| not_utf8(&result.name));
             return warnings;
         }
@@ -275,11 +277,18 @@ impl<'a> Signer<'a> {
             delay: milliseconds(produced.now).saturating_sub(started.saturating_add(duration)),
             outcome,
             tep0089: false,
+            results_from: match produced.results {
+                Results::InMessage(_) => ResultsFrom::TerminationMessage,
+                Results::Logged(_) => ResultsFrom::SidecarLogs,
+            },
             form: Form::Digests,
             set_hints: Vec::new(),
             found_hints: Vec::new(),
             results: Vec::new(),
-            step_artifacts: artifacts(produced.step_artifacts),
+            step_artifacts: match produced.results {
+                Results::InMessage(_) => artifacts(produced.step_artifacts),
+                Results::Logged(logged) => logged.as_ref().ok().and_then(|logged| logged.artifacts),
+            },
             task_artifacts: artifacts(produced.task_artifacts),
             leaf: carried_leaf(facts, &id),
             intermediates: facts
@@ -348,7 +357,9 @@ impl<'a> Signer<'a> {
 fn covered(produced: &Produced<'_>) -> Vec<Covered> {
     let mut covered = match produced.results {
         Results::InMessage(results) => covered_in_message(produced.others, results),
-        Results::Logged(logged) => logged.iter().flatten().map(covered_in_log).collect(),
+        Results::Logged(logged) => {
+            logged.iter().flat_map(|logged| &logged.results).map(covered_in_log).collect()
+        }
     };
     covered.sort();
     covered

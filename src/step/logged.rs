@@ -1,11 +1,15 @@
 //! Results that the results sidecar hands to the controller by its log (`results-from: sidecar-logs`; contract 6.5, Tekton
-//! internal/sidecarlogresults). They may be large, so they are hashed piece by piece and not kept.
+//! internal/sidecarlogresults). They may be large, so they are hashed piece by piece and not kept. With them goes what the
+//! step's provenance.json says.
 
 use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
 
+use crate::evidence::artifacts::{Artifacts, ArtifactsError};
 use crate::evidence::{Sha256, sha256, value};
 
-use super::beneath::{self, ReadError};
+use super::artifacts::PROVENANCE;
+use super::beneath::{self, Content, ReadError};
 use super::results::{Declared, Digest, Digests, Kind};
 use super::termination::go_utf8;
 
@@ -14,6 +18,15 @@ pub const LARGEST: usize = 64 * 1024 * 1024;
 /// The largest result that the controller takes from a log: the upper bound of Tekton's `max-result-size`. Larger ones need not
 /// be decoded, since no status will ever hold them.
 const LARGEST_DECODED: usize = 1536 * 1024;
+
+/// What a step hands over by the log.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Logged {
+    /// Its results, the task's first.
+    pub results: Vec<LoggedResult>,
+    /// [`Artifacts::digest`] of its artifacts.
+    pub artifacts: Option<[u8; 32]>,
+}
 
 /// One result as the step left it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +57,12 @@ pub enum LoggedError {
         /// The result.
         name: String,
     },
+    /// What the sidecar makes of the artifacts cannot be told.
+    #[error("the step's artifacts cannot be signed: {0}; write each field of {PROVENANCE} once")]
+    Artifacts(ArtifactsError),
+    /// So many bytes that no status will hold them.
+    #[error("too large: the step's {PROVENANCE} has more than {LARGEST_DECODED} bytes")]
+    LargeArtifacts,
 }
 
 /// Hashes all results of one kind; absent ones are left out. `before`: the digests when the program started.
@@ -60,6 +79,21 @@ pub fn hash(declared: &Declared, before: &Digests) -> Result<Vec<LoggedResult>, 
         }
     }
     Ok(results)
+}
+
+/// The digest of the step's artifacts, if there are any that the sidecar takes.
+pub fn artifacts(step_metadata_dir: &Path) -> Result<Option<[u8; 32]>, LoggedError> {
+    let (mount, below) = beneath::mount_of(step_metadata_dir, PROVENANCE);
+    let raw = match beneath::read(&mount, &below, LARGEST_DECODED)? {
+        None => return Ok(None),
+        Some(Content::Whole(raw)) => raw,
+        Some(Content::TooLarge) => return Err(LoggedError::LargeArtifacts),
+    };
+    match Artifacts::read(&raw) {
+        Ok(artifacts) => Ok(artifacts.digest()),
+        Err(ArtifactsError::Refused) => Ok(None),
+        Err(error @ ArtifactsError::Ambiguous(_)) => Err(LoggedError::Artifacts(error)),
+    }
 }
 
 /// Hashes a file's bytes and the text that they are handed over as.

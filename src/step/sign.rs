@@ -385,7 +385,7 @@ fn placeholder(step: &str, error: &NotSigned, produced: &Produced<'_>, limit: us
     let short = match error {
         NotSigned::NoIdentity(_) => "no identity",
         NotSigned::Emit(emit::EmitError::NoRoom { .. }) => "no room",
-        NotSigned::Logged(_) => "too large",
+        NotSigned::Logged(LoggedError::TooLarge { .. } | LoggedError::LargeArtifacts) => "too large",
         _ => "see the step's log",
     };
     let long: String = error

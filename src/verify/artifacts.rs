@@ -5,6 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::evidence::{artifacts as logged, attestation::ResultsFrom};
+
 use super::{
     collect::StepEvidence,
     json::Unambiguous,
@@ -16,14 +18,25 @@ use super::{
 
 /// Compares `steps[].inputs`, `steps[].outputs` and `status.artifacts` with what was signed.
 pub(crate) fn compare(object: &TaskRun, steps: &[StepEvidence], proven: &[ProvenStep]) -> Vec<Finding> {
+    if object.is_partial() {
+        return without_steps(object, proven);
+    }
     let mut findings = Vec::new();
     let mut merged = Merged::default();
     for step in proven {
         let evidence = steps.iter().find(|evidence| evidence.name == step.name);
-        let Some(state) = object.status.steps.iter().find(|state| state.name == step.name) else { continue };
+        let Some(state) = object.status.step(&step.name) else { continue };
         let found = Artifacts { inputs: state.inputs.clone(), outputs: state.outputs.clone() };
+        if step.attestation.results_from == ResultsFrom::SidecarLogs {
+            match (found == Artifacts::default(), step.attestation.step_artifacts) {
+                (true, Some(_)) => findings.push(not_handed_over(&step.name)),
+                (_, signed) if logged_form(&found).digest() == signed => merged.add(found),
+                _ => findings.push(added(format!("status.steps: inputs or outputs of step {}", step.name))),
+            }
+            continue;
+        }
         let Some(entries) = evidence.and_then(|evidence| evidence.entries.as_ref()) else {
-            if step.attestation.step_artifacts.is_some() || step.attestation.task_artifacts.is_some() {
+            if are_signed(step) {
                 findings.push(undecided(&step.name));
             } else if found != Artifacts::default() {
                 findings.push(added(format!("status.steps: inputs or outputs of step {}", step.name)));
@@ -37,11 +50,6 @@ pub(crate) fn compare(object: &TaskRun, steps: &[StepEvidence], proven: &[Proven
         match (of_kind(entry_type::STEP_ARTIFACTS), of_kind(entry_type::TASK_ARTIFACTS)) {
             // Tekton logs an error and keeps nothing of a file that is not of this shape.
             (Some(None), _) | (_, Some(None)) => findings.push(undecided(&step.name)),
-            (None, None)
-                if found != Artifacts::default() && evidence.is_some_and(|e| !e.carries_results()) =>
-            {
-                findings.push(unsigned(&step.name));
-            }
             (of_step, of_task) => {
                 let of_step = of_step.flatten().unwrap_or_default();
                 if found != of_step {
@@ -61,6 +69,23 @@ pub(crate) fn compare(object: &TaskRun, steps: &[StepEvidence], proven: &[Proven
         findings.push(added("status.artifacts".to_owned()));
     }
     findings
+}
+
+/// Whether the steps signed any artifacts.
+pub(crate) fn are_signed(step: &ProvenStep) -> bool {
+    step.attestation.step_artifacts.is_some() || step.attestation.task_artifacts.is_some()
+}
+
+/// What is merged of all steps cannot be taken apart again.
+fn without_steps(object: &TaskRun, proven: &[ProvenStep]) -> Vec<Finding> {
+    match object.status.artifacts.as_ref().is_none_or(|artifacts| *artifacts == Artifacts::default()) {
+        true => Vec::new(),
+        false if proven.iter().any(are_signed) => vec![Finding::Undecided {
+            reason: "status.artifacts cannot be compared: what each step signed is not in the object"
+                .to_owned(),
+        }],
+        false => vec![added("status.artifacts".to_owned())],
+    }
 }
 
 /// A provenance file as the controller reads it; `None` if other readers might read it differently.
@@ -83,13 +108,33 @@ fn undecided(step: &str) -> Finding {
     }
 }
 
-/// The message carries nothing but evidence: these were added, or they came by the results sidecar's log.
-fn unsigned(step: &str) -> Finding {
+/// Whether the sidecar looks for a step's artifacts follows from the task, which nobody signs (Tekton `pkg/pod/pod.go`,
+/// `artifactPathReferencedInStep`).
+fn not_handed_over(step: &str) -> Finding {
     Finding::Undecided {
         reason: format!(
-            "step {step}: nothing is signed of its artifacts in the status, which were added or came by a log (results-from: \
-             sidecar-logs); artifacts are signed where they travel in the termination message"
+            "step {step}: its signed artifacts are not in the status: they were removed, or the results sidecar did not hand \
+             them over, as the step does not mention $(step.artifacts.path) or another file could not be read"
         ),
+    }
+}
+
+/// As the results sidecar prints them.
+fn logged_form(artifacts: &Artifacts) -> logged::Artifacts {
+    let list = |artifacts: &[Artifact]| artifacts.iter().map(logged_artifact).collect();
+    logged::Artifacts { inputs: list(&artifacts.inputs), outputs: list(&artifacts.outputs) }
+}
+
+fn logged_artifact(artifact: &Artifact) -> logged::Artifact {
+    let values = artifact.values.iter();
+    let value = |value: &ArtifactValue| logged::ArtifactValue {
+        digest: value.digest.clone(),
+        uri: value.uri.clone(),
+    };
+    logged::Artifact {
+        name: artifact.name.clone(),
+        values: values.map(value).collect(),
+        build_output: artifact.build_output,
     }
 }
 

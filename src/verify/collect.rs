@@ -8,7 +8,7 @@ use super::{
     verdict::Finding,
 };
 use crate::evidence::{
-    attestation::{self, HINT, hint},
+    attestation::{self, Attestation, HINT, ResultsFrom, hint},
     tep0089,
 };
 
@@ -24,8 +24,8 @@ pub(crate) struct StepEvidence {
     pub(crate) entries: Option<Vec<Entry>>,
     /// The value of its `SVIDENCE.<step>.sig` entry.
     pub(crate) attestation: Option<String>,
-    /// Where no message carries results: those of the status.
-    fallback: Rc<StatusResults>,
+    /// Task results of the status with string values; shared by all steps.
+    in_status: Rc<StatusResults>,
 }
 
 /// Task results of the status with string values, shared by all steps.
@@ -57,15 +57,6 @@ impl StatusResults {
     }
 }
 
-/// Whether there is a result among the entries that is no evidence. With `results-from: sidecar-logs` there is none: results
-/// take another way to the status, and the message carries the evidence alone (Tekton `pkg/pod/status.go`).
-fn carry_results(entries: &[Entry]) -> bool {
-    entries.iter().any(|entry| match entry.kind {
-        entry_type::TASK_RESULT => !attestation::is_reserved(&entry.key),
-        kind => kind == entry_type::STEP_RESULT,
-    })
-}
-
 /// Whether a text is a step's message, be it a damaged one: a reader that is more lenient must not find in it what was not checked.
 fn is_message(text: &str) -> bool {
     let start = text.trim_start();
@@ -76,34 +67,39 @@ fn is_message(text: &str) -> bool {
 const MOST_STEPS: usize = 1000;
 
 impl StepEvidence {
-    /// True if the step's message is there and carries its results, so that none of them may be missing in it.
-    pub(crate) fn carries_results(&self) -> bool {
-        self.entries.as_deref().is_some_and(carry_results)
+    /// The entries among which every covered result stands, if the object holds them: those of the step's message, where
+    /// that is the way the step says it handed its results over.
+    pub(crate) fn entries_with_results(&self, attestation: &Attestation) -> Option<&[Entry]> {
+        match attestation.results_from {
+            ResultsFrom::TerminationMessage => self.entries.as_deref(),
+            ResultsFrom::SidecarLogs => None,
+        }
     }
 
-    /// Task results found, as (name, raw value), without attestations.
-    pub(crate) fn task_results(&self) -> impl Iterator<Item = (&str, &str)> {
-        let from_status = self.fallback.results.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        self.results_of_message().chain(from_status).filter(|(name, _)| !attestation::is_reserved(name))
-    }
-
-    fn results_of_message(&self) -> impl Iterator<Item = (&str, &str)> {
-        let entries = self.entries.iter().flatten().filter(|entry| entry.kind == entry_type::TASK_RESULT);
-        entries.map(|entry| (entry.key.as_str(), entry.value.as_str()))
-    }
-
-    /// For each of the hints the task results found, as (name, raw value), whose name has it.
-    pub(crate) fn with_hints(&self, hints: &[[u8; HINT]]) -> Vec<Vec<(&str, &str)>> {
+    /// For each of the hints the task results that may be meant, as (name, raw value): of the step's message, where that is the
+    /// way the step says it handed its results over, else of the status.
+    pub(crate) fn with_hints(
+        &self,
+        attestation: &Attestation,
+        hints: &[[u8; HINT]],
+    ) -> Vec<Vec<(&str, &str)>> {
+        if self.entries_with_results(attestation).is_none() {
+            return hints.iter().map(|wanted| self.in_status.with_hint(*wanted).take(2).collect()).collect();
+        }
         let mut by_hint: HashMap<[u8; HINT], Vec<(&str, &str)>> = HashMap::new();
-        let own = self.results_of_message().filter(|(name, _)| !attestation::is_reserved(name));
-        for (name, raw) in own.filter(|_| !hints.is_empty()) {
+        for (name, raw) in self.task_results_of_message().filter(|_| !hints.is_empty()) {
             by_hint.entry(hint(name)).or_default().push((name, raw));
         }
-        let found = |wanted: &[u8; HINT]| {
-            let own = by_hint.get(wanted).map(Vec::as_slice).unwrap_or_default();
-            own.iter().copied().chain(self.fallback.with_hint(*wanted)).take(2).collect()
-        };
-        hints.iter().map(found).collect()
+        hints.iter().map(|wanted| by_hint.get(wanted).cloned().unwrap_or_default()).collect()
+    }
+
+    /// Task results in the step's message, as (name, raw value), without attestations.
+    pub(crate) fn task_results_of_message(&self) -> impl Iterator<Item = (&str, &str)> {
+        let entries = self.entries.iter().flatten();
+        let results = entries.filter(|entry| entry.kind == entry_type::TASK_RESULT);
+        results
+            .map(|entry| (entry.key.as_str(), entry.value.as_str()))
+            .filter(|(name, _)| !attestation::is_reserved(name))
     }
 
     fn entry(&self, key: &str) -> Option<&Entry> {
@@ -124,15 +120,13 @@ pub(crate) enum EvidenceKind {
 
 /// The evidence of every step in the status, in its order.
 pub(crate) fn collect(object: &TaskRun) -> Result<Vec<StepEvidence>, Vec<Finding>> {
-    let count = object.status.steps.len();
-    if count > MOST_STEPS {
-        let reason = format!("the status has {count} steps, more than any pod has containers");
-        return Err(vec![Finding::Undecided { reason }]);
-    }
-    let nothing = Rc::<StatusResults>::default();
+    let in_status = Rc::new(StatusResults { results: string_results(object), by_hint: OnceCell::new() });
+    let evidence = in_status.evidence();
+    let Some(states) = &object.status.steps else { return from_results(&in_status) };
+    check_count(states.len())?;
     let mut steps: Vec<StepEvidence> = Vec::new();
     let mut findings = Vec::new();
-    for (i, state) in object.status.steps.iter().enumerate() {
+    for (i, state) in states.iter().enumerate() {
         let field = |name: &str| format!("status.steps[{i}].{name}");
         let name = state.name.clone();
         if name.is_empty() || steps.iter().any(|earlier| earlier.name == name) {
@@ -150,6 +144,15 @@ pub(crate) fn collect(object: &TaskRun) -> Result<Vec<StepEvidence>, Vec<Finding
         let entries = match text {
             // The controller's own words, for example that the pod was deleted, are no message of the step.
             text if !is_message(text) => None,
+            text if text.trim_start().starts_with(COMPRESSED) => {
+                findings.push(Finding::Undecided {
+                    reason: format!(
+                        "step {name}: its termination message is still compressed: the controller could not read it (cut by \
+                         the kubelet, more than 128 KiB, or a Tekton without compression) and took no results from it"
+                    ),
+                });
+                None
+            }
             text => match message::parse(text) {
                 Ok(entries) => Some(entries),
                 Err(error) => {
@@ -163,21 +166,36 @@ pub(crate) fn collect(object: &TaskRun) -> Result<Vec<StepEvidence>, Vec<Finding
                 }
             },
         };
-        steps.push(StepEvidence { name, entries, attestation: None, fallback: nothing.clone() });
-    }
-    let results = Rc::new(StatusResults { results: string_results(object), by_hint: OnceCell::new() });
-    let evidence = results.evidence();
-    for step in &mut steps {
+        let mut step = StepEvidence { name, entries, attestation: None, in_status: in_status.clone() };
         let key = attestation::key(&step.name);
-        if !step.carries_results() {
-            step.fallback = results.clone();
-        }
         step.attestation = match &step.entries {
             Some(_) => step.entry(&key).map(|entry| entry.value.clone()),
             None => evidence.get(key.as_str()).map(|value| (*value).to_owned()),
         };
+        steps.push(step);
     }
     if findings.is_empty() { Ok(steps) } else { Err(findings) }
+}
+
+fn check_count(count: usize) -> Result<(), Vec<Finding>> {
+    let reason = format!("the status has {count} steps, more than any pod has containers");
+    if count > MOST_STEPS { Err(vec![Finding::Undecided { reason }]) } else { Ok(()) }
+}
+
+/// The evidence of an object without `status.steps`: each entry tells of a step, and their order is in them.
+fn from_results(in_status: &Rc<StatusResults>) -> Result<Vec<StepEvidence>, Vec<Finding>> {
+    let entries =
+        in_status.results.iter().filter_map(|(name, value)| Some((attestation::step_of_key(name)?, value)));
+    check_count(entries.clone().count())?;
+    let mut steps: Vec<StepEvidence> = Vec::new();
+    for (name, value) in entries {
+        // That it stands twice is found when the results are compared.
+        if steps.iter().all(|step| step.name != name) {
+            let (name, attestation) = (name.to_owned(), Some(value.clone()));
+            steps.push(StepEvidence { name, entries: None, attestation, in_status: in_status.clone() });
+        }
+    }
+    Ok(steps)
 }
 
 /// Which kind of evidence the object holds anywhere.

@@ -5,6 +5,7 @@ use std::num::NonZeroUsize;
 use crate::evidence::{sha256, statement::hex};
 
 use super::{
+    partial::NotCarried,
     status::VerifiedResult,
     step::ProvenStep,
     tep0089::SignedValue,
@@ -29,6 +30,12 @@ pub struct StepSummary {
     pub name: String,
     /// Claimed time of signing, Unix seconds.
     pub signed_at: i64,
+    /// The pod's UID, if the step saw it.
+    pub pod_uid: Option<[u8; 16]>,
+    /// Claimed start of its command, ms since 1970.
+    pub started_ms: u64,
+    /// Claimed time from there to signing, ms.
+    pub took_ms: u64,
     /// The certificate names this very run.
     pub run_attested: bool,
     /// The certificate names this very step.
@@ -37,6 +44,13 @@ pub struct StepSummary {
     pub executable_attested: bool,
     /// SHA-256 of the authority in the bundle, hexadecimal.
     pub authority: String,
+}
+
+impl StepSummary {
+    /// Claimed time of signing, ms since 1970.
+    pub fn signed_ms(&self) -> u64 {
+        self.started_ms + self.took_ms
+    }
 }
 
 /// What was found out about one TaskRun.
@@ -114,6 +128,10 @@ pub struct Proof {
     pub time: TimeProof,
     /// `true` if a certificate attests the run's UID; otherwise it is bound by unsigned times only.
     pub run_bound_by_certificate: bool,
+    /// `true` if the object holds results without `status.steps`: outcomes, step results and artifacts could not be compared.
+    pub is_partial: bool,
+    /// What is signed and not in a partial object.
+    pub not_carried: Vec<NotCarried>,
 }
 
 /// What a step's certificate attests, and when it says it signed.
@@ -123,6 +141,9 @@ pub(super) fn summary(step: &ProvenStep) -> StepSummary {
     StepSummary {
         name: step.name.clone(),
         signed_at: step.signed_at,
+        pod_uid: step.attestation.pod_uid,
+        started_ms: step.attestation.started,
+        took_ms: step.attestation.duration + step.attestation.delay,
         run_attested: attested.is_some(),
         step_attested: attested.is_some_and(|said| said.step.is_some()),
         executable_attested: attested.is_some_and(|said| said.pin.is_some()),

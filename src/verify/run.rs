@@ -25,6 +25,7 @@ pub(super) fn one_run(object: &TaskRun, proven: &[ProvenStep], trust: &Trust) ->
                 Some(step.attestation.step_count.to_string()),
                 Some(first.attestation.step_count.to_string()),
             ),
+            ("the way of results", Some(results_from(step)), Some(results_from(first))),
         ] {
             if here == there {
                 continue;
@@ -54,7 +55,8 @@ pub(super) fn one_run(object: &TaskRun, proven: &[ProvenStep], trust: &Trust) ->
                 ),
             });
         }
-        let position = object.status.steps.iter().position(|state| state.name == step.name);
+        let Some(states) = &object.status.steps else { continue };
+        let position = states.iter().position(|state| state.name == step.name);
         if position != usize::try_from(step.attestation.step_index).ok() {
             let place = position.map_or("nowhere".to_owned(), |position| position.to_string());
             findings.push(differs(
@@ -65,8 +67,9 @@ pub(super) fn one_run(object: &TaskRun, proven: &[ProvenStep], trust: &Trust) ->
             ));
         }
     }
-    let count = object.status.steps.len();
-    if usize::try_from(first.attestation.step_count).ok() != Some(count) {
+    if let Some(count) = object.status.steps.as_ref().map(Vec::len)
+        && usize::try_from(first.attestation.step_count).ok() != Some(count)
+    {
         let signed = first.attestation.step_count.to_string();
         findings.push(differs(&first.name, "the number of steps", &count.to_string(), &signed));
     }
@@ -75,10 +78,11 @@ pub(super) fn one_run(object: &TaskRun, proven: &[ProvenStep], trust: &Trust) ->
             findings.push(differs(&first.name, "status.podName", &object.status.pod_name, &pod));
         }
         let attempt = pod_names_match(&object.metadata.name, &pod);
-        let attempts = object.status.retries_status.len();
-        if attempt.and_then(|attempt| usize::try_from(attempt).ok()) != Some(attempts) {
+        if let Some(number) = object.attempt_number()
+            && attempt.and_then(|attempt| usize::try_from(attempt).ok()) != Some(number)
+        {
             let signed = format!("pod {pod}");
-            findings.push(differs(&first.name, "the attempt", &format!("number {attempts}"), &signed));
+            findings.push(differs(&first.name, "the attempt", &format!("number {number}"), &signed));
         }
     }
     findings
@@ -87,6 +91,10 @@ pub(super) fn one_run(object: &TaskRun, proven: &[ProvenStep], trust: &Trust) ->
 fn first_after<'a>(proven: &'a [ProvenStep], step: &ProvenStep) -> Option<&'a ProvenStep> {
     let later = proven.iter().filter(|other| other.attestation.step_index > step.attestation.step_index);
     later.min_by_key(|other| other.attestation.step_index)
+}
+
+fn results_from(step: &ProvenStep) -> String {
+    step.attestation.results_from.as_str().to_owned()
 }
 
 fn uid(step: &ProvenStep) -> Option<String> {
@@ -101,9 +109,7 @@ pub(super) fn coverage(object: &TaskRun, steps: &[StepEvidence], proven: &[Prove
     for evidence in steps {
         match proven.iter().find(|step| step.name == evidence.name) {
             Some(step) if others_run => others_run = step.attestation.outcome.lets_others_run(),
-            Some(_) => findings.push(Finding::Contradiction {
-                what: format!("step {} signed although an earlier step had signed a failure", evidence.name),
-            }),
+            Some(_) => findings.push(signed_after_failure(&evidence.name)),
             // A cancelled or timed-out TaskRun's pod is deleted: its steps end without a word.
             None if others_run && failed && evidence.entries.is_none() => {
                 let step = &evidence.name;
@@ -119,10 +125,47 @@ pub(super) fn coverage(object: &TaskRun, steps: &[StepEvidence], proven: &[Prove
     findings
 }
 
+/// The same where the object has no `status.steps`: the number of steps and the place of each are signed. `proven` is in the
+/// order of their places.
+pub(super) fn coverage_without_steps(object: &TaskRun, proven: &[ProvenStep]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let (mut next, mut others_run) = (0, true);
+    for step in proven {
+        let index = step.attestation.step_index;
+        if index < next {
+            let what = format!("step {} claims the place {index}, which another step signed for", step.name);
+            findings.push(Finding::Contradiction { what });
+        } else if !others_run {
+            findings.push(signed_after_failure(&step.name));
+        } else if index > next {
+            findings.push(Finding::Uncovered { step: format!("number {next}") });
+        }
+        next = index + 1;
+        others_run &= step.attestation.outcome.lets_others_run();
+    }
+    let count = proven.first().map_or(0, |step| step.attestation.step_count);
+    if others_run && next < count {
+        findings.push(match object.succeeded() {
+            Some("True") => Finding::Uncovered { step: format!("number {next}") },
+            _ => Finding::NoEvidence {
+                reason: format!(
+                    "step number {next} (from 0) was ended before it could sign, or its evidence is not in the object"
+                ),
+            },
+        });
+    }
+    findings
+}
+
+fn signed_after_failure(step: &str) -> Finding {
+    let what = format!("step {step} signed although an earlier step had signed a failure");
+    Finding::Contradiction { what }
+}
+
 /// What speaks against a step having been skipped: nothing that it could have produced is signed, so nothing may be there.
 fn skipped(object: &TaskRun, evidence: &StepEvidence) -> Vec<Finding> {
     let step = evidence.name.as_str();
-    let state = object.status.steps.iter().find(|state| state.name == step);
+    let state = object.status.step(step);
     let contradicted =
         |what, found: &str| differs(step, what, found, "that it was skipped, as an earlier step failed");
     let added = |result: String| Finding::ResultAdded { step: step.to_owned(), result };

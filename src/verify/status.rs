@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 
 use crate::evidence::{
-    attestation::{self, Ended, Form, Kind},
+    attestation::{self, Attestation, Ended, Form, Kind, ResultsFrom},
     sha256,
     value::{self, ResultValue},
 };
@@ -16,7 +16,9 @@ use super::{
     collect::StepEvidence,
     declared,
     message::entry_type,
-    step::{ProvenStep, differs},
+    outcomes,
+    partial::{self, NotCarried},
+    step::ProvenStep,
     taskrun::{DeclaredResult, StatusResult, TaskRun, TaskSpec},
     tep0089,
     verdict::Finding,
@@ -48,16 +50,33 @@ impl VerifiedResult {
     }
 }
 
+/// The type by which the controller reads a value.
+pub(super) enum Declared {
+    /// As the object's task declares it; `None`: it does not.
+    As(Option<String>),
+    /// The object holds no task.
+    Unknown,
+}
+
 /// One candidate for a task result, in the order in which Tekton's controller meets them.
-struct Derived {
-    name: String,
-    step: String,
-    step_result: Option<String>,
+pub(super) struct Derived {
+    pub(super) name: String,
+    pub(super) step: String,
+    pub(super) step_result: Option<String>,
     digest: [u8; 32],
     decoded: Option<[u8; 32]>,
     raw: Option<String>,
     form: Form,
+    results_from: ResultsFrom,
     set: bool,
+}
+
+/// What a status that agrees with the evidence holds.
+pub(crate) struct Compared {
+    pub(crate) results: Vec<VerifiedResult>,
+    /// What is signed and not in a partial object.
+    pub(crate) not_carried: Vec<NotCarried>,
+    pub(crate) notes: Vec<String>,
 }
 
 /// Compares the status with what the steps signed.
@@ -65,91 +84,43 @@ pub(crate) fn compare(
     object: &TaskRun,
     steps: &[StepEvidence],
     proven: &[ProvenStep],
-) -> Result<(Vec<VerifiedResult>, Vec<String>), Vec<Finding>> {
+) -> Result<Compared, Vec<Finding>> {
     if object.succeeded() == Some("False") && object.status.results.is_empty() {
         let reason = "the TaskRun failed, and its status holds no results".to_owned();
         return Err(vec![Finding::NoEvidence { reason }]);
     }
-    let mut findings = outcomes(object, proven);
+    let mut findings = outcomes::compare(object, steps, proven);
     findings.extend(declared::declared_names(object, proven));
     findings.extend(step_results(object, steps, proven));
     findings.extend(artifacts::compare(object, steps, proven));
     let (derived, hidden) = merge(derive(object, steps, proven));
     let mut verified = Vec::new();
+    let mut not_carried = Vec::new();
     for result in &derived {
+        let is_there = object.status.results.iter().any(|found| found.name == result.name);
         match task_result(object, result) {
+            _ if object.is_partial() && !is_there => not_carried.push(NotCarried::of(result)),
             Ok(result) => verified.push(result),
             Err(finding) => findings.push(finding),
         }
     }
-    findings.extend(added_results(object, &derived, proven, steps));
+    let claimed = partial::step_results(object, proven, |name| derived.iter().any(|d| d.name == name));
+    let names: Vec<&str> = derived.iter().map(|derived| &*derived.name).chain(claimed.names()).collect();
+    findings.extend(added_results(object, &names, proven, steps));
+    findings.extend(claimed.findings);
+    verified.extend(claimed.results);
     let mut notes = hidden;
+    notes.extend(removed_by_steps(proven));
     notes.extend(unmapped(object, proven));
-    if findings.is_empty() { Ok((verified, notes)) } else { Err(findings) }
-}
-
-/// Exit codes, reasons, and `Succeeded`, against the signed outcomes.
-fn outcomes(object: &TaskRun, proven: &[ProvenStep]) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    for step in proven {
-        let outcome = step.attestation.outcome;
-        let Some(state) = object.status.steps.iter().find(|state| state.name == step.name) else { continue };
-        let Some(terminated) = &state.terminated else {
-            findings.push(differs(&step.name, "its state", "not terminated", "that it ended"));
-            continue;
-        };
-        let exit_code = match outcome.ended {
-            Ended::Exited(code) => i64::from(code),
-            Ended::Signal(_) if outcome.continued => -1,
-            Ended::Signal(_) => 255,
-            Ended::Timeout | Ended::NotStarted => 1,
-            Ended::Cancelled => 9,
-            Ended::Skipped => 0,
-        };
-        if terminated.exit_code != exit_code {
-            let (object, evidence) = (terminated.exit_code.to_string(), exit_code.to_string());
-            findings.push(differs(&step.name, "the exit code", &object, &evidence));
-        }
-        let reason = match outcome.ended {
-            Ended::Timeout => Some("TimeoutExceeded"),
-            Ended::Cancelled => Some("Cancelled"),
-            Ended::Skipped => Some("Skipped"),
-            _ if outcome.continued => Some("Continued"),
-            _ => None,
-        };
-        let said = state.termination_reason.as_str();
-        let signed_reasons = ["TimeoutExceeded", "Cancelled", "Skipped", "Continued"];
-        let contradicts = match reason {
-            Some(reason) => said != reason,
-            None => signed_reasons.contains(&said),
-        };
-        // Objects of older Tekton versions have no terminationReason.
-        if contradicts && !said.is_empty() {
-            findings.push(differs(
-                &step.name,
-                "the termination reason",
-                said,
-                reason.unwrap_or("an ordinary end"),
-            ));
-        }
-        if !outcome.lets_others_run() && object.succeeded() == Some("True") {
-            findings.push(Finding::Status {
-                field: "status.conditions".to_owned(),
-                problem: format!(
-                    "the TaskRun is said to have succeeded, but step {} signed a failure",
-                    step.name
-                ),
-            });
-        }
-    }
-    findings
+    not_carried.extend(partial::not_carried(object, proven, &verified));
+    if findings.is_empty() { Ok(Compared { results: verified, not_carried, notes }) } else { Err(findings) }
 }
 
 /// `status.steps[].results` against the covered step results.
 fn step_results(object: &TaskRun, steps: &[StepEvidence], proven: &[ProvenStep]) -> Vec<Finding> {
     let mut findings = Vec::new();
     for step in proven {
-        let Some(state) = object.status.steps.iter().find(|state| state.name == step.name) else { continue };
+        let Some(state) = object.status.step(&step.name) else { continue };
         let mut expected =
             step.covered.iter().filter(|covered| covered.kind == Kind::Step).collect::<Vec<_>>();
         for found in &state.results {
@@ -163,7 +134,7 @@ fn step_results(object: &TaskRun, steps: &[StepEvidence], proven: &[ProvenStep])
             let raw = raw_of(steps, &step.name, Kind::Step, &found.name);
             let declared = declared_step_type(object, &step.name, &found.name);
             let form = step.attestation.form;
-            match fits(found, raw.as_deref(), covered.digest, covered.decoded, form, declared.as_deref()) {
+            match fits(found, raw.as_deref(), covered.digest, covered.decoded, form, &declared) {
                 Some(true) => {}
                 Some(false) => {
                     findings.push(Finding::ResultChanged { step: step.name.clone(), result: label })
@@ -182,9 +153,12 @@ fn step_results(object: &TaskRun, steps: &[StepEvidence], proven: &[ProvenStep])
 /// Every task result that the steps signed, in the order of Tekton's controller.
 fn derive(object: &TaskRun, steps: &[StepEvidence], proven: &[ProvenStep]) -> Vec<Derived> {
     let mut derived = Vec::new();
+    let last_in_log = last_in_log(proven);
     for step in proven {
         let of_kind = |kind| step.covered.iter().filter(move |covered| covered.kind == kind);
-        let task_results = of_kind(Kind::Task).map(|covered| (covered, covered.name.clone(), None));
+        let task_results = of_kind(Kind::Task)
+            .filter(|covered| last_in_log.is_none_or(|last| last.covers(Kind::Task, &covered.name)))
+            .map(|covered| (covered, covered.name.clone(), None));
         let mapped = of_kind(Kind::Step).filter_map(|covered| {
             let name = mapped_name(object, &step.name, &covered.name)?;
             Some((covered, name, Some(covered.name.clone())))
@@ -198,6 +172,7 @@ fn derive(object: &TaskRun, steps: &[StepEvidence], proven: &[ProvenStep]) -> Ve
                 digest: covered.digest,
                 decoded: covered.decoded,
                 form: step.attestation.form,
+                results_from: step.attestation.results_from,
                 set: covered.set,
             });
         }
@@ -205,8 +180,31 @@ fn derive(object: &TaskRun, steps: &[StepEvidence], proven: &[ProvenStep]) -> Ve
     derived
 }
 
+/// The step after which the results sidecar reads the files: what it did not find, the sidecar does not find either.
+fn last_in_log(proven: &[ProvenStep]) -> Option<&ProvenStep> {
+    proven.iter().rfind(|step| {
+        let Attestation { results_from, outcome, .. } = &step.attestation;
+        *results_from == ResultsFrom::SidecarLogs && outcome.ended != Ended::Skipped
+    })
+}
+
+/// Results whose file a later step removed before the results sidecar read it.
+fn removed_by_steps(proven: &[ProvenStep]) -> Vec<String> {
+    let Some(last) = last_in_log(proven) else { return Vec::new() };
+    let results = proven.iter().flat_map(|step| step.covered.iter().map(move |covered| (step, covered)));
+    results
+        .filter(|(_, covered)| covered.kind == Kind::Task && !last.covers(Kind::Task, &covered.name))
+        .map(|(step, covered)| {
+            format!("result {} of step {} was removed by a later step", covered.name, step.name)
+        })
+        .collect()
+}
+
 /// Signed step results that no declared result takes: a mapping in the status may have been removed.
 fn unmapped(object: &TaskRun, proven: &[ProvenStep]) -> Vec<String> {
+    if object.is_without_task() {
+        return Vec::new();
+    }
     let step_results = proven.iter().flat_map(|step| {
         step.covered.iter().filter(|c| c.kind == Kind::Step).map(move |covered| (step, covered))
     });
@@ -265,39 +263,38 @@ fn task_result(object: &TaskRun, derived: &Derived) -> Result<VerifiedResult, Fi
     // A mapped result keeps the type that its step declares.
     let declared = match &derived.step_result {
         Some(step_result) => declared_step_type(object, &derived.step, step_result),
-        None => object.declared_result(&derived.name).map(|declared| declared.declared_type().to_owned()),
+        None if object.is_without_task() => Declared::Unknown,
+        None => {
+            let declared = object.declared_result(&derived.name);
+            Declared::As(declared.map(|declared| declared.declared_type().to_owned()))
+        }
     };
     let mut found = object.status.results.iter().filter(|result| result.name == derived.name);
     let (Some(result), None) = (found.next(), found.next()) else {
-        return match removed_by_controller(object, derived, declared.as_deref()) {
-            true => Err(Finding::Undecided {
+        return Err(match left_out_by_controller(object, derived, &declared) {
+            Some(why) => Finding::Undecided {
                 reason: format!(
-                    "step {}: the signed result {label} is not in status.results, as Tekton leaves one out that is not of \
-                     its declared type; nobody signs that type",
+                    "step {}: the signed result {label} is not in status.results, as Tekton leaves one out {why}",
                     derived.step
                 ),
-            }),
-            false => Err(Finding::ResultMissing {
+            },
+            None => Finding::ResultMissing {
                 step: derived.step.clone(),
                 result: format!("{label} in status.results"),
-            }),
-        };
+            },
+        });
     };
     let changed = || Finding::ResultChanged {
         step: derived.step.clone(),
         result: format!("{label} in status.results"),
     };
-    let declared = declared.as_deref();
-    match fits(result, derived.raw.as_deref(), derived.digest, derived.decoded, derived.form, declared) {
+    match fits(result, derived.raw.as_deref(), derived.digest, derived.decoded, derived.form, &declared) {
         Some(true) => {}
         Some(false) => return Err(changed()),
         None => return Err(undecided(&derived.step, &label)),
     }
     let value = result.decoded().ok_or_else(changed)?;
-    let may_be_decoded = match &derived.raw {
-        Some(raw) => value::decoded_json(raw).is_some(),
-        None => derived.decoded.is_some() || derived.form == Form::Hints,
-    };
+    let may_be_decoded = may_be_decoded(&value, derived.raw.as_deref(), derived.digest);
     let (inline, in_status) = (object.spec.task_spec.as_ref(), object.status.task_spec.as_ref());
     let name_is_inline = inline.is_some_and(|spec| same_task_result(spec, in_status, &derived.name));
     let type_is_inline = match &derived.step_result {
@@ -313,6 +310,17 @@ fn task_result(object: &TaskRun, derived: &Derived) -> Result<VerifiedResult, Fi
         name_is_claimed: derived.step_result.is_some() && !name_is_inline,
         type_is_claimed: may_be_decoded && !type_is_inline,
     })
+}
+
+/// Whether a value that fits its digest may be read in more than one way.
+pub(super) fn may_be_decoded(value: &ResultValue, raw: Option<&str>, digest: [u8; 32]) -> bool {
+    match (raw, value) {
+        (Some(raw), _) => value::decoded_json(raw).is_some(),
+        (None, ResultValue::String(text)) if sha256(text.as_bytes()) == digest => {
+            value::decoded_json(text).is_some()
+        }
+        (None, _) => true,
+    }
 }
 
 /// Whether the inline task declares a result exactly as the one in the status does.
@@ -332,44 +340,64 @@ fn same_step_result(inline: &TaskSpec, in_status: Option<&TaskSpec>, step: &str,
     inline.is_some() && inline == in_status.and_then(declared)
 }
 
-/// Tekton fails a TaskRun whose results are not of their declared types, and leaves those out (`validateTaskRunResults`).
-fn removed_by_controller(object: &TaskRun, derived: &Derived, decoded_as: Option<&str>) -> bool {
+/// Why Tekton may have left out a result. It fails a TaskRun whose results are not of their declared types, and leaves those out
+/// (`validateTaskRunResults`); it fails one with too long a line in the log, and reads no further (`extractResultsFromLogs`).
+fn left_out_by_controller(
+    object: &TaskRun,
+    derived: &Derived,
+    decoded_as: &Declared,
+) -> Option<&'static str> {
+    if object.succeeded() != Some("False") {
+        return None;
+    }
     let declared = object.declared_result(&derived.name).map(DeclaredResult::declared_type);
-    object.succeeded() == Some("False")
-        && declared.is_some_and(|declared| match &derived.raw {
-            Some(raw) => decode_as(raw, decoded_as).type_name() != declared,
-            // Without the message it cannot be said of which type the value was.
-            None => true,
-        })
+    let is_of_another_type = declared.is_some_and(|declared| match (&derived.raw, decoded_as) {
+        (Some(raw), Declared::As(kind)) => decode_as(raw, kind.as_deref()).type_name() != declared,
+        // Without the message it cannot be said of which type the value was.
+        _ => true,
+    });
+    match derived.results_from {
+        _ if is_of_another_type => Some("that is not of its declared type; nobody signs that type"),
+        ResultsFrom::SidecarLogs => Some("where a line of the log is longer than max-result-size"),
+        ResultsFrom::TerminationMessage => None,
+    }
 }
 
 /// A value of the status against a signed raw value: `None` if that cannot be said without the step's message.
-fn fits(
+pub(super) fn fits(
     found: &StatusResult,
     raw: Option<&str>,
     digest: [u8; 32],
     decoded: Option<[u8; 32]>,
     form: Form,
-    declared: Option<&str>,
+    declared: &Declared,
 ) -> Option<bool> {
     let Some(value) = found.decoded() else { return Some(false) };
+    let reads_as_value = |raw: &str| match declared {
+        Declared::As(kind) => decode_as(raw, kind.as_deref()) == value,
+        Declared::Unknown => [None, Some("string")].iter().any(|kind| decode_as(raw, *kind) == value),
+    };
     if let Some(raw) = raw {
-        return Some(sha256(raw.as_bytes()) == digest && decode_as(raw, declared) == value);
+        return Some(sha256(raw.as_bytes()) == digest && reads_as_value(raw));
     }
     if let ResultValue::String(text) = &value
         && sha256(text.as_bytes()) == digest
     {
         // It is the raw value, so its type decides as if the message were there.
-        return Some(decode_as(text, declared) == value);
+        return Some(reads_as_value(text));
     }
     // What is declared as a string keeps its raw text; else the controller keeps the decoded value, if there is one.
-    let decoded = decoded.filter(|_| declared != Some("string"));
-    let fits = decoded == Some(sha256(value.canonical_json().as_bytes()));
+    if matches!(declared, Declared::As(Some(kind)) if kind == "string") {
+        return Some(false);
+    }
+    // The raw text may have been canonical, too.
+    let canonical = Some(sha256(value.canonical_json().as_bytes()));
+    let fits = canonical == decoded || canonical == Some(digest);
     // With hints the digest of the decoded value is not carried, and the raw text is gone with the message.
     if fits || form == Form::Digests { Some(fits) } else { None }
 }
 
-fn undecided(step: &str, result: &str) -> Finding {
+pub(super) fn undecided(step: &str, result: &str) -> Finding {
     Finding::Undecided {
         reason: format!(
             "step {step}: result {result} cannot be compared: no termination message with it is in the object, and the step's \
@@ -390,13 +418,13 @@ pub(super) fn decode_as(raw: &str, declared: Option<&str>) -> ResultValue {
 /// Results in the status that no step signed.
 fn added_results(
     object: &TaskRun,
-    derived: &[Derived],
+    derived: &[&str],
     proven: &[ProvenStep],
     steps: &[StepEvidence],
 ) -> Vec<Finding> {
     let mut findings = Vec::new();
     let names: HashSet<&str> = object.status.results.iter().map(|result| result.name.as_str()).collect();
-    let derived: HashSet<&str> = derived.iter().map(|derived| derived.name.as_str()).collect();
+    let derived: HashSet<&str> = derived.iter().copied().collect();
     for step in proven {
         let key = attestation::key(&step.name);
         if !names.contains(key.as_str()) {
@@ -423,7 +451,8 @@ fn added_results(
             }
             Some(Expected::Signature) => {
                 // A later step may have changed what the entry was made for.
-                if !tep0089::stands_in_status(object, proven, result) {
+                let is_cut_off = object.is_partial() && !tep0089::is_whole_in_status(object, result);
+                if !is_cut_off && !tep0089::stands_in_status(object, proven, result) {
                     findings.push(undecided(name, "of its TEP-0089 entries"));
                 }
                 true
@@ -478,7 +507,7 @@ fn expected_evidence(name: &str, proven: &[ProvenStep], steps: &[StepEvidence]) 
     written.map(|entry| Expected::Value(entry.value.clone()))
 }
 
-fn raw_of(steps: &[StepEvidence], step: &str, kind: Kind, name: &str) -> Option<String> {
+pub(super) fn raw_of(steps: &[StepEvidence], step: &str, kind: Kind, name: &str) -> Option<String> {
     let kind = match kind {
         Kind::Task => entry_type::TASK_RESULT,
         Kind::Step => entry_type::STEP_RESULT,
@@ -487,9 +516,11 @@ fn raw_of(steps: &[StepEvidence], step: &str, kind: Kind, name: &str) -> Option<
     entries.iter().find(|entry| entry.kind == kind && entry.key == name).map(|entry| entry.value.clone())
 }
 
-fn declared_step_type(object: &TaskRun, step: &str, result: &str) -> Option<String> {
-    let spec = object.status.task_spec.as_ref()?;
-    let declared = spec.steps.iter().find(|declared| declared.name == step)?;
+fn declared_step_type(object: &TaskRun, step: &str, result: &str) -> Declared {
+    // What a StepAction declares is in the status alone.
+    let Some(spec) = &object.status.task_spec else { return Declared::Unknown };
+    let declared = spec.steps.iter().find(|declared| declared.name == step);
+    let result = declared.and_then(|step| step.results.iter().rfind(|declared| declared.name == result));
     // Unlike a task's results, a step's get no default type: without one the controller decodes the value.
-    declared.results.iter().rfind(|declared| declared.name == result).map(|declared| declared.kind.clone())
+    Declared::As(result.map(|declared| declared.kind.clone()))
 }

@@ -48,12 +48,14 @@ pub(crate) fn prove(
 ) -> Result<ProvenStep, Vec<Finding>> {
     let step = evidence.name.as_str();
     run(object, step, &attestation).map_err(|finding| vec![finding])?;
-    let covered = covered_results(evidence, &attestation)?;
-    let candidates = leaf_candidates(step, &attestation, trust).map_err(|finding| vec![finding])?;
+    let covered = covered_results(evidence, &attestation, object.is_partial())?;
+    // Where they cannot be read is told by the first stage that needs them.
+    let carried = carried_intermediates(step, &attestation);
+    let candidates = leaf_candidates(step, &attestation, &carried, trust).map_err(|finding| vec![finding])?;
     let leaf = signed_by(step, &attestation, &covered, candidates, trust).map_err(|finding| {
         // Without the message the values of an earlier step may be gone, so a mismatch proves nothing.
-        match (&finding, attestation.form, evidence.carries_results()) {
-            (Finding::Signature { .. }, Form::Hints, false) => vec![Finding::Undecided {
+        match (&finding, attestation.form, evidence.entries_with_results(&attestation)) {
+            (Finding::Signature { .. }, Form::Hints, None) => vec![Finding::Undecided {
                 reason: format!(
                     "step {step}: no termination message with its results is in the object, and the results in the status \
                      do not complete its attestation; get the object with its steps' messages, if they ever held results (not \
@@ -64,8 +66,11 @@ pub(crate) fn prove(
         }
     })?;
     let attested = certificate(object, step, &attestation, &leaf, trust).map_err(|finding| vec![finding])?;
-    let signed_at = signing_time(object, step, &attestation, trust).map_err(|finding| vec![finding])?;
-    let path = path(step, &attestation, &leaf, signed_at, trust).map_err(|finding| vec![finding])?;
+    let signed_at =
+        signing_time(object, step, &attestation, &attested, trust).map_err(|finding| vec![finding])?;
+    let path = carried
+        .and_then(|carried| path(step, &carried, &leaf, signed_at, trust))
+        .map_err(|finding| vec![finding])?;
     Ok(ProvenStep { name: step.to_owned(), attestation, covered, leaf, path, attested, signed_at })
 }
 
@@ -83,11 +88,15 @@ fn run(object: &TaskRun, step: &str, attestation: &Attestation) -> Result<(), Fi
 }
 
 /// The covered results: carried with digests, or completed from the values that were found.
-fn covered_results(evidence: &StepEvidence, attestation: &Attestation) -> Result<Vec<Covered>, Vec<Finding>> {
+fn covered_results(
+    evidence: &StepEvidence,
+    attestation: &Attestation,
+    is_partial: bool,
+) -> Result<Vec<Covered>, Vec<Finding>> {
     let mut covered = attestation.results.clone();
     let mut findings = Vec::new();
     let hints = [attestation.set_hints.as_slice(), &attestation.found_hints].concat();
-    for (i, (wanted, found)) in hints.iter().zip(evidence.with_hints(&hints)).enumerate() {
+    for (i, (wanted, found)) in hints.iter().zip(evidence.with_hints(attestation, &hints)).enumerate() {
         let set = i < attestation.set_hints.len();
         match found.as_slice() {
             [(name, raw)] => {
@@ -109,6 +118,14 @@ fn covered_results(evidence: &StepEvidence, attestation: &Attestation) -> Result
                 step: evidence.name.clone(),
                 result: format!("one of the results {name} and {other}, which share a hint,"),
             }),
+            [] if is_partial => findings.push(Finding::Undecided {
+                reason: format!(
+                    "step {}: its attestation is in the short form, which a result completes that the object does not carry (with \
+                     the hint {}); get the whole TaskRun",
+                    evidence.name,
+                    statement::hex(wanted)
+                ),
+            }),
             [] => findings.push(Finding::ResultMissing {
                 step: evidence.name.clone(),
                 result: format!("with the hint {}", statement::hex(wanted)),
@@ -127,6 +144,7 @@ fn covered_results(evidence: &StepEvidence, attestation: &Attestation) -> Result
 fn leaf_candidates(
     step: &str,
     attestation: &Attestation,
+    carried: &Result<Vec<Certificate>, Finding>,
     trust: &Trust,
 ) -> Result<Vec<Certificate>, Finding> {
     let unacceptable = |reason: String| Finding::Certificate { step: step.to_owned(), reason };
@@ -139,7 +157,7 @@ fn leaf_candidates(
     let dns_names = dns_names(step, attestation, &compact.dns)
         .ok_or_else(|| unacceptable("it has a DNS name with the run's UID, which is not carried".into()))?;
     let spiffe_id = trust.spiffe_id(&attestation.namespace, &attestation.task_run);
-    let carried: Vec<Certificate> = carried_intermediates(step, attestation)?;
+    let carried = carried.as_ref().map_err(Clone::clone)?;
     let issuers = carried.iter().chain(&trust.intermediates).chain(trust.bundle.authorities());
     let mut candidates: Vec<Certificate> = Vec::new();
     for issuer in issuers {
@@ -251,6 +269,7 @@ fn signing_time(
     object: &TaskRun,
     step: &str,
     attestation: &Attestation,
+    attested: &Option<Attested>,
     trust: &Trust,
 ) -> Result<i64, Finding> {
     let signed_at = i64::try_from(attestation.signed_at() / 1000).unwrap_or(i64::MAX);
@@ -275,7 +294,8 @@ fn signing_time(
             return outside(format!("after {field} ({text})"));
         }
     }
-    if object.metadata.creation_timestamp.is_none() {
+    // A certificate that names the run tells it apart by itself.
+    if object.metadata.creation_timestamp.is_none() && attested.is_none() {
         let reason =
             "metadata.creationTimestamp is missing, so an older run of the same name cannot be told apart";
         return Err(Finding::Undecided { reason: reason.into() });
@@ -292,12 +312,11 @@ fn signing_time(
 /// The chain at the claimed time of signing.
 fn path(
     step: &str,
-    attestation: &Attestation,
+    carried: &[Certificate],
     leaf: &Certificate,
     signed_at: i64,
     trust: &Trust,
 ) -> Result<Path, Finding> {
-    let carried = carried_intermediates(step, attestation)?;
     let intermediates: Vec<&Certificate> = carried.iter().chain(&trust.intermediates).collect();
     // A certificate issued within the last seconds may start after a clock that runs behind.
     let newest = intermediates.iter().map(|c| c.not_before()).fold(leaf.not_before(), i64::max);
@@ -321,14 +340,15 @@ pub(crate) fn compare_entries(proven: &ProvenStep, evidence: &StepEvidence) -> V
     let Some(entries) = &evidence.entries else { return Vec::new() };
     let step = &proven.name;
     let mut findings = Vec::new();
-    for covered in &proven.covered {
+    // Nothing that the results sidecar hands over stands in the message.
+    let in_message = evidence.entries_with_results(&proven.attestation).is_some();
+    for covered in proven.covered.iter().filter(|_| in_message) {
         let kind = match covered.kind {
             Kind::Task => entry_type::TASK_RESULT,
             Kind::Step => entry_type::STEP_RESULT,
         };
         let result = format!("{}/{}", covered.kind.as_str(), covered.name);
         match entries.iter().find(|entry| entry.kind == kind && entry.key == covered.name) {
-            None if !evidence.carries_results() => {}
             None => findings.push(Finding::ResultMissing { step: step.clone(), result }),
             Some(entry) if sha256(entry.value.as_bytes()) != covered.digest => {
                 findings.push(Finding::ResultChanged { step: step.clone(), result });
@@ -347,14 +367,17 @@ pub(crate) fn compare_entries(proven: &ProvenStep, evidence: &StepEvidence) -> V
         (entry_type::STEP_ARTIFACTS, proven.attestation.step_artifacts, "the step's artifacts"),
         (entry_type::TASK_ARTIFACTS, proven.attestation.task_artifacts, "the task's artifacts"),
     ];
+    if !in_message {
+        artifacts.iter_mut().for_each(|(_, digest, _)| *digest = None);
+    }
     for entry in entries {
         let covered = match entry.kind {
             entry_type::TASK_RESULT if entry.key == own_key => true,
             entry_type::TASK_RESULT => {
-                proven.covers(Kind::Task, &entry.key)
+                (in_message && proven.covers(Kind::Task, &entry.key))
                     || (proven.attestation.tep0089 && proven.is_tep0089_entry(&entry.key))
             }
-            entry_type::STEP_RESULT => proven.covers(Kind::Step, &entry.key),
+            entry_type::STEP_RESULT => in_message && proven.covers(Kind::Step, &entry.key),
             kind => {
                 let expected = artifacts.iter_mut().find(|(artifact, ..)| *artifact == kind);
                 expected.is_some_and(|(_, digest, _)| digest.take() == Some(sha256(entry.value.as_bytes())))

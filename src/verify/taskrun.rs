@@ -42,6 +42,9 @@ pub struct TaskRun {
     /// Whether it is of `tekton.dev/v1beta1`, whose status knows no artifacts of the task.
     #[serde(skip)]
     pub is_v1beta1: bool,
+    /// Which of its attempts this is, from 0, if it was taken out of `status.retriesStatus`.
+    #[serde(skip)]
+    pub earlier_attempt: Option<usize>,
 }
 
 /// `metadata`.
@@ -143,9 +146,8 @@ pub struct Status {
     /// Where v1beta1 has its results; in v1 a second list that some readers might take for them.
     #[serde(default)]
     pub task_results: NotInV1,
-    /// Steps, in order.
-    #[serde(default, deserialize_with = "null_is_default")]
-    pub steps: Vec<StepState>,
+    /// Steps, in order; `None` if the object has no such field, as an archive that keeps results alone.
+    pub steps: Option<Vec<StepState>>,
     /// The task as it was run.
     pub task_spec: Option<TaskSpec>,
     /// The task's artifacts.
@@ -163,6 +165,13 @@ pub struct NotInV1;
 impl<'de> Deserialize<'de> for NotInV1 {
     fn deserialize<D: Deserializer<'de>>(_: D) -> Result<NotInV1, D::Error> {
         Err(serde::de::Error::custom("status.taskResults is a field of v1beta1"))
+    }
+}
+
+impl Status {
+    /// The state of a step.
+    pub fn step(&self, name: &str) -> Option<&StepState> {
+        self.steps.iter().flatten().find(|state| state.name == name)
     }
 }
 
@@ -294,19 +303,46 @@ impl TaskRun {
             });
         }
         let mut value = value;
-        if api_version == "tekton.dev/v1beta1"
-            && let Some(status) = value.get_mut("status").and_then(Value::as_object_mut)
-        {
-            if status.contains_key("results") {
-                return Err(TaskRunError::Shape("status.results is none of v1beta1's fields".to_owned()));
-            }
-            if let Some(results) = status.remove("taskResults") {
-                status.insert("results".to_owned(), results);
-            }
+        let is_v1beta1 = api_version == "tekton.dev/v1beta1";
+        if is_v1beta1 && let Some(status) = value.get_mut("status") {
+            results_as_in_v1(status)?;
         }
         refuse_case_variants(&value)?;
         let object = serde_json::from_value(value).map_err(|error| TaskRunError::Shape(error.to_string()))?;
-        Ok(TaskRun { is_v1beta1: api_version == "tekton.dev/v1beta1", ..object })
+        Ok(TaskRun { is_v1beta1, ..object })
+    }
+
+    /// The TaskRun as it was when its attempt `number` had ended, from 0 (Tekton `pkg/reconciler/taskrun`, `retryTaskRun`).
+    pub fn attempt(&self, number: usize, status: &Value) -> Result<TaskRun, TaskRunError> {
+        let mut status = status.clone();
+        if self.is_v1beta1 {
+            results_as_in_v1(&mut status)?;
+        }
+        refuse_case_variants(&status)?;
+        let status =
+            serde_json::from_value(status).map_err(|error| TaskRunError::Shape(error.to_string()))?;
+        let (metadata, spec) = (self.metadata.clone(), self.spec.clone());
+        let earlier_attempt = Some(number);
+        Ok(TaskRun { metadata, spec, status, is_v1beta1: self.is_v1beta1, earlier_attempt })
+    }
+
+    /// The number of this attempt, from 0, as the object tells it. One without steps may lack the earlier attempts, too.
+    pub fn attempt_number(&self) -> Option<usize> {
+        match (self.earlier_attempt, self.status.retries_status.len()) {
+            (Some(number), _) => Some(number),
+            (None, 0) if self.is_partial() => None,
+            (None, earlier) => Some(earlier),
+        }
+    }
+
+    /// Whether the object holds results without the steps that they come from.
+    pub fn is_partial(&self) -> bool {
+        self.status.steps.is_none()
+    }
+
+    /// Whether nothing in the object says what its task declares.
+    pub fn is_without_task(&self) -> bool {
+        self.spec.task_spec.is_none() && self.status.task_spec.is_none()
     }
 
     /// The `status` of the condition `Succeeded`: `True`, `False`, or anything else while it runs.
@@ -324,6 +360,18 @@ impl TaskRun {
         let specs = [&self.spec.task_spec, &self.status.task_spec];
         specs.into_iter().flatten().flat_map(|spec| &spec.results).rfind(|result| result.name == name)
     }
+}
+
+/// `taskResults` of a v1beta1 status by the name that v1 gives them.
+fn results_as_in_v1(status: &mut Value) -> Result<(), TaskRunError> {
+    let Some(status) = status.as_object_mut() else { return Ok(()) };
+    if status.contains_key("results") {
+        return Err(TaskRunError::Shape("status.results is none of v1beta1's fields".to_owned()));
+    }
+    if let Some(results) = status.remove("taskResults") {
+        status.insert("results".to_owned(), results);
+    }
+    Ok(())
 }
 
 /// Fields at the places that verification looks at.

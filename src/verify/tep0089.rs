@@ -43,10 +43,7 @@ pub(crate) fn verify(
 ) -> Result<Vec<SignedValue>, Vec<Finding>> {
     let mut values = Vec::new();
     let mut findings = Vec::new();
-    // Where no message carries results, all steps have those of the status: the last one speaks for them.
-    let speaker = steps.iter().rposition(|step| step.entries.is_some() && !step.carries_results());
-    let carries = |i: usize, step: &StepEvidence| step.carries_results() || Some(i) == speaker;
-    for (_, step) in steps.iter().enumerate().filter(|(i, step)| carries(*i, step)) {
+    for step in steps.iter().filter(|step| step.entries.is_some()) {
         match verify_step(object, step, trust) {
             Ok(signed) => values.extend(signed),
             Err(finding) => findings.push(finding),
@@ -63,7 +60,7 @@ pub(crate) fn verify(
 }
 
 fn verify_step(object: &TaskRun, step: &StepEvidence, trust: &Trust) -> Result<Vec<SignedValue>, Finding> {
-    let entries: Vec<(&str, &str)> = step.task_results().collect();
+    let entries: Vec<(&str, &str)> = step.task_results_of_message().collect();
     // Of two with one name the first counts.
     let by_name: HashMap<&str, &str> = entries.iter().rev().copied().collect();
     let find = |key: &str| by_name.get(key).copied();
@@ -178,6 +175,14 @@ pub(crate) fn stands_in_status(object: &TaskRun, proven: &[ProvenStep], entry: &
     let base = entry.name.strip_suffix(tep0089::SUFFIX).unwrap_or(tep0089::MANIFEST);
     let signature = text(&format!("{base}{}", tep0089::SUFFIX)).unwrap_or_default();
     entry.name == tep0089::SVID || text(base).is_some_and(|text| check(&leaf, &text, &signature))
+}
+
+/// Whether all that an entry in `status.results` is checked with is there.
+pub(crate) fn is_whole_in_status(object: &TaskRun, entry: &StatusResult) -> bool {
+    let base = entry.name.strip_suffix(tep0089::SUFFIX).unwrap_or(tep0089::MANIFEST);
+    let signed = [base.to_owned(), format!("{base}{}", tep0089::SUFFIX)];
+    let is_there = |name: &str| object.status.results.iter().any(|result| result.name == name);
+    is_there(tep0089::SVID) && (entry.name == tep0089::SVID || signed.iter().all(|name| is_there(name)))
 }
 
 /// Whether a name may be an entry of this form rather than a result.

@@ -145,6 +145,14 @@ pub enum Finding {
         /// Name of the step.
         step: String,
     },
+    /// Something contradicts the evidence of an earlier attempt.
+    #[error("attempt {number} (status.retriesStatus[{number}]): {finding}")]
+    Attempt {
+        /// Number of the attempt, from 0.
+        number: usize,
+        /// What.
+        finding: Box<Finding>,
+    },
     /// A TEP-0089 entry is wrong.
     #[error("TEP-0089 evidence: {reason}")]
     Tep0089 {
@@ -237,6 +245,7 @@ impl Finding {
             Finding::ResultAdded { .. } => "result-added",
             Finding::Status { .. } => "status",
             Finding::Uncovered { .. } => "uncovered",
+            Finding::Attempt { .. } => "attempt",
             Finding::Tep0089 { .. } => "tep-0089",
             Finding::UnknownIssuer { .. } => "unknown-issuer",
             Finding::Undecided { .. } => "undecided",

@@ -91,6 +91,12 @@ impl Pod {
         fs::read_to_string(self.root().join(format!("tekton/run/{i}/status/exitCode"))).ok()
     }
 
+    /// Another program of the pod, for pods made by [`Pod::private`]: the results sidecar.
+    pub fn program(&self, program: &Path, args: &[&str]) -> Command {
+        let private = self.private.as_ref().expect("a program without --root needs Pod::private");
+        private.command("/", program, args, As::Process)
+    }
+
     /// Step `i`, unsigned and without results until it is told otherwise.
     pub fn step(&self, i: usize) -> StepCommand<'_> {
         StepCommand {

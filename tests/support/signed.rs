@@ -8,7 +8,7 @@ use svidence::{
     devagent::{
         agent::DevAgent,
         ca::DevCa,
-        taskrun::{RunSpec, StepReport, assemble},
+        taskrun::{Log, LogLine, RunSpec, StepReport, assemble},
     },
     verify::{Policy, Report, Trust, taskrun::TaskRun, verify},
     workload::{bundle::X509Bundle, id::TrustDomain},
@@ -127,6 +127,28 @@ pub fn reasons(report: &Report) -> String {
 pub fn entry(message: &str, key: &str) -> Option<String> {
     let entries: Vec<Value> = serde_json::from_str(message).unwrap();
     entries.iter().find(|entry| entry["key"] == key).map(|entry| entry["value"].as_str().unwrap().to_owned())
+}
+
+/// The log of Tekton's results sidecar, read as the controller reads it.
+pub fn sidecar_log(printed: &str) -> Log {
+    let mut log = Log::default();
+    for line in printed.lines() {
+        let line: Value = serde_json::from_str(line).unwrap();
+        let text = |member: &str| line[member].as_str().unwrap().to_owned();
+        let (name, value) = (text("name"), text("value"));
+        let step_of = |container: &str| container.strip_prefix("step-").unwrap().to_owned();
+        match (text("type").as_str(), name.split_once('.')) {
+            ("task", _) => log.results.push(LogLine { step: None, name, value }),
+            ("step", Some((step, name))) => {
+                log.results.push(LogLine { step: Some(step_of(step)), name: name.to_owned(), value });
+            }
+            ("stepArtifact", _) => {
+                log.artifacts.entry(step_of(&name)).or_insert(value);
+            }
+            _ => panic!("a line that is no result: {line}"),
+        }
+    }
+    log
 }
 
 /// A file of its own with this content.

@@ -1,0 +1,85 @@
+//! Exit codes, reasons and the run's success in the status, against the outcomes that the steps signed.
+//!
+//! Source of the rule: Tekton `pkg/pod/status.go` (`extractExitCodeFromResults`, `getTerminationReason`) and `cmd/entrypoint/main.go`.
+
+use crate::evidence::{
+    attestation::{Ended, ResultsFrom},
+    sha256,
+};
+
+use super::{
+    collect::StepEvidence,
+    status::raw_of,
+    step::{ProvenStep, differs},
+    taskrun::TaskRun,
+    verdict::Finding,
+};
+
+/// Exit codes, reasons, and `Succeeded`, against the signed outcomes.
+pub(super) fn compare(object: &TaskRun, steps: &[StepEvidence], proven: &[ProvenStep]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for step in proven {
+        let outcome = step.attestation.outcome;
+        if !outcome.lets_others_run() && object.succeeded() == Some("True") {
+            findings.push(Finding::Status {
+                field: "status.conditions".to_owned(),
+                problem: format!(
+                    "the TaskRun is said to have succeeded, but step {} signed a failure",
+                    step.name
+                ),
+            });
+        }
+        let Some(state) = object.status.step(&step.name) else { continue };
+        let Some(terminated) = &state.terminated else {
+            findings.push(differs(&step.name, "its state", "not terminated", "that it ended"));
+            continue;
+        };
+        let by_result = exit_code_of_result(step, steps, terminated.exit_code);
+        let exit_code = match outcome.ended {
+            _ if by_result.is_some() => by_result.unwrap_or_default(),
+            Ended::Exited(code) => i64::from(code),
+            Ended::Signal(_) if outcome.continued => -1,
+            Ended::Signal(_) => 255,
+            Ended::Timeout | Ended::NotStarted => 1,
+            Ended::Cancelled => 9,
+            Ended::Skipped => 0,
+        };
+        if terminated.exit_code != exit_code {
+            let (object, evidence) = (terminated.exit_code.to_string(), exit_code.to_string());
+            findings.push(differs(&step.name, "the exit code", &object, &evidence));
+        }
+        let reason = match outcome.ended {
+            Ended::Timeout => Some("TimeoutExceeded"),
+            Ended::Cancelled => Some("Cancelled"),
+            Ended::Skipped => Some("Skipped"),
+            _ if outcome.continued || by_result.is_some() => Some("Continued"),
+            _ => None,
+        };
+        let said = state.termination_reason.as_str();
+        let signed_reasons = ["TimeoutExceeded", "Cancelled", "Skipped", "Continued"];
+        let contradicts = match reason {
+            Some(reason) => said != reason,
+            None => signed_reasons.contains(&said),
+        };
+        // Objects of older Tekton versions have no terminationReason.
+        if contradicts && !said.is_empty() {
+            findings.push(differs(
+                &step.name,
+                "the termination reason",
+                said,
+                reason.unwrap_or("an ordinary end"),
+            ));
+        }
+    }
+    findings
+}
+
+/// The controller takes any entry named `ExitCode` for the exit code of a failure that was let pass, also a signed result (Tekton
+/// `pkg/pod/status.go`, `extractExitCodeFromResults`). `found`: the one in the status, which may be it if its message is gone.
+fn exit_code_of_result(step: &ProvenStep, steps: &[StepEvidence], found: i64) -> Option<i64> {
+    let from_message = step.attestation.results_from == ResultsFrom::TerminationMessage;
+    let result = step.covered.iter().find(|covered| from_message && covered.name == "ExitCode")?;
+    let raw = raw_of(steps, &step.name, result.kind, &result.name).unwrap_or_else(|| found.to_string());
+    let number: i32 = raw.parse().ok().filter(|_| sha256(raw.as_bytes()) == result.digest)?;
+    Some(number.into())
+}

@@ -1,0 +1,173 @@
+//! Objects without `status.steps`: an archive that holds `status.results`, or a part of it, and no more. What is there is judged;
+//! what is signed and not there is told apart from what was changed or removed.
+
+use std::fmt;
+
+use crate::evidence::attestation::{self, Kind};
+
+use super::{
+    artifacts,
+    status::{self, Declared, Derived, VerifiedResult, fits, may_be_decoded},
+    step::ProvenStep,
+    taskrun::{StatusResult, TaskRun},
+    verdict::Finding,
+};
+
+/// Something that a step signed and that a partial object does not hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotCarried {
+    /// The step that signed it.
+    pub step: String,
+    /// What it is.
+    pub item: Item,
+}
+
+/// What may not be carried.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Item {
+    /// A result of the task.
+    TaskResult(String),
+    /// A result of the step.
+    StepResult(String),
+    /// The artifacts of the step.
+    Artifacts,
+    /// Exit code and reason; the signed outcome is known all the same.
+    Outcome,
+}
+
+impl NotCarried {
+    pub(super) fn of(result: &Derived) -> NotCarried {
+        let item = Item::TaskResult(result.name.clone());
+        NotCarried { step: result.step.clone(), item }
+    }
+}
+
+impl fmt::Display for Item {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Item::TaskResult(name) => write!(f, "task/{name}"),
+            Item::StepResult(name) => write!(f, "step/{name}"),
+            Item::Artifacts => write!(f, "artifacts"),
+            Item::Outcome => write!(f, "outcome"),
+        }
+    }
+}
+
+/// What of each step is not in the object, but for task results. `verified` are the results that are there.
+pub(super) fn not_carried(
+    object: &TaskRun,
+    proven: &[ProvenStep],
+    verified: &[VerifiedResult],
+) -> Vec<NotCarried> {
+    if !object.is_partial() {
+        return Vec::new();
+    }
+    let mut items = Vec::new();
+    for step in proven {
+        let mut push = |item| items.push(NotCarried { step: step.name.clone(), item });
+        for covered in step.covered.iter().filter(|covered| covered.kind == Kind::Step) {
+            let is_there = verified.iter().any(|result| {
+                result.step == step.name && result.step_result.as_deref() == Some(&covered.name)
+            });
+            if !is_there {
+                push(Item::StepResult(covered.name.clone()));
+            }
+        }
+        if artifacts::are_signed(step) {
+            push(Item::Artifacts);
+        }
+        push(Item::Outcome);
+    }
+    items
+}
+
+/// Results that are some step's, by the word of the object alone.
+#[derive(Default)]
+pub(super) struct Claimed {
+    pub(super) results: Vec<VerifiedResult>,
+    pub(super) findings: Vec<Finding>,
+    undecided: Vec<String>,
+}
+
+impl Claimed {
+    /// The names that need not be explained otherwise.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        let found = self.results.iter().map(|result| &*result.name);
+        found.chain(self.undecided.iter().map(String::as_str))
+    }
+}
+
+/// Without any task, nothing says which task result is taken from which step result: one that has the value of a signed step
+/// result may be it. Its name is then claimed (design 7).
+pub(super) fn step_results(
+    object: &TaskRun,
+    proven: &[ProvenStep],
+    is_derived: impl Fn(&str) -> bool,
+) -> Claimed {
+    let mut claimed = Claimed::default();
+    if !object.is_partial() || !object.is_without_task() {
+        return claimed;
+    }
+    for result in &object.status.results {
+        let name = result.name.as_str();
+        let is_evidence = attestation::is_reserved(name)
+            || proven.iter().any(|step| step.attestation.tep0089 && step.is_tep0089_entry(name));
+        if is_derived(name) || is_evidence {
+            continue;
+        }
+        match of_step(result, proven) {
+            Some(Ok(found)) => claimed.results.push(found),
+            Some(Err(finding)) => {
+                claimed.findings.push(finding);
+                claimed.undecided.push(name.to_owned());
+            }
+            None => {}
+        }
+    }
+    claimed
+}
+
+/// The first signed step result that has the value.
+fn of_step(result: &StatusResult, proven: &[ProvenStep]) -> Option<Result<VerifiedResult, Finding>> {
+    let mut undecided = None;
+    for step in proven {
+        for covered in step.covered.iter().filter(|covered| covered.kind == Kind::Step) {
+            let form = step.attestation.form;
+            match fits(result, None, covered.digest, covered.decoded, form, &Declared::Unknown) {
+                Some(true) => {
+                    let value = result.decoded()?;
+                    return Some(Ok(VerifiedResult {
+                        name: result.name.clone(),
+                        type_is_claimed: may_be_decoded(&value, None, covered.digest),
+                        value,
+                        step: step.name.clone(),
+                        step_result: Some(covered.name.clone()),
+                        set: covered.set,
+                        name_is_claimed: true,
+                    }));
+                }
+                Some(false) => {}
+                None => undecided = Some(status::undecided(&step.name, &format!("step/{}", covered.name))),
+            }
+        }
+    }
+    undecided.map(Err)
+}
+
+/// What a reader of the report must know of such an object.
+pub(super) fn note(not_carried: &[NotCarried]) -> String {
+    let (outcomes, others): (Vec<_>, Vec<_>) =
+        not_carried.iter().partition(|not_carried| not_carried.item == Item::Outcome);
+    let others: Vec<String> = others
+        .iter()
+        .map(|not_carried| format!("{} of step {}", not_carried.item, not_carried.step))
+        .collect();
+    let results = match others.is_empty() {
+        true => "every signed result is in it".to_owned(),
+        false => format!("signed, but not carried: {}", others.join(", ")),
+    };
+    format!(
+        "the object is partial: it holds no status.steps, so the outcomes of its {} steps are not compared; {results}",
+        outcomes.len()
+    )
+}
