@@ -66,6 +66,8 @@ enum Edit {
     /// No step's message is in the object, or none of its results.
     StripMessages(bool),
     StripMessage(Index),
+    /// The object holds no steps, as an archive that keeps results alone.
+    NoSteps,
     /// No attestation is in the object.
     StripAttestations,
     /// A step is dropped, or two change places.
@@ -139,6 +141,7 @@ fn edit() -> impl Strategy<Value = Edit> {
         (index(), index(), 0i64..8).prop_map(|(a, b, kind)| Edit::Retype(a, b, kind)),
         any::<bool>().prop_map(Edit::StripMessages),
         index().prop_map(Edit::StripMessage),
+        Just(Edit::NoSteps),
         Just(Edit::StripAttestations),
         index().prop_map(Edit::DropStep),
         (index(), index()).prop_map(|(a, b)| Edit::SwapSteps(a, b)),
@@ -343,6 +346,7 @@ fn apply(object: &mut Value, edit: &Edit) -> Option<()> {
             let i = step.index(states.len());
             states[i].get_mut("terminated")?.as_object_mut()?.remove("message");
         }
+        Edit::NoSteps => drop(object["status"].as_object_mut()?.remove("steps")),
         Edit::StripAttestations => {
             let is_ours = |name: String| name.starts_with("SVIDENCE.");
             list(object, "/status/results")?.retain(|result| !is_ours(name(result, "name")));
@@ -553,7 +557,18 @@ fn judge(base: &Genuine, edits: &[Edit]) -> Result<bool, String> {
         let left = object.to_string().contains("SVIDENCE.");
         return if left { Err(format!("weak beside attestations: {}", reasons(&report))) } else { Ok(false) };
     }
-    let untruths = fleet().untruths(&object, proof, attacker);
+    let mut untruths = fleet().untruths(&object, proof, attacker);
+    if object["status"].get("steps").is_none() {
+        // Such an object may hold a part of the results, and the report says which part is not there.
+        let not_carried: Vec<&String> =
+            report.notes.iter().filter(|note| note.contains("signed, but not carried: ")).collect();
+        untruths.retain(|untruth| {
+            let withheld = untruth.strip_suffix(" is withheld").and_then(|text| text.rsplit_once(": "));
+            !withheld.is_some_and(|(_, name)| {
+                not_carried.iter().any(|note| note.contains(&format!("task/{name}")))
+            })
+        });
+    }
     if untruths.is_empty() {
         Ok(true)
     } else {
