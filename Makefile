@@ -18,7 +18,7 @@ QUICK := --profile quick --config 'profile.quick.inherits="release"' --config 'p
 FAST := --profile fast --config 'profile.fast.inherits="release"' --config 'profile.fast.lto="off"' \
 	--config profile.fast.codegen-units=16
 
-.PHONY: help demo test peers lint bench release entrypoint image toolchain proto clean
+.PHONY: help demo test fuzz peers lint bench release entrypoint image toolchain proto clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' Makefile | while IFS=$$'\t' read -r name text; do \
@@ -32,6 +32,20 @@ test: entrypoint ## all tests; those against SPIRE and Tekton need Go and are sk
 	elif [ "$${CI:-}" = true ]; then echo "make test: with CI=true the real peers are tested and Go builds them; install Go" >&2; exit 1; \
 	else echo "Go is not installed: tests against the real SPIRE and Tekton will be skipped" >&2; fi
 	cargo test --locked
+
+FUZZ_SECONDS ?= 600
+FUZZ_TARGETS := attestation message bundle certificate taskrun
+FUZZ := $(abspath $(or $(CARGO_TARGET_DIR),target)/fuzz)
+
+fuzz: ## fuzz what reads untrusted input, FUZZ_SECONDS (600) for each target; needs nightly Rust
+	@test -x target/tools/bin/cargo-fuzz || cargo +nightly install cargo-fuzz --locked --root target/tools
+	@# Finds stay in FUZZ/artifacts; a copy in testdata/fuzz/<target>/ makes `make test` replay it.
+	@for target in $(FUZZ_TARGETS); do \
+		mkdir -p $(FUZZ)/corpus/$$target $(FUZZ)/artifacts/$$target; \
+		PATH="$$PWD/target/tools/bin:$$PATH" CARGO_TARGET_DIR=$(FUZZ) cargo +nightly fuzz run --fuzz-dir fuzz $$target \
+			$(FUZZ)/corpus/$$target testdata/fuzz/$$target -- -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=1024 \
+			-max_len=65536 -print_final_stats=1 -artifact_prefix=$(FUZZ)/artifacts/$$target/; \
+	done
 
 peers: ## build the real SPIRE and Tekton programs that the tests run against
 	@tests/peers/build.sh target/peers

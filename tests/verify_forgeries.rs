@@ -367,6 +367,24 @@ const FORGERIES: &[(&str, Alteration)] = &[
         let results = run["status"].as_object_mut().unwrap().remove("results").unwrap();
         run["status"]["taskResults"] = results;
     }),
+    ("a second list of results, where v1beta1 has them", |run| {
+        run["status"]["taskResults"] = json!([{"name": "digest", "type": "string", "value": "sha256:evil"}]);
+    }),
+    ("v1beta1 with results where only v1 has them", |run| {
+        run["apiVersion"] = json!("tekton.dev/v1beta1");
+    }),
+    ("a damaged message that a lenient reader still reads", |run| {
+        let message = &mut run["status"]["steps"][0]["terminated"]["message"];
+        *message = json!(format!(" {}", message.as_str().unwrap().replace("sha256:0123", "sha256:evil")));
+    }),
+    ("a message that begins with another character", |run| {
+        let message = &mut run["status"]["steps"][0]["terminated"]["message"];
+        *message = json!(format!("x{}", message.as_str().unwrap()));
+    }),
+    ("a task that declares one step more", |run| {
+        let steps = run["status"]["taskSpec"]["steps"].as_array_mut().unwrap();
+        steps.push(json!({"name": "extra"}));
+    }),
     ("an internal entry in a message", |run| {
         messages(run, Some("build"), |entries| {
             entries.push(json!({"key": "ExitCode", "value": "0", "type": 3}))
@@ -385,7 +403,7 @@ fn no_forgery_is_verified() {
             alter(&mut altered);
             assert_ne!(&altered, object, "{case} ({form}): nothing was altered");
             let Ok(_) = TaskRun::from_value(altered.clone()) else { continue };
-            let everything = Policy { accept_tep0089: true, accept_unproven_time: true, ..Policy::default() };
+            let everything = Policy { accept_tep0089: true, accept_unproven_time: true, accept_not_carried: true, ..Policy::default() };
             let report = judge_with(&altered, trust, &everything);
             assert!(
                 matches!(report.verdict, Verdict::Invalid | Verdict::Absent | Verdict::Unchecked)

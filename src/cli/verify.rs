@@ -61,7 +61,7 @@ pub struct VerifyArgs {
     /// How far clocks may be apart, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(i64).range(0..=3600))]
     clock_skew: i64,
-    /// Accept a weaker proof; may be given twice
+    /// Accept a weaker proof; may be given several times
     #[arg(long, value_enum, value_name = "WEAKNESS")]
     accept: Vec<Weakness>,
     /// A result that every TaskRun must have; may be given several times
@@ -89,6 +89,8 @@ enum Weakness {
     Tep0089,
     /// Certificates that have expired since, with no proof of when they signed
     UnprovenTime,
+    /// Objects without status.steps that lack signed results
+    NotCarried,
 }
 
 /// Runs `svidence verify`; returns the exit code.
@@ -117,6 +119,7 @@ pub fn run(args: &VerifyArgs, stdin: &mut (dyn Read + Send), out: &mut dyn Write
     let policy = Policy {
         accept_tep0089: args.accept.contains(&Weakness::Tep0089),
         accept_unproven_time: args.accept.contains(&Weakness::UnprovenTime),
+        accept_not_carried: args.accept.contains(&Weakness::NotCarried),
         demanded: args.demanded.clone(),
         time_stamps,
         file,
@@ -230,6 +233,7 @@ fn about<'a>(args: &'a VerifyArgs, trust: &'a Trust, policy: &'a Policy) -> Walk
         command_line: json!({
             "acceptTep0089": policy.accept_tep0089,
             "acceptUnprovenTime": policy.accept_unproven_time,
+            "acceptNotCarried": policy.accept_not_carried,
             "requiredResults": policy.demanded,
         })
         .to_string(),

@@ -1,6 +1,6 @@
 //! Finding each step's evidence in a TaskRun: the step's own message, else `status.results`.
 
-use std::rc::Rc;
+use std::{cell::OnceCell, collections::HashMap, rc::Rc};
 
 use super::{
     message::{self, Entry, entry_type},
@@ -8,7 +8,7 @@ use super::{
     verdict::Finding,
 };
 use crate::evidence::{
-    attestation::{self, Attestation, ResultsFrom},
+    attestation::{self, Attestation, HINT, ResultsFrom, hint},
     tep0089,
 };
 
@@ -25,7 +25,42 @@ pub(crate) struct StepEvidence {
     /// The value of its `SVIDENCE.<step>.sig` entry.
     pub(crate) attestation: Option<String>,
     /// Task results of the status with string values; shared by all steps.
-    in_status: Rc<[(String, String)]>,
+    in_status: Rc<StatusResults>,
+}
+
+/// Task results of the status with string values, shared by all steps.
+#[derive(Debug, Default)]
+struct StatusResults {
+    results: Vec<(String, String)>,
+    by_hint: OnceCell<HashMap<[u8; HINT], Vec<usize>>>,
+}
+
+impl StatusResults {
+    fn evidence(&self) -> HashMap<&str, &str> {
+        let results = self.results.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        // Of two with one name the first, as everywhere.
+        results.rev().filter(|(name, _)| attestation::is_reserved(name)).collect()
+    }
+
+    /// Results whose name has this hint; hashed once for all steps.
+    fn with_hint(&self, wanted: [u8; HINT]) -> impl Iterator<Item = (&str, &str)> {
+        let by_hint = self.by_hint.get_or_init(|| {
+            let mut by_hint: HashMap<[u8; HINT], Vec<usize>> = HashMap::new();
+            let results = self.results.iter().enumerate();
+            for (i, (name, _)) in results.filter(|(_, (name, _))| !attestation::is_reserved(name)) {
+                by_hint.entry(hint(name)).or_default().push(i);
+            }
+            by_hint
+        });
+        let places = by_hint.get(&wanted).map(Vec::as_slice).unwrap_or_default();
+        places.iter().map(|i| (self.results[*i].0.as_str(), self.results[*i].1.as_str()))
+    }
+}
+
+/// Whether a text is a step's message, be it a damaged one: a reader that is more lenient must not find in it what was not checked.
+fn is_message(text: &str) -> bool {
+    let start = text.trim_start();
+    start.starts_with('[') || start.starts_with(COMPRESSED) || text.contains(attestation::KEY_PREFIX)
 }
 
 /// More steps than any pod has containers; bounds the work that an object can cause.
@@ -41,17 +76,26 @@ impl StepEvidence {
         }
     }
 
-    /// Task results among which those are that the attestation covers, as (name, raw value), without attestations.
-    pub(crate) fn task_results(&self, attestation: &Attestation) -> Vec<(&str, &str)> {
-        match self.entries_with_results(attestation) {
-            Some(_) => self.task_results_of_message().collect(),
-            None => self.task_results_of_status().collect(),
+    /// For each of the hints the task results that may be meant, as (name, raw value): of the step's message, where that is the
+    /// way the step says it handed its results over, else of the status.
+    pub(crate) fn with_hints(
+        &self,
+        attestation: &Attestation,
+        hints: &[[u8; HINT]],
+    ) -> Vec<Vec<(&str, &str)>> {
+        if self.entries_with_results(attestation).is_none() {
+            return hints.iter().map(|wanted| self.in_status.with_hint(*wanted).take(2).collect()).collect();
         }
+        let mut by_hint: HashMap<[u8; HINT], Vec<(&str, &str)>> = HashMap::new();
+        for (name, raw) in self.task_results_of_message().filter(|_| !hints.is_empty()) {
+            by_hint.entry(hint(name)).or_default().push((name, raw));
+        }
+        hints.iter().map(|wanted| by_hint.get(wanted).cloned().unwrap_or_default()).collect()
     }
 
     /// Task results of the status with string values, as (name, value), without attestations.
     pub(crate) fn task_results_of_status(&self) -> impl Iterator<Item = (&str, &str)> {
-        let results = self.in_status.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let results = self.in_status.results.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         results.filter(|(name, _)| !attestation::is_reserved(name))
     }
 
@@ -88,7 +132,8 @@ pub(crate) fn collect(object: &TaskRun) -> Result<Vec<StepEvidence>, Vec<Finding
 
 /// What can be read, and what is wrong with the rest.
 pub(crate) fn read(object: &TaskRun) -> (Vec<StepEvidence>, Vec<Finding>) {
-    let in_status: Rc<[(String, String)]> = string_results(object).into();
+    let in_status = Rc::new(StatusResults { results: string_results(object), by_hint: OnceCell::new() });
+    let evidence = in_status.evidence();
     let states = match &object.status.steps {
         Some(states) => check_count(states.len()).map(|()| states),
         None => match from_results(&in_status) {
@@ -119,8 +164,8 @@ pub(crate) fn read(object: &TaskRun) -> (Vec<StepEvidence>, Vec<Finding>) {
             state.terminated.as_ref().map(|terminated| terminated.message.as_str()).unwrap_or_default();
         let entries = match text {
             // The controller's own words, for example that the pod was deleted, are no message of the step.
-            text if !text.starts_with('[') && !text.starts_with(COMPRESSED) => None,
-            text if text.starts_with(COMPRESSED) => {
+            text if !is_message(text) => None,
+            text if text.trim_start().starts_with(COMPRESSED) => {
                 findings.push(Finding::Undecided {
                     reason: format!(
                         "step {name}: its termination message is still compressed: the controller could not read it (cut by \
@@ -146,7 +191,7 @@ pub(crate) fn read(object: &TaskRun) -> (Vec<StepEvidence>, Vec<Finding>) {
         let key = attestation::key(&step.name);
         step.attestation = match &step.entries {
             Some(_) => step.entry(&key).map(|entry| entry.value.clone()),
-            None => in_status.iter().find(|(name, _)| *name == key).map(|(_, value)| value.clone()),
+            None => evidence.get(key.as_str()).map(|value| (*value).to_owned()),
         };
         steps.push(step);
     }
@@ -159,8 +204,9 @@ fn check_count(count: usize) -> Result<(), Vec<Finding>> {
 }
 
 /// The evidence of an object without `status.steps`: each entry tells of a step, and their order is in them.
-fn from_results(in_status: &Rc<[(String, String)]>) -> Result<Vec<StepEvidence>, Vec<Finding>> {
-    let entries = in_status.iter().filter_map(|(name, value)| Some((attestation::step_of_key(name)?, value)));
+fn from_results(in_status: &Rc<StatusResults>) -> Result<Vec<StepEvidence>, Vec<Finding>> {
+    let entries =
+        in_status.results.iter().filter_map(|(name, value)| Some((attestation::step_of_key(name)?, value)));
     check_count(entries.clone().count())?;
     let mut steps: Vec<StepEvidence> = Vec::new();
     for (name, value) in entries {

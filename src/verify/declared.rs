@@ -1,5 +1,7 @@
 //! What the task declares, in the status and inline, against what the steps were told to collect.
 
+use std::collections::HashSet;
+
 use crate::evidence::attestation::{self, Kind, step_name};
 
 use super::{
@@ -30,12 +32,13 @@ pub(super) fn declared_names(object: &TaskRun, proven: &[ProvenStep]) -> Vec<Fin
 fn declared_in(field: &str, spec: &TaskSpec, proven: &[ProvenStep]) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut wrong = |field: String, problem: String| findings.push(Finding::Status { field, problem });
+    let mut seen = HashSet::with_capacity(spec.results.len());
     for (i, result) in spec.results.iter().enumerate() {
         let name = result.name.as_str();
         if !attestation::is_result_name(name) || attestation::is_reserved(name) {
             wrong(format!("{field}.results[{i}]"), format!("{name:?} is no name of a result"));
         }
-        if spec.results[..i].iter().any(|earlier| earlier.name == name) {
+        if !seen.insert(name) {
             wrong(format!("{field}.results[{i}]"), format!("the result {name} is declared twice"));
         }
         // A name that is collected from a file is never mapped: the value would be replaced.
@@ -52,6 +55,15 @@ fn declared_in(field: &str, spec: &TaskSpec, proven: &[ProvenStep]) -> Vec<Findi
         collected.map(|result| result.name.clone()).collect::<Vec<_>>()
     };
     let collected = names(&spec.results);
+    if let Some(step) = proven.first()
+        && usize::try_from(step.attestation.step_count).ok() != Some(spec.steps.len())
+    {
+        let signed = step.attestation.step_count;
+        wrong(
+            format!("{field}.steps"),
+            format!("it declares {} steps, but signed are {signed}", spec.steps.len()),
+        );
+    }
     for step in proven {
         let index = step.attestation.step_index as usize;
         let declared_step = spec.steps.get(index).filter(|declared| {
@@ -66,8 +78,9 @@ fn declared_in(field: &str, spec: &TaskSpec, proven: &[ProvenStep]) -> Vec<Findi
         if field == INLINE && declared_step.step_action.is_some() && declared_step.results.is_empty() {
             continue;
         }
+        let mut seen = HashSet::with_capacity(declared_step.results.len());
         for (i, result) in declared_step.results.iter().enumerate() {
-            if declared_step.results[..i].iter().any(|earlier| earlier.name == result.name) {
+            if !seen.insert(result.name.as_str()) {
                 wrong(
                     format!("{field}.steps[{index}].results[{i}]"),
                     format!("the result {} is declared twice", result.name),

@@ -81,6 +81,8 @@ pub struct Policy {
     pub accept_tep0089: bool,
     /// Accept certificates that have expired, with no proof of the time of signing.
     pub accept_unproven_time: bool,
+    /// Accept objects without `status.steps` that lack signed results.
+    pub accept_not_carried: bool,
     /// Results that must be there.
     pub demanded: Vec<String>,
     /// Time-stamp authorities whose word on the time of signing counts, and their tokens.
@@ -147,6 +149,7 @@ fn judge(object: &TaskRun, trust: &Trust, policy: &Policy, caches: &mut Caches) 
     findings.extend(broken.into_iter().flatten());
     let accepted = findings.iter().all(|finding| match finding {
         Finding::OnlyTep0089 => policy.accept_tep0089,
+        Finding::NotCarried { .. } => policy.accept_not_carried,
         Finding::TimeUnproven { .. } => policy.accept_unproven_time,
         _ => false,
     });
@@ -273,7 +276,9 @@ fn attested(
         is_partial: object.is_partial(),
         not_carried: compared.not_carried,
     };
-    Ok((proof, times.weaknesses))
+    let mut weaknesses = partial::weaknesses(&proof.not_carried);
+    weaknesses.extend(times.weaknesses);
+    Ok((proof, weaknesses))
 }
 
 fn nothing_checked() -> Vec<Finding> {

@@ -81,6 +81,17 @@ pub(super) fn not_carried(
     items
 }
 
+/// Results of the task that were left out, or dropped by somebody who dropped `status.steps` first: nothing tells which.
+pub(super) fn weaknesses(not_carried: &[NotCarried]) -> Vec<Finding> {
+    let results = not_carried.iter().filter(|not_carried| matches!(not_carried.item, Item::TaskResult(_)));
+    results
+        .map(|not_carried| Finding::NotCarried {
+            step: not_carried.step.clone(),
+            result: not_carried.item.to_string(),
+        })
+        .collect()
+}
+
 /// Results that are some step's, by the word of the object alone.
 #[derive(Default)]
 pub(super) struct Claimed {

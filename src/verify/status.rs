@@ -3,6 +3,8 @@
 //! Source of the rule: Tekton `pkg/pod/status.go` (`filterResults`, `createTaskResultsFromStepResults`,
 //! `removeDuplicateResults`) and `pkg/reconciler/taskrun` (`validateTaskRunResults`).
 
+use std::collections::HashSet;
+
 use crate::evidence::{
     attestation::{self, Attestation, Ended, Form, Kind, ResultsFrom},
     sha256,
@@ -419,14 +421,16 @@ pub(super) fn decode_as(raw: &str, declared: Option<&str>) -> ResultValue {
 /// Results in the status that no step signed.
 fn added_results(
     object: &TaskRun,
-    names: &[&str],
+    derived: &[&str],
     proven: &[ProvenStep],
     steps: &[StepEvidence],
 ) -> Vec<Finding> {
     let mut findings = Vec::new();
+    let names: HashSet<&str> = object.status.results.iter().map(|result| result.name.as_str()).collect();
+    let derived: HashSet<&str> = derived.iter().copied().collect();
     for step in proven {
         let key = attestation::key(&step.name);
-        if object.status.results.iter().all(|result| result.name != key) {
+        if !names.contains(key.as_str()) {
             findings.push(Finding::ResultMissing {
                 step: step.name.clone(),
                 result: format!("{key} in status.results"),
@@ -434,15 +438,20 @@ fn added_results(
         }
     }
     for (step, key) in written_tep0089_entries(proven, steps) {
-        if object.status.results.iter().all(|result| result.name != key) {
+        if !names.contains(key.as_str()) {
             findings.push(Finding::ResultMissing { step, result: format!("{key} in status.results") });
         }
     }
+    let mut seen = HashSet::with_capacity(names.len());
     for (i, result) in object.status.results.iter().enumerate() {
         let name = result.name.as_str();
-        let repeated = object.status.results[..i].iter().any(|earlier| earlier.name == name);
-        let stands = match expected_evidence(name, proven, steps) {
-            Some(Expected::Value(value)) => result.decoded() == Some(ResultValue::String(value)),
+        let repeated = !seen.insert(name);
+        let stands = match expected_evidence(name, proven, steps).filter(|_| !repeated) {
+            // A list of names that is the one name `null` is decoded like any other value.
+            Some(Expected::Value(value)) => {
+                let declared = object.declared_result(name).map(DeclaredResult::declared_type);
+                result.decoded() == Some(decode_as(&value, declared))
+            }
             Some(Expected::Signature) => {
                 // A later step may have changed what the entry was made for.
                 let is_cut_off = object.is_partial() && !tep0089::is_whole_in_status(object, result);
@@ -451,7 +460,7 @@ fn added_results(
                 }
                 true
             }
-            None => names.contains(&name),
+            None => derived.contains(name),
         };
         if repeated || !stands {
             findings.push(Finding::Status {

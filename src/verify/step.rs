@@ -1,10 +1,8 @@
 //! One step's evidence: from the entry to a proof, each stage a function.
 
-use std::collections::HashMap;
-
 use crate::{
     evidence::{
-        attestation::{Attestation, Covered, Form, HINT, Kind, hint},
+        attestation::{Attestation, Covered, Form, Kind},
         leaf::{CompactLeaf, DnsForm, Issuer},
         sha256, statement,
         statement::Context,
@@ -102,17 +100,11 @@ pub(super) fn covered_results(
 ) -> Result<Vec<Covered>, Vec<Finding>> {
     let mut covered = attestation.results.clone();
     let mut findings = Vec::new();
-    let mut by_hint: HashMap<[u8; HINT], Vec<(&str, &str)>> = HashMap::new();
-    if attestation.form == Form::Hints {
-        for (name, raw) in evidence.task_results(attestation) {
-            by_hint.entry(hint(name)).or_default().push((name, raw));
-        }
-    }
-    let set = attestation.set_hints.iter().map(|hint| (hint, true));
-    let found = attestation.found_hints.iter().map(|hint| (hint, false));
-    for (wanted, set) in set.chain(found) {
-        match by_hint.get(wanted).map(Vec::as_slice) {
-            Some([(name, raw)]) => {
+    let hints = [attestation.set_hints.as_slice(), &attestation.found_hints].concat();
+    for (i, (wanted, found)) in hints.iter().zip(evidence.with_hints(attestation, &hints)).enumerate() {
+        let set = i < attestation.set_hints.len();
+        match found.as_slice() {
+            [(name, raw)] => {
                 if value::decoded_json(raw).is_some() {
                     findings.push(Finding::ResultChanged {
                         step: evidence.name.clone(),
@@ -127,11 +119,11 @@ pub(super) fn covered_results(
                     decoded: None,
                 });
             }
-            Some([(name, _), (other, _), ..]) => findings.push(Finding::ResultAdded {
+            [(name, _), (other, _), ..] => findings.push(Finding::ResultAdded {
                 step: evidence.name.clone(),
                 result: format!("one of the results {name} and {other}, which share a hint,"),
             }),
-            _ if is_partial => findings.push(Finding::Undecided {
+            [] if is_partial => findings.push(Finding::Undecided {
                 reason: format!(
                     "step {}: its attestation is in the short form, which a result completes that the object does not carry (with \
                      the hint {}); get the whole TaskRun",
@@ -139,7 +131,7 @@ pub(super) fn covered_results(
                     statement::hex(wanted)
                 ),
             }),
-            _ => findings.push(Finding::ResultMissing {
+            [] => findings.push(Finding::ResultMissing {
                 step: evidence.name.clone(),
                 result: format!("with the hint {}", statement::hex(wanted)),
             }),

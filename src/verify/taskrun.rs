@@ -139,18 +139,13 @@ impl DeclaredResult {
     /// Step and step result of the first `$(steps.<step>.results.<result>)` in its `value`
     /// (Tekton `pkg/apis/pipeline/v1/result_validation.go`, `ExtractStepResultName`).
     pub fn mapping(&self) -> Option<(&str, &str)> {
-        let mut text = self.value.as_ref()?.as_str()?;
-        loop {
-            let (_, rest) = text.split_once("$(steps.")?;
-            // Neither part may span lines, and the result's name ends at the first bracket.
-            let reference = rest.split('\n').next().unwrap_or_default();
-            if let Some((step, rest)) = reference.split_once(".results.")
-                && let Some((result, _)) = rest.split_once(')')
-            {
-                return Some((step, result));
-            }
-            text = rest;
-        }
+        // Neither part may span lines, and the result's name ends at the first bracket. What does not fit after the first
+        // `$(steps.` of a line does not fit after a later one of it.
+        self.value.as_ref()?.as_str()?.split('\n').find_map(|line| {
+            let (_, reference) = line.split_once("$(steps.")?;
+            let (step, rest) = reference.split_once(".results.")?;
+            Some((step, rest.split_once(')')?.0))
+        })
     }
 }
 
@@ -185,6 +180,9 @@ pub struct Status {
     /// Task results; they are called `taskResults` in v1beta1.
     #[serde(default, deserialize_with = "null_is_default")]
     pub results: Vec<StatusResult>,
+    /// Where v1beta1 has its results; in v1 a second list that some readers might take for them.
+    #[serde(default)]
+    pub task_results: NotInV1,
     /// Steps, in order; `None` if the object has no such field, as an archive that keeps results alone.
     pub steps: Option<Vec<StepState>>,
     /// The task as it was run.
@@ -195,6 +193,16 @@ pub struct Status {
     /// Earlier attempts.
     #[serde(default, deserialize_with = "null_is_default")]
     pub retries_status: Vec<Value>,
+}
+
+/// The absence of a field that v1 does not have.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct NotInV1;
+
+impl<'de> Deserialize<'de> for NotInV1 {
+    fn deserialize<D: Deserializer<'de>>(_: D) -> Result<NotInV1, D::Error> {
+        Err(serde::de::Error::custom("status.taskResults is a field of v1beta1"))
+    }
 }
 
 impl Status {
@@ -408,10 +416,13 @@ impl TaskRun {
 /// `taskResults` of a v1beta1 status by the name that v1 gives them.
 fn results_as_in_v1(status: &mut Value) -> Result<(), TaskRunError> {
     let Some(status) = status.as_object_mut() else { return Ok(()) };
-    match status.remove("taskResults").and_then(|results| status.insert("results".to_owned(), results)) {
-        None => Ok(()),
-        Some(_) => Err(TaskRunError::Shape("status has both results and taskResults".to_owned())),
+    if status.contains_key("results") {
+        return Err(TaskRunError::Shape("status.results is none of v1beta1's fields".to_owned()));
     }
+    if let Some(results) = status.remove("taskResults") {
+        status.insert("results".to_owned(), results);
+    }
+    Ok(())
 }
 
 /// Fields at the places that verification looks at.

@@ -3,7 +3,7 @@
 //! Alone it is weak: a signature covers a value only, and nothing binds names, run, step or time. What it does say is checked
 //! as Tekton's `VerifyTaskRunResults` does (Tekton `pkg/spire/verify.go`), without its holes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
@@ -61,7 +61,9 @@ pub(crate) fn verify(
 
 fn verify_step(object: &TaskRun, step: &StepEvidence, trust: &Trust) -> Result<Vec<SignedValue>, Finding> {
     let entries: Vec<(&str, &str)> = step.task_results_of_message().collect();
-    let find = |key: &str| entries.iter().find(|(name, _)| *name == key).map(|(_, value)| *value);
+    // Of two with one name the first counts.
+    let by_name: HashMap<&str, &str> = entries.iter().rev().copied().collect();
+    let find = |key: &str| by_name.get(key).copied();
     let Some(svid) = find(tep0089::SVID) else {
         return match entries.is_empty() {
             true => Ok(Vec::new()),
@@ -88,7 +90,7 @@ fn verify_step(object: &TaskRun, step: &StepEvidence, trust: &Trust) -> Result<V
     }
     let mut signed = Vec::new();
     for (name, raw) in &entries {
-        if [tep0089::SVID, tep0089::MANIFEST].contains(name) || is_signature_of_another(name, &entries) {
+        if [tep0089::SVID, tep0089::MANIFEST].contains(name) || is_signature_of_another(name, &by_name) {
             continue;
         }
         if !is_result_name(name) {
@@ -188,8 +190,8 @@ pub(crate) fn is_evidence_key(name: &str) -> bool {
     name == tep0089::SVID || name == tep0089::MANIFEST || name.ends_with(tep0089::SUFFIX)
 }
 
-fn is_signature_of_another(name: &str, entries: &[(&str, &str)]) -> bool {
-    name.strip_suffix(tep0089::SUFFIX).is_some_and(|base| entries.iter().any(|(other, _)| *other == base))
+fn is_signature_of_another(name: &str, entries: &HashMap<&str, &str>) -> bool {
+    name.strip_suffix(tep0089::SUFFIX).is_some_and(|base| entries.contains_key(base))
 }
 
 fn check(leaf: &Certificate, text: &str, signature: &str) -> bool {

@@ -240,6 +240,17 @@ pub enum Finding {
          (accept it with --accept tep-0089)"
     )]
     OnlyTep0089,
+    /// A signed result is not in an object that holds no `status.steps`: left out by whoever made it, or dropped.
+    #[error(
+        "step {step}: {result} is signed, but not in this partial object, which holds no status.steps (get the whole object, \
+         or accept it with --accept not-carried)"
+    )]
+    NotCarried {
+        /// The step that signed it.
+        step: String,
+        /// `task/<name>`.
+        result: String,
+    },
     /// The certificates were valid then, but nothing proves when "then" was.
     #[error(
         "step {step}: its certificates are valid from {not_before} to {not_after} and not at the time of the check ({at}); \
@@ -266,7 +277,7 @@ impl Finding {
             Finding::Policy { breach, .. } => breach.verdict(),
             Finding::UnknownIssuer { .. } | Finding::Undecided { .. } => Verdict::Unchecked,
             Finding::NoEvidence { .. } | Finding::Unsigned { .. } | Finding::Demanded(_) => Verdict::Absent,
-            Finding::OnlyTep0089 | Finding::TimeUnproven { .. } => Verdict::Weak,
+            Finding::OnlyTep0089 | Finding::NotCarried { .. } | Finding::TimeUnproven { .. } => Verdict::Weak,
             _ => Verdict::Invalid,
         }
     }
@@ -295,6 +306,7 @@ impl Finding {
             Finding::Unsigned { .. } => "unsigned",
             Finding::Demanded(_) => "demanded",
             Finding::OnlyTep0089 => "only-tep-0089",
+            Finding::NotCarried { .. } => "not-carried",
             Finding::TimeUnproven { .. } => "time-unproven",
         }
     }

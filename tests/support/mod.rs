@@ -6,6 +6,8 @@
 pub mod corpus;
 pub mod credentials;
 #[cfg(feature = "cli")]
+pub mod fleet;
+#[cfg(feature = "cli")]
 pub mod kubelet;
 pub mod peers;
 #[cfg(feature = "cli")]

@@ -12,7 +12,7 @@ use super::{
 };
 
 /// Code, what it means in a sentence, and what to do: one rule for each code of a finding, and one for unreadable input.
-const RULES: [(&str, &str, &str); 22] = [
+const RULES: [(&str, &str, &str); 24] = [
     (
         "attestation",
         "An attestation cannot be read.",
@@ -72,6 +72,16 @@ const RULES: [(&str, &str, &str); 22] = [
         "only-tep-0089",
         "There are only Tekton's own signatures.",
         "They prove too little; accept them with --accept tep-0089.",
+    ),
+    (
+        "attempt",
+        "An earlier attempt in status.retriesStatus contradicts its evidence.",
+        "Do not use the TaskRun; find out who changed it.",
+    ),
+    (
+        "not-carried",
+        "A signed result is not in a partial object.",
+        "Get the whole object, or accept it with --accept not-carried.",
     ),
     (
         "time-unproven",

@@ -154,9 +154,9 @@ fn result_facts(evidence: &StepEvidence, attestation: &Attestation) -> Vec<Resul
     let with_hint = set.chain(found).map(|(hint, set)| ResultFacts {
         kind: Kind::Task.as_str(),
         names: evidence
-            .task_results(attestation)
+            .with_hints(attestation, &[*hint])
             .into_iter()
-            .filter(|(name, _)| attestation::hint(name) == *hint)
+            .flatten()
             .map(|(name, _)| name.to_owned())
             .collect(),
         hint: Some(hex(hint)),

@@ -4,6 +4,7 @@ use crate::{
     evidence::attestation::Ended,
     verify::{
         Trust,
+        partial::Item,
         report::{Proof, StepSummary, TimeProof},
         status::VerifiedResult,
         taskrun::{TaskRun, format_time},
@@ -19,6 +20,7 @@ type Broken<'a> = dyn FnMut(String, String, Breach) + 'a;
 /// Everything that breaks `rule`.
 pub(super) fn judge(rule: &Rule, object: &TaskRun, proof: &Proof, trust: &Trust, broken: &mut Broken<'_>) {
     form_and_time(rule, proof, broken);
+    carried(rule, proof, broken);
     attested(rule, proof, broken);
     age(rule, proof, trust, broken);
     failures(rule, object, proof, broken);
@@ -40,6 +42,14 @@ fn form_and_time(rule: &Rule, proof: &Proof, broken: &mut Broken<'_>) {
         let accepted: Vec<&str> = rule.time.iter().map(|time| time.as_str()).collect();
         let demanded = format!("the time of signing must be {}", accepted.join(" or "));
         broken(demanded, format!("it is {}", time.as_str()), Breach::TooWeak);
+    }
+}
+
+fn carried(rule: &Rule, proof: &Proof, broken: &mut Broken<'_>) {
+    let results = proof.not_carried.iter().filter(|lacking| matches!(lacking.item, Item::TaskResult(_)));
+    for lacking in results.filter(|_| !rule.not_carried) {
+        let found = format!("{} of step {} is not carried", lacking.item, lacking.step);
+        broken("every signed result must be in the object".to_owned(), found, Breach::TooWeak);
     }
 }
 

@@ -190,6 +190,9 @@ pub struct Rule {
     /// Which failures pass.
     #[serde(default)]
     pub failures: Failures,
+    /// Whether an object without `status.steps` may lack signed results.
+    #[serde(default)]
+    pub not_carried: bool,
     /// Results that must be there.
     #[serde(default)]
     pub results: Vec<DemandedResult>,

@@ -1,0 +1,243 @@
+//! One function for each fuzz target: what must hold for any input at all, beyond that nothing panics.
+//!
+//! Bounds on time and memory are the runner's: `make fuzz` sets them for libFuzzer, `tests/fuzz_corpus.rs` measures.
+
+use std::{path::PathBuf, sync::OnceLock};
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde_json::Value;
+use svidence::{
+    devagent::taskrun::{RunSpec, StepReport, assemble},
+    evidence::{
+        attestation::{Attestation, PREFIX},
+        leaf::{CompactLeaf, Issuer},
+        sha256,
+        statement::{Context, statement},
+        tep0089::pem,
+    },
+    verify::{
+        Policy, Report, Trust, VerifiedResult,
+        taskrun::{TaskRun, parse_time},
+        verify,
+        walk::for_each,
+    },
+    workload::{
+        bundle::X509Bundle,
+        certificate::{Certificate, check_authority, check_leaf},
+        id::TrustDomain,
+    },
+};
+use time::OffsetDateTime;
+
+/// What runs on an input; it panics if something does not hold.
+pub type Body = fn(&[u8]);
+
+/// Name and function of every target.
+pub const TARGETS: [(&str, Body); 5] = [
+    ("attestation", attestation),
+    ("message", message),
+    ("bundle", bundle),
+    ("certificate", certificate),
+    ("taskrun", taskrun),
+];
+
+/// A genuine TaskRun that the entrypoint left, and the bundle it was signed under.
+pub const GENUINE: &str = include_str!("../../testdata/fuzz/genuine.json");
+pub const BUNDLE: &str = include_str!("../../testdata/fuzz/bundle.pem");
+
+const ID: &str = "spiffe://example.org/ns/default/taskrun/fuzzed";
+/// DER of the subject `C=US`.
+const SUBJECT: &[u8] = b"\x30\x0d\x31\x0b\x30\x09\x06\x03\x55\x04\x06\x13\x02US";
+
+fn trust_domain() -> TrustDomain {
+    TrustDomain::new("example.org").expect("it is one")
+}
+
+/// The value of an attestation entry, or the bytes that it carries in base64; and the same bytes as a compact leaf.
+pub fn attestation(data: &[u8]) {
+    let value = match std::str::from_utf8(data) {
+        Ok(text) if text.starts_with(PREFIX) => text.to_owned(),
+        _ => format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(data)),
+    };
+    if let Ok(read) = Attestation::from_value(&value) {
+        assert_eq!(read.to_value(), value, "an attestation has one encoding");
+        assert!(read.signed_at() <= 1 << 53, "its times survive any JSON reader");
+        let context = Context {
+            trust_domain: "example.org",
+            step: "build",
+            results: &read.results,
+            leaf: sha256(&read.leaf),
+        };
+        let statement = statement(&read, context);
+        assert!(statement.len() <= 16 * value.len() + 4096, "{} of {}", statement.len(), value.len());
+        let json: Value = serde_json::from_str(&statement).expect("the statement is JSON");
+        assert_eq!(json["subject"].as_array().map(Vec::len), Some(read.results.len()));
+        compact_leaf(&read.leaf);
+    }
+    compact_leaf(data);
+}
+
+fn compact_leaf(bytes: &[u8]) {
+    let Ok(leaf) = CompactLeaf::from_bytes(bytes) else { return };
+    assert_eq!(leaf.to_bytes(), bytes, "a compact leaf has one encoding");
+    let key_id = [&leaf.issuer_hint[..], &[0; 16]].concat();
+    let issuer = Issuer { name: SUBJECT, key_id: &key_id };
+    let Ok(der) = leaf.to_der(ID, &[], issuer) else { return };
+    assert!(der.len() <= bytes.len() + 1024, "{} from {}", der.len(), bytes.len());
+    if let Ok(certificate) = Certificate::parse(&der) {
+        assert_eq!(certificate.der(), der);
+        if let Some(again) = CompactLeaf::of(&der, ID, &[], leaf.dns, issuer) {
+            assert_eq!(again, leaf, "the certificate has one compact form");
+        }
+    }
+}
+
+/// A step's termination message, as the entrypoint or the step wrote it, through the controller's eyes to the verifier's.
+pub fn message(data: &[u8]) {
+    let epoch = OffsetDateTime::UNIX_EPOCH;
+    let spec = RunSpec {
+        namespace: "default".into(),
+        name: "fuzzed".into(),
+        uid: "78322e13-a738-4556-be59-2b2445332751".into(),
+        pod_name: "fuzzed-pod".into(),
+        created: epoch,
+        task_spec: serde_json::json!({"steps": [{"name": "build"}]}),
+    };
+    let of = |message: &[u8]| {
+        let report = StepReport {
+            name: "build".into(),
+            message: message.to_vec(),
+            exit_code: 0,
+            started: epoch,
+            finished: epoch,
+        };
+        assemble(&spec, &[report])
+    };
+    let mut object = of(data);
+    let length = object.to_string().len();
+    assert!(length <= 64 * (data.len() + (128 << 10)), "{length} from {}", data.len());
+    let message =
+        object["status"]["steps"][0]["terminated"]["message"].as_str().unwrap_or_default().to_owned();
+    if message.starts_with('[') && !data.starts_with(message.as_bytes()) {
+        let again = of(message.as_bytes());
+        assert_eq!(
+            again["status"]["steps"][0]["terminated"]["message"], message,
+            "the controller's own message stands"
+        );
+    }
+    not_accepted(object.clone());
+    object["status"]["steps"][0]["terminated"]["message"] = String::from_utf8_lossy(data).into();
+    not_accepted(object);
+}
+
+/// A trust bundle's file in any of its forms.
+pub fn bundle(data: &[u8]) {
+    let Ok((bundle, _)) = X509Bundle::from_file_contents(trust_domain(), data) else { return };
+    assert!(!bundle.authorities().is_empty(), "a bundle is never empty");
+    let mut written = String::new();
+    for authority in bundle.authorities() {
+        let carried = check_authority(authority).expect("an authority is one");
+        assert!(carried.is_none_or(|carried| carried == trust_domain()), "it is of the stated trust domain");
+        assert!(authority.der().len() <= data.len());
+        written.push_str(&pem(authority.der()));
+    }
+    let again = X509Bundle::from_pem(trust_domain(), &written).expect("what was read can be written");
+    assert_eq!(again.authorities(), bundle.authorities(), "each authority stands once");
+}
+
+/// A certificate's DER.
+pub fn certificate(data: &[u8]) {
+    let Ok(read) = Certificate::parse(data) else { return };
+    assert_eq!(read.der(), data, "it is all of the input");
+    for part in
+        [read.tbs_der(), read.issuer_der(), read.subject_der(), read.spki_der(), read.public_key_bits()]
+    {
+        assert!(
+            part.is_empty() || data.windows(part.len()).any(|window| window == part),
+            "its parts are parts of it"
+        );
+    }
+    let (leaf, authority) = (check_leaf(&read), check_authority(&read));
+    assert!(leaf.is_err() || authority.is_err(), "it is a leaf or an authority, not both");
+    if let Ok(id) = leaf {
+        assert_eq!(read.uri_sans(), [id.to_string()], "it has one reading of its identity");
+        let key_id = read.authority_key_id().unwrap_or_default().to_vec();
+        let issuer = Issuer { name: read.issuer_der(), key_id: &key_id };
+        let compact = CompactLeaf::of(
+            data,
+            &id.to_string(),
+            read.dns_sans(),
+            svidence::evidence::leaf::DnsForm::Plain,
+            issuer,
+        );
+        if let Some(compact) = compact {
+            let carried = CompactLeaf::from_bytes(&compact.to_bytes()).expect("what was written can be read");
+            assert_eq!(carried.to_der(&id.to_string(), read.dns_sans(), issuer).as_deref(), Ok(data));
+        }
+    }
+}
+
+/// A document with TaskRuns.
+pub fn taskrun(data: &[u8]) {
+    let mut found = 0;
+    for_each(&[PathBuf::from("-")], &mut &data[..], &mut |_, object| {
+        found += 1;
+        let Ok(object) = object else { return };
+        let report = judge(&object);
+        let Some(proof) = report.proof else { return };
+        assert_eq!(report.task_run, genuine().task_run, "only the genuine TaskRun is accepted");
+        assert!(
+            proof.results.iter().all(is_genuine),
+            "and only with its results, of which a partial object may lack some: {:?}",
+            proof.results
+        );
+        assert_eq!(proof.basis.steps().map(|step| step.name.clone()).collect::<Vec<_>>(), genuine().steps);
+    });
+    assert!(found <= data.len().max(1), "{found} objects in {} bytes", data.len());
+}
+
+fn is_genuine(result: &VerifiedResult) -> bool {
+    let mut results = genuine().results.iter();
+    results.any(|own| own.value == result.value && (own.name == result.name || result.name_is_claimed))
+}
+
+struct Genuine {
+    task_run: String,
+    results: Vec<VerifiedResult>,
+    steps: Vec<String>,
+}
+
+fn genuine() -> &'static Genuine {
+    static GENUINE_REPORT: OnceLock<Genuine> = OnceLock::new();
+    GENUINE_REPORT.get_or_init(|| {
+        let object = serde_json::from_str(GENUINE).expect("it is JSON");
+        let report = judge(&TaskRun::from_value(object).expect("it is a TaskRun"));
+        let proof = report.proof.expect("it is verified");
+        let steps = proof.basis.steps().map(|step| step.name.clone()).collect();
+        Genuine { task_run: report.task_run, results: proof.results, steps }
+    })
+}
+
+/// The verdict at the time of the genuine TaskRun, under a policy that accepts weak evidence.
+fn judge(object: &TaskRun) -> Report {
+    static TRUST: OnceLock<Trust> = OnceLock::new();
+    let trust = TRUST.get_or_init(|| {
+        let genuine: Value = serde_json::from_str(GENUINE).expect("it is JSON");
+        let completed = genuine["status"]["completionTime"].as_str().and_then(parse_time);
+        Trust {
+            bundle: X509Bundle::from_pem(trust_domain(), BUNDLE).expect("it is a bundle"),
+            intermediates: Vec::new(),
+            now: completed.expect("it has ended"),
+            at: None,
+            clock_skew: 10,
+        }
+    });
+    verify(object, trust, &Policy { accept_tep0089: true, accept_unproven_time: true, accept_not_carried: true, ..Policy::default() })
+}
+
+fn not_accepted(object: Value) {
+    if let Ok(object) = TaskRun::from_value(object) {
+        let report = judge(&object);
+        assert!(!report.accepted && report.proof.is_none(), "{:?}", report.verdict);
+    }
+}
