@@ -34,7 +34,10 @@ fn has_openssl() -> bool {
     if Command::new("openssl").arg("version").output().is_ok_and(|output| output.status.success()) {
         return true;
     }
-    assert!(std::env::var("CI").as_deref() != Ok("true"), "with CI=true the examples with openssl are tested");
+    assert!(
+        std::env::var("CI").as_deref() != Ok("true"),
+        "with CI=true the examples with openssl are tested"
+    );
     eprintln!("openssl is not installed: examples that use it are skipped");
     false
 }
@@ -67,7 +70,10 @@ fn the_examples_of_each_document_work_as_pasted() {
             );
             assert!(output.status.success(), "{name}: {script}\n{}: {shown}", output.status);
             for line in printed.iter().filter(|line| *line != "…") {
-                assert!(shown.contains(line.as_str()), "{name}: {script}\ndoes not print {line:?} but\n{shown}");
+                assert!(
+                    shown.contains(line.as_str()),
+                    "{name}: {script}\ndoes not print {line:?} but\n{shown}"
+                );
             }
         }
     }
