@@ -232,7 +232,16 @@ fn judge(object: &TaskRun) -> Report {
             clock_skew: 10,
         }
     });
-    verify(object, trust, &Policy { accept_tep0089: true, accept_unproven_time: true, accept_not_carried: true, ..Policy::default() })
+    verify(
+        object,
+        trust,
+        &Policy {
+            accept_tep0089: true,
+            accept_unproven_time: true,
+            accept_not_carried: true,
+            ..Policy::default()
+        },
+    )
 }
 
 fn not_accepted(object: Value) {
