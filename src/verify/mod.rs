@@ -206,6 +206,11 @@ fn conclude(
 
 /// Results are there only once the TaskRun is done.
 fn finished(object: &TaskRun) -> Result<(), Vec<Finding>> {
+    if object.status.conditions.iter().filter(|condition| condition.kind == "Succeeded").count() > 1 {
+        let reason =
+            "status.conditions holds Succeeded more than once, and readers differ in which one they take";
+        return Err(vec![Finding::Undecided { reason: reason.to_owned() }]);
+    }
     match object.succeeded() {
         Some("True" | "False") => Ok(()),
         // An archive of results alone: there are none before the end, and each step signs how it ended.
