@@ -221,6 +221,19 @@ fn sarif_fits_the_public_schema_and_has_a_result_a_finding() {
     assert_eq!(clean["runs"][0]["results"], json!([]));
 }
 
+/// SARIF 2.1.0 3.11.6: viewers make links of `[text](target)`.
+#[test]
+fn a_name_in_an_object_makes_no_link_in_sarif() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut object: Value = serde_json::from_str(&fs::read_to_string(path("taskrun.json")).unwrap()).unwrap();
+    let added = json!({"name": "[fixed](https://evil.example)", "type": "string", "value": "x"});
+    object["status"]["results"].as_array_mut().unwrap().push(added);
+    let source = write(folder.path(), "object.json", &object.to_string());
+    let ran = verify(&[source.to_str().unwrap()], &["-o", "sarif"]);
+    assert!(ran.out.contains("[fixed] (https://evil.example)"), "{}", ran.out);
+    assert!(!ran.out.contains("]("), "{}", ran.out);
+}
+
 #[test]
 fn every_code_of_a_finding_has_a_sarif_rule_and_no_rule_is_without() {
     let source = file("src/verify/verdict.rs");
