@@ -15,7 +15,7 @@ use svidence::{
         sha256,
         statement::{Context, pre_authentication_encoding, statement},
     },
-    verify::{Policy, Verdict},
+    verify::{Policy, PolicyFile, Verdict},
 };
 use zeroize::Zeroizing;
 
@@ -285,10 +285,57 @@ fn results_alone_do_not_hide_that_the_taskrun_failed_nor_which_attempt_it_is() {
             report.notes
         );
         assert!(is_noted(of_attempt), "{pod_name}: {:?}", report.notes);
+        let rules = json!([{"namespace": "default", "taskRun": "again"}]);
+        let file = json!({"version": 1, "expires": "2999-01-01T00:00:00Z", "rules": rules}).to_string();
+        let policy = Policy { file: Some(PolicyFile::parse(&file).unwrap()), ..Policy::default() };
+        let expected = if failed { Verdict::Invalid } else { Verdict::Verified };
+        assert_eq!(
+            judge_with(&object, &trust, &policy).verdict,
+            expected,
+            "{pod_name}: a policy without failures"
+        );
         // With the condition the object tells it itself.
         object["status"]["conditions"] = json!([{"type": "Succeeded", "status": "True"}]);
         let expected = if failed { Verdict::Invalid } else { Verdict::Verified };
         assert_eq!(judge(&object, &trust).verdict, expected, "{pod_name}");
+    }
+}
+
+/// The stricter of rule and command line wins, and a rule may vouch for a name that is only claimed.
+#[test]
+fn policies_hold_for_results_alone() {
+    let cluster = Cluster::new("part");
+    let whole = results_alone(&cluster, "attestation", "1");
+    let mut lacking = whole.clone();
+    remove(&mut lacking, "b");
+    let mapped = |from: &str, step_result: &str| json!({"results": [{"name": "mapped", "from": from, "stepResult": step_result}]});
+    for (case, object, rule, accept_not_carried, verdict, accepted) in [
+        ("all is there", &whole, json!({}), false, Verdict::Verified, true),
+        ("neither accepts", &lacking, json!({}), false, Verdict::Weak, false),
+        ("only the command line accepts", &lacking, json!({}), true, Verdict::Weak, false),
+        ("only the rule accepts", &lacking, json!({"notCarried": true}), false, Verdict::Weak, false),
+        ("both accept", &lacking, json!({"notCarried": true}), true, Verdict::Weak, true),
+        (
+            "a demanded result is not carried",
+            &lacking,
+            json!({"notCarried": true, "results": [{"name": "b"}]}),
+            true,
+            Verdict::Absent,
+            false,
+        ),
+        ("a claimed name", &whole, json!({"results": [{"name": "mapped"}]}), false, Verdict::Absent, false),
+        ("a name that the rule vouches for", &whole, mapped("one", "own"), false, Verdict::Verified, true),
+        ("another step's result", &whole, mapped("two", "own"), false, Verdict::Absent, false),
+        ("another result of the step", &whole, mapped("one", "other"), false, Verdict::Absent, false),
+    ] {
+        let mut rule = rule;
+        rule["namespace"] = json!("default");
+        rule["taskRun"] = json!("part");
+        let file = json!({"version": 1, "expires": "2999-01-01T00:00:00Z", "rules": [rule]}).to_string();
+        let file = Some(PolicyFile::parse(&file).unwrap());
+        let policy = Policy { accept_not_carried, file, ..Policy::default() };
+        let report = judge_with(object, &trust(&cluster.ca.bundle_pem()), &policy);
+        assert_eq!((report.verdict, report.accepted), (verdict, accepted), "{case}: {}", reasons(&report));
     }
 }
 
