@@ -183,6 +183,9 @@ fn json_lines_fit_their_schema_and_show_values_of_verified_taskruns_only() {
     for line in &lines {
         assert_valid(&schema, line);
     }
+    let outcomes: Vec<&Value> =
+        lines[0]["steps"].as_array().unwrap().iter().map(|step| &step["outcome"]).collect();
+    assert_eq!(outcomes, vec![&json!({"exitCode": 0, "continued": false}); 3]);
     for (case, change) in [
         ("no version", (&["version"][..], Value::Null)),
         ("another version", (&["version"], json!(2))),
