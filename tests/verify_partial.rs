@@ -262,6 +262,13 @@ fn a_claimed_name_is_one_that_a_task_can_declare() {
         let report = judge(&object, &trust(&cluster.ca.bundle_pem()));
         assert_eq!(report.verdict, verdict, "{name:?}: {}", reasons(&report));
     }
+    // One step result is one task result.
+    let mut object = genuine;
+    let mut second = results(&mut object).iter().find(|result| result["name"] == "mapped").unwrap().clone();
+    second["name"] = json!("approved");
+    results(&mut object).push(second);
+    let report = judge(&object, &trust(&cluster.ca.bundle_pem()));
+    assert_eq!(report.verdict, Verdict::Invalid, "{}", reasons(&report));
 }
 
 #[test]

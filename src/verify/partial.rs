@@ -1,7 +1,10 @@
 //! Objects without `status.steps`: an archive that holds `status.results`, or a part of it, and no more. What is there is judged;
 //! what is signed and not there is told apart from what was changed or removed.
 
-use std::{collections::HashMap, fmt};
+use std::{
+    collections::{HashMap, HashSet},
+    fmt,
+};
 
 use crate::{
     evidence::{
@@ -126,7 +129,7 @@ pub(super) fn step_results(
     if !object.is_partial() || !object.is_without_task() {
         return claimed;
     }
-    let signed = SignedStepResults::new(proven);
+    let mut signed = SignedStepResults::new(proven);
     for result in &object.status.results {
         let name = result.name.as_str();
         let is_evidence = attestation::is_reserved(name)
@@ -152,6 +155,8 @@ struct SignedStepResults<'a> {
     all: Vec<(&'a ProvenStep, &'a Covered)>,
     /// Places in `all`.
     by_digest: HashMap<[u8; 32], Vec<usize>>,
+    /// Places whose name was claimed already.
+    claimed: HashSet<usize>,
 }
 
 impl<'a> SignedStepResults<'a> {
@@ -164,27 +169,31 @@ impl<'a> SignedStepResults<'a> {
                 by_digest.entry(digest).or_default().push(i);
             }
         }
-        SignedStepResults { all, by_digest }
+        SignedStepResults { all, by_digest, claimed: HashSet::new() }
     }
 
-    /// The first one that has the value; an error if that cannot be said.
-    fn claimed_by(&self, result: &StatusResult) -> Option<Result<VerifiedResult, Finding>> {
+    /// The first one that has the value and no name yet; an error if that cannot be said. Tekton takes each step result for one
+    /// task result, the last one declared so (`pkg/pod/status.go`, `findStepResultsFetchedByTask`).
+    fn claimed_by(&mut self, result: &StatusResult) -> Option<Result<VerifiedResult, Finding>> {
         let value = result.decoded()?;
-        let mut digests = vec![sha256(value.canonical_json().as_bytes())];
-        if let ResultValue::String(text) = &value {
-            digests.push(sha256(text.as_bytes()));
-        }
-        let mut places: Vec<usize> =
-            digests.iter().filter_map(|digest| self.by_digest.get(digest)).flatten().copied().collect();
-        places.sort_unstable();
-        let found = places.into_iter().map(|i| self.all[i]).find(|(step, covered)| {
+        // The text itself before what it may have been decoded from, so that each finds its own.
+        let text = match &value {
+            ResultValue::String(text) => Some(sha256(text.as_bytes())),
+            _ => None,
+        };
+        let digests = text.into_iter().chain([sha256(value.canonical_json().as_bytes())]);
+        let places = digests.flat_map(|digest| self.by_digest.get(&digest).into_iter().flatten());
+        let found = places.copied().filter(|place| !self.claimed.contains(place)).find(|place| {
+            let (step, covered) = self.all[*place];
             let form = step.attestation.form;
             fits(result, None, covered.digest, covered.decoded, form, &Declared::Unknown) == Some(true)
         });
-        let Some((step, covered)) = found else {
+        let Some(place) = found else {
             let (step, covered) = self.all.iter().find(|(step, _)| step.attestation.form == Form::Hints)?;
             return Some(Err(status::undecided(&step.name, &format!("step/{}", covered.name))));
         };
+        self.claimed.insert(place);
+        let (step, covered) = self.all[place];
         Some(Ok(VerifiedResult {
             name: result.name.clone(),
             type_is_claimed: may_be_decoded(&value, None, covered.digest),
