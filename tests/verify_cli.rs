@@ -334,3 +334,9 @@ fn an_error_about_an_object_cannot_pass_for_a_verdict() {
     assert_eq!((ran.code, ran.err.lines().count()), (3, 1), "{}", ran.err);
     assert!(!ran.err.contains('\u{1b}') && !ran.err.contains('\u{202e}'), "{:?}", ran.err);
 }
+
+#[test]
+fn more_workers_than_a_machine_can_start_are_no_crash() {
+    let ran = verify(&[&path("taskrun.json")], &["--jobs", &usize::MAX.to_string()], "");
+    assert_eq!(ran.code, 0, "{}", ran.err);
+}

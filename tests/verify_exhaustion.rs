@@ -13,9 +13,12 @@ use std::{
 
 use ring::rand::SystemRandom;
 use serde_json::{Value, json};
-use support::fleet::{Fleet, everything};
+use support::{
+    fleet::{Fleet, everything},
+    signed::Cluster,
+};
 use svidence::{
-    devagent::ca::DevCa,
+    devagent::{ca::DevCa, taskrun::assemble},
     evidence::{
         attestation::{Attestation, Covered, Form, Kind, hint},
         key::SigningKey,
@@ -68,6 +71,34 @@ fn judged_in_time(case: &str, document: String) -> Duration {
         Err(mpsc::RecvTimeoutError::Disconnected) => panic!("{case}: {:?}", judging.unwrap().join()),
     }
     start.elapsed()
+}
+
+/// With so many step results a result that is none of them must not be held against each.
+#[test]
+fn results_alone_are_not_compared_with_every_step_result() {
+    let cluster = Cluster::new("many");
+    let pod = cluster.pod(&["one"], &[("svidence-evidence", "attestation"), ("svidence-containers", "1")]);
+    let own: Vec<String> = (0..24).map(|i| format!("s{i}")).collect();
+    let own: Vec<&str> = own.iter().map(String::as_str).collect();
+    let script: String = own.iter().map(|name| format!("printf {name} >$STEP_RESULTS/{name};")).collect();
+    let step = pod.step(0).signed(&cluster.agent.address()).step_results(&own).script(&script).run();
+    let declared: Vec<Value> = own.iter().map(|name| json!({"name": name, "type": "string"})).collect();
+    let spec = cluster.spec(json!({"steps": [{"name": "one", "results": declared}]}));
+    let mut object = assemble(&spec, &[step.report]);
+    object["spec"] = json!({});
+    object["status"] = json!({"results": object["status"]["results"]});
+    let trust = support::signed::trust(&cluster.ca.bundle_pem());
+    assert_eq!(accepted(&object.to_string(), &trust), 1, "the ground is good");
+    let large = json!("x".repeat(200));
+    push(
+        &mut object,
+        "/status/results",
+        (0..MANY).map(|i| json!({"name": format!("r{i}"), "type": "string", "value": large})),
+    );
+    let (start, document) = (Instant::now(), object.to_string());
+    assert_eq!(accepted(&document, &trust), 0);
+    let patience = PATIENCE.mul_f64((document.len() as f64 / f64::from(4 << 20)).max(1.0)) / 4;
+    assert!(start.elapsed() < patience, "{:?} for {} bytes", start.elapsed(), document.len());
 }
 
 fn peak_memory() -> u64 {
@@ -137,7 +168,7 @@ fn result(name: String) -> Value {
 #[test]
 fn whatever_is_there_many_times_is_judged_in_good_time() {
     type Make = fn(&mut Value);
-    let cases: [(&str, &str, Make); 21] = [
+    let cases: [(&str, &str, Make); 24] = [
         ("results in the status", "digests", |run| {
             push(run, "/status/results", (0..MANY).map(|i| result(format!("r{i}"))))
         }),
@@ -220,6 +251,21 @@ fn whatever_is_there_many_times_is_judged_in_good_time() {
         ("attempts", "digests", |run| {
             let attempts: Vec<Value> = (0..MANY).map(|_| json!({"steps": []})).collect();
             run["status"]["retriesStatus"] = json!(attempts);
+        }),
+        ("attempts, as many as are looked at, of a large task", "digests", |run| {
+            let declared: Vec<Value> = (0..MANY).map(|i| json!({"name": format!("r{i}")})).collect();
+            run["spec"] = json!({"taskSpec": {"results": declared, "steps": []}});
+            run["status"]["retriesStatus"] = vec![json!({}); 1000].into();
+        }),
+        ("attempts of a large task", "digests", |run| {
+            let declared: Vec<Value> = (0..MANY).map(|i| json!({"name": format!("r{i}")})).collect();
+            run["spec"] = json!({"taskSpec": {"results": declared, "steps": []}});
+            run["status"]["retriesStatus"] = vec![json!({}); MANY].into();
+        }),
+        ("results alone, none of them a step's", "both", |run| {
+            run["spec"] = json!({});
+            run["status"] = json!({"results": run["status"]["results"]});
+            push(run, "/status/results", (0..MANY).map(|i| result(format!("r{i}"))));
         }),
         ("labels", "digests", |run| {
             let labels = (0..MANY).map(|i| (format!("l{i}"), json!("x")));

@@ -741,3 +741,20 @@ proptest! {
         prop_assert!(ordinary_reason || verdict != Ok(Verdict::Verified), "{path} = {text:?}");
     }
 }
+
+/// Readers of the object differ in which of several they take, so neither may be passed off as the other.
+#[test]
+fn a_taskrun_has_not_both_succeeded_and_failed() {
+    let Genuine { object, trust, .. } = &genuine()[1];
+    let condition = |kind: &str, status: &str| json!({"type": kind, "status": status});
+    for (conditions, verdict) in [
+        (vec![condition("Succeeded", "True"), condition("Succeeded", "False")], Verdict::Unchecked),
+        (vec![condition("Succeeded", "False"), condition("Succeeded", "True")], Verdict::Unchecked),
+        (vec![condition("Other", "False"), condition("Succeeded", "True")], Verdict::Verified),
+    ] {
+        let mut object = object.clone();
+        object["status"]["conditions"] = json!(conditions);
+        let report = judge(&object, trust);
+        assert_eq!(report.verdict, verdict, "{conditions:?}: {}", reasons(&report));
+    }
+}

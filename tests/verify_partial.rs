@@ -4,12 +4,20 @@
 
 mod support;
 
+use ring::rand::SystemRandom;
 use serde_json::{Value, json};
 use support::signed::{Cluster, judge, judge_with, reasons, trust};
 use svidence::{
     devagent::taskrun::{RunSpec, assemble, retried},
-    verify::{Policy, Verdict},
+    evidence::{
+        attestation::Attestation,
+        key::SigningKey,
+        sha256,
+        statement::{Context, pre_authentication_encoding, statement},
+    },
+    verify::{Policy, PolicyFile, Verdict},
 };
+use zeroize::Zeroizing;
 
 /// The TaskRun of two steps with everything that an archive may leave out; its results alone.
 fn results_alone(cluster: &Cluster, evidence: &str, containers: &str) -> Value {
@@ -52,6 +60,7 @@ fn what_is_not_carried_is_told_apart_from_what_was_changed() {
     type Alteration<'a> = Box<dyn Fn(&mut Value) + 'a>;
     let of = |alter: fn(&mut Value)| -> Alteration<'_> { Box::new(alter) };
     let all = ["outcome", "outcome"];
+    let accepting = Policy { accept_not_carried: true, ..Policy::default() };
     // What is done, the verdict with digests, what is not carried then, the verdict with hints.
     let cases: Vec<(&str, Alteration<'_>, Verdict, Vec<&str>, Verdict)> = vec![
         ("nothing", of(|_| {}), Verdict::Verified, all.to_vec(), Verdict::Verified),
@@ -199,7 +208,6 @@ fn what_is_not_carried_is_told_apart_from_what_was_changed() {
             let report = judge(&object, &trust);
             let expected = if form == "hints" { with_hints } else { with_digests };
             assert_eq!(report.verdict, *expected, "{case} ({form}): {}", reasons(&report));
-            let accepting = Policy { accept_not_carried: true, ..Policy::default() };
             let report = judge_with(&object, &trust, &accepting);
             let good = matches!(expected, Verdict::Verified | Verdict::Weak);
             assert_eq!(report.accepted, good, "{case} ({form}), accepted: {}", reasons(&report));
@@ -221,13 +229,13 @@ fn a_demanded_result_that_is_not_carried_is_absent_and_a_claimed_name_meets_no_d
     let cluster = Cluster::new("part");
     let mut object = results_alone(&cluster, "attestation", "1");
     remove(&mut object, "b");
-    let accepting = Policy { accept_not_carried: true, ..Policy::default() };
+    let accepting = |demanded| Policy { demanded, accept_not_carried: true, ..Policy::default() };
     for (name, verdict) in [("a", Verdict::Weak), ("b", Verdict::Absent), ("mapped", Verdict::Absent)] {
-        let policy = Policy { demanded: vec![name.into()], ..accepting.clone() };
+        let policy = accepting(vec![name.into()]);
         let report = judge_with(&object, &trust(&cluster.ca.bundle_pem()), &policy);
         assert_eq!((report.verdict, report.accepted), (verdict, name == "a"), "{name}: {}", reasons(&report));
     }
-    let report = judge_with(&object, &trust(&cluster.ca.bundle_pem()), &accepting);
+    let report = judge_with(&object, &trust(&cluster.ca.bundle_pem()), &accepting(vec![]));
     let claimed = |name: &str| {
         let results = &report.proof.as_ref().unwrap().results;
         let result = results.iter().find(|result| result.name == name).unwrap();
@@ -239,9 +247,113 @@ fn a_demanded_result_that_is_not_carried_is_absent_and_a_claimed_name_meets_no_d
     );
 }
 
+#[test]
+fn a_claimed_name_is_one_that_a_task_can_declare() {
+    let cluster = Cluster::new("part");
+    let genuine = results_alone(&cluster, "attestation", "1");
+    for (name, verdict) in [
+        ("mapped", Verdict::Verified),
+        ("x)\tdefault/part\tdigest", Verdict::Invalid),
+        ("a b", Verdict::Invalid),
+        ("", Verdict::Invalid),
+    ] {
+        let mut object = genuine.clone();
+        results(&mut object).iter_mut().find(|result| result["name"] == "mapped").unwrap()["name"] =
+            json!(name);
+        let report = judge(&object, &trust(&cluster.ca.bundle_pem()));
+        assert_eq!(report.verdict, verdict, "{name:?}: {}", reasons(&report));
+    }
+    // One step result is one task result.
+    let mut object = genuine;
+    let mut second = results(&mut object).iter().find(|result| result["name"] == "mapped").unwrap().clone();
+    second["name"] = json!("approved");
+    results(&mut object).push(second);
+    let report = judge(&object, &trust(&cluster.ca.bundle_pem()));
+    assert_eq!(report.verdict, Verdict::Invalid, "{}", reasons(&report));
+}
+
+#[test]
+fn results_alone_do_not_hide_that_the_taskrun_failed_nor_which_attempt_it_is() {
+    let cluster = Cluster::new("again");
+    let trust = trust(&cluster.ca.bundle_pem());
+    for (pod_name, script, failed, of_attempt) in [
+        ("again-pod", "printf no >$RESULTS/a; exit 1", true, "it is of attempt 0, and nothing says"),
+        ("again-pod-retry1", "printf yes >$RESULTS/a", false, "it is of attempt 1, and nothing says"),
+        ("node-17", "printf yes >$RESULTS/a", false, "nothing says of which attempt it is"),
+    ] {
+        let mut object = attempt(&cluster, pod_name, script);
+        object["status"] = json!({"results": object["status"]["results"]});
+        let report = judge(&object, &trust);
+        assert_eq!(report.verdict, Verdict::Verified, "{pod_name}: {}", reasons(&report));
+        let is_noted = |text: &str| report.notes.iter().any(|note| note.contains(text));
+        assert_eq!(
+            is_noted("the TaskRun failed, as step one signed"),
+            failed,
+            "{pod_name}: {:?}",
+            report.notes
+        );
+        assert!(is_noted(of_attempt), "{pod_name}: {:?}", report.notes);
+        let rules = json!([{"namespace": "default", "taskRun": "again"}]);
+        let file = json!({"version": 1, "expires": "2999-01-01T00:00:00Z", "rules": rules}).to_string();
+        let policy = Policy { file: Some(PolicyFile::parse(&file).unwrap()), ..Policy::default() };
+        let expected = if failed { Verdict::Invalid } else { Verdict::Verified };
+        assert_eq!(
+            judge_with(&object, &trust, &policy).verdict,
+            expected,
+            "{pod_name}: a policy without failures"
+        );
+        // With the condition the object tells it itself.
+        object["status"]["conditions"] = json!([{"type": "Succeeded", "status": "True"}]);
+        let expected = if failed { Verdict::Invalid } else { Verdict::Verified };
+        assert_eq!(judge(&object, &trust).verdict, expected, "{pod_name}");
+    }
+}
+
+/// The stricter of rule and command line wins, and a rule may vouch for a name that is only claimed.
+#[test]
+fn policies_hold_for_results_alone() {
+    let cluster = Cluster::new("part");
+    let whole = results_alone(&cluster, "attestation", "1");
+    let mut lacking = whole.clone();
+    remove(&mut lacking, "b");
+    let mapped = |from: &str, step_result: &str| json!({"results": [{"name": "mapped", "from": from, "stepResult": step_result}]});
+    for (case, object, rule, accept_not_carried, verdict, accepted) in [
+        ("all is there", &whole, json!({}), false, Verdict::Verified, true),
+        ("neither accepts", &lacking, json!({}), false, Verdict::Weak, false),
+        ("only the command line accepts", &lacking, json!({}), true, Verdict::Weak, false),
+        ("only the rule accepts", &lacking, json!({"notCarried": true}), false, Verdict::Weak, false),
+        ("both accept", &lacking, json!({"notCarried": true}), true, Verdict::Weak, true),
+        (
+            "a demanded result is not carried",
+            &lacking,
+            json!({"notCarried": true, "results": [{"name": "b"}]}),
+            true,
+            Verdict::Absent,
+            false,
+        ),
+        ("a claimed name", &whole, json!({"results": [{"name": "mapped"}]}), false, Verdict::Absent, false),
+        ("a name that the rule vouches for", &whole, mapped("one", "own"), false, Verdict::Verified, true),
+        ("another step's result", &whole, mapped("two", "own"), false, Verdict::Absent, false),
+        ("another result of the step", &whole, mapped("one", "other"), false, Verdict::Absent, false),
+    ] {
+        let mut rule = rule;
+        rule["namespace"] = json!("default");
+        rule["taskRun"] = json!("part");
+        let file = json!({"version": 1, "expires": "2999-01-01T00:00:00Z", "rules": [rule]}).to_string();
+        let file = Some(PolicyFile::parse(&file).unwrap());
+        let policy = Policy { accept_not_carried, file, ..Policy::default() };
+        let report = judge_with(object, &trust(&cluster.ca.bundle_pem()), &policy);
+        assert_eq!((report.verdict, report.accepted), (verdict, accepted), "{case}: {}", reasons(&report));
+    }
+}
+
 /// One attempt of a TaskRun: what its pod of this name leaves behind.
 fn attempt(cluster: &Cluster, pod_name: &str, script: &str) -> Value {
-    let mut pod = cluster.pod(&["one"], &[]);
+    attempt_with(cluster, pod_name, script, &[])
+}
+
+fn attempt_with(cluster: &Cluster, pod_name: &str, script: &str, configuration: &[(&str, &str)]) -> Value {
+    let mut pod = cluster.pod(&["one"], configuration);
     pod.name = pod_name.to_owned();
     let step = pod.step(0).signed(&cluster.agent.address()).results(&["a"]);
     let outcome = step.script(script).run();
@@ -378,4 +490,53 @@ fn attempts_that_do_not_know_their_pods_name_follow_each_other() {
     attempts.swap(0, 1);
     let report = judge(&attempts);
     assert!(now(&report).contains("attempt 0 signed after attempt 1 had started"), "{}", now(&report));
+}
+
+/// The same attempt, signed anew as having run in the pod of this UID: the test's pods do not show theirs.
+fn in_pod(object: &Value, pod_uid: [u8; 16], cluster: &Cluster) -> Value {
+    let key = "SVIDENCE.one.sig";
+    let mut object = object.clone();
+    let entry = results(&mut object).iter().find(|result| result["name"] == key).unwrap().clone();
+    let mut attestation = Attestation::from_value(entry["value"].as_str().unwrap()).unwrap();
+    let (random, now) = (SystemRandom::new(), cluster.created.unix_timestamp());
+    let svid = cluster.ca.issue("/ns/default/taskrun/again", &[], now, 3600, &random).unwrap();
+    (attestation.pod_uid, attestation.leaf) = (Some(pod_uid), svid.certificate);
+    let context = Context {
+        trust_domain: "example.org",
+        step: "one",
+        results: &attestation.results,
+        leaf: sha256(&attestation.leaf),
+    };
+    let signed = pre_authentication_encoding(&statement(&attestation, context));
+    let signer = SigningKey::from_pkcs8(&Zeroizing::new(svid.key.to_vec())).unwrap();
+    attestation.signature = signer.sign_attestation(&signed, &random).unwrap();
+    set(&mut object, key, json!(attestation.to_value()));
+    let message = object.pointer_mut("/status/steps/0/terminated/message").unwrap();
+    *message =
+        json!(message.as_str().unwrap().replace(entry["value"].as_str().unwrap(), &attestation.to_value()));
+    object
+}
+
+/// They follow each other within what clocks may differ, so only the pod's UID tells that one of them stands twice.
+#[test]
+fn one_pod_is_not_two_attempts_with_another_one_between_them() {
+    let cluster = Cluster::new("again");
+    let configuration = [("svidence-evidence", "attestation")];
+    let attempts: [Value; 3] = std::array::from_fn(|place| {
+        let mut object = attempt_with(&cluster, "node-17", "printf v >$RESULTS/a", &configuration);
+        object["status"]["podName"] = json!(["again-pod", "again-pod-retry1", "again-pod-retry2"][place]);
+        object["status"]["conditions"][0]["status"] = json!(if place == 2 { "True" } else { "False" });
+        object
+    });
+    for (pods, told) in [
+        ([1, 2, 3], None),
+        ([1, 1, 2], Some("the attempts 0 and 1 ran in one pod")),
+        ([1, 2, 1], Some("the attempts 0 and 2 ran in one pod")),
+    ] {
+        let attempts: [Value; 3] = std::array::from_fn(|i| in_pod(&attempts[i], [pods[i]; 16], &cluster));
+        let report = judge(&retried(&attempts), &trust(&cluster.ca.bundle_pem()));
+        let expected = if told.is_some() { Verdict::Invalid } else { Verdict::Verified };
+        assert_eq!(report.verdict, expected, "{pods:?}: {}", reasons(&report));
+        assert!(reasons(&report).contains(told.unwrap_or_default()), "{pods:?}: {}", reasons(&report));
+    }
 }

@@ -183,6 +183,9 @@ fn json_lines_fit_their_schema_and_show_values_of_verified_taskruns_only() {
     for line in &lines {
         assert_valid(&schema, line);
     }
+    let outcomes: Vec<&Value> =
+        lines[0]["steps"].as_array().unwrap().iter().map(|step| &step["outcome"]).collect();
+    assert_eq!(outcomes, vec![&json!({"exitCode": 0, "continued": false}); 3]);
     for (case, change) in [
         ("no version", (&["version"][..], Value::Null)),
         ("another version", (&["version"], json!(2))),
@@ -219,6 +222,19 @@ fn sarif_fits_the_public_schema_and_has_a_result_a_finding() {
     let clean: Value = serde_json::from_str(&clean.out).unwrap();
     assert_valid(&schema, &clean);
     assert_eq!(clean["runs"][0]["results"], json!([]));
+}
+
+/// SARIF 2.1.0 3.11.6: viewers make links of `[text](target)`.
+#[test]
+fn a_name_in_an_object_makes_no_link_in_sarif() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut object: Value = serde_json::from_str(&fs::read_to_string(path("taskrun.json")).unwrap()).unwrap();
+    let added = json!({"name": "[fixed](https://evil.example)", "type": "string", "value": "x"});
+    object["status"]["results"].as_array_mut().unwrap().push(added);
+    let source = write(folder.path(), "object.json", &object.to_string());
+    let ran = verify(&[source.to_str().unwrap()], &["-o", "sarif"]);
+    assert!(ran.out.contains("[fixed] (https://evil.example)"), "{}", ran.out);
+    assert!(!ran.out.contains("]("), "{}", ran.out);
 }
 
 #[test]

@@ -39,6 +39,7 @@ use crate::{
 
 use cache::Caches;
 use collect::{EvidenceKind, StepEvidence};
+use step::ProvenStep;
 use taskrun::{TaskRun, parse_time};
 use time::TimeStamps;
 
@@ -206,6 +207,11 @@ fn conclude(
 
 /// Results are there only once the TaskRun is done.
 fn finished(object: &TaskRun) -> Result<(), Vec<Finding>> {
+    if object.status.conditions.iter().filter(|condition| condition.kind == "Succeeded").count() > 1 {
+        let reason =
+            "status.conditions holds Succeeded more than once, and readers differ in which one they take";
+        return Err(vec![Finding::Undecided { reason: reason.to_owned() }]);
+    }
     match object.succeeded() {
         Some("True" | "False") => Ok(()),
         // An archive of results alone: there are none before the end, and each step signs how it ended.
@@ -258,12 +264,10 @@ fn attested(
     let compared = status::compare(object, steps, &proven)?;
     notes.extend(compared.notes);
     if object.is_partial() {
-        notes.push(partial::note(&compared.not_carried));
+        notes.push(partial::note(object, &proven, &compared.not_carried));
     }
     let times = time::of_steps(object, &proven, trust, time_stamps, notes)?;
-    if object.succeeded() == Some("False") {
-        notes.push("the TaskRun failed; what is verified is what its steps produced before that".to_owned());
-    }
+    notes.extend(failure(object, &proven));
     let run_bound_by_certificate = proven.iter().all(|step| step.attested.is_some());
     let summaries = proven.into_iter().zip(times.steps);
     let summaries = summaries.map(|(step, time)| report::summary(step, time)).collect();
@@ -279,6 +283,19 @@ fn attested(
     let mut weaknesses = partial::weaknesses(&proof.not_carried);
     weaknesses.extend(times.weaknesses);
     Ok((proof, weaknesses))
+}
+
+/// That the TaskRun failed, by its condition, or where it has none by what its steps signed.
+fn failure(object: &TaskRun, proven: &[ProvenStep]) -> Option<String> {
+    let before = "what is verified is what its steps produced before that";
+    match object.succeeded() {
+        Some("False") => Some(format!("the TaskRun failed; {before}")),
+        Some(_) => None,
+        None => {
+            let failed = proven.iter().find(|step| !step.attestation.outcome.lets_others_run())?;
+            Some(format!("the TaskRun failed, as step {} signed; {before}", failed.name))
+        }
+    }
 }
 
 fn nothing_checked() -> Vec<Finding> {

@@ -2,6 +2,8 @@
 //!
 //! Source of the rule: Tekton `pkg/reconciler/taskrun` (`retryTaskRun`) and `pkg/pod/pod.go` (the pod's name).
 
+use std::collections::HashMap;
+
 use super::{
     Found, Trust, Verdict,
     collect::{self, EvidenceKind},
@@ -19,6 +21,9 @@ pub(super) struct Earlier {
     pub(super) notes: Vec<String>,
 }
 
+/// More attempts than an object has room for: bounds the work and the notes that one can cause.
+const MOST_ATTEMPTS: usize = 1000;
+
 /// Judges `status.retriesStatus` with `judge`. `current` is what the last attempt's proof rests on, if there is one.
 pub(super) fn judge(
     object: &TaskRun,
@@ -27,11 +32,23 @@ pub(super) fn judge(
     mut judge: impl FnMut(&TaskRun) -> Result<Found, Vec<Finding>>,
 ) -> Earlier {
     let mut earlier = Earlier::default();
+    let statuses = &object.status.retries_status;
+    if statuses.is_empty() {
+        return earlier;
+    }
+    if statuses.len() > MOST_ATTEMPTS {
+        let count = statuses.len();
+        let reason =
+            format!("status.retriesStatus holds {count} attempts; at most {MOST_ATTEMPTS} are judged");
+        earlier.findings.push(Finding::Undecided { reason });
+        return earlier;
+    }
     let mut pods: Vec<(usize, Pod)> = Vec::new();
-    let attempts = object.status.retries_status.iter().enumerate();
-    for (number, status) in attempts {
-        let found = match object.attempt(number, status) {
-            Ok(attempt) => {
+    // One for all attempts, since what was asked for may be large.
+    let mut attempt = object.without_status();
+    for (number, status) in statuses.iter().enumerate() {
+        let found = match attempt.become_attempt(number, status) {
+            Ok(()) => {
                 if is_weak(current) && holds_attestations(&attempt) {
                     let reason = format!(
                         "attempt {number} holds attestations, but the last one TEP-0089 entries alone: its own were removed"
@@ -67,10 +84,8 @@ pub(super) fn judge(
             }
         }
     }
-    let last = object.status.retries_status.len();
-    pods.extend(current.and_then(Pod::of).map(|pod| (last, pod)));
-    let contradictions = pods.windows(2).flat_map(|two| contradictions(&two[0], &two[1], trust));
-    earlier.findings.extend(contradictions.map(|what| Finding::Contradiction { what }));
+    pods.extend(current.and_then(Pod::of).map(|pod| (statuses.len(), pod)));
+    earlier.findings.extend(contradictions(&pods, trust).map(|what| Finding::Contradiction { what }));
     earlier
 }
 
@@ -104,14 +119,17 @@ impl Pod {
 }
 
 /// Attempts have pods of their own, one after the other. It tells them apart where a pod does not know its name.
-fn contradictions((one, before): &(usize, Pod), (two, after): &(usize, Pod), trust: &Trust) -> Vec<String> {
-    let mut contradictions = Vec::new();
-    if before.uid.is_some() && before.uid == after.uid {
-        contradictions.push(format!("the attempts {one} and {two} ran in one pod"));
-    }
+fn contradictions(pods: &[(usize, Pod)], trust: &Trust) -> impl Iterator<Item = String> {
+    let mut seen: HashMap<[u8; 16], usize> = HashMap::new();
+    let shared = pods.iter().filter_map(move |(number, pod)| {
+        let other = seen.insert(pod.uid?, *number)?;
+        Some(format!("the attempts {other} and {number} ran in one pod"))
+    });
     let skew = 1000 * u64::try_from(trust.clock_skew).unwrap_or_default();
-    if before.signed > after.started.saturating_add(skew) {
-        contradictions.push(format!("attempt {one} signed after attempt {two} had started"));
-    }
-    contradictions
+    let overlapping = pods.windows(2).filter_map(move |two| {
+        let [(one, before), (other, after)] = two else { return None };
+        let overlap = before.signed > after.started.saturating_add(skew);
+        overlap.then(|| format!("attempt {one} signed after attempt {other} had started"))
+    });
+    shared.chain(overlapping)
 }

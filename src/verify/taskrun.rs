@@ -363,18 +363,23 @@ impl TaskRun {
         Ok(TaskRun { is_v1beta1, ..object })
     }
 
-    /// The TaskRun as it was when its attempt `number` had ended, from 0 (Tekton `pkg/reconciler/taskrun`, `retryTaskRun`).
-    pub fn attempt(&self, number: usize, status: &Value) -> Result<TaskRun, TaskRunError> {
+    /// The TaskRun before any of its attempts: for [`TaskRun::become_attempt`].
+    pub(super) fn without_status(&self) -> TaskRun {
+        let (metadata, spec, status) = (self.metadata.clone(), self.spec.clone(), Status::default());
+        TaskRun { metadata, spec, status, is_v1beta1: self.is_v1beta1, earlier_attempt: None }
+    }
+
+    /// Makes it what it was when its attempt `number` had ended, from 0 (Tekton `pkg/reconciler/taskrun`, `retryTaskRun`).
+    pub(super) fn become_attempt(&mut self, number: usize, status: &Value) -> Result<(), TaskRunError> {
         let mut status = status.clone();
         if self.is_v1beta1 {
             results_as_in_v1(&mut status)?;
         }
         refuse_case_variants(&status)?;
-        let status =
+        self.status =
             serde_json::from_value(status).map_err(|error| TaskRunError::Shape(error.to_string()))?;
-        let (metadata, spec) = (self.metadata.clone(), self.spec.clone());
-        let earlier_attempt = Some(number);
-        Ok(TaskRun { metadata, spec, status, is_v1beta1: self.is_v1beta1, earlier_attempt })
+        self.earlier_attempt = Some(number);
+        Ok(())
     }
 
     /// The number of this attempt, from 0, as the object tells it. One without steps may lack the earlier attempts, too.

@@ -26,6 +26,8 @@ use super::{
 
 /// Bytes of documents after which a batch is full.
 const BATCH: usize = 128 << 10;
+/// More workers than any machine has use for, and no more threads than it can start.
+const MOST_WORKERS: usize = 512;
 /// Batches under way for each worker.
 const BATCHES_PER_WORKER: usize = 3;
 /// Bytes of documents under way: more than one large object at a time is not worth its memory.
@@ -58,7 +60,7 @@ impl Progress {
     }
 }
 
-/// Judges every TaskRun of `sources`, where `-` is `stdin`, with `jobs` workers. `judge` makes the judge of one worker. A judge
+/// Judges every TaskRun of `sources`, where `-` is `stdin`, with `jobs` workers, at most 512. `judge` makes the judge of one worker. A judge
 /// that panics has judged nothing: the object is [`SourceError::Panicked`].
 pub fn walk<R: Send, J: FnMut(TaskRun) -> R>(
     sources: &[PathBuf],
@@ -69,14 +71,15 @@ pub fn walk<R: Send, J: FnMut(TaskRun) -> R>(
     each: &mut dyn FnMut(Event<'_, R>),
 ) {
     let budget = Budget::default();
-    let under_way = jobs.get().saturating_mul(BATCHES_PER_WORKER);
+    let workers = jobs.get().min(MOST_WORKERS);
+    let under_way = workers * BATCHES_PER_WORKER;
     let (work, to_do) = sync_channel::<Work<R>>(under_way);
     let (promise, promised) = sync_channel::<Promise<R>>(under_way);
     let to_do = Mutex::new(to_do);
     thread::scope(|scope| {
         // However this ends, the reader must not wait for what nobody will give back.
         let _close = CloseOnDrop(&budget);
-        for _ in 0..jobs.get() {
+        for _ in 0..workers {
             scope.spawn(|| {
                 let mut current = judge();
                 loop {

@@ -8,7 +8,11 @@ use std::io::{self, Write};
 use serde_json::{Value, json};
 
 use crate::{
-    evidence::{statement::hex, value::ResultValue},
+    evidence::{
+        attestation::{Ended, Outcome},
+        statement::hex,
+        value::ResultValue,
+    },
     verify::{
         NotCarried, Proof, Report, StepSummary, TimeProof, Verdict, VerifiedResult, source::SourceError,
         taskrun::format_time, time::TimeStamp,
@@ -160,6 +164,21 @@ fn step(step: &StepSummary) -> Value {
             "run": step.run_attested, "step": step.step_attested, "executable": step.executable_attested,
         },
         "authoritySha256": step.authority,
+        "outcome": outcome(step.outcome),
         "time": time(step.time.proof, step.time.stamp),
     })
+}
+
+/// By the names of the signed statement (docs/evidence.md section 7).
+fn outcome(outcome: Outcome) -> Value {
+    let mut members = match outcome.ended {
+        Ended::Exited(code) => json!({"exitCode": code}),
+        Ended::Signal(signal) => json!({"ended": "signal", "signal": signal}),
+        Ended::Timeout => json!({"ended": "timeout"}),
+        Ended::Cancelled => json!({"ended": "cancelled"}),
+        Ended::Skipped => json!({"ended": "skipped"}),
+        Ended::NotStarted => json!({"ended": "not-started"}),
+    };
+    members["continued"] = json!(outcome.continued);
+    members
 }
