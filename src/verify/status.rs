@@ -153,11 +153,7 @@ fn step_results(object: &TaskRun, steps: &[StepEvidence], proven: &[ProvenStep])
 }
 
 /// Every task result that the steps signed, in the order of Tekton's controller.
-fn derive<'a>(
-    object: &'a TaskRun,
-    steps: &'a [StepEvidence],
-    proven: &'a [ProvenStep],
-) -> Vec<Derived<'a>> {
+fn derive<'a>(object: &'a TaskRun, steps: &'a [StepEvidence], proven: &'a [ProvenStep]) -> Vec<Derived<'a>> {
     let mut derived = Vec::new();
     let last_in_log = last_in_log(proven);
     for step in proven {
@@ -517,12 +513,7 @@ fn expected_evidence(name: &str, proven: &[ProvenStep], steps: &[StepEvidence]) 
     written.map(|entry| Expected::Value(entry.value.clone()))
 }
 
-pub(super) fn raw_of<'a>(
-    steps: &'a [StepEvidence],
-    step: &str,
-    kind: Kind,
-    name: &str,
-) -> Option<&'a str> {
+pub(super) fn raw_of<'a>(steps: &'a [StepEvidence], step: &str, kind: Kind, name: &str) -> Option<&'a str> {
     let kind = match kind {
         Kind::Task => entry_type::TASK_RESULT,
         Kind::Step => entry_type::STEP_RESULT,
