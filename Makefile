@@ -34,7 +34,7 @@ test: entrypoint ## all tests; those against SPIRE and Tekton need Go and are sk
 	cargo test --locked
 
 FUZZ_SECONDS ?= 600
-FUZZ_TARGETS := attestation message bundle certificate taskrun
+FUZZ_TARGETS := attestation message bundle certificate taskrun token
 FUZZ := $(abspath $(or $(CARGO_TARGET_DIR),target)/fuzz)
 
 fuzz: ## fuzz what reads untrusted input, FUZZ_SECONDS (600) for each target; needs nightly Rust

@@ -323,7 +323,7 @@ fn hints_are_not_looked_for_anew_in_every_step() {
 #[test]
 fn values_signed_in_tep_0089_form_are_checked_in_good_time() {
     // Tekton's signer leaves an empty manifest where a step has results of its own, and then any name is as good as another.
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/taskruns/signed-stepresult");
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("testdata/taskruns/signed-stepresult");
     let mut object: Value =
         serde_json::from_str(&std::fs::read_to_string(folder.join("taskrun.json")).unwrap()).unwrap();
     let message = object["status"]["steps"][0]["terminated"]["message"].as_str().unwrap();

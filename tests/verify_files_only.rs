@@ -3,6 +3,8 @@
 //! The built program runs under ptrace, thread by thread and system call by system call, so that nothing has to be installed and
 //! nothing escapes: `/proc/<tid>/syscall` tells which call a stopped thread is in, `/proc/<tid>/mem` the path it gives.
 
+#![cfg(feature = "cli")]
+
 use std::{
     collections::BTreeSet,
     fs,

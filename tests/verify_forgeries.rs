@@ -403,7 +403,12 @@ fn no_forgery_is_verified() {
             alter(&mut altered);
             assert_ne!(&altered, object, "{case} ({form}): nothing was altered");
             let Ok(_) = TaskRun::from_value(altered.clone()) else { continue };
-            let everything = Policy { accept_tep0089: true, accept_unproven_time: true, accept_not_carried: true, ..Policy::default() };
+            let everything = Policy {
+                accept_tep0089: true,
+                accept_unproven_time: true,
+                accept_not_carried: true,
+                ..Policy::default()
+            };
             let report = judge_with(&altered, trust, &everything);
             assert!(
                 matches!(report.verdict, Verdict::Invalid | Verdict::Absent | Verdict::Unchecked)

@@ -58,16 +58,16 @@ fn what_is_not_carried_is_told_apart_from_what_was_changed() {
         (
             "a result left out",
             of(|run| remove(run, "a")),
-            Verdict::Verified,
+            Verdict::Weak,
             vec!["outcome", "outcome", "task/a"],
             Verdict::Unchecked,
         ),
         (
             "a result with its digest left out",
             of(|run| remove(run, "list")),
-            Verdict::Verified,
+            Verdict::Weak,
             vec!["outcome", "outcome", "task/list"],
-            Verdict::Verified,
+            Verdict::Weak,
         ),
         (
             "the mapped result left out",
@@ -199,6 +199,10 @@ fn what_is_not_carried_is_told_apart_from_what_was_changed() {
             let report = judge(&object, &trust);
             let expected = if form == "hints" { with_hints } else { with_digests };
             assert_eq!(report.verdict, *expected, "{case} ({form}): {}", reasons(&report));
+            let accepting = Policy { accept_not_carried: true, ..Policy::default() };
+            let report = judge_with(&object, &trust, &accepting);
+            let good = matches!(expected, Verdict::Verified | Verdict::Weak);
+            assert_eq!(report.accepted, good, "{case} ({form}), accepted: {}", reasons(&report));
             let Some(proof) = report.proof.filter(|_| form != "hints") else { continue };
             let mut items: Vec<String> =
                 proof.not_carried.iter().map(|other| other.item.to_string()).collect();
@@ -217,12 +221,13 @@ fn a_demanded_result_that_is_not_carried_is_absent_and_a_claimed_name_meets_no_d
     let cluster = Cluster::new("part");
     let mut object = results_alone(&cluster, "attestation", "1");
     remove(&mut object, "b");
-    for (name, verdict) in [("a", Verdict::Verified), ("b", Verdict::Absent), ("mapped", Verdict::Absent)] {
-        let policy = Policy { demanded: vec![name.into()], ..Policy::default() };
+    let accepting = Policy { accept_not_carried: true, ..Policy::default() };
+    for (name, verdict) in [("a", Verdict::Weak), ("b", Verdict::Absent), ("mapped", Verdict::Absent)] {
+        let policy = Policy { demanded: vec![name.into()], ..accepting.clone() };
         let report = judge_with(&object, &trust(&cluster.ca.bundle_pem()), &policy);
-        assert_eq!(report.verdict, verdict, "{name}: {}", reasons(&report));
+        assert_eq!((report.verdict, report.accepted), (verdict, name == "a"), "{name}: {}", reasons(&report));
     }
-    let report = judge(&object, &trust(&cluster.ca.bundle_pem()));
+    let report = judge_with(&object, &trust(&cluster.ca.bundle_pem()), &accepting);
     let claimed = |name: &str| {
         let results = &report.proof.as_ref().unwrap().results;
         let result = results.iter().find(|result| result.name == name).unwrap();

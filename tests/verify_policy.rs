@@ -372,6 +372,24 @@ fn of_command_line_and_policy_the_stricter_wins() {
             reasons(&report)
         );
     }
+    let mut lacking = object.clone();
+    lacking["status"].as_object_mut().unwrap().remove("steps");
+    lacking["status"]["results"].as_array_mut().unwrap().retain(|result| result["name"] != "digest");
+    for (case, rules, accepts, accepted) in [
+        ("a result not carried, accepted by the command line", json!({}), true, false),
+        ("by the policy", json!({"notCarried": true}), false, false),
+        ("by both", json!({"notCarried": true}), true, true),
+    ] {
+        let policy =
+            Policy { accept_not_carried: accepts, file: Some(policy(&rule(rules))), ..Policy::default() };
+        let report = judge_with(&lacking, trust, &policy);
+        assert_eq!(
+            (report.verdict, report.accepted),
+            (Verdict::Weak, accepted),
+            "{case}: {}",
+            reasons(&report)
+        );
+    }
     let stated = Trust { at: Some(trust.now), ..late };
     for (case, time, verdict) in [
         ("a time that is only asserted", json!(["valid-now", "valid-then"]), Verdict::Weak),

@@ -6,7 +6,7 @@
 
 mod support;
 
-use std::{path::Path, sync::OnceLock};
+use std::{path::PathBuf, sync::OnceLock};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use proptest::{prelude::*, sample::Index};
@@ -17,7 +17,7 @@ use support::{
 };
 use svidence::{
     evidence::attestation::{Attestation, Form},
-    verify::{Policy, Trust, Verdict, source, verify},
+    verify::{Policy, Trust, Verdict, verify, walk::for_each},
 };
 
 fn fleet() -> &'static Fleet {
@@ -628,7 +628,7 @@ fn written(object: &Value, writing: Writing) -> String {
 /// The verdicts on a document, as `svidence verify -` would read it.
 fn verdicts(document: &str, trust: &Trust) -> Vec<Result<(Verdict, String), String>> {
     let mut verdicts = Vec::new();
-    source::for_each(Path::new("-"), &mut document.as_bytes(), &mut |_, object| {
+    for_each(&[PathBuf::from("-")], &mut document.as_bytes(), &mut |_, object| {
         verdicts.push(match object {
             Ok(object) => {
                 let report = verify(&object, trust, &Policy::default());

@@ -1,5 +1,7 @@
 //! Many TaskRuns: the same answers in the same order whatever the number of workers, and nobody's evidence for another's.
 
+#![cfg(feature = "cli")]
+
 use std::{
     fs::File,
     io::{Cursor, Read as _, Write as _},

@@ -18,6 +18,7 @@ use svidence::{
     verify::{
         Policy, Report, Trust, VerifiedResult,
         taskrun::{TaskRun, parse_time},
+        time::{MAX_TOKEN, TimeStamp, TimeStamps},
         verify,
         walk::for_each,
     },
@@ -33,17 +34,27 @@ use time::OffsetDateTime;
 pub type Body = fn(&[u8]);
 
 /// Name and function of every target.
-pub const TARGETS: [(&str, Body); 5] = [
+pub const TARGETS: [(&str, Body); 6] = [
     ("attestation", attestation),
     ("message", message),
     ("bundle", bundle),
     ("certificate", certificate),
     ("taskrun", taskrun),
+    ("token", token),
 ];
 
 /// A genuine TaskRun that the entrypoint left, and the bundle it was signed under.
 pub const GENUINE: &str = include_str!("../../testdata/fuzz/genuine.json");
 pub const BUNDLE: &str = include_str!("../../testdata/fuzz/bundle.pem");
+
+/// Throw-away TSAs, and their tokens of `svidence`, made by OpenSSL.
+const TSAS: &str = include_str!("../../testdata/fuzz/tsa.pem");
+const TOKENS: [&[u8]; 4] = [
+    include_bytes!("../../testdata/fuzz/token/rsa.tsr"),
+    include_bytes!("../../testdata/fuzz/token/rsa-bare.der"),
+    include_bytes!("../../testdata/fuzz/token/ec.tsr"),
+    include_bytes!("../../testdata/fuzz/token/ec-bare.der"),
+];
 
 const ID: &str = "spiffe://example.org/ns/default/taskrun/fuzzed";
 /// DER of the subject `C=US`.
@@ -201,6 +212,28 @@ fn is_genuine(result: &VerifiedResult) -> bool {
     results.any(|own| own.value == result.value && (own.name == result.name || result.name_is_claimed))
 }
 
+/// A time-stamp token, or the TSA's answer that holds one.
+pub fn token(data: &[u8]) {
+    static TRUSTED: OnceLock<(TimeStamps, Vec<TimeStamp>)> = OnceLock::new();
+    let imprint = sha256(b"svidence");
+    let (trusted, genuine) = TRUSTED.get_or_init(|| {
+        let mut trusted = TimeStamps::default();
+        trusted.trust_pem(TSAS).expect("they are certificates");
+        let check = |token: &[u8]| trusted.check(token, &imprint).expect("it is genuine");
+        let genuine = TOKENS.map(check).to_vec();
+        (trusted, genuine)
+    });
+    if let Ok(stamp) = trusted.check(data, &imprint) {
+        assert!(genuine.contains(&stamp), "only what a TSA said counts: {stamp:?}");
+    }
+    let of_another = trusted.check(data, &sha256(b"another"));
+    assert!(of_another.is_err(), "and only for what it said it of");
+    let mut kept = TimeStamps::default();
+    if kept.add(data).is_ok() {
+        assert!(data.len() <= MAX_TOKEN, "{} bytes", data.len());
+    }
+}
+
 struct Genuine {
     task_run: String,
     results: Vec<VerifiedResult>,
@@ -232,7 +265,16 @@ fn judge(object: &TaskRun) -> Report {
             clock_skew: 10,
         }
     });
-    verify(object, trust, &Policy { accept_tep0089: true, accept_unproven_time: true, accept_not_carried: true, ..Policy::default() })
+    verify(
+        object,
+        trust,
+        &Policy {
+            accept_tep0089: true,
+            accept_unproven_time: true,
+            accept_not_carried: true,
+            ..Policy::default()
+        },
+    )
 }
 
 fn not_accepted(object: Value) {

@@ -56,7 +56,12 @@ const VERSION: u32 = 1;
 const NOT_CHECKED: &str = "Nothing was checked: this is what stands in the object, and anybody may have written it. To check it: svidence verify";
 
 /// Runs `svidence inspect`; returns the exit code: 0, or 3 if something could not be read, rebuilt or written.
-pub fn run(args: &InspectArgs, stdin: &mut (dyn Read + Send), out: &mut dyn Write, err: &mut dyn Write) -> u8 {
+pub fn run(
+    args: &InspectArgs,
+    stdin: &mut (dyn Read + Send),
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> u8 {
     let trust = match trust(args, err) {
         Ok(trust) => trust,
         Err(Refusal { exit_code, text }) => {

@@ -78,13 +78,9 @@ pub fn main() -> ExitCode {
     let code = match cli.command {
         Command::Verify(args) => verify::run(&args, &mut io::stdin(), &mut out, &mut err),
         Command::Inspect(args) => inspect::run(&args, &mut io::stdin(), &mut out, &mut err),
-        Command::Timestamp(args) => timestamp::run(
-            &args,
-            &ring::rand::SystemRandom::new(),
-            &mut io::stdin(),
-            &mut out,
-            &mut err,
-        ),
+        Command::Timestamp(args) => {
+            timestamp::run(&args, &ring::rand::SystemRandom::new(), &mut io::stdin(), &mut out, &mut err)
+        }
         Command::Demo { keep } => match demo::run(keep, &mut out) {
             Ok(()) => 0,
             Err(error) => {

@@ -15,11 +15,12 @@ use serde_json::{Map, Value, json};
 use ureq::tls::{RootCerts, TlsConfig, TlsProvider};
 
 use crate::verify::{
-    Finding, Verdict, walk::for_each,
+    Finding, Verdict,
     taskrun::{TaskRun, format_time},
     time::{
         ANNOTATION, MAX_TOKEN, Request, TimeStamp, TimeStamps, TokenError, TsaPolicy, annotated, imprints,
     },
+    walk::for_each,
 };
 
 use super::{USAGE_ERROR, report::safe::Line, verify::time_stamps};

@@ -74,7 +74,8 @@ fn step_facts(object: &TaskRun, evidence: &StepEvidence, trust: Option<&Trust>) 
     }
     match Attestation::from_value(value) {
         Ok(attestation) => {
-            let (leaf, signed) = leaf(evidence, &attestation, object.is_partial(), trust, &mut facts.problems);
+            let (leaf, signed) =
+                leaf(evidence, &attestation, object.is_partial(), trust, &mut facts.problems);
             facts.attestation =
                 Some(attestation_facts(evidence, &attestation, value.len(), leaf, &mut facts.problems));
             facts.signed = signed;
