@@ -13,14 +13,14 @@ use nix::sys::{
     time::TimeValLike as _,
 };
 use ring::rand::SystemRandom;
-use serde_json::json;
-use svidence::devagent::ca::DevCa;
+use serde_json::{Value, json};
+use svidence::{devagent::ca::DevCa, evidence::attestation};
 use time::{Duration, OffsetDateTime};
 
 use super::corpus::{Check, Shape, task_run};
 
 /// How often a program goes through the corpus in one turn.
-pub(crate) const ROUNDS: usize = 2;
+pub(crate) const ROUNDS: usize = 3;
 
 /// Genuine TaskRuns of one shape, as each program wants them.
 pub(crate) struct Corpus {
@@ -29,6 +29,7 @@ pub(crate) struct Corpus {
     pub(crate) checks: Vec<Check>,
     /// JSON lines.
     pub(crate) task_runs: PathBuf,
+    /// The messages for Tekton's verifier. Where the TaskRuns have no TEP-0089 entries, those of the same results in that form alone.
     messages: PathBuf,
     pub(crate) bundle: PathBuf,
     folder: PathBuf,
@@ -46,10 +47,14 @@ impl Corpus {
         for number in 0..count {
             let signed = task_run(&ca, number, shape, created);
             lines.push_str(&format!("{}\n", signed.object));
-            for message in signed.messages {
+            checks.extend(signed.checks);
+            let for_tekton = match shape.beside {
+                true => signed.messages,
+                false => messages_in_tep0089_form(&ca, number, shape, created),
+            };
+            for message in for_tekton {
                 messages.push_str(&format!("{}\n", json!({"name": signed.name, "message": message})));
             }
-            checks.extend(signed.checks);
         }
         let svid = ca.issue("/controller", &[], before, 24 * 3600, &random).expect("an SVID");
         let write = |name: &str, content: &[u8]| {
@@ -81,6 +86,17 @@ impl Corpus {
             .arg(&self.bundle);
         command
     }
+}
+
+/// What the steps of Tekton's own entrypoint would have left of the same results: no attestations.
+fn messages_in_tep0089_form(ca: &DevCa, number: usize, shape: Shape, created: OffsetDateTime) -> Vec<String> {
+    let signed = task_run(ca, number, Shape { beside: true, ..shape }, created);
+    let without_attestation = |message: &String| {
+        let mut entries: Vec<Value> = serde_json::from_str(message).expect("a message");
+        entries.retain(|entry| !entry["key"].as_str().is_some_and(attestation::is_reserved));
+        Value::from(entries).to_string()
+    };
+    signed.messages.iter().map(without_attestation).collect()
 }
 
 fn verify_rounds(corpus: &Corpus, jobs: Option<usize>) {
@@ -138,8 +154,8 @@ impl WorkloadApi {
         WorkloadApi { program: program.to_owned(), socket, child }
     }
 
-    /// At which rate Tekton's verifier, with one core, accepts messages.
-    pub(crate) fn messages_per_cpu_second(&self, corpus: &Corpus) -> f64 {
+    /// At which rate Tekton's verifier, with one core, accepts TaskRuns: the message of each of their steps.
+    pub(crate) fn task_runs_per_cpu_second(&self, corpus: &Corpus) -> f64 {
         let output = Command::new(&self.program)
             .env("GOMAXPROCS", "1")
             .arg("-messages")
@@ -155,7 +171,7 @@ impl WorkloadApi {
         let text = String::from_utf8(output.stdout).expect("text");
         let numbers: Vec<f64> = text.split_whitespace().filter_map(|word| word.parse().ok()).collect();
         match numbers[..] {
-            [count, cpu, _wall] => count / cpu,
+            [count, cpu, _wall] => count / corpus.shape.steps as f64 / cpu,
             _ => panic!("tekton-verify says {text:?}"),
         }
     }

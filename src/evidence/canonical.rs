@@ -3,20 +3,29 @@
 /// Appends `text` as a JSON string.
 pub(crate) fn string(out: &mut String, text: &str) {
     out.push('"');
-    for c in text.chars() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\u{8}' => out.push_str("\\b"),
-            '\t' => out.push_str("\\t"),
-            '\n' => out.push_str("\\n"),
-            '\u{c}' => out.push_str("\\f"),
-            '\r' => out.push_str("\\r"),
-            c if c < ' ' => out.push_str(&format!("\\u{:04x}", u32::from(c))),
-            c => out.push(c),
-        }
-    }
+    escaped(out, text);
     out.push('"');
+}
+
+/// Appends `text` as it stands inside a JSON string.
+pub(crate) fn escaped(out: &mut String, text: &str) {
+    let mut rest = text;
+    // What is escaped is ASCII, so the text may be split there.
+    while let Some(at) = rest.bytes().position(|byte| byte < b' ' || byte == b'"' || byte == b'\\') {
+        out.push_str(&rest[..at]);
+        match rest.as_bytes()[at] {
+            b'"' => out.push_str("\\\""),
+            b'\\' => out.push_str("\\\\"),
+            0x8 => out.push_str("\\b"),
+            b'\t' => out.push_str("\\t"),
+            b'\n' => out.push_str("\\n"),
+            0xc => out.push_str("\\f"),
+            b'\r' => out.push_str("\\r"),
+            other => out.push_str(&format!("\\u{other:04x}")),
+        }
+        rest = &rest[at + 1..];
+    }
+    out.push_str(rest);
 }
 
 /// `text` as a JSON string.
@@ -52,4 +61,31 @@ pub(crate) fn object<'a>(out: &mut String, members: impl Iterator<Item = (&'a st
         out.push_str(value);
     }
     out.push('}');
+}
+
+/// An object that is appended member by member, in the order of their keys.
+pub(crate) struct Object<'a> {
+    out: &'a mut String,
+    last: Option<&'static str>,
+}
+
+impl<'a> Object<'a> {
+    pub(crate) fn begin(out: &'a mut String) -> Object<'a> {
+        out.push('{');
+        Object { out, last: None }
+    }
+
+    /// Where the value of the next member goes. Its key is behind those before it and needs no escaping.
+    pub(crate) fn member(&mut self, key: &'static str) -> &mut String {
+        debug_assert!(self.last.is_none_or(|last| last < key), "{key} is not behind {:?}", self.last);
+        self.out.push_str(if self.last.is_some() { ",\"" } else { "\"" });
+        self.out.push_str(key);
+        self.out.push_str("\":");
+        self.last = Some(key);
+        self.out
+    }
+
+    pub(crate) fn end(self) {
+        self.out.push('}');
+    }
 }

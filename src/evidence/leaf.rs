@@ -388,7 +388,8 @@ impl LeafTemplate<'_> {
 /// One DER element.
 pub(crate) fn der(tag: u8, content: &[u8]) -> Vec<u8> {
     let length = content.len();
-    let mut out = vec![tag];
+    let mut out = Vec::with_capacity(length + 4);
+    out.push(tag);
     match length {
         0..=0x7f => out.push(length as u8),
         0x80..=0xff => out.extend([0x81, length as u8]),

@@ -3,9 +3,11 @@
 //! Sources of the rule: in-toto attestation `spec/v1/statement.md`, DSSE `protocol.md` (pre-authentication encoding),
 //! RFC 8785 (canonical JSON).
 
+use std::fmt::Write as _;
+
 use super::{
     attestation::{Attestation, Covered, Ended, Form, Kind},
-    canonical,
+    canonical::{Object, array, escaped, string},
 };
 
 /// `payloadType` of the DSSE envelope.
@@ -33,18 +35,20 @@ pub struct Context<'a> {
 pub fn statement(attestation: &Attestation, context: Context<'_>) -> String {
     let mut results: Vec<&Covered> = context.results.iter().collect();
     results.sort_by_key(|covered| (covered.kind, covered.name.as_str()));
-    let subject = array(&results, |covered| {
-        object([
-            ("digest", sha256_object(&covered.digest)),
-            ("name", canonical::quoted(&subject_name(covered))),
-        ])
+    // A result takes some 200 bytes, the rest some 1000.
+    let mut out = String::with_capacity(1024 + 256 * results.len());
+    let mut statement = Object::begin(&mut out);
+    string(statement.member("_type"), "https://in-toto.io/Statement/v1");
+    predicate(statement.member("predicate"), attestation, &context, &results);
+    string(statement.member("predicateType"), PREDICATE_TYPE);
+    array(statement.member("subject"), &results, |out, covered| {
+        let mut subject = Object::begin(out);
+        digest(subject.member("digest"), &covered.digest);
+        subject_name(subject.member("name"), covered);
+        subject.end();
     });
-    object([
-        ("_type", canonical::quoted("https://in-toto.io/Statement/v1")),
-        ("predicate", predicate(attestation, &context, &results)),
-        ("predicateType", canonical::quoted(PREDICATE_TYPE)),
-        ("subject", subject),
-    ])
+    statement.end();
+    out
 }
 
 /// The DSSE pre-authentication encoding of a statement: these bytes are signed.
@@ -57,133 +61,131 @@ pub fn pre_authentication_encoding(statement: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-fn predicate(attestation: &Attestation, context: &Context<'_>, results: &[&Covered]) -> String {
-    let mut members = vec![
-        ("declared", canonical::quoted(&hex(&attestation.declared))),
-        ("form", canonical::quoted(if attestation.form == Form::Hints { "hints" } else { "digests" })),
-        ("leaf", sha256_object(&context.leaf)),
-        ("outcome", outcome(attestation)),
-        ("resultsFrom", canonical::quoted(attestation.results_from.as_str())),
-        ("run", run(attestation, context)),
-        (
-            "step",
-            object([
-                ("count", attestation.step_count.to_string()),
-                ("index", attestation.step_index.to_string()),
-                ("name", canonical::quoted(context.step)),
-            ]),
-        ),
-        (
-            "times",
-            object([
-                ("delayMs", attestation.delay.to_string()),
-                ("durationMs", attestation.duration.to_string()),
-                ("startedMs", attestation.started.to_string()),
-            ]),
-        ),
-        (
-            "results",
-            array(results, |covered| {
-                let mut members = vec![
-                    ("name", canonical::quoted(&subject_name(covered))),
-                    ("set", covered.set.to_string()),
-                ];
-                if let Some(decoded) = &covered.decoded {
-                    members.push(("decoded", sha256_object(decoded)));
-                }
-                object(members)
-            }),
-        ),
-    ];
-    if let Some(pod) = pod(attestation) {
-        members.push(("pod", pod));
-    }
-    let artifacts: Vec<(Kind, [u8; 32])> = [
-        attestation.task_artifacts.map(|digest| (Kind::Task, digest)),
-        attestation.step_artifacts.map(|digest| (Kind::Step, digest)),
-    ]
-    .into_iter()
-    .flatten()
-    .collect();
+fn predicate(out: &mut String, attestation: &Attestation, context: &Context<'_>, results: &[&Covered]) {
+    let mut predicate = Object::begin(out);
+    let artifacts = [(Kind::Task, attestation.task_artifacts), (Kind::Step, attestation.step_artifacts)];
+    let artifacts: Vec<(Kind, [u8; 32])> =
+        artifacts.into_iter().filter_map(|(kind, signed)| Some((kind, signed?))).collect();
     if !artifacts.is_empty() {
-        members.push((
-            "artifacts",
-            array(&artifacts, |(kind, digest)| {
-                object([("digest", sha256_object(digest)), ("kind", canonical::quoted(kind.as_str()))])
-            }),
-        ));
+        array(predicate.member("artifacts"), &artifacts, |out, (kind, signed)| {
+            let mut artifacts = Object::begin(out);
+            digest(artifacts.member("digest"), signed);
+            string(artifacts.member("kind"), kind.as_str());
+            artifacts.end();
+        });
     }
-    object(members)
-}
-
-fn outcome(attestation: &Attestation) -> String {
-    let mut members = Vec::new();
-    match attestation.outcome.ended {
-        Ended::Exited(code) => members.push(("exitCode", code.to_string())),
-        Ended::Signal(signal) => {
-            members.push(("ended", canonical::quoted("signal")));
-            members.push(("signal", signal.to_string()));
+    string(predicate.member("declared"), &hex(&attestation.declared));
+    string(predicate.member("form"), if attestation.form == Form::Hints { "hints" } else { "digests" });
+    digest(predicate.member("leaf"), &context.leaf);
+    outcome(predicate.member("outcome"), attestation);
+    let pod_name = attestation.pod_name.resolve(&attestation.task_run);
+    if pod_name.is_some() || attestation.pod_uid.is_some() {
+        let mut pod = Object::begin(predicate.member("pod"));
+        if let Some(name) = &pod_name {
+            string(pod.member("name"), name);
         }
-        Ended::Timeout => members.push(("ended", canonical::quoted("timeout"))),
-        Ended::Cancelled => members.push(("ended", canonical::quoted("cancelled"))),
-        Ended::Skipped => members.push(("ended", canonical::quoted("skipped"))),
-        Ended::NotStarted => members.push(("ended", canonical::quoted("not-started"))),
+        if let Some(uid) = &attestation.pod_uid {
+            string(pod.member("uid"), &uuid(uid));
+        }
+        pod.end();
     }
-    members.push(("continued", attestation.outcome.continued.to_string()));
-    members.push(("tep0089", attestation.tep0089.to_string()));
-    object(members)
+    array(predicate.member("results"), results, |out, covered| {
+        let mut result = Object::begin(out);
+        if let Some(decoded) = &covered.decoded {
+            digest(result.member("decoded"), decoded);
+        }
+        subject_name(result.member("name"), covered);
+        boolean(result.member("set"), covered.set);
+        result.end();
+    });
+    string(predicate.member("resultsFrom"), attestation.results_from.as_str());
+    run(predicate.member("run"), attestation, context);
+    let mut step = Object::begin(predicate.member("step"));
+    number(step.member("count"), attestation.step_count.into());
+    number(step.member("index"), attestation.step_index.into());
+    string(step.member("name"), context.step);
+    step.end();
+    let mut times = Object::begin(predicate.member("times"));
+    number(times.member("delayMs"), attestation.delay);
+    number(times.member("durationMs"), attestation.duration);
+    number(times.member("startedMs"), attestation.started);
+    times.end();
+    predicate.end();
 }
 
-fn run(attestation: &Attestation, context: &Context<'_>) -> String {
-    let mut members = vec![
-        ("namespace", canonical::quoted(&attestation.namespace)),
-        ("taskRun", canonical::quoted(&attestation.task_run)),
-        ("trustDomain", canonical::quoted(context.trust_domain)),
-    ];
+fn outcome(out: &mut String, attestation: &Attestation) {
+    let mut outcome = Object::begin(out);
+    boolean(outcome.member("continued"), attestation.outcome.continued);
+    match attestation.outcome.ended {
+        Ended::Exited(code) => number(outcome.member("exitCode"), code.into()),
+        Ended::Signal(signal) => {
+            string(outcome.member("ended"), "signal");
+            number(outcome.member("signal"), signal.into());
+        }
+        Ended::Timeout => string(outcome.member("ended"), "timeout"),
+        Ended::Cancelled => string(outcome.member("ended"), "cancelled"),
+        Ended::Skipped => string(outcome.member("ended"), "skipped"),
+        Ended::NotStarted => string(outcome.member("ended"), "not-started"),
+    }
+    boolean(outcome.member("tep0089"), attestation.tep0089);
+    outcome.end();
+}
+
+fn run(out: &mut String, attestation: &Attestation, context: &Context<'_>) {
+    let mut run = Object::begin(out);
+    string(run.member("namespace"), &attestation.namespace);
+    string(run.member("taskRun"), &attestation.task_run);
+    string(run.member("trustDomain"), context.trust_domain);
     if let Some(uid) = &attestation.task_run_uid {
-        members.push(("uid", canonical::quoted(&uuid(uid))));
+        string(run.member("uid"), &uuid(uid));
     }
-    object(members)
+    run.end();
 }
 
-fn pod(attestation: &Attestation) -> Option<String> {
-    let mut members = Vec::new();
-    if let Some(name) = attestation.pod_name.resolve(&attestation.task_run) {
-        members.push(("name", canonical::quoted(&name)));
-    }
-    if let Some(uid) = &attestation.pod_uid {
-        members.push(("uid", canonical::quoted(&uuid(uid))));
-    }
-    (!members.is_empty()).then(|| object(members))
+fn subject_name(out: &mut String, covered: &Covered) {
+    out.push('"');
+    out.push_str(covered.kind.as_str());
+    out.push('/');
+    escaped(out, &covered.name);
+    out.push('"');
 }
 
-fn subject_name(covered: &Covered) -> String {
-    format!("{}/{}", covered.kind.as_str(), covered.name)
+fn digest(out: &mut String, sha256: &[u8; 32]) {
+    out.push_str("{\"sha256\":\"");
+    push_hex(out, sha256);
+    out.push_str("\"}");
 }
 
-fn sha256_object(digest: &[u8; 32]) -> String {
-    object([("sha256", canonical::quoted(&hex(digest)))])
+fn number(out: &mut String, number: u64) {
+    // Writing to a String does not fail.
+    let _ = write!(out, "{number}");
 }
 
-fn object<'a>(members: impl IntoIterator<Item = (&'a str, String)>) -> String {
-    let mut out = String::new();
-    canonical::object(&mut out, members.into_iter());
-    out
-}
-
-fn array<T>(items: &[T], item: impl Fn(&T) -> String) -> String {
-    let mut out = String::new();
-    canonical::array(&mut out, items, |out, value| out.push_str(&item(value)));
-    out
+fn boolean(out: &mut String, value: bool) {
+    out.push_str(if value { "true" } else { "false" });
 }
 
 /// Lower-case hexadecimal.
 pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let mut out = String::with_capacity(2 * bytes.len());
+    push_hex(&mut out, bytes);
+    out
+}
+
+fn push_hex(out: &mut String, bytes: &[u8]) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    for byte in bytes {
+        out.push(DIGITS[usize::from(byte >> 4)].into());
+        out.push(DIGITS[usize::from(byte & 15)].into());
+    }
 }
 
 /// A UUID in its usual form: 8-4-4-4-12 lower-case hexadecimal digits.
 pub fn uuid(uid: &[u8; 16]) -> String {
-    let hex = hex(uid);
-    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+    let mut out = String::with_capacity(36);
+    for (i, part) in [&uid[..4], &uid[4..6], &uid[6..8], &uid[8..10], &uid[10..]].into_iter().enumerate() {
+        out.push_str(if i > 0 { "-" } else { "" });
+        push_hex(&mut out, part);
+    }
+    out
 }

@@ -44,7 +44,7 @@ impl ResultValue {
     pub fn canonical_json(&self) -> String {
         let mut out = String::new();
         match self {
-            ResultValue::String(text) => canonical::string(&mut out, text),
+            ResultValue::String(text) => return canonical::quoted(text),
             ResultValue::Array(items) => {
                 canonical::array(&mut out, items, |out, item| canonical::string(out, item))
             }

@@ -137,7 +137,9 @@ impl<V: Clone> Cache<V> {
 
     fn insert(&mut self, key: Vec<u8>, value: V) {
         if self.new.len() >= KEPT {
-            self.old = std::mem::take(&mut self.new);
+            // Both keep their tables.
+            std::mem::swap(&mut self.old, &mut self.new);
+            self.new.clear();
         }
         self.new.insert(key, value);
     }

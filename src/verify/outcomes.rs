@@ -79,7 +79,8 @@ pub(super) fn compare(object: &TaskRun, steps: &[StepEvidence], proven: &[Proven
 fn exit_code_of_result(step: &ProvenStep, steps: &[StepEvidence], found: i64) -> Option<i64> {
     let from_message = step.attestation.results_from == ResultsFrom::TerminationMessage;
     let result = step.covered.iter().find(|covered| from_message && covered.name == "ExitCode")?;
-    let raw = raw_of(steps, &step.name, result.kind, &result.name).unwrap_or_else(|| found.to_string());
+    let raw = raw_of(steps, &step.name, result.kind, &result.name);
+    let raw = raw.map_or_else(|| found.to_string(), str::to_owned);
     let number: i32 = raw.parse().ok().filter(|_| sha256(raw.as_bytes()) == result.digest)?;
     Some(number.into())
 }

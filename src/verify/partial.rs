@@ -46,9 +46,9 @@ pub enum Item {
 }
 
 impl NotCarried {
-    pub(super) fn of(result: &Derived) -> NotCarried {
-        let item = Item::TaskResult(result.name.clone());
-        NotCarried { step: result.step.clone(), item }
+    pub(super) fn of(result: &Derived<'_>) -> NotCarried {
+        let item = Item::TaskResult(result.name.to_owned());
+        NotCarried { step: result.step.to_owned(), item }
     }
 }
 

@@ -53,21 +53,21 @@ impl VerifiedResult {
 }
 
 /// The type by which the controller reads a value.
-pub(super) enum Declared {
+pub(super) enum Declared<'a> {
     /// As the object's task declares it; `None`: it does not.
-    As(Option<String>),
+    As(Option<&'a str>),
     /// The object holds no task.
     Unknown,
 }
 
 /// One candidate for a task result, in the order in which Tekton's controller meets them.
-pub(super) struct Derived {
-    pub(super) name: String,
-    pub(super) step: String,
-    pub(super) step_result: Option<String>,
+pub(super) struct Derived<'a> {
+    pub(super) name: &'a str,
+    pub(super) step: &'a str,
+    pub(super) step_result: Option<&'a str>,
     digest: [u8; 32],
     decoded: Option<[u8; 32]>,
-    raw: Option<String>,
+    raw: Option<&'a str>,
     form: Form,
     results_from: ResultsFrom,
     set: bool,
@@ -107,7 +107,7 @@ pub(crate) fn compare(
         }
     }
     let claimed = partial::step_results(object, proven, |name| derived.iter().any(|d| d.name == name));
-    let names: Vec<&str> = derived.iter().map(|derived| &*derived.name).chain(claimed.names()).collect();
+    let names: Vec<&str> = derived.iter().map(|derived| derived.name).chain(claimed.names()).collect();
     findings.extend(added_results(object, &names, proven, steps));
     findings.extend(claimed.findings);
     verified.extend(claimed.results);
@@ -126,7 +126,7 @@ fn step_results(object: &TaskRun, steps: &[StepEvidence], proven: &[ProvenStep])
         let mut expected =
             step.covered.iter().filter(|covered| covered.kind == Kind::Step).collect::<Vec<_>>();
         for found in &state.results {
-            let label = format!("step/{}", found.name);
+            let label = || format!("step/{}", found.name);
             let Some(position) = expected.iter().position(|covered| covered.name == found.name) else {
                 let result = format!("the step result {} in the status", found.name);
                 findings.push(Finding::ResultAdded { step: step.name.clone(), result });
@@ -136,12 +136,12 @@ fn step_results(object: &TaskRun, steps: &[StepEvidence], proven: &[ProvenStep])
             let raw = raw_of(steps, &step.name, Kind::Step, &found.name);
             let declared = declared_step_type(object, &step.name, &found.name);
             let form = step.attestation.form;
-            match fits(found, raw.as_deref(), covered.digest, covered.decoded, form, &declared) {
+            match fits(found, raw, covered.digest, covered.decoded, form, &declared) {
                 Some(true) => {}
                 Some(false) => {
-                    findings.push(Finding::ResultChanged { step: step.name.clone(), result: label })
+                    findings.push(Finding::ResultChanged { step: step.name.clone(), result: label() })
                 }
-                None => findings.push(undecided(&step.name, &label)),
+                None => findings.push(undecided(&step.name, &label())),
             }
         }
         for covered in expected {
@@ -153,23 +153,23 @@ fn step_results(object: &TaskRun, steps: &[StepEvidence], proven: &[ProvenStep])
 }
 
 /// Every task result that the steps signed, in the order of Tekton's controller.
-fn derive(object: &TaskRun, steps: &[StepEvidence], proven: &[ProvenStep]) -> Vec<Derived> {
+fn derive<'a>(object: &'a TaskRun, steps: &'a [StepEvidence], proven: &'a [ProvenStep]) -> Vec<Derived<'a>> {
     let mut derived = Vec::new();
     let last_in_log = last_in_log(proven);
     for step in proven {
         let of_kind = |kind| step.covered.iter().filter(move |covered| covered.kind == kind);
         let task_results = of_kind(Kind::Task)
             .filter(|covered| last_in_log.is_none_or(|last| last.covers(Kind::Task, &covered.name)))
-            .map(|covered| (covered, covered.name.clone(), None));
+            .map(|covered| (covered, covered.name.as_str(), None));
         let mapped = of_kind(Kind::Step).filter_map(|covered| {
             let name = mapped_name(object, &step.name, &covered.name)?;
-            Some((covered, name, Some(covered.name.clone())))
+            Some((covered, name, Some(covered.name.as_str())))
         });
         for (covered, name, step_result) in task_results.chain(mapped) {
             derived.push(Derived {
                 raw: raw_of(steps, &step.name, covered.kind, &covered.name),
                 name,
-                step: step.name.clone(),
+                step: &step.name,
                 step_result,
                 digest: covered.digest,
                 decoded: covered.decoded,
@@ -219,17 +219,17 @@ fn unmapped(object: &TaskRun, proven: &[ProvenStep]) -> Vec<String> {
 }
 
 /// The task result that takes step result `result` of `step`: the last one declared so.
-fn mapped_name(object: &TaskRun, step: &str, result: &str) -> Option<String> {
+fn mapped_name<'a>(object: &'a TaskRun, step: &str, result: &str) -> Option<&'a str> {
     let specs = [&object.spec.task_spec, &object.status.task_spec];
     let mut declared = specs.into_iter().flatten().flat_map(|spec| &spec.results);
     declared
         .rfind(|declared| declared.mapping() == Some((step, result)))
-        .map(|declared| declared.name.clone())
+        .map(|declared| declared.name.as_str())
 }
 
 /// The last of a name wins; what it hides is named.
-fn merge(derived: Vec<Derived>) -> (Vec<Derived>, Vec<String>) {
-    let mut merged: Vec<Derived> = Vec::new();
+fn merge(derived: Vec<Derived<'_>>) -> (Vec<Derived<'_>>, Vec<String>) {
+    let mut merged: Vec<Derived<'_>> = Vec::new();
     let mut hidden = Vec::new();
     for result in derived {
         match merged.iter_mut().find(|earlier| earlier.name == result.name) {
@@ -257,58 +257,56 @@ fn merge(derived: Vec<Derived>) -> (Vec<Derived>, Vec<String>) {
 }
 
 /// One derived result against `status.results`.
-fn task_result(object: &TaskRun, derived: &Derived) -> Result<VerifiedResult, Finding> {
-    let label = match &derived.step_result {
+fn task_result(object: &TaskRun, derived: &Derived<'_>) -> Result<VerifiedResult, Finding> {
+    let label = || match derived.step_result {
         Some(step_result) => format!("task/{} (step result {step_result})", derived.name),
         None => format!("task/{}", derived.name),
     };
     // A mapped result keeps the type that its step declares.
-    let declared = match &derived.step_result {
-        Some(step_result) => declared_step_type(object, &derived.step, step_result),
+    let declared = match derived.step_result {
+        Some(step_result) => declared_step_type(object, derived.step, step_result),
         None if object.is_without_task() => Declared::Unknown,
-        None => {
-            let declared = object.declared_result(&derived.name);
-            Declared::As(declared.map(|declared| declared.declared_type().to_owned()))
-        }
+        None => Declared::As(object.declared_result(derived.name).map(DeclaredResult::declared_type)),
     };
     let mut found = object.status.results.iter().filter(|result| result.name == derived.name);
     let (Some(result), None) = (found.next(), found.next()) else {
         return Err(match left_out_by_controller(object, derived, &declared) {
             Some(why) => Finding::Undecided {
                 reason: format!(
-                    "step {}: the signed result {label} is not in status.results, as Tekton leaves one out {why}",
-                    derived.step
+                    "step {}: the signed result {} is not in status.results, as Tekton leaves one out {why}",
+                    derived.step,
+                    label()
                 ),
             },
             None => Finding::ResultMissing {
-                step: derived.step.clone(),
-                result: format!("{label} in status.results"),
+                step: derived.step.to_owned(),
+                result: format!("{} in status.results", label()),
             },
         });
     };
     let changed = || Finding::ResultChanged {
-        step: derived.step.clone(),
-        result: format!("{label} in status.results"),
+        step: derived.step.to_owned(),
+        result: format!("{} in status.results", label()),
     };
-    match fits(result, derived.raw.as_deref(), derived.digest, derived.decoded, derived.form, &declared) {
+    match fits(result, derived.raw, derived.digest, derived.decoded, derived.form, &declared) {
         Some(true) => {}
         Some(false) => return Err(changed()),
-        None => return Err(undecided(&derived.step, &label)),
+        None => return Err(undecided(derived.step, &label())),
     }
     let value = result.decoded().ok_or_else(changed)?;
-    let may_be_decoded = may_be_decoded(&value, derived.raw.as_deref(), derived.digest);
+    let may_be_decoded = may_be_decoded(&value, derived.raw, derived.digest);
     let (inline, in_status) = (object.spec.task_spec.as_ref(), object.status.task_spec.as_ref());
-    let name_is_inline = inline.is_some_and(|spec| same_task_result(spec, in_status, &derived.name));
-    let type_is_inline = match &derived.step_result {
+    let name_is_inline = inline.is_some_and(|spec| same_task_result(spec, in_status, derived.name));
+    let type_is_inline = match derived.step_result {
         None => name_is_inline,
-        Some(result) => inline.is_some_and(|spec| same_step_result(spec, in_status, &derived.step, result)),
+        Some(result) => inline.is_some_and(|spec| same_step_result(spec, in_status, derived.step, result)),
     };
     Ok(VerifiedResult {
-        name: derived.name.clone(),
+        name: derived.name.to_owned(),
         value,
         digest: derived.digest,
-        step: derived.step.clone(),
-        step_result: derived.step_result.clone(),
+        step: derived.step.to_owned(),
+        step_result: derived.step_result.map(str::to_owned),
         set: derived.set,
         name_is_claimed: derived.step_result.is_some() && !name_is_inline,
         type_is_claimed: may_be_decoded && !type_is_inline,
@@ -327,17 +325,22 @@ pub(super) fn may_be_decoded(value: &ResultValue, raw: Option<&str>, digest: [u8
 }
 
 /// Whether the inline task declares a result exactly as the one in the status does.
-fn same_task_result(inline: &TaskSpec, in_status: Option<&TaskSpec>, name: &str) -> bool {
-    let declared = |spec: &TaskSpec| spec.results.iter().rfind(|result| result.name == name).cloned();
+fn same_task_result<'a>(inline: &'a TaskSpec, in_status: Option<&'a TaskSpec>, name: &str) -> bool {
+    let declared = |spec: &'a TaskSpec| spec.results.iter().rfind(|result| result.name == name);
     let inline = declared(inline);
     inline.is_some() && inline == in_status.and_then(declared)
 }
 
 /// The same of a step's result.
-fn same_step_result(inline: &TaskSpec, in_status: Option<&TaskSpec>, step: &str, name: &str) -> bool {
-    let declared = |spec: &TaskSpec| {
+fn same_step_result<'a>(
+    inline: &'a TaskSpec,
+    in_status: Option<&'a TaskSpec>,
+    step: &str,
+    name: &str,
+) -> bool {
+    let declared = |spec: &'a TaskSpec| {
         let step = spec.steps.iter().find(|declared| declared.name == step)?;
-        step.results.iter().rfind(|result| result.name == name).cloned()
+        step.results.iter().rfind(|result| result.name == name)
     };
     let inline = declared(inline);
     inline.is_some() && inline == in_status.and_then(declared)
@@ -347,15 +350,15 @@ fn same_step_result(inline: &TaskSpec, in_status: Option<&TaskSpec>, step: &str,
 /// (`validateTaskRunResults`); it fails one with too long a line in the log, and reads no further (`extractResultsFromLogs`).
 fn left_out_by_controller(
     object: &TaskRun,
-    derived: &Derived,
-    decoded_as: &Declared,
+    derived: &Derived<'_>,
+    decoded_as: &Declared<'_>,
 ) -> Option<&'static str> {
     if object.succeeded() != Some("False") {
         return None;
     }
-    let declared = object.declared_result(&derived.name).map(DeclaredResult::declared_type);
-    let is_of_another_type = declared.is_some_and(|declared| match (&derived.raw, decoded_as) {
-        (Some(raw), Declared::As(kind)) => decode_as(raw, kind.as_deref()).type_name() != declared,
+    let declared = object.declared_result(derived.name).map(DeclaredResult::declared_type);
+    let is_of_another_type = declared.is_some_and(|declared| match (derived.raw, decoded_as) {
+        (Some(raw), Declared::As(kind)) => decode_as(raw, *kind).type_name() != declared,
         // Without the message it cannot be said of which type the value was.
         _ => true,
     });
@@ -373,11 +376,11 @@ pub(super) fn fits(
     digest: [u8; 32],
     decoded: Option<[u8; 32]>,
     form: Form,
-    declared: &Declared,
+    declared: &Declared<'_>,
 ) -> Option<bool> {
     let Some(value) = found.decoded() else { return Some(false) };
     let reads_as_value = |raw: &str| match declared {
-        Declared::As(kind) => decode_as(raw, kind.as_deref()) == value,
+        Declared::As(kind) => decode_as(raw, *kind) == value,
         Declared::Unknown => [None, Some("string")].iter().any(|kind| decode_as(raw, *kind) == value),
     };
     if let Some(raw) = raw {
@@ -390,7 +393,7 @@ pub(super) fn fits(
         return Some(reads_as_value(text));
     }
     // What is declared as a string keeps its raw text; else the controller keeps the decoded value, if there is one.
-    if matches!(declared, Declared::As(Some(kind)) if kind == "string") {
+    if matches!(declared, Declared::As(Some("string"))) {
         return Some(false);
     }
     // The raw text may have been canonical, too.
@@ -510,20 +513,20 @@ fn expected_evidence(name: &str, proven: &[ProvenStep], steps: &[StepEvidence]) 
     written.map(|entry| Expected::Value(entry.value.clone()))
 }
 
-pub(super) fn raw_of(steps: &[StepEvidence], step: &str, kind: Kind, name: &str) -> Option<String> {
+pub(super) fn raw_of<'a>(steps: &'a [StepEvidence], step: &str, kind: Kind, name: &str) -> Option<&'a str> {
     let kind = match kind {
         Kind::Task => entry_type::TASK_RESULT,
         Kind::Step => entry_type::STEP_RESULT,
     };
     let entries = steps.iter().find(|evidence| evidence.name == step)?.entries.as_ref()?;
-    entries.iter().find(|entry| entry.kind == kind && entry.key == name).map(|entry| entry.value.clone())
+    entries.iter().find(|entry| entry.kind == kind && entry.key == name).map(|entry| entry.value.as_str())
 }
 
-fn declared_step_type(object: &TaskRun, step: &str, result: &str) -> Declared {
+fn declared_step_type<'a>(object: &'a TaskRun, step: &str, result: &str) -> Declared<'a> {
     // What a StepAction declares is in the status alone.
     let Some(spec) = &object.status.task_spec else { return Declared::Unknown };
     let declared = spec.steps.iter().find(|declared| declared.name == step);
     let result = declared.and_then(|step| step.results.iter().rfind(|declared| declared.name == result));
     // Unlike a task's results, a step's get no default type: without one the controller decodes the value.
-    Declared::As(result.map(|declared| declared.kind.clone()))
+    Declared::As(result.map(|declared| declared.kind.as_str()))
 }

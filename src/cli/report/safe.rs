@@ -1,6 +1,6 @@
 //! Text from an object, made safe for terminals, URIs and XML.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 /// Characters that move the cursor, reorder text or hide it.
 fn is_unsafe(c: char) -> bool {
@@ -9,8 +9,16 @@ fn is_unsafe(c: char) -> bool {
         || matches!(c, '\u{feff}' | '\u{e0000}'..='\u{e007f}')
 }
 
+/// Whether a text may hold such characters: most texts are printable ASCII.
+fn may_be_unsafe(text: &str) -> bool {
+    !text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
+}
+
 /// JSON in which such characters are escaped; it means the same, as they stand inside strings only.
-pub(crate) fn escaped_json(json: &str) -> String {
+pub(crate) fn escaped_json(json: &str) -> Cow<'_, str> {
+    if !may_be_unsafe(json) {
+        return Cow::Borrowed(json);
+    }
     let mut out = String::with_capacity(json.len());
     for c in json.chars() {
         match is_unsafe(c) {
@@ -20,7 +28,7 @@ pub(crate) fn escaped_json(json: &str) -> String {
             false => out.push(c),
         }
     }
-    out
+    Cow::Owned(out)
 }
 
 /// Text from an object, safe to print on a terminal.
@@ -28,6 +36,9 @@ pub(crate) struct Line<'a>(pub(crate) &'a str);
 
 impl fmt::Display for Line<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !may_be_unsafe(self.0) {
+            return f.write_str(self.0);
+        }
         for c in self.0.chars() {
             match is_unsafe(c) {
                 true => write!(f, "{}", c.escape_default())?,

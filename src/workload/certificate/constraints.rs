@@ -141,7 +141,7 @@ impl Subtrees {
 fn forms(certificate: &Certificate) -> u16 {
     let subject = certificate.subject_der();
     let email = subject.windows(EMAIL_ADDRESS.len()).any(|part| part == EMAIL_ADDRESS);
-    certificate.extensions.other_names
+    certificate.0.extensions.other_names
         | u16::from(!certificate.uri_sans().is_empty()) << URI
         | u16::from(!certificate.dns_sans().is_empty()) << DNS_NAME
         | u16::from(subject != EMPTY_SEQUENCE) << DIRECTORY_NAME

@@ -3,7 +3,7 @@
 //! The parser used underneath ignores bytes after the last field of a SEQUENCE, takes UTF-8 where ASCII is due and
 //! returns the first of two extensions of one kind. All of that is refused here, so that a certificate has one reading.
 
-use std::ops::Range;
+use std::{ops::Range, sync::Arc};
 
 use ring::signature::UnparsedPublicKey;
 use x509_parser::asn1_rs::BitString;
@@ -100,9 +100,12 @@ impl ExtKeyUsages {
     }
 }
 
-/// One certificate: its DER and what was read from it.
+/// One certificate: its DER and what was read from it. A clone shares both.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Certificate {
+pub struct Certificate(Arc<Contents>);
+
+#[derive(PartialEq, Eq)]
+struct Contents {
     der: Vec<u8>,
     tbs: Range<usize>,
     serial: Range<usize>,
@@ -118,7 +121,7 @@ pub struct Certificate {
     extensions: Extensions,
 }
 
-#[derive(Clone, PartialEq, Eq, Default)]
+#[derive(PartialEq, Eq, Default)]
 struct Extensions {
     subject_key_id: Option<Vec<u8>>,
     authority_key_id: Option<Vec<u8>>,
@@ -136,7 +139,7 @@ struct Extensions {
 
 impl std::fmt::Debug for Certificate {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Certificate({:?}, {} bytes)", self.extensions.uris, self.der.len())
+        write!(f, "Certificate({:?}, {} bytes)", self.0.extensions.uris, self.0.der.len())
     }
 }
 
@@ -182,7 +185,7 @@ impl Certificate {
         let public_key =
             whole_bytes(&tbs.subject_pki.subject_public_key).ok_or(malformed("the public key"))?;
         let within = |part: &[u8], what| range_in(der, part).ok_or(malformed(what));
-        let certificate = Certificate {
+        let contents = Contents {
             tbs: within(shape.tbs, "the signed part")?,
             serial: within(tbs.raw_serial(), "the serial number")?,
             issuer: within(tbs.issuer().as_raw(), "the issuer")?,
@@ -197,117 +200,117 @@ impl Certificate {
             extensions: Extensions::read(tbs.extensions())?,
             der: der.to_vec(),
         };
-        Ok((certificate, rest))
+        Ok((Certificate(Arc::new(contents)), rest))
     }
 
     /// The whole certificate.
     pub fn der(&self) -> &[u8] {
-        &self.der
+        &self.0.der
     }
 
     /// The part that is signed.
     pub fn tbs_der(&self) -> &[u8] {
-        &self.der[self.tbs.clone()]
+        &self.0.der[self.0.tbs.clone()]
     }
 
     /// Content of the serial number's INTEGER.
     pub fn serial(&self) -> &[u8] {
-        &self.der[self.serial.clone()]
+        &self.0.der[self.0.serial.clone()]
     }
 
     /// The issuer's name.
     pub fn issuer_der(&self) -> &[u8] {
-        &self.der[self.issuer.clone()]
+        &self.0.der[self.0.issuer.clone()]
     }
 
     /// The subject's name.
     pub fn subject_der(&self) -> &[u8] {
-        &self.der[self.subject.clone()]
+        &self.0.der[self.0.subject.clone()]
     }
 
     /// SubjectPublicKeyInfo.
     pub fn spki_der(&self) -> &[u8] {
-        &self.der[self.spki.clone()]
+        &self.0.der[self.0.spki.clone()]
     }
 
     /// Content of the public key's BIT STRING: an uncompressed point, or the DER of RSAPublicKey.
     pub fn public_key_bits(&self) -> &[u8] {
-        &self.der[self.public_key.clone()]
+        &self.0.der[self.0.public_key.clone()]
     }
 
     /// Content of the signature's BIT STRING.
     pub fn signature(&self) -> &[u8] {
-        &self.der[self.signature.clone()]
+        &self.0.der[self.0.signature.clone()]
     }
 
     /// Start of validity, seconds since the epoch.
     pub fn not_before(&self) -> i64 {
-        self.not_before
+        self.0.not_before
     }
 
     /// Last second of validity, seconds since the epoch.
     pub fn not_after(&self) -> i64 {
-        self.not_after
+        self.0.not_after
     }
 
     /// Algorithm of the public key.
     pub fn algorithm(&self) -> &KeyAlgorithm {
-        &self.algorithm
+        &self.0.algorithm
     }
 
     /// Algorithm of the signature.
     pub fn signature_algorithm(&self) -> &SignatureAlgorithm {
-        &self.signature_algorithm
+        &self.0.signature_algorithm
     }
 
     /// Subject key identifier.
     pub fn subject_key_id(&self) -> Option<&[u8]> {
-        self.extensions.subject_key_id.as_deref()
+        self.0.extensions.subject_key_id.as_deref()
     }
 
     /// Key identifier of the authority key identifier extension.
     pub fn authority_key_id(&self) -> Option<&[u8]> {
-        self.extensions.authority_key_id.as_deref()
+        self.0.extensions.authority_key_id.as_deref()
     }
 
     /// URI subject alternative names, in order.
     pub fn uri_sans(&self) -> &[String] {
-        &self.extensions.uris
+        &self.0.extensions.uris
     }
 
     /// DNS subject alternative names, in order.
     pub fn dns_sans(&self) -> &[String] {
-        &self.extensions.dns
+        &self.0.extensions.dns
     }
 
     /// Whether the subject alternative names are critical.
     pub fn san_critical(&self) -> bool {
-        self.extensions.san_critical
+        self.0.extensions.san_critical
     }
 
     /// Whether it is a CA.
     pub fn is_ca(&self) -> bool {
-        self.extensions.is_ca
+        self.0.extensions.is_ca
     }
 
     /// How many intermediate CAs may follow it.
     pub fn path_len(&self) -> Option<u32> {
-        self.extensions.path_len
+        self.0.extensions.path_len
     }
 
     /// Key usage.
     pub fn key_usage(&self) -> Option<KeyUsage> {
-        self.extensions.key_usage
+        self.0.extensions.key_usage
     }
 
     /// Extended key usage.
     pub fn ext_key_usages(&self) -> Option<ExtKeyUsages> {
-        self.extensions.ext_key_usages
+        self.0.extensions.ext_key_usages
     }
 
     /// Name constraints.
     pub fn name_constraints(&self) -> Option<&NameConstraints> {
-        self.extensions.name_constraints.as_deref()
+        self.0.extensions.name_constraints.as_deref()
     }
 
     /// Whether subject and issuer are one name: a self-signed certificate, or one CA's new key signed with its old one
@@ -353,7 +356,7 @@ impl Certificate {
         if self.issuer_der() != issuer.subject_der() {
             return Err(CertificateError::OtherIssuer);
         }
-        issuer.verify_signature(&self.signature_algorithm, self.tbs_der(), self.signature())
+        issuer.verify_signature(&self.0.signature_algorithm, self.tbs_der(), self.signature())
     }
 
     /// Checks that this certificate's key made the signature over `message`.
@@ -363,8 +366,8 @@ impl Certificate {
         message: &[u8],
         signature: &[u8],
     ) -> Result<(), CertificateError> {
-        let Some(verification) = algorithm::verification(&self.algorithm, algorithm) else {
-            let (signature, key) = (algorithm.to_string(), self.algorithm.to_string());
+        let Some(verification) = algorithm::verification(&self.0.algorithm, algorithm) else {
+            let (signature, key) = (algorithm.to_string(), self.0.algorithm.to_string());
             return Err(CertificateError::Unsupported { signature, key });
         };
         UnparsedPublicKey::new(verification, self.public_key_bits())

@@ -106,7 +106,7 @@ pub fn check_authority(certificate: &Certificate) -> Result<Option<TrustDomain>,
 }
 
 fn refuse_unknown_critical(certificate: &Certificate) -> Result<(), CertificateError> {
-    match &certificate.extensions.unknown_critical {
+    match &certificate.0.extensions.unknown_critical {
         None => Ok(()),
         Some(oid) => Err(CertificateError::CriticalExtension { oid: oid.clone() }),
     }
