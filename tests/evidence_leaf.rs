@@ -3,7 +3,7 @@
 use std::{fs, path::PathBuf};
 
 use proptest::prelude::*;
-use svidence::evidence::leaf::{CompactLeaf, DnsForm, Issuer};
+use svidence::evidence::leaf::{CompactLeaf, DnsForm, Issuer, LeafError};
 use x509_parser::prelude::*;
 
 struct RealLeaf {
@@ -114,6 +114,28 @@ fn a_leaf_under_another_name_or_issuer_has_no_compact_form() {
         ("another issuer", real.spiffe_id.as_str(), &[][..], other),
     ] {
         assert_eq!(CompactLeaf::of(&real.leaf, spiffe_id, dns_names, DnsForm::Plain, issuer), None, "{case}");
+    }
+}
+
+/// SEC 1's compact form of a point (tag 5) gave a second encoding of the same leaf, and so of the same attestation.
+#[test]
+fn a_key_in_another_encoding_is_refused() {
+    for (name, key_and_signature) in [
+        ("p256-self/svid.pem", 33 + 64),
+        ("p384-self/svid.pem", 49 + 96),
+        ("rsa2048-self/svid.pem", 256 + 256),
+    ] {
+        let real = real_leaves().into_iter().find(|real| real.name == name).unwrap();
+        let compact =
+            CompactLeaf::of(&real.leaf, &real.spiffe_id, &real.dns_names, DnsForm::Plain, real.issuer());
+        let bytes = compact.unwrap().to_bytes();
+        let key = bytes.len() - key_and_signature;
+        assert!(CompactLeaf::from_bytes(&bytes).is_ok(), "{name}");
+        for first in [0, 4, 5, 6, 7] {
+            let mut other = bytes.clone();
+            other[key] = first;
+            assert_eq!(CompactLeaf::from_bytes(&other), Err(LeafError::PublicKey), "{name}: {first}");
+        }
     }
 }
 

@@ -160,6 +160,14 @@ impl CompactLeaf {
             _ => DnsForm::Pin(take(8)?.try_into().unwrap_or_default()),
         };
         let public_key = take(key_length)?.to_vec();
+        // Each key has one encoding: SEC 1 knows a further compact form of a point, and a shorter modulus is no RSA-2048.
+        let is_canonical = match key {
+            KeyKind::P256 | KeyKind::P384 => matches!(public_key[0], 2 | 3),
+            KeyKind::Rsa2048 => public_key[0] & 0x80 != 0,
+        };
+        if !is_canonical {
+            return Err(LeafError::PublicKey);
+        }
         let signature = rest.to_vec();
         if !lengths.contains(&signature.len()) {
             return Err(LeafError::Malformed("signature length"));

@@ -12,6 +12,7 @@ use super::{
     json::Unambiguous,
     message::entry_type,
     step::ProvenStep,
+    strict,
     taskrun::{Artifact, ArtifactValue, Artifacts, TaskRun, refuse_case_variants},
     verdict::Finding,
 };
@@ -92,7 +93,7 @@ fn without_steps(object: &TaskRun, proven: &[ProvenStep]) -> Vec<Finding> {
 fn provenance(text: &str) -> Option<Artifacts> {
     let Unambiguous(value) = serde_json::from_str(text).ok()?;
     refuse_case_variants(&value).ok()?;
-    serde_json::from_value::<Option<Artifacts>>(value).ok().map(Option::unwrap_or_default)
+    strict::from_value::<Option<Artifacts>>(value).ok().map(Option::unwrap_or_default)
 }
 
 fn added(field: String) -> Finding {

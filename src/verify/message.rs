@@ -7,7 +7,10 @@ use std::collections::HashSet;
 
 use serde::Deserialize;
 
-use super::json::Unambiguous;
+use super::{
+    json::{Object, Unambiguous},
+    strict,
+};
 
 /// Types of entries that evidence speaks of.
 pub(crate) mod entry_type {
@@ -30,8 +33,8 @@ pub(crate) struct Entry {
 /// Reads a message. `Err` says what is wrong with it.
 pub(crate) fn parse(message: &str) -> Result<Vec<Entry>, String> {
     // An entry has no members but its own and each once, so nothing in it can be read in two ways.
-    let entries = match serde_json::from_str::<Vec<Entry>>(message) {
-        Ok(entries) => entries,
+    let entries = match serde_json::from_str::<Vec<Object<Entry>>>(message) {
+        Ok(entries) => entries.into_iter().map(|Object(entry)| entry).collect(),
         Err(_) => worded(message)?,
     };
     let mut keys = HashSet::with_capacity(entries.len());
@@ -44,5 +47,5 @@ pub(crate) fn parse(message: &str) -> Result<Vec<Entry>, String> {
 /// The same by way of a value, which words what is wrong.
 fn worded(message: &str) -> Result<Vec<Entry>, String> {
     let Unambiguous(value) = serde_json::from_str(message).map_err(|error| error.to_string())?;
-    serde_json::from_value(value).map_err(|error| error.to_string())
+    strict::from_value(value).map_err(|error| error.to_string())
 }

@@ -267,13 +267,16 @@ fn attested(
         notes.push(partial::note(object, &proven, &compared.not_carried));
     }
     let times = time::of_steps(object, &proven, trust, time_stamps, notes)?;
-    notes.extend(failure(object, &proven));
+    let failure = failure(object, &proven);
+    let failed = failure.is_some();
+    notes.extend(failure);
     let run_bound_by_certificate = proven.iter().all(|step| step.attested.is_some());
     let summaries = proven.into_iter().zip(times.steps);
     let summaries = summaries.map(|(step, time)| report::summary(step, time)).collect();
     let basis = Basis::attestations(summaries).ok_or_else(nothing_checked)?;
     let proof = Proof {
         basis,
+        failed,
         results: compared.results,
         time: times.weakest,
         run_bound_by_certificate,
@@ -375,6 +378,7 @@ fn weakly_signed(
     let basis = Basis::tep0089(&signed).ok_or_else(nothing_checked)?;
     let proof = Proof {
         basis,
+        failed: object.succeeded() == Some("False"),
         results,
         time,
         run_bound_by_certificate: false,

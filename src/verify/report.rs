@@ -190,6 +190,8 @@ pub struct Proof {
     pub basis: Basis,
     /// The results that may be relied on.
     pub results: Vec<VerifiedResult>,
+    /// Whether the TaskRun failed: by its condition, or where it has none by what its steps signed.
+    pub failed: bool,
     /// How the time is known.
     pub time: TimeProof,
     /// `true` if a certificate attests the run's UID; otherwise it is bound by unsigned times only.

@@ -1,15 +1,20 @@
 //! Typed reading of JSON in one pass, with the rules that otherwise need the whole document as a value: no key stands twice
 //! in one object, wherever it is, and none is a case variant of a field of Tekton's where fields stand.
 //!
+//! And no list stands where Tekton has an object: serde would read its items as the fields in order, Go refuses it.
+//!
 //! [`Strict`] wraps a deserializer and looks at every key on its way to the type that is read, and at everything that the
 //! type ignores. It only says yes or no: whoever gets a no reads the slow way, which words the reason.
 
 use std::{borrow::Cow, collections::HashSet, fmt};
 
 use serde::de::{
-    Deserialize, DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor,
+    Deserialize, DeserializeOwned, DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess,
+    Unexpected, Visitor,
     value::{BorrowedStrDeserializer, StrDeserializer},
 };
+
+use serde_json::Value;
 
 use super::taskrun::{holds_fields, is_case_variant};
 
@@ -19,6 +24,11 @@ pub(super) fn from_slice<'de, T: Deserialize<'de>>(document: &'de [u8]) -> Optio
     let value = T::deserialize(Strict { inner: &mut json, place: Place::Fields }).ok()?;
     json.end().ok()?;
     Some(value)
+}
+
+/// Reads a `T` from a document that was read already. The error says what is wrong with it.
+pub(super) fn from_value<T: DeserializeOwned>(value: Value) -> Result<T, serde_json::Error> {
+    T::deserialize(Strict { inner: value, place: Place::Data })
 }
 
 /// What the keys of an object are.
@@ -38,7 +48,7 @@ struct Strict<D> {
 macro_rules! forward {
     ($($method:ident)*) => {$(
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
-            self.inner.$method(Watch { visitor, place: self.place })
+            self.inner.$method(Watch { visitor, place: self.place, is_struct: false })
         }
     )*};
 }
@@ -58,7 +68,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Strict<D> {
         name: &'static str,
         visitor: V,
     ) -> Result<V::Value, D::Error> {
-        self.inner.deserialize_unit_struct(name, Watch { visitor, place: self.place })
+        self.inner.deserialize_unit_struct(name, Watch { visitor, place: self.place, is_struct: false })
     }
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(
@@ -66,11 +76,11 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Strict<D> {
         name: &'static str,
         visitor: V,
     ) -> Result<V::Value, D::Error> {
-        self.inner.deserialize_newtype_struct(name, Watch { visitor, place: self.place })
+        self.inner.deserialize_newtype_struct(name, Watch { visitor, place: self.place, is_struct: false })
     }
 
     fn deserialize_tuple<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value, D::Error> {
-        self.inner.deserialize_tuple(len, Watch { visitor, place: self.place })
+        self.inner.deserialize_tuple(len, Watch { visitor, place: self.place, is_struct: false })
     }
 
     fn deserialize_tuple_struct<V: Visitor<'de>>(
@@ -79,7 +89,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Strict<D> {
         len: usize,
         visitor: V,
     ) -> Result<V::Value, D::Error> {
-        self.inner.deserialize_tuple_struct(name, len, Watch { visitor, place: self.place })
+        self.inner.deserialize_tuple_struct(name, len, Watch { visitor, place: self.place, is_struct: false })
     }
 
     fn deserialize_struct<V: Visitor<'de>>(
@@ -88,7 +98,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Strict<D> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, D::Error> {
-        self.inner.deserialize_struct(name, fields, Watch { visitor, place: self.place })
+        self.inner.deserialize_struct(name, fields, Watch { visitor, place: self.place, is_struct: true })
     }
 
     /// An enum's content could not be watched.
@@ -103,7 +113,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Strict<D> {
 
     /// What the type ignores is looked through all the same.
     fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
-        self.inner.deserialize_any(Watch { visitor: IgnoredAny, place: self.place })?;
+        self.inner.deserialize_any(Watch { visitor: IgnoredAny, place: self.place, is_struct: false })?;
         visitor.visit_unit()
     }
 }
@@ -112,6 +122,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Strict<D> {
 struct Watch<V> {
     visitor: V,
     place: Place,
+    is_struct: bool,
 }
 
 macro_rules! hand_on {
@@ -151,6 +162,9 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Watch<V> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, inner: A) -> Result<V::Value, A::Error> {
+        if self.is_struct {
+            return Err(A::Error::invalid_type(Unexpected::Seq, &"an object"));
+        }
         self.visitor.visit_seq(Items { inner, place: self.place })
     }
 

@@ -359,7 +359,7 @@ impl TaskRun {
             results_as_in_v1(status)?;
         }
         refuse_case_variants(&value)?;
-        let object = serde_json::from_value(value).map_err(|error| TaskRunError::Shape(error.to_string()))?;
+        let object = strict::from_value(value).map_err(|error| TaskRunError::Shape(error.to_string()))?;
         Ok(TaskRun { is_v1beta1, ..object })
     }
 
@@ -376,8 +376,7 @@ impl TaskRun {
             results_as_in_v1(&mut status)?;
         }
         refuse_case_variants(&status)?;
-        self.status =
-            serde_json::from_value(status).map_err(|error| TaskRunError::Shape(error.to_string()))?;
+        self.status = strict::from_value(status).map_err(|error| TaskRunError::Shape(error.to_string()))?;
         self.earlier_attempt = Some(number);
         Ok(())
     }

@@ -99,6 +99,7 @@ fn proven(report: &Report, proof: &Proof) -> serde_json::Map<String, Value> {
         ("evidence", json!(if is_attested { "attestation" } else { "tep-0089" })),
         ("runBoundBy", json!(bound)),
         ("time", time(proof.time, proof.time_stamp())),
+        ("failed", json!(proof.failed)),
         ("partial", json!(proof.is_partial)),
         ("notCarried", proof.not_carried.iter().map(not_carried).collect()),
         ("results", proof.results.iter().map(result).collect()),

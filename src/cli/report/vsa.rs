@@ -30,10 +30,11 @@ impl Writer for Vsa {
 
 fn statement(walk: &Walk<'_>, report: &Report) -> Value {
     let resource = resource(walk, report);
-    let subjects: Vec<Value> = report.proof.iter().flat_map(|proof| &proof.results).map(subject).collect();
+    // A policy's rules say which failures pass; without one none does.
+    let passed = report.proof.as_ref().filter(|proof| !proof.failed || !report.rules.is_empty());
+    let subjects: Vec<Value> = passed.iter().flat_map(|proof| &proof.results).map(subject).collect();
     // A refused TaskRun's values are not its subject: whoever forges one would choose what is said to have failed.
     let subjects = if subjects.is_empty() { vec![run_itself(&resource, report)] } else { subjects };
-    let passed = report.proof.is_some();
     json!({
         "_type": "https://in-toto.io/Statement/v1",
         "subject": subjects,
@@ -43,10 +44,10 @@ fn statement(walk: &Walk<'_>, report: &Report) -> Value {
             "timeVerified": format_time(walk.now),
             "resourceUri": resource,
             "policy": policy(walk),
-            "inputAttestations": report.proof.as_ref().map(|proof| inputs(&resource, proof)).unwrap_or_default(),
-            "verificationResult": if passed { "PASSED" } else { "FAILED" },
+            "inputAttestations": passed.map(|proof| inputs(&resource, proof)).unwrap_or_default(),
+            "verificationResult": if passed.is_some() { "PASSED" } else { "FAILED" },
             // svidence says nothing about SLSA's levels.
-            "verifiedLevels": [if passed { "SLSA_BUILD_LEVEL_UNEVALUATED" } else { "FAILED" }],
+            "verifiedLevels": [if passed.is_some() { "SLSA_BUILD_LEVEL_UNEVALUATED" } else { "FAILED" }],
             "slsaVersion": "1.0",
         },
     })

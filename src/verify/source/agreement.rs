@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::verify::{
     json::Unambiguous,
-    message,
+    message, strict,
     taskrun::{Inherited, TaskRun},
 };
 
@@ -121,12 +121,35 @@ proptest! {
         let text = format!("[{}{end}", entries.join(","));
         let slow = || {
             let Unambiguous(value) = serde_json::from_str(&text).ok()?;
-            let entries: Vec<message::Entry> = serde_json::from_value(value).ok()?;
+            let entries: Vec<message::Entry> = strict::from_value(value).ok()?;
             let repeated = entries.iter().enumerate().any(|(i, entry)| entries[..i].iter().any(|e| e.key == entry.key));
             (!repeated).then_some(entries)
         };
         prop_assert_eq!(format!("{:?}", message::parse(&text).ok()), format!("{:?}", slow()), "{}", text);
     }
+}
+
+/// serde reads a list as the fields in their order; Go refuses it, so another reader would see another object.
+#[test]
+fn a_list_is_no_object() {
+    for path in
+        ["/metadata", "/spec", "/status", "/status/taskSpec", "/status/steps/0", "/status/steps/0/terminated"]
+    {
+        let mut object = json!({
+            "apiVersion": "tekton.dev/v1", "kind": "TaskRun", "metadata": {"name": "n", "namespace": "d"}, "spec": {},
+            "status": {
+                "steps": [{"name": "s", "terminated": {"exitCode": 0, "message": ""}}], "taskSpec": {"steps": []},
+            },
+        });
+        assert!(TaskRun::from_json(object.to_string().as_bytes(), None).is_some());
+        let place = object.pointer_mut(path).unwrap();
+        let fields = place.as_object().unwrap().values().cloned().collect();
+        *place = Value::Array(fields);
+        let error = TaskRun::from_value(object.clone()).unwrap_err();
+        assert!(error.to_string().contains("expected an object"), "{path}: {error}");
+        assert!(TaskRun::from_json(object.to_string().as_bytes(), None).is_none(), "{path}");
+    }
+    assert!(message::parse(r#"[["a","b",1]]"#).is_err());
 }
 
 #[test]
