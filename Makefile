@@ -14,8 +14,8 @@ export CC_aarch64_unknown_linux_musl ?= gcc
 QUICK := --profile quick --config 'profile.quick.inherits="release"' --config 'profile.quick.lto="off"' \
 	--config profile.quick.codegen-units=16 --config profile.quick.opt-level=1
 
-# As fast as released, but for what link-time optimisation adds.
-FAST := --profile fast --config 'profile.fast.inherits="release"' --config 'profile.fast.lto="off"' \
+# Nearly as fast as released, without the minutes that the fat kind of link-time optimisation takes. Without any the verifier is a tenth slower.
+FAST := --profile fast --config 'profile.fast.inherits="release"' --config 'profile.fast.lto="thin"' \
 	--config profile.fast.codegen-units=16
 
 .PHONY: help demo test fuzz peers lint bench release entrypoint image toolchain proto clean

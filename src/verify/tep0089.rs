@@ -128,10 +128,16 @@ pub(crate) fn verify_beside(
     let task_results = entries.iter().filter(|entry| entry.kind == entry_type::TASK_RESULT);
     let find =
         |key: &str| task_results.clone().find(|entry| entry.key == key).map(|entry| entry.value.as_str());
-    let leaf = find(tep0089::SVID).ok_or("SVID is missing".to_owned()).and_then(certificate);
+    let svid = find(tep0089::SVID).ok_or("SVID is missing".to_owned());
+    let leaf = svid.and_then(pem_content).and_then(|der| {
+        let known = steps.iter().map(|step| &step.leaf).find(|leaf| leaf.der() == der);
+        known.ok_or_else(|| match parsed(&der) {
+            Ok(_) => "SVID is not the certificate of any step's attestation".to_owned(),
+            Err(reason) => reason,
+        })
+    });
     let leaf = match leaf {
-        Ok(leaf) if steps.iter().any(|step| step.leaf.der() == leaf.der()) => leaf,
-        Ok(_) => return vec![wrong(evidence, "SVID is not the certificate of any step's attestation")],
+        Ok(leaf) => leaf,
         Err(reason) => return vec![wrong(evidence, &reason)],
     };
     let names: Vec<&str> =
@@ -151,7 +157,7 @@ pub(crate) fn verify_beside(
         .chain(manifest)
         .filter(|(name, text)| {
             let signature = find(&format!("{name}{}", tep0089::SUFFIX)).unwrap_or_default();
-            !text.as_ref().is_some_and(|text| check(&leaf, text, signature))
+            !text.as_ref().is_some_and(|text| check(leaf, text, signature))
         })
         .map(|(name, _)| wrong(evidence, &format!("{name}{} is missing or does not fit", tep0089::SUFFIX)))
         .collect()
@@ -202,14 +208,21 @@ fn check(leaf: &Certificate, text: &str, signature: &str) -> bool {
 
 /// One certificate in PEM, and nothing else.
 pub(super) fn certificate(pem: &str) -> Result<Certificate, String> {
+    parsed(&pem_content(pem)?)
+}
+
+fn pem_content(pem: &str) -> Result<Vec<u8>, String> {
     let body: String = pem
         .strip_prefix("-----BEGIN CERTIFICATE-----\n")
         .and_then(|rest| rest.trim_end_matches('\n').strip_suffix("-----END CERTIFICATE-----"))
         .ok_or("SVID is not one certificate in PEM")?
         .split_ascii_whitespace()
         .collect();
-    let der = STANDARD.decode(body).map_err(|_| "SVID is not one certificate in PEM")?;
-    Certificate::parse(&der).map_err(|error| format!("SVID: {error}"))
+    STANDARD.decode(body).map_err(|_| "SVID is not one certificate in PEM".to_owned())
+}
+
+fn parsed(der: &[u8]) -> Result<Certificate, String> {
+    Certificate::parse(der).map_err(|error| format!("SVID: {error}"))
 }
 
 fn wrong(step: &StepEvidence, reason: &str) -> Finding {
