@@ -7,56 +7,22 @@ mod support;
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
-    sync::OnceLock,
+    process::Stdio,
 };
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
-use support::signed::{Cluster, trust};
+use support::{
+    command::{Ran, path, svidence_to},
+    signed::{Cluster, trust},
+};
 use svidence::{
     devagent::taskrun::assemble,
     verify::{inspect::inspect, taskrun::TaskRun},
 };
 
-struct Ran {
-    code: i32,
-    out: String,
-    err: String,
-}
-
-fn svidence(args: &[&str], stdout: Stdio) -> Ran {
-    let output = Command::new(env!("CARGO_BIN_EXE_svidence"))
-        .args(args)
-        .stdin(Stdio::null())
-        .stdout(stdout)
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap()
-        .wait_with_output()
-        .unwrap();
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    Ran { code: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }
-}
-
 fn run(args: &[&str]) -> Ran {
-    svidence(&[&["inspect"], args].concat(), Stdio::piped())
-}
-
-/// The files of `svidence demo --keep`, made once.
-fn demo() -> &'static Path {
-    static DEMO: OnceLock<tempfile::TempDir> = OnceLock::new();
-    let folder = DEMO.get_or_init(|| {
-        let folder = tempfile::tempdir().unwrap();
-        let ran = svidence(&["demo", "--keep", folder.path().to_str().unwrap()], Stdio::piped());
-        assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
-        folder
-    });
-    folder.path()
-}
-
-fn path(name: &str) -> String {
-    demo().join(name).to_str().unwrap().to_owned()
+    svidence_to(&[&["inspect"], args].concat(), Stdio::piped())
 }
 
 fn with_bundle() -> [String; 4] {
@@ -232,7 +198,7 @@ fn envelopes_are_printed_where_the_statement_can_be_rebuilt() {
     let ran = run_with_bundle(&path("taskrun.json"), &["-o", "dsse"]);
     assert_eq!((ran.code, ran.err.as_str()), (0, ""));
     let bundle = path("bundle.pem");
-    let verified = svidence(
+    let verified = svidence_to(
         &[
             "verify",
             &path("taskrun.json"),
@@ -298,7 +264,7 @@ fn bad_input_and_bad_output_are_not_a_success() {
         let mut args = vec!["inspect", &object, "-o", format];
         args.extend(trust.iter().map(String::as_str));
         let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
-        let ran = svidence(&args, full.into());
+        let ran = svidence_to(&args, full.into());
         assert_eq!(ran.code, 3, "{format}: {}", ran.err);
         assert!(ran.err.contains("standard output could not be written"), "{format}: {}", ran.err);
     }

@@ -6,51 +6,11 @@ mod support;
 
 use std::{
     fs,
-    io::Write as _,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
-    sync::OnceLock,
 };
 
 use serde_json::{Value, json};
-
-struct Ran {
-    code: i32,
-    out: String,
-    err: String,
-}
-
-fn svidence(args: &[&str], stdin: &str) -> Ran {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_svidence"))
-        .args(args)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    // A usage error ends the program before it reads anything.
-    let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes());
-    let output = child.wait_with_output().unwrap();
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    Ran { code: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }
-}
-
-/// The files of `svidence demo --keep`, made once.
-fn demo() -> &'static Path {
-    static DEMO: OnceLock<tempfile::TempDir> = OnceLock::new();
-    let folder = DEMO.get_or_init(|| {
-        let folder = tempfile::tempdir().unwrap();
-        let ran = svidence(&["demo", "--keep", folder.path().to_str().unwrap()], "");
-        assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
-        assert!(ran.out.contains("Every forgery was refused"), "{}", ran.out);
-        folder
-    });
-    folder.path()
-}
-
-fn path(name: &str) -> String {
-    demo().join(name).to_str().unwrap().to_owned()
-}
+use support::command::{Ran, path, svidence};
 
 fn verify(sources: &[&str], more: &[&str], stdin: &str) -> Ran {
     let bundle = path("bundle.pem");

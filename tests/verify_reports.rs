@@ -16,6 +16,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use prost_reflect::{DescriptorPool, DeserializeOptions, DynamicMessage};
 use serde_json::{Value, json};
 use support::{
+    command::{Ran, path, svidence_to},
     pod::Pod,
     signed::task_run,
     spire::{EntryOptions, Spire, SpireOptions},
@@ -27,49 +28,13 @@ use xmloxide::{
     validation::xsd::{parse_xsd, validate_xsd},
 };
 
-struct Ran {
-    code: i32,
-    out: String,
-    err: String,
-}
-
-fn svidence(args: &[&str], stdout: Stdio) -> Ran {
-    let output = Command::new(env!("CARGO_BIN_EXE_svidence"))
-        .args(args)
-        .stdin(Stdio::null())
-        .stdout(stdout)
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap()
-        .wait_with_output()
-        .unwrap();
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    Ran { code: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }
-}
-
-/// The files of `svidence demo --keep`, made once.
-fn demo() -> &'static Path {
-    static DEMO: OnceLock<tempfile::TempDir> = OnceLock::new();
-    let folder = DEMO.get_or_init(|| {
-        let folder = tempfile::tempdir().unwrap();
-        let ran = svidence(&["demo", "--keep", folder.path().to_str().unwrap()], Stdio::piped());
-        assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
-        folder
-    });
-    folder.path()
-}
-
-fn path(name: &str) -> String {
-    demo().join(name).to_str().unwrap().to_owned()
-}
-
 fn verify(sources: &[&str], more: &[&str]) -> Ran {
     let bundle = path("bundle.pem");
     let mut args = vec!["verify"];
     args.extend(sources);
     args.extend(["--trust-domain", "example.org", "--bundle", &bundle]);
     args.extend(more);
-    svidence(&args, Stdio::piped())
+    svidence_to(&args, Stdio::piped())
 }
 
 /// A verdict of every kind in one folder, with names and texts that try to break out of each format.
@@ -491,7 +456,7 @@ fn openssl_verifies_the_envelopes_of_every_key_that_spire_issues() {
             "-o",
             "dsse",
         ];
-        let ran = svidence(&args, Stdio::piped());
+        let ran = svidence_to(&args, Stdio::piped());
         assert_eq!((ran.code, ran.out.lines().count()), (0, 1), "{key}: {}", ran.err);
         check_envelope(ran.out.trim_end(), digest, &spire.bundle_pem());
     }
@@ -561,12 +526,12 @@ fn a_report_that_cannot_be_written_does_not_spoil_the_others_and_is_never_a_succ
         let object = path("taskrun.json");
         let args = ["verify", &object, "--trust-domain", "example.org", "--bundle", &bundle, "-o", format];
         let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
-        let ran = svidence(&args, full.into());
+        let ran = svidence_to(&args, full.into());
         assert_eq!(ran.code, 3, "{format} to a full disk: {}", ran.err);
         assert!(ran.err.contains("standard output could not be written"), "{format}: {}", ran.err);
         let (reader, writer) = nix::unistd::pipe().unwrap();
         drop(reader);
-        assert_eq!(svidence(&args, writer.into()).code, 3, "{format} to a closed pipe");
+        assert_eq!(svidence_to(&args, writer.into()).code, 3, "{format} to a closed pipe");
     }
 }
 

@@ -3,6 +3,8 @@
 #![allow(dead_code, unreachable_pub, unused_imports)]
 
 #[cfg(feature = "cli")]
+pub mod command;
+#[cfg(feature = "cli")]
 pub mod corpus;
 pub mod credentials;
 #[cfg(feature = "cli")]
