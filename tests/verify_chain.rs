@@ -3,79 +3,24 @@
 
 #![cfg(feature = "cli")]
 
+#[path = "support/one_step.rs"]
+mod one_step;
 mod pki;
 
+use one_step::one_step;
 use pki::{Key, Plan, extension, sequence, tlv};
-use ring::rand::SystemRandom;
-use serde_json::{Value, json};
+use serde_json::Value;
 use svidence::{
-    evidence::{
-        attestation::{Attestation, Ended, Form, Outcome, PodName, ResultsFrom, declared},
-        key::SigningKey,
-        sha256,
-        statement::{Context, pre_authentication_encoding, statement},
-    },
     verify::{Policy, Report, Trust, Verdict, taskrun::TaskRun, verify},
     workload::{bundle::X509Bundle, id::TrustDomain},
 };
-use zeroize::Zeroizing;
 
 /// 2026-11-22T05:30:10Z.
 const SIGNED: i64 = 1_795_325_410;
 const ID: &str = "spiffe://example.org/ns/default/taskrun/chain";
 
 fn attested(leaf: &[u8], intermediates: &[Vec<u8>], key: &Key) -> Value {
-    let key = SigningKey::from_pkcs8(&Zeroizing::new(key.pkcs8())).unwrap();
-    let mut attestation = Attestation {
-        namespace: "default".into(),
-        task_run: "chain".into(),
-        task_run_uid: None,
-        pod_uid: None,
-        pod_name: PodName::Usual,
-        step_index: 0,
-        step_count: 1,
-        declared: declared([], []),
-        started: SIGNED as u64 * 1000,
-        duration: 0,
-        delay: 0,
-        outcome: Outcome { ended: Ended::Exited(0), continued: false },
-        tep0089: false,
-        results_from: ResultsFrom::TerminationMessage,
-        form: Form::Digests,
-        set_hints: vec![],
-        found_hints: vec![],
-        results: vec![],
-        step_artifacts: None,
-        task_artifacts: None,
-        leaf: leaf.to_vec(),
-        intermediates: intermediates.to_vec(),
-        signature: vec![],
-    };
-    let context = Context { trust_domain: "example.org", step: "one", results: &[], leaf: sha256(leaf) };
-    let message = pre_authentication_encoding(&statement(&attestation, context));
-    attestation.signature = key.sign_attestation(&message, &SystemRandom::new()).unwrap();
-    let value = attestation.to_value();
-    let message = json!([{"key": "SVIDENCE.one.sig", "value": value, "type": 1}]).to_string();
-    json!({
-        "apiVersion": "tekton.dev/v1",
-        "kind": "TaskRun",
-        "metadata": {
-            "name": "chain", "namespace": "default", "uid": "78322e13-a738-4556-be59-2b2445332751",
-            "creationTimestamp": "2026-11-22T05:30:09Z",
-        },
-        "status": {
-            "podName": "chain-pod",
-            "startTime": "2026-11-22T05:30:09Z",
-            "completionTime": "2026-11-22T05:30:15Z",
-            "conditions": [{"type": "Succeeded", "status": "True"}],
-            "results": [{"name": "SVIDENCE.one.sig", "type": "string", "value": value}],
-            "steps": [{
-                "name": "one", "container": "step-one", "terminationReason": "Completed",
-                "terminated": {"exitCode": 0, "message": message},
-            }],
-            "taskSpec": {"steps": [{"name": "one"}]},
-        },
-    })
+    one_step("chain", SIGNED, leaf, intermediates, key.pkcs8()).0
 }
 
 fn judge(object: &Value, bundle: &[Vec<u8>], intermediates: &[Vec<u8>]) -> Report {

@@ -15,7 +15,7 @@ use proptest::{prelude::*, sample::Index, test_runner::TestRunner};
 use ring::rand::SystemRandom;
 use serde_json::{Value, json};
 use support::{
-    fleet::{Attacker, Fleet, Genuine, drawing, everything, report},
+    fleet::{Attacker, Fleet, Genuine, drawing, everything, places, report},
     signed::reasons,
 };
 use svidence::{
@@ -460,20 +460,6 @@ fn apply(object: &mut Value, edit: &Edit) -> Option<()> {
         Edit::Label => object["metadata"]["labels"] = json!({"a": "b"}),
     }
     Some(())
-}
-
-/// Every place below, leaves and branches.
-fn places(value: &Value, path: &str, out: &mut Vec<String>) {
-    let children: Vec<(String, &Value)> = match value {
-        Value::Object(members) => members.iter().map(|(key, value)| (key.clone(), value)).collect(),
-        Value::Array(items) => items.iter().enumerate().map(|(i, value)| (i.to_string(), value)).collect(),
-        _ => Vec::new(),
-    };
-    for (segment, child) in children {
-        let path = format!("{path}/{segment}");
-        places(child, &path, out);
-        out.push(path);
-    }
 }
 
 /// What the attacker can sign with: other identities of the trust domain, and one that a CA of his own made for the TaskRun.

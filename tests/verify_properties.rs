@@ -12,7 +12,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use proptest::{prelude::*, sample::Index};
 use serde_json::{Value, json};
 use support::{
-    fleet::{Attacker, Fleet, Genuine, drawing, everything, is_evidence, report},
+    fleet::{Attacker, Fleet, Genuine, drawing, everything, is_evidence, places, report},
     signed::reasons,
 };
 use svidence::{
@@ -252,22 +252,6 @@ fn closed(mut opened: Value) -> Value {
         }
     }
     opened
-}
-
-/// Every place below the root, leaves and branches.
-fn places(value: &Value, path: &str, out: &mut Vec<String>) {
-    let children: Vec<(String, &Value)> = match value {
-        Value::Object(members) => {
-            members.iter().map(|(key, value)| (key.replace('~', "~0").replace('/', "~1"), value)).collect()
-        }
-        Value::Array(items) => items.iter().enumerate().map(|(i, value)| (i.to_string(), value)).collect(),
-        _ => Vec::new(),
-    };
-    for (segment, child) in children {
-        let path = format!("{path}/{segment}");
-        places(child, &path, out);
-        out.push(path);
-    }
 }
 
 /// The object with one change at one place; `None` if there is no such change, or it changes nothing.

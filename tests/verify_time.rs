@@ -4,6 +4,8 @@
 
 #![cfg(feature = "cli")]
 
+#[path = "support/one_step.rs"]
+mod one_step;
 mod pki;
 #[path = "support/tsa.rs"]
 mod tsa;
@@ -14,18 +16,12 @@ use std::{
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use one_step::one_step;
 use pki::{DIGITAL_SIGNATURE, KEY_CERT_SIGN, Key, Plan, extension, oid, sequence, tlv};
 use proptest::{collection::vec, prelude::*};
-use ring::rand::SystemRandom;
 use serde_json::{Value, json};
 use svidence::{
-    evidence::{
-        attestation::{Attestation, Ended, Form, Outcome, PodName, ResultsFrom, declared},
-        key::SigningKey,
-        sha256,
-        statement::{Context, pre_authentication_encoding, statement},
-        tep0089::pem,
-    },
+    evidence::{sha256, tep0089::pem},
     verify::{
         Policy, Report, TimeProof, Trust, Verdict,
         taskrun::{TaskRun, format_time},
@@ -35,7 +31,6 @@ use svidence::{
     workload::{bundle::X509Bundle, id::TrustDomain},
 };
 use tsa::{P256, P384, RSA, Setup, Tsa, require_openssl};
-use zeroize::Zeroizing;
 
 const ID: &str = "spiffe://example.org/ns/default/taskrun/timed";
 const YEAR: i64 = 365 * 24 * 3600;
@@ -56,57 +51,7 @@ fn signed(signed: i64, end: i64) -> Signed {
     let (ca, workload) = (Key::new(1), Key::new(2));
     let root = Plan::ca("ca", "ca", "example.org").issue(&ca, &ca);
     let leaf = Plan::leaf(ID).with(|leaf| (leaf.start, leaf.end) = (signed - 60, end)).issue(&workload, &ca);
-    let key = SigningKey::from_pkcs8(&Zeroizing::new(workload.pkcs8())).unwrap();
-    let mut attestation = Attestation {
-        namespace: "default".into(),
-        task_run: "timed".into(),
-        task_run_uid: None,
-        pod_uid: None,
-        pod_name: PodName::Usual,
-        step_index: 0,
-        step_count: 1,
-        declared: declared([], []),
-        started: signed as u64 * 1000,
-        duration: 0,
-        delay: 0,
-        outcome: Outcome { ended: Ended::Exited(0), continued: false },
-        tep0089: false,
-        results_from: ResultsFrom::TerminationMessage,
-        form: Form::Digests,
-        set_hints: vec![],
-        found_hints: vec![],
-        results: vec![],
-        step_artifacts: None,
-        task_artifacts: None,
-        leaf: leaf.clone(),
-        intermediates: vec![],
-        signature: vec![],
-    };
-    let context = Context { trust_domain: "example.org", step: "one", results: &[], leaf: sha256(&leaf) };
-    let message = pre_authentication_encoding(&statement(&attestation, context));
-    attestation.signature = key.sign_attestation(&message, &SystemRandom::new()).unwrap();
-    let value = attestation.to_value();
-    let message = json!([{"key": "SVIDENCE.one.sig", "value": value, "type": 1}]).to_string();
-    let object = json!({
-        "apiVersion": "tekton.dev/v1",
-        "kind": "TaskRun",
-        "metadata": {
-            "name": "timed", "namespace": "default", "uid": "78322e13-a738-4556-be59-2b2445332751",
-            "creationTimestamp": format_time(signed - 1),
-        },
-        "status": {
-            "podName": "timed-pod",
-            "startTime": format_time(signed - 1),
-            "completionTime": format_time(signed + 5),
-            "conditions": [{"type": "Succeeded", "status": "True"}],
-            "results": [{"name": "SVIDENCE.one.sig", "type": "string", "value": value}],
-            "steps": [{
-                "name": "one", "container": "step-one", "terminationReason": "Completed",
-                "terminated": {"exitCode": 0, "message": message},
-            }],
-            "taskSpec": {"steps": [{"name": "one"}]},
-        },
-    });
+    let (object, attestation) = one_step("timed", signed, &leaf, &[], workload.pkcs8());
     Signed { signed, object, imprint: sha256(&attestation.to_bytes()), bundle: root }
 }
 

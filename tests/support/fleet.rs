@@ -575,3 +575,19 @@ impl Genuine {
         self.declared(name)?["value"].as_str().map(str::to_owned)
     }
 }
+
+/// Every place below `path`, leaves and branches, as JSON pointers.
+pub fn places(value: &Value, path: &str, out: &mut Vec<String>) {
+    let children: Vec<(String, &Value)> = match value {
+        Value::Object(members) => {
+            members.iter().map(|(key, value)| (key.replace('~', "~0").replace('/', "~1"), value)).collect()
+        }
+        Value::Array(items) => items.iter().enumerate().map(|(i, value)| (i.to_string(), value)).collect(),
+        _ => Vec::new(),
+    };
+    for (segment, child) in children {
+        let path = format!("{path}/{segment}");
+        places(child, &path, out);
+        out.push(path);
+    }
+}

@@ -1,0 +1,76 @@
+//! A TaskRun of one step that signed an attestation without results, under any certificate.
+
+use ring::rand::SystemRandom;
+use serde_json::{Value, json};
+use svidence::{
+    evidence::{
+        attestation::{Attestation, Ended, Form, Outcome, PodName, ResultsFrom, declared},
+        key::SigningKey,
+        sha256,
+        statement::{Context, pre_authentication_encoding, statement},
+    },
+    verify::taskrun::format_time,
+};
+use zeroize::Zeroizing;
+
+/// The TaskRun of this name, and what its step `one` signed at `signed` (Unix seconds) with the key in `pkcs8`.
+pub(crate) fn one_step(
+    name: &str,
+    signed: i64,
+    leaf: &[u8],
+    intermediates: &[Vec<u8>],
+    pkcs8: Vec<u8>,
+) -> (Value, Attestation) {
+    let key = SigningKey::from_pkcs8(&Zeroizing::new(pkcs8)).unwrap();
+    let mut attestation = Attestation {
+        namespace: "default".into(),
+        task_run: name.into(),
+        task_run_uid: None,
+        pod_uid: None,
+        pod_name: PodName::Usual,
+        step_index: 0,
+        step_count: 1,
+        declared: declared([], []),
+        started: signed as u64 * 1000,
+        duration: 0,
+        delay: 0,
+        outcome: Outcome { ended: Ended::Exited(0), continued: false },
+        tep0089: false,
+        results_from: ResultsFrom::TerminationMessage,
+        form: Form::Digests,
+        set_hints: vec![],
+        found_hints: vec![],
+        results: vec![],
+        step_artifacts: None,
+        task_artifacts: None,
+        leaf: leaf.to_vec(),
+        intermediates: intermediates.to_vec(),
+        signature: vec![],
+    };
+    let context = Context { trust_domain: "example.org", step: "one", results: &[], leaf: sha256(leaf) };
+    let message = pre_authentication_encoding(&statement(&attestation, context));
+    attestation.signature = key.sign_attestation(&message, &SystemRandom::new()).unwrap();
+    let value = attestation.to_value();
+    let message = json!([{"key": "SVIDENCE.one.sig", "value": value, "type": 1}]).to_string();
+    let object = json!({
+        "apiVersion": "tekton.dev/v1",
+        "kind": "TaskRun",
+        "metadata": {
+            "name": name, "namespace": "default", "uid": "78322e13-a738-4556-be59-2b2445332751",
+            "creationTimestamp": format_time(signed - 1),
+        },
+        "status": {
+            "podName": format!("{name}-pod"),
+            "startTime": format_time(signed - 1),
+            "completionTime": format_time(signed + 5),
+            "conditions": [{"type": "Succeeded", "status": "True"}],
+            "results": [{"name": "SVIDENCE.one.sig", "type": "string", "value": value}],
+            "steps": [{
+                "name": "one", "container": "step-one", "terminationReason": "Completed",
+                "terminated": {"exitCode": 0, "message": message},
+            }],
+            "taskSpec": {"steps": [{"name": "one"}]},
+        },
+    });
+    (object, attestation)
+}
