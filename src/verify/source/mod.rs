@@ -9,6 +9,7 @@ mod document;
 mod input;
 mod json;
 mod list;
+mod yaml;
 
 use std::{
     fs,
@@ -19,10 +20,7 @@ use std::{
 
 use serde_json::Value;
 
-use super::{
-    json::Unambiguous,
-    taskrun::{Inherited, TaskRunError},
-};
+use super::taskrun::{Inherited, TaskRunError};
 
 pub(super) use document::{Document, Failure};
 use input::Input;
@@ -201,24 +199,6 @@ fn document(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Stopped> {
         Err(error) => sink.take(Found::Failed(Failure::Read(error))),
         Ok(None) => sink.take(Found::Failed(Failure::Empty)),
         Ok(Some(b'{' | b'[')) => json::split(input, sink),
-        Ok(Some(_)) => yaml(input, sink),
+        Ok(Some(_)) => yaml::split(input, sink),
     }
-}
-
-fn yaml(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Stopped> {
-    let mut rest = input.rest();
-    let mut counted = 0;
-    let mut found = 0;
-    let bytes_read = rest.counter();
-    for document in serde_saphyr::read::<_, Unambiguous>(&mut rest) {
-        found += 1;
-        let weight = bytes_read.get() - counted;
-        counted += weight;
-        sink.count(weight);
-        match document {
-            Ok(Unambiguous(value)) => sink.take(Found::Yaml(value, weight))?,
-            Err(error) => sink.take(Found::Failed(Failure::Yaml(error.to_string())))?,
-        }
-    }
-    if found == 0 { sink.take(Found::Failed(Failure::Empty)) } else { Ok(()) }
 }
