@@ -91,7 +91,7 @@ fn each_wrong_entry_is_named_with_its_line() {
         ("  svidence-evidence: \"\"", 6, "svidence-evidence: \"\" is empty"),
         ("  spire-trust-domain: spiffe://example.org", 6, "is a SPIFFE ID; give the bare name"),
         ("  spire-trust-domain: Example.org", 6, "must be in lower case: \"example.org\""),
-        ("  spire-trust-domain: exämple.org", 6, "is no trust domain"),
+        ("  spire-trust-domain: exämple.org", 6, "is not a trust domain"),
         ("  spire-trust-domain: \"example.org \"", 6, "contains white space"),
         ("  spire-trust-domain: |\n    example.org", 6, "contains white space"),
         ("  spire-socket-path: /run/agent.sock", 6, "spire-socket-path: \"/run/agent.sock\""),

@@ -187,7 +187,12 @@ fn bad_bundles_and_arguments_have_their_own_errors() {
         ),
         ("plain JWKS", vec!["--trust-domain", "example.org", "--bundle", &jwks], 3, "`use`"),
         ("garbage", vec!["--trust-domain", "example.org", "--bundle", &garbage], 3, "neither PEM"),
-        ("missing file", vec!["--trust-domain", "example.org", "--bundle", "/nowhere"], 3, "No such file"),
+        (
+            "missing file",
+            vec!["--trust-domain", "example.org", "--bundle", "/nowhere"],
+            3,
+            "--bundle /nowhere: No such file",
+        ),
         (
             "bundle of another trust domain",
             vec!["--trust-domain", "other.test", "--bundle", &good],
@@ -213,6 +218,25 @@ fn bad_bundles_and_arguments_have_their_own_errors() {
             64,
             "--trust-domain spiffe://a/b",
         ),
+        (
+            "trust domain in upper case, as `config` refuses it",
+            vec!["--trust-domain", "Example.org", "--bundle", &good],
+            64,
+            "--trust-domain Example.org must be in lower case: \"example.org\"",
+        ),
+        (
+            "trust domain twice",
+            vec!["--trust-domain", "example.org", "--config", &config, "--bundle", &good],
+            64,
+            "cannot be used with",
+        ),
+        (
+            "missing intermediates",
+            vec!["--trust-domain", "example.org", "--bundle", &good, "--intermediates", "/nowhere"],
+            3,
+            "--intermediates /nowhere: No such file",
+        ),
+        ("missing configuration", vec!["--config", "/nowhere", "--bundle", &good], 3, "--config /nowhere: "),
         ("missing bundle", vec!["--trust-domain", "example.org"], 64, "--bundle"),
         (
             "bad time",

@@ -17,24 +17,18 @@ use crate::verify::{
 
 use super::{
     report::safe::{Line, escaped_json},
-    verify::{Refusal, authorities, parse_trust_domain},
+    trust::{Refusal, TrustArgs, Trusted, usage},
 };
 
 /// Arguments of `svidence inspect`.
 #[derive(Debug, Args)]
+#[command(mut_arg("bundle", |bundle| bundle.help("Rebuild the certificates that the authorities of this bundle issued: PEM, or SPIFFE bundle JSON")))]
 pub struct InspectArgs {
     /// Files or folders with TaskRuns (JSON, JSON lines, YAML, Lists), or - for standard input
     #[arg(required = true, value_name = "TASKRUN")]
     sources: Vec<PathBuf>,
-    /// Rebuild the certificates for this trust domain, with --bundle
-    #[arg(long, value_name = "TD", requires = "bundle")]
-    trust_domain: Option<String>,
-    /// Rebuild the certificates that the authorities of this bundle issued: PEM, or SPIFFE bundle JSON
-    #[arg(long, value_name = "FILE", requires = "trust_domain")]
-    bundle: Option<PathBuf>,
-    /// Intermediate certificates (PEM) that evidence may have left out
-    #[arg(long, value_name = "FILE", requires = "bundle")]
-    intermediates: Option<PathBuf>,
+    #[command(flatten)]
+    trust: TrustArgs,
     /// How to print it
     #[arg(short, long, value_enum, default_value_t = Output::Text)]
     output: Output,
@@ -105,19 +99,13 @@ pub fn run(
 }
 
 fn trust(args: &InspectArgs, err: &mut dyn Write) -> Result<Option<Trust>, Refusal> {
-    let (Some(trust_domain), Some(bundle)) = (&args.trust_domain, &args.bundle) else {
+    let Some(Trusted { bundle, intermediates }) = args.trust.read(err)? else {
         return match args.output {
-            Output::Dsse => Err(super::verify::usage(
+            Output::Dsse => Err(usage(
                 "-o dsse needs --trust-domain and --bundle: what is signed is not carried and has to be rebuilt".into(),
             )),
             Output::Text | Output::Json => Ok(None),
         };
-    };
-    let trust_domain = parse_trust_domain(trust_domain)?;
-    let bundle = authorities(&trust_domain, bundle, err)?;
-    let intermediates = match &args.intermediates {
-        None => Vec::new(),
-        Some(file) => authorities(&trust_domain, file, err)?.authorities().to_vec(),
     };
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let now = i64::try_from(now).unwrap_or(i64::MAX);

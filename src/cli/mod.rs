@@ -7,6 +7,7 @@ pub mod inspect;
 mod progress;
 mod report;
 pub mod timestamp;
+pub mod trust;
 pub mod verify;
 
 use std::{

@@ -14,41 +14,30 @@ use std::{
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
-use crate::{
-    verify::{
-        Policy, PolicyFile, Proof, Report, TimeProof, Trust, Verdict, Verifier,
-        source::SourceError,
-        taskrun::{TaskRun, format_time, parse_time},
-        time::TimeStamps,
-        walk::{Event, Progress, walk},
-    },
-    workload::{bundle::X509Bundle, id::TrustDomain},
+use crate::verify::{
+    Policy, PolicyFile, Proof, Report, TimeProof, Trust, Verdict, Verifier,
+    source::SourceError,
+    taskrun::{TaskRun, format_time, parse_time},
+    time::TimeStamps,
+    walk::{Event, Progress, walk},
 };
 
 use super::{
-    USAGE_ERROR, config,
+    USAGE_ERROR,
     progress::Bar,
     report::{Destination, Item, ReportError, Reports, Walk, safe::Line},
+    trust::{Refusal, TrustArgs, Trusted, unchecked, usage},
 };
 
 /// Arguments of `svidence verify`.
 #[derive(Debug, Args)]
+#[command(mut_group("domain", |group| group.required(true)), mut_arg("bundle", |bundle| bundle.required(true)))]
 pub struct VerifyArgs {
     /// Files or folders with TaskRuns (JSON, JSON lines, YAML, Lists), or - for standard input
     #[arg(required = true, value_name = "TASKRUN")]
     sources: Vec<PathBuf>,
-    /// The SPIFFE trust domain the TaskRuns must belong to, for example example.org
-    #[arg(long, value_name = "TD", required_unless_present = "config")]
-    trust_domain: Option<String>,
-    /// The trust domain's bundle: PEM, or SPIFFE bundle JSON
-    #[arg(long, value_name = "FILE")]
-    bundle: PathBuf,
-    /// Take the trust domain from this config-spire ConfigMap, instead of --trust-domain
-    #[arg(long, value_name = "FILE", conflicts_with = "trust_domain")]
-    config: Option<PathBuf>,
-    /// Intermediate certificates (PEM) that evidence may have left out
-    #[arg(long, value_name = "FILE")]
-    intermediates: Option<PathBuf>,
+    #[command(flatten)]
+    trust: TrustArgs,
     /// Check certificates as of this time, which you vouch for (RFC 3339, for example 2026-11-22T05:30:00Z)
     #[arg(long, value_name = "TIME")]
     at: Option<String>,
@@ -246,34 +235,11 @@ fn policy_file(file: &Path) -> Result<PolicyFile, Refusal> {
     PolicyFile::parse(&text).map_err(|error| refused(format!("the policy cannot be used: {error}")))
 }
 
-/// Why a command cannot begin.
-pub(super) struct Refusal {
-    pub(super) exit_code: u8,
-    pub(super) text: String,
-}
-
-pub(super) fn usage(text: String) -> Refusal {
-    Refusal { exit_code: USAGE_ERROR, text }
-}
-
-fn unchecked(text: String) -> Refusal {
-    Refusal { exit_code: Verdict::Unchecked.exit_code(), text }
-}
-
 /// What the operator trusts, from the arguments. A usage error is 64; a file that is no use is `unchecked`.
 fn trust(args: &VerifyArgs, err: &mut dyn Write) -> Result<Trust, Refusal> {
-    let trust_domain = match (&args.trust_domain, &args.config) {
-        (Some(text), _) => parse_trust_domain(text)?,
-        (None, Some(file)) => {
-            config::load(file).map_err(|error| unchecked(error.to_string()))?.trust_domain.clone()
-        }
-        (None, None) => return Err(usage("--trust-domain (or --config) is missing".into())),
-    };
-    let bundle = authorities(&trust_domain, &args.bundle, err)?;
-    let intermediates = match &args.intermediates {
-        None => Vec::new(),
-        Some(file) => authorities(&trust_domain, file, err)?.authorities().to_vec(),
-    };
+    let trusted = args.trust.read(err)?;
+    let Trusted { bundle, intermediates } =
+        trusted.ok_or_else(|| usage("--trust-domain (or --config) and --bundle are missing".into()))?;
     let at = match &args.at {
         None => None,
         Some(text) => Some(parse_time(text).ok_or_else(|| {
@@ -305,33 +271,6 @@ pub(super) fn time_stamps(
         }
     }
     Ok(time_stamps)
-}
-
-/// A trust domain of the command line.
-pub(super) fn parse_trust_domain(text: &str) -> Result<TrustDomain, Refusal> {
-    // The type also takes a whole SPIFFE ID, of which it would silently drop the path.
-    TrustDomain::new(text)
-        .ok()
-        .filter(|trust_domain| trust_domain.as_str() == text.to_ascii_lowercase())
-        .ok_or_else(|| {
-            usage(format!("--trust-domain {text}: not a trust domain; one looks like example.org"))
-        })
-}
-
-/// The authorities in a file; what is odd about it is told on `err`.
-pub(super) fn authorities(
-    trust_domain: &TrustDomain,
-    file: &Path,
-    err: &mut dyn Write,
-) -> Result<X509Bundle, Refusal> {
-    let refused = |reason: String| unchecked(format!("{}: {reason}", file.display()));
-    let contents = std::fs::read(file).map_err(|error| refused(error.to_string()))?;
-    let (bundle, warnings) = X509Bundle::from_file_contents(trust_domain.clone(), &contents)
-        .map_err(|error| refused(error.to_string()))?;
-    for warning in warnings {
-        let _ = writeln!(err, "svidence: {}: {warning}", file.display());
-    }
-    Ok(bundle)
 }
 
 fn unreadable(error: &SourceError, err: &mut dyn Write) -> Verdict {

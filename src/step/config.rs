@@ -6,11 +6,13 @@
 use std::{collections::BTreeMap, fmt, num::NonZeroU32, time::Duration};
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
-use spiffe::TrustDomain;
 
 use crate::{
     step::args::parse_duration,
-    workload::address::{Address, AddressError},
+    workload::{
+        address::{Address, AddressError},
+        id::{TrustDomain, parse_trust_domain},
+    },
 };
 
 /// Key of [`Config::trust_domain`].
@@ -230,7 +232,9 @@ impl Config {
             return Err("contains white space or control characters, which no value of this file has".into());
         }
         match key {
-            TRUST_DOMAIN => self.trust_domain = trust_domain(value)?,
+            TRUST_DOMAIN => {
+                self.trust_domain = parse_trust_domain(value).map_err(|error| error.to_string())?;
+            }
             SOCKET_PATH => self.socket_path = socket_path(value)?,
             SERVER_ADDR => self.server_addr = server_addr(value)?,
             NODE_ALIAS_PREFIX if !value.starts_with('/') => {
@@ -272,18 +276,6 @@ impl<'de> Deserialize<'de> for Entries {
 
         deserializer.deserialize_map(Members)
     }
-}
-
-fn trust_domain(value: &str) -> Result<TrustDomain, String> {
-    if value.contains("://") {
-        return Err("is a SPIFFE ID; give the bare name, for example \"example.org\"".into());
-    }
-    let parsed = TrustDomain::new(value).map_err(|error| format!("is no trust domain: {error}"))?;
-    // Tekton compares the text as it stands, so a spelling that we would silently correct is a trap.
-    if parsed.as_str() != value {
-        return Err(format!("must be in lower case: {:?}", parsed.as_str()));
-    }
-    Ok(parsed)
 }
 
 fn socket_path(value: &str) -> Result<Address, String> {

@@ -64,6 +64,41 @@ pub fn parse_strict(text: &str) -> Result<SpiffeId, IdError> {
     if canonical == text { Ok(id) } else { Err(IdError::NotCanonical { text: text.to_owned(), canonical }) }
 }
 
+/// Why a text is not the name of a trust domain. Reads on from the text.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TrustDomainError {
+    /// A whole ID.
+    #[error("is a SPIFFE ID; give the bare name, for example \"example.org\"")]
+    SpiffeId,
+    /// Breaks the grammar.
+    #[error("is not a trust domain: {reason}; one looks like \"example.org\"")]
+    Invalid {
+        /// What the grammar says.
+        reason: String,
+    },
+    /// Would be valid if it were written in lower case.
+    #[error("must be in lower case: {lower:?}")]
+    UpperCase {
+        /// The form it should have.
+        lower: String,
+    },
+}
+
+/// Parses a trust domain as an operator names it. SPIFFE-ID 2.1 allows lower case only, and Tekton compares the text as it
+/// stands, so a spelling that would silently be corrected is a trap.
+pub fn parse_trust_domain(text: &str) -> Result<TrustDomain, TrustDomainError> {
+    // The parser also takes a whole SPIFFE ID, of which it drops the path.
+    if text.contains("://") {
+        return Err(TrustDomainError::SpiffeId);
+    }
+    let parsed =
+        TrustDomain::new(text).map_err(|error| TrustDomainError::Invalid { reason: error.to_string() })?;
+    match parsed.as_str() == text {
+        true => Ok(parsed),
+        false => Err(TrustDomainError::UpperCase { lower: parsed.to_string() }),
+    }
+}
+
 /// The identity of a TaskRun: `spiffe://<trust domain>/ns/<namespace>/taskrun/<name>` (TEP-0089).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TaskRunId {
