@@ -8,6 +8,7 @@
 //! * `verify`, `cli`, `devagent`: only in `svidence` (feature `cli`).
 
 pub mod evidence;
+pub mod io_error;
 pub mod step;
 pub mod workload;
 

@@ -304,6 +304,7 @@ fn other_programs_get_no_svid(spire: &Spire, task_run: &str) {
     assert_eq!(outcome.output.status.code(), Some(0), "{}", outcome.stderr());
     let value = entry(outcome.message(), "SVIDENCE.build.sig").unwrap();
     assert!(value.starts_with("unsigned: no identity"), "{value}");
+    assert!(value.contains("no registration entry matches this pod"), "{value}");
     assert!(outcome.stderr().contains("no identity issued"), "{}", outcome.stderr());
 }
 

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use pki::{Key, Plan};
 use svidence::workload::address::Address;
-use svidence::workload::client::{FetchError, attempt};
+use svidence::workload::client::{FetchError, Seconds, attempt};
 use svidence::workload::fetch::{Accept, Fetcher, Identity, Settings, State};
 use svidence::workload::generated::spiffe_workload_api_server::{SpiffeWorkloadApi, SpiffeWorkloadApiServer};
 use svidence::workload::generated::{X509svid, X509svidRequest, X509svidResponse};
@@ -609,11 +609,15 @@ fn the_report_says_what_to_do() {
     wait("denied", &fetcher, 10_000, |state| refused(state, Code::PermissionDenied));
     let report = fetcher.report(begun + Duration::from_secs(60)).to_string();
     let socket = format!("unix://{}", bench.socket().display());
+    let mut read = 0;
     for part in
-        ["the demo", &socket, "60.0 s", "1 attempt;", "PermissionDenied", "scripted", "selectors", "parent"]
+        ["PermissionDenied", "scripted", "selectors", "parent", "1 attempt in 60 s", &socket, "the demo"]
     {
-        assert!(report.contains(part), "{part:?} in {report}");
+        let at = report.find(part).unwrap_or_else(|| panic!("{part:?} in {report}"));
+        assert!(at >= read, "{part:?} comes too early: cause and advice first, in {report}");
+        read = at;
     }
+    assert!(!report.contains("has not answered"), "{report}");
     drop(fetcher);
 
     let bench = Bench::new();
@@ -625,6 +629,72 @@ fn the_report_says_what_to_do() {
     assert!(report.contains("has not answered"), "{report}");
     fn is_fit_for_threads<T: Send + Sync>() {}
     is_fit_for_threads::<Arc<Mutex<Fetcher>>>();
+}
+
+/// Under load the last attempt is cut within milliseconds by the end of the time for signing.
+#[test]
+fn an_attempt_that_is_cut_does_not_hide_what_the_agent_said_before() {
+    for (case, acts) in [
+        ("refused, then held", vec![Refuse(Code::PermissionDenied), Hang]),
+        ("held, and the call that joins it refused", vec![Hang, Refuse(Code::PermissionDenied), Hang]),
+        ("refused, then headers alone", vec![Refuse(Code::PermissionDenied), Headers]),
+    ] {
+        let bench = Bench::new();
+        let _endpoint = Endpoint::start(&bench.socket(), acts);
+        let mut settings = bench.settings();
+        settings.signing_timeout = Duration::from_millis(1500);
+        let fetcher = Fetcher::start(settings, accept()).unwrap();
+        let begun = Instant::now();
+        fetcher.begin(begun);
+        std::thread::sleep(Duration::from_millis(2500));
+        let report = fetcher.report(begun + Duration::from_millis(1500));
+        assert!(
+            matches!(report.last, Some(FetchError::Refused { code: Code::PermissionDenied, .. })),
+            "{case}: {report:?}"
+        );
+        assert!(report.to_string().contains("no registration entry matches this pod"), "{case}: {report}");
+    }
+    let bench = Bench::new();
+    let mut settings = bench.settings();
+    settings.signing_timeout = Duration::from_secs(1);
+    let fetcher = Fetcher::start(settings, accept()).unwrap();
+    wait("no socket", &fetcher, 10_000, |state| matches!(last(state), Some(FetchError::Connect { .. })));
+    let silent = StdListener::bind(bench.socket()).unwrap();
+    let begun = Instant::now();
+    fetcher.begin(begun);
+    std::thread::sleep(Duration::from_millis(1500));
+    let report = fetcher.report(Instant::now());
+    assert!(matches!(report.last, Some(FetchError::Connect { .. })), "cut after a second: {report:?}");
+    drop((fetcher, silent));
+
+    let mut settings = bench.settings();
+    settings.signing_timeout = Duration::from_secs(60);
+    std::fs::remove_file(bench.socket()).unwrap();
+    let fetcher = Fetcher::start(settings, accept()).unwrap();
+    wait("no socket", &fetcher, 10_000, |state| matches!(last(state), Some(FetchError::Connect { .. })));
+    let silent = StdListener::bind(bench.socket()).unwrap();
+    let begun = Instant::now();
+    fetcher.begin(begun);
+    std::thread::sleep(Duration::from_millis(1000));
+    let report = fetcher.report(begun + Duration::from_secs(10));
+    assert_eq!(report.last, None, "who does not answer for long has been connected to: {report}");
+    assert!(report.to_string().contains("has not answered the last call"), "{report}");
+    drop(silent);
+}
+
+#[test]
+fn durations_are_rounded_for_people() {
+    for (milliseconds, text) in [
+        (0, "0 s"),
+        (42, "0 s"),
+        (50, "0.1 s"),
+        (1000, "1 s"),
+        (1449, "1.4 s"),
+        (9960, "10 s"),
+        (59_951, "60 s"),
+    ] {
+        assert_eq!(Seconds(Duration::from_millis(milliseconds)).to_string(), text);
+    }
 }
 
 #[test]

@@ -120,12 +120,15 @@ fn errors_list_what_was_offered() {
     offers[0].hint = "internal".into();
     let error = choose_offer(&offers, &expectation("a-pod", "default", "build")).unwrap_err().to_string();
     for part in [
-        "spiffe://<trust domain>/ns/default/taskrun/<TaskRun of pod a-pod>, step build",
         "spiffe://example.org/ns/default/sa/default DNS:x.svc hint \"internal\" (not the ID of a TaskRun)",
         "spiffe://example.org/ns/other/taskrun/a (another namespace)",
     ] {
         assert!(error.contains(part), "{part:?} in {error}");
     }
+    assert_eq!(
+        expectation("a-pod", "default", "build").to_string(),
+        "spiffe://<trust domain>/ns/default/taskrun/<TaskRun of pod a-pod>, step build"
+    );
 }
 
 #[test]

@@ -34,6 +34,23 @@ pub enum End {
     DebugSkipped,
 }
 
+/// In the words of a log line.
+impl std::fmt::Display for End {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            End::EarlierStepFailed | End::WaitFailed(_) => f.write_str("the command did not run"),
+            End::WhenFalse => f.write_str("the command was skipped by its when expressions"),
+            End::Cancelled => f.write_str("the step was cancelled"),
+            End::TimedOut => f.write_str("the step's timeout passed"),
+            End::Exited(0) => f.write_str("the command succeeded"),
+            End::Exited(code) => write!(f, "the command failed with exit code {code}"),
+            End::Signalled(signal) => write!(f, "signal {signal} ended the command"),
+            End::NotRun(_) => f.write_str("the command could not be run"),
+            End::DebugSkipped => f.write_str("the command was skipped by whoever debugs the step"),
+        }
+    }
+}
+
 /// Why collecting or writing what the step produced failed: the last log line. It takes the place of how the step ended.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
@@ -115,6 +132,21 @@ impl Outcome {
         self.failure.is_none()
             && !self.failed_unsigned
             && (matches!(self.end, End::Exited(0) | End::WhenFalse) || self.continued())
+    }
+
+    /// What it means for the step that it is not signed, in the words of a log line. `fails`: the configuration makes that a
+    /// failure.
+    pub fn of_unsigned(&self, fails: bool) -> &'static str {
+        match (self.succeeds(), fails) {
+            (false, _) => "that fails the step, signed or not",
+            (true, true) => {
+                "its results are kept, but the step fails because it is not signed: svidence-signing-failure is fail, \
+                 the default, which the operator's config-spire can change to report"
+            }
+            (true, false) => {
+                "its results are kept and the step does not fail, since svidence-signing-failure is report"
+            }
+        }
     }
 
     /// The internal entry after `StartedAt`: key and value.

@@ -23,7 +23,7 @@ use super::post::ExitCode;
 use super::process::{self, Cancellation, Command, Ran};
 use super::results::{Declared, Digests};
 use super::roots::Roots;
-use super::sign::{Before, Produced, Signed, Signing};
+use super::sign::{self, Before, Produced, Signed, Signing};
 use super::substitute::{self, Subjects};
 use super::termination::{self, Entry, EntryType};
 use super::wait::{self, DeadlySignal, WaitError};
@@ -322,7 +322,12 @@ impl<'a> Step<'a> {
         if hurried {
             signing.hurry(Instant::now());
         }
+        let mut speaks_at = Some(Instant::now() + sign::SILENT_FOR);
         while !signing.ready() && Instant::now() < signing.deadline() {
+            let now = Instant::now();
+            if speaks_at.take_if(|at| *at <= now).is_some() {
+                log::line(&signing.waits_for(now));
+            }
             let looking = !hurried && {
                 let cancelled = cancellation.look(events);
                 if cancelled {
@@ -332,7 +337,8 @@ impl<'a> Step<'a> {
                 !cancelled && cancellation.looking()
             };
             let descriptors: Vec<_> = signing.fd().into_iter().collect();
-            let woken = events.wait(&descriptors, Some(signing.deadline()), looking);
+            let until = signing.deadline().min(speaks_at.unwrap_or(signing.deadline()));
+            let woken = events.wait(&descriptors, Some(until), looking);
             if woken.asks_to_end() && !hurried {
                 hurried = true;
                 signing.hurry(Instant::now());
@@ -363,8 +369,10 @@ impl<'a> Step<'a> {
         });
         let (tep0089, attestation) = match signed {
             Signed::Entries { tep0089, attestation } => (tep0089, attestation),
-            Signed::Unsigned { reason, entries, fail } => {
+            Signed::Unsigned { reason, can_be_mended_by, entries, fail } => {
                 log::line(&format!("the step is not signed: {reason}"));
+                log::line(&format!("{}; {}", outcome.end, outcome.of_unsigned(fail)));
+                log::line(&format!("this can be mended by {can_be_mended_by}"));
                 if fail {
                     outcome.failed_unsigned = true;
                     collected.message.drop_exit_code();

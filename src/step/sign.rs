@@ -12,8 +12,10 @@ use ring::rand::SystemRandom;
 
 use crate::{
     evidence::attestation,
+    io_error,
     workload::{
         address::{Address, AddressError},
+        client::Seconds,
         fetch::{Fetcher, Identity, Settings, State},
         id::Attested,
         select::{self, Expectation},
@@ -35,8 +37,10 @@ use super::{
 
 /// From TERM or cancellation on, signing may take this long.
 const HURRY: Duration = Duration::from_secs(5);
-/// The longest reason that is put into a message; all of it is on stderr.
-const LONGEST_REASON: usize = 200;
+/// The longest reason that is put into a message, in bytes; all of it is on stderr.
+const LONGEST_REASON: usize = 400;
+/// Signing may take this long before the log says what is waited for.
+pub const SILENT_FOR: Duration = Duration::from_secs(2);
 /// The fewest users that the user namespace of a container maps (Kubernetes, user namespaces: 65536 a pod).
 const USERS_OF_A_CONTAINER: u64 = 65536;
 /// The operator's file beside the copied binary, put there by `init`.
@@ -54,13 +58,13 @@ enum NotSigned {
     Position { steps: String, metadata: String },
     #[error("the operator's configuration {file} cannot be used: {error}")]
     Config { file: String, error: ConfigError },
-    #[error("the operator's configuration {file} cannot be read: {error}")]
+    #[error("the operator's configuration {file} cannot be read: {}", io_error::words(error))]
     ConfigFile { file: String, error: io::Error },
     #[error("the Workload API address {text:?} cannot be used: {error}")]
     Address { text: String, error: AddressError },
-    #[error("the identity cannot be fetched: no thread could be started: {0}")]
+    #[error("the identity cannot be fetched: no thread could be started: {}", io_error::words(.0))]
     Thread(io::Error),
-    #[error("{0}")]
+    #[error("no identity: {0}")]
     NoIdentity(String),
     #[error("the identity {id} is not of the configured trust domain {expected}")]
     TrustDomain { id: String, expected: String },
@@ -79,6 +83,30 @@ enum NotSigned {
     Logged(LoggedError),
     #[error(transparent)]
     Emit(#[from] emit::EmitError),
+}
+
+impl NotSigned {
+    /// Who can do something about it.
+    fn can_be_mended_by(&self) -> &'static str {
+        match self {
+            NotSigned::NoIdentity(_) | NotSigned::TrustDomain { .. } => {
+                "whoever runs SPIRE for this cluster; not the step's author"
+            }
+            NotSigned::NotFirst { .. } | NotSigned::Traced | NotSigned::Nested => {
+                "the step's author, or whoever registers this TaskRun with SPIRE"
+            }
+            NotSigned::Failed(_) | NotSigned::Logged(_) => "the step's author",
+            NotSigned::Emit(emit::EmitError::Identity(_)) => "whoever registers this TaskRun with SPIRE",
+            NotSigned::Emit(_) => {
+                "the step's author (fewer or shorter results), or whoever sets this cluster's config-spire"
+            }
+            NotSigned::Position { .. }
+            | NotSigned::Config { .. }
+            | NotSigned::ConfigFile { .. }
+            | NotSigned::Address { .. }
+            | NotSigned::Thread(_) => "whoever put svidence into this cluster; not the step's author",
+        }
+    }
 }
 
 /// A step that is going to be signed.
@@ -146,6 +174,8 @@ pub enum Signed {
     Unsigned {
         /// Why.
         reason: String,
+        /// Who can do something about it.
+        can_be_mended_by: &'static str,
         /// What stands in the attestation's place.
         entries: Vec<Entry>,
         /// Whether the step fails for it.
@@ -232,6 +262,17 @@ impl Signing {
         self.deadline
     }
 
+    /// What is waited for and until when, for the log.
+    pub fn waits_for(&self, now: Instant) -> String {
+        let left = Seconds(self.deadline.saturating_duration_since(now));
+        let so_far =
+            self.fetcher.as_ref().map_or_else(ToString::to_string, |fetcher| fetcher.report(now).to_string());
+        format!(
+            "the command has ended; waiting for an identity from SPIRE to sign its results with, for {left} more at most. \
+             So far: {so_far}"
+        )
+    }
+
     /// True if there is an identity, or it is certain that none will come.
     pub fn ready(&mut self) -> bool {
         let Ok(fetcher) = &self.fetcher else { return true };
@@ -262,7 +303,7 @@ impl Signing {
                 let limit = emit::estimated_limit(containers, steps);
                 let entries =
                     step.map(|step| placeholder(&step, &error, produced, limit)).unwrap_or_default();
-                Signed::Unsigned { reason, entries, fail }
+                Signed::Unsigned { reason, can_be_mended_by: error.can_be_mended_by(), entries, fail }
             }
         }
     }
@@ -388,18 +429,12 @@ fn placeholder(step: &str, error: &NotSigned, produced: &Produced<'_>, limit: us
         NotSigned::Logged(LoggedError::TooLarge { .. } | LoggedError::LargeArtifacts) => "too large",
         _ => "see the step's log",
     };
-    let long: String = error
-        .to_string()
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .take(LONGEST_REASON)
-        .collect();
-    let reasons = match error {
-        NotSigned::Emit(emit::EmitError::NoRoom { .. }) => vec![short.to_owned()],
-        _ => vec![long, short.to_owned()],
+    let long = match error {
+        NotSigned::Emit(emit::EmitError::NoRoom { .. }) => String::new(),
+        _ => error.to_string().chars().map(|c| if c.is_control() { ' ' } else { c }).collect(),
     };
     let limit = if encoding.encode(others).len() <= limit { limit } else { MAX_MESSAGE };
-    for reason in reasons {
+    for reason in shortened(&long, LONGEST_REASON).chain([short.to_owned()]) {
         let value = format!("{}{reason}", attestation::UNSIGNED);
         let entry = Entry::new(attestation::key(step), value, EntryType::TaskResult);
         let mut entries = others.to_vec();
@@ -409,4 +444,30 @@ fn placeholder(step: &str, error: &NotSigned, produced: &Produced<'_>, limit: us
         }
     }
     Vec::new()
+}
+
+/// The text if it has at most `longest` bytes, and then what is left of it when words are cut off from its end, with `…`.
+fn shortened(text: &str, longest: usize) -> impl Iterator<Item = String> + '_ {
+    let whole = (text.len() <= longest && !text.is_empty()).then(|| text.to_owned());
+    let ends =
+        text.rmatch_indices(' ').map(|(end, _)| end).filter(move |end| end + '…'.len_utf8() <= longest);
+    whole
+        .into_iter()
+        .chain(ends.map(|end| format!("{}…", text[..end].trim_end_matches([' ', ';', ',', ':']))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_is_cut_between_words() {
+        let all = |text: &str, longest| shortened(text, longest).collect::<Vec<_>>();
+        assert_eq!(all("one; two three", 14), ["one; two three", "one; two…", "one…"]);
+        assert_eq!(all("one; two three", 13), ["one; two…", "one…"]);
+        assert_eq!(all("one; two three", 10), ["one…"]);
+        assert_eq!(all("ä ö", 4), ["ä…"; 0]);
+        assert_eq!(all("ä ö", 5), ["ä ö", "ä…"]);
+        assert_eq!(all("", 5), [""; 0]);
+    }
 }

@@ -9,6 +9,7 @@
 //! command is short. Then it is left alone, without a deadline: it wakes nobody. When somebody begins to wait, it is
 //! joined at once.
 
+use std::cell::Cell;
 use std::future::Future;
 use std::io;
 use std::pin::pin;
@@ -24,6 +25,8 @@ use tonic::codegen::{Service, http::Uri};
 use tonic::metadata::MetadataValue;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Status, Streaming};
+
+use crate::io_error;
 
 use super::address::Address;
 use super::bundle::BundleError;
@@ -79,7 +82,7 @@ pub enum FetchError {
     #[error("the SPIRE agent answered without a message")]
     NoMessage,
     /// No answer in time.
-    #[error("the SPIRE agent did not answer within {} s", after.as_secs_f32())]
+    #[error("the SPIRE agent did not answer within {}", Seconds(*after))]
     TimedOut {
         /// How long was waited.
         after: Duration,
@@ -155,6 +158,20 @@ impl FetchError {
     }
 }
 
+/// A duration for people: to a tenth of a second below ten of them, else whole ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seconds(pub Duration);
+
+impl std::fmt::Display for Seconds {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let tenths = (self.0.as_millis() + 50) / 100;
+        match tenths {
+            0..100 if !tenths.is_multiple_of(10) => write!(f, "{}.{} s", tenths / 10, tenths % 10),
+            _ => write!(f, "{} s", (tenths + 5) / 10),
+        }
+    }
+}
+
 /// A stream of Workload API messages.
 pub type Stream = Streaming<X509svidResponse>;
 
@@ -174,9 +191,10 @@ pub async fn attempt<T>(
     judge: &Judge<'_, T>,
 ) -> Result<(T, Stream), FetchError> {
     let (awaited, is_awaited) = oneshot::channel();
+    let heard = Cell::new(None);
     let mut work = pin!(async {
         let client = connect(address).await?;
-        first_of_use(&client, is_awaited, judge).await
+        first_of_use(&client, is_awaited, judge, &heard).await
     });
     let deadline = tokio::select! {
         biased;
@@ -185,7 +203,8 @@ pub async fn attempt<T>(
     };
     // Fails only when the connection could not be made.
     let _ = awaited.send(());
-    timeout(deadline, work).await.unwrap_or(Err(FetchError::TimedOut { after: deadline }))
+    let cut = || heard.take().unwrap_or(FetchError::TimedOut { after: deadline });
+    timeout(deadline, work).await.unwrap_or_else(|_| Err(cut()))
 }
 
 /// The generated client on one connection.
@@ -193,7 +212,8 @@ pub type Client = SpiffeWorkloadApiClient<Channel>;
 
 /// Connects. When the connection is lost the client fails; it does not make another one.
 pub async fn connect(address: &Address) -> Result<Client, FetchError> {
-    let refused = |error: io::Error| FetchError::Connect { kind: error.kind(), reason: error.to_string() };
+    let refused =
+        |error: io::Error| FetchError::Connect { kind: error.kind(), reason: io_error::words(&error) };
     // Connected here and not by the channel, which would hide the system's error.
     let socket: Box<dyn Socket> = match address {
         Address::Unix(path) => Box::new(UnixStream::connect(path).await.map_err(refused)?),
@@ -249,11 +269,13 @@ async fn call<T>(mut client: Client, judge: &Judge<'_, T>) -> Result<(T, Stream)
     }
 }
 
-/// One call, joined by others while it is held: at first, and from when `awaited` says that somebody waits for it.
+/// One call, joined by others while it is held: at first, and from when `awaited` says that somebody waits for it. What those
+/// are refused with is left in `heard`.
 async fn first_of_use<T>(
     client: &Client,
     mut awaited: oneshot::Receiver<()>,
     judge: &Judge<'_, T>,
+    heard: &Cell<Option<FetchError>>,
 ) -> Result<(T, Stream), FetchError> {
     let mut first = pin!(call(client.clone(), judge));
     if let Ok(answer) = timeout(HELD_AFTER, &mut first).await {
@@ -288,7 +310,10 @@ async fn first_of_use<T>(
                 }
                 answer = &mut second, if !refused => match answer {
                     Ok(answer) => return Ok(answer),
-                    Err(_) => refused = true,
+                    Err(error) => {
+                        refused = true;
+                        heard.set(Some(error));
+                    }
                 },
                 Ok(()) = &mut awaited, if !is_awaited => {
                     is_awaited = true;

@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 use tonic::Code;
 
 use super::address::Address;
-use super::client::{self, FetchError, Stream};
+use super::client::{self, FetchError, Seconds, Stream};
 use super::identity::from_message;
 pub use super::identity::{Accept, Identity};
 use super::retry::{Backoff, attempt_deadline};
@@ -21,6 +21,8 @@ use super::svid::SvidError;
 
 /// How often an identity whose time has not come is looked at while somebody waits for it.
 const CLOCK_POLL: Duration = Duration::from_millis(200);
+/// A call that has been without an answer for less says nothing beside what was said before it.
+const SILENCE: Duration = Duration::from_secs(2);
 /// Longer than a step runs, and within what timers can do.
 const UNLIMITED: Duration = Duration::from_secs(30 * 86400);
 
@@ -86,38 +88,34 @@ pub struct Report {
     pub attempts: u32,
     /// Time passed, since signing began if it has.
     pub elapsed: Duration,
-    /// What the last attempt ended with.
+    /// The last that the agent or the system said: an attempt that our own deadline cuts says nothing, and replaces nothing.
     pub last: Option<FetchError>,
-    /// Whether an attempt is under way that has not been answered.
-    pub unanswered: bool,
+    /// How long the last attempt has been without an answer, if it is.
+    pub unanswered: Option<Duration>,
     /// The socket.
     pub address: Address,
     /// What was looked for.
     pub expected: String,
 }
 
+/// Cause and advice come first: whoever has room for a part only cuts off the rest.
 impl std::fmt::Display for Report {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let plural = if self.attempts == 1 { "" } else { "s" };
-        write!(
-            f,
-            "no identity for {} from {} in {:.1} s and {} attempt{plural}",
-            self.expected,
-            self.address,
-            self.elapsed.as_secs_f32(),
-            self.attempts
-        )?;
         if let Some(error) = &self.last {
-            write!(f, "; the last answer: {error}")?;
-            error.hint().map_or(Ok(()), |hint| write!(f, "; {hint}"))?;
+            write!(f, "{error}; ")?;
+            error.hint().map_or(Ok(()), |hint| write!(f, "{hint}; "))?;
         }
-        if self.unanswered {
-            f.write_str(
-                "; the agent has not answered the call under way: it holds calls while an SVID is not signed yet and \
-                 while it asks the kubelet about the pod, its log says which",
+        if let Some(unanswered) = self.unanswered.filter(|time| self.last.is_none() || *time >= SILENCE) {
+            write!(
+                f,
+                "the SPIRE agent has not answered the last call for {}: it holds calls while an SVID is not signed yet \
+                 and while it asks the kubelet about the pod, its log says which; ",
+                Seconds(unanswered)
             )?;
         }
-        Ok(())
+        let plural = if self.attempts == 1 { "" } else { "s" };
+        let Report { attempts, elapsed, address, expected, .. } = self;
+        write!(f, "{attempts} attempt{plural} in {} at {address}, for {expected}", Seconds(*elapsed))
     }
 }
 
@@ -149,7 +147,10 @@ struct Status {
     identity: Option<Identity>,
     /// Attempts that have ended.
     attempts: u32,
-    under_way: bool,
+    /// When the attempt that is under way began.
+    under_way: Option<Instant>,
+    /// How long the last attempt took, if it was cut.
+    cut_after: Option<Duration>,
     last: Option<FetchError>,
     /// When signing began.
     begun: Option<Instant>,
@@ -157,9 +158,21 @@ struct Status {
 
 impl Status {
     /// To be called together with storing what the attempt brought: an owner must not see the one without the other.
-    fn end_attempt(&mut self) {
-        self.under_way = false;
+    fn end_attempt(&mut self) -> Duration {
         self.attempts = self.attempts.saturating_add(1);
+        self.cut_after = None;
+        self.under_way.take().map_or(Duration::ZERO, |begun| begun.elapsed())
+    }
+
+    /// The attempt ended with this. What was said before is kept if this one was merely cut: under load the last attempt is
+    /// cut within milliseconds, and that must not hide why the others failed.
+    fn fail_attempt(&mut self, error: &FetchError) {
+        let took = self.end_attempt();
+        let is_cut = matches!(error, FetchError::TimedOut { .. });
+        self.cut_after = is_cut.then_some(took);
+        if !is_cut || self.last.is_none() {
+            self.last = Some(error.clone());
+        }
     }
 }
 
@@ -244,11 +257,17 @@ impl Fetcher {
         let status = self.shared.lock();
         let since = status.begun.unwrap_or(self.shared.started);
         let invalid = status.identity.as_ref().and_then(|identity| identity.svid.check_valid_at(clock).err());
+        let unanswered =
+            status.under_way.map(|begun| now.saturating_duration_since(begun)).or(status.cut_after);
+        let is_silent = unanswered.is_some_and(|time| time >= SILENCE);
+        // Who is silent for long has been connected to.
+        let said =
+            status.last.clone().filter(|said| !(is_silent && matches!(said, FetchError::Connect { .. })));
         Report {
-            attempts: status.attempts.saturating_add(u32::from(status.under_way)),
+            attempts: status.attempts.saturating_add(u32::from(status.under_way.is_some())),
             elapsed: now.saturating_duration_since(since),
-            last: invalid.map(FetchError::Svid).or_else(|| status.last.clone()),
-            unanswered: status.under_way,
+            last: invalid.map(FetchError::Svid).or(said),
+            unanswered,
             address: self.shared.address.clone(),
             expected: self.shared.expected.clone(),
         }
@@ -330,10 +349,7 @@ impl Work {
         }
         let error = match self.attempt().await {
             Err(error) => {
-                self.shared.update(|status| {
-                    status.end_attempt();
-                    status.last = Some(error.clone());
-                });
+                self.shared.update(|status| status.fail_attempt(&error));
                 error
             }
             Ok((identity, stream)) => {
@@ -366,7 +382,7 @@ impl Work {
 
     /// One attempt. An identity that has expired already is a failed attempt.
     async fn attempt(&self) -> Result<(Identity, Stream), FetchError> {
-        self.shared.lock().under_way = true;
+        self.shared.lock().under_way = Some(Instant::now());
         let judge = |message| {
             let identity = from_message(message, &*self.accept)?;
             match identity.svid.check_valid_at((self.shared.clock)()) {

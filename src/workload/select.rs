@@ -68,27 +68,23 @@ impl std::fmt::Display for Offered {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SelectError {
     /// Nothing was offered.
-    #[error("the SPIRE agent offered no identity; is a registration entry missing for this pod?")]
+    #[error("the SPIRE agent offers no identity: check that a registration entry matches this pod")]
     Nothing,
     /// Nothing fits.
     #[error(
-        "none of the identities offered by the SPIRE agent is this step's, which is {expected}; offered:{offered}; \
-         check the registration entries that select this pod"
+        "none of the identities that the SPIRE agent offers is this step's: check the registration entries that select \
+         this pod; offered:{offered}"
     )]
     NoneFits {
-        /// What was looked for.
-        expected: String,
         /// What was offered.
         offered: Offered,
     },
     /// Several fit and nothing decides between them.
     #[error(
-        "several identities offered by the SPIRE agent could be this step's, which is {expected}; they are:{offered}; \
-         narrow the registration entries' selectors, or let them name the step in a DNS name"
+        "several identities that the SPIRE agent offers could be this step's: narrow the registration entries' selectors, \
+         or let them name the step in a DNS name; they are:{offered}"
     )]
     Undecidable {
-        /// What was looked for.
-        expected: String,
         /// Those that fit.
         offered: Offered,
     },
@@ -146,7 +142,7 @@ pub fn choose_offer(offers: &[Offer], expectation: &Expectation) -> Result<usize
     let Some(best) = fit().map(|(_, candidate)| candidate.rank()).max() else {
         let why = judged.iter().map(|judged| judged.as_ref().err().copied().unwrap_or_default());
         let offered = Offered(offers.iter().cloned().zip(why).collect());
-        return Err(SelectError::NoneFits { expected: expectation.to_string(), offered });
+        return Err(SelectError::NoneFits { offered });
     };
     let best: Vec<(usize, &Candidate)> = fit().filter(|(_, candidate)| candidate.rank() == best).collect();
     let alike = best.windows(2).all(|pair| pair[0].1 == pair[1].1);
@@ -154,7 +150,7 @@ pub fn choose_offer(offers: &[Offer], expectation: &Expectation) -> Result<usize
         Some((index, _)) if alike => Ok(*index),
         _ => {
             let offered = best.iter().map(|(index, _)| (offers[*index].clone(), "")).collect();
-            Err(SelectError::Undecidable { expected: expectation.to_string(), offered: Offered(offered) })
+            Err(SelectError::Undecidable { offered: Offered(offered) })
         }
     }
 }
