@@ -49,7 +49,7 @@ fn write(folder: &Path, object: &Value) -> PathBuf {
 
 fn assert_fits_the_schema(line: &Value) {
     let schema =
-        fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/schemas/inspect-v1.json")).unwrap();
+        fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/schemas/inspect-v2.json")).unwrap();
     let schema = jsonschema::validator_for(&serde_json::from_str(&schema).unwrap()).unwrap();
     let errors: Vec<String> =
         schema.iter_errors(line).map(|error| format!("{}: {error}", error.instance_path())).collect();

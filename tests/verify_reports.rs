@@ -128,7 +128,7 @@ fn no_report_holds_a_character_that_moves_a_cursor() {
 
 #[test]
 fn json_lines_fit_their_schema_and_show_values_of_verified_taskruns_only() {
-    let schema = schema("docs/schemas/verify-report-v1.json");
+    let schema = schema("docs/schemas/verify-report-v2.json");
     let lines = lines("json");
     let seen: Vec<(&str, bool, bool)> = lines
         .iter()
@@ -153,7 +153,7 @@ fn json_lines_fit_their_schema_and_show_values_of_verified_taskruns_only() {
     assert_eq!(outcomes, vec![&json!({"exitCode": 0, "continued": false}); 3]);
     for (case, change) in [
         ("no version", (&["version"][..], Value::Null)),
-        ("another version", (&["version"], json!(2))),
+        ("another version", (&["version"], json!(1))),
         ("values of a refused TaskRun", (&["accepted"], json!(false))),
         ("an unknown verdict", (&["verdict"], json!("fine"))),
     ] {
@@ -219,6 +219,38 @@ fn every_code_of_a_finding_has_a_sarif_rule_and_no_rule_is_without() {
     for id in ids {
         assert!(documentation.contains(&format!("<a id=\"{id}\"></a>")), "{id} is not documented");
     }
+}
+
+#[test]
+fn every_detail_is_documented_and_named_once() {
+    let findings = file("docs/findings.md");
+    let mut seen = std::collections::HashSet::new();
+    for detail in svidence::verify::Detail::ALL {
+        let code = detail.as_str();
+        assert!(findings.contains(&format!("| `{code}` |")), "{code} is not in docs/findings.md");
+        assert!(seen.insert(code), "{code} has two meanings");
+    }
+}
+
+/// Whoever reads a finding need not look for what it is about: in each code with several causes the exact one is named.
+#[test]
+fn every_finding_names_its_exact_rule_and_place() {
+    let lines = lines("json");
+    let findings = lines.iter().flat_map(|line| line["findings"].as_array().unwrap());
+    let single = ["uncovered", "unsigned", "demanded", "only-tep-0089", "not-carried"];
+    for finding in findings {
+        let code = finding["code"].as_str().unwrap();
+        assert!(single.contains(&code) || finding["detail"].is_string(), "{finding}");
+    }
+    let files: Vec<&str> = lines.iter().map(|line| line["place"]["file"].as_str().unwrap()).collect();
+    assert!(files.iter().all(|file| file.contains("/")), "{files:?}");
+    let changed = lines[1]["findings"].as_array().unwrap();
+    let changed = changed.iter().find(|finding| finding["code"] == "result-changed").unwrap();
+    let sides = [&changed["expected"], &changed["found"]].map(|side| side.as_str().unwrap());
+    assert!(sides.iter().all(|side| side.starts_with("sha256:") && side.len() == 71), "{changed}");
+    assert_ne!(sides[0], sides[1]);
+    assert!(changed["field"].as_str().unwrap().starts_with("status."), "{changed}");
+    assert!(changed["result"].as_str().unwrap().starts_with("task/"), "{changed}");
 }
 
 /// What docs/ says about verifying.
@@ -641,7 +673,7 @@ fn a_policy_file_decides_and_stands_in_the_reports() {
         }
         let digest = svidence::evidence::statement::hex(&svidence::evidence::sha256(text.as_bytes()));
         let line: Value = serde_json::from_str(&ran.out).unwrap();
-        assert_valid(&self::schema("docs/schemas/verify-report-v1.json"), &line);
+        assert_valid(&self::schema("docs/schemas/verify-report-v2.json"), &line);
         assert_eq!(line["policy"]["sha256"], digest, "{case}");
         let summary: Value = serde_json::from_str(&fs::read_to_string(&vsa).unwrap()).unwrap();
         check_summary(&summary);

@@ -12,11 +12,14 @@ use serde_json::{Value, json};
 use crate::verify::{
     Trust, Verdict,
     inspect::{AttestationFacts, CertificateFacts, InspectedStep, Inspection, Tep0089Facts, inspect},
-    walk::for_each,
+    walk::{Place, for_each},
 };
 
 use super::{
-    report::safe::{Line, escaped_json},
+    report::{
+        self,
+        safe::{Line, escaped_json},
+    },
     trust::{Refusal, TrustArgs, Trusted, usage},
 };
 
@@ -44,8 +47,8 @@ enum Output {
     Dsse,
 }
 
-/// The version of the JSON, see `docs/schemas/inspect-v1.json`.
-const VERSION: u32 = 1;
+/// The version of the JSON, see `docs/schemas/inspect-v2.json`.
+const VERSION: u32 = 2;
 
 const NOT_CHECKED: &str = "Nothing was checked: this is what stands in the object, and anybody may have written it. To check it: svidence verify";
 
@@ -112,12 +115,12 @@ fn trust(args: &InspectArgs, err: &mut dyn Write) -> Result<Option<Trust>, Refus
     Ok(Some(Trust { bundle, intermediates, now, at: None, clock_skew: 0 }))
 }
 
-fn json(place: &str, inspection: &Inspection) -> Value {
+fn json(place: Place<'_>, inspection: &Inspection) -> Value {
     // Every member is text, a number or a list of such: that cannot fail.
     let mut value = serde_json::to_value(inspection).unwrap_or_default();
     if let Some(members) = value.as_object_mut() {
         members.insert("version".to_owned(), json!(VERSION));
-        members.insert("source".to_owned(), json!(place));
+        members.insert("place".to_owned(), report::place(place, Some(&inspection.uid)));
         members.insert("checked".to_owned(), json!(false));
     }
     value
@@ -151,7 +154,7 @@ fn envelopes(out: &mut dyn Write, inspection: &Inspection) -> io::Result<()> {
         .try_for_each(|envelope| writeln!(out, "{}", envelope.to_json()))
 }
 
-fn text(out: &mut dyn Write, place: &str, inspection: &Inspection) -> io::Result<()> {
+fn text(out: &mut dyn Write, place: Place<'_>, inspection: &Inspection) -> io::Result<()> {
     let mut line = |text: String| writeln!(out, "{}", Line(&text));
     line(format!("TaskRun {} in {place}", inspection.task_run))?;
     let unknown = |text: &Option<String>| text.clone().unwrap_or_else(|| "not stated".to_owned());

@@ -19,7 +19,7 @@ use crate::verify::{
     source::SourceError,
     taskrun::{TaskRun, format_time, parse_time},
     time::TimeStamps,
-    walk::{Event, Progress, walk},
+    walk::{Event, Place, Progress, walk},
 };
 
 use super::{
@@ -141,14 +141,14 @@ pub fn run(args: &VerifyArgs, stdin: &mut (dyn Read + Send), out: &mut dyn Write
         // Nothing is written while it stands there.
         let _ = bar.hide(&mut lines);
         let verdict = match event {
-            Event::Object { path, outcome: Ok(report) } => {
-                explain(&report, several.then_some(path), &mut lines);
-                reports.item(&Item { place: path, outcome: Ok(&report) });
+            Event::Object { place, outcome: Ok(report) } => {
+                explain(&report, several.then_some(place), &mut lines);
+                reports.item(&Item { place, outcome: Ok(&report) });
                 used.extend(report.rules.iter().copied());
                 Some(if report.accepted { Verdict::Verified } else { report.verdict })
             }
-            Event::Object { path, outcome: Err(error) } => {
-                reports.item(&Item { place: path, outcome: Err(&error) });
+            Event::Object { place, outcome: Err(error) } => {
+                reports.item(&Item { place, outcome: Err(&error) });
                 Some(unreadable(&error, &mut lines))
             }
             Event::Waiting => {
@@ -279,14 +279,14 @@ fn unreadable(error: &SourceError, err: &mut dyn Write) -> Verdict {
 }
 
 /// One line for the verdict, with the file where there are several, then why.
-fn explain(report: &Report, file: Option<&str>, err: &mut dyn Write) {
+fn explain(report: &Report, place: Option<Place<'_>>, err: &mut dyn Write) {
     let qualities = report.proof.as_ref().map(qualities).unwrap_or_default();
     let verdict = match (report.verdict, report.accepted) {
         (Verdict::Weak, true) => "weak (accepted)",
         (verdict, _) => verdict.as_str(),
     };
-    let file = file.map(|file| format!(" in {file}")).unwrap_or_default();
-    let _ = writeln!(err, "{verdict:<9} {}{}{qualities}", Line(&report.task_run), Line(&file));
+    let place = place.map(|place| format!(" in {place}")).unwrap_or_default();
+    let _ = writeln!(err, "{verdict:<9} {}{}{qualities}", Line(&report.task_run), Line(&place));
     for finding in &report.findings {
         let _ = writeln!(err, "          {}", Line(&finding.to_string()));
     }

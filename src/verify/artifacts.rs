@@ -9,6 +9,7 @@ use crate::evidence::{artifacts as logged, attestation::ResultsFrom};
 
 use super::{
     collect::StepEvidence,
+    facts::Detail,
     json::Unambiguous,
     message::entry_type,
     step::ProvenStep,
@@ -81,10 +82,11 @@ pub(crate) fn are_signed(step: &ProvenStep) -> bool {
 fn without_steps(object: &TaskRun, proven: &[ProvenStep]) -> Vec<Finding> {
     match object.status.artifacts.as_ref().is_none_or(|artifacts| *artifacts == Artifacts::default()) {
         true => Vec::new(),
-        false if proven.iter().any(are_signed) => vec![Finding::Undecided {
-            reason: "status.artifacts cannot be compared: what each step signed is not in the object"
-                .to_owned(),
-        }],
+        false if proven.iter().any(are_signed) => vec![Finding::undecided(
+            Detail::ARTIFACTS_NOT_CARRIED,
+            None,
+            "status.artifacts cannot be compared: what each step signed is not in the object",
+        )],
         false => vec![added("status.artifacts".to_owned())],
     }
 }
@@ -97,27 +99,29 @@ fn provenance(text: &str) -> Option<Artifacts> {
 }
 
 fn added(field: String) -> Finding {
-    Finding::Status { field, problem: "it is not what the steps signed".to_owned() }
+    Finding::Status {
+        field,
+        problem: "it is not what the steps signed".to_owned(),
+        detail: Detail::ARTIFACTS,
+    }
 }
 
 fn undecided(step: &str) -> Finding {
-    Finding::Undecided {
-        reason: format!(
-            "step {step}: its artifacts cannot be compared: the signed provenance file is not in the object, or is not of \
-             Tekton's shape"
-        ),
-    }
+    let reason = format!(
+        "step {step}: its artifacts cannot be compared: the signed provenance file is not in the object, or is not of Tekton's \
+         shape"
+    );
+    Finding::undecided(Detail::ARTIFACTS_NOT_CARRIED, Some(step), reason)
 }
 
 /// Whether the sidecar looks for a step's artifacts follows from the task, which nobody signs (Tekton `pkg/pod/pod.go`,
 /// `artifactPathReferencedInStep`).
 fn not_handed_over(step: &str) -> Finding {
-    Finding::Undecided {
-        reason: format!(
-            "step {step}: its signed artifacts are not in the status: they were removed, or the results sidecar did not hand \
-             them over, as the step does not mention $(step.artifacts.path) or another file could not be read"
-        ),
-    }
+    let reason = format!(
+        "step {step}: its signed artifacts are not in the status: they were removed, or the results sidecar did not hand \
+         them over, as the step does not mention $(step.artifacts.path) or another file could not be read"
+    );
+    Finding::undecided(Detail::ARTIFACTS_NOT_CARRIED, Some(step), reason)
 }
 
 /// As the results sidecar prints them.

@@ -3,6 +3,7 @@
 use std::{cell::OnceCell, collections::HashMap, rc::Rc};
 
 use super::{
+    facts::Detail,
     message::{self, Entry, entry_type},
     taskrun::TaskRun,
     verdict::Finding,
@@ -20,6 +21,8 @@ const COMPRESSED: &str = "tknz:";
 pub(crate) struct StepEvidence {
     /// Its name without `step-`.
     pub(crate) name: String,
+    /// Its place in `status.steps`, if there are any.
+    pub(crate) index: Option<usize>,
     /// The entries of its termination message; `None` if the object holds no message of it.
     pub(crate) entries: Option<Vec<Entry>>,
     /// The value of its `SVIDENCE.<step>.sig` entry.
@@ -108,6 +111,22 @@ impl StepEvidence {
             .filter(|(name, _)| !attestation::is_reserved(name))
     }
 
+    /// The path of its message in the object.
+    pub(crate) fn message_field(&self) -> String {
+        match self.index {
+            Some(index) => format!("status.steps[{index}].terminated.message"),
+            None => "status.results".to_owned(),
+        }
+    }
+
+    /// The path in the object of what its results are in.
+    pub(crate) fn field_of_results(&self, attestation: &Attestation) -> String {
+        match self.entries_with_results(attestation) {
+            Some(_) => self.message_field(),
+            None => "status.results".to_owned(),
+        }
+    }
+
     fn entry(&self, key: &str) -> Option<&Entry> {
         self.entries.iter().flatten().find(|entry| entry.kind == entry_type::TASK_RESULT && entry.key == key)
     }
@@ -152,13 +171,13 @@ pub(crate) fn read(object: &TaskRun) -> (Vec<StepEvidence>, Vec<Finding>) {
         let name = state.name.clone();
         if name.is_empty() || steps.iter().any(|earlier| earlier.name == name) {
             let problem = "the step's name is missing or stands twice".to_owned();
-            findings.push(Finding::Status { field: field("name"), problem });
+            findings.push(Finding::Status { field: field("name"), problem, detail: Detail::STEP_NAME });
             continue;
         }
         let container = format!("step-{name}");
         if !state.container.is_empty() && state.container != container {
             let problem = format!("{:?} is not the container of step {name}", state.container);
-            findings.push(Finding::Status { field: field("container"), problem });
+            findings.push(Finding::Status { field: field("container"), problem, detail: Detail::CONTAINER });
         }
         let text =
             state.terminated.as_ref().map(|terminated| terminated.message.as_str()).unwrap_or_default();
@@ -166,28 +185,27 @@ pub(crate) fn read(object: &TaskRun) -> (Vec<StepEvidence>, Vec<Finding>) {
             // The controller's own words, for example that the pod was deleted, are no message of the step.
             text if !is_message(text) => None,
             text if text.trim_start().starts_with(COMPRESSED) => {
-                findings.push(Finding::Undecided {
-                    reason: format!(
-                        "step {name}: its termination message is still compressed: the controller could not read it (cut by \
-                         the kubelet, more than 128 KiB, or a Tekton without compression) and took no results from it"
-                    ),
-                });
+                let reason = format!(
+                    "step {name}: its termination message is still compressed: the controller could not read it (cut by the \
+                     kubelet, more than 128 KiB, or a Tekton without compression) and took no results from it"
+                );
+                findings.push(Finding::undecided(Detail::COMPRESSED_MESSAGE, Some(&name), reason));
                 None
             }
             text => match message::parse(text) {
                 Ok(entries) => Some(entries),
                 Err(error) => {
-                    findings.push(Finding::Undecided {
-                        reason: format!(
-                            "step {name}: its termination message cannot be read ({error}); a message that exceeds its \
-                             container's share of 12288 bytes is cut by the kubelet and its results are lost"
-                        ),
-                    });
+                    let reason = format!(
+                        "step {name}: its termination message cannot be read ({error}); a message that exceeds its \
+                         container's share of 12288 bytes is cut by the kubelet and its results are lost"
+                    );
+                    findings.push(Finding::undecided(Detail::UNREADABLE_MESSAGE, Some(&name), reason));
                     None
                 }
             },
         };
-        let mut step = StepEvidence { name, entries, attestation: None, in_status: in_status.clone() };
+        let mut step =
+            StepEvidence { name, index: Some(i), entries, attestation: None, in_status: in_status.clone() };
         let key = attestation::key(&step.name);
         step.attestation = match &step.entries {
             Some(_) => step.entry(&key).map(|entry| entry.value.clone()),
@@ -200,7 +218,11 @@ pub(crate) fn read(object: &TaskRun) -> (Vec<StepEvidence>, Vec<Finding>) {
 
 fn check_count(count: usize) -> Result<(), Vec<Finding>> {
     let reason = format!("the status has {count} steps, more than any pod has containers");
-    if count > MOST_STEPS { Err(vec![Finding::Undecided { reason }]) } else { Ok(()) }
+    if count > MOST_STEPS {
+        Err(vec![Finding::undecided(Detail::TOO_MANY_STEPS, None, reason)])
+    } else {
+        Ok(())
+    }
 }
 
 /// The evidence of an object without `status.steps`: each entry tells of a step, and their order is in them.
@@ -213,7 +235,13 @@ fn from_results(in_status: &Rc<StatusResults>) -> Result<Vec<StepEvidence>, Vec<
         // That it stands twice is found when the results are compared.
         if steps.iter().all(|step| step.name != name) {
             let (name, attestation) = (name.to_owned(), Some(value.clone()));
-            steps.push(StepEvidence { name, entries: None, attestation, in_status: in_status.clone() });
+            steps.push(StepEvidence {
+                name,
+                index: None,
+                entries: None,
+                attestation,
+                in_status: in_status.clone(),
+            });
         }
     }
     Ok(steps)

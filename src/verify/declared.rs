@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use crate::evidence::attestation::{self, Kind, step_name};
 
 use super::{
+    facts::Detail,
     step::ProvenStep,
     taskrun::{DeclaredResult, TaskRun, TaskSpec},
     verdict::Finding,
@@ -24,28 +25,39 @@ pub(super) fn declared_names(object: &TaskRun, proven: &[ProvenStep]) -> Vec<Fin
     if object.status.task_spec.is_none() && !object.is_partial() {
         let reason =
             "status.taskSpec is missing: what the task declares cannot be compared with what was signed";
-        findings.push(Finding::Undecided { reason: reason.to_owned() });
+        findings.push(Finding::undecided(Detail::NO_TASK_SPEC, None, reason));
     }
     findings
 }
 
 fn declared_in(field: &str, spec: &TaskSpec, proven: &[ProvenStep]) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let mut wrong = |field: String, problem: String| findings.push(Finding::Status { field, problem });
+    let mut wrong = |field: String, detail, problem: String| {
+        findings.push(Finding::Status { field, problem, detail });
+    };
     let mut seen = HashSet::with_capacity(spec.results.len());
     for (i, result) in spec.results.iter().enumerate() {
         let name = result.name.as_str();
         if !attestation::is_result_name(name) || attestation::is_reserved(name) {
-            wrong(format!("{field}.results[{i}]"), format!("{name:?} is no name of a result"));
+            wrong(
+                format!("{field}.results[{i}]"),
+                Detail::RESULT_NAME,
+                format!("{name:?} is no name of a result"),
+            );
         }
         if !seen.insert(name) {
-            wrong(format!("{field}.results[{i}]"), format!("the result {name} is declared twice"));
+            wrong(
+                format!("{field}.results[{i}]"),
+                Detail::DECLARED_TWICE,
+                format!("the result {name} is declared twice"),
+            );
         }
         // A name that is collected from a file is never mapped: the value would be replaced.
         let collected = proven.iter().any(|step| step.covers(Kind::Task, name));
         if result.value.is_some() && collected {
             wrong(
                 format!("{field}.results[{i}]"),
+                Detail::DECLARED_ELSEWHERE,
                 format!("the signed result {name} is declared as another step's"),
             );
         }
@@ -61,6 +73,7 @@ fn declared_in(field: &str, spec: &TaskSpec, proven: &[ProvenStep]) -> Vec<Findi
         let signed = step.attestation.step_count;
         wrong(
             format!("{field}.steps"),
+            Detail::STEP_COUNT,
             format!("it declares {} steps, but signed are {signed}", spec.steps.len()),
         );
     }
@@ -71,7 +84,11 @@ fn declared_in(field: &str, spec: &TaskSpec, proven: &[ProvenStep]) -> Vec<Findi
                 || (declared.name.is_empty() && step.name == format!("unnamed-{index}"))
         });
         let Some(declared_step) = declared_step else {
-            wrong(format!("{field}.steps[{index}]"), format!("the signed step {} is not there", step.name));
+            wrong(
+                format!("{field}.steps[{index}]"),
+                Detail::STEP_NOT_DECLARED,
+                format!("the signed step {} is not there", step.name),
+            );
             continue;
         };
         // The inline task of a StepAction does not say what that declares.
@@ -83,6 +100,7 @@ fn declared_in(field: &str, spec: &TaskSpec, proven: &[ProvenStep]) -> Vec<Findi
             if !seen.insert(result.name.as_str()) {
                 wrong(
                     format!("{field}.steps[{index}].results[{i}]"),
+                    Detail::DECLARED_TWICE,
                     format!("the result {} is declared twice", result.name),
                 );
             }
@@ -92,7 +110,7 @@ fn declared_in(field: &str, spec: &TaskSpec, proven: &[ProvenStep]) -> Vec<Findi
         if attestation::declared(collected, of_step) != step.attestation.declared {
             let problem =
                 format!("its declared results are not those that step {} was told to collect", step.name);
-            wrong(field.to_owned(), problem);
+            wrong(field.to_owned(), Detail::DECLARED_RESULTS, problem);
         }
     }
     findings

@@ -9,6 +9,7 @@ pub mod chain;
 mod collect;
 mod declared;
 pub mod envelope;
+mod facts;
 pub mod inspect;
 mod json;
 mod message;
@@ -43,11 +44,12 @@ use step::ProvenStep;
 use taskrun::{TaskRun, parse_time};
 use time::TimeStamps;
 
+pub use facts::{Detail, Facts, ResultName, Side};
 pub use partial::{Item, NotCarried};
 pub use policy::PolicyFile;
 pub use report::{Basis, Proof, Report, StepSummary, TimeProof};
 pub use status::VerifiedResult;
-pub use verdict::{Breach, Finding, Verdict};
+pub use verdict::{Breach, Changed, Finding, LeafRule, Thing, Verdict};
 
 /// What the operator trusts, and when.
 #[derive(Debug, Clone)]
@@ -170,11 +172,10 @@ fn evidence(
     match collect::kind(object, &steps) {
         EvidenceKind::Attestation => attested(object, &steps, trust, time_stamps, caches, notes),
         EvidenceKind::Tep0089 => weakly_signed(object, &steps, trust, notes),
-        EvidenceKind::None => Err(vec![Finding::NoEvidence {
-            reason: "no step signed anything: it did not run under svidence with signing enabled, or its evidence was \
-                     removed"
-                .to_owned(),
-        }]),
+        EvidenceKind::None => Err(vec![Finding::no_evidence(
+            Detail::NOTHING_SIGNED,
+            "no step signed anything: it did not run under svidence with signing enabled, or its evidence was removed",
+        )]),
     }
 }
 
@@ -210,13 +211,13 @@ fn finished(object: &TaskRun) -> Result<(), Vec<Finding>> {
     if object.status.conditions.iter().filter(|condition| condition.kind == "Succeeded").count() > 1 {
         let reason =
             "status.conditions holds Succeeded more than once, and readers differ in which one they take";
-        return Err(vec![Finding::Undecided { reason: reason.to_owned() }]);
+        return Err(vec![Finding::undecided(Detail::REPEATED_CONDITION, None, reason)]);
     }
     match object.succeeded() {
         Some("True" | "False") => Ok(()),
         // An archive of results alone: there are none before the end, and each step signs how it ended.
         None if object.is_partial() && object.status.conditions.is_empty() => Ok(()),
-        _ => Err(vec![Finding::NoEvidence { reason: "the TaskRun has not finished".to_owned() }]),
+        _ => Err(vec![Finding::no_evidence(Detail::UNFINISHED, "the TaskRun has not finished")]),
     }
 }
 
@@ -302,7 +303,7 @@ fn failure(object: &TaskRun, proven: &[ProvenStep]) -> Option<String> {
 }
 
 fn nothing_checked() -> Vec<Finding> {
-    vec![Finding::NoEvidence { reason: "there was nothing to check".to_owned() }]
+    vec![Finding::no_evidence(Detail::NOTHING_CHECKED, "there was nothing to check")]
 }
 
 /// Every step's attestation, parsed. An `unsigned: …` in its place is nobody's evidence.
@@ -324,7 +325,7 @@ fn read_attestations(steps: &[StepEvidence]) -> Result<Vec<(&StepEvidence, Attes
     if findings.is_empty() && attestations.is_empty() {
         let reason =
             "it has an entry with a name reserved for attestations, but no step of the status owns one";
-        findings.push(Finding::NoEvidence { reason: reason.to_owned() });
+        findings.push(Finding::no_evidence(Detail::NO_OWNER, reason));
     }
     if findings.is_empty() { Ok(attestations) } else { Err(findings) }
 }
@@ -348,11 +349,13 @@ fn weakly_signed(
         let declared = object.declared_result(&result.name).map(|declared| declared.declared_type());
         let expected = status::decode_as(&last.raw, declared);
         if result.decoded().as_ref() != Some(&expected) {
-            let reason = format!(
-                "result {} in status.results is not the one that step {} signed",
-                result.name, last.step
-            );
-            return Err(vec![Finding::Tep0089 { reason }]);
+            let reason = format!("result {} in status.results is not the one that it signed", result.name);
+            return Err(vec![Finding::Tep0089 {
+                step: last.step.clone(),
+                reason,
+                detail: Detail::IN_STATUS_RESULTS,
+                result: Some(ResultName::task(&result.name)),
+            }]);
         }
         results.push(VerifiedResult {
             name: result.name.clone(),
@@ -366,9 +369,12 @@ fn weakly_signed(
         });
     }
     if let Some(lost) = signed.iter().find(|signed| results.iter().all(|result| result.name != signed.name)) {
-        let reason =
-            format!("result {} that step {} signed is missing in status.results", lost.name, lost.step);
-        return Err(vec![Finding::Tep0089 { reason }]);
+        return Err(vec![Finding::Tep0089 {
+            step: lost.step.clone(),
+            reason: format!("result {} that it signed is missing in status.results", lost.name),
+            detail: Detail::IN_STATUS_RESULTS,
+            result: Some(ResultName::task(&lost.name)),
+        }]);
     }
     let completed = object.status.completion_time.as_deref().and_then(parse_time);
     let time = match trust.at {

@@ -9,6 +9,7 @@ use crate::evidence::{
 
 use super::{
     collect::StepEvidence,
+    facts::Detail,
     status::raw_of,
     step::{ProvenStep, differs},
     taskrun::TaskRun,
@@ -27,11 +28,17 @@ pub(super) fn compare(object: &TaskRun, steps: &[StepEvidence], proven: &[Proven
                     "the TaskRun is said to have succeeded, but step {} signed a failure",
                     step.name
                 ),
+                detail: Detail::SUCCEEDED,
             });
         }
         let Some(state) = object.status.step(&step.name) else { continue };
         let Some(terminated) = &state.terminated else {
-            findings.push(differs(&step.name, "its state", "not terminated", "that it ended"));
+            findings.push(differs(
+                &step.name,
+                ("its state", Detail::STATE),
+                "not terminated",
+                "that it ended",
+            ));
             continue;
         };
         let by_result = exit_code_of_result(step, steps, terminated.exit_code);
@@ -46,7 +53,7 @@ pub(super) fn compare(object: &TaskRun, steps: &[StepEvidence], proven: &[Proven
         };
         if terminated.exit_code != exit_code {
             let (object, evidence) = (terminated.exit_code.to_string(), exit_code.to_string());
-            findings.push(differs(&step.name, "the exit code", &object, &evidence));
+            findings.push(differs(&step.name, ("the exit code", Detail::EXIT_CODE), &object, &evidence));
         }
         let reason = match outcome.ended {
             Ended::Timeout => Some("TimeoutExceeded"),
@@ -65,7 +72,7 @@ pub(super) fn compare(object: &TaskRun, steps: &[StepEvidence], proven: &[Proven
         if contradicts && !said.is_empty() {
             findings.push(differs(
                 &step.name,
-                "the termination reason",
+                ("the termination reason", Detail::TERMINATION_REASON),
                 said,
                 reason.unwrap_or("an ordinary end"),
             ));

@@ -17,6 +17,7 @@ use crate::{
 
 use super::{
     artifacts,
+    facts::ResultName,
     status::{self, Declared, Derived, VerifiedResult, fits, may_be_decoded},
     step::ProvenStep,
     taskrun::{StatusResult, TaskRun},
@@ -93,13 +94,11 @@ pub(super) fn not_carried(
 
 /// Results of the task that were left out, or dropped by somebody who dropped `status.steps` first: nothing tells which.
 pub(super) fn weaknesses(not_carried: &[NotCarried]) -> Vec<Finding> {
-    let results = not_carried.iter().filter(|not_carried| matches!(not_carried.item, Item::TaskResult(_)));
-    results
-        .map(|not_carried| Finding::NotCarried {
-            step: not_carried.step.clone(),
-            result: not_carried.item.to_string(),
-        })
-        .collect()
+    let results = not_carried.iter().filter_map(|not_carried| match &not_carried.item {
+        Item::TaskResult(name) => Some((&not_carried.step, ResultName::task(name))),
+        _ => None,
+    });
+    results.map(|(step, result)| Finding::NotCarried { step: step.clone(), result }).collect()
 }
 
 /// Results that are some step's, by the word of the object alone.

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use super::{
     Found, Trust, Verdict,
     collect::{self, EvidenceKind},
+    facts::Detail,
     report::{Basis, StepSummary},
     taskrun::TaskRun,
     verdict::Finding,
@@ -40,7 +41,7 @@ pub(super) fn judge(
         let count = statuses.len();
         let reason =
             format!("status.retriesStatus holds {count} attempts; at most {MOST_ATTEMPTS} are judged");
-        earlier.findings.push(Finding::Undecided { reason });
+        earlier.findings.push(Finding::undecided(Detail::TOO_MANY_ATTEMPTS, None, reason));
         return earlier;
     }
     let mut pods: Vec<(usize, Pod)> = Vec::new();
@@ -53,13 +54,13 @@ pub(super) fn judge(
                     let reason = format!(
                         "attempt {number} holds attestations, but the last one TEP-0089 entries alone: its own were removed"
                     );
-                    earlier.findings.push(Finding::NoEvidence { reason });
+                    earlier.findings.push(Finding::no_evidence(Detail::ATTESTATIONS_REMOVED, reason));
                 }
                 judge(&attempt)
             }
             Err(error) => {
                 let reason = format!("status.retriesStatus[{number}]: {error}");
-                earlier.findings.push(Finding::Undecided { reason });
+                earlier.findings.push(Finding::undecided(Detail::ATTEMPT_SHAPE, None, reason));
                 continue;
             }
         };
@@ -85,7 +86,11 @@ pub(super) fn judge(
         }
     }
     pods.extend(current.and_then(Pod::of).map(|pod| (statuses.len(), pod)));
-    earlier.findings.extend(contradictions(&pods, trust).map(|what| Finding::Contradiction { what }));
+    earlier.findings.extend(contradictions(&pods, trust).map(|(detail, what)| Finding::Contradiction {
+        what,
+        detail,
+        step: None,
+    }));
     earlier
 }
 
@@ -119,17 +124,19 @@ impl Pod {
 }
 
 /// Attempts have pods of their own, one after the other. It tells them apart where a pod does not know its name.
-fn contradictions(pods: &[(usize, Pod)], trust: &Trust) -> impl Iterator<Item = String> {
+fn contradictions(pods: &[(usize, Pod)], trust: &Trust) -> impl Iterator<Item = (Detail, String)> {
     let mut seen: HashMap<[u8; 16], usize> = HashMap::new();
     let shared = pods.iter().filter_map(move |(number, pod)| {
         let other = seen.insert(pod.uid?, *number)?;
-        Some(format!("the attempts {other} and {number} ran in one pod"))
+        Some((Detail::SHARED_POD, format!("the attempts {other} and {number} ran in one pod")))
     });
     let skew = 1000 * u64::try_from(trust.clock_skew).unwrap_or_default();
     let overlapping = pods.windows(2).filter_map(move |two| {
         let [(one, before), (other, after)] = two else { return None };
         let overlap = before.signed > after.started.saturating_add(skew);
-        overlap.then(|| format!("attempt {one} signed after attempt {other} had started"))
+        overlap.then(|| {
+            (Detail::OVERLAPPING_ATTEMPTS, format!("attempt {one} signed after attempt {other} had started"))
+        })
     });
     shared.chain(overlapping)
 }

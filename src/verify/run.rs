@@ -5,9 +5,11 @@ use crate::{evidence::statement::uuid, workload::select::pod_names_match};
 use super::{
     Trust,
     collect::StepEvidence,
+    facts::Detail,
+    status::unsigned_step_result,
     step::{ProvenStep, differs},
     taskrun::TaskRun,
-    verdict::Finding,
+    verdict::{Finding, Thing},
 };
 
 /// All steps speak of one pod, one attempt, one number of steps, and each of its own place.
@@ -17,15 +19,16 @@ pub(super) fn one_run(object: &TaskRun, proven: &[ProvenStep], trust: &Trust) ->
     let Some(first) = proven.first() else { return findings };
     let pod_of = |step: &ProvenStep| step.attestation.pod_name.resolve(&step.attestation.task_run);
     for step in proven {
-        for (what, here, there) in [
-            ("the pod's UID", uid(step), uid(first)),
-            ("the pod's name", pod_of(step), pod_of(first)),
+        for (what, detail, here, there) in [
+            ("the pod's UID", Detail::POD_UID, uid(step), uid(first)),
+            ("the pod's name", Detail::POD_NAME, pod_of(step), pod_of(first)),
             (
                 "the number of steps",
+                Detail::STEP_COUNT,
                 Some(step.attestation.step_count.to_string()),
                 Some(first.attestation.step_count.to_string()),
             ),
-            ("the way of results", Some(results_from(step)), Some(results_from(first))),
+            ("the way of results", Detail::RESULTS_FROM, Some(results_from(step)), Some(results_from(first))),
         ] {
             if here == there {
                 continue;
@@ -38,9 +41,9 @@ pub(super) fn one_run(object: &TaskRun, proven: &[ProvenStep], trust: &Trust) ->
                 step.name
             );
             findings.push(match here.is_some() && there.is_some() {
-                true => Finding::Contradiction { what },
+                true => Finding::Contradiction { what, detail, step: Some(step.name.clone()) },
                 // A step with unusual mounts may not see it.
-                false => Finding::Undecided { reason: what },
+                false => Finding::undecided(Detail::UNKNOWN_FACT, Some(&step.name), what),
             });
         }
         // One pod has one clock, and a step starts when the one before it has signed.
@@ -53,6 +56,8 @@ pub(super) fn one_run(object: &TaskRun, proven: &[ProvenStep], trust: &Trust) ->
                      --clock-skew allows for that)",
                     step.name
                 ),
+                detail: Detail::ORDER,
+                step: Some(step.name.clone()),
             });
         }
         let Some(states) = &object.status.steps else { continue };
@@ -61,7 +66,7 @@ pub(super) fn one_run(object: &TaskRun, proven: &[ProvenStep], trust: &Trust) ->
             let place = position.map_or("nowhere".to_owned(), |position| position.to_string());
             findings.push(differs(
                 &step.name,
-                "the step's position",
+                ("the step's position", Detail::POSITION),
                 &place,
                 &step.attestation.step_index.to_string(),
             ));
@@ -71,18 +76,33 @@ pub(super) fn one_run(object: &TaskRun, proven: &[ProvenStep], trust: &Trust) ->
         && usize::try_from(first.attestation.step_count).ok() != Some(count)
     {
         let signed = first.attestation.step_count.to_string();
-        findings.push(differs(&first.name, "the number of steps", &count.to_string(), &signed));
+        findings.push(differs(
+            &first.name,
+            ("the number of steps", Detail::STEP_COUNT),
+            &count.to_string(),
+            &signed,
+        ));
     }
     if let Some(pod) = pod_of(first) {
         if !object.status.pod_name.is_empty() && object.status.pod_name != pod {
-            findings.push(differs(&first.name, "status.podName", &object.status.pod_name, &pod));
+            findings.push(differs(
+                &first.name,
+                ("status.podName", Detail::POD_NAME),
+                &object.status.pod_name,
+                &pod,
+            ));
         }
         let attempt = pod_names_match(&object.metadata.name, &pod);
         if let Some(number) = object.attempt_number()
             && attempt.and_then(|attempt| usize::try_from(attempt).ok()) != Some(number)
         {
             let signed = format!("pod {pod}");
-            findings.push(differs(&first.name, "the attempt", &format!("number {number}"), &signed));
+            findings.push(differs(
+                &first.name,
+                ("the attempt", Detail::ATTEMPT),
+                &format!("number {number}"),
+                &signed,
+            ));
         }
     }
     findings
@@ -115,7 +135,7 @@ pub(super) fn coverage(object: &TaskRun, steps: &[StepEvidence], proven: &[Prove
                 let step = &evidence.name;
                 let reason =
                     format!("step {step} was ended before it could sign, or its evidence was removed");
-                findings.push(Finding::NoEvidence { reason });
+                findings.push(Finding::no_evidence(Detail::ENDED_EARLY, reason));
                 others_run = false;
             }
             None if others_run => findings.push(Finding::Uncovered { step: evidence.name.clone() }),
@@ -134,7 +154,8 @@ pub(super) fn coverage_without_steps(object: &TaskRun, proven: &[ProvenStep]) ->
         let index = step.attestation.step_index;
         if index < next {
             let what = format!("step {} claims the place {index}, which another step signed for", step.name);
-            findings.push(Finding::Contradiction { what });
+            let step = Some(step.name.clone());
+            findings.push(Finding::Contradiction { what, detail: Detail::POSITION, step });
         } else if !others_run {
             findings.push(signed_after_failure(&step.name));
         } else if index > next {
@@ -147,11 +168,12 @@ pub(super) fn coverage_without_steps(object: &TaskRun, proven: &[ProvenStep]) ->
     if others_run && next < count {
         findings.push(match object.succeeded() {
             Some("True") => Finding::Uncovered { step: format!("number {next}") },
-            _ => Finding::NoEvidence {
-                reason: format!(
+            _ => Finding::no_evidence(
+                Detail::ENDED_EARLY,
+                format!(
                     "step number {next} (from 0) was ended before it could sign, or its evidence is not in the object"
                 ),
-            },
+            ),
         });
     }
     findings
@@ -159,7 +181,7 @@ pub(super) fn coverage_without_steps(object: &TaskRun, proven: &[ProvenStep]) ->
 
 fn signed_after_failure(step: &str) -> Finding {
     let what = format!("step {step} signed although an earlier step had signed a failure");
-    Finding::Contradiction { what }
+    Finding::Contradiction { what, detail: Detail::SIGNED_AFTER_FAILURE, step: Some(step.to_owned()) }
 }
 
 /// What speaks against a step having been skipped: nothing that it could have produced is signed, so nothing may be there.
@@ -168,22 +190,24 @@ fn skipped(object: &TaskRun, evidence: &StepEvidence) -> Vec<Finding> {
     let state = object.status.step(step);
     let contradicted =
         |what, found: &str| differs(step, what, found, "that it was skipped, as an earlier step failed");
-    let added = |result: String| Finding::ResultAdded { step: step.to_owned(), result };
+    let added = |thing: Box<Thing>| Finding::ResultAdded { step: step.to_owned(), thing };
     let mut findings = Vec::new();
     if state.and_then(|state| state.terminated.as_ref()).is_some_and(|end| end.exit_code == 0) {
-        findings.push(contradicted("the exit code", "0"));
+        findings.push(contradicted(("the exit code", Detail::EXIT_CODE), "0"));
     }
     let entries = evidence.entries.iter().flatten();
-    findings.extend(entries.map(|entry| added(format!("the entry {}", entry.key))));
+    findings.extend(
+        entries.map(|entry| added(Thing::new(Detail::IN_MESSAGE, format!("the entry {}", entry.key)))),
+    );
     let Some(state) = state else { return findings };
     if !state.inputs.is_empty() || !state.outputs.is_empty() {
-        findings.push(added("a list of artifacts".to_owned()));
+        findings.push(added(Thing::new(Detail::ARTIFACTS, "a list of artifacts".to_owned())));
     }
     let reason = state.termination_reason.as_str();
     if ["Completed", "Continued"].contains(&reason) {
-        findings.push(contradicted("the termination reason", reason));
+        findings.push(contradicted(("the termination reason", Detail::TERMINATION_REASON), reason));
     }
     let results = state.results.iter();
-    findings.extend(results.map(|result| added(format!("the step result {} in the status", result.name))));
+    findings.extend(results.map(|result| added(unsigned_step_result(&result.name))));
     findings
 }

@@ -15,13 +15,14 @@ use super::{
     artifacts,
     collect::StepEvidence,
     declared,
+    facts::{Detail, ResultName},
     message::entry_type,
     outcomes,
     partial::{self, NotCarried},
     step::ProvenStep,
     taskrun::{DeclaredResult, StatusResult, TaskRun, TaskSpec},
     tep0089,
-    verdict::Finding,
+    verdict::{Changed, Finding, Thing},
 };
 
 /// A result of the status that follows from a signed one.
@@ -89,7 +90,7 @@ pub(crate) fn compare(
 ) -> Result<Compared, Vec<Finding>> {
     if object.succeeded() == Some("False") && object.status.results.is_empty() {
         let reason = "the TaskRun failed, and its status holds no results".to_owned();
-        return Err(vec![Finding::NoEvidence { reason }]);
+        return Err(vec![Finding::no_evidence(Detail::FAILED_WITHOUT_RESULTS, reason)]);
     }
     let mut findings = outcomes::compare(object, steps, proven);
     findings.extend(declared::declared_names(object, proven));
@@ -122,14 +123,15 @@ pub(crate) fn compare(
 fn step_results(object: &TaskRun, steps: &[StepEvidence], proven: &[ProvenStep]) -> Vec<Finding> {
     let mut findings = Vec::new();
     for step in proven {
-        let Some(state) = object.status.step(&step.name) else { continue };
+        let Some((index, state)) = object.status.indexed_step(&step.name) else { continue };
         let mut expected =
             step.covered.iter().filter(|covered| covered.kind == Kind::Step).collect::<Vec<_>>();
-        for found in &state.results {
+        for (i, found) in state.results.iter().enumerate() {
+            let field = || format!("status.steps[{index}].results[{i}]");
             let label = || format!("step/{}", found.name);
             let Some(position) = expected.iter().position(|covered| covered.name == found.name) else {
-                let result = format!("the step result {} in the status", found.name);
-                findings.push(Finding::ResultAdded { step: step.name.clone(), result });
+                let thing = unsigned_step_result(&found.name).in_field(field());
+                findings.push(Finding::ResultAdded { step: step.name.clone(), thing });
                 continue;
             };
             let covered = expected.swap_remove(position);
@@ -139,14 +141,28 @@ fn step_results(object: &TaskRun, steps: &[StepEvidence], proven: &[ProvenStep])
             match fits(found, raw, covered.digest, covered.decoded, form, &declared) {
                 Some(true) => {}
                 Some(false) => {
-                    findings.push(Finding::ResultChanged { step: step.name.clone(), result: label() })
+                    let (signed, found_digest) = sides(found, covered.digest, covered.decoded);
+                    findings.push(Finding::ResultChanged {
+                        step: step.name.clone(),
+                        changed: Box::new(Changed {
+                            result: ResultName::step(&found.name),
+                            detail: Detail::IN_STEP_RESULTS,
+                            signed: Some(signed),
+                            found: found_digest,
+                            field: field(),
+                        }),
+                    });
                 }
                 None => findings.push(undecided(&step.name, &label())),
             }
         }
         for covered in expected {
-            let result = format!("step/{} in the status", covered.name);
-            findings.push(Finding::ResultMissing { step: step.name.clone(), result });
+            let text = format!("step/{} in the status", covered.name);
+            let thing = Thing::new(Detail::IN_STEP_RESULTS, text)
+                .with_result(ResultName::step(&covered.name))
+                .with_signed(covered.digest)
+                .in_field(format!("status.steps[{index}].results"));
+            findings.push(Finding::ResultMissing { step: step.name.clone(), thing });
         }
     }
     findings
@@ -268,25 +284,40 @@ fn task_result(object: &TaskRun, derived: &Derived<'_>) -> Result<VerifiedResult
         None if object.is_without_task() => Declared::Unknown,
         None => Declared::As(object.declared_result(derived.name).map(DeclaredResult::declared_type)),
     };
-    let mut found = object.status.results.iter().filter(|result| result.name == derived.name);
-    let (Some(result), None) = (found.next(), found.next()) else {
+    let mut found =
+        object.status.results.iter().enumerate().filter(|(_, result)| result.name == derived.name);
+    let (Some((place, result)), None) = (found.next(), found.next()) else {
         return Err(match left_out_by_controller(object, derived, &declared) {
-            Some(why) => Finding::Undecided {
-                reason: format!(
+            Some(why) => Finding::undecided(
+                Detail::LEFT_OUT,
+                Some(derived.step),
+                format!(
                     "step {}: the signed result {} is not in status.results, as Tekton leaves one out {why}",
                     derived.step,
                     label()
                 ),
-            },
+            ),
             None => Finding::ResultMissing {
                 step: derived.step.to_owned(),
-                result: format!("{} in status.results", label()),
+                thing: Thing::new(Detail::IN_STATUS_RESULTS, format!("{} in status.results", label()))
+                    .with_result(ResultName::task(derived.name))
+                    .with_signed(derived.digest)
+                    .in_field("status.results".to_owned()),
             },
         });
     };
-    let changed = || Finding::ResultChanged {
-        step: derived.step.to_owned(),
-        result: format!("{} in status.results", label()),
+    let changed = || {
+        let (signed, found) = sides(result, derived.digest, derived.decoded);
+        Finding::ResultChanged {
+            step: derived.step.to_owned(),
+            changed: Box::new(Changed {
+                result: ResultName::task(derived.name),
+                detail: Detail::IN_STATUS_RESULTS,
+                signed: Some(signed),
+                found,
+                field: format!("status.results[{place}]"),
+            }),
+        }
     };
     match fits(result, derived.raw, derived.digest, derived.decoded, derived.form, &declared) {
         Some(true) => {}
@@ -404,13 +435,12 @@ pub(super) fn fits(
 }
 
 pub(super) fn undecided(step: &str, result: &str) -> Finding {
-    Finding::Undecided {
-        reason: format!(
-            "step {step}: result {result} cannot be compared: no termination message with it is in the object, and the step's \
-             attestation is in the short form; get the object with its steps' messages, if they ever held results (not with \
-             results-from: sidecar-logs)"
-        ),
-    }
+    let reason = format!(
+        "step {step}: result {result} cannot be compared: no termination message with it is in the object, and the step's \
+         attestation is in the short form; get the object with its steps' messages, if they ever held results (not with \
+         results-from: sidecar-logs)"
+    );
+    Finding::undecided(Detail::MESSAGE_NOT_CARRIED, Some(step), reason)
 }
 
 /// A raw result value as the controller writes it to the status under its declared type.
@@ -434,15 +464,12 @@ fn added_results(
     for step in proven {
         let key = attestation::key(&step.name);
         if !names.contains(key.as_str()) {
-            findings.push(Finding::ResultMissing {
-                step: step.name.clone(),
-                result: format!("{key} in status.results"),
-            });
+            findings.push(evidence_missing(step.name.clone(), &key));
         }
     }
     for (step, key) in written_tep0089_entries(proven, steps) {
         if !names.contains(key.as_str()) {
-            findings.push(Finding::ResultMissing { step, result: format!("{key} in status.results") });
+            findings.push(evidence_missing(step, &key));
         }
     }
     let mut seen = HashSet::with_capacity(names.len());
@@ -469,10 +496,31 @@ fn added_results(
             findings.push(Finding::Status {
                 field: format!("status.results[{i}]"),
                 problem: format!("the result {name} was added or altered: it follows from no signed step"),
+                detail: Detail::UNSIGNED_RESULT,
             });
         }
     }
     findings
+}
+
+/// A step result in the status that its step did not sign.
+pub(super) fn unsigned_step_result(name: &str) -> Box<Thing> {
+    Thing::new(Detail::IN_STEP_RESULTS, format!("the step result {name} in the status"))
+        .with_result(ResultName::step(name))
+}
+
+fn evidence_missing(step: String, key: &str) -> Finding {
+    let thing = Thing::new(Detail::EVIDENCE_ENTRY, format!("{key} in status.results"));
+    Finding::ResultMissing { step, thing: thing.in_field("status.results".to_owned()) }
+}
+
+/// SHA-256 of the signed value and of a value of the status that does not fit it, in the form in which that one is there.
+fn sides(found: &StatusResult, digest: [u8; 32], decoded: Option<[u8; 32]>) -> ([u8; 32], Option<[u8; 32]>) {
+    match found.decoded() {
+        Some(ResultValue::String(text)) => (digest, Some(sha256(text.as_bytes()))),
+        Some(value) => (decoded.unwrap_or(digest), Some(sha256(value.canonical_json().as_bytes()))),
+        None => (digest, None),
+    }
 }
 
 /// Every TEP-0089 entry that stands in a step's message, with its step.

@@ -16,13 +16,14 @@ use crate::{
 
 use super::{
     Trust,
-    cache::Caches,
+    cache::{Caches, RebuildError},
     chain::{ChainError, Path},
     collect::StepEvidence,
+    facts::{Detail, ResultName},
     message::entry_type,
     signature::{self, Scheme},
     taskrun::{TaskRun, format_time, parse_time},
-    verdict::Finding,
+    verdict::{Changed, Finding, LeafRule, Thing},
 };
 
 /// A step whose signature, certificate, chain, identity and run binding are good.
@@ -60,13 +61,14 @@ pub(crate) fn prove(
     let (leaf, statement) = signed_by(step, &attestation, &covered, candidates, trust).map_err(|finding| {
         // Without the message the values of an earlier step may be gone, so a mismatch proves nothing.
         match (&finding, attestation.form, evidence.entries_with_results(&attestation)) {
-            (Finding::Signature { .. }, Form::Hints, None) => vec![Finding::Undecided {
-                reason: format!(
+            (Finding::Signature { .. }, Form::Hints, None) => {
+                let reason = format!(
                     "step {step}: no termination message with its results is in the object, and the results in the status \
                      do not complete its attestation; get the object with its steps' messages, if they ever held results (not \
                      with results-from: sidecar-logs)"
-                ),
-            }],
+                );
+                vec![Finding::undecided(Detail::MESSAGE_NOT_CARRIED, Some(step), reason)]
+            }
             _ => vec![finding],
         }
     })?;
@@ -82,8 +84,8 @@ pub(crate) fn prove(
 /// The attestation names the object's own namespace and name.
 fn run(object: &TaskRun, step: &str, attestation: &Attestation) -> Result<(), Finding> {
     for (what, claimed, expected) in [
-        ("the namespace", &attestation.namespace, &object.metadata.namespace),
-        ("the TaskRun's name", &attestation.task_run, &object.metadata.name),
+        (("the namespace", Detail::NAMESPACE), &attestation.namespace, &object.metadata.namespace),
+        (("the TaskRun's name", Detail::NAME), &attestation.task_run, &object.metadata.name),
     ] {
         if claimed != expected {
             return Err(differs(step, what, expected, claimed));
@@ -108,7 +110,13 @@ pub(super) fn covered_results(
                 if value::decoded_json(raw).is_some() {
                     findings.push(Finding::ResultChanged {
                         step: evidence.name.clone(),
-                        result: format!("task/{name}"),
+                        changed: Box::new(Changed {
+                            result: ResultName::task(name),
+                            detail: Detail::HINT,
+                            signed: None,
+                            found: Some(sha256(raw.as_bytes())),
+                            field: evidence.field_of_results(attestation),
+                        }),
                     });
                 }
                 covered.push(Covered {
@@ -121,26 +129,36 @@ pub(super) fn covered_results(
             }
             [(name, _), (other, _), ..] => findings.push(Finding::ResultAdded {
                 step: evidence.name.clone(),
-                result: format!("one of the results {name} and {other}, which share a hint,"),
+                thing: Thing::new(
+                    Detail::HINT,
+                    format!("one of the results {name} and {other}, which share a hint,"),
+                )
+                .in_field(evidence.field_of_results(attestation)),
             }),
-            [] if is_partial => findings.push(Finding::Undecided {
-                reason: format!(
+            [] if is_partial => findings.push(Finding::undecided(
+                Detail::HINT_NOT_CARRIED,
+                Some(&evidence.name),
+                format!(
                     "step {}: its attestation is in the short form, which a result completes that the object does not carry (with \
                      the hint {}); get the whole TaskRun",
                     evidence.name,
                     statement::hex(wanted)
                 ),
-            }),
+            )),
             [] => findings.push(Finding::ResultMissing {
                 step: evidence.name.clone(),
-                result: format!("with the hint {}", statement::hex(wanted)),
+                thing: Thing::new(Detail::HINT, format!("with the hint {}", statement::hex(wanted)))
+                    .in_field(evidence.field_of_results(attestation)),
             }),
         }
     }
     covered.sort();
     if covered.windows(2).any(|two| (two[0].kind, &two[0].name) == (two[1].kind, &two[1].name)) {
-        findings
-            .push(Finding::Signature { step: evidence.name.clone(), what: "a result that is covered twice" });
+        findings.push(Finding::Signature {
+            step: evidence.name.clone(),
+            what: "a result that is covered twice",
+            detail: Detail::COVERED_TWICE,
+        });
     }
     if findings.is_empty() { Ok(covered) } else { Err(findings) }
 }
@@ -153,15 +171,14 @@ pub(super) fn leaf_candidates(
     trust: &Trust,
     caches: &mut Caches,
 ) -> Result<Vec<Certificate>, Finding> {
-    let unacceptable = |reason: String| Finding::Certificate { step: step.to_owned(), reason };
+    let unacceptable = |rule: LeafRule| Finding::Certificate { step: step.to_owned(), rule };
     if attestation.leaf.first() == Some(&0x30) {
-        let leaf = caches.certificate(&attestation.leaf).map_err(|error| unacceptable(error.to_string()))?;
+        let leaf = caches.certificate(&attestation.leaf).map_err(|error| unacceptable(error.into()))?;
         return Ok(vec![leaf]);
     }
-    let compact =
-        CompactLeaf::from_bytes(&attestation.leaf).map_err(|error| unacceptable(error.to_string()))?;
-    let dns_names = dns_names(step, attestation, &compact.dns)
-        .ok_or_else(|| unacceptable("it has a DNS name with the run's UID, which is not carried".into()))?;
+    let compact = CompactLeaf::from_bytes(&attestation.leaf).map_err(|error| unacceptable(error.into()))?;
+    let dns_names =
+        dns_names(step, attestation, &compact.dns).ok_or_else(|| unacceptable(LeafRule::UidNotCarried))?;
     let spiffe_id = trust.spiffe_id(&attestation.namespace, &attestation.task_run);
     let carried = carried.as_ref().map_err(Clone::clone)?;
     let issuers = carried.iter().chain(&trust.intermediates).chain(trust.bundle.authorities());
@@ -171,16 +188,20 @@ pub(super) fn leaf_candidates(
             continue;
         };
         let issuer = Issuer { name: issuer.subject_der(), key_id };
-        let leaf = caches
-            .rebuilt(&compact, &attestation.leaf, &spiffe_id, &dns_names, issuer)
-            .map_err(|error| unacceptable(error.to_string()))?;
+        let leaf =
+            caches.rebuilt(&compact, &attestation.leaf, &spiffe_id, &dns_names, issuer).map_err(|error| {
+                unacceptable(match error {
+                    RebuildError::Leaf(error) => error.into(),
+                    RebuildError::Certificate(error) => error.into(),
+                })
+            })?;
         if candidates.iter().all(|candidate| candidate.der() != leaf.der()) {
             candidates.push(leaf);
         }
     }
     if candidates.is_empty() {
         let key_id = format!("{}…", statement::hex(&compact.issuer_hint));
-        return Err(Finding::UnknownIssuer { step: step.to_owned(), key_id });
+        return Err(Finding::UnknownIssuer { step: step.to_owned(), key_id, detail: Detail::ISSUER_HINT });
     }
     Ok(candidates)
 }
@@ -203,7 +224,7 @@ pub(super) fn carried_intermediates(
     let read = |der: &Vec<u8>| {
         caches.certificate(der).map_err(|error| Finding::Certificate {
             step: step.to_owned(),
-            reason: format!("intermediate: {error}"),
+            rule: LeafRule::Intermediate(error),
         })
     };
     attestation.intermediates.iter().map(read).collect()
@@ -230,15 +251,17 @@ pub(super) fn signed_by(
             return Ok((leaf, statement));
         }
     }
-    let what = match attestation.form {
-        Form::Digests => {
-            "the attestation: a fact in it, the step's name or the trust domain is not what was signed"
-        }
-        Form::Hints => {
-            "the results found: one of them, the attestation, the step's name or the trust domain was changed"
-        }
+    let (what, detail) = match attestation.form {
+        Form::Digests => (
+            "the attestation: a fact in it, the step's name or the trust domain is not what was signed",
+            Detail::ATTESTATION_ALTERED,
+        ),
+        Form::Hints => (
+            "the results found: one of them, the attestation, the step's name or the trust domain was changed",
+            Detail::RESULTS_ALTERED,
+        ),
     };
-    Err(Finding::Signature { step: step.to_owned(), what })
+    Err(Finding::Signature { step: step.to_owned(), what, detail })
 }
 
 /// The certificate's own rules, the identity, and what its DNS SAN says of run and step.
@@ -249,27 +272,29 @@ fn certificate(
     leaf: &Certificate,
     trust: &Trust,
 ) -> Result<Option<Attested>, Finding> {
-    let unacceptable = |reason: String| Finding::Certificate { step: step.to_owned(), reason };
-    let id = check_leaf(leaf).map_err(|error| unacceptable(error.to_string()))?;
+    let unacceptable = |rule: LeafRule| Finding::Certificate { step: step.to_owned(), rule };
+    let id = check_leaf(leaf).map_err(|error| unacceptable(error.into()))?;
     let expected = trust.spiffe_id(&object.metadata.namespace, &object.metadata.name);
     if id.to_string() != expected {
-        return Err(differs(step, "the identity", &expected, &id.to_string()));
+        return Err(differs(step, ("the identity", Detail::IDENTITY), &expected, &id.to_string()));
     }
-    let attested =
-        Attested::from_dns_names(leaf.dns_sans()).map_err(|error| unacceptable(error.to_string()))?;
+    let attested = Attested::from_dns_names(leaf.dns_sans()).map_err(|error| unacceptable(error.into()))?;
     if let Some(said) = &attested {
         let uid = statement::uuid(&said.uid);
         if uid != object.metadata.uid {
-            return Err(differs(step, "the TaskRun's UID", &object.metadata.uid, &uid));
+            return Err(differs(step, ("the TaskRun's UID", Detail::UID), &object.metadata.uid, &uid));
         }
         if said.step.as_ref().is_some_and(|named| named != step) {
-            return Err(differs(step, "the step", step, said.step.as_deref().unwrap_or_default()));
+            return Err(differs(
+                step,
+                ("the step", Detail::STEP),
+                step,
+                said.step.as_deref().unwrap_or_default(),
+            ));
         }
     }
     if attestation.task_run_uid != attested.as_ref().map(|said| said.uid) {
-        return Err(unacceptable(
-            "the run's UID in the attestation is not the one its certificate attests".into(),
-        ));
+        return Err(unacceptable(LeafRule::UidNotAttested));
     }
     Ok(attested)
 }
@@ -284,37 +309,41 @@ fn signing_time(
 ) -> Result<i64, Finding> {
     let signed_at = i64::try_from(attestation.signed_at() / 1000).unwrap_or(i64::MAX);
     let started = i64::try_from(attestation.started / 1000).unwrap_or(i64::MAX);
-    let outside = |relation: String| {
-        Err(Finding::Time { step: step.to_owned(), signed: format_time(signed_at), relation })
+    let outside = |detail, limit: &str, relation: String| {
+        let (step, limit) = (step.to_owned(), limit.to_owned());
+        Err(Finding::Time { step, signed: signed_at, relation, detail, limit })
     };
     let skew = trust.clock_skew;
-    for (field, time, not_before) in [
-        ("the TaskRun was created", &object.metadata.creation_timestamp, true),
-        ("the TaskRun started", &object.status.start_time, true),
-        ("the TaskRun was completed", &object.status.completion_time, false),
+    for (field, detail, time, not_before) in [
+        ("the TaskRun was created", Detail::BEFORE_CREATION, &object.metadata.creation_timestamp, true),
+        ("the TaskRun started", Detail::BEFORE_START, &object.status.start_time, true),
+        ("the TaskRun was completed", Detail::AFTER_COMPLETION, &object.status.completion_time, false),
     ] {
         let Some(text) = time else { continue };
         let Some(time) = parse_time(text) else {
-            return Err(Finding::Undecided { reason: format!("{text:?} in the object is not a time") });
+            let reason = format!("{text:?} in the object is not a time");
+            return Err(Finding::undecided(Detail::NOT_A_TIME, Some(step), reason));
         };
         if not_before && started < time - skew {
-            return outside(format!("before {field} ({text})"));
+            return outside(detail, text, format!("before {field} ({text})"));
         }
         if !not_before && signed_at > time + skew {
-            return outside(format!("after {field} ({text})"));
+            return outside(detail, text, format!("after {field} ({text})"));
         }
     }
     // A certificate that names the run tells it apart by itself.
     if object.metadata.creation_timestamp.is_none() && attested.is_none() {
         let reason =
             "metadata.creationTimestamp is missing, so an older run of the same name cannot be told apart";
-        return Err(Finding::Undecided { reason: reason.into() });
+        return Err(Finding::undecided(Detail::NO_CREATION_TIME, Some(step), reason));
     }
     if let Some(at) = trust.at.filter(|at| signed_at > at + skew) {
-        return outside(format!("after the time you stated ({})", format_time(at)));
+        let at = format_time(at);
+        return outside(Detail::AFTER_STATED_TIME, &at, format!("after the time you stated ({at})"));
     }
     if signed_at > trust.now + skew {
-        return outside(format!("in the future (it is {})", format_time(trust.now)));
+        let now = format_time(trust.now);
+        return outside(Detail::IN_FUTURE, &now, format!("in the future (it is {now})"));
     }
     Ok(signed_at)
 }
@@ -340,13 +369,14 @@ pub(crate) fn no_path(step: &str, trust: &Trust, error: ChainError) -> Finding {
     let step = step.to_owned();
     match error {
         ChainError::NoIssuer { key_id, .. } => {
-            Finding::UnknownIssuer { step, key_id: key_id.unwrap_or_else(|| "not stated".to_owned()) }
+            let key_id = key_id.unwrap_or_else(|| "not stated".to_owned());
+            Finding::UnknownIssuer { step, key_id, detail: Detail::of_rule("no-issuer") }
         }
-        error if error.is_undecided() => Finding::Undecided { reason: format!("step {step}: {error}") },
+        error if error.is_undecided() => Finding::OpenChain { step, error: error.into() },
         error => Finding::Chain {
             step,
             trust_domain: trust.bundle.trust_domain().to_string(),
-            reason: error.to_string(),
+            error: error.into(),
         },
     }
 }
@@ -363,17 +393,33 @@ pub(crate) fn compare_entries(proven: &ProvenStep, evidence: &StepEvidence) -> V
             Kind::Task => entry_type::TASK_RESULT,
             Kind::Step => entry_type::STEP_RESULT,
         };
-        let result = format!("{}/{}", covered.kind.as_str(), covered.name);
+        let result = ResultName { kind: covered.kind, name: covered.name.clone() };
+        let changed = |signed, found| Finding::ResultChanged {
+            step: step.clone(),
+            changed: Box::new(Changed {
+                result: result.clone(),
+                detail: Detail::IN_MESSAGE,
+                signed,
+                found,
+                field: evidence.message_field(),
+            }),
+        };
         match entries.iter().find(|entry| entry.kind == kind && entry.key == covered.name) {
-            None => findings.push(Finding::ResultMissing { step: step.clone(), result }),
+            None => findings.push(Finding::ResultMissing {
+                step: step.clone(),
+                thing: Thing::new(Detail::IN_MESSAGE, result.to_string())
+                    .with_result(result)
+                    .with_signed(covered.digest)
+                    .in_field(evidence.message_field()),
+            }),
             Some(entry) if sha256(entry.value.as_bytes()) != covered.digest => {
-                findings.push(Finding::ResultChanged { step: step.clone(), result });
+                findings.push(changed(Some(covered.digest), Some(sha256(entry.value.as_bytes()))));
             }
             Some(entry) => {
                 let decoded =
                     value::decoded_json(&entry.value).map(|v| sha256(v.canonical_json().as_bytes()));
                 if proven.attestation.form == Form::Digests && decoded != covered.decoded {
-                    findings.push(Finding::ResultChanged { step: step.clone(), result });
+                    findings.push(changed(covered.decoded, decoded));
                 }
             }
         }
@@ -400,20 +446,29 @@ pub(crate) fn compare_entries(proven: &ProvenStep, evidence: &StepEvidence) -> V
             }
         };
         if !covered {
-            let result = match entry.kind {
-                entry_type::TASK_RESULT => format!("the result {}", entry.key),
-                entry_type::STEP_RESULT => format!("the step result {}", entry.key),
-                entry_type::STEP_ARTIFACTS | entry_type::TASK_ARTIFACTS => {
-                    "another list of artifacts".to_owned()
+            let new = |text| Thing::new(Detail::IN_MESSAGE, text);
+            let key = entry.key.as_str();
+            let thing = match entry.kind {
+                entry_type::TASK_RESULT => {
+                    new(format!("the result {key}")).with_result(ResultName::task(key))
                 }
-                kind => format!("the entry {} of type {kind}", entry.key),
+                entry_type::STEP_RESULT => {
+                    new(format!("the step result {key}")).with_result(ResultName::step(key))
+                }
+                entry_type::STEP_ARTIFACTS | entry_type::TASK_ARTIFACTS => {
+                    Thing::new(Detail::ARTIFACTS, "another list of artifacts".to_owned())
+                }
+                kind => new(format!("the entry {key} of type {kind}")),
             };
-            findings.push(Finding::ResultAdded { step: step.clone(), result });
+            let thing = thing.in_field(evidence.message_field());
+            findings.push(Finding::ResultAdded { step: step.clone(), thing });
         }
     }
     for (_, digest, what) in artifacts {
-        if digest.is_some() {
-            findings.push(Finding::ResultMissing { step: step.clone(), result: what.to_owned() });
+        if let Some(digest) = digest {
+            let thing = Thing::new(Detail::ARTIFACTS, what.to_owned()).with_signed(digest);
+            let thing = thing.in_field(evidence.message_field());
+            findings.push(Finding::ResultMissing { step: step.clone(), thing });
         }
     }
     findings
@@ -435,6 +490,8 @@ impl ProvenStep {
     }
 }
 
-pub(crate) fn differs(step: &str, what: &'static str, object: &str, evidence: &str) -> Finding {
-    Finding::Differs { step: step.to_owned(), what, object: object.to_owned(), evidence: evidence.to_owned() }
+/// `what` differs: for people, and for programs.
+pub(crate) fn differs(step: &str, what: (&'static str, Detail), object: &str, evidence: &str) -> Finding {
+    let ((what, detail), object, evidence) = (what, object.to_owned(), evidence.to_owned());
+    Finding::Differs { step: step.to_owned(), what, detail, object, evidence }
 }

@@ -210,6 +210,11 @@ impl Status {
     pub fn step(&self, name: &str) -> Option<&StepState> {
         self.steps.iter().flatten().find(|state| state.name == name)
     }
+
+    /// The state of a step, with its place in `status.steps`.
+    pub fn indexed_step(&self, name: &str) -> Option<(usize, &StepState)> {
+        self.steps.iter().flatten().enumerate().find(|(_, state)| state.name == name)
+    }
 }
 
 /// A condition.

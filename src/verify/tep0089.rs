@@ -20,6 +20,7 @@ use crate::{
 use super::{
     Trust, chain,
     collect::StepEvidence,
+    facts::{Detail, ResultName},
     message::entry_type,
     signature::{self, Scheme},
     step::{ProvenStep, no_path},
@@ -54,7 +55,7 @@ pub(crate) fn verify(
     }
     if values.is_empty() {
         let reason = "no step's message holds signed results in TEP-0089 form".to_owned();
-        return Err(vec![Finding::NoEvidence { reason }]);
+        return Err(vec![Finding::no_evidence(Detail::NOTHING_SIGNED, reason)]);
     }
     Ok(values)
 }
@@ -67,26 +68,31 @@ fn verify_step(object: &TaskRun, step: &StepEvidence, trust: &Trust) -> Result<V
     let Some(svid) = find(tep0089::SVID) else {
         return match entries.is_empty() {
             true => Ok(Vec::new()),
-            false => Err(wrong(step, "it has results, but no SVID")),
+            false => Err(wrong(step, Detail::SVID_MISSING, "it has results, but no SVID")),
         };
     };
-    let leaf = certificate(svid).map_err(|reason| wrong(step, &reason))?;
-    let id = check_leaf(&leaf).map_err(|error| wrong(step, &error.to_string()))?;
+    let leaf = certificate(svid).map_err(|(detail, reason)| wrong(step, detail, &reason))?;
+    let id =
+        check_leaf(&leaf).map_err(|error| wrong(step, Detail::of_rule(error.code()), &error.to_string()))?;
     let expected = trust.spiffe_id(&object.metadata.namespace, &object.metadata.name);
     if id.to_string() != expected {
-        return Err(wrong(step, &format!("its SVID belongs to {id}, not to {expected}")));
+        return Err(wrong(step, Detail::IDENTITY, &format!("its SVID belongs to {id}, not to {expected}")));
     }
     let at = trust.check_time_or(object.status.completion_time.as_deref().and_then(parse_time));
     let intermediates: Vec<&Certificate> = trust.intermediates.iter().collect();
     chain::find_path(&leaf, &intermediates, &trust.bundle, at)
         .map_err(|error| no_path(&step.name, trust, error))?;
-    let manifest = find(tep0089::MANIFEST).ok_or_else(|| wrong(step, "it has no RESULT_MANIFEST"))?;
+    let manifest =
+        find(tep0089::MANIFEST).ok_or_else(|| wrong(step, Detail::MANIFEST, "it has no RESULT_MANIFEST"))?;
     let manifest_signature = find(&format!("{}{}", tep0089::MANIFEST, tep0089::SUFFIX)).unwrap_or_default();
     check(&leaf, manifest, manifest_signature)
         .then_some(())
-        .ok_or_else(|| wrong(step, "the manifest's signature"))?;
+        .ok_or_else(|| wrong(step, Detail::TEKTON_SIGNATURE, "the manifest's signature"))?;
     for name in manifest.split(',').filter(|name| !name.is_empty()) {
-        find(name).ok_or_else(|| wrong(step, &format!("result {name} of the manifest is missing")))?;
+        find(name).ok_or_else(|| {
+            let reason = format!("result {name} of the manifest is missing");
+            wrong_result(step, Detail::MANIFEST, name, &reason)
+        })?;
     }
     let mut signed = Vec::new();
     for (name, raw) in &entries {
@@ -94,18 +100,21 @@ fn verify_step(object: &TaskRun, step: &StepEvidence, trust: &Trust) -> Result<V
             continue;
         }
         if !is_result_name(name) {
-            return Err(wrong(step, &format!("{name:?} is no name of a result")));
+            return Err(wrong(step, Detail::RESULT_NAME, &format!("{name:?} is no name of a result")));
         }
         if value::decode(raw).tep0089_text().starts_with(PRE_AUTHENTICATION_PREFIX) {
-            return Err(wrong(step, &format!("result {name} is the text under an attestation's signature")));
+            let reason = format!("result {name} is the text under an attestation's signature");
+            return Err(wrong_result(step, Detail::ATTESTATION_TEXT, name, &reason));
         }
         // Tekton's signer overwrites the manifest with an empty one where the step has results of its own.
         if !manifest.is_empty() && !manifest.split(',').any(|listed| listed == *name) {
-            return Err(wrong(step, &format!("result {name} is not in the manifest")));
+            let reason = format!("result {name} is not in the manifest");
+            return Err(wrong_result(step, Detail::MANIFEST, name, &reason));
         }
         let signature = find(&format!("{name}{}", tep0089::SUFFIX)).unwrap_or_default();
         if !check(&leaf, &value::decode(raw).tep0089_text(), signature) {
-            return Err(wrong(step, &format!("the signature of result {name} does not fit its value")));
+            let reason = format!("the signature of result {name} does not fit its value");
+            return Err(wrong_result(step, Detail::TEKTON_SIGNATURE, name, &reason));
         }
         signed.push(SignedValue {
             step: step.name.clone(),
@@ -128,17 +137,17 @@ pub(crate) fn verify_beside(
     let task_results = entries.iter().filter(|entry| entry.kind == entry_type::TASK_RESULT);
     let find =
         |key: &str| task_results.clone().find(|entry| entry.key == key).map(|entry| entry.value.as_str());
-    let svid = find(tep0089::SVID).ok_or("SVID is missing".to_owned());
+    let svid = find(tep0089::SVID).ok_or((Detail::SVID_MISSING, "SVID is missing".to_owned()));
     let leaf = svid.and_then(pem_content).and_then(|der| {
         let known = steps.iter().map(|step| &step.leaf).find(|leaf| leaf.der() == der);
         known.ok_or_else(|| match parsed(&der) {
-            Ok(_) => "SVID is not the certificate of any step's attestation".to_owned(),
-            Err(reason) => reason,
+            Ok(_) => (Detail::SVID, "SVID is not the certificate of any step's attestation".to_owned()),
+            Err(refused) => refused,
         })
     });
     let leaf = match leaf {
         Ok(leaf) => leaf,
-        Err(reason) => return vec![wrong(evidence, &reason)],
+        Err((detail, reason)) => return vec![wrong(evidence, detail, &reason)],
     };
     let names: Vec<&str> =
         proven.covered.iter().filter(|c| c.kind == Kind::Task).map(|c| c.name.as_str()).collect();
@@ -149,7 +158,7 @@ pub(crate) fn verify_beside(
         .collect();
     let manifest = find(tep0089::MANIFEST).unwrap_or_default();
     if manifest.split(',').filter(|name| !name.is_empty()).collect::<BTreeSet<_>>() != listed {
-        return vec![wrong(evidence, "RESULT_MANIFEST does not list the step's results")];
+        return vec![wrong(evidence, Detail::MANIFEST, "RESULT_MANIFEST does not list the step's results")];
     }
     let texts = names.iter().map(|name| (*name, find(name).map(|raw| value::decode(raw).tep0089_text())));
     let manifest = [(tep0089::MANIFEST, Some(manifest.to_owned()))];
@@ -159,7 +168,10 @@ pub(crate) fn verify_beside(
             let signature = find(&format!("{name}{}", tep0089::SUFFIX)).unwrap_or_default();
             !text.as_ref().is_some_and(|text| check(leaf, text, signature))
         })
-        .map(|(name, _)| wrong(evidence, &format!("{name}{} is missing or does not fit", tep0089::SUFFIX)))
+        .map(|(name, _)| {
+            let reason = format!("{name}{} is missing or does not fit", tep0089::SUFFIX);
+            wrong(evidence, Detail::TEKTON_SIGNATURE, &reason)
+        })
         .collect()
 }
 
@@ -207,24 +219,30 @@ fn check(leaf: &Certificate, text: &str, signature: &str) -> bool {
 }
 
 /// One certificate in PEM, and nothing else.
-pub(super) fn certificate(pem: &str) -> Result<Certificate, String> {
+pub(super) fn certificate(pem: &str) -> Result<Certificate, (Detail, String)> {
     parsed(&pem_content(pem)?)
 }
 
-fn pem_content(pem: &str) -> Result<Vec<u8>, String> {
+fn pem_content(pem: &str) -> Result<Vec<u8>, (Detail, String)> {
+    let refused = || (Detail::SVID, "SVID is not one certificate in PEM".to_owned());
     let body: String = pem
         .strip_prefix("-----BEGIN CERTIFICATE-----\n")
         .and_then(|rest| rest.trim_end_matches('\n').strip_suffix("-----END CERTIFICATE-----"))
-        .ok_or("SVID is not one certificate in PEM")?
+        .ok_or_else(refused)?
         .split_ascii_whitespace()
         .collect();
-    STANDARD.decode(body).map_err(|_| "SVID is not one certificate in PEM".to_owned())
+    STANDARD.decode(body).map_err(|_| refused())
 }
 
-fn parsed(der: &[u8]) -> Result<Certificate, String> {
-    Certificate::parse(der).map_err(|error| format!("SVID: {error}"))
+fn parsed(der: &[u8]) -> Result<Certificate, (Detail, String)> {
+    Certificate::parse(der).map_err(|error| (Detail::of_rule(error.code()), format!("SVID: {error}")))
 }
 
-fn wrong(step: &StepEvidence, reason: &str) -> Finding {
-    Finding::Tep0089 { reason: format!("step {}: {reason}", step.name) }
+fn wrong(step: &StepEvidence, detail: Detail, reason: &str) -> Finding {
+    Finding::Tep0089 { step: step.name.clone(), reason: reason.to_owned(), detail, result: None }
+}
+
+fn wrong_result(step: &StepEvidence, detail: Detail, name: &str, reason: &str) -> Finding {
+    let (step, result) = (step.name.clone(), Some(ResultName::task(name)));
+    Finding::Tep0089 { step, reason: reason.to_owned(), detail, result }
 }

@@ -1,6 +1,21 @@
 //! Verdicts and the findings that lead to them.
 
-use crate::evidence::attestation::AttestationError;
+use std::borrow::Cow;
+
+use crate::{
+    evidence::{
+        attestation::{self, AttestationError},
+        leaf::LeafError,
+        statement::hex,
+    },
+    workload::{certificate::CertificateError, id::RunNameError},
+};
+
+use super::{
+    chain::ChainError,
+    facts::{Detail, Facts, ResultName, Side},
+    taskrun::format_time,
+};
 
 /// The answer for one TaskRun, and for several: the worst wins, so the order of the variants is from good to bad.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -66,6 +81,112 @@ impl Breach {
     }
 }
 
+/// Why the certificate in an attestation is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LeafRule {
+    /// A rule for certificates.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+    /// The same for an intermediate that the attestation carries.
+    #[error("intermediate: {0}")]
+    Intermediate(CertificateError),
+    /// Its compact form cannot be read.
+    #[error(transparent)]
+    Compact(#[from] LeafError),
+    /// Its DNS names that speak of the run.
+    #[error(transparent)]
+    DnsNames(#[from] RunNameError),
+    /// Its DNS name cannot be rebuilt.
+    #[error("it has a DNS name with the run's UID, which is not carried")]
+    UidNotCarried,
+    /// Attestation and certificate name different runs.
+    #[error("the run's UID in the attestation is not the one its certificate attests")]
+    UidNotAttested,
+}
+
+impl LeafRule {
+    /// The exact rule.
+    pub fn detail(&self) -> Detail {
+        match self {
+            LeafRule::Certificate(error) | LeafRule::Intermediate(error) => Detail::of_rule(error.code()),
+            LeafRule::Compact(_) => Detail::COMPACT_LEAF,
+            LeafRule::DnsNames(_) => Detail::DNS_NAMES,
+            LeafRule::UidNotCarried => Detail::UID_NOT_CARRIED,
+            LeafRule::UidNotAttested => Detail::UID_NOT_ATTESTED,
+        }
+    }
+}
+
+/// Something that was added, or is missing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Thing {
+    /// For people, such as `task/digest in status.results`.
+    pub text: String,
+    /// Where it is, or should be: which kind of thing it is.
+    pub detail: Detail,
+    /// The result, if it is one.
+    pub result: Option<ResultName>,
+    /// SHA-256 of what is signed, if it is missing.
+    pub signed: Option<[u8; 32]>,
+    /// Path in the object, if it is known.
+    pub field: Option<String>,
+}
+
+impl Thing {
+    /// Something with nothing more to say of it.
+    pub(crate) fn new(detail: Detail, text: String) -> Box<Thing> {
+        Box::new(Thing { text, detail, result: None, signed: None, field: None })
+    }
+
+    pub(crate) fn with_result(mut self: Box<Self>, result: ResultName) -> Box<Thing> {
+        self.result = Some(result);
+        self
+    }
+
+    pub(crate) fn with_signed(mut self: Box<Self>, signed: [u8; 32]) -> Box<Thing> {
+        self.signed = Some(signed);
+        self
+    }
+
+    pub(crate) fn in_field(mut self: Box<Self>, field: String) -> Box<Thing> {
+        self.field = Some(field);
+        self
+    }
+}
+
+/// A result that is not the one that was signed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Changed {
+    /// The result.
+    pub result: ResultName,
+    /// Where it was changed.
+    pub detail: Detail,
+    /// SHA-256 of the signed value, if it is carried.
+    pub signed: Option<[u8; 32]>,
+    /// SHA-256 of what stands there.
+    pub found: Option<[u8; 32]>,
+    /// Path in the object.
+    pub field: String,
+}
+
+impl std::fmt::Display for Changed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "result {}", self.result)?;
+        match self.detail {
+            Detail::IN_STATUS_RESULTS => f.write_str(" in status.results")?,
+            Detail::IN_STEP_RESULTS => f.write_str(" in the status")?,
+            _ => {}
+        }
+        f.write_str(" was changed")?;
+        match (self.signed, self.found) {
+            (Some(signed), Some(found)) => {
+                write!(f, ": SHA-256 {} is signed, {} is there", hex(&signed), hex(&found))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 /// Why a verdict is not `verified`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Finding {
@@ -79,12 +200,12 @@ pub enum Finding {
         error: AttestationError,
     },
     /// Its leaf is no certificate, or breaks a rule of the X509-SVID standard.
-    #[error("step {step}: the certificate in the attestation is not acceptable: {reason}")]
+    #[error("step {step}: the certificate in the attestation is not acceptable: {rule}")]
     Certificate {
         /// Step of the entry.
         step: String,
         /// The rule.
-        reason: String,
+        rule: LeafRule,
     },
     /// The signature does not fit.
     #[error("step {step}: the signature does not fit {what}")]
@@ -93,16 +214,18 @@ pub enum Finding {
         step: String,
         /// What was signed, as far as it is known.
         what: &'static str,
+        /// The same for programs.
+        detail: Detail,
     },
     /// The chain does not lead to the bundle under the rules.
-    #[error("step {step}: the certificate does not lead to the bundle of {trust_domain}: {reason}")]
+    #[error("step {step}: the certificate does not lead to the bundle of {trust_domain}: {error}")]
     Chain {
         /// Step of the entry.
         step: String,
         /// The operator's trust domain.
         trust_domain: String,
         /// What the path validation says.
-        reason: String,
+        error: Box<ChainError>,
     },
     /// Attestation and object speak of different things.
     #[error("step {step}: {what} is {object} in the TaskRun, but the evidence says {evidence}")]
@@ -111,50 +234,60 @@ pub enum Finding {
         step: String,
         /// What differs.
         what: &'static str,
+        /// The same for programs.
+        detail: Detail,
         /// What the object says.
         object: String,
         /// What is signed.
         evidence: String,
     },
     /// A claimed time lies outside of what is possible.
-    #[error("step {step}: it says it was signed at {signed}, which is {relation}")]
+    #[error("step {step}: it says it was signed at {}, which is {relation}", format_time(*signed))]
     Time {
         /// Step of the entry.
         step: String,
-        /// RFC 3339.
-        signed: String,
+        /// Unix seconds.
+        signed: i64,
         /// For example "before the TaskRun was created (…)".
         relation: String,
+        /// The same for programs.
+        detail: Detail,
+        /// The time that it is compared with, RFC 3339.
+        limit: String,
     },
     /// Steps that should speak of one thing do not.
     #[error("the steps contradict each other: {what}")]
     Contradiction {
         /// What, with both sides.
         what: String,
+        /// The same for programs.
+        detail: Detail,
+        /// The later one of two steps.
+        step: Option<String>,
     },
     /// A result is not the one that was signed.
-    #[error("step {step}: result {result} was changed")]
+    #[error("step {step}: {changed}")]
     ResultChanged {
         /// Step of the entry.
         step: String,
-        /// `task/<name>` or `step/<name>`.
-        result: String,
+        /// Which result, and where.
+        changed: Box<Changed>,
     },
     /// A covered result is not there.
-    #[error("step {step}: result {result} is missing")]
+    #[error("step {step}: result {} is missing", thing.text)]
     ResultMissing {
         /// Step of the entry.
         step: String,
-        /// `task/<name>`, `step/<name>`, or a hint.
-        result: String,
+        /// The result, or a hint.
+        thing: Box<Thing>,
     },
     /// A result that nobody signed.
-    #[error("step {step}: {result} was added: no signature covers it")]
+    #[error("step {step}: {} was added: no signature covers it", thing.text)]
     ResultAdded {
         /// Step of the entry.
         step: String,
-        /// Its kind and name.
-        result: String,
+        /// The result or entry.
+        thing: Box<Thing>,
     },
     /// The status does not follow from what was signed.
     #[error("{field}: {problem}")]
@@ -163,6 +296,8 @@ pub enum Finding {
         field: String,
         /// What is wrong with it.
         problem: String,
+        /// The same for programs.
+        detail: Detail,
     },
     /// A step has no evidence of its own although others have.
     #[error("step {step} has no attestation, although it must have run or been skipped by a signed decision")]
@@ -179,10 +314,16 @@ pub enum Finding {
         finding: Box<Finding>,
     },
     /// A TEP-0089 entry is wrong.
-    #[error("TEP-0089 evidence: {reason}")]
+    #[error("TEP-0089 evidence: step {step}: {reason}")]
     Tep0089 {
+        /// Step of the entry.
+        step: String,
         /// Which entry and why.
         reason: String,
+        /// The same for programs.
+        detail: Detail,
+        /// The result, if it is about one.
+        result: Option<ResultName>,
     },
     // --- by its breach ---
     /// A demand of the policy file is not met.
@@ -190,6 +331,8 @@ pub enum Finding {
     Policy {
         /// Number and name of the rule, or "as a whole".
         rule: String,
+        /// Which kind of demand.
+        detail: Detail,
         /// What it demands.
         demanded: String,
         /// What there is.
@@ -208,12 +351,26 @@ pub enum Finding {
         step: String,
         /// Hexadecimal, or its first bytes and an ellipsis.
         key_id: String,
+        /// Of which certificate it is the issuer.
+        detail: Detail,
+    },
+    /// A path to the bundle was not found, and none was excluded.
+    #[error("step {step}: {error}")]
+    OpenChain {
+        /// Step of the entry.
+        step: String,
+        /// What the path validation says.
+        error: Box<ChainError>,
     },
     /// What is there does not suffice to decide.
     #[error("{reason}")]
     Undecided {
         /// What failed, why, and what to do.
         reason: String,
+        /// The same for programs.
+        detail: Detail,
+        /// The step that it is about, if it is about one.
+        step: Option<String>,
     },
     // --- absent ---
     /// Nothing that could be verified.
@@ -221,6 +378,8 @@ pub enum Finding {
     NoEvidence {
         /// Why there is none.
         reason: String,
+        /// The same for programs.
+        detail: Detail,
     },
     /// A step says that it could not sign.
     #[error("step {step} could not sign; it claims this reason: {reason}")]
@@ -248,25 +407,29 @@ pub enum Finding {
     NotCarried {
         /// The step that signed it.
         step: String,
-        /// `task/<name>`.
-        result: String,
+        /// The result.
+        result: ResultName,
     },
     /// The certificates were valid then, but nothing proves when "then" was.
     #[error(
-        "step {step}: its certificates are valid from {not_before} to {not_after} and not at the time of the check ({at}); \
-         when it signed is not proven{stamps} (give a time stamp with --timestamps, state a time you vouch for with --at, or accept it with --accept unproven-time)"
+        "step {step}: its certificates are valid from {} to {} and not at the time of the check ({}); \
+         when it signed is not proven{} (give a time stamp with --timestamps, state a time you vouch for with --at, or accept it with --accept unproven-time)",
+        format_time(*not_before), format_time(*not_after), if *is_now { "now".to_owned() } else { format_time(*at) },
+        stamps.iter().map(|reason| format!("; a time stamp does not help: {reason}")).collect::<String>()
     )]
     TimeUnproven {
         /// Step of the entry.
         step: String,
-        /// "now", or the time that was stated, RFC 3339.
-        at: String,
-        /// RFC 3339.
-        not_before: String,
-        /// RFC 3339.
-        not_after: String,
-        /// Why the time stamps there are do not help, each beginning with a semicolon.
-        stamps: String,
+        /// The time of the check, Unix seconds.
+        at: i64,
+        /// Whether that is now, and not a time that was stated.
+        is_now: bool,
+        /// Unix seconds.
+        not_before: i64,
+        /// Unix seconds.
+        not_after: i64,
+        /// Why the time stamps there are do not help.
+        stamps: Vec<String>,
     },
 }
 
@@ -275,7 +438,9 @@ impl Finding {
     pub fn verdict(&self) -> Verdict {
         match self {
             Finding::Policy { breach, .. } => breach.verdict(),
-            Finding::UnknownIssuer { .. } | Finding::Undecided { .. } => Verdict::Unchecked,
+            Finding::UnknownIssuer { .. } | Finding::OpenChain { .. } | Finding::Undecided { .. } => {
+                Verdict::Unchecked
+            }
             Finding::NoEvidence { .. } | Finding::Unsigned { .. } | Finding::Demanded(_) => Verdict::Absent,
             Finding::OnlyTep0089 | Finding::NotCarried { .. } | Finding::TimeUnproven { .. } => Verdict::Weak,
             _ => Verdict::Invalid,
@@ -301,7 +466,7 @@ impl Finding {
             Finding::Tep0089 { .. } => "tep-0089",
             Finding::Policy { .. } => "policy",
             Finding::UnknownIssuer { .. } => "unknown-issuer",
-            Finding::Undecided { .. } => "undecided",
+            Finding::Undecided { .. } | Finding::OpenChain { .. } => "undecided",
             Finding::NoEvidence { .. } => "no-evidence",
             Finding::Unsigned { .. } => "unsigned",
             Finding::Demanded(_) => "demanded",
@@ -309,5 +474,97 @@ impl Finding {
             Finding::NotCarried { .. } => "not-carried",
             Finding::TimeUnproven { .. } => "time-unproven",
         }
+    }
+
+    /// What it is about, for programs. `detail` is there wherever one code has more than one cause.
+    pub fn facts(&self) -> Facts<'_> {
+        fn of(step: &str, detail: Detail) -> Facts<'_> {
+            Facts { step: Some(step), detail: Some(detail), ..Facts::default() }
+        }
+        fn text(text: &str) -> Option<Side<'_>> {
+            Some(Side::Text(Cow::Borrowed(text)))
+        }
+        match self {
+            Finding::Attestation { step, error } => {
+                Facts { field: Some(Cow::Owned(attestation::key(step))), ..of(step, error.detail()) }
+            }
+            Finding::Certificate { step, rule } => of(step, rule.detail()),
+            Finding::Chain { step, error, .. } | Finding::OpenChain { step, error } => {
+                of(step, Detail::of_rule(error.code()))
+            }
+            Finding::Signature { step, detail, .. } => of(step, *detail),
+            Finding::Differs { step, detail, object, evidence, .. } => {
+                Facts { expected: text(evidence), found: text(object), ..of(step, *detail) }
+            }
+            Finding::Time { step, signed, detail, limit, .. } => Facts {
+                expected: text(limit),
+                found: Some(Side::Text(Cow::Owned(format_time(*signed)))),
+                ..of(step, *detail)
+            },
+            Finding::Contradiction { detail, step, .. } | Finding::Undecided { detail, step, .. } => {
+                Facts { detail: Some(*detail), step: step.as_deref(), ..Facts::default() }
+            }
+            Finding::ResultChanged { step, changed } => Facts {
+                result: Some(Cow::Borrowed(&changed.result)),
+                expected: changed.signed.map(Side::Digest),
+                found: changed.found.map(Side::Digest),
+                field: Some(Cow::Borrowed(&changed.field)),
+                ..of(step, changed.detail)
+            },
+            Finding::ResultMissing { step, thing } | Finding::ResultAdded { step, thing } => Facts {
+                result: thing.result.as_ref().map(Cow::Borrowed),
+                expected: thing.signed.map(Side::Digest),
+                field: thing.field.as_deref().map(Cow::Borrowed),
+                ..of(step, thing.detail)
+            },
+            Finding::Status { field, detail, .. } => {
+                Facts { detail: Some(*detail), field: Some(Cow::Borrowed(field)), ..Facts::default() }
+            }
+            Finding::Uncovered { step } | Finding::Unsigned { step, .. } => {
+                Facts { step: Some(step), ..Facts::default() }
+            }
+            Finding::Attempt { number, finding } => Facts { attempt: Some(*number), ..finding.facts() },
+            Finding::Tep0089 { step, detail, result, .. } => {
+                Facts { result: result.as_ref().map(Cow::Borrowed), ..of(step, *detail) }
+            }
+            Finding::Policy { detail, demanded, found, .. } => Facts {
+                detail: Some(*detail),
+                expected: text(demanded),
+                found: text(found),
+                ..Facts::default()
+            },
+            Finding::UnknownIssuer { step, key_id, detail } => {
+                Facts { expected: text(key_id), ..of(step, *detail) }
+            }
+            Finding::NoEvidence { detail, .. } => Facts { detail: Some(*detail), ..Facts::default() },
+            Finding::Demanded(name) => {
+                Facts { result: Some(Cow::Owned(ResultName::task(name))), ..Facts::default() }
+            }
+            Finding::OnlyTep0089 => Facts::default(),
+            Finding::NotCarried { step, result } => {
+                Facts { step: Some(step), result: Some(Cow::Borrowed(result)), ..Facts::default() }
+            }
+            Finding::TimeUnproven { step, at, not_before, not_after, .. } => {
+                let (detail, expected) = match at < not_before {
+                    true => (Detail::NOT_YET_VALID, *not_before),
+                    false => (Detail::EXPIRED, *not_after),
+                };
+                Facts {
+                    expected: Some(Side::Text(Cow::Owned(format_time(expected)))),
+                    found: Some(Side::Text(Cow::Owned(format_time(*at)))),
+                    ..of(step, detail)
+                }
+            }
+        }
+    }
+
+    /// Something that is not known well enough to decide.
+    pub(crate) fn undecided(detail: Detail, step: Option<&str>, reason: impl Into<String>) -> Finding {
+        Finding::Undecided { reason: reason.into(), detail, step: step.map(str::to_owned) }
+    }
+
+    /// Nothing that could be verified.
+    pub(crate) fn no_evidence(detail: Detail, reason: impl Into<String>) -> Finding {
+        Finding::NoEvidence { reason: reason.into(), detail }
     }
 }

@@ -4,6 +4,7 @@
 //! bounded in number and in bytes, so memory does not grow with the input.
 
 use std::{
+    fmt,
     io::Read,
     num::NonZeroUsize,
     ops::Range,
@@ -33,13 +34,35 @@ const BATCHES_PER_WORKER: usize = 3;
 /// Bytes of documents under way: more than one large object at a time is not worth its memory.
 const UNDER_WAY: usize = 2 * LARGEST_OBJECT;
 
+/// Where an object is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place<'a> {
+    /// The file, as it was found, or "standard input".
+    pub path: &'a str,
+    /// Number of the object in it, from 1: in a List, JSON lines, or YAML of several documents.
+    pub index: u64,
+    /// The line that the object starts in, from 1, if it is known.
+    pub line: Option<u64>,
+}
+
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Place { path, index, line } = self;
+        match line {
+            _ if *index == 1 => f.write_str(path),
+            Some(line) if *line > 1 => write!(f, "{path} (object {index}, line {line})"),
+            _ => write!(f, "{path} (object {index})"),
+        }
+    }
+}
+
 /// What the walk tells.
 #[derive(Debug)]
 pub enum Event<'a, R> {
     /// An object, in the order of the input.
     Object {
-        /// The file it is in.
-        path: &'a str,
+        /// Where it is.
+        place: Place<'a>,
         /// The judgement, or why there was nothing to judge.
         outcome: Result<R, SourceError>,
     },
@@ -100,16 +123,16 @@ pub fn walk<R: Send, J: FnMut(TaskRun) -> R>(
     });
 }
 
-/// Hands every TaskRun of `sources` to `each`, in the order of the input, with the name of its file.
+/// Hands every TaskRun of `sources` to `each`, in the order of the input, with its place.
 pub fn for_each(
     sources: &[PathBuf],
     stdin: &mut (dyn Read + Send),
-    each: &mut dyn FnMut(&str, Result<TaskRun, SourceError>),
+    each: &mut dyn FnMut(Place<'_>, Result<TaskRun, SourceError>),
 ) {
     let unjudged = || |object| object;
     walk(sources, stdin, NonZeroUsize::MIN, &Progress::default(), unjudged, &mut |event| {
-        if let Event::Object { path, outcome } = event {
-            each(path, outcome);
+        if let Event::Object { place, outcome } = event {
+            each(place, outcome);
         }
     });
 }
@@ -140,7 +163,8 @@ fn collect<R>(promised: &Receiver<Promise<R>>, budget: &Budget, each: &mut dyn F
             || vec![Answer { path: promise.path.clone(), line: None, outcome: Err(Failure::Panicked) }];
         for Answer { path, line, outcome } in answers.unwrap_or_else(|()| lost()) {
             let place = numbering.place(&path, line);
-            each(Event::Object { path: &path, outcome: outcome.map_err(|failure| failure.at(place())) });
+            let outcome = outcome.map_err(|failure| failure.at(place.to_string()));
+            each(Event::Object { place, outcome });
         }
         budget.give_back(promise.weight);
     }
@@ -154,18 +178,13 @@ struct Numbering {
 }
 
 impl Numbering {
-    /// What the next object is called.
-    fn place<'a>(&mut self, path: &'a Arc<str>, line: Option<u64>) -> impl FnOnce() -> String + use<'a> {
+    /// Where the next object is.
+    fn place<'a>(&mut self, path: &'a Arc<str>, line: Option<u64>) -> Place<'a> {
         if self.path.as_ref().is_none_or(|last| !Arc::ptr_eq(last, path)) {
             *self = Numbering { path: Some(path.clone()), count: 0 };
         }
         self.count += 1;
-        let count = self.count;
-        move || match line {
-            _ if count == 1 => path.to_string(),
-            Some(line) if line > 1 => format!("{path} (object {count}, line {line})"),
-            _ => format!("{path} (object {count})"),
-        }
+        Place { path, index: self.count, line }
     }
 }
 

@@ -1,4 +1,4 @@
-//! `json`: one line a TaskRun, of the schema `docs/schemas/verify-report-v1.json`.
+//! `json`: one line a TaskRun, of the schema `docs/schemas/verify-report-v2.json`.
 //!
 //! Every TaskRun has a line with its verdict. Values, steps and a run's UID stand only in the lines of those that were
 //! verified or accepted, so that a program which looks for results finds no other ones.
@@ -14,15 +14,15 @@ use crate::{
         value::ResultValue,
     },
     verify::{
-        NotCarried, Proof, Report, StepSummary, TimeProof, Verdict, VerifiedResult, source::SourceError,
-        taskrun::format_time, time::TimeStamp,
+        Finding, NotCarried, Proof, Report, StepSummary, TimeProof, Verdict, VerifiedResult,
+        source::SourceError, taskrun::format_time, time::TimeStamp, walk::Place,
     },
 };
 
 use super::{Item, Walk, Writer, safe::escaped_json};
 
 /// The version of the schema: a field may be added under it, none is removed or changes its meaning.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// What nobody signs (design 7): it is never printed as verified.
 const UNSIGNED_FIELDS: [&str; 8] = [
@@ -48,30 +48,60 @@ impl Writer for Json {
     }
 }
 
-fn unreadable(place: &str, error: &SourceError) -> Value {
+/// Where an object is; `uid` is what it says of itself, whether anybody attests it or not.
+pub(crate) fn place(at: Place<'_>, uid: Option<&str>) -> Value {
+    let mut place = json!({"file": at.path, "index": at.index});
+    if let Some(line) = at.line {
+        place["line"] = json!(line);
+    }
+    if let Some(uid) = uid.filter(|uid| !uid.is_empty()) {
+        place["uid"] = json!(uid);
+    }
+    place
+}
+
+/// A finding with everything that it is about.
+fn finding(finding: &Finding) -> Value {
+    let facts = finding.facts();
+    let members = [
+        ("detail", facts.detail.map(|detail| json!(detail.as_str()))),
+        ("attempt", facts.attempt.map(|number| json!(number))),
+        ("step", facts.step.map(|step| json!(step))),
+        ("result", facts.result.map(|result| json!(result.to_string()))),
+        ("expected", facts.expected.map(|side| json!(side.to_string()))),
+        ("found", facts.found.map(|side| json!(side.to_string()))),
+        ("field", facts.field.map(|field| json!(field))),
+    ];
+    let mut value = json!({
+        "code": finding.code(), "verdict": finding.verdict().as_str(), "text": finding.to_string(),
+    });
+    for (name, member) in members {
+        if let Some(member) = member {
+            value[name] = member;
+        }
+    }
+    value
+}
+
+fn unreadable(at: Place<'_>, error: &SourceError) -> Value {
+    let verdict = Verdict::Unchecked.as_str();
     json!({
         "version": VERSION,
-        "source": place,
-        "verdict": Verdict::Unchecked.as_str(),
+        "place": place(at, None),
+        "verdict": verdict,
         "accepted": false,
-        "findings": [{"code": "unreadable", "verdict": Verdict::Unchecked.as_str(), "text": error.to_string()}],
+        "findings": [{
+            "code": "unreadable", "detail": error.detail().as_str(), "verdict": verdict, "text": error.to_string(),
+        }],
         "notes": [],
     })
 }
 
-fn task_run(walk: &Walk<'_>, place: &str, report: &Report) -> Value {
-    let findings: Vec<Value> = report
-        .findings
-        .iter()
-        .map(|finding| {
-            json!({
-                "code": finding.code(), "verdict": finding.verdict().as_str(), "text": finding.to_string(),
-            })
-        })
-        .collect();
+fn task_run(walk: &Walk<'_>, at: Place<'_>, report: &Report) -> Value {
+    let findings: Vec<Value> = report.findings.iter().map(finding).collect();
     let mut line = json!({
         "version": VERSION,
-        "source": place,
+        "place": place(at, Some(&report.uid)),
         "taskRun": report.task_run,
         "verdict": report.verdict.as_str(),
         "accepted": report.accepted,

@@ -26,11 +26,18 @@ impl Writer for Junit {
                     (false, Verdict::Unchecked) => Element::Error,
                     (false, _) => Element::Failure,
                 };
-                case(out, item.place, (namespace, name), element, report.verdict, &reasons(report))
+                case(out, item.place.path, (namespace, name), element, report.verdict, &reasons(report))
             }
             Err(error) => {
                 let reasons = [error.to_string()];
-                case(out, item.place, ("", item.place), Element::Error, Verdict::Unchecked, &reasons)
+                case(
+                    out,
+                    item.place.path,
+                    ("", item.place.path),
+                    Element::Error,
+                    Verdict::Unchecked,
+                    &reasons,
+                )
             }
         }
     }

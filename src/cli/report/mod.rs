@@ -17,9 +17,11 @@ use std::{
     str::FromStr,
 };
 
-use crate::verify::{PolicyFile, Report, source::SourceError};
+use crate::verify::{PolicyFile, Report, source::SourceError, walk::Place};
 
 use output::Output;
+
+pub(crate) use json::place;
 
 /// How a report is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,9 +91,9 @@ pub(crate) struct Walk<'a> {
     pub(crate) command_line: String,
 }
 
-/// A TaskRun's report, or why there is none, with the name of its file.
+/// A TaskRun's report, or why there is none, and where it is.
 pub(crate) struct Item<'a> {
-    pub(crate) place: &'a str,
+    pub(crate) place: Place<'a>,
     pub(crate) outcome: Result<&'a Report, &'a SourceError>,
 }
 

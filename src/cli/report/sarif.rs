@@ -116,10 +116,10 @@ impl Writer for Sarif {
                 let name = Some(report.task_run.as_str());
                 report.findings.iter().try_for_each(|finding| {
                     let level = level(report, finding);
-                    self.result(out, finding.code(), level, &finding.to_string(), item.place, name)
+                    self.result(out, finding.code(), level, &finding.to_string(), item.place.path, name)
                 })
             }
-            Err(error) => self.result(out, UNREADABLE, "error", &error.to_string(), item.place, None),
+            Err(error) => self.result(out, UNREADABLE, "error", &error.to_string(), item.place.path, None),
         }
     }
 

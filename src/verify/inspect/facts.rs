@@ -1,4 +1,4 @@
-//! The facts of evidence, in the shape of `docs/schemas/inspect-v1.json`.
+//! The facts of evidence, in the shape of `docs/schemas/inspect-v2.json`.
 
 use serde::Serialize;
 
@@ -22,7 +22,7 @@ pub struct Inspection {
     pub pod_name: String,
     /// How many earlier attempts the status holds; those are not looked at.
     pub earlier_attempts: usize,
-    /// `attestation`, `tep-0089` or `none`.
+    /// `attestation`, `tep-0089`, `unsigned` (there are only reasons why steps could not sign) or `none`.
     pub evidence: &'static str,
     /// What cannot be read.
     pub problems: Vec<String>,

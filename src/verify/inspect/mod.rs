@@ -39,13 +39,20 @@ pub fn inspect(object: &TaskRun, trust: Option<&Trust>) -> Inspection {
         pod_name: object.status.pod_name.clone(),
         earlier_attempts: object.status.retries_status.len(),
         evidence: match collect::kind(object, &steps) {
-            EvidenceKind::Attestation => "attestation",
+            EvidenceKind::Attestation if holds_attestation(&steps) => "attestation",
+            EvidenceKind::Attestation => "unsigned",
             EvidenceKind::Tep0089 => "tep-0089",
             EvidenceKind::None => "none",
         },
         problems: findings.iter().map(ToString::to_string).collect(),
         steps: steps.iter().map(|evidence| step_facts(object, evidence, trust)).collect(),
     }
+}
+
+/// Whether anything stands in an attestation's place but the reason why there is none.
+fn holds_attestation(steps: &[StepEvidence]) -> bool {
+    let mut values = steps.iter().filter_map(|step| step.attestation.as_ref()).peekable();
+    values.peek().is_none() || values.any(|value| !value.starts_with(UNSIGNED))
 }
 
 fn step_facts(object: &TaskRun, evidence: &StepEvidence, trust: Option<&Trust>) -> InspectedStep {
@@ -287,7 +294,7 @@ fn tep0089_facts(evidence: &StepEvidence, problems: &mut Vec<String>) -> Option<
     }
     let certificate = svid.and_then(|pem| match super::tep0089::certificate(pem) {
         Ok(certificate) => Some(certificate_facts(&certificate)),
-        Err(reason) => {
+        Err((_, reason)) => {
             problems.push(reason);
             None
         }

@@ -4,6 +4,7 @@ use crate::{
     evidence::attestation::Ended,
     verify::{
         Trust,
+        facts::Detail,
         partial::Item,
         report::{Proof, StepSummary, TimeProof},
         status::VerifiedResult,
@@ -14,8 +15,8 @@ use crate::{
 
 use super::{AcceptedTime, AttestedBy, DemandedResult, Failures, Form, Rule};
 
-/// Takes what is demanded, what was found, and what that means.
-type Broken<'a> = dyn FnMut(String, String, Breach) + 'a;
+/// Takes the kind of demand, what is demanded, what was found, and what that means.
+type Broken<'a> = dyn FnMut(Detail, String, String, Breach) + 'a;
 
 /// Everything that breaks `rule`.
 pub(super) fn judge(rule: &Rule, object: &TaskRun, proof: &Proof, trust: &Trust, broken: &mut Broken<'_>) {
@@ -30,7 +31,12 @@ pub(super) fn judge(rule: &Rule, object: &TaskRun, proof: &Proof, trust: &Trust,
 fn form_and_time(rule: &Rule, proof: &Proof, broken: &mut Broken<'_>) {
     if proof.basis.tep0089_values().is_some() && !rule.evidence.contains(&Form::Tep0089) {
         let found = "there are only Tekton's own signatures (tep-0089)".to_owned();
-        broken("every step must have signed an attestation".to_owned(), found, Breach::TooWeak);
+        broken(
+            Detail::EVIDENCE,
+            "every step must have signed an attestation".to_owned(),
+            found,
+            Breach::TooWeak,
+        );
     }
     let time = match proof.time {
         TimeProof::ValidNow => AcceptedTime::ValidNow,
@@ -41,7 +47,7 @@ fn form_and_time(rule: &Rule, proof: &Proof, broken: &mut Broken<'_>) {
     if !rule.time.contains(&time) {
         let accepted: Vec<&str> = rule.time.iter().map(|time| time.as_str()).collect();
         let demanded = format!("the time of signing must be {}", accepted.join(" or "));
-        broken(demanded, format!("it is {}", time.as_str()), Breach::TooWeak);
+        broken(Detail::TIME, demanded, format!("it is {}", time.as_str()), Breach::TooWeak);
     }
 }
 
@@ -49,7 +55,12 @@ fn carried(rule: &Rule, proof: &Proof, broken: &mut Broken<'_>) {
     let results = proof.not_carried.iter().filter(|lacking| matches!(lacking.item, Item::TaskResult(_)));
     for lacking in results.filter(|_| !rule.not_carried) {
         let found = format!("{} of step {} is not carried", lacking.item, lacking.step);
-        broken("every signed result must be in the object".to_owned(), found, Breach::TooWeak);
+        broken(
+            Detail::NOT_CARRIED,
+            "every signed result must be in the object".to_owned(),
+            found,
+            Breach::TooWeak,
+        );
     }
 }
 
@@ -62,7 +73,7 @@ fn attested(rule: &Rule, proof: &Proof, broken: &mut Broken<'_>) {
     };
     let text = format!("every step's certificate must attest {what}");
     if proof.basis.tep0089_values().is_some() {
-        return broken(text, "there are no attestations".to_owned(), Breach::TooWeak);
+        return broken(Detail::ATTESTED_BY, text, "there are no attestations".to_owned(), Breach::TooWeak);
     }
     for step in proof.basis.steps().filter(|step| step.attested_by() < Some(demanded)) {
         let found = match step.attested_by() {
@@ -70,7 +81,12 @@ fn attested(rule: &Rule, proof: &Proof, broken: &mut Broken<'_>) {
             Some(AttestedBy::Run) => "attests the run only",
             Some(AttestedBy::Step | AttestedBy::Executable) => "attests run and step only",
         };
-        broken(text.clone(), format!("that of step {} {found}", step.name), Breach::TooWeak);
+        broken(
+            Detail::ATTESTED_BY,
+            text.clone(),
+            format!("that of step {} {found}", step.name),
+            Breach::TooWeak,
+        );
     }
 }
 
@@ -78,12 +94,17 @@ fn age(rule: &Rule, proof: &Proof, trust: &Trust, broken: &mut Broken<'_>) {
     let Some(max_age) = &rule.max_age else { return };
     let demanded = format!("no step may have signed longer than {} ago", max_age.as_str());
     if proof.basis.tep0089_values().is_some() {
-        return broken(demanded, "Tekton's own signatures have no time".to_owned(), Breach::TooWeak);
+        return broken(
+            Detail::MAX_AGE,
+            demanded,
+            "Tekton's own signatures have no time".to_owned(),
+            Breach::TooWeak,
+        );
     }
     let now = trust.at.unwrap_or(trust.now);
     for step in proof.basis.steps().filter(|step| max_age.is_exceeded(step.signed_at, now)) {
         let found = format!("step {} signed at {}", step.name, format_time(step.signed_at));
-        broken(demanded.clone(), found, Breach::Contradicted);
+        broken(Detail::MAX_AGE, demanded.clone(), found, Breach::Contradicted);
     }
 }
 
@@ -100,13 +121,13 @@ fn failures(rule: &Rule, object: &TaskRun, proof: &Proof, broken: &mut Broken<'_
         Some(_) => Some("it failed".to_owned()),
     };
     if let Some(found) = found {
-        broken("the TaskRun must have succeeded".to_owned(), found, Breach::Contradicted);
+        broken(Detail::FAILURES, "the TaskRun must have succeeded".to_owned(), found, Breach::Contradicted);
     }
     let failed = |step: &&StepSummary| !matches!(step.outcome.ended, Ended::Exited(0) | Ended::Skipped);
     if rule.failures == Failures::None {
         for step in proof.basis.steps().filter(failed) {
             let found = format!("step {} failed", step.name);
-            broken("no step may have failed".to_owned(), found, Breach::Contradicted);
+            broken(Detail::FAILURES, "no step may have failed".to_owned(), found, Breach::Contradicted);
         }
     }
 }
@@ -130,7 +151,7 @@ fn result(demanded: &DemandedResult, proof: &Proof, broken: &mut Broken<'_>) {
     let name = &demanded.name;
     let text = format!("result {name} must be there");
     let Some(result) = proof.results.iter().find(|result| result.name == *name) else {
-        return broken(text, "it is not".to_owned(), Breach::Missing);
+        return broken(Detail::RESULT, text, "it is not".to_owned(), Breach::Missing);
     };
     if result.name_is_claimed {
         let found = format!(
@@ -138,11 +159,16 @@ fn result(demanded: &DemandedResult, proof: &Proof, broken: &mut Broken<'_>) {
             result.step_result.as_deref().unwrap_or_default(),
             result.step
         );
-        return broken(text, found, Breach::Missing);
+        return broken(Detail::RESULT, text, found, Breach::Missing);
     }
     if let Some(kind) = demanded.kind.filter(|kind| kind.as_str() != result.value.type_name()) {
         let found = format!("it is of type {}", result.value.type_name());
-        broken(format!("result {name} must be of type {}", kind.as_str()), found, Breach::Contradicted);
+        broken(
+            Detail::TYPE,
+            format!("result {name} must be of type {}", kind.as_str()),
+            found,
+            Breach::Contradicted,
+        );
     }
     let Some(from) = &demanded.from else { return };
     let origin = match &demanded.step_result {
@@ -152,7 +178,12 @@ fn result(demanded: &DemandedResult, proof: &Proof, broken: &mut Broken<'_>) {
         None => format!("result {name} must be the value that step {from} set"),
     };
     if proof.basis.tep0089_values().is_some() {
-        return broken(origin, "Tekton's own signatures name no step".to_owned(), Breach::TooWeak);
+        return broken(
+            Detail::FROM,
+            origin,
+            "Tekton's own signatures name no step".to_owned(),
+            Breach::TooWeak,
+        );
     }
     let found = if result.step != *from {
         format!("it is the value of step {}", result.step)
@@ -166,5 +197,5 @@ fn result(demanded: &DemandedResult, proof: &Proof, broken: &mut Broken<'_>) {
     } else {
         return;
     };
-    broken(origin, found, Breach::Contradicted);
+    broken(Detail::FROM, origin, found, Breach::Contradicted);
 }

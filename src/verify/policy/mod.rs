@@ -14,6 +14,7 @@ use crate::evidence::{attestation::is_result_name, sha256};
 
 use super::{
     Trust,
+    facts::Detail,
     json::Unambiguous,
     report::Proof,
     taskrun::{TaskRun, format_time, parse_time},
@@ -269,19 +270,25 @@ impl PolicyFile {
 
     /// Why the policy cannot decide about a TaskRun that `selected` rules speak of.
     pub(super) fn undecided(&self, object: &TaskRun, selected: &[usize], trust: &Trust) -> Option<Finding> {
-        let undecided = |demanded: String, found: String| Finding::Policy {
+        let undecided = |detail, demanded: String, found: String| Finding::Policy {
             rule: "as a whole".to_owned(),
+            detail,
             demanded,
             found,
             breach: Breach::Undecided,
         };
         if trust.now > self.expires {
             let (expires, now) = (format_time(self.expires), format_time(trust.now));
-            return Some(undecided(format!("it may be used until {expires}"), format!("it is {now}")));
+            return Some(undecided(
+                Detail::EXPIRED_POLICY,
+                format!("it may be used until {expires}"),
+                format!("it is {now}"),
+            ));
         }
         selected.is_empty().then(|| {
             let name = format!("{}/{}", object.metadata.namespace, object.metadata.name);
             undecided(
+                Detail::NO_RULE,
                 "a rule must speak of the TaskRun".to_owned(),
                 format!("the policy says nothing about {name}"),
             )
@@ -307,9 +314,9 @@ impl PolicyFile {
         let mut findings = Vec::new();
         for &index in selected {
             let rule = &self.rules[index];
-            let mut broken = |demanded: String, found: String, breach| {
+            let mut broken = |detail, demanded: String, found: String, breach| {
                 let rule = self.rule_name(index);
-                findings.push(Finding::Policy { rule, demanded, found, breach });
+                findings.push(Finding::Policy { rule, detail, demanded, found, breach });
             };
             judge::judge(rule, object, proof, trust, &mut broken);
         }

@@ -20,7 +20,10 @@ use std::{
 
 use serde_json::Value;
 
-use super::taskrun::{Inherited, TaskRunError};
+use super::{
+    facts::Detail,
+    taskrun::{Inherited, TaskRunError},
+};
 
 pub(super) use document::{Document, Failure};
 use input::Input;
@@ -88,6 +91,23 @@ pub enum SourceError {
         /// As given, with the number of the object.
         path: String,
     },
+}
+
+impl SourceError {
+    /// What is wrong, for programs.
+    pub fn detail(&self) -> Detail {
+        match self {
+            SourceError::Read { .. } => Detail::NOT_READ,
+            SourceError::Syntax { .. } => Detail::SYNTAX,
+            SourceError::Object { error: TaskRunError::Kind { .. }, .. } => Detail::OTHER_KIND,
+            SourceError::Object { error: TaskRunError::NoKind, .. } => Detail::NO_KIND,
+            SourceError::Object { error: TaskRunError::Shape(_), .. } => Detail::SHAPE,
+            SourceError::TooLarge { .. } => Detail::OBJECT_TOO_LARGE,
+            SourceError::List { .. } => Detail::LIST,
+            SourceError::Empty { .. } => Detail::EMPTY,
+            SourceError::Panicked { .. } => Detail::PANICKED,
+        }
+    }
 }
 
 /// What becomes of the input after something that cannot be read.

@@ -15,6 +15,7 @@ use crate::evidence::sha256;
 
 use super::{
     Trust,
+    facts::Detail,
     report::TimeProof,
     step::ProvenStep,
     taskrun::{TaskRun, format_time},
@@ -93,15 +94,17 @@ pub(super) fn of_steps(
                 Worth::None(reason) => useless.push(reason),
                 Worth::Contradicts(stamp) => contradictions.push(Finding::Time {
                     step: step.name.clone(),
-                    signed: format_time(step.signed_at),
+                    signed: step.signed_at,
                     relation: format!("after its time stamp ({})", format_time(stamp.gen_time)),
+                    detail: Detail::AFTER_TIME_STAMP,
+                    limit: format_time(stamp.gen_time),
                 }),
             }
         }
         let stamp = good.into_iter().min_by_key(|stamp| stamp.gen_time);
         let proof = proof(step, trust, stamp);
         if proof == TimeProof::Unproven {
-            times.weaknesses.push(unproven(step, trust, &useless));
+            times.weaknesses.push(unproven(step, trust, useless));
         } else if !stamps.tsas().is_empty() {
             let note = |reason| format!("step {}: a time stamp does not help: {reason}", step.name);
             notes.extend(useless.iter().map(note));
@@ -193,13 +196,14 @@ fn proof(step: &ProvenStep, trust: &Trust, stamp: Option<TimeStamp>) -> TimeProo
     }
 }
 
-fn unproven(step: &ProvenStep, trust: &Trust, useless: &[String]) -> Finding {
+fn unproven(step: &ProvenStep, trust: &Trust, useless: Vec<String>) -> Finding {
     let not_after = step.path.not_after().unwrap_or(i64::MAX).min(step.leaf.not_after());
     Finding::TimeUnproven {
         step: step.name.clone(),
-        at: trust.at.map_or("now".to_owned(), format_time),
-        not_before: format_time(step.leaf.not_before()),
-        not_after: format_time(not_after),
-        stamps: useless.iter().map(|reason| format!("; a time stamp does not help: {reason}")).collect(),
+        at: trust.at.unwrap_or(trust.now),
+        is_now: trust.at.is_none(),
+        not_before: step.leaf.not_before(),
+        not_after,
+        stamps: useless,
     }
 }

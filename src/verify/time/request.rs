@@ -9,7 +9,7 @@ use crate::{
         leaf::{INTEGER, OCTET_STRING, SEQUENCE, der, unsigned},
         sha256,
     },
-    verify::{collect, read_attestations, taskrun::TaskRun, verdict::Finding},
+    verify::{collect, facts::Detail, read_attestations, taskrun::TaskRun, verdict::Finding},
 };
 
 use super::{
@@ -79,7 +79,7 @@ pub fn imprints(object: &TaskRun) -> Result<Vec<(String, [u8; 32])>, Vec<Finding
     let steps = collect::collect(object)?;
     if collect::kind(object, &steps) != collect::EvidenceKind::Attestation {
         let reason = "no step has an attestation, which is what is time-stamped".to_owned();
-        return Err(vec![Finding::NoEvidence { reason }]);
+        return Err(vec![Finding::no_evidence(Detail::NOTHING_SIGNED, reason)]);
     }
     let attestations = read_attestations(&steps)?.into_iter();
     Ok(attestations.map(|(step, attestation)| (step.name.clone(), sha256(&attestation.to_bytes()))).collect())

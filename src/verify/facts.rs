@@ -1,0 +1,331 @@
+//! What a finding is about, for programs: the exact rule, step, result, both sides, and the field.
+
+use std::{borrow::Cow, fmt};
+
+use crate::evidence::{
+    attestation::{AttestationError, Kind},
+    statement::hex,
+};
+
+/// The exact rule behind a finding, a stable name of lower-case words. Those of certificates and chains are listed in
+/// docs/certificates.md, all others in docs/findings.md.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Detail(&'static str);
+
+impl Detail {
+    /// The rule of an error enum, by its own stable name.
+    pub(crate) fn of_rule(code: &'static str) -> Detail {
+        Detail(code)
+    }
+
+    /// As it is written in reports.
+    pub fn as_str(self) -> &'static str {
+        self.0
+    }
+}
+
+macro_rules! details {
+    ($($(#[$doc:meta])+ $name:ident = $code:literal;)+) => {
+        impl Detail {
+            $($(#[$doc])+ pub const $name: Detail = Detail($code);)+
+
+            /// Every one that is no rule of an error enum.
+            pub const ALL: &[Detail] = &[$(Detail::$name),+];
+        }
+    };
+}
+
+details! {
+    // --- attestation ---
+    /// The entry is of a version that is not known.
+    VERSION = "version";
+    /// The entry is not base64url.
+    BASE64 = "base64";
+    /// The entry holds no attestation message.
+    PROTOBUF = "protobuf";
+    /// The message is not in its one canonical encoding.
+    NOT_CANONICAL = "not-canonical";
+    /// A field of the message has an impossible value.
+    IMPOSSIBLE_FIELD = "impossible-field";
+    // --- certificate ---
+    /// The compact certificate cannot be read.
+    COMPACT_LEAF = "compact-leaf";
+    /// Its DNS names that speak of the run contradict each other or are malformed.
+    DNS_NAMES = "dns-names";
+    /// It attests the UID of the run, which the attestation does not carry.
+    UID_NOT_CARRIED = "uid-not-carried";
+    /// The UID in the attestation is not the one that the certificate attests.
+    UID_NOT_ATTESTED = "uid-not-attested";
+    // --- signature ---
+    /// A fact in the attestation, the step's name or the trust domain is not what was signed.
+    ATTESTATION_ALTERED = "attestation-altered";
+    /// A result, the attestation, the step's name or the trust domain is not what was signed.
+    RESULTS_ALTERED = "results-altered";
+    /// One result is covered twice.
+    COVERED_TWICE = "covered-twice";
+    // --- differs ---
+    /// The namespace.
+    NAMESPACE = "namespace";
+    /// The name of the TaskRun.
+    NAME = "name";
+    /// The SPIFFE ID of the certificate.
+    IDENTITY = "identity";
+    /// The UID of the TaskRun.
+    UID = "uid";
+    /// The name of the step.
+    STEP = "step";
+    /// The position of the step.
+    POSITION = "position";
+    /// The number of steps.
+    STEP_COUNT = "step-count";
+    /// The name of the pod.
+    POD_NAME = "pod-name";
+    /// The number of the attempt.
+    ATTEMPT = "attempt";
+    /// Whether the step ended.
+    STATE = "state";
+    /// The exit code.
+    EXIT_CODE = "exit-code";
+    /// The termination reason.
+    TERMINATION_REASON = "termination-reason";
+    // --- time ---
+    /// Before the TaskRun was created.
+    BEFORE_CREATION = "before-creation";
+    /// Before the TaskRun started.
+    BEFORE_START = "before-start";
+    /// After the TaskRun was completed.
+    AFTER_COMPLETION = "after-completion";
+    /// After the time of `--at`.
+    AFTER_STATED_TIME = "after-stated-time";
+    /// In the future.
+    IN_FUTURE = "in-future";
+    /// After its time stamp.
+    AFTER_TIME_STAMP = "after-time-stamp";
+    // --- contradiction ---
+    /// The UID of the pod.
+    POD_UID = "pod-uid";
+    /// The way in which results are handed over.
+    RESULTS_FROM = "results-from";
+    /// The order in which the steps signed.
+    ORDER = "order";
+    /// A step signed although an earlier one had signed a failure.
+    SIGNED_AFTER_FAILURE = "signed-after-failure";
+    /// Two attempts ran in one pod.
+    SHARED_POD = "shared-pod";
+    /// Two attempts overlap.
+    OVERLAPPING_ATTEMPTS = "overlapping-attempts";
+    // --- result-changed, result-missing, result-added ---
+    /// In the termination message of the step.
+    IN_MESSAGE = "in-message";
+    /// In `status.results`.
+    IN_STATUS_RESULTS = "in-status-results";
+    /// In `status.steps[].results`.
+    IN_STEP_RESULTS = "in-step-results";
+    /// The signed hint of the name fits no result, or several, or one that cannot be carried so.
+    HINT = "hint";
+    /// A list of artifacts.
+    ARTIFACTS = "artifacts";
+    /// The entry of an attestation, or of Tekton's own signatures.
+    EVIDENCE_ENTRY = "evidence-entry";
+    // --- status ---
+    /// A step has no name, or that of another one.
+    STEP_NAME = "step-name";
+    /// The container is not the one of the step.
+    CONTAINER = "container";
+    /// It says that it succeeded, and a step signed a failure.
+    SUCCEEDED = "succeeded";
+    /// Not the name of a result.
+    RESULT_NAME = "result-name";
+    /// A result is declared twice.
+    DECLARED_TWICE = "declared-twice";
+    /// A signed result is declared as that of another step.
+    DECLARED_ELSEWHERE = "declared-elsewhere";
+    /// A signed step is not declared in its place.
+    STEP_NOT_DECLARED = "step-not-declared";
+    /// The declared results are not those that the step was told to collect.
+    DECLARED_RESULTS = "declared-results";
+    /// The result follows from no signed step.
+    UNSIGNED_RESULT = "unsigned-result";
+    // --- tep-0089 ---
+    /// There are results, and no `SVID`.
+    SVID_MISSING = "svid-missing";
+    /// `SVID` is not one certificate in PEM, or that of no step.
+    SVID = "svid";
+    /// The manifest is missing, or does not list what it must.
+    MANIFEST = "manifest";
+    /// The signature of a result or of the manifest is missing, or does not fit.
+    TEKTON_SIGNATURE = "tekton-signature";
+    /// A value is the text under the signature of an attestation.
+    ATTESTATION_TEXT = "attestation-text";
+    // --- policy ---
+    /// The policy has expired.
+    EXPIRED_POLICY = "policy-expired";
+    /// No rule speaks of the TaskRun.
+    NO_RULE = "no-rule";
+    /// The form of evidence.
+    EVIDENCE = "evidence";
+    /// How the time is known.
+    TIME = "time";
+    /// A signed result that is not carried.
+    NOT_CARRIED = "not-carried";
+    /// What the certificates attest.
+    ATTESTED_BY = "attested-by";
+    /// The age of the evidence.
+    MAX_AGE = "max-age";
+    /// A failure that the rule does not let pass.
+    FAILURES = "failures";
+    /// A demanded result.
+    RESULT = "result";
+    /// The type of a demanded result.
+    TYPE = "type";
+    /// The step or step result that a demanded result is from.
+    FROM = "from";
+    // --- unknown-issuer ---
+    /// Nobody at hand has the key ID that the compact certificate begins with.
+    ISSUER_HINT = "issuer-hint";
+    // --- undecided ---
+    /// `Succeeded` is there more than once.
+    REPEATED_CONDITION = "repeated-condition";
+    /// The artifacts that were signed are not in the object, or not of Tekton's shape.
+    ARTIFACTS_NOT_CARRIED = "artifacts-not-carried";
+    /// `status.taskSpec` is missing.
+    NO_TASK_SPEC = "no-task-spec";
+    /// A fact that one step signed is not known of another one.
+    UNKNOWN_FACT = "unknown-fact";
+    /// The signature cannot be checked without the message of the step.
+    MESSAGE_NOT_CARRIED = "message-not-carried";
+    /// The result that a short attestation is completed with is not carried.
+    HINT_NOT_CARRIED = "hint-not-carried";
+    /// A time of the object is none.
+    NOT_A_TIME = "not-a-time";
+    /// `metadata.creationTimestamp` is missing.
+    NO_CREATION_TIME = "no-creation-time";
+    /// The message is still compressed.
+    COMPRESSED_MESSAGE = "compressed-message";
+    /// The message cannot be read.
+    UNREADABLE_MESSAGE = "unreadable-message";
+    /// More steps than any pod has.
+    TOO_MANY_STEPS = "too-many-steps";
+    /// More attempts than are judged.
+    TOO_MANY_ATTEMPTS = "too-many-attempts";
+    /// An earlier attempt is not of Tekton's shape.
+    ATTEMPT_SHAPE = "attempt-shape";
+    /// Tekton leaves out such a result of a failed TaskRun.
+    LEFT_OUT = "left-out";
+    // --- unreadable ---
+    /// The operating system does not let it be read.
+    NOT_READ = "not-read";
+    /// Neither JSON nor YAML.
+    SYNTAX = "syntax";
+    /// Another kind of object.
+    OTHER_KIND = "other-kind";
+    /// An object without kind and version.
+    NO_KIND = "no-kind";
+    /// Not as Tekton writes it.
+    SHAPE = "shape";
+    /// Larger than any object of Kubernetes.
+    OBJECT_TOO_LARGE = "object-too-large";
+    /// Items of what is not a List.
+    LIST = "list";
+    /// Nothing in it.
+    EMPTY = "empty";
+    /// A bug.
+    PANICKED = "panicked";
+    // --- no-evidence ---
+    /// No step signed anything.
+    NOTHING_SIGNED = "nothing-signed";
+    /// It has not finished.
+    UNFINISHED = "unfinished";
+    /// There was nothing to check.
+    NOTHING_CHECKED = "nothing-checked";
+    /// An attestation is there, and the step that it belongs to is not.
+    NO_OWNER = "no-owner";
+    /// A step was ended before it could sign.
+    ENDED_EARLY = "ended-early";
+    /// It failed and holds no results.
+    FAILED_WITHOUT_RESULTS = "failed-without-results";
+    /// Earlier attempts hold attestations, the last one does not.
+    ATTESTATIONS_REMOVED = "attestations-removed";
+    // --- time-unproven ---
+    /// The certificates had expired by the time of the check.
+    EXPIRED = "expired";
+    /// The certificates were not valid yet at the time of the check.
+    NOT_YET_VALID = "not-yet-valid";
+}
+
+/// A result by its kind and name; it is written `task/<name>` or `step/<name>`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ResultName {
+    /// Of the task or of the step.
+    pub kind: Kind,
+    /// As the step or the task calls it.
+    pub name: String,
+}
+
+impl ResultName {
+    /// A result of the task.
+    pub fn task(name: &str) -> ResultName {
+        ResultName { kind: Kind::Task, name: name.to_owned() }
+    }
+
+    /// A result of the step.
+    pub fn step(name: &str) -> ResultName {
+        ResultName { kind: Kind::Step, name: name.to_owned() }
+    }
+}
+
+impl AttestationError {
+    /// The exact rule, for a finding.
+    pub(super) fn detail(&self) -> Detail {
+        match self {
+            AttestationError::Version(_) => Detail::VERSION,
+            AttestationError::Base64 => Detail::BASE64,
+            AttestationError::Protobuf => Detail::PROTOBUF,
+            AttestationError::NotCanonical => Detail::NOT_CANONICAL,
+            AttestationError::Field(_) => Detail::IMPOSSIBLE_FIELD,
+        }
+    }
+}
+
+impl fmt::Display for ResultName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.kind.as_str(), self.name)
+    }
+}
+
+/// One side of a comparison.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Side<'a> {
+    /// SHA-256 of a value.
+    Digest([u8; 32]),
+    /// The value itself.
+    Text(Cow<'a, str>),
+}
+
+impl fmt::Display for Side<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Side::Digest(digest) => write!(f, "sha256:{}", hex(digest)),
+            Side::Text(text) => f.write_str(text),
+        }
+    }
+}
+
+/// What a finding is about. What is not known, or has no meaning for it, is `None`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Facts<'a> {
+    /// The exact rule.
+    pub detail: Option<Detail>,
+    /// Of an earlier attempt: its number, from 0. All else is then about that attempt.
+    pub attempt: Option<usize>,
+    /// The step whose evidence it is about.
+    pub step: Option<&'a str>,
+    /// The result.
+    pub result: Option<Cow<'a, ResultName>>,
+    /// What is signed or demanded.
+    pub expected: Option<Side<'a>>,
+    /// What stands there.
+    pub found: Option<Side<'a>>,
+    /// Path in the object, such as `status.results[3]`.
+    pub field: Option<Cow<'a, str>>,
+}
