@@ -5,6 +5,7 @@ SHELL := /bin/bash
 
 CHANNEL := $(shell sed -n 's/^channel = "\(.*\)"/\1/p' rust-toolchain.toml)
 MUSL := $(shell uname -m)-unknown-linux-musl
+TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 IMAGE ?= svidence/entrypoint:dev
 
 # ring's C parts: the host's compiler serves for musl too, nothing is linked from the host.
@@ -31,11 +32,15 @@ test: entrypoint ## all tests; those against SPIRE and Tekton need Go and are sk
 	@if command -v go >/dev/null; then $(MAKE) --no-print-directory peers; \
 	elif [ "$${CI:-}" = true ]; then echo "make test: with CI=true the real peers are tested and Go builds them; install Go" >&2; exit 1; \
 	else echo "Go is not installed: tests against the real SPIRE and Tekton will be skipped" >&2; fi
-	cargo test --locked
+	@# A failure does not keep the others from being run; the last line counts, and it counts what could not run here.
+	@mkdir -p $(TARGET); : >$(TARGET)/skipped-tests; status=0; \
+	SVIDENCE_SKIPPED=$(TARGET)/skipped-tests cargo test --locked --no-fail-fast | tee $(TARGET)/test-output || status=$$?; \
+	awk -v status=$$status -v skipped=$(TARGET)/skipped-tests -f tests/summary.awk $(TARGET)/test-output; \
+	exit $$status
 
 FUZZ_SECONDS ?= 600
 FUZZ_TARGETS := attestation message bundle certificate taskrun token
-FUZZ := $(abspath $(or $(CARGO_TARGET_DIR),target)/fuzz)
+FUZZ := $(TARGET)/fuzz
 
 fuzz: ## fuzz what reads untrusted input, FUZZ_SECONDS (600) for each target; needs nightly Rust
 	@test -x target/tools/bin/cargo-fuzz || cargo +nightly install cargo-fuzz --locked --root target/tools

@@ -4,17 +4,11 @@
 //! the time is the case's, or [`USUAL_TIME`]; the purpose is the server's or the client's; the largest depth becomes a limit.
 //! A search compares no name with a server's, so the name asked for must then stand among the leaf's, as it is written.
 //!
-//! The corpus is not copied into the project: it is read from the path in `SVIDENCE_X509_LIMBO`, or from
-//! `../shared/testdata/x509-limbo.json`. `testdata/corpora/README.md` tells more.
+//! `testdata/corpora/README.md` says where the corpus comes from.
 
 #![cfg(feature = "cli")]
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    io::{self, Write as _},
-    path::{Path, PathBuf},
-};
+use std::collections::BTreeMap;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::Deserialize;
@@ -70,23 +64,12 @@ impl Refusal {
     }
 }
 
-/// The corpus, or `None` with a line on stderr; with `CI=true` its absence is a failure.
-fn corpus() -> Option<Corpus> {
-    let file = match std::env::var_os("SVIDENCE_X509_LIMBO") {
-        Some(path) => PathBuf::from(path),
-        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/testdata/x509-limbo.json"),
-    };
-    match fs::read(&file) {
-        Ok(text) => Some(serde_json::from_slice(&text).unwrap()),
-        Err(error) => {
-            let wanted =
-                format!("x509_limbo: {}: {error}; name the file in SVIDENCE_X509_LIMBO", file.display());
-            assert!(std::env::var("CI").as_deref() != Ok("true"), "{wanted}");
-            // Not eprintln: that is shown only when a test fails.
-            let _ = writeln!(io::stderr(), "skipped: {wanted}");
-            None
-        }
-    }
+/// The corpus, as `gzip -n` wrote it: ten bytes, the compressed text, eight bytes.
+fn corpus() -> Corpus {
+    let gzip = include_bytes!("../testdata/corpora/x509-limbo.json.gz");
+    assert_eq!(gzip[..4], [0x1f, 0x8b, 8, 0], "gzip without a file name");
+    let text = miniz_oxide::inflate::decompress_to_vec(&gzip[10..gzip.len() - 8]).unwrap();
+    serde_json::from_slice(&text).unwrap()
 }
 
 fn der(pem: &str) -> Vec<u8> {
@@ -154,7 +137,7 @@ fn exceptions() -> BTreeMap<&'static str, (&'static str, &'static str)> {
 
 #[test]
 fn x509_limbo() {
-    let Some(corpus) = corpus() else { return };
+    let corpus = corpus();
     let mut exceptions = exceptions();
     let mut wrong = Vec::new();
     let (mut accepted, mut refused) = (0, 0);

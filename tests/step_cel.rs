@@ -15,6 +15,8 @@ use svidence::step::clock::{LocalZone, UnknownZone, Zones};
 #[allow(unreachable_pub)]
 #[path = "support/peers.rs"]
 mod peers;
+#[path = "support/skip.rs"]
+mod skip;
 use peers::require;
 
 /// What is expected of an expression: its value, or the text of its error.

@@ -16,7 +16,7 @@ use std::{
 
 use ring::rand::SystemRandom;
 use serde_json::{Value, json};
-use support::signed::Cluster;
+use support::{signed::Cluster, skip};
 use svidence::devagent::taskrun::assemble;
 use time::OffsetDateTime;
 use tsa::{P256, RSA, Server, Setup, Tsa, require_openssl, write};

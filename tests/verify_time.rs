@@ -7,6 +7,8 @@
 #[path = "support/one_step.rs"]
 mod one_step;
 mod pki;
+#[path = "support/skip.rs"]
+mod skip;
 #[path = "support/tsa.rs"]
 mod tsa;
 

@@ -17,6 +17,7 @@ pub mod pod;
 pub mod private;
 #[cfg(feature = "cli")]
 pub mod signed;
+pub mod skip;
 pub mod spire;
 pub mod step;
 #[cfg(feature = "cli")]

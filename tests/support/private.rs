@@ -10,6 +10,8 @@ use std::{
     sync::OnceLock,
 };
 
+use super::skip;
+
 /// How a program is started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum As {
@@ -147,7 +149,7 @@ pub fn in_nothing_but(folder: &Path) -> Command {
     command
 }
 
-/// True if programs can be given a root of their own. If not, says which test is skipped; with `CI=true` it fails.
+/// True if programs can be given a root of their own. If not, the test is skipped ([`skip::lacks`]).
 pub fn available(test: &str) -> bool {
     static AVAILABLE: OnceLock<bool> = OnceLock::new();
     let available = *AVAILABLE.get_or_init(|| {
@@ -157,9 +159,7 @@ pub fn available(test: &str) -> bool {
         command.output().is_ok_and(|output| output.status.success())
     });
     if !available {
-        let reason = format!("{test}: namespaces and mounts are not permitted here");
-        assert!(std::env::var("CI").as_deref() != Ok("true"), "{reason}");
-        eprintln!("skipped: {reason}");
+        skip::lacks(test, "namespaces and mounts are not permitted here");
     }
     available
 }

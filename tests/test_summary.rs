@@ -1,0 +1,70 @@
+//! The last line of `make test`, which says how many tests passed, failed and could not run here.
+
+use std::{fs, process::Command};
+
+/// What `awk -f tests/summary.awk` prints last of the output of `cargo test`, its exit status, and the file of skipped tests.
+fn summary(output: &str, status: u8, skipped: Option<&str>) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    fs::write(at("output"), output).unwrap();
+    if let Some(skipped) = skipped {
+        fs::write(at("skipped"), skipped).unwrap();
+    }
+    let mut awk = Command::new("awk");
+    awk.args(["-v", &format!("status={status}"), "-v", &format!("skipped={}", at("skipped"))]);
+    awk.arg("-f").arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/summary.awk")).arg(at("output"));
+    let ran = awk.output().unwrap();
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    String::from_utf8(ran.stdout).unwrap().lines().last().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn the_last_line_counts_what_passed_failed_and_was_skipped() {
+    let result = |passed: u8, failed: u8, ignored: u8| {
+        let word = if failed == 0 { "ok" } else { "FAILED" };
+        format!(
+            "\nrunning 9 tests\ntest x ... ok\n\ntest result: {word}. {passed} passed; {failed} failed; {ignored} ignored; \
+             0 measured; 0 filtered out; finished in 0.52s\n"
+        )
+    };
+    let all = |results: &[(u8, u8, u8)]| -> String {
+        results.iter().map(|(passed, failed, ignored)| result(*passed, *failed, *ignored)).collect()
+    };
+    let twice = "a::one\tneeds x\na::one\tneeds y\nb::one\tneeds x\n";
+    for (case, output, status, skipped, line) in [
+        (
+            "all is well",
+            all(&[(5, 0, 0), (0, 0, 0), (4, 0, 0)]),
+            0,
+            Some(""),
+            "9 passed, 0 failed, 0 skipped",
+        ),
+        ("no file of skipped tests", all(&[(5, 0, 0)]), 0, None, "5 passed, 0 failed, 0 skipped"),
+        ("one fails", all(&[(5, 1, 0), (4, 0, 0)]), 101, Some(""), "9 passed, 1 failed, 0 skipped"),
+        (
+            "some are skipped, one twice",
+            all(&[(5, 0, 0), (4, 0, 0)]),
+            0,
+            Some(twice),
+            "7 passed, 0 failed, 2 skipped",
+        ),
+        ("one is ignored", all(&[(5, 0, 1)]), 0, Some("a::b\tc\n"), "4 passed, 0 failed, 2 skipped"),
+        (
+            "one crashes",
+            all(&[(5, 0, 0)]) + "\nrunning 3 tests\n",
+            101,
+            Some(""),
+            "5 passed, 1 failed, 0 skipped",
+        ),
+        (
+            "one test alone",
+            "running 1 test\n".to_owned() + &all(&[(5, 0, 0)]),
+            101,
+            None,
+            "5 passed, 1 failed, 0 skipped",
+        ),
+        ("nothing is built", String::new(), 101, Some(""), "0 passed, 1 failed, 0 skipped"),
+    ] {
+        assert_eq!(summary(&output, status, skipped), line, "{case}");
+    }
+}
