@@ -14,6 +14,8 @@ use std::{
 #[allow(dead_code, unreachable_pub)]
 #[path = "../../tests/support/peers.rs"]
 mod peers;
+#[path = "../../tests/support/skip.rs"]
+mod skip;
 #[allow(dead_code, unreachable_pub)]
 #[path = "../../tests/support/spire.rs"]
 mod spire;

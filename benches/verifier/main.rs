@@ -11,6 +11,8 @@ mod corpus;
 #[allow(dead_code, unreachable_pub)]
 #[path = "../../tests/support/peers.rs"]
 mod peers;
+#[path = "../../tests/support/skip.rs"]
+mod skip;
 
 #[allow(dead_code)]
 #[path = "../document/mod.rs"]

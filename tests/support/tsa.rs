@@ -6,7 +6,7 @@
 
 use std::{
     fs,
-    io::{self, BufRead as _, BufReader, Read as _, Write as _},
+    io::{self, BufRead as _, BufReader, Read as _},
     net::TcpListener,
     path::{Path, PathBuf},
     process::Command,
