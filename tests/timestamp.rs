@@ -10,6 +10,7 @@ use std::{
     fs,
     path::Path,
     process::{Command, Output},
+    sync::{Arc, Mutex},
     thread,
     time::Duration,
 };
@@ -17,7 +18,11 @@ use std::{
 use ring::rand::SystemRandom;
 use serde_json::{Value, json};
 use support::{signed::Cluster, skip};
-use svidence::devagent::taskrun::assemble;
+use svidence::{
+    devagent::taskrun::assemble,
+    evidence::statement::hex,
+    verify::{taskrun::TaskRun, time::imprints},
+};
 use time::OffsetDateTime;
 use tsa::{P256, RSA, Server, Setup, Tsa, require_openssl, write};
 
@@ -65,6 +70,14 @@ fn serve(setup: &Setup) -> (String, Server) {
     (root, Server::start(Box::new(move |_, query| ("200 OK".into(), tsa.reply(query)))))
 }
 
+/// What the files of its steps' time stamps are called.
+fn token_names(object: &Value) -> Vec<String> {
+    let imprints = imprints(&TaskRun::from_value(object.clone()).unwrap()).unwrap();
+    let name =
+        |(step, imprint): (String, [u8; 32])| format!("default_timed_{step}_{}.tsr", hex(&imprint[..8]));
+    imprints.into_iter().map(name).collect()
+}
+
 /// The object after `kubectl patch --type merge`, for what such a patch holds here.
 fn patched(object: &Value, patch: &str) -> Value {
     let patch: Value = serde_json::from_str(patch).unwrap();
@@ -96,7 +109,8 @@ fn a_time_stamped_taskrun_verifies_after_its_certificate_expired() {
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
     names.sort();
-    assert_eq!(names, ["default_timed_one.tsr", "default_timed_two.tsr"]);
+    let expected = token_names(&object);
+    assert_eq!(names, expected);
     let patch = svidence(&stamp);
     assert!(patch.status.success(), "{}", err(&patch));
     let annotated = write(folder, "annotated.json", patched(&object, &out(&patch)).to_string());
@@ -114,7 +128,7 @@ fn a_time_stamped_taskrun_verifies_after_its_certificate_expired() {
     assert!(err(&early).contains("certificates valid now; time-stamped at 20"), "{}", err(&early));
 
     thread::sleep(Duration::from_secs((expiry + 1 - now()).max(0) as u64));
-    let file = format!("{tokens}/default_timed_one.tsr");
+    let file = format!("{tokens}/{}", expected[0]);
     for (case, args, code) in [
         ("no token", vec![&*task_run], 4),
         ("tokens by file", vec!["--timestamps", tokens, &task_run], 0),
@@ -160,7 +174,7 @@ fn what_is_there_already_is_kept_or_left_alone() {
     let tokens = folder.join("tokens");
     let to_files = ["timestamp", "--tsa", &tsa.address, "--output", tokens.to_str().unwrap(), &task_run];
     assert!(svidence(&to_files).status.success());
-    let file = tokens.join("default_timed_one.tsr");
+    let file = tokens.join(&token_names(&object)[0]);
     let first = fs::read(&file).unwrap();
     let again = svidence(&to_files);
     assert!(again.status.success() && err(&again).starts_with("kept"), "{}", err(&again));
@@ -229,8 +243,16 @@ fn nothing_is_kept_of_an_answer_that_is_no_good() {
     let server = Server::start(Box::new(move |path, query| match path {
         "/good" => ("200 OK".into(), tsa.reply(query)),
         "/stale" => ("200 OK".into(), stale.clone()),
-        "/error" => ("503 Service Unavailable".into(), b"busy".to_vec()),
-        "/redirect" => ("307 Temporary Redirect\r\nLocation: /good".into(), vec![]),
+        "/error" => ("503 Service Unavailable".into(), b"busy\n".to_vec()),
+        "/sigstore-error" => ("400 Bad Request".into(), b"{\"code\":400,\"message\":\"no digest\"}".to_vec()),
+        "/page" => ("404 Not Found".into(), b"<html>".to_vec()),
+        "/members" => ("401 Unauthorized".into(), vec![]),
+        "/see-other" => ("303 See Other\r\nLocation: /good".into(), vec![]),
+        "/nowhere" => ("307 Temporary Redirect".into(), vec![]),
+        "/elsewhere" => ("307 Temporary Redirect\r\nLocation: http://localhost:1/good".into(), vec![]),
+        "/ftp" => ("307 Temporary Redirect\r\nLocation: ftp://127.0.0.1/good".into(), vec![]),
+        "/round" => ("307 Temporary Redirect\r\nLocation: /round".into(), vec![]),
+        "/empty" => ("204 No Content".into(), vec![]),
         "/html" => ("200 OK".into(), b"<html>".to_vec()),
         "/large" => ("200 OK".into(), vec![0x30; 70_000]),
         // The imprint of another attestation, with the nonce that was asked for.
@@ -250,7 +272,6 @@ fn nothing_is_kept_of_an_answer_that_is_no_good() {
         format!("http://{}", listener.local_addr().unwrap())
     };
     let url = |path: &str| format!("{}{path}", server.address);
-    let two = write(folder, "two.jsonl", format!("{object}\n{object}\n"));
     let mut nameless = object.clone();
     nameless["metadata"]["namespace"] = json!("../x");
     let nameless = write(folder, "nameless.json", nameless.to_string());
@@ -266,16 +287,53 @@ fn nothing_is_kept_of_an_answer_that_is_no_good() {
     let cases: Vec<Case<'_>> = vec![
         ("nobody there", closed, &task_run, none, 3, "does not answer"),
         ("too slow", url("/slow"), &task_run, &["--timeout", "1"], 3, "does not answer: timeout"),
-        ("an HTTP error", url("/error"), &task_run, none, 3, "HTTP status 503"),
-        ("elsewhere", url("/redirect"), &task_run, none, 3, "HTTP status 307"),
-        ("a web page", url("/html"), &task_run, none, 3, "no time-stamp token in DER"),
-        ("too much", url("/large"), &task_run, none, 3, "does not answer"),
+        (
+            "an HTTP error",
+            url("/error"),
+            &task_run,
+            none,
+            3,
+            "HTTP status 503 Service Unavailable: busy; ask again later",
+        ),
+        (
+            "an error of Sigstore's",
+            url("/sigstore-error"),
+            &task_run,
+            none,
+            3,
+            "\"message\":\"no digest\"}; see that",
+        ),
+        ("an error with a page", url("/page"), &task_run, none, 3, "404 Not Found; see that the address"),
+        ("for members only", url("/members"), &task_run, none, 3, "user and password"),
+        ("a page about it", url("/see-other"), &task_run, none, 3, "HTTP status 303"),
+        ("sent nowhere", url("/nowhere"), &task_run, none, 3, "HTTP status 307"),
+        (
+            "sent elsewhere",
+            url("/elsewhere"),
+            &task_run,
+            none,
+            3,
+            "to http://localhost:1/good, which is another host",
+        ),
+        ("sent to no web server", url("/ftp"), &task_run, none, 3, "not an address of http or https"),
+        ("sent round and round", url("/round"), &task_run, none, 3, "sends on more than 5 times"),
+        ("nothing", url("/empty"), &task_run, none, 3, "answers with nothing, not with a time stamp"),
+        (
+            "a web page",
+            url("/html"),
+            &task_run,
+            none,
+            3,
+            "answers with application/timestamp-reply, not with",
+        ),
+        ("too much", url("/large"), &task_run, none, 3, "more than 65536 bytes"),
         ("an old answer", url("/stale"), &task_run, none, 3, "it has not the nonce of the request"),
         ("other data", url("/imprint"), &task_run, none, 3, "of other data"),
         ("another TSA", url("/good"), &task_run, &other_tsa, 3, "did not lead to"),
         ("rejected", url("/good"), &task_run, &["--policy", "1.2.3.4.9"], 3, "(unacceptedPolicy)"),
         ("no attestation", url("/good"), &bare, none, 2, "no step has an attestation"),
-        ("an unsafe name", url("/good"), &nameless, none, 3, "no name of Kubernetes"),
+        ("an unsafe name", url("/good"), &nameless, none, 3, "not a name that Kubernetes admits"),
+        ("no host", "http://".into(), &task_run, none, 64, "not the address of a service"),
         ("no HTTP", "ftp://localhost".into(), &task_run, none, 64, "neither http:// nor https://"),
         ("no policy", url("/good"), &task_run, &["--policy", "x"], 64, "not an object identifier"),
         (
@@ -304,9 +362,126 @@ fn nothing_is_kept_of_an_answer_that_is_no_good() {
             assert_eq!((out(&ran), kept(&output)), (String::new(), 0), "{case}");
         }
     }
-    let ran = svidence(&["timestamp", "--tsa", &url("/good"), &two]);
-    assert_eq!((ran.status.code(), out(&ran)), (Some(64), String::new()), "{}", err(&ran));
-    assert!(err(&ran).contains("several TaskRuns"), "{}", err(&ran));
+}
+
+#[test]
+fn several_taskruns_without_a_folder_are_a_mistake_before_the_tsa_is_asked() {
+    if !require_openssl() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let (object, _) = signed(600);
+    let (_, tsa) = serve(&P256);
+    let one = write(folder, "one.json", object.to_string());
+    let two = write(folder, "two.jsonl", format!("{object}\n{object}\n"));
+    for (case, sources) in [("one file", vec![&*two]), ("two files", vec![&*one, &*one])] {
+        let ran = svidence(&[&["timestamp", "--tsa", &tsa.address][..], &sources].concat());
+        assert_eq!((ran.status.code(), out(&ran)), (Some(64), String::new()), "{case}: {}", err(&ran));
+        assert!(err(&ran).contains("several TaskRuns"), "{case}: {}", err(&ran));
+        assert_eq!(tsa.requests.lock().unwrap().len(), 0, "{case}");
+    }
+}
+
+#[test]
+fn runs_of_one_name_share_a_folder() {
+    if !require_openssl() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let (root, tsa) = serve(&P256);
+    let root = write(folder, "tsa.pem", root);
+    let tokens = folder.join("tokens");
+    let tokens = tokens.to_str().unwrap();
+    for i in 0..2 {
+        let (object, bundle) = signed(600);
+        let task_run = write(folder, &format!("{i}.json"), object.to_string());
+        let bundle = write(folder, &format!("{i}.pem"), bundle);
+        let ran = svidence(&["timestamp", "--tsa", &tsa.address, "--output", tokens, &task_run]);
+        assert!(ran.status.success(), "{}", err(&ran));
+        assert_eq!(fs::read_dir(tokens).unwrap().count(), 2 * (i + 1));
+        let check =
+            ["verify", "--trust-domain", "example.org", "--bundle", &bundle, "--tsa-certificate", &root];
+        let ran = svidence(&[&check[..], &["--timestamps", tokens, &task_run]].concat());
+        assert!(err(&ran).contains("time-stamped at"), "{}", err(&ran));
+    }
+}
+
+/// Sigstore's authority says 201; others sit behind a redirect, or say what they send in words of their own.
+#[test]
+fn any_success_counts_and_a_redirect_on_the_same_host_is_followed() {
+    if !require_openssl() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let (object, _) = signed(600);
+    let task_run = write(folder, "taskrun.json", object.to_string());
+    let tsa = Tsa::new(&P256);
+    let root = write(folder, "tsa.pem", tsa.pem("root.pem"));
+    let port = Arc::new(Mutex::new(String::new()));
+    let own = port.clone();
+    let server = Server::start(Box::new(move |path, query| {
+        let own = own.lock().unwrap();
+        let host = own.trim_start_matches("http:");
+        let moved = |status: u16, to: &str| (format!("{status} Moved\r\nLocation: {to}"), vec![]);
+        match path {
+            "/301" => moved(301, "/200"),
+            "/302" => moved(302, "200"),
+            "/307" => moved(307, &format!("{own}/200")),
+            "/308" => moved(308, &format!("{host}/200")),
+            "/a/b" => moved(307, "?c"),
+            "/a/b?c" => moved(307, "d"),
+            "/a/d" => moved(307, &format!("{own}/4")),
+            "/4" => moved(307, "/5"),
+            "/5" => moved(307, "/200"),
+            "/text" => ("200 OK\r\nContent-Type: text/html".into(), tsa.reply(query)),
+            path => (format!("{} Fine", &path[1..]), tsa.reply(query)),
+        }
+    }));
+    *port.lock().unwrap() = server.address.clone();
+    for path in ["200", "201", "202", "203", "206", "226", "299", "301", "302", "307", "308", "a/b", "text"] {
+        let url = format!("{}/{path}", server.address);
+        let ran = svidence(&["timestamp", "--tsa", &url, "--tsa-certificate", &root, &task_run]);
+        assert!(
+            ran.status.success() && out(&ran).contains("svidence.dev/timestamps"),
+            "{path}: {}",
+            err(&ran)
+        );
+    }
+}
+
+#[test]
+fn a_redirect_leads_from_http_to_https_and_never_back() {
+    if !require_openssl() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let (object, _) = signed(600);
+    let task_run = write(folder, "taskrun.json", object.to_string());
+    let (root, plain) = serve(&P256);
+    let root = write(folder, "tsa.pem", root);
+    let back = plain.address.clone();
+    let tsa = Tsa::new(&P256);
+    let own_root = write(folder, "own.pem", tsa.pem("root.pem"));
+    let (tls, known) = Server::start_tls(Box::new(move |path, query| match path {
+        "/back" => (format!("307 Moved\r\nLocation: {back}/"), vec![]),
+        _ => ("200 OK".into(), tsa.reply(query)),
+    }));
+    let known = write(folder, "known.pem", known);
+    let up = tls.address.clone();
+    let http = Server::start(Box::new(move |_, _| (format!("308 Moved\r\nLocation: {up}/"), vec![])));
+    let ask = |url: &str, root: &str| {
+        svidence(&["timestamp", "--tsa", url, "--tls-ca", &known, "--tsa-certificate", root, &task_run])
+    };
+    let ran = ask(&http.address, &own_root);
+    assert!(ran.status.success(), "{}", err(&ran));
+    let ran = ask(&format!("{}/back", tls.address), &root);
+    assert_eq!(ran.status.code(), Some(3), "{}", err(&ran));
+    assert!(err(&ran).contains("which is no longer https"), "{}", err(&ran));
+    assert_eq!(plain.requests.lock().unwrap().len(), 0);
 }
 
 #[test]

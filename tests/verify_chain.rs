@@ -11,7 +11,11 @@ use one_step::one_step;
 use pki::{Key, Plan, extension, sequence, tlv};
 use serde_json::Value;
 use svidence::{
-    verify::{Policy, Report, Trust, Verdict, taskrun::TaskRun, verify},
+    verify::{
+        Policy, Report, Trust, Verdict,
+        taskrun::{TaskRun, parse_time},
+        verify,
+    },
     workload::{bundle::X509Bundle, id::TrustDomain},
 };
 
@@ -240,4 +244,71 @@ fn an_intermediate_may_be_given_by_the_operator() {
     assert_eq!(judge(&object, std::slice::from_ref(&root), &[]).verdict, Verdict::Unchecked);
     let report = judge(&object, &[root], &[sub]);
     assert_eq!(report.verdict, Verdict::Verified, "{:?}", report.findings);
+}
+
+/// A certificate that began a moment after the time that a slow clock showed; and one beside the path that did so, or not.
+#[test]
+fn only_certificates_on_the_path_decide_the_moment_that_it_is_checked_at() {
+    let (root_key, sub_key, leaf_key) = (Key::new(1), Key::new(2), Key::new(4));
+    let dated = |plan: Plan, start: i64, end: i64| {
+        plan.with(|plan| (plan.start, plan.end) = (SIGNED + start, SIGNED + end))
+    };
+    let root = |start| dated(Plan::ca("root", "root", "x").with(|root| root.uris.clear()), start, 3600);
+    let unrelated = |start| {
+        dated(Plan::ca("newer", "newer", "example.org"), start, 3600).issue(&Key::new(5), &Key::new(5))
+    };
+    // Start and end of leaf, sub and root; a certificate that is on no path; whether there is a moment.
+    for (case, leaf_dates, sub_dates, root_start, beside, good) in [
+        ("the leaf ends before the one beside begins", (-60, 2), (-60, 600), -60, Some(5), true),
+        ("the sub ends before the one beside begins", (-60, 600), (-60, 2), -60, Some(5), true),
+        ("the one beside begins too late to matter", (5, 600), (-60, 600), -60, Some(12), true),
+        ("the leaf begins later, the one beside between", (5, 600), (-60, 600), -60, Some(3), true),
+        ("the leaf begins later", (10, 600), (-60, 600), -60, None, true),
+        ("the leaf begins too late", (11, 600), (-60, 600), -60, None, false),
+        ("the sub begins later", (-60, 600), (10, 600), -60, None, true),
+        ("the sub begins too late", (-60, 600), (11, 600), -60, None, false),
+        ("the root begins later", (-60, 600), (-60, 600), 10, None, true),
+        ("the root begins too late", (-60, 600), (-60, 600), 11, None, false),
+        ("all begin later", (3, 600), (7, 600), 5, Some(9), true),
+        ("the sub begins as the leaf ends", (-60, 4), (4, 600), -60, Some(1), true),
+        ("the sub begins after the leaf has ended", (-60, 4), (5, 600), -60, None, false),
+        ("the leaf begins after the sub has ended", (5, 600), (-60, 4), -60, Some(5), false),
+        ("the root begins after the leaf has ended", (-60, 4), (-60, 600), 5, None, false),
+        ("the leaf had ended", (-60, -1), (-60, 600), -60, None, false),
+        ("the sub had ended", (-60, 600), (-60, -1), -60, Some(-1), false),
+    ] {
+        let leaf = dated(leaf(), leaf_dates.0, leaf_dates.1).issue(&leaf_key, &sub_key);
+        let sub = dated(Plan::ca("sub", "root", "example.org"), sub_dates.0, sub_dates.1)
+            .issue(&sub_key, &root_key);
+        let root = root(root_start).issue(&root_key, &root_key);
+        let beside: Vec<Vec<u8>> = beside.map(unrelated).into_iter().collect();
+        for (place, carried, given) in [
+            ("carried", [vec![sub.clone()], beside.clone()].concat(), vec![]),
+            ("given", vec![sub.clone()], beside.clone()),
+        ] {
+            let report = judge(&attested(&leaf, &carried, &leaf_key), std::slice::from_ref(&root), &given);
+            // An end before the time of the check leaves the time unproven, no more.
+            let found = !matches!(report.verdict, Verdict::Invalid | Verdict::Unchecked);
+            assert_eq!(found, good, "{case}, {place}: {:?} {:?}", report.verdict, report.findings);
+        }
+    }
+}
+
+/// `testdata/attacks`: it was called invalid.
+#[test]
+fn an_unrelated_newer_intermediate_has_no_say_in_the_time_window() {
+    let trust_domain = || TrustDomain::new("example.org").unwrap();
+    let pem = |text| X509Bundle::from_pem(trust_domain(), text).unwrap();
+    let now = parse_time("2026-11-28T08:30:00Z").unwrap();
+    let trust = Trust {
+        bundle: pem(include_str!("../testdata/attacks/skew.pem")),
+        intermediates: pem(include_str!("../testdata/attacks/newer.pem")).authorities().to_vec(),
+        now,
+        at: None,
+        clock_skew: 10,
+    };
+    let object: Value = serde_json::from_str(include_str!("../testdata/attacks/skew.json")).unwrap();
+    let policy = Policy { accept_unproven_time: true, ..Policy::default() };
+    let report = verify(&TaskRun::from_value(object).unwrap(), &trust, &policy);
+    assert!(report.accepted, "{:?}", report.findings);
 }

@@ -1,23 +1,15 @@
-//! Objects that hold only a part of a TaskRun: results without steps, a part of the results, earlier attempts.
+//! Objects that hold only a part of a TaskRun: results without steps, a part of the results.
 
 #![cfg(feature = "cli")]
 
 mod support;
 
-use ring::rand::SystemRandom;
 use serde_json::{Value, json};
 use support::signed::{Cluster, judge, judge_with, reasons, trust};
 use svidence::{
-    devagent::taskrun::{RunSpec, assemble, retried},
-    evidence::{
-        attestation::Attestation,
-        key::SigningKey,
-        sha256,
-        statement::{Context, pre_authentication_encoding, statement},
-    },
+    devagent::taskrun::assemble,
     verify::{Policy, PolicyFile, Verdict},
 };
-use zeroize::Zeroizing;
 
 /// The TaskRun of two steps with everything that an archive may leave out; its results alone.
 fn results_alone(cluster: &Cluster, evidence: &str, containers: &str) -> Value {
@@ -281,7 +273,7 @@ fn results_alone_do_not_hide_that_the_taskrun_failed_nor_which_attempt_it_is() {
         ("again-pod-retry1", "printf yes >$RESULTS/a", false, "it is of attempt 1, and nothing says"),
         ("node-17", "printf yes >$RESULTS/a", false, "nothing says of which attempt it is"),
     ] {
-        let mut object = attempt(&cluster, pod_name, script);
+        let mut object = cluster.attempt(pod_name, script);
         object["status"] = json!({"results": object["status"]["results"]});
         let report = judge(&object, &trust);
         assert_eq!(report.verdict, Verdict::Verified, "{pod_name}: {}", reasons(&report));
@@ -344,199 +336,5 @@ fn policies_hold_for_results_alone() {
         let policy = Policy { accept_not_carried, file, ..Policy::default() };
         let report = judge_with(object, &trust(&cluster.ca.bundle_pem()), &policy);
         assert_eq!((report.verdict, report.accepted), (verdict, accepted), "{case}: {}", reasons(&report));
-    }
-}
-
-/// One attempt of a TaskRun: what its pod of this name leaves behind.
-fn attempt(cluster: &Cluster, pod_name: &str, script: &str) -> Value {
-    attempt_with(cluster, pod_name, script, &[])
-}
-
-fn attempt_with(cluster: &Cluster, pod_name: &str, script: &str, configuration: &[(&str, &str)]) -> Value {
-    let mut pod = cluster.pod(&["one"], configuration);
-    pod.name = pod_name.to_owned();
-    let step = pod.step(0).signed(&cluster.agent.address()).results(&["a"]);
-    let outcome = step.script(script).run();
-    let task = json!({"results": [{"name": "a", "type": "string"}], "steps": [{"name": "one"}]});
-    let spec = RunSpec { pod_name: pod_name.to_owned(), ..cluster.spec(task) };
-    assemble(&spec, &[outcome.report])
-}
-
-#[test]
-fn earlier_attempts_are_judged_as_the_taskruns_they_were() {
-    let cluster = Cluster::new("again");
-    let failing = "printf no >$RESULTS/a; exit 1";
-    let attempts = [
-        attempt(&cluster, "again-pod", failing),
-        attempt(&cluster, "again-pod-retry1", failing),
-        attempt(&cluster, "again-pod-retry2", "printf yes >$RESULTS/a"),
-    ];
-    let genuine = retried(&attempts);
-    let trust = trust(&cluster.ca.bundle_pem());
-    let report = judge(&genuine, &trust);
-    assert_eq!(report.verdict, Verdict::Verified, "{}", reasons(&report));
-    assert!(report.notes.is_empty(), "nothing is amiss: {:?}", report.notes);
-    type Alteration = fn(&mut Value);
-    let alterations: [(&str, Alteration, Verdict, &str); 11] = [
-        (
-            "an earlier result",
-            |status| status["retriesStatus"][1]["results"][1]["value"] = json!("yes"),
-            Verdict::Invalid,
-            "attempt 1 (status.retriesStatus[1])",
-        ),
-        (
-            "an earlier exit code",
-            |status| status["retriesStatus"][0]["steps"][0]["terminated"]["exitCode"] = json!(0),
-            Verdict::Invalid,
-            "attempt 0 (status.retriesStatus[0])",
-        ),
-        (
-            "an earlier failure passed off as a success",
-            |status| status["retriesStatus"][0]["conditions"][0]["status"] = json!("True"),
-            Verdict::Invalid,
-            "attempt 0",
-        ),
-        (
-            "two earlier attempts swapped",
-            |status| status["retriesStatus"].as_array_mut().unwrap().swap(0, 1),
-            Verdict::Invalid,
-            "attempt 0",
-        ),
-        (
-            "an earlier attempt in the place of the last",
-            |status| {
-                let earlier = status["retriesStatus"][0].clone();
-                let last = std::mem::replace(status, earlier);
-                status["retriesStatus"] = last["retriesStatus"].clone();
-            },
-            Verdict::Invalid,
-            "the attempt is number 2 in the TaskRun",
-        ),
-        (
-            "the last attempt's steps in an earlier one",
-            |status| status["retriesStatus"][0]["steps"] = status["steps"].clone(),
-            Verdict::Invalid,
-            "attempt 0",
-        ),
-        (
-            "an attempt left out",
-            |status| {
-                status["retriesStatus"].as_array_mut().unwrap().remove(1);
-            },
-            Verdict::Invalid,
-            "the attempt is number 1 in the TaskRun",
-        ),
-        (
-            "an attempt added",
-            |status| status["retriesStatus"].as_array_mut().unwrap().push(json!({})),
-            Verdict::Invalid,
-            "the attempt is number 3 in the TaskRun",
-        ),
-        (
-            "a field in another case",
-            |status| status["retriesStatus"][0]["Results"] = json!([]),
-            Verdict::Unchecked,
-            "status.retriesStatus[0]",
-        ),
-        (
-            "an earlier attempt's evidence removed",
-            |status| {
-                status["retriesStatus"][0]["results"] = json!([]);
-                status["retriesStatus"][0]["steps"][0]["terminated"]["message"] = json!("");
-            },
-            Verdict::Verified,
-            "",
-        ),
-        (
-            "an earlier attempt of which nothing is left",
-            |status| status["retriesStatus"][1] = json!({}),
-            Verdict::Verified,
-            "",
-        ),
-    ];
-    for (case, alter, verdict, told) in alterations {
-        let mut altered = genuine.clone();
-        alter(&mut altered["status"]);
-        let report = judge(&altered, &trust);
-        assert_eq!(report.verdict, verdict, "{case}: {}", reasons(&report));
-        assert!(reasons(&report).contains(told), "{case}: {}", reasons(&report));
-        let is_noted = report.notes.iter().any(|note| note.contains("is not verified"));
-        assert!(is_noted || verdict != Verdict::Verified, "{case}: {:?}", report.notes);
-    }
-}
-
-/// With the node's network a pod does not know its name; the steps' times still tell the attempts apart.
-#[test]
-fn attempts_that_do_not_know_their_pods_name_follow_each_other() {
-    let cluster = Cluster::new("again");
-    let mut attempts = [0, 1].map(|i| {
-        let mut object = attempt(&cluster, "node-17", "printf v >$RESULTS/a");
-        object["status"]["podName"] = json!(["again-pod", "again-pod-retry1"][i]);
-        object
-    });
-    attempts[0]["status"]["conditions"][0]["status"] = json!("False");
-    let strict = svidence::verify::Trust { clock_skew: 0, ..trust(&cluster.ca.bundle_pem()) };
-    let judge = |attempts: &[Value; 2]| {
-        let mut object = retried(attempts);
-        // Whole seconds, which the attestations exceed.
-        for status in ["/status", "/status/retriesStatus/0"] {
-            object.pointer_mut(status).unwrap()["completionTime"] = Value::Null;
-        }
-        judge(&object, &strict)
-    };
-    let now = |report: &svidence::verify::Report| reasons(report);
-    let report = judge(&attempts);
-    assert_eq!(report.verdict, Verdict::Verified, "{}", now(&report));
-    attempts.swap(0, 1);
-    let report = judge(&attempts);
-    assert!(now(&report).contains("attempt 0 signed after attempt 1 had started"), "{}", now(&report));
-}
-
-/// The same attempt, signed anew as having run in the pod of this UID: the test's pods do not show theirs.
-fn in_pod(object: &Value, pod_uid: [u8; 16], cluster: &Cluster) -> Value {
-    let key = "SVIDENCE.one.sig";
-    let mut object = object.clone();
-    let entry = results(&mut object).iter().find(|result| result["name"] == key).unwrap().clone();
-    let mut attestation = Attestation::from_value(entry["value"].as_str().unwrap()).unwrap();
-    let (random, now) = (SystemRandom::new(), cluster.created.unix_timestamp());
-    let svid = cluster.ca.issue("/ns/default/taskrun/again", &[], now, 3600, &random).unwrap();
-    (attestation.pod_uid, attestation.leaf) = (Some(pod_uid), svid.certificate);
-    let context = Context {
-        trust_domain: "example.org",
-        step: "one",
-        results: &attestation.results,
-        leaf: sha256(&attestation.leaf),
-    };
-    let signed = pre_authentication_encoding(&statement(&attestation, context));
-    let signer = SigningKey::from_pkcs8(&Zeroizing::new(svid.key.to_vec())).unwrap();
-    attestation.signature = signer.sign_attestation(&signed, &random).unwrap();
-    set(&mut object, key, json!(attestation.to_value()));
-    let message = object.pointer_mut("/status/steps/0/terminated/message").unwrap();
-    *message =
-        json!(message.as_str().unwrap().replace(entry["value"].as_str().unwrap(), &attestation.to_value()));
-    object
-}
-
-/// They follow each other within what clocks may differ, so only the pod's UID tells that one of them stands twice.
-#[test]
-fn one_pod_is_not_two_attempts_with_another_one_between_them() {
-    let cluster = Cluster::new("again");
-    let configuration = [("svidence-evidence", "attestation")];
-    let attempts: [Value; 3] = std::array::from_fn(|place| {
-        let mut object = attempt_with(&cluster, "node-17", "printf v >$RESULTS/a", &configuration);
-        object["status"]["podName"] = json!(["again-pod", "again-pod-retry1", "again-pod-retry2"][place]);
-        object["status"]["conditions"][0]["status"] = json!(if place == 2 { "True" } else { "False" });
-        object
-    });
-    for (pods, told) in [
-        ([1, 2, 3], None),
-        ([1, 1, 2], Some("the attempts 0 and 1 ran in one pod")),
-        ([1, 2, 1], Some("the attempts 0 and 2 ran in one pod")),
-    ] {
-        let attempts: [Value; 3] = std::array::from_fn(|i| in_pod(&attempts[i], [pods[i]; 16], &cluster));
-        let report = judge(&retried(&attempts), &trust(&cluster.ca.bundle_pem()));
-        let expected = if told.is_some() { Verdict::Invalid } else { Verdict::Verified };
-        assert_eq!(report.verdict, expected, "{pods:?}: {}", reasons(&report));
-        assert!(reasons(&report).contains(told.unwrap_or_default()), "{pods:?}: {}", reasons(&report));
     }
 }

@@ -10,10 +10,11 @@ use serde_json::{Value, json};
 use support::signed::{Cluster, judge_with, reasons, trust};
 use svidence::{
     devagent::taskrun::assemble,
+    evidence::value::{ResultValue, decode},
     verify::{
         Policy, PolicyFile, Report, Trust, Verdict,
         policy::{MaxAge, Pattern},
-        taskrun::format_time,
+        taskrun::{format_time, parse_time},
     },
 };
 
@@ -501,4 +502,122 @@ fn a_broken_rule_does_not_hide_a_forgery() {
     assert_eq!(report.verdict, Verdict::Invalid, "{}", reasons(&report));
     let codes: Vec<&str> = report.findings.iter().map(|finding| finding.code()).collect();
     assert!(codes.contains(&"result-changed") && codes.contains(&"policy"), "{codes:?}");
+}
+
+/// Texts that may be read in more than one way, and some that may not.
+const TEXTS: [&str; 13] = [
+    "null",
+    "\"sha256:good\"",
+    "\"\"",
+    "\"\\u0041\"",
+    " \"spaced\" ",
+    "[\"a\"]",
+    "[]",
+    "[null]",
+    "{\"k\":\"v\"}",
+    "5",
+    "true",
+    "\"broken",
+    "plain",
+];
+
+/// The object as its status would have to be if its task declared every result to be of this type.
+fn declared_as(object: &Value, kind: &str, in_steps: bool) -> Value {
+    let mut object = object.clone();
+    let status = &mut object["status"];
+    let declared = match in_steps {
+        true => &mut status["taskSpec"]["steps"][0]["results"],
+        false => &mut status["taskSpec"]["results"],
+    };
+    for result in declared.as_array_mut().unwrap() {
+        result["type"] = json!(kind);
+    }
+    let value_of = |name: &str| {
+        let text = name.strip_prefix('r').and_then(|number| TEXTS.get(number.parse::<usize>().ok()?))?;
+        let decoded = if kind == "string" { ResultValue::String((*text).to_owned()) } else { decode(text) };
+        Some((decoded.type_name(), serde_json::from_str::<Value>(&decoded.canonical_json()).unwrap()))
+    };
+    let lists = ["/status/results", "/status/steps/0/results"];
+    for list in &lists[..if in_steps { 2 } else { 1 }] {
+        for result in object.pointer_mut(list).and_then(Value::as_array_mut).into_iter().flatten() {
+            if let Some((kind, value)) = value_of(result["name"].as_str().unwrap()) {
+                (result["type"], result["value"]) = (json!(kind), value);
+            }
+        }
+    }
+    object
+}
+
+/// Whoever may write a status may write a `taskSpec` that makes the controller's decoding fit another value.
+#[test]
+fn a_demanded_type_decides_how_the_text_that_a_step_wrote_is_read() {
+    let names: Vec<String> = (0..TEXTS.len()).map(|i| format!("r{i}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let cluster = Cluster::new("build-8");
+    let pod = cluster.pod(&["one"], &[("svidence-containers", "1"), ("svidence-evidence", "attestation")]);
+    let run = |folder: &str| {
+        let script =
+            TEXTS.iter().enumerate().map(|(i, text)| format!("printf '%s' '{text}' >{folder}/r{i}\n"));
+        let step = pod.step(0).signed(&cluster.agent.address());
+        let step = match folder {
+            "$RESULTS" => step.results(&names),
+            _ => step.step_results(&names),
+        };
+        step.script(&script.collect::<String>()).run().report
+    };
+    let plain: Vec<Value> = names.iter().map(|name| json!({"name": name, "type": "string"})).collect();
+    let mapped = names
+        .iter()
+        .map(|name| json!({"name": name, "type": "string", "value": format!("$(steps.one.results.{name})")}));
+    let of_task = json!({"results": plain, "steps": [{"name": "one"}]});
+    let of_step =
+        json!({"results": mapped.collect::<Vec<_>>(), "steps": [{"name": "one", "results": plain}]});
+    let trust = trust(&cluster.ca.bundle_pem());
+    for (form, folder, task) in [("task", "$RESULTS", of_task), ("step", "$STEP_RESULTS", of_step)] {
+        let in_steps = form == "step";
+        let object = assemble(&cluster.spec(task), &[run(folder)]);
+        for claimed in ["string", "array"] {
+            let whole = declared_as(&object, claimed, in_steps);
+            let mut without_messages = whole.clone();
+            without_messages["status"]["steps"][0]["terminated"]["message"] = json!("");
+            for (place, object) in [("messages", &whole), ("no messages", &without_messages)] {
+                for (i, text) in TEXTS.iter().enumerate() {
+                    for kind in ["string", "array", "object"] {
+                        let case =
+                            format!("{form} result, {place}, {text:?} claimed {claimed}, demanded {kind}");
+                        let from =
+                            if in_steps { json!({"from": "one", "stepResult": names[i]}) } else { json!({}) };
+                        let mut demanded = json!({"name": names[i], "type": kind});
+                        demanded.as_object_mut().unwrap().extend(from.as_object().unwrap().clone());
+                        let report = under(object, &trust, policy(&rule(json!({"results": [demanded]}))));
+                        let value = if claimed == "string" {
+                            ResultValue::String((*text).to_owned())
+                        } else {
+                            decode(text)
+                        };
+                        let is_raw = value == ResultValue::String((*text).to_owned());
+                        let good = value.type_name() == kind && (kind != "string" || is_raw);
+                        let expected = if good { Verdict::Verified } else { Verdict::Invalid };
+                        assert_eq!(report.verdict, expected, "{case}: {}", reasons(&report));
+                        let result =
+                            report.proof.iter().flat_map(|proof| &proof.results).find(|r| r.name == names[i]);
+                        assert!(result.is_none_or(|result| !result.type_is_claimed), "{case}: {result:?}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// `testdata/attacks`: it was accepted, and the type counted as vouched for.
+#[test]
+fn a_demanded_string_is_the_text_and_not_what_it_means_as_json() {
+    let object: Value =
+        serde_json::from_str(include_str!("../testdata/attacks/policy-type-forged.json")).unwrap();
+    let now = parse_time("2026-11-28T08:30:00Z").unwrap();
+    let trust = Trust { now, at: Some(now), ..trust(include_str!("../testdata/attacks/policy-type.pem")) };
+    let file = PolicyFile::parse(include_str!("../testdata/attacks/policy-type.policy.json")).unwrap();
+    let report = under(&object, &trust, file);
+    assert_eq!(report.verdict, Verdict::Invalid, "{}", reasons(&report));
+    assert_eq!(reasons(&report).matches("must be of type string").count(), 2, "{}", reasons(&report));
 }

@@ -59,28 +59,29 @@ impl Caches {
         })
     }
 
-    /// [`chain::find_path`].
+    /// [`chain::find_path_within`].
     pub(crate) fn path(
         &mut self,
         leaf: &Certificate,
         intermediates: &[&Certificate],
         bundle: &X509Bundle,
         at: i64,
+        slow_by: i64,
     ) -> Result<Path, ChainError> {
         let key = key([leaf].into_iter().chain(intermediates.iter().copied()).map(Certificate::der));
         if let Some(known) = self.paths.get(&key).filter(|known| (known.from..=known.until).contains(&at)) {
             return Ok(known.path.clone());
         }
-        let path = chain::find_path(leaf, intermediates, bundle, at)?;
+        let path = chain::find_path_within(leaf, intermediates, bundle, at, slow_by)?;
         let certificates =
             [leaf].into_iter().chain(intermediates.iter().copied()).chain(bundle.authorities());
-        self.paths.insert(key, TimedPath::new(path.clone(), certificates, at));
+        self.paths.insert(key, TimedPath::new(path.clone(), certificates, at, slow_by));
         Ok(path)
     }
 }
 
 /// A path, and the time in which it is what a search would find: none of the certificates that may take part starts or
-/// ceases to be valid in it.
+/// ceases to be valid in it or `slow_by` after it.
 #[derive(Debug, Clone)]
 struct TimedPath {
     path: Path,
@@ -89,14 +90,19 @@ struct TimedPath {
 }
 
 impl TimedPath {
-    fn new<'a>(path: Path, certificates: impl Iterator<Item = &'a Certificate>, at: i64) -> TimedPath {
+    fn new<'a>(
+        path: Path,
+        certificates: impl Iterator<Item = &'a Certificate>,
+        at: i64,
+        slow_by: i64,
+    ) -> TimedPath {
         let mut timed = TimedPath { path, from: i64::MIN, until: i64::MAX };
         for certificate in certificates {
             // The first second of a new state.
             for change in [certificate.not_before(), certificate.not_after().saturating_add(1)] {
                 match change <= at {
                     true => timed.from = timed.from.max(change),
-                    false => timed.until = timed.until.min(change - 1),
+                    false => timed.until = timed.until.min(change - 1 - slow_by),
                 }
             }
         }

@@ -61,7 +61,7 @@ impl StatusResults {
 }
 
 /// Whether a text is a step's message, be it a damaged one: a reader that is more lenient must not find in it what was not checked.
-fn is_message(text: &str) -> bool {
+pub(super) fn is_message(text: &str) -> bool {
     let start = text.trim_start();
     start.starts_with('[') || start.starts_with(COMPRESSED) || text.contains(attestation::KEY_PREFIX)
 }

@@ -236,6 +236,8 @@ details! {
     NOTHING_SIGNED = "nothing-signed";
     /// It has not finished.
     UNFINISHED = "unfinished";
+    /// The last attempt never ran.
+    NEVER_RAN = "never-ran";
     /// There was nothing to check.
     NOTHING_CHECKED = "nothing-checked";
     /// An attestation is there, and the step that it belongs to is not.

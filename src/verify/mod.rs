@@ -124,7 +124,10 @@ fn judge(object: &TaskRun, trust: &Trust, policy: &Policy, caches: &mut Caches) 
     let mut notes = Vec::new();
     let rules = policy.file.as_ref().map(|file| file.select(object)).unwrap_or_default();
     let undecided = policy.file.as_ref().and_then(|file| file.undecided(object, &rules, trust));
-    let outcome = evidence(object, trust, &policy.time_stamps, caches, &mut notes);
+    let outcome = match retries::last_never_ran(object) {
+        Some(finding) => Err(vec![finding]),
+        None => evidence(object, trust, &policy.time_stamps, caches, &mut notes),
+    };
     let current = outcome.as_ref().ok().map(|(proof, _)| &proof.basis);
     let earlier = retries::judge(object, current, trust, |attempt| {
         evidence(attempt, trust, &policy.time_stamps, caches, &mut Vec::new())

@@ -4,12 +4,14 @@
 
 use std::collections::HashMap;
 
+use crate::workload::select::pod_names_match;
+
 use super::{
     Found, Trust, Verdict,
     collect::{self, EvidenceKind},
     facts::Detail,
     report::{Basis, StepSummary},
-    taskrun::TaskRun,
+    taskrun::{Status, StepState, TaskRun},
     verdict::Finding,
 };
 
@@ -48,7 +50,15 @@ pub(super) fn judge(
     // One for all attempts, since what was asked for may be large.
     let mut attempt = object.without_status();
     for (number, status) in statuses.iter().enumerate() {
+        let before = std::mem::take(&mut attempt.status);
         let found = match attempt.become_attempt(number, status) {
+            Ok(()) if never_ran(&attempt, &before) => {
+                earlier.notes.push(format!(
+                    "attempt {number} never ran: it had no pod, or one that was never scheduled; it shows the steps of the \
+                     attempt before"
+                ));
+                continue;
+            }
             Ok(()) => {
                 if is_weak(current) && holds_attestations(&attempt) {
                     let reason = format!(
@@ -92,6 +102,51 @@ pub(super) fn judge(
         step: None,
     }));
     earlier
+}
+
+/// What it means that the last attempt never ran, if it did not.
+pub(super) fn last_never_ran(object: &TaskRun) -> Option<Finding> {
+    let statuses = &object.status.retries_status;
+    let (status, earlier) = statuses.split_last()?;
+    if statuses.len() > MOST_ATTEMPTS {
+        return None;
+    }
+    let mut before = object.without_status();
+    before.become_attempt(earlier.len(), status).ok()?;
+    let number = statuses.len();
+    let reason = format!(
+        "its last attempt (number {number} from 0) never ran, and it shows the steps of the attempt before: it had no pod, or one \
+         that was never scheduled; look at the events of the TaskRun and its pod"
+    );
+    never_ran(object, &before.status).then(|| Finding::no_evidence(Detail::NEVER_RAN, reason))
+}
+
+/// Whether nothing of an attempt ever started. For a retry the controller empties `podName`, times and `results`, but keeps
+/// `steps` until the containers of the next pod have states (Tekton `retryTaskRun`, `setTaskRunStatusBasedOnStepStatus`);
+/// when it fails such an attempt, it ends the steps that had not ended (`terminateStepsInPod`).
+fn never_ran(attempt: &TaskRun, before: &Status) -> bool {
+    let status = &attempt.status;
+    let (Some(steps), Some(earlier)) = (&status.steps, &before.steps) else { return false };
+    let is_left = |(step, earlier): (&StepState, &StepState)| {
+        step == earlier || (step.name == earlier.name && earlier.terminated.is_none() && is_empty(step))
+    };
+    let own_pod = pod_names_match(&attempt.metadata.name, &status.pod_name);
+    attempt.succeeded() == Some("False")
+        && status.results.is_empty()
+        && !steps.is_empty()
+        && steps.len() == earlier.len()
+        && steps.iter().zip(earlier).all(is_left)
+        && (status.pod_name.is_empty()
+            || own_pod.and_then(|number| usize::try_from(number).ok()) == attempt.attempt_number())
+}
+
+/// Whether a step's state holds nothing that the step itself has left.
+fn is_empty(step: &StepState) -> bool {
+    let message = step.terminated.as_ref().map(|terminated| terminated.message.as_str()).unwrap_or_default();
+    !collect::is_message(message)
+        && step.results.is_empty()
+        && step.inputs.is_empty()
+        && step.outputs.is_empty()
 }
 
 fn is_weak(basis: Option<&Basis>) -> bool {

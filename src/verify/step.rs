@@ -358,10 +358,10 @@ fn path(
     caches: &mut Caches,
 ) -> Result<Path, Finding> {
     let intermediates: Vec<&Certificate> = carried.iter().chain(&trust.intermediates).collect();
-    // A certificate issued within the last seconds may start after a clock that runs behind.
-    let newest = intermediates.iter().map(|c| c.not_before()).fold(leaf.not_before(), i64::max);
-    let at = if (signed_at..=signed_at + trust.clock_skew).contains(&newest) { newest } else { signed_at };
-    caches.path(leaf, &intermediates, &trust.bundle, at).map_err(|error| no_path(step, trust, error))
+    // A certificate issued within the last seconds may start after the time that a slow clock showed.
+    caches
+        .path(leaf, &intermediates, &trust.bundle, signed_at, trust.clock_skew)
+        .map_err(|error| no_path(step, trust, error))
 }
 
 /// What it means for a step that no path leads from its certificate to the bundle.

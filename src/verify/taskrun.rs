@@ -228,7 +228,7 @@ pub struct Condition {
 }
 
 /// A result in the status.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct StatusResult {
     /// Its name.
     pub name: String,
@@ -259,7 +259,7 @@ impl StatusResult {
 }
 
 /// A step in the status.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StepState {
     /// Its name without `step-`.
@@ -322,7 +322,7 @@ pub struct ArtifactValue {
 }
 
 /// `terminated` of a step.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Terminated {
     /// The exit code, or the value of the `ExitCode` entry.

@@ -59,6 +59,26 @@ impl Cluster {
         judge(&assemble(&spec, reports), &trust(&self.ca.bundle_pem()))
     }
 
+    /// One attempt of the TaskRun with the step `one` and the result `a`: what its pod of this name leaves behind.
+    pub fn attempt(&self, pod_name: &str, script: &str) -> Value {
+        self.attempt_of(pod_name, &[script], &[])
+    }
+
+    /// The same with the steps `one`, `two` and so on, and with these entries in `svidence.json`.
+    pub fn attempt_of(&self, pod_name: &str, scripts: &[&str], configuration: &[(&str, &str)]) -> Value {
+        let names = &["one", "two", "three"][..scripts.len()];
+        let mut pod = self.pod(names, configuration);
+        pod.name = pod_name.to_owned();
+        let run = |(i, script): (usize, &&str)| {
+            let step = pod.step(i).signed(&self.agent.address()).results(&["a"]);
+            step.script(script).run().report
+        };
+        let reports: Vec<StepReport> = scripts.iter().enumerate().map(run).collect();
+        let steps: Vec<Value> = names.iter().map(|name| json!({"name": name})).collect();
+        let task = json!({"results": [{"name": "a", "type": "string"}], "steps": steps});
+        assemble(&RunSpec { pod_name: pod_name.to_owned(), ..self.spec(task) }, &reports)
+    }
+
     /// The TaskRun with this inline Task.
     pub fn spec(&self, task_spec: Value) -> RunSpec {
         RunSpec {

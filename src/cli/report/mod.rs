@@ -5,7 +5,7 @@
 mod dsse;
 mod json;
 mod junit;
-mod output;
+pub(super) mod output;
 pub(crate) mod safe;
 mod sarif;
 mod text;

@@ -7,6 +7,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
+/// Writes a file that gets its name when it is whole.
+pub(in crate::cli) fn write_whole(path: &Path, content: &[u8]) -> io::Result<()> {
+    let mut output = Output::create(path)?;
+    if let Output::File(file) = &mut output {
+        file.write_all(content)?;
+    }
+    output.commit()
+}
+
 /// Standard output, or a file.
 pub(super) enum Output {
     Stdout,

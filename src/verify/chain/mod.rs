@@ -55,6 +55,17 @@ pub fn find_path(
     bundle: &X509Bundle,
     at: i64,
 ) -> Result<Path, ChainError> {
+    find_path_within(leaf, intermediates, bundle, at, 0)
+}
+
+/// The same where `at` was read from a clock that may have been slow by up to `slow_by` seconds ([`Search::issuers_within`]).
+pub fn find_path_within(
+    leaf: &Certificate,
+    intermediates: &[&Certificate],
+    bundle: &X509Bundle,
+    at: i64,
+    slow_by: i64,
+) -> Result<Path, ChainError> {
     let trust_domain = bundle.trust_domain();
     let own_uri = format!("spiffe://{trust_domain}");
     let issuer_rule = |issuer: &Certificate, below: usize| {
@@ -78,6 +89,6 @@ pub fn find_path(
         limits: Limits::default(),
         issuer_rule: &issuer_rule,
     };
-    let issuers = search.issuers_of(leaf)?;
+    let issuers = search.issuers_within(slow_by, leaf)?;
     Ok(Path { issuers: issuers.into_iter().cloned().collect() })
 }

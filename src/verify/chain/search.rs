@@ -49,8 +49,18 @@ impl<'a> Search<'a> {
     /// The issuers of a valid path: from the end entity's own up to the authority. Where several fit, those that are valid
     /// longest are tried first.
     pub fn issuers_of(&self, end_entity: &'a Certificate) -> Result<Vec<&'a Certificate>, ChainError> {
+        self.issuers_within(0, end_entity)
+    }
+
+    /// The same where the clock that [`Search::at`] was read from may have been slow by up to so many seconds: all
+    /// certificates of the path are valid at one moment of that time. Others do not matter.
+    pub fn issuers_within(
+        &self,
+        slow_by: i64,
+        end_entity: &'a Certificate,
+    ) -> Result<Vec<&'a Certificate>, ChainError> {
         let refused = |rule| ChainError::Refused { certificate: end_entity.label(), rule };
-        self.check_dates(end_entity).map_err(refused)?;
+        self.check_dates(end_entity, [], slow_by).map_err(refused)?;
         check_end_entity(end_entity, self.purposes).map_err(|error| refused(error.into()))?;
         let longest_first = |certificates: &[&'a Certificate]| {
             let mut sorted = certificates.to_vec();
@@ -65,6 +75,7 @@ impl<'a> Search<'a> {
                 .chain(longest_first(self.intermediates).into_iter().map(|issuer| (issuer, false)))
                 .collect(),
             end_entity,
+            slow_by,
             issuers: Vec::new(),
             signatures: self.limits.signatures,
             comparisons: self.limits.comparisons,
@@ -85,9 +96,19 @@ impl<'a> Search<'a> {
         })
     }
 
-    fn check_dates(&self, certificate: &Certificate) -> Result<(), PathRule> {
-        let (not_before, not_after, at) = (certificate.not_before(), certificate.not_after(), self.at);
-        if at < not_before {
+    /// That a certificate is valid at [`Search::at`], or at a moment up to `slow_by` later at which those below it are, too.
+    fn check_dates<'c>(
+        &self,
+        certificate: &Certificate,
+        below: impl IntoIterator<Item = &'c Certificate>,
+        slow_by: i64,
+    ) -> Result<(), PathRule> {
+        let (mut at, mut until) = (self.at, self.at.saturating_add(slow_by));
+        for below in below {
+            (at, until) = (at.max(below.not_before()), until.min(below.not_after()));
+        }
+        let (not_before, not_after) = (certificate.not_before(), certificate.not_after());
+        if not_before > until {
             return Err(PathRule::NotYetValid { not_before, at });
         }
         if at > not_after {
@@ -115,6 +136,7 @@ struct Climb<'a, 's> {
     /// Authorities, then intermediates, and which of both.
     candidates: Vec<(&'a Certificate, bool)>,
     end_entity: &'a Certificate,
+    slow_by: i64,
     issuers: Vec<&'a Certificate>,
     signatures: usize,
     comparisons: usize,
@@ -176,7 +198,8 @@ impl<'a> Climb<'a, '_> {
 
     /// The rules for a certificate as the next one of `issuers`, without signature and names.
     fn check_issuer(&self, issuer: &Certificate) -> Result<(), PathRule> {
-        self.search.check_dates(issuer)?;
+        let below = std::iter::once(self.end_entity).chain(self.issuers.iter().copied());
+        self.search.check_dates(issuer, below, self.slow_by)?;
         check_issuer(issuer, self.search.purposes)?;
         if let Some(allowed) = issuer.path_len() {
             let found = self.issuers.iter().filter(|below| !below.is_self_issued()).count();

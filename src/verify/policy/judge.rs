@@ -13,7 +13,7 @@ use crate::{
     },
 };
 
-use super::{AcceptedTime, AttestedBy, DemandedResult, Failures, Form, Rule};
+use super::{AcceptedTime, AttestedBy, DemandedResult, Failures, Form, ResultType, Rule};
 
 /// Takes the kind of demand, what is demanded, what was found, and what that means.
 type Broken<'a> = dyn FnMut(Detail, String, String, Breach) + 'a;
@@ -141,7 +141,7 @@ pub(super) fn vouch(demanded: &DemandedResult, results: &mut [VerifiedResult]) {
         {
             result.name_is_claimed = false;
         }
-        if demanded.kind.is_some_and(|kind| kind.as_str() == result.value.type_name()) {
+        if demanded.kind.is_some_and(|kind| kind.is_of(result)) {
             result.type_is_claimed = false;
         }
     }
@@ -161,8 +161,13 @@ fn result(demanded: &DemandedResult, proof: &Proof, broken: &mut Broken<'_>) {
         );
         return broken(Detail::RESULT, text, found, Breach::Missing);
     }
-    if let Some(kind) = demanded.kind.filter(|kind| kind.as_str() != result.value.type_name()) {
-        let found = format!("it is of type {}", result.value.type_name());
+    if let Some(kind) = demanded.kind.filter(|kind| !kind.is_of(result)) {
+        let found = match result.value.type_name() {
+            "string" if kind == ResultType::String => {
+                "the status holds what the text that the step wrote means as JSON, not that text".to_owned()
+            }
+            other => format!("it is of type {other}"),
+        };
         broken(
             Detail::TYPE,
             format!("result {name} must be of type {}", kind.as_str()),

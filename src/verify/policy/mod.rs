@@ -10,13 +10,14 @@ mod pattern;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::evidence::{attestation::is_result_name, sha256};
+use crate::evidence::{attestation::is_result_name, sha256, value::ResultValue};
 
 use super::{
     Trust,
     facts::Detail,
     json::Unambiguous,
     report::Proof,
+    status::VerifiedResult,
     taskrun::{TaskRun, format_time, parse_time},
     verdict::{Breach, Finding},
 };
@@ -164,6 +165,17 @@ impl ResultType {
             ResultType::String => "string",
             ResultType::Array => "array",
             ResultType::Object => "object",
+        }
+    }
+
+    /// Whether a result is what Tekton makes of the text that its step wrote, where the task declares this type: a string
+    /// is the text as it is, also where that is JSON; a list or an object is what the JSON means.
+    fn is_of(self, result: &VerifiedResult) -> bool {
+        match &result.value {
+            ResultValue::String(text) => {
+                self == ResultType::String && sha256(text.as_bytes()) == result.digest
+            }
+            value => value.type_name() == self.as_str(),
         }
     }
 }

@@ -1,10 +1,11 @@
 //! `svidence timestamp`: has a time-stamp authority witness what the steps of a TaskRun signed, while their certificates last.
 
+mod service;
+
 use std::{
     fs, io,
     io::{Read, Write},
     path::{Path, PathBuf},
-    sync::Arc,
     time::Duration,
 };
 
@@ -12,18 +13,25 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use clap::Args;
 use ring::rand::SecureRandom;
 use serde_json::{Map, Value, json};
-use ureq::tls::{RootCerts, TlsConfig, TlsProvider};
+use ureq::tls::{Certificate, PemItem};
 
-use crate::verify::{
-    Finding, Verdict,
-    taskrun::{TaskRun, format_time},
-    time::{
-        ANNOTATION, MAX_TOKEN, Request, TimeStamp, TimeStamps, TokenError, TsaPolicy, annotated, imprints,
+use crate::{
+    evidence::statement::hex,
+    verify::{
+        Finding, Verdict,
+        taskrun::{TaskRun, format_time},
+        time::{ANNOTATION, Request, TimeStamp, TimeStamps, TokenError, TsaPolicy, annotated, imprints},
+        walk::for_each,
     },
-    walk::for_each,
 };
 
-use super::{USAGE_ERROR, report::safe::Line, verify::time_stamps};
+use super::{
+    USAGE_ERROR,
+    report::{output::write_whole, safe::Line},
+    verify::time_stamps,
+};
+
+use service::{Service, ServiceError, TsaUrl};
 
 /// Arguments of `svidence timestamp`.
 #[derive(Debug, Args)]
@@ -33,14 +41,14 @@ pub struct TimestampArgs {
     sources: Vec<PathBuf>,
     /// The time-stamp authority: http:// or https://
     #[arg(long, value_name = "URL")]
-    tsa: String,
+    tsa: TsaUrl,
     /// Check each token fully: certificates (PEM) of TSAs that you trust, roots or a TSA's own
     #[arg(long = "tsa-certificate", value_name = "FILE")]
     tsa_certificates: Vec<PathBuf>,
     /// Ask for time stamps under this policy of the TSA
     #[arg(long, value_name = "OID")]
     policy: Option<TsaPolicy>,
-    /// Write <namespace>_<taskrun>_<step>.tsr into this folder; without it, a merge patch for one TaskRun goes to stdout
+    /// Write <namespace>_<taskrun>_<step>_<digest>.tsr into this folder; without it, a merge patch for one TaskRun goes to stdout
     #[arg(long, value_name = "DIR")]
     output: Option<PathBuf>,
     /// How long to wait for each answer, in seconds
@@ -51,22 +59,21 @@ pub struct TimestampArgs {
     tls_ca: PathBuf,
 }
 
+/// What file systems allow (255 bytes) with room for digest, ending and what marks a file as unfinished.
+const LONGEST_NAME: usize = 200;
+
 /// Why a TaskRun was not time-stamped.
 #[derive(Debug, thiserror::Error)]
 enum StampError {
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Evidence(Vec<Finding>),
-    #[error("the TSA {url} does not answer: {error}")]
-    Unreachable { url: String, error: Box<ureq::Error> },
-    #[error("the TSA {url} answers with HTTP status {status}")]
-    Status { url: String, status: u16 },
-    #[error("step {step}: the TSA's answer is of no use: {error}")]
+    #[error(transparent)]
+    Service(#[from] ServiceError),
+    #[error("step {step}: the TSA's answer is not kept: {error}")]
     Answer { step: String, error: TokenError },
-    #[error(
-        "{path} is there and holds something else than a time stamp of this attestation ({error}); move it away"
-    )]
+    #[error("{path} exists and is not a time stamp of this attestation ({error}); move it away")]
     Occupied { path: String, error: TokenError },
-    #[error("{name:?} is no name of Kubernetes, so no file is named after it")]
+    #[error("{name:?} is not a name that Kubernetes admits, so no file is named after it")]
     Name { name: String },
     #[error("{path}: {error}")]
     File { path: String, error: io::Error },
@@ -86,7 +93,7 @@ impl StampError {
 
     /// The same would befall every other TaskRun.
     fn is_about_all(&self) -> bool {
-        matches!(self, StampError::Unreachable { .. } | StampError::Status { .. } | StampError::Random)
+        matches!(self, StampError::Service(_) | StampError::Random)
     }
 }
 
@@ -102,99 +109,105 @@ pub fn run(
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> u8 {
-    let (trusted, agent) = match prepare(args, err) {
+    let (trusted, service) = match prepare(args, err) {
         Ok(prepared) => prepared,
-        Err((exit_code, text)) => {
+        Err(text) => {
             let _ = writeln!(err, "svidence timestamp: {text}");
-            return exit_code;
+            return Verdict::Unchecked.exit_code();
         }
     };
-    let stamping = Stamping { args, trusted, agent, random };
-    let (mut worst, mut count, mut stop) = (Verdict::Verified, 0, false);
-    let mut patch = None;
+    let stamping = Stamping { args, trusted, service, random };
+    let mut progress = Progress { worst: Verdict::Verified, count: 0, stop: false };
+    let mut only = None;
     for_each(&args.sources, stdin, &mut |_, object| {
-        count += 1;
-        // One patch is for one TaskRun.
-        stop |= args.output.is_none() && count > 1;
-        if stop {
-            return;
-        }
-        let object = match object {
-            Ok(object) => object,
-            Err(error) => {
+        progress.count += 1;
+        match (object, &args.output) {
+            (Err(error), _) => {
                 let _ = writeln!(err, "unchecked {}", Line(&error.to_string()));
-                worst = worst.max(Verdict::Unchecked);
-                return;
+                progress.worst = progress.worst.max(Verdict::Unchecked);
             }
-        };
-        let name = format!("{}/{}", object.metadata.namespace, object.metadata.name);
-        let stamped = match &args.output {
-            None => stamping.annotate(&object, err).map(|found| patch = Some(found)),
-            Some(folder) => stamping.write(&object, folder, err),
-        };
-        if let Err(error) = stamped {
-            stop = error.is_about_all();
-            worst = worst.max(error.verdict());
-            let _ = writeln!(err, "failed    {}: {}", Line(&name), Line(&error.to_string()));
+            (Ok(_), _) if progress.stop => {}
+            (Ok(object), Some(folder)) => {
+                let written = stamping.write(&object, folder, err);
+                progress.note(&object, written, err);
+            }
+            // One patch is for one TaskRun, so no TSA is asked before it is known that there is one.
+            (Ok(object), None) => only = Some(object),
         }
     });
-    if count == 0 {
+    if progress.count == 0 {
         let _ = writeln!(err, "svidence timestamp: no TaskRun found");
         return Verdict::Unchecked.exit_code();
     }
-    if args.output.is_none() && count > 1 {
+    if args.output.is_none() && progress.count > 1 {
         let text = "there are several TaskRuns, and a patch is for one; name a folder with --output";
         let _ = writeln!(err, "svidence timestamp: {text}");
         return USAGE_ERROR;
     }
-    if let Some(patch) = patch
-        && writeln!(out, "{patch}").and_then(|()| out.flush()).is_err()
-    {
-        let _ = writeln!(err, "svidence timestamp: standard output could not be written");
-        return Verdict::Unchecked.exit_code();
+    if let Some(object) = only {
+        let patch = stamping.annotate(&object, err);
+        if let Some(patch) = progress.note(&object, patch, err)
+            && writeln!(out, "{patch}").and_then(|()| out.flush()).is_err()
+        {
+            let _ = writeln!(err, "svidence timestamp: standard output could not be written");
+            return Verdict::Unchecked.exit_code();
+        }
     }
-    worst.exit_code()
+    progress.worst.exit_code()
 }
 
-fn prepare(args: &TimestampArgs, err: &mut dyn Write) -> Result<(TimeStamps, ureq::Agent), (u8, String)> {
-    let unchecked = |text: String| (Verdict::Unchecked.exit_code(), text);
-    let trusted = time_stamps(&args.tsa_certificates, &[], err).map_err(unchecked)?;
-    let mut tls = TlsConfig::builder()
-        .provider(TlsProvider::Rustls)
-        .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()));
-    if args.tsa.starts_with("https://") {
-        let file = &args.tls_ca;
-        let pem = fs::read(file).map_err(|error| {
-            unchecked(format!("{}: {error}; name another file with --tls-ca", file.display()))
-        })?;
-        let roots: Vec<_> = ureq::tls::parse_pem(&pem)
-            .filter_map(|item| match item {
-                Ok(ureq::tls::PemItem::Certificate(certificate)) => Some(certificate),
-                _ => None,
-            })
-            .collect();
-        tls = tls.root_certs(RootCerts::new_with_certs(&roots));
-    } else if !args.tsa.starts_with("http://") {
-        return Err((
-            USAGE_ERROR,
-            format!("--tsa {}: it begins with neither http:// nor https://", args.tsa),
-        ));
+/// How a walk has gone so far.
+struct Progress {
+    worst: Verdict,
+    /// TaskRuns, and what could not be read as one.
+    count: usize,
+    /// Nothing more is asked.
+    stop: bool,
+}
+
+impl Progress {
+    fn note<T>(&mut self, object: &TaskRun, done: Result<T, StampError>, err: &mut dyn Write) -> Option<T> {
+        let error = match done {
+            Ok(done) => return Some(done),
+            Err(error) => error,
+        };
+        self.stop = error.is_about_all();
+        self.worst = self.worst.max(error.verdict());
+        let name = format!("{}/{}", object.metadata.namespace, object.metadata.name);
+        let _ = writeln!(err, "failed    {}: {}", Line(&name), Line(&error.to_string()));
+        None
     }
-    let agent = ureq::Agent::config_builder()
-        .tls_config(tls.build())
-        .timeout_global(Some(Duration::from_secs(args.timeout)))
-        .http_status_as_error(false)
-        .max_redirects(0)
-        .max_redirects_will_error(false)
-        .build()
-        .into();
-    Ok((trusted, agent))
+}
+
+fn prepare(args: &TimestampArgs, err: &mut dyn Write) -> Result<(TimeStamps, Service), String> {
+    let trusted = time_stamps(&args.tsa_certificates, &[], err)?;
+    let authorities = match web_authorities(&args.tls_ca) {
+        // A redirect may still lead to https, which then finds no authority.
+        Err(_) if !args.tsa.is_https() => Vec::new(),
+        found => found?,
+    };
+    let timeout = Duration::from_secs(args.timeout);
+    Ok((trusted, Service::new(args.tsa.clone(), &authorities, timeout)))
+}
+
+/// The certificates that vouch for web servers.
+fn web_authorities(file: &Path) -> Result<Vec<Certificate<'static>>, String> {
+    let refuse =
+        |problem: String| format!("--tls-ca {}: {problem}; name another file with it", file.display());
+    let pem = fs::read(file).map_err(|error| refuse(error.to_string()))?;
+    let found: Vec<_> = ureq::tls::parse_pem(&pem)
+        .filter_map(|item| match item {
+            Ok(PemItem::Certificate(certificate)) => Some(certificate),
+            _ => None,
+        })
+        .collect();
+    if found.is_empty() { Err(refuse("it holds no certificate in PEM".to_owned())) } else { Ok(found) }
 }
 
 struct Stamping<'a> {
     args: &'a TimestampArgs,
     trusted: TimeStamps,
-    agent: ureq::Agent,
+    service: Service,
     random: &'a dyn SecureRandom,
 }
 
@@ -227,7 +240,7 @@ impl Stamping<'_> {
         let imprints = imprints(object).map_err(StampError::Evidence)?;
         fs::create_dir_all(folder).map_err(|error| at(folder, error))?;
         for (step, imprint) in imprints {
-            let path = folder.join(file_name(object, &step)?);
+            let path = folder.join(file_name(object, &step, imprint)?);
             if path.exists() {
                 let token = fs::read(&path).map_err(|error| at(&path, error))?;
                 let stamp = self
@@ -238,10 +251,7 @@ impl Stamping<'_> {
                 continue;
             }
             let (stamp, token) = self.ask(&step, imprint)?;
-            // Never half a file under the name that counts.
-            let part = path.with_extension("tsr.part");
-            fs::write(&part, token).map_err(|error| at(&part, error))?;
-            fs::rename(&part, &path).map_err(|error| at(&path, error))?;
+            write_whole(&path, &token).map_err(|error| at(&path, error))?;
             say(err, "stamped", object, &step, stamp);
         }
         Ok(())
@@ -252,19 +262,7 @@ impl Stamping<'_> {
         let mut nonce = [0; 16];
         self.random.fill(&mut nonce).map_err(|_| StampError::Random)?;
         let request = Request::new(imprint, nonce, self.args.policy.clone());
-        let url = || self.args.tsa.clone();
-        let unreachable = |error: ureq::Error| StampError::Unreachable { url: url(), error: Box::new(error) };
-        let mut response = self
-            .agent
-            .post(&self.args.tsa)
-            .content_type("application/timestamp-query")
-            .send(&request.to_der()[..])
-            .map_err(unreachable)?;
-        if response.status() != 200 {
-            return Err(StampError::Status { url: url(), status: response.status().as_u16() });
-        }
-        let limit = MAX_TOKEN as u64;
-        let answer = response.body_mut().with_config().limit(limit).read_to_vec().map_err(unreachable)?;
+        let answer = self.service.ask(&request.to_der())?;
         match request.check(&answer, &self.trusted) {
             Ok(stamp) => Ok((stamp, answer)),
             Err(error) => Err(StampError::Answer { step: step.to_owned(), error }),
@@ -278,12 +276,17 @@ fn say(err: &mut dyn Write, what: &str, object: &TaskRun, step: &str, stamp: Tim
     let _ = writeln!(err, "{what:<9} {}: {}", Line(&place), format_time(stamp.gen_time));
 }
 
-/// `<namespace>_<taskrun>_<step>.tsr`. No name of Kubernetes has an underscore or a slash in it.
-fn file_name(object: &TaskRun, step: &str) -> Result<String, StampError> {
+/// `<namespace>_<taskrun>_<step>_<digest>.tsr`: no name of Kubernetes has an underscore or a slash in it, and the beginning of
+/// what is time-stamped (SHA-256 of the attestation) tells runs of one name apart. Names that are too long for a file are cut.
+fn file_name(object: &TaskRun, step: &str, imprint: [u8; 32]) -> Result<String, StampError> {
     let names = [object.metadata.namespace.as_str(), object.metadata.name.as_str(), step];
     let is_allowed = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-' || c == b'.';
     match names.iter().find(|name| name.is_empty() || !name.bytes().all(is_allowed)) {
-        None => Ok(format!("{}.tsr", names.join("_"))),
+        None => {
+            let mut name = names.join("_");
+            name.truncate(LONGEST_NAME);
+            Ok(format!("{name}_{}.tsr", hex(&imprint[..8])))
+        }
         Some(name) => Err(StampError::Name { name: (*name).to_owned() }),
     }
 }
