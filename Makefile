@@ -26,7 +26,9 @@ help: ## list the targets
 		printf '  make %-10s %s\n' "$$name" "$$text"; done
 
 demo: toolchain ## sign a TaskRun of three steps, verify it, forge it; needs no cluster
-	cargo run --locked --quiet $(QUICK) --bin svidence -- demo
+	@echo "make demo: builds target/quick/svidence, which takes some minutes the first time, and runs it" >&2
+	cargo build --locked $(QUICK) --bin svidence
+	@"$${CARGO_TARGET_DIR:-target}/quick/svidence" demo
 
 test: entrypoint ## all tests; those against SPIRE and Tekton need Go and are skipped by name without it
 	@if command -v go >/dev/null; then $(MAKE) --no-print-directory peers; \
@@ -95,7 +97,18 @@ else echo "cannot tell whether $(1) is static: install readelf (binutils) or fil
 if [ -n "$$needed" ]; then echo "$(1) is not static:" >&2; echo "$$needed" >&2; exit 1; fi
 endef
 
-image: entrypoint ## the image for Tekton's -entrypoint-image, with docker or buildah
+# Without the operator's configuration the steps take whatever identity the agent gives them; an empty file, which a failed
+# `svidence config` leaves behind a `>`, would let no step sign.
+image: ## the image for Tekton's -entrypoint-image, with docker or buildah; needs dist/svidence.json
+	@if [ "$(CONFIG)" = none ]; then \
+		if [ -e dist/svidence.json ]; then echo "make image: CONFIG=none, but dist/svidence.json is there; remove it" >&2; exit 1; fi; \
+		echo "make image: without dist/svidence.json the steps sign with defaults, in whatever trust domain the agent is of" >&2; \
+	elif ! [ -s dist/svidence.json ]; then \
+		echo "make image: dist/svidence.json is missing or empty. It says which trust domain your steps sign in. Make it:" >&2; \
+		echo "  make release && dist/svidence config config/config-spire.yaml > dist/svidence.json" >&2; \
+		echo "or say CONFIG=none for an image that signs with defaults, in whatever trust domain the agent is of" >&2; exit 1; \
+	fi
+	@$(MAKE) --no-print-directory entrypoint
 	@if docker info >/dev/null 2>&1; then docker build --tag $(IMAGE) .; \
 	elif command -v buildah >/dev/null; then \
 		driver=; buildah images >/dev/null 2>&1 || driver="--storage-driver vfs"; \

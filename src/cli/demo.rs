@@ -192,13 +192,29 @@ fn story(folder: &Folder, out: &mut dyn Write) -> Result<(), DemoError> {
     }
     say(format!("\nEvery forgery was refused; the genuine TaskRun ({}) was verified.", TASK_RUN))?;
     match folder.temporary {
-        true => say("Keep the files and try it by hand: svidence demo --keep DIR".into()),
+        true => say(format!("Keep the files and try it by hand: {} demo --keep demo-files", own_name())),
         false => say(format!(
-            "Try it by hand:\n  svidence verify {} --trust-domain {TRUST_DOMAIN} --bundle {}",
-            genuine_file.display(),
-            bundle_file.display()
+            "Try it by hand:\n  {} verify {} --trust-domain {TRUST_DOMAIN} --bundle {}",
+            own_name(),
+            for_shell(&genuine_file),
+            for_shell(&bundle_file)
         )),
     }
+}
+
+/// What this program was called by, which is what finds it again in the same place.
+fn own_name() -> String {
+    std::env::args_os().next().map_or_else(|| "svidence".into(), |name| for_shell(Path::new(&name)))
+}
+
+/// A path as a shell takes it for one word.
+fn for_shell(path: &Path) -> String {
+    let text = path.display().to_string();
+    let is_plain = |c: char| c.is_alphanumeric() || "_-./:@%+=,".contains(c);
+    if !text.is_empty() && text.chars().all(is_plain) {
+        return text;
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 fn judge(object: Value, trust: &Trust) -> Result<Report, DemoError> {

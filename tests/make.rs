@@ -1,4 +1,7 @@
-//! The last line of `make test`, which says how many tests passed, failed and could not run here.
+//! What the Makefile's targets say: the count of `make test`, and what `make image` needs.
+
+#[path = "support/skip.rs"]
+mod skip;
 
 use std::{fs, process::Command};
 
@@ -66,5 +69,45 @@ fn the_last_line_counts_what_passed_failed_and_was_skipped() {
         ("nothing is built", String::new(), 101, Some(""), "0 passed, 1 failed, 0 skipped"),
     ] {
         assert_eq!(summary(&output, status, skipped), line, "{case}");
+    }
+}
+
+#[test]
+fn an_image_without_a_configuration_has_to_be_asked_for() {
+    let makefile = concat!(env!("CARGO_MANIFEST_DIR"), "/Makefile");
+    let found = Command::new("sh").args(["-c", "command -v make"]).output().unwrap();
+    let Some(make) = String::from_utf8(found.stdout).unwrap().lines().next().map(str::to_owned) else {
+        return skip::lacks("an_image_without_a_configuration_has_to_be_asked_for", "make is not installed");
+    };
+    // Nothing is built: a folder without programs is the search path, and `true` stands for the make that would build one.
+    let image = |folder: &std::path::Path, more: &[&str]| {
+        let mut command = Command::new(&make);
+        command.args(["--no-print-directory", "--file", makefile, "image", "MAKE=true"]).args(more);
+        command.current_dir(folder).env_remove("MAKEFLAGS").env("PATH", folder).output().unwrap()
+    };
+    let missing = "dist/svidence.json is missing or empty";
+    let defaults = "the steps sign with defaults";
+    for (case, content, more, said, refused) in [
+        ("no file", None, &[][..], missing, true),
+        ("an empty file", Some(""), &[], missing, true),
+        ("no file, and that is meant", None, &["CONFIG=none"], defaults, false),
+        ("a file that is not to be there", Some("{}"), &["CONFIG=none"], "remove it", true),
+        ("a file", Some("{}"), &[], "", false),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        if let Some(content) = content {
+            fs::create_dir(folder.path().join("dist")).unwrap();
+            fs::write(folder.path().join("dist/svidence.json"), content).unwrap();
+        }
+        let output = image(folder.path(), more);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(stderr.contains(said), "{case}: {stderr}");
+        assert_eq!(
+            stderr.contains("make image: dist/") || stderr.contains("remove it"),
+            refused,
+            "{case}: {stderr}"
+        );
+        assert_eq!(stderr.contains("no running docker and no buildah"), !refused, "{case}: {stderr}");
+        assert!(!output.status.success(), "{case}: {stderr}");
     }
 }
