@@ -5,7 +5,9 @@
 #[path = "support/skip.rs"]
 mod skip;
 
-use std::{path::Path, process::Command};
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, process::Command};
+
+use serde_json::Value;
 
 /// One shell block of a document, with the lines it is said to print.
 struct Example {
@@ -79,4 +81,103 @@ fn the_examples_of_each_document_work_as_pasted() {
             }
         }
     }
+}
+
+/// What stands in for a cluster: a completed run, and another one that still runs.
+const KUBECTL: &str = r#"#!/bin/sh
+case "$1 $2" in
+"wait --for=jsonpath={.status.completionTime}") ;;
+"get taskrun") cat demo-files/taskrun.json ;;
+"get taskruns")
+    printf '{"apiVersion":"v1","kind":"List","items":['
+    cat demo-files/taskrun.json
+    case "$*" in
+    *tekton.dev/pipelineRun=*) ;;
+    *) printf ',{"apiVersion":"tekton.dev/v1","kind":"TaskRun","metadata":{"name":"running","namespace":"default","uid":"u"},"spec":{},"status":{"podName":"p"}}' ;;
+    esac
+    printf ']}' ;;
+*) echo "kubectl $*: not expected" >&2; exit 1 ;;
+esac
+"#;
+
+#[test]
+fn the_recipes_for_operations_verify_what_kubectl_prints() {
+    let folder = tempfile::tempdir().unwrap();
+    let kubectl = folder.path().join("kubectl");
+    fs::write(&kubectl, KUBECTL).unwrap();
+    fs::set_permissions(&kubectl, fs::Permissions::from_mode(0o755)).unwrap();
+    let program = Path::new(env!("CARGO_BIN_EXE_svidence"));
+    let path = [folder.path(), program.parent().unwrap()].map(|path| path.display().to_string()).join(":");
+    let path = format!("{path}:{}", std::env::var("PATH").unwrap());
+    let run = |script: &str| {
+        let mut shell = Command::new("bash");
+        shell.args(["-euo", "pipefail", "-c", script]).current_dir(folder.path()).env("PATH", &path);
+        let output = shell.env("RUN", "build").output().unwrap();
+        let [stdout, stderr] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
+        assert!(output.status.success(), "{script}\n{}: {stdout}{stderr}", output.status);
+        stdout
+    };
+    run("svidence demo --keep demo-files && cp demo-files/bundle.pem bundle.json");
+    let document = include_str!("../docs/operations.md");
+    let recipes = examples(document);
+    assert!(recipes.len() >= 3, "{}", recipes.len());
+    for Example { script, .. } in recipes {
+        assert!(run(&script).contains("default/build-app\tdigest\t"), "{script}");
+    }
+    // The Task: what its steps would run, with their parameters and volumes.
+    let tasks: Vec<Value> =
+        yaml_blocks(document).into_iter().filter(|block| block["kind"] == "Task").collect();
+    let [task] = &tasks[..] else { panic!("{} Tasks", tasks.len()) };
+    let volumes = folder.path().display().to_string();
+    fs::create_dir(folder.path().join("taskruns")).unwrap();
+    fs::create_dir(folder.path().join("bundle")).unwrap();
+    fs::copy(folder.path().join("bundle.json"), folder.path().join("bundle/bundle.crt")).unwrap();
+    let mut parameters: Vec<String> = Vec::new();
+    for step in task["spec"]["steps"].as_array().unwrap() {
+        let words = step["command"].as_array().unwrap().iter().chain(step["args"].as_array().unwrap());
+        let words = words.map(|word| {
+            let mut word = word.as_str().unwrap().to_owned();
+            for (name, value) in [
+                ("pipeline-run", "build"),
+                ("namespace", "default"),
+                ("trust-domain", "example.org"),
+                ("require-result", "digest"),
+            ] {
+                let reference = format!("$(params.{name})");
+                parameters.extend(word.contains(&reference).then(|| name.to_owned()));
+                word = word.replace(&reference, value);
+            }
+            assert!(!word.contains("$("), "{word}");
+            for volume in ["/taskruns/", "/bundle/"] {
+                word = word.replace(volume, &format!("{volumes}{volume}"));
+            }
+            word
+        });
+        let words: Vec<String> = words.collect();
+        let mut command = Command::new(if words[0] == "svidence" { program } else { Path::new(&words[0]) });
+        let output =
+            command.args(&words[1..]).current_dir(folder.path()).env("PATH", &path).output().unwrap();
+        assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    parameters.sort();
+    let declared = task["spec"]["params"].as_array().unwrap();
+    let mut declared: Vec<&str> = declared.iter().map(|param| param["name"].as_str().unwrap()).collect();
+    declared.sort_unstable();
+    assert_eq!(parameters, declared);
+}
+
+/// Every ```yaml block, read.
+fn yaml_blocks(document: &str) -> Vec<Value> {
+    let mut blocks = Vec::new();
+    let mut lines = document.lines();
+    while let Some(line) = lines.next() {
+        if line.trim_start() == "```yaml" {
+            let indent = line.len() - line.trim_start().len();
+            let block: Vec<&str> = lines.by_ref().take_while(|line| line.trim_start() != "```").collect();
+            let text: String =
+                block.iter().map(|line| format!("{}\n", line.get(indent..).unwrap_or_default())).collect();
+            blocks.push(serde_saphyr::from_str(&text).unwrap_or_else(|error| panic!("{error}\n{text}")));
+        }
+    }
+    blocks
 }
