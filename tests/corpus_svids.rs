@@ -298,7 +298,7 @@ const CASES: &[Case] = &[
         },
         "",
     ),
-    ("S3", "CA without an ID", |p| p.ca.subject_alt_names.clear(), "foreign-issuer"),
+    ("S3", "CA without an ID", |p| p.ca.subject_alt_names.clear(), "issuer-without-uri"),
     (
         "S3",
         "CA with a path",
@@ -580,7 +580,7 @@ fn every_rule_for_bundles_refuses_with_its_code() {
                 keys(&x509(&own)),
                 keys(&x509(&foreign))
             ),
-            Err("bundle-json"),
+            Err("bundle-form"),
         ),
         // T&B 4.1.3: keys.
         ("no keys", r#"{"spiffe_sequence":1}"#.into(), Err("bundle-json")),
@@ -637,7 +637,7 @@ fn every_rule_for_bundles_refuses_with_its_code() {
     }
     let der = [STANDARD.decode(&own).unwrap(), vec![0]].concat();
     let error = X509Bundle::from_der(TrustDomain::new("example.org").unwrap(), &der).unwrap_err();
-    assert!(matches!(error, BundleError::Der { .. }) && codes.insert(error.code()), "{error}");
+    assert!(matches!(error, BundleError::Der) && codes.insert(error.code()), "{error}");
     assert_eq!(codes.iter().filter(|code| code.starts_with("bundle-")).count(), 11, "{codes:?}");
 }
 

@@ -102,8 +102,8 @@ fn chains_get_the_verdict_they_deserve() {
             good_leaf.clone(),
             vec![sub().with(|sub| sub.uris.clear()).issue(&sub_key, &root_key)],
             root.clone(),
-            Verdict::Invalid,
-            "chain",
+            Verdict::Unchecked,
+            "undecided",
         ),
         (
             "a CA without a trust domain, and its twin that has it",

@@ -134,7 +134,7 @@ fn bad_objects_have_their_own_errors() {
         (
             "unknown version",
             with_attestation(&|value| value.replacen("sv1.", "sv2.", 1)),
-            1,
+            3,
             "unknown version \"sv2\"",
         ),
         ("not base64", with_attestation(&|value| value.replacen("sv1.", "sv1.!", 1)), 1, "not base64url"),
@@ -186,7 +186,7 @@ fn bad_bundles_and_arguments_have_their_own_errors() {
             "no certificate authority",
         ),
         ("plain JWKS", vec!["--trust-domain", "example.org", "--bundle", &jwks], 3, "`use`"),
-        ("garbage", vec!["--trust-domain", "example.org", "--bundle", &garbage], 3, "neither PEM"),
+        ("garbage", vec!["--trust-domain", "example.org", "--bundle", &garbage], 3, "a bundle is PEM"),
         (
             "missing file",
             vec!["--trust-domain", "example.org", "--bundle", "/nowhere"],

@@ -526,8 +526,8 @@ fn bundles_in_pem_and_der() {
     let cases: Vec<(&str, Vec<u8>, Expected)> = vec![
         ("nothing", vec![], |e| matches!(e, BundleError::Empty { .. })),
         ("white space", b" \n".to_vec(), |e| matches!(e, BundleError::Empty { .. })),
-        ("words", b"hello".to_vec(), |e| matches!(e, BundleError::Unrecognised)),
-        ("binary", vec![0xff, 0xfe, 0], |e| matches!(e, BundleError::Unrecognised)),
+        ("words", b"hello".to_vec(), |e| matches!(e, BundleError::Unrecognised { .. })),
+        ("binary", vec![0xff, 0xfe, 0], |e| matches!(e, BundleError::Unrecognised { .. })),
         ("huge", vec![b' '; (4 << 20) + 1], |e| matches!(e, BundleError::TooLarge { .. })),
         ("an SVID", pem(&leaf).into_bytes(), |e| {
             matches!(e, BundleError::Svid { number: 1, id } if id == DEMO) //
@@ -537,7 +537,7 @@ fn bundles_in_pem_and_der() {
         }),
         ("an SVID in DER", leaf.clone(), |e| matches!(e, BundleError::Svid { number: 1, .. })),
         ("a server's certificate", pem(&tls).into_bytes(), |e| {
-            matches!(e, BundleError::NotAnAuthority { number: 1, error: CertificateError::NotCa })
+            matches!(e, BundleError::NotAnAuthority { number: 1, error: CertificateError::NotCa, .. })
         }),
         ("another trust domain", format!("{one}{}", pem(&foreign)).into_bytes(), |e| {
             matches!(e, BundleError::OtherTrustDomain { number: 2, found, expected }
@@ -562,7 +562,7 @@ fn bundles_in_pem_and_der() {
         ("two in one block", pem(&[&root[..], &second].concat()).into_bytes(), |e| {
             matches!(e, BundleError::Certificate { number: 1, error: CertificateError::Trailing { .. } })
         }),
-        ("DER and a byte", [&root[..], &[0]].concat(), |e| matches!(e, BundleError::Der { .. })),
+        ("DER and a byte", [&root[..], &[0]].concat(), |e| matches!(e, BundleError::Der)),
     ];
     for (case, bytes, expected) in cases {
         let error = read(&bytes).map(|_| ()).unwrap_err();
@@ -628,7 +628,7 @@ fn bundles_in_spiffe_json() {
         ("only JWT keys", document(&[jwt.into()]), |e| matches!(e, BundleError::Empty { .. })),
         ("keys missing", "{}".into(), |e| matches!(e, BundleError::Json { .. })),
         ("keys twice", r#"{"keys":[],"keys":[]}"#.into(), |e| matches!(e, BundleError::Json { .. })),
-        ("a list", "[]".into(), |e| matches!(e, BundleError::Json { .. })),
+        ("a list", "[]".into(), |e| matches!(e, BundleError::Unrecognised { .. })),
         ("cut off", r#"{"keys":["#.into(), |e| matches!(e, BundleError::Json { .. })),
         ("plain JWKS", document(&[format!(r#"{{"kty":"EC","x5c":["{root}"]}}"#)]), |e| {
             matches!(e, BundleError::PlainJwks) && e.to_string().contains("`spiffe` or `pem`")

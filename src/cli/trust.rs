@@ -11,7 +11,7 @@ use crate::{
     verify::Verdict,
     workload::{
         bundle::X509Bundle,
-        certificate::Certificate,
+        certificate::{Certificate, Fingerprint},
         id::{TrustDomain, parse_trust_domain},
     },
 };
@@ -34,6 +34,10 @@ pub struct TrustArgs {
     /// Intermediate certificates (PEM) that evidence may have left out
     #[arg(long, value_name = "FILE", requires = "bundle")]
     intermediates: Option<PathBuf>,
+    /// Believe the CAs that this authority minted although they carry no SPIFFE ID (its SHA-256). You vouch that no other trust
+    /// domain has its CAs from there; may be given several times
+    #[arg(long, value_name = "SHA256", requires = "bundle")]
+    authority_without_uri: Vec<Fingerprint>,
 }
 
 /// The certificates that [`TrustArgs`] name.
@@ -75,7 +79,8 @@ impl TrustArgs {
             (None, None) => return Ok(None),
         };
         let Some(bundle) = &self.bundle else { return Ok(None) };
-        let bundle = authorities(&trust_domain, "--bundle", bundle, err)?;
+        let bundle = authorities(&trust_domain, "--bundle", bundle, err)?
+            .naming_without_uri(self.authority_without_uri.iter().copied());
         let intermediates = match &self.intermediates {
             None => Vec::new(),
             Some(file) => authorities(&trust_domain, "--intermediates", file, err)?.authorities().to_vec(),

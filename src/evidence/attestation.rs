@@ -226,9 +226,12 @@ pub struct Attestation {
 /// Why a value is no attestation.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AttestationError {
-    /// Another version.
+    /// Another version: `sv` and a number.
     #[error("unknown version {0:?}: this program knows sv1; a newer svidence may be needed")]
     Version(String),
+    /// Not an attestation of any version.
+    #[error("it does not begin with a version such as {PREFIX:?}")]
+    Prefix,
     /// Not base64url without padding.
     #[error("it is not base64url (cut short or altered)")]
     Base64,
@@ -267,8 +270,14 @@ impl Attestation {
     /// Reads the value of an entry.
     pub fn from_value(value: &str) -> Result<Attestation, AttestationError> {
         let Some(encoded) = value.strip_prefix(PREFIX) else {
-            let version: String = value.chars().take_while(|c| *c != '.').take(16).collect();
-            return Err(AttestationError::Version(version));
+            let version = value.split_once('.').map_or("", |(version, _)| version);
+            let number = version.strip_prefix("sv").filter(|number| (1..=9).contains(&number.len()));
+            return Err(match number {
+                Some(number) if number.bytes().all(|digit| digit.is_ascii_digit()) => {
+                    AttestationError::Version(version.to_owned())
+                }
+                _ => AttestationError::Prefix,
+            });
         };
         let bytes = URL_SAFE_NO_PAD.decode(encoded).map_err(|_| AttestationError::Base64)?;
         let message =

@@ -5,6 +5,8 @@
 
 use std::fmt::Write as _;
 
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+
 use super::{
     attestation::{Attestation, Covered, Ended, Form, Kind},
     canonical::{Object, array, escaped, string},
@@ -178,6 +180,14 @@ fn push_hex(out: &mut String, bytes: &[u8]) {
         out.push(DIGITS[usize::from(byte >> 4)].into());
         out.push(DIGITS[usize::from(byte & 15)].into());
     }
+}
+
+/// RFC 3339 of Unix seconds.
+pub fn format_time(seconds: i64) -> String {
+    OffsetDateTime::from_unix_timestamp(seconds)
+        .ok()
+        .and_then(|time| time.format(&Rfc3339).ok())
+        .unwrap_or_else(|| format!("{seconds} s since 1970"))
 }
 
 /// A UUID in its usual form: 8-4-4-4-12 lower-case hexadecimal digits.

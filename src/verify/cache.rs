@@ -68,7 +68,9 @@ impl Caches {
         at: i64,
         slow_by: i64,
     ) -> Result<Path, ChainError> {
-        let key = key([leaf].into_iter().chain(intermediates.iter().copied()).map(Certificate::der));
+        let named = bundle.without_uri().iter().map(|named| named.as_bytes().as_slice());
+        let certificates = [leaf].into_iter().chain(intermediates.iter().copied()).map(Certificate::der);
+        let key = key(named.chain([&[][..]]).chain(certificates));
         if let Some(known) = self.paths.get(&key).filter(|known| (known.from..=known.until).contains(&at)) {
             return Ok(known.path.clone());
         }

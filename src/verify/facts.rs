@@ -39,6 +39,8 @@ details! {
     // --- attestation ---
     /// The entry is of a version that is not known.
     VERSION = "version";
+    /// The entry begins with no version.
+    NO_VERSION = "no-version";
     /// The entry is not base64url.
     BASE64 = "base64";
     /// The entry holds no attestation message.
@@ -281,6 +283,7 @@ impl AttestationError {
     pub(super) fn detail(&self) -> Detail {
         match self {
             AttestationError::Version(_) => Detail::VERSION,
+            AttestationError::Prefix => Detail::NO_VERSION,
             AttestationError::Base64 => Detail::BASE64,
             AttestationError::Protobuf => Detail::PROTOBUF,
             AttestationError::NotCanonical => Detail::NOT_CANONICAL,

@@ -5,7 +5,6 @@
 
 mod artifacts;
 mod cache;
-pub mod chain;
 mod collect;
 mod declared;
 pub mod envelope;
@@ -30,6 +29,8 @@ pub mod time;
 mod verdict;
 pub mod walk;
 
+use std::{borrow::Cow, collections::BTreeMap};
+
 use crate::{
     evidence::{
         attestation::{Attestation, UNSIGNED},
@@ -44,6 +45,7 @@ use step::ProvenStep;
 use taskrun::{TaskRun, parse_time};
 use time::TimeStamps;
 
+pub use crate::workload::chain;
 pub use facts::{Detail, Facts, ResultName, Side};
 pub use partial::{Item, NotCarried};
 pub use policy::PolicyFile;
@@ -124,6 +126,7 @@ fn judge(object: &TaskRun, trust: &Trust, policy: &Policy, caches: &mut Caches) 
     let mut notes = Vec::new();
     let rules = policy.file.as_ref().map(|file| file.select(object)).unwrap_or_default();
     let undecided = policy.file.as_ref().and_then(|file| file.undecided(object, &rules, trust));
+    let trust = &*trust_for(trust, policy, &rules);
     let outcome = match retries::last_never_ran(object) {
         Some(finding) => Err(vec![finding]),
         None => evidence(object, trust, &policy.time_stamps, caches, &mut notes),
@@ -160,6 +163,30 @@ fn judge(object: &TaskRun, trust: &Trust, policy: &Policy, caches: &mut Caches) 
         _ => false,
     });
     Report { rules, ..conclude(object, findings, notes, Some(proof), accepted) }
+}
+
+/// What is trusted for a TaskRun that these rules of the policy speak of.
+fn trust_for<'a>(trust: &'a Trust, policy: &Policy, rules: &[usize]) -> Cow<'a, Trust> {
+    let named = policy.file.as_ref().map(|file| file.authorities_without_uri(rules)).unwrap_or_default();
+    if named.is_empty() {
+        return Cow::Borrowed(trust);
+    }
+    let named = trust.bundle.without_uri().iter().copied().chain(named);
+    let bundle = trust.bundle.clone().naming_without_uri(named);
+    Cow::Owned(Trust { bundle, ..trust.clone() })
+}
+
+/// That a CA was believed because the operator named who minted it.
+fn vouched<'a>(trust: &Trust, paths: impl Iterator<Item = &'a chain::Path>) -> Vec<String> {
+    let named: BTreeMap<_, _> =
+        paths.filter_map(chain::Path::vouched).map(|named| (named.fingerprint(), named.label())).collect();
+    let note = |(fingerprint, label)| {
+        format!(
+            "the CA of its steps carries no SPIFFE ID; that {label} ({fingerprint}) has CAs of {} alone is what you vouch for",
+            trust.bundle.trust_domain()
+        )
+    };
+    named.into_iter().map(note).collect()
 }
 
 /// What one attempt's evidence proves.
@@ -270,6 +297,7 @@ fn attested(
     if object.is_partial() {
         notes.push(partial::note(object, &proven, &compared.not_carried));
     }
+    notes.extend(vouched(trust, proven.iter().map(|step| &step.path)));
     let times = time::of_steps(object, &proven, trust, time_stamps, notes)?;
     let failure = failure(object, &proven);
     let failed = failure.is_some();
@@ -322,7 +350,7 @@ fn read_attestations(steps: &[StepEvidence]) -> Result<Vec<(&StepEvidence, Attes
         }
         match Attestation::from_value(value) {
             Ok(attestation) => attestations.push((evidence, attestation)),
-            Err(error) => findings.push(Finding::Attestation { step: evidence.name.clone(), error }),
+            Err(error) => findings.push(Finding::attestation(&evidence.name, error)),
         }
     }
     if findings.is_empty() && attestations.is_empty() {

@@ -9,8 +9,9 @@ use crate::{
         tep0089, value,
     },
     workload::{
-        certificate::{Certificate, check_leaf},
-        id::Attested,
+        certificate::{Certificate, CertificateError, check_leaf},
+        class::Class,
+        id::{Attested, SpiffeId},
     },
 };
 
@@ -58,7 +59,10 @@ pub(crate) fn prove(
     let carried = carried_intermediates(step, &attestation, caches);
     let candidates =
         leaf_candidates(step, &attestation, &carried, trust, caches).map_err(|finding| vec![finding])?;
-    let (leaf, statement) = signed_by(step, &attestation, &covered, candidates, trust).map_err(|finding| {
+    // Nobody here can check a signature of such a key. The rest may contradict all the same.
+    let unsupported = candidates.iter().find(|leaf| !leaf.algorithm().signs_attestations()).cloned();
+    let signed = |candidates| {
+        signed_by(step, &attestation, &covered, candidates, trust).map_err(|finding| {
         // Without the message the values of an earlier step may be gone, so a mismatch proves nothing.
         match (&finding, attestation.form, evidence.entries_with_results(&attestation)) {
             (Finding::Signature { .. }, Form::Hints, None) => {
@@ -71,14 +75,30 @@ pub(crate) fn prove(
             }
             _ => vec![finding],
         }
-    })?;
-    let attested = certificate(object, step, &attestation, &leaf, trust).map_err(|finding| vec![finding])?;
+    })
+    };
+    let (leaf, statement) = match unsupported {
+        Some(leaf) => (leaf, None),
+        None => signed(candidates).map(|(leaf, statement)| (leaf, Some(statement)))?,
+    };
+    let (attested, open) =
+        certificate(object, step, &attestation, &leaf, trust).map_err(|finding| vec![finding])?;
     let signed_at =
         signing_time(object, step, &attestation, &attested, trust).map_err(|finding| vec![finding])?;
     let path = carried
         .and_then(|carried| path(step, &carried, &leaf, signed_at, trust, caches))
         .map_err(|finding| vec![finding])?;
-    Ok(ProvenStep { name: step.to_owned(), attestation, covered, leaf, statement, path, attested, signed_at })
+    match (open, statement) {
+        (None, Some(statement)) => {
+            let name = step.to_owned();
+            Ok(ProvenStep { name, attestation, covered, leaf, statement, path, attested, signed_at })
+        }
+        (open, _) => {
+            let key = leaf.algorithm().to_string();
+            let error = open.unwrap_or(CertificateError::UnsupportedKey { key });
+            Err(vec![Finding::certificate(step, error.into())])
+        }
+    }
 }
 
 /// The attestation names the object's own namespace and name.
@@ -171,7 +191,7 @@ pub(super) fn leaf_candidates(
     trust: &Trust,
     caches: &mut Caches,
 ) -> Result<Vec<Certificate>, Finding> {
-    let unacceptable = |rule: LeafRule| Finding::Certificate { step: step.to_owned(), rule };
+    let unacceptable = |rule: LeafRule| Finding::certificate(step, rule);
     if attestation.leaf.first() == Some(&0x30) {
         let leaf = caches.certificate(&attestation.leaf).map_err(|error| unacceptable(error.into()))?;
         return Ok(vec![leaf]);
@@ -222,10 +242,7 @@ pub(super) fn carried_intermediates(
     caches: &mut Caches,
 ) -> Result<Vec<Certificate>, Finding> {
     let read = |der: &Vec<u8>| {
-        caches.certificate(der).map_err(|error| Finding::Certificate {
-            step: step.to_owned(),
-            rule: LeafRule::Intermediate(error),
-        })
+        caches.certificate(der).map_err(|error| Finding::certificate(step, LeafRule::Intermediate(error)))
     };
     attestation.intermediates.iter().map(read).collect()
 }
@@ -264,16 +281,16 @@ pub(super) fn signed_by(
     Err(Finding::Signature { step: step.to_owned(), what, detail })
 }
 
-/// The certificate's own rules, the identity, and what its DNS SAN says of run and step.
+/// The certificate's own rules, the identity, and what its DNS SAN says of run and step; with it, what could not be checked.
 fn certificate(
     object: &TaskRun,
     step: &str,
     attestation: &Attestation,
     leaf: &Certificate,
     trust: &Trust,
-) -> Result<Option<Attested>, Finding> {
-    let unacceptable = |rule: LeafRule| Finding::Certificate { step: step.to_owned(), rule };
-    let id = check_leaf(leaf).map_err(|error| unacceptable(error.into()))?;
+) -> Result<(Option<Attested>, Option<CertificateError>), Finding> {
+    let unacceptable = |rule: LeafRule| Finding::certificate(step, rule);
+    let (id, open) = leaf_id(leaf).map_err(|error| unacceptable(error.into()))?;
     let expected = trust.spiffe_id(&object.metadata.namespace, &object.metadata.name);
     if id.to_string() != expected {
         return Err(differs(step, ("the identity", Detail::IDENTITY), &expected, &id.to_string()));
@@ -296,7 +313,16 @@ fn certificate(
     if attestation.task_run_uid != attested.as_ref().map(|said| said.uid) {
         return Err(unacceptable(LeafRule::UidNotAttested));
     }
-    Ok(attested)
+    Ok((attested, open))
+}
+
+/// The identity of a leaf that nothing contradicts, and what about it could not be checked.
+pub(super) fn leaf_id(leaf: &Certificate) -> Result<(SpiffeId, Option<CertificateError>), CertificateError> {
+    match check_leaf(leaf) {
+        Ok(id) => Ok((id, None)),
+        Err(open) if open.class() == Class::Unchecked => Ok((leaf.spiffe_id()?, Some(open))),
+        Err(error) => Err(error),
+    }
 }
 
 /// The claimed time of signing, checked against the object's own times.

@@ -14,7 +14,7 @@ use crate::{
         tep0089,
         value::{self, ResultValue},
     },
-    workload::certificate::{Certificate, check_leaf},
+    workload::certificate::Certificate,
 };
 
 use super::{
@@ -23,7 +23,7 @@ use super::{
     facts::{Detail, ResultName},
     message::entry_type,
     signature::{self, Scheme},
-    step::{ProvenStep, no_path},
+    step::{ProvenStep, leaf_id, no_path},
     taskrun::{StatusResult, TaskRun, parse_time},
     verdict::Finding,
 };
@@ -72,8 +72,8 @@ fn verify_step(object: &TaskRun, step: &StepEvidence, trust: &Trust) -> Result<V
         };
     };
     let leaf = certificate(svid).map_err(|(detail, reason)| wrong(step, detail, &reason))?;
-    let id =
-        check_leaf(&leaf).map_err(|error| wrong(step, Detail::of_rule(error.code()), &error.to_string()))?;
+    let (id, open) =
+        leaf_id(&leaf).map_err(|error| wrong(step, Detail::of_rule(error.code()), &error.to_string()))?;
     let expected = trust.spiffe_id(&object.metadata.namespace, &object.metadata.name);
     if id.to_string() != expected {
         return Err(wrong(step, Detail::IDENTITY, &format!("its SVID belongs to {id}, not to {expected}")));
@@ -82,6 +82,9 @@ fn verify_step(object: &TaskRun, step: &StepEvidence, trust: &Trust) -> Result<V
     let intermediates: Vec<&Certificate> = trust.intermediates.iter().collect();
     chain::find_path(&leaf, &intermediates, &trust.bundle, at)
         .map_err(|error| no_path(&step.name, trust, error))?;
+    if let Some(error) = open {
+        return Err(Finding::certificate(&step.name, error.into()));
+    }
     let manifest =
         find(tep0089::MANIFEST).ok_or_else(|| wrong(step, Detail::MANIFEST, "it has no RESULT_MANIFEST"))?;
     let manifest_signature = find(&format!("{}{}", tep0089::MANIFEST, tep0089::SUFFIX)).unwrap_or_default();

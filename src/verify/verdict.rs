@@ -8,7 +8,11 @@ use crate::{
         leaf::LeafError,
         statement::hex,
     },
-    workload::{certificate::CertificateError, id::RunNameError},
+    workload::{
+        certificate::CertificateError,
+        class::{Class, class_of},
+        id::RunNameError,
+    },
 };
 
 use super::{
@@ -52,6 +56,15 @@ impl Verdict {
             Verdict::Absent => "absent",
             Verdict::Unchecked => "unchecked",
             Verdict::Invalid => "invalid",
+        }
+    }
+}
+
+impl From<Class> for Verdict {
+    fn from(class: Class) -> Verdict {
+        match class {
+            Class::Contradicts => Verdict::Invalid,
+            Class::Unchecked => Verdict::Unchecked,
         }
     }
 }
@@ -354,6 +367,14 @@ pub enum Finding {
         /// Of which certificate it is the issuer.
         detail: Detail,
     },
+    /// What its leaf is worth cannot be checked here.
+    #[error("step {step}: the certificate in the attestation cannot be checked: {rule}")]
+    OpenLeaf {
+        /// Step of the entry.
+        step: String,
+        /// What is not supported.
+        rule: LeafRule,
+    },
     /// A path to the bundle was not found, and none was excluded.
     #[error("step {step}: {error}")]
     OpenChain {
@@ -438,9 +459,10 @@ impl Finding {
     pub fn verdict(&self) -> Verdict {
         match self {
             Finding::Policy { breach, .. } => breach.verdict(),
-            Finding::UnknownIssuer { .. } | Finding::OpenChain { .. } | Finding::Undecided { .. } => {
-                Verdict::Unchecked
-            }
+            Finding::UnknownIssuer { .. }
+            | Finding::OpenChain { .. }
+            | Finding::OpenLeaf { .. }
+            | Finding::Undecided { .. } => Verdict::Unchecked,
             Finding::NoEvidence { .. } | Finding::Unsigned { .. } | Finding::Demanded(_) => Verdict::Absent,
             Finding::OnlyTep0089 | Finding::NotCarried { .. } | Finding::TimeUnproven { .. } => Verdict::Weak,
             _ => Verdict::Invalid,
@@ -466,7 +488,7 @@ impl Finding {
             Finding::Tep0089 { .. } => "tep-0089",
             Finding::Policy { .. } => "policy",
             Finding::UnknownIssuer { .. } => "unknown-issuer",
-            Finding::Undecided { .. } | Finding::OpenChain { .. } => "undecided",
+            Finding::Undecided { .. } | Finding::OpenChain { .. } | Finding::OpenLeaf { .. } => "undecided",
             Finding::NoEvidence { .. } => "no-evidence",
             Finding::Unsigned { .. } => "unsigned",
             Finding::Demanded(_) => "demanded",
@@ -488,7 +510,7 @@ impl Finding {
             Finding::Attestation { step, error } => {
                 Facts { field: Some(Cow::Owned(attestation::key(step))), ..of(step, error.detail()) }
             }
-            Finding::Certificate { step, rule } => of(step, rule.detail()),
+            Finding::Certificate { step, rule } | Finding::OpenLeaf { step, rule } => of(step, rule.detail()),
             Finding::Chain { step, error, .. } | Finding::OpenChain { step, error } => {
                 of(step, Detail::of_rule(error.code()))
             }
@@ -555,6 +577,31 @@ impl Finding {
                     ..of(step, detail)
                 }
             }
+        }
+    }
+
+    /// An entry that is no attestation, or one of a version that takes another svidence.
+    pub(crate) fn attestation(step: &str, error: AttestationError) -> Finding {
+        let detail = error.detail();
+        match class_of(detail.as_str()) {
+            Class::Contradicts => Finding::Attestation { step: step.to_owned(), error },
+            Class::Unchecked => {
+                let reason = format!("step {step}: the attestation cannot be read: {error}");
+                Finding::undecided(detail, Some(step), reason)
+            }
+        }
+    }
+
+    /// A certificate that breaks a rule: it contradicts, or cannot be checked here.
+    pub(crate) fn certificate(step: &str, rule: LeafRule) -> Finding {
+        let step = step.to_owned();
+        match &rule {
+            LeafRule::Certificate(error) | LeafRule::Intermediate(error)
+                if error.class() == Class::Unchecked =>
+            {
+                Finding::OpenLeaf { step, rule }
+            }
+            _ => Finding::Certificate { step, rule },
         }
     }
 

@@ -2,40 +2,50 @@
 //!
 //! A bundle belongs to one trust domain, which its user must name: neither PEM nor the SPIFFE JSON says it.
 
+use std::collections::HashSet;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
+use serde_json::Value;
 
-use super::certificate::{Certificate, CertificateError, check_authority, parse_concatenated};
+use super::certificate::{Certificate, CertificateError, Fingerprint, check_authority};
+use super::class::Class;
+use super::der::elements;
 use super::id::TrustDomain;
 
 /// Far more than any bundle; a larger file is something else.
 const MAX_BYTES: usize = 4 << 20;
 
-/// Why a trust bundle is refused.
+/// Why a trust bundle is refused, or an authority of it left out. The texts speak of the file or message as "it".
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BundleError {
     /// Nothing that could be trusted.
     #[error(
-        "the bundle of {trust_domain} holds no certificate authority, so nothing can be verified with it"
+        "it holds no certificate authority, so nothing of {trust_domain} can be verified with it; \
+         `spire-server bundle show` prints the bundle"
     )]
     Empty {
         /// The trust domain it was given for.
         trust_domain: String,
     },
     /// Larger than any bundle.
-    #[error("the bundle has {bytes} bytes, at most {MAX_BYTES} are accepted")]
+    #[error("it has {bytes} bytes, at most {MAX_BYTES} are accepted of certificates")]
     TooLarge {
         /// Its length.
         bytes: usize,
     },
     /// None of the known forms.
     #[error(
-        "the bundle is neither PEM (-----BEGIN CERTIFICATE-----), nor SPIFFE JSON ({{\"keys\":…}}), nor DER"
+        "it is {found}; a bundle is PEM (-----BEGIN CERTIFICATE-----), SPIFFE JSON ({{\"keys\":…}}) or DER: \
+         `spire-server bundle show` prints it"
     )]
-    Unrecognised,
+    Unrecognised {
+        /// What it is instead.
+        found: String,
+    },
     /// A certificate that cannot be read.
-    #[error("authority {number} of the bundle cannot be read: {error}")]
+    #[error("certificate {number} in it cannot be read: {error}")]
     Certificate {
         /// Which one, from 1.
         number: usize,
@@ -43,22 +53,21 @@ pub enum BundleError {
         error: CertificateError,
     },
     /// DER that is no list of certificates.
-    #[error("the bundle's DER is no list of certificates: {error}")]
-    Der {
-        /// What is wrong.
-        error: CertificateError,
-    },
+    #[error("it is not a list of certificates in DER (cut short, or followed by something else)")]
+    Der,
     /// A certificate that is no authority.
-    #[error("authority {number} of the bundle cannot be one: {error}")]
+    #[error("certificate {number} in it ({certificate}) is not an authority that can be used: {error}")]
     NotAnAuthority {
         /// Which one, from 1.
         number: usize,
+        /// The certificate, for people.
+        certificate: String,
         /// Which rule.
         error: CertificateError,
     },
     /// An SVID instead of the bundle.
     #[error(
-        "entry {number} of the bundle is a workload's certificate ({id}), not a certificate authority; \
+        "certificate {number} in it is a workload's ({id}), not a certificate authority's; \
          export the bundle with `spire-server bundle show`"
     )]
     Svid {
@@ -68,9 +77,7 @@ pub enum BundleError {
         id: String,
     },
     /// Handed over for the wrong trust domain.
-    #[error(
-        "this is the bundle of another trust domain: authority {number} is of {found}, expected is {expected}"
-    )]
+    #[error("it belongs to another trust domain: certificate {number} is of {found}, expected is {expected}")]
     OtherTrustDomain {
         /// Which one, from 1.
         number: usize,
@@ -80,7 +87,7 @@ pub enum BundleError {
         expected: String,
     },
     /// Text around the base64 that is no PEM.
-    #[error("the bundle's PEM is damaged: {reason} (block {number})")]
+    #[error("its PEM is damaged: {reason} (block {number})")]
     Pem {
         /// Which block, from 1.
         number: usize,
@@ -88,29 +95,27 @@ pub enum BundleError {
         reason: &'static str,
     },
     /// A private key or anything else.
-    #[error(
-        "the bundle's PEM holds a block of type {label:?} (block {number}); only CERTIFICATE blocks belong in a bundle"
-    )]
+    #[error("it holds a PEM block of type {label:?} (block {number}); only CERTIFICATE blocks belong in it")]
     PemLabel {
         /// Which block, from 1.
         number: usize,
         /// The label.
         label: String,
     },
-    /// Not the JSON of a SPIFFE bundle.
-    #[error("the bundle's JSON is no SPIFFE bundle: {reason}")]
+    /// JSON, but not a SPIFFE bundle.
+    #[error("it is JSON, but not a SPIFFE bundle: {reason}")]
     Json {
         /// What is wrong.
         reason: String,
     },
     /// A JWKS that is no SPIFFE bundle.
     #[error(
-        "the bundle is a plain JWKS: its keys do not say what they are for (`use`: \"x509-svid\"); \
+        "it is a plain JWKS: its keys do not say what they are for (`use`: \"x509-svid\"); \
          have SPIRE write it in the format `spiffe` or `pem`, not `jwks`"
     )]
     PlainJwks,
     /// Base64 that is not.
-    #[error("authority {number} of the bundle is damaged: x5c is not standard base64")]
+    #[error("certificate {number} in it is damaged: it is not standard base64")]
     Base64 {
         /// Which one, from 1.
         number: usize,
@@ -123,11 +128,11 @@ impl BundleError {
         match self {
             BundleError::Empty { .. } => "bundle-empty",
             BundleError::TooLarge { .. } => "bundle-too-large",
-            BundleError::Unrecognised => "bundle-form",
+            BundleError::Unrecognised { .. } => "bundle-form",
             BundleError::Certificate { error, .. } | BundleError::NotAnAuthority { error, .. } => {
                 error.code()
             }
-            BundleError::Der { .. } => "bundle-der",
+            BundleError::Der => "bundle-der",
             BundleError::Svid { .. } => "bundle-svid",
             BundleError::OtherTrustDomain { .. } => "bundle-other-trust-domain",
             BundleError::Pem { .. } => "bundle-pem",
@@ -142,6 +147,9 @@ impl BundleError {
 /// Something odd in a bundle that did not make it unusable.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BundleWarning {
+    /// One authority is of no use; the others are.
+    #[error("{0}; it is left out")]
+    LeftOut(BundleError),
     /// SPIFFE Trust Domain and Bundle 4.1.3, 4.2: elements that are not understood are ignored.
     #[error("{count} keys of the bundle were ignored: `kty` or `use` is missing or unknown")]
     Ignored {
@@ -169,51 +177,82 @@ pub enum BundleWarning {
 pub struct X509Bundle {
     trust_domain: TrustDomain,
     authorities: Vec<Certificate>,
+    left_out: Vec<BundleError>,
+    without_uri: Vec<Fingerprint>,
     sequence: Option<u64>,
 }
 
+/// A certificate of a bundle, with its number from 1; `Err` if it cannot be read.
+type Candidate = (usize, Result<Certificate, BundleError>);
+
 impl X509Bundle {
-    fn new(trust_domain: TrustDomain, candidates: Vec<Certificate>) -> Result<X509Bundle, BundleError> {
-        let mut authorities: Vec<Certificate> = Vec::with_capacity(candidates.len());
-        for (index, certificate) in candidates.into_iter().enumerate() {
-            let number = index + 1;
-            let carried = check_authority(&certificate).map_err(|error| {
-                let uri = certificate.uri_sans().iter().find(|uri| uri.starts_with("spiffe://"));
-                match uri {
-                    Some(id) if !certificate.is_ca() => BundleError::Svid { number, id: id.clone() },
-                    _ => BundleError::NotAnAuthority { number, error },
+    /// Takes the authorities that can be used. One whose use depends on what this program knows (an algorithm, an extension) stays
+    /// in, so that a chain to it gets its true reason; but a bundle of such alone is refused.
+    fn new(
+        trust_domain: TrustDomain,
+        candidates: impl IntoIterator<Item = Candidate>,
+    ) -> Result<X509Bundle, BundleError> {
+        let mut authorities: Vec<Certificate> = Vec::new();
+        let mut seen = HashSet::new();
+        let mut left_out = Vec::new();
+        let mut usable = false;
+        for (number, candidate) in candidates {
+            let certificate = match candidate {
+                Ok(certificate) => certificate,
+                Err(error) => {
+                    left_out.push(error);
+                    continue;
                 }
-            })?;
-            if let Some(found) = carried
-                && found != trust_domain
-            {
-                let (found, expected) = (found.to_string(), trust_domain.to_string());
-                return Err(BundleError::OtherTrustDomain { number, found, expected });
+            };
+            if !seen.insert(certificate.fingerprint()) {
+                continue;
             }
-            if !authorities.iter().any(|known| known.der() == certificate.der()) {
-                authorities.push(certificate);
+            let not_an_authority =
+                |error| BundleError::NotAnAuthority { number, certificate: certificate.label(), error };
+            match check_authority(&certificate) {
+                Ok(Some(found)) if found != trust_domain => {
+                    let (found, expected) = (found.to_string(), trust_domain.to_string());
+                    return Err(BundleError::OtherTrustDomain { number, found, expected });
+                }
+                Ok(_) if certificate.algorithm().is_supported() => usable = true,
+                Ok(_) => {
+                    let key = certificate.algorithm().to_string();
+                    left_out.push(not_an_authority(CertificateError::UnsupportedKey { key }));
+                }
+                Err(error) if error.class() == Class::Unchecked => left_out.push(not_an_authority(error)),
+                Err(error) => {
+                    let uri = certificate.uri_sans().iter().find(|uri| uri.starts_with("spiffe://"));
+                    // With it the others are its chain, of which nobody has said that they are to be trusted.
+                    if let Some(id) = uri.filter(|_| !certificate.is_ca()) {
+                        return Err(BundleError::Svid { number, id: id.clone() });
+                    }
+                    left_out.push(not_an_authority(error));
+                    continue;
+                }
             }
+            authorities.push(certificate);
         }
-        if authorities.is_empty() {
-            return Err(BundleError::Empty { trust_domain: trust_domain.to_string() });
+        if !usable {
+            let empty = BundleError::Empty { trust_domain: trust_domain.to_string() };
+            return Err(left_out.into_iter().next().unwrap_or(empty));
         }
-        Ok(X509Bundle { trust_domain, authorities, sequence: None })
+        Ok(X509Bundle { trust_domain, authorities, left_out, without_uri: Vec::new(), sequence: None })
     }
 
     /// Reads concatenated DER, as the Workload API carries it (SPIFFE Workload API 5).
     pub fn from_der(trust_domain: TrustDomain, der: &[u8]) -> Result<X509Bundle, BundleError> {
-        let certificates = parse_concatenated(der).map_err(|error| BundleError::Der { error })?;
-        X509Bundle::new(trust_domain, certificates)
+        let elements = elements(der).ok_or(BundleError::Der)?;
+        let candidates = elements.iter().enumerate().map(|(index, element)| read(index + 1, element.whole));
+        X509Bundle::new(trust_domain, candidates)
     }
 
     /// Reads PEM: any number of CERTIFICATE blocks, with any text around them (RFC 7468).
     pub fn from_pem(trust_domain: TrustDomain, text: &str) -> Result<X509Bundle, BundleError> {
-        let mut certificates = Vec::new();
-        for (index, der) in pem_certificates(text)?.iter().enumerate() {
-            let parsed = Certificate::parse(der);
-            certificates.push(parsed.map_err(|error| BundleError::Certificate { number: index + 1, error })?);
-        }
-        X509Bundle::new(trust_domain, certificates)
+        let candidates = pem_blocks(text)?.into_iter().enumerate().map(|(index, block)| match block {
+            Ok(der) => read(index + 1, &der),
+            Err(error) => (index + 1, Err(error)),
+        });
+        X509Bundle::new(trust_domain, candidates)
     }
 
     /// Reads a SPIFFE bundle document (SPIFFE Trust Domain and Bundle 4, X509-SVID 6).
@@ -221,8 +260,7 @@ impl X509Bundle {
         trust_domain: TrustDomain,
         text: &str,
     ) -> Result<(X509Bundle, Vec<BundleWarning>), BundleError> {
-        let document: Document =
-            serde_json::from_str(text).map_err(|error| BundleError::Json { reason: error.to_string() })?;
+        let document: Document = serde_json::from_str(text).map_err(|error| not_spiffe_json(text, &error))?;
         let (mut ignored, mut without_use, mut without_certificate) = (0, 0, 0);
         let mut warnings = Vec::new();
         let mut certificates = Vec::new();
@@ -249,9 +287,10 @@ impl X509Bundle {
             if key.x5c.len() > 1 {
                 warnings.push(BundleWarning::SeveralCertificates { number, count: key.x5c.len() });
             }
-            let der = STANDARD.decode(encoded).map_err(|_| BundleError::Base64 { number })?;
-            let parsed = Certificate::parse(&der);
-            certificates.push(parsed.map_err(|error| BundleError::Certificate { number, error })?);
+            certificates.push(match STANDARD.decode(encoded) {
+                Ok(der) => read(number, &der),
+                Err(_) => (number, Err(BundleError::Base64 { number })),
+            });
         }
         if certificates.is_empty() && without_use > 0 {
             return Err(BundleError::PlainJwks);
@@ -279,18 +318,45 @@ impl X509Bundle {
             return Err(BundleError::Empty { trust_domain: trust_domain.to_string() });
         }
         // SEQUENCE with a length of more than 127 bytes: no text starts so.
-        if let [0x30, 0x81..=0x84, ..] = bytes {
-            return Ok((X509Bundle::from_der(trust_domain, bytes)?, Vec::new()));
-        }
-        let text = std::str::from_utf8(bytes).map_err(|_| BundleError::Unrecognised)?;
-        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        if text.trim_start().starts_with(['{', '[']) {
-            X509Bundle::from_spiffe_json(trust_domain, text)
-        } else if text.contains(BEGIN) {
-            Ok((X509Bundle::from_pem(trust_domain, text)?, Vec::new()))
+        let (bundle, mut warnings) = if let [0x30, 0x81..=0x84, ..] = bytes {
+            (X509Bundle::from_der(trust_domain, bytes)?, Vec::new())
         } else {
-            Err(BundleError::Unrecognised)
-        }
+            let text = std::str::from_utf8(bytes)
+                .map_err(|_| BundleError::Unrecognised { found: kind_of_bytes(bytes).to_owned() })?;
+            let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+            match kind_of_text(text) {
+                Some(found) => return Err(BundleError::Unrecognised { found }),
+                None if text.trim_start().starts_with(['{', '[']) => {
+                    X509Bundle::from_spiffe_json(trust_domain, text)?
+                }
+                None if text.contains(BEGIN) => (X509Bundle::from_pem(trust_domain, text)?, Vec::new()),
+                None => {
+                    return Err(BundleError::Unrecognised {
+                        found: "text without PEM or JSON in it".to_owned(),
+                    });
+                }
+            }
+        };
+        warnings.extend(bundle.left_out.iter().cloned().map(BundleWarning::LeftOut));
+        Ok((bundle, warnings))
+    }
+
+    /// Names certificates that speak for the trust domain although they carry no SPIFFE ID, or mint CAs that do so: the CAs of
+    /// SPIRE under an upstream authority that leaves the URI SAN out (<https://github.com/spiffe/spire/issues/3968>).
+    ///
+    /// Whoever names one vouches that no other trust domain has its CAs from there.
+    pub fn naming_without_uri(self, named: impl IntoIterator<Item = Fingerprint>) -> X509Bundle {
+        X509Bundle { without_uri: named.into_iter().collect(), ..self }
+    }
+
+    /// The certificates that were named to speak for the trust domain without a URI SAN.
+    pub fn without_uri(&self) -> &[Fingerprint] {
+        &self.without_uri
+    }
+
+    /// What was left out and why.
+    pub fn left_out(&self) -> &[BundleError] {
+        &self.left_out
     }
 
     /// The trust domain whose SVIDs these authorities may have issued.
@@ -325,12 +391,88 @@ struct Jwk {
     x5c: Vec<String>,
 }
 
+/// Reads one certificate of a bundle.
+fn read(number: usize, der: &[u8]) -> Candidate {
+    let read = Certificate::parse(der).map_err(|error| BundleError::Certificate { number, error });
+    (number, read)
+}
+
+/// Why a JSON text is no [`Document`].
+fn not_spiffe_json(text: &str, error: &serde_json::Error) -> BundleError {
+    let place = format!("line {}, column {}", error.line(), error.column());
+    let reason = match serde_json::from_str::<Value>(text) {
+        Err(_) => format!("it breaks off or has an error of syntax at {place}"),
+        Ok(Value::Object(members)) if members.get("keys").is_none() => {
+            "it has no list `keys`; `spire-server bundle show -format spiffe` prints one".to_owned()
+        }
+        Ok(_) => {
+            format!("up to {place} a member has another type than the SPIFFE standard says, or appears twice")
+        }
+    };
+    BundleError::Json { reason }
+}
+
+/// What is not text.
+fn kind_of_bytes(bytes: &[u8]) -> &'static str {
+    match bytes {
+        [0x1f, 0x8b, ..] => "compressed (gzip)",
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => "compressed (zstd)",
+        [b'P', b'K', ..] => "a zip archive",
+        _ => "not text",
+    }
+}
+
+/// What a text is that people mistake for a bundle.
+fn kind_of_text(text: &str) -> Option<String> {
+    let start = text.trim_start();
+    if start.starts_with('<') {
+        return Some("HTML or XML".to_owned());
+    }
+    if start.starts_with('[') {
+        return Some("a JSON array".to_owned());
+    }
+    let kind = if start.starts_with('{') {
+        let value: Value = serde_json::from_str(text).ok()?;
+        if value.get("keys").is_some() {
+            return None;
+        }
+        for (member, found) in [
+            ("payloadType", "a DSSE envelope"),
+            ("svids", "what `spire-agent api fetch` prints of SVIDs"),
+            ("trust_domains", "a list of several trust domains' bundles, of which one must be taken out"),
+        ] {
+            if value.get(member).is_some() {
+                return Some(found.to_owned());
+            }
+        }
+        value.get("kind")?.as_str()?.to_owned()
+    } else {
+        let value_of = |key: &str| text.lines().find_map(|line| line.strip_prefix(key)).map(str::trim);
+        value_of("apiVersion:")?;
+        value_of("kind:")?.trim_matches(['"', '\'']).to_owned()
+    };
+    match kind.as_str() {
+        // Text in it is found as it stands there, but for JSON's escapes.
+        "ConfigMap" | "Secret" if !start.starts_with('{') => None,
+        "ConfigMap" => Some(
+            "a ConfigMap, of which the bundle must be taken out (`-o jsonpath={.data.bundle\\.crt}`)"
+                .to_owned(),
+        ),
+        kind => Some(format!("a Kubernetes object of kind {}", kind.chars().take(64).collect::<String>())),
+    }
+}
+
 const BEGIN: &str = "-----BEGIN ";
 const END: &str = "-----END ";
 const DASHES: &str = "-----";
 
 /// The contents of all CERTIFICATE blocks.
 pub(crate) fn pem_certificates(text: &str) -> Result<Vec<Vec<u8>>, BundleError> {
+    pem_blocks(text)?.into_iter().collect()
+}
+
+/// The content of each CERTIFICATE block, if it is base64.
+fn pem_blocks(text: &str) -> Result<Vec<Result<Vec<u8>, BundleError>>, BundleError> {
     let mut found = Vec::new();
     let mut lines = text.lines().map(str::trim);
     let mut number = 0;
@@ -356,7 +498,7 @@ pub(crate) fn pem_certificates(text: &str) -> Result<Vec<Vec<u8>>, BundleError> 
             }
             encoded.push_str(line);
         }
-        found.push(STANDARD.decode(encoded).map_err(|_| damaged("it is not base64"))?);
+        found.push(STANDARD.decode(encoded).map_err(|_| damaged("it is not base64")));
     }
     Ok(found)
 }

@@ -117,12 +117,20 @@ pub(super) fn certificate(input: &[u8]) -> Option<(Shape<'_>, &[u8])> {
     Some((shape, rest))
 }
 
-/// Length of the modulus of an RSAPublicKey (RFC 8017 A.1.1).
+/// Length of the modulus of an RSAPublicKey (RFC 8017 A.1.1) whose exponent is one that signatures are checked with: odd, of at
+/// most 33 bits, and not 1.
 pub(super) fn rsa_modulus_bits(key: &[u8]) -> Option<usize> {
     let (outer, rest) = element(key)?;
     let numbers = elements(outer.content)?;
     let [modulus, exponent] = numbers.as_slice() else { return None };
     if outer.tag != SEQUENCE || !rest.is_empty() || modulus.tag != INTEGER || exponent.tag != INTEGER {
+        return None;
+    }
+    let exponent = exponent
+        .content
+        .iter()
+        .try_fold(0u64, |number, digit| (number < 1 << 33).then_some(number << 8 | u64::from(*digit)))?;
+    if exponent < 3 || exponent % 2 == 0 || exponent >= 1 << 33 {
         return None;
     }
     let start = modulus.content.iter().position(|byte| *byte != 0)?;

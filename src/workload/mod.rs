@@ -7,6 +7,8 @@ pub mod generated;
 pub mod address;
 pub mod bundle;
 pub mod certificate;
+pub mod chain;
+pub mod class;
 pub mod client;
 pub(crate) mod der;
 pub mod fetch;

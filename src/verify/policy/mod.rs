@@ -1,7 +1,8 @@
 //! The policy file: what an operator demands of TaskRuns beyond that their evidence is good (design 7).
 //!
 //! A policy only ever demands. What the command line accepts is still refused where a rule forbids it, and what a rule
-//! accepts is still refused where the command line does not: the stricter wins. Nothing in a file turns a check off.
+//! accepts is still refused where the command line does not: the stricter wins. Nothing in a file turns a check off. One field
+//! says whom to trust, as the command line's bundle does.
 
 mod age;
 mod judge;
@@ -10,7 +11,10 @@ mod pattern;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::evidence::{attestation::is_result_name, sha256, value::ResultValue};
+use crate::{
+    evidence::{attestation::is_result_name, sha256, value::ResultValue},
+    workload::certificate::Fingerprint,
+};
 
 use super::{
     Trust,
@@ -206,6 +210,9 @@ pub struct Rule {
     /// Whether an object without `status.steps` may lack signed results.
     #[serde(default)]
     pub not_carried: bool,
+    /// Authorities whose CAs are believed without a SPIFFE ID, as `--authority-without-uri` names them.
+    #[serde(default)]
+    pub authorities_without_uri: Vec<Fingerprint>,
     /// Results that must be there.
     #[serde(default)]
     pub results: Vec<DemandedResult>,
@@ -278,6 +285,15 @@ impl PolicyFile {
             rule.namespace.matches(&object.metadata.namespace) && rule.task_run.matches(&object.metadata.name)
         };
         (0..self.rules.len()).filter(|&index| selects(&self.rules[index])).collect()
+    }
+
+    /// The authorities that every one of the `selected` rules believes without a SPIFFE ID. Naming one says whom to trust, as a
+    /// bundle does; it turns no check off.
+    pub(super) fn authorities_without_uri(&self, selected: &[usize]) -> Vec<Fingerprint> {
+        let mut rules = selected.iter().map(|&index| &self.rules[index].authorities_without_uri);
+        let mut named = rules.next().cloned().unwrap_or_default();
+        rules.for_each(|others| named.retain(|name| others.contains(name)));
+        named
     }
 
     /// Why the policy cannot decide about a TaskRun that `selected` rules speak of.

@@ -3,7 +3,7 @@
 use ring::digest::{self, digest};
 use x509_parser::asn1_rs::Oid;
 
-use crate::workload::certificate::{Certificate, CertificateError, SignatureAlgorithm};
+use crate::workload::certificate::{Certificate, CertificateError, Parameters, SignatureAlgorithm};
 
 use super::{
     error::TokenError,
@@ -24,13 +24,8 @@ const SIGNING_CERTIFICATE_V2: &[u8] = b"\x2a\x86\x48\x86\xf7\x0d\x01\x09\x10\x02
 pub(super) const SHA256: &[u8] = b"\x60\x86\x48\x01\x65\x03\x04\x02\x01";
 const SHA384: &[u8] = b"\x60\x86\x48\x01\x65\x03\x04\x02\x02";
 const SHA512: &[u8] = b"\x60\x86\x48\x01\x65\x03\x04\x02\x03";
-/// rsaEncryption, which leaves the digest to digestAlgorithm (RFC 3370 3.2), and the ones that name it (RFC 5754 3.2, 3.3).
+/// rsaEncryption, which leaves the digest to digestAlgorithm (RFC 3370 3.2).
 const RSA: &[u8] = b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01";
-const RSA_SHA256: &[u8] = b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0b";
-const RSA_SHA384: &[u8] = b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0c";
-const RSA_SHA512: &[u8] = b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0d";
-const ECDSA_SHA256: &[u8] = b"\x2a\x86\x48\xce\x3d\x04\x03\x02";
-const ECDSA_SHA384: &[u8] = b"\x2a\x86\x48\xce\x3d\x04\x03\x03";
 
 /// The one signer of a token.
 #[derive(Debug, Clone)]
@@ -242,18 +237,22 @@ fn certificate_id(values: &[u8], version_2: bool) -> Result<CertificateId, Token
 /// The signature's algorithm, which must agree with the digest's.
 fn signature_algorithm(content: &[u8], digest: Digest) -> Result<SignatureAlgorithm, TokenError> {
     let (oid, null) = algorithm(content, "signatureAlgorithm")?;
-    use SignatureAlgorithm::{EcdsaSha256, EcdsaSha384, RsaSha256, RsaSha384, RsaSha512};
-    // NULL parameters with RSA, none with ECDSA (RFC 3370 3.2, RFC 5754 3.3).
-    Ok(match (oid, null, digest) {
-        (RSA | RSA_SHA256, true, Digest::Sha256) => RsaSha256,
-        (RSA | RSA_SHA384, true, Digest::Sha384) => RsaSha384,
-        (RSA | RSA_SHA512, true, Digest::Sha512) => RsaSha512,
-        (ECDSA_SHA256, false, Digest::Sha256) => EcdsaSha256,
-        (ECDSA_SHA384, false, Digest::Sha384) => EcdsaSha384,
-        _ => {
-            return Err(TokenError::Algorithm { what: format!("signature {} with {digest:?}", dotted(oid)) });
-        }
-    })
+    use SignatureAlgorithm::{EcdsaSha256, EcdsaSha384, EcdsaSha512, RsaSha256, RsaSha384, RsaSha512};
+    let unsupported = || TokenError::Algorithm { what: format!("signature {} with {digest:?}", dotted(oid)) };
+    let parameters = if null { Parameters::Null } else { Parameters::Absent };
+    let named = match (oid, digest) {
+        (RSA, Digest::Sha256) => Some(RsaSha256),
+        (RSA, Digest::Sha384) => Some(RsaSha384),
+        (RSA, Digest::Sha512) => Some(RsaSha512),
+        _ => SignatureAlgorithm::from_identifier(oid, parameters),
+    };
+    let signed = match &named {
+        Some(EcdsaSha256 | RsaSha256) => Digest::Sha256,
+        Some(EcdsaSha384 | RsaSha384) => Digest::Sha384,
+        Some(EcdsaSha512 | RsaSha512) => Digest::Sha512,
+        _ => return Err(unsupported()),
+    };
+    named.filter(|_| signed == digest).ok_or_else(unsupported)
 }
 
 /// An object identifier as people write it.

@@ -101,12 +101,13 @@ impl NameConstraints {
 
     /// Holds the names of a certificate below the CA against its constraints. Each comparison takes one off `comparisons`.
     pub fn check(&self, certificate: &Certificate, comparisons: &mut usize) -> Result<(), NameError> {
-        let unevaluated = (self.permitted.other | self.excluded.other) & forms(certificate);
-        if let Some(form) = FORMS.get(unevaluated.trailing_zeros() as usize) {
-            return Err(NameError::NotEvaluated { form });
-        }
         check(&self.permitted.uris, &self.excluded.uris, certificate.uri_sans(), comparisons, Uri::parse)?;
-        check(&self.permitted.dns, &self.excluded.dns, certificate.dns_sans(), comparisons, Dns::parse)
+        check(&self.permitted.dns, &self.excluded.dns, certificate.dns_sans(), comparisons, Dns::parse)?;
+        let unevaluated = (self.permitted.other | self.excluded.other) & forms(certificate);
+        match FORMS.get(unevaluated.trailing_zeros() as usize) {
+            Some(form) => Err(NameError::NotEvaluated { form }),
+            None => Ok(()),
+        }
     }
 }
 

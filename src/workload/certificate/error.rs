@@ -1,6 +1,7 @@
 //! Why a certificate is refused.
 
 use super::MAX_BYTES;
+use crate::workload::class::{Class, class_of};
 use crate::workload::id::IdError;
 
 /// Why a certificate is refused. [`CertificateError::code`] is stable.
@@ -83,7 +84,7 @@ pub enum CertificateError {
     },
     /// A public key whose signatures cannot be checked.
     #[error(
-        "the certificate's key is of type {key}, which is not supported (P-256, P-384, RSA of 2048 to 8192 bits)"
+        "the certificate's key is of type {key}, which is not supported here (P-256, P-384 and RSA of 2048 to 8192 bits are)"
     )]
     UnsupportedKey {
         /// Its algorithm.
@@ -115,7 +116,7 @@ pub enum CertificateError {
     BadSignature,
     /// An algorithm that no SPIRE uses.
     #[error(
-        "the certificate's signature cannot be checked: {signature} by a key of type {key} is not supported"
+        "the certificate's signature cannot be checked: {signature} by a key of type {key} is not supported here"
     )]
     Unsupported {
         /// The signature's algorithm.
@@ -126,6 +127,11 @@ pub enum CertificateError {
 }
 
 impl CertificateError {
+    /// What it means for the certificate that the rule is broken.
+    pub fn class(&self) -> Class {
+        class_of(self.code())
+    }
+
     /// A short stable name of the rule that was broken, for reports.
     pub fn code(&self) -> &'static str {
         match self {

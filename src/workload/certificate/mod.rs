@@ -5,7 +5,6 @@
 
 use std::{ops::Range, sync::Arc};
 
-use ring::signature::UnparsedPublicKey;
 use x509_parser::asn1_rs::BitString;
 use x509_parser::error::X509Error;
 use x509_parser::nom::Parser as _;
@@ -17,16 +16,21 @@ use x509_parser::prelude::{
 
 use super::der;
 use super::id::{SpiffeId, parse_strict};
+use algorithm::Verified;
 
 mod algorithm;
 mod constraints;
 mod error;
+mod fingerprint;
 mod rules;
 
-pub use algorithm::{KeyAlgorithm, SignatureAlgorithm};
+pub use algorithm::{KeyAlgorithm, Parameters, SignatureAlgorithm};
 pub use constraints::{NameConstraints, NameError};
 pub use error::CertificateError;
-pub use rules::{SVID_PURPOSES, check_authority, check_end_entity, check_issuer, check_leaf};
+pub use fingerprint::{Fingerprint, FingerprintError};
+pub use rules::{
+    SVID_PURPOSES, check_authority, check_end_entity, check_issuer, check_leaf, check_spiffe_authority,
+};
 
 /// The key usage extension (RFC 5280 4.2.1.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -366,13 +370,15 @@ impl Certificate {
         message: &[u8],
         signature: &[u8],
     ) -> Result<(), CertificateError> {
-        let Some(verification) = algorithm::verification(&self.0.algorithm, algorithm) else {
-            let (signature, key) = (algorithm.to_string(), self.0.algorithm.to_string());
-            return Err(CertificateError::Unsupported { signature, key });
-        };
-        UnparsedPublicKey::new(verification, self.public_key_bits())
-            .verify(message, signature)
-            .map_err(|_| CertificateError::BadSignature)
+        let Contents { algorithm: key, .. } = &*self.0;
+        match algorithm::verify(key, self.public_key_bits(), algorithm, message, signature) {
+            Verified::Good => Ok(()),
+            Verified::Bad => Err(CertificateError::BadSignature),
+            Verified::Unsupported => {
+                let (signature, key) = (algorithm.to_string(), key.to_string());
+                Err(CertificateError::Unsupported { signature, key })
+            }
+        }
     }
 }
 

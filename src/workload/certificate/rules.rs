@@ -1,6 +1,7 @@
 //! The rules of the X509-SVID standard for one certificate.
 
 use super::{Certificate, CertificateError, KeyPurpose, KeyUsage};
+use crate::workload::class::Class;
 use crate::workload::der;
 use crate::workload::id::{SpiffeId, TrustDomain, parse_strict};
 
@@ -10,13 +11,13 @@ pub const SVID_PURPOSES: &[KeyPurpose] = &[KeyPurpose::ServerAuth, KeyPurpose::C
 /// Holds a certificate to the rules for a workload's identity: X509-SVID 2, 3.1, 4.1, 4.3, 4.4, 5.2.
 ///
 /// Section 5.2 binds validators. The marks that only bind issuers (critical key usage, both extended purposes, critical
-/// SAN without a subject) are demanded too: SPIRE always sets them.
+/// SAN without a subject) are demanded too: SPIRE always sets them. What contradicts is told before what cannot be checked.
 pub fn check_leaf(certificate: &Certificate) -> Result<SpiffeId, CertificateError> {
     let id = certificate.spiffe_id()?;
     if id.path().is_empty() {
         return Err(CertificateError::RootPath { id: id.to_string() });
     }
-    check_end_entity(certificate, SVID_PURPOSES)?;
+    contradictions_of_end_entity(certificate, SVID_PURPOSES)?;
     let usage = certificate.key_usage().ok_or(CertificateError::KeyUsageMissing)?;
     if usage.crl_sign() {
         return Err(CertificateError::LeafMaySign { what: "cRLSign" });
@@ -27,6 +28,10 @@ pub fn check_leaf(certificate: &Certificate) -> Result<SpiffeId, CertificateErro
     if !usage.critical {
         return Err(CertificateError::KeyUsageNotCritical);
     }
+    if !certificate.algorithm().signs_attestations() {
+        return Err(CertificateError::UnsupportedKey { key: certificate.algorithm().to_string() });
+    }
+    refuse_unknown_critical(certificate)?;
     Ok(id)
 }
 
@@ -36,6 +41,17 @@ pub fn check_leaf(certificate: &Certificate) -> Result<SpiffeId, CertificateErro
 ///
 /// anyExtendedKeyUsage does not stand for a purpose here: a certificate that says what it is for must say so.
 pub fn check_end_entity(certificate: &Certificate, purposes: &[KeyPurpose]) -> Result<(), CertificateError> {
+    contradictions_of_end_entity(certificate, purposes)?;
+    if !certificate.algorithm().is_supported() {
+        return Err(CertificateError::UnsupportedKey { key: certificate.algorithm().to_string() });
+    }
+    refuse_unknown_critical(certificate)
+}
+
+fn contradictions_of_end_entity(
+    certificate: &Certificate,
+    purposes: &[KeyPurpose],
+) -> Result<(), CertificateError> {
     if certificate.subject_der() == der::EMPTY_SEQUENCE && !certificate.san_critical() {
         return Err(CertificateError::SanNotCritical);
     }
@@ -53,10 +69,7 @@ pub fn check_end_entity(certificate: &Certificate, purposes: &[KeyPurpose]) -> R
     {
         return Err(CertificateError::ExtendedKeyUsage { what: lacking.as_str() });
     }
-    if !certificate.algorithm().is_supported() {
-        return Err(CertificateError::UnsupportedKey { key: certificate.algorithm().to_string() });
-    }
-    refuse_unknown_critical(certificate)
+    Ok(())
 }
 
 /// Holds a certificate to RFC 5280's rules for one that signs others: a subject (4.1.2.6), cA (6.1.4 k), keyCertSign where
@@ -82,12 +95,22 @@ pub fn check_issuer(certificate: &Certificate, purposes: &[KeyPurpose]) -> Resul
     refuse_unknown_critical(certificate)
 }
 
-/// Holds a certificate to the rules for those that sign SVIDs or their signers: X509-SVID 3.2, 4.1, 4.3, with
-/// [`check_issuer`]. Returns the trust domain it carries, if it carries one (a corporate root above SPIRE's CA need not).
+/// Holds a certificate to the rules for those that sign SVIDs or their signers: [`check_issuer`] with
+/// [`check_spiffe_authority`]. Returns the trust domain it carries, if it carries one (a corporate root above SPIRE's CA need not).
+pub fn check_authority(certificate: &Certificate) -> Result<Option<TrustDomain>, CertificateError> {
+    let open = match check_issuer(certificate, SVID_PURPOSES) {
+        Err(error) if error.class() == Class::Contradicts => return Err(error),
+        checked => checked,
+    };
+    let carried = check_spiffe_authority(certificate)?;
+    open.map(|()| carried)
+}
+
+/// What the X509-SVID standard demands of a signing certificate beyond [`check_issuer`] (3.2, 4.3): key usage, and no path in
+/// its SPIFFE ID, if it has one. Returns the trust domain of that.
 ///
 /// That key usage be critical is demanded of issuers only (4.3); corporate roots often do without, so it is not checked.
-pub fn check_authority(certificate: &Certificate) -> Result<Option<TrustDomain>, CertificateError> {
-    check_issuer(certificate, SVID_PURPOSES)?;
+pub fn check_spiffe_authority(certificate: &Certificate) -> Result<Option<TrustDomain>, CertificateError> {
     if certificate.key_usage().is_none() {
         return Err(CertificateError::KeyUsageMissing);
     }

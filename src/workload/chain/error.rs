@@ -1,7 +1,8 @@
 //! Why there is no acceptable path.
 
-use crate::verify::taskrun::format_time;
-use crate::workload::certificate::{CertificateError, NameError};
+use crate::evidence::statement::format_time;
+use crate::workload::certificate::{CertificateError, Fingerprint, NameError};
+use crate::workload::class::{Class, class_of};
 
 /// Why no path leads from a certificate to an authority.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -46,14 +47,14 @@ pub enum ChainError {
 }
 
 impl ChainError {
-    /// Whether the question stays open: more certificates, or a more patient search, might find a path.
+    /// What it means for the leaf that there is no path.
+    pub fn class(&self) -> Class {
+        class_of(self.code())
+    }
+
+    /// Whether the question stays open: more certificates, a more patient search or a program that knows more might find a path.
     pub fn is_undecided(&self) -> bool {
-        match self {
-            ChainError::NoIssuer { .. } | ChainError::TooLong { .. } | ChainError::Budget { .. } => true,
-            ChainError::Refused { rule, .. } => {
-                matches!(rule, PathRule::Names(NameError::NotEvaluated { .. }))
-            }
-        }
+        self.class() == Class::Unchecked
     }
 
     /// A short stable name of the reason, for reports.
@@ -102,16 +103,36 @@ pub enum PathRule {
     Names(#[from] NameError),
     /// Design 7, "What must agree".
     #[error(
-        "it does not carry the URI SAN spiffe://{trust_domain}, as every SPIRE CA of that trust domain does, or belongs to \
-         another trust domain; two domains under one root are told apart only so"
+        "its URI SAN ({uris}) is not spiffe://{trust_domain} alone, so it does not speak for that trust domain; two domains under \
+         one root are told apart only so"
     )]
     ForeignIssuer {
         /// The operator's trust domain.
         trust_domain: String,
+        /// What it carries.
+        uris: String,
+    },
+    /// Design 7, "What must agree": a CA that an upstream authority minted may lack it, and then the operator vouches.
+    #[error(
+        "it carries no SPIFFE ID, so nothing says that it signs for {trust_domain}; if {authority} mints CAs for that trust domain \
+         alone, say so with --authority-without-uri {fingerprint}"
+    )]
+    WithoutUri {
+        /// The operator's trust domain.
+        trust_domain: String,
+        /// The certificate that an operator can name, for people: the one that minted it, or itself if it ends the path.
+        authority: String,
+        /// That one's SHA-256.
+        fingerprint: Fingerprint,
     },
 }
 
 impl PathRule {
+    /// What it means for the path that the rule is broken.
+    pub fn class(&self) -> Class {
+        class_of(self.code())
+    }
+
     /// A short stable name of the rule.
     pub fn code(&self) -> &'static str {
         match self {
@@ -123,8 +144,9 @@ impl PathRule {
             PathRule::Names(NameError::NotPermitted { .. }) => "name-not-permitted",
             PathRule::Names(NameError::NoDomain { .. }) => "name-without-domain",
             PathRule::Names(NameError::NotEvaluated { .. }) => "constraint-not-evaluated",
-            PathRule::Names(NameError::TooMany) => "too-many-names",
+            PathRule::Names(NameError::TooMany) => "chain-budget",
             PathRule::ForeignIssuer { .. } => "foreign-issuer",
+            PathRule::WithoutUri { .. } => "issuer-without-uri",
         }
     }
 }

@@ -5,7 +5,7 @@ mod search;
 
 use crate::workload::{
     bundle::X509Bundle,
-    certificate::{Certificate, SVID_PURPOSES, check_authority},
+    certificate::{Certificate, SVID_PURPOSES, check_spiffe_authority},
 };
 
 pub use error::{ChainError, PathRule};
@@ -15,6 +15,7 @@ pub use search::{Limits, Search};
 #[derive(Debug, Clone)]
 pub struct Path {
     issuers: Vec<Certificate>,
+    vouched: Option<Certificate>,
 }
 
 impl Path {
@@ -26,6 +27,11 @@ impl Path {
     /// The issuers, from the leaf's own to the authority.
     pub fn issuers(&self) -> &[Certificate] {
         &self.issuers
+    }
+
+    /// The certificate that the operator named because the leaf's issuer carries no SPIFFE ID.
+    pub fn vouched(&self) -> Option<&Certificate> {
+        self.vouched.as_ref()
     }
 
     /// The issuers between the leaf and the authority, the leaf's own first.
@@ -47,7 +53,8 @@ impl Path {
 /// Finds a path from `leaf` over `intermediates` to the bundle that is valid at `at` (Unix seconds).
 ///
 /// Every issuer obeys the X509-SVID standard (3.2, 4.1, 4.3) and none belongs to another trust domain; the leaf's own issuer
-/// carries exactly `spiffe://<trust domain>` (design 7, "What must agree"). The leaf's own rules are
+/// carries exactly `spiffe://<trust domain>` (design 7, "What must agree"), or no SPIFFE ID, if the bundle's owner named it or the
+/// authority that minted it ([`X509Bundle::without_uri`]). The leaf's own rules are
 /// [`check_leaf`](crate::workload::certificate::check_leaf)'s.
 pub fn find_path(
     leaf: &Certificate,
@@ -69,16 +76,27 @@ pub fn find_path_within(
     let trust_domain = bundle.trust_domain();
     let own_uri = format!("spiffe://{trust_domain}");
     let issuer_rule = |issuer: &Certificate, below: usize| {
-        let carried = check_authority(issuer)?;
-        let foreign = match below {
-            0 => issuer.uri_sans() != [own_uri.as_str()],
+        let foreign = match (check_spiffe_authority(issuer)?, below) {
+            (None, _) => false,
+            (Some(_), 0) => issuer.uri_sans() != [own_uri.as_str()],
             // A CA of another trust domain under the same root must not vouch for a CA of this one.
-            _ => carried.is_some_and(|carried| carried != *trust_domain),
+            (Some(carried), _) => carried != *trust_domain,
         };
         match foreign {
-            true => Err(PathRule::ForeignIssuer { trust_domain: trust_domain.to_string() }),
+            true => Err(PathRule::ForeignIssuer {
+                trust_domain: trust_domain.to_string(),
+                uris: issuer.uri_sans().join(", "),
+            }),
             false => Ok(()),
         }
+    };
+    let path_rule = |issuers: &[&Certificate]| match (speaker(issuers), vouched(issuers, bundle)) {
+        (None, _) | (_, Some(_)) => Ok(()),
+        (Some(authority), None) => Err(PathRule::WithoutUri {
+            trust_domain: trust_domain.to_string(),
+            authority: authority.label(),
+            fingerprint: authority.fingerprint(),
+        }),
     };
     let authorities: Vec<&Certificate> = bundle.authorities().iter().collect();
     let search = Search {
@@ -89,6 +107,22 @@ pub fn find_path_within(
         limits: Limits::default(),
         issuer_rule: &issuer_rule,
     };
-    let issuers = search.issuers_within(slow_by, leaf)?;
-    Ok(Path { issuers: issuers.into_iter().cloned().collect() })
+    let issuers = search.issuers_under(slow_by, leaf, &path_rule)?;
+    let vouched = vouched(&issuers, bundle).cloned();
+    Ok(Path { issuers: issuers.into_iter().cloned().collect(), vouched })
+}
+
+/// Whom an operator can name if the leaf's issuer carries no SPIFFE ID: the certificate that minted it, which stays when SPIRE
+/// has a new one minted, or the issuer itself if the path ends with it.
+fn speaker<'a>(issuers: &[&'a Certificate]) -> Option<&'a Certificate> {
+    let (first, above) = issuers.split_first()?;
+    let is_spiffe = |uri: &String| uri.starts_with("spiffe:");
+    (!first.uri_sans().iter().any(is_spiffe)).then(|| *above.first().unwrap_or(first))
+}
+
+/// The certificate that was named because the leaf's issuer carries no SPIFFE ID.
+fn vouched<'a>(issuers: &[&'a Certificate], bundle: &X509Bundle) -> Option<&'a Certificate> {
+    let speaker = speaker(issuers)?;
+    let candidates = [speaker, issuers.first()?];
+    candidates.into_iter().find(|named| bundle.without_uri().contains(&named.fingerprint()))
 }

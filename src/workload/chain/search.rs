@@ -8,7 +8,10 @@ use std::cmp::Reverse;
 use super::error::{ChainError, PathRule};
 use crate::{
     evidence::statement::hex,
-    workload::certificate::{Certificate, KeyPurpose, NameError, check_end_entity, check_issuer},
+    workload::{
+        certificate::{Certificate, KeyPurpose, NameError, check_end_entity, check_issuer},
+        class::Class,
+    },
 };
 
 /// How much work a search may take. Hostile certificates can be made to fit on each other in any number of ways.
@@ -48,6 +51,10 @@ pub struct Search<'a> {
 impl<'a> Search<'a> {
     /// The issuers of a valid path: from the end entity's own up to the authority. Where several fit, those that are valid
     /// longest are tried first.
+    ///
+    /// What cannot be checked here does not end a branch: above it the branch may yet be contradicted. So where no path is valid, the
+    /// answer is what could not be checked on one that is otherwise good, if there is such a path, and else what contradicts the
+    /// path that comes farthest.
     pub fn issuers_of(&self, end_entity: &'a Certificate) -> Result<Vec<&'a Certificate>, ChainError> {
         self.issuers_within(0, end_entity)
     }
@@ -59,9 +66,26 @@ impl<'a> Search<'a> {
         slow_by: i64,
         end_entity: &'a Certificate,
     ) -> Result<Vec<&'a Certificate>, ChainError> {
-        let refused = |rule| ChainError::Refused { certificate: end_entity.label(), rule };
-        self.check_dates(end_entity, [], slow_by).map_err(refused)?;
-        check_end_entity(end_entity, self.purposes).map_err(|error| refused(error.into()))?;
+        self.issuers_under(slow_by, end_entity, &|_| Ok(()))
+    }
+
+    /// As [`Search::issuers_within`], with a further rule for whole paths: gets the issuers, from the end entity's own up.
+    pub fn issuers_under(
+        &self,
+        slow_by: i64,
+        end_entity: &'a Certificate,
+        path_rule: &dyn Fn(&[&'a Certificate]) -> Result<(), PathRule>,
+    ) -> Result<Vec<&'a Certificate>, ChainError> {
+        let mut open = Vec::new();
+        let rules = [
+            self.check_dates(end_entity, [], slow_by),
+            check_end_entity(end_entity, self.purposes).map_err(PathRule::from),
+        ];
+        match most_telling(rules) {
+            Err(rule) if rule.class() == Class::Unchecked => open.push((end_entity, rule)),
+            Err(rule) => return Err(ChainError::Refused { certificate: end_entity.label(), rule }),
+            Ok(()) => {}
+        }
         let longest_first = |certificates: &[&'a Certificate]| {
             let mut sorted = certificates.to_vec();
             sorted.sort_by_key(|certificate| Reverse(certificate.not_after()));
@@ -76,13 +100,19 @@ impl<'a> Search<'a> {
                 .collect(),
             end_entity,
             slow_by,
+            path_rule,
             issuers: Vec::new(),
+            open,
+            undecided: None,
             signatures: self.limits.signatures,
             comparisons: self.limits.comparisons,
             farthest: None,
         };
         if climb.from(end_entity)? {
             return Ok(climb.issuers);
+        }
+        if let Some((certificate, rule)) = climb.undecided {
+            return Err(ChainError::Refused { certificate: certificate.label(), rule });
         }
         Err(match climb.farthest {
             Some((_, certificate, Obstacle::Rule(rule))) => {
@@ -118,6 +148,18 @@ impl<'a> Search<'a> {
     }
 }
 
+/// Of the rules that are broken the first that contradicts, else the first.
+fn most_telling(rules: impl IntoIterator<Item = Result<(), PathRule>>) -> Result<(), PathRule> {
+    let mut answer = Ok(());
+    for rule in rules.into_iter().filter_map(Result::err) {
+        if rule.class() == Class::Contradicts {
+            return Err(rule);
+        }
+        answer = answer.and(Err(rule));
+    }
+    answer
+}
+
 fn no_issuer(certificate: &Certificate) -> ChainError {
     ChainError::NoIssuer { certificate: certificate.label(), key_id: certificate.authority_key_id().map(hex) }
 }
@@ -137,7 +179,12 @@ struct Climb<'a, 's> {
     candidates: Vec<(&'a Certificate, bool)>,
     end_entity: &'a Certificate,
     slow_by: i64,
+    path_rule: &'s dyn Fn(&[&'a Certificate]) -> Result<(), PathRule>,
     issuers: Vec<&'a Certificate>,
+    /// What cannot be checked about the end entity and `issuers`.
+    open: Vec<(&'a Certificate, PathRule)>,
+    /// The first of those on the first path against which nothing else stands.
+    undecided: Option<(&'a Certificate, PathRule)>,
     signatures: usize,
     comparisons: usize,
     /// The first obstacle of those farthest from the end entity, with its distance: 0 for an issuer that is in the path already.
@@ -162,33 +209,36 @@ impl<'a> Climb<'a, '_> {
                 self.stopped_at(0, certificate, Obstacle::NoIssuer);
                 continue;
             }
-            if let Err(rule) = self.check_issuer(issuer) {
-                self.stopped(issuer, Obstacle::Rule(rule));
+            let open = self.open.len();
+            if self.is_refused(issuer, self.check_issuer(issuer)) {
                 continue;
             }
             self.signatures = self
                 .signatures
                 .checked_sub(1)
                 .ok_or(ChainError::Budget { what: "signatures", limit: self.search.limits.signatures })?;
-            if let Err(error) = certificate.verify_signed_by(issuer) {
-                self.stopped(certificate, Obstacle::Rule(error.into()));
+            let signed = certificate.verify_signed_by(issuer).map_err(PathRule::from);
+            if self.is_refused(certificate, signed) {
+                self.open.truncate(open);
                 continue;
             }
-            if let Err((broken_by, error)) = self.check_names(issuer) {
-                if error == NameError::TooMany {
-                    return Err(ChainError::Budget {
-                        what: "comparisons of names",
-                        limit: self.search.limits.comparisons,
-                    });
-                }
-                self.stopped(broken_by, Obstacle::Rule(error.into()));
+            let (named, names) = self.check_names(issuer);
+            if names == Err(NameError::TooMany) {
+                return Err(ChainError::Budget {
+                    what: "comparisons of names",
+                    limit: self.search.limits.comparisons,
+                });
+            }
+            if self.is_refused(named, names.map_err(PathRule::from)) {
+                self.open.truncate(open);
                 continue;
             }
             self.issuers.push(issuer);
-            if is_authority || self.from(issuer)? {
+            if is_authority && self.is_whole() || !is_authority && self.from(issuer)? {
                 return Ok(true);
             }
             self.issuers.pop();
+            self.open.truncate(open);
         }
         if !issuer_known {
             self.stopped(certificate, Obstacle::NoIssuer);
@@ -196,28 +246,65 @@ impl<'a> Climb<'a, '_> {
         Ok(false)
     }
 
+    /// Whether a broken rule ends this branch. One that could not be checked is noted, and does not.
+    fn is_refused(&mut self, at: &'a Certificate, rule: Result<(), PathRule>) -> bool {
+        match rule {
+            Ok(()) => false,
+            Err(rule) if rule.class() == Class::Unchecked => {
+                self.open.push((at, rule));
+                false
+            }
+            Err(rule) => {
+                self.stopped(at, Obstacle::Rule(rule));
+                true
+            }
+        }
+    }
+
+    /// Whether nothing stands against `issuers`, which end at an authority.
+    fn is_whole(&mut self) -> bool {
+        let first = self.issuers.first().copied().unwrap_or(self.end_entity);
+        let rule = (self.path_rule)(&self.issuers);
+        if self.is_refused(first, rule) {
+            return false;
+        }
+        self.undecided = self.undecided.take().or_else(|| self.open.first().cloned());
+        self.open.is_empty()
+    }
+
     /// The rules for a certificate as the next one of `issuers`, without signature and names.
     fn check_issuer(&self, issuer: &Certificate) -> Result<(), PathRule> {
         let below = std::iter::once(self.end_entity).chain(self.issuers.iter().copied());
-        self.search.check_dates(issuer, below, self.slow_by)?;
-        check_issuer(issuer, self.search.purposes)?;
-        if let Some(allowed) = issuer.path_len() {
-            let found = self.issuers.iter().filter(|below| !below.is_self_issued()).count();
-            if found > allowed as usize {
-                return Err(PathRule::PathLength { allowed, found });
-            }
-        }
-        (self.search.issuer_rule)(issuer, self.issuers.len())
+        let found = self.issuers.iter().filter(|below| !below.is_self_issued()).count();
+        let length = match issuer.path_len() {
+            Some(allowed) if found > allowed as usize => Err(PathRule::PathLength { allowed, found }),
+            _ => Ok(()),
+        };
+        most_telling([
+            self.search.check_dates(issuer, below, self.slow_by),
+            check_issuer(issuer, self.search.purposes).map_err(PathRule::from),
+            length,
+            (self.search.issuer_rule)(issuer, self.issuers.len()),
+        ])
     }
 
-    /// Holds every certificate below `issuer` against its name constraints; self-issued CAs are exempt (RFC 5280 6.1.3 b).
-    fn check_names(&mut self, issuer: &Certificate) -> Result<(), (&'a Certificate, NameError)> {
-        let Some(constraints) = issuer.name_constraints() else { return Ok(()) };
+    /// Holds every certificate below `issuer` against its name constraints; self-issued CAs are exempt (RFC 5280 6.1.3 b). Says
+    /// which one breaks them.
+    fn check_names(&mut self, issuer: &Certificate) -> (&'a Certificate, Result<(), NameError>) {
+        let mut answer = (self.end_entity, Ok(()));
+        let Some(constraints) = issuer.name_constraints() else { return answer };
         let below = self.issuers.iter().filter(|below| !below.is_self_issued());
         for certificate in std::iter::once(&self.end_entity).chain(below) {
-            constraints.check(certificate, &mut self.comparisons).map_err(|error| (*certificate, error))?;
+            match constraints.check(certificate, &mut self.comparisons) {
+                Ok(()) => {}
+                Err(error @ NameError::NotEvaluated { .. }) if answer.1.is_ok() => {
+                    answer = (certificate, Err(error));
+                }
+                Err(NameError::NotEvaluated { .. }) => {}
+                Err(error) => return (certificate, Err(error)),
+            }
         }
-        Ok(())
+        answer
     }
 
     fn stopped(&mut self, at: &'a Certificate, obstacle: Obstacle) {
