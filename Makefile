@@ -8,6 +8,9 @@ MUSL := $(shell uname -m)-unknown-linux-musl
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 IMAGE ?= svidence/entrypoint:dev
 
+# What --version says; nothing where there is no git, as in a tarball.
+COMMIT := $(shell test -e .git && git describe --always --dirty --abbrev=12 --exclude='*' 2>/dev/null)
+
 # ring's C parts: the host's compiler serves for musl too, nothing is linked from the host.
 export CC_aarch64_unknown_linux_musl ?= gcc
 
@@ -74,11 +77,12 @@ bench: peers entrypoint ## compare entrypoint and verifier with Tekton's; writes
 	cargo bench --locked --quiet $(QUICK) --no-default-features --bench entrypoint
 	cargo bench --locked --quiet $(FAST) --bench verifier
 
-release: entrypoint ## both programs, static and stripped, in dist/
-	cargo build --locked --release --bin svidence --target $(MUSL)
+release: entrypoint ## both programs, static and stripped, and the manual pages, in dist/
+	SVIDENCE_COMMIT=$(COMMIT) cargo build --locked --release --bin svidence --target $(MUSL)
 	@mkdir -p dist
 	@cp "$${CARGO_TARGET_DIR:-target}/$(MUSL)/release/svidence" dist/svidence
 	@$(call static,dist/svidence)
+	@rm -rf dist/man && dist/svidence man dist/man
 	@stat -c '%n %s bytes' dist/entrypoint dist/svidence
 
 entrypoint: toolchain ## the injected program alone, in dist/

@@ -203,7 +203,7 @@ fn files_without_the_config_map_are_refused() {
 #[test]
 fn what_config_prints_is_what_the_steps_read() {
     let mut printed = Vec::new();
-    config::run(&shipped(), &mut printed).unwrap();
+    config::run(&shipped(), &mut std::io::empty(), &mut printed).unwrap();
     assert_eq!(Config::from_json(&printed).unwrap(), Config::default());
     let object: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(&printed).unwrap();
     assert!(object.values().all(serde_json::Value::is_string), "{object:?}");

@@ -524,8 +524,8 @@ fn wrong_destinations_are_usage_errors_and_impossible_ones_fail() {
         (
             "two spellings of one file",
             vec!["-o".into(), format!("json={}", at("y")), "-o".into(), format!("vsa={}", at("folder/../y"))],
-            3,
-            "File exists",
+            64,
+            "cannot share the file",
         ),
         ("no such folder", vec!["-o".into(), format!("json={}", at("nowhere/x"))], 3, "could not be written"),
         ("a folder", vec!["-o".into(), format!("json={}", at("folder"))], 3, "could not be written"),

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     fmt, fs, io,
-    io::Write,
+    io::{Read, Write},
     path::{Path, PathBuf},
 };
 
@@ -90,17 +90,22 @@ pub enum ConfigFileError {
     Write(#[source] io::Error),
 }
 
-/// Checks `file` and writes its JSON form to `out`.
-pub fn run(file: &Path, out: &mut dyn Write) -> Result<(), ConfigFileError> {
-    let config = load(file)?;
-    out.write_all(config.to_json().as_bytes()).map_err(ConfigFileError::Write)
+/// Checks `file`, where `-` is `stdin`, and writes its JSON form to `out`.
+pub fn run(file: &Path, stdin: &mut dyn Read, out: &mut dyn Write) -> Result<(), ConfigFileError> {
+    let config = match file.as_os_str() == "-" {
+        true => parse(Path::new("standard input"), &io::read_to_string(stdin).map_err(unreadable(file))?)?,
+        false => load(file)?,
+    };
+    out.write_all(config.to_json().as_bytes()).and_then(|()| out.flush()).map_err(ConfigFileError::Write)
 }
 
 /// Reads `file`: YAML with the ConfigMap among its documents, the same as JSON, or the JSON that [`run`] prints.
 pub fn load(file: &Path) -> Result<Config, ConfigFileError> {
-    let text =
-        fs::read_to_string(file).map_err(|source| ConfigFileError::Read { file: file.to_owned(), source })?;
-    parse(file, &text)
+    parse(file, &fs::read_to_string(file).map_err(unreadable(file))?)
+}
+
+fn unreadable(file: &Path) -> impl Fn(io::Error) -> ConfigFileError {
+    |source| ConfigFileError::Read { file: file.to_owned(), source }
 }
 
 /// A YAML node with the line of each part.
@@ -193,7 +198,8 @@ impl<'de> Deserialize<'de> for Node {
     }
 }
 
-fn parse(file: &Path, text: &str) -> Result<Config, ConfigFileError> {
+/// Reads the `text` of `file`.
+pub(super) fn parse(file: &Path, text: &str) -> Result<Config, ConfigFileError> {
     let documents: Vec<Spanned<Node>> = serde_saphyr::from_multiple(text).map_err(|error| {
         let error = error.without_snippet();
         ConfigFileError::Syntax {

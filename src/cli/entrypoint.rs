@@ -1,8 +1,26 @@
 //! `svidence entrypoint`: the step mode of the small binary, for trying it by hand.
 
-use std::{ffi::OsString, path::PathBuf, process::ExitCode};
+use std::{
+    ffi::OsString,
+    io::{self, Write as _},
+    path::PathBuf,
+    process::ExitCode,
+};
 
 use crate::step::{roots::Roots, run};
+
+/// What `--help` says before Tekton's own flags.
+const USAGE: &str = "\
+Usage: svidence entrypoint [--root DIR] [--pod-name NAME] [Tekton's flags] [-- ARGUMENTS]
+
+Runs as a step's entrypoint, for trying it by hand. What Tekton's controller gives it stands below; these two come first:
+  --root DIR
+    \tFind DIR/tekton in place of /tekton, and DIR/serviceaccount in place of the service account's folder. A path
+    \tthat a flag gives is used as it is: with -post_file /tekton/run/0/out, that very file is written
+  --pod-name NAME
+    \tThe pod's name, in place of the host name
+
+";
 
 /// Runs a step. `--root DIR` puts `/tekton` and the service account below DIR and `--pod-name NAME` stands for the host
 /// name; both come first. Everything after them is Tekton's command line.
@@ -23,6 +41,9 @@ pub fn run(arguments: &[OsString]) -> ExitCode {
             }
             _ => break,
         }
+    }
+    if rest.first().is_some_and(|first| ["--help", "-help", "-h", "--h"].iter().any(|help| first == help)) {
+        let _ = io::stderr().write_all(USAGE.as_bytes());
     }
     let program = OsString::from("svidence entrypoint");
     let code = run::main(std::iter::once(program).chain(rest.iter().cloned()).collect(), &roots);

@@ -16,16 +16,18 @@ use crate::verify::{
 };
 
 use super::{
+    input::Input,
     report::{
         self,
         safe::{Line, escaped_json},
     },
-    trust::{Refusal, TrustArgs, Trusted, usage},
+    trust::{Refusal, TrustArgs, Trusted, usage, variable},
 };
 
 /// Arguments of `svidence inspect`.
 #[derive(Debug, Args)]
-#[command(mut_arg("bundle", |bundle| bundle.help("Rebuild the certificates that the authorities of this bundle issued: PEM, or SPIFFE bundle JSON")))]
+#[command(after_help = EXAMPLES)]
+#[command(mut_arg("bundles", |bundles| bundles.help("Rebuild the certificates that the authorities of this bundle issued: PEM, DER or SPIFFE bundle JSON; a folder of such files; or -. May be given several times [env: SVIDENCE_BUNDLE]")))]
 pub struct InspectArgs {
     /// Files or folders with TaskRuns (JSON, JSON lines, YAML, Lists), or - for standard input
     #[arg(required = true, value_name = "TASKRUN")]
@@ -36,6 +38,13 @@ pub struct InspectArgs {
     #[arg(short, long, value_enum, default_value_t = Output::Text)]
     output: Output,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  svidence demo --keep demo-files
+  svidence inspect demo-files/taskrun.json
+  svidence inspect demo-files/taskrun.json -o dsse \\
+    --trust-domain example.org --bundle demo-files/bundle.pem";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Output {
@@ -59,7 +68,8 @@ pub fn run(
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> u8 {
-    let trust = match trust(args, err) {
+    let mut input = Input::new(stdin, &args.sources);
+    let trust = match trust(args, &mut input, err) {
         Ok(trust) => trust,
         Err(Refusal { exit_code, text }) => {
             let _ = writeln!(err, "svidence inspect: {}", Line(&text));
@@ -69,7 +79,7 @@ pub fn run(
     let mut seen = false;
     let mut failed = false;
     let mut written = if args.output == Output::Text { writeln!(out, "{NOT_CHECKED}") } else { Ok(()) };
-    for_each(&args.sources, stdin, &mut |place, object| {
+    for_each(&args.sources, input.stdin(), &mut |place, object| {
         seen = true;
         let object = match object {
             Ok(object) => object,
@@ -101,8 +111,8 @@ pub fn run(
     if failed || !seen { Verdict::Unchecked.exit_code() } else { 0 }
 }
 
-fn trust(args: &InspectArgs, err: &mut dyn Write) -> Result<Option<Trust>, Refusal> {
-    let Some(Trusted { bundle, intermediates }) = args.trust.read(err)? else {
+fn trust(args: &InspectArgs, input: &mut Input<'_>, err: &mut dyn Write) -> Result<Option<Trust>, Refusal> {
+    let Some(Trusted { bundle, intermediates, .. }) = args.trust.read(input, &variable, err)? else {
         return match args.output {
             Output::Dsse => Err(usage(
                 "-o dsse needs --trust-domain and --bundle: what is signed is not carried and has to be rebuilt".into(),

@@ -1,34 +1,53 @@
 //! Arguments and printing of each subcommand of svidence.
 
+mod bundle;
+mod completion;
 pub mod config;
 pub mod demo;
 pub mod entrypoint;
+mod input;
 pub mod inspect;
+mod man;
 mod progress;
 mod report;
+mod streams;
 pub mod timestamp;
 pub mod trust;
 pub mod verify;
 
 use std::{
     ffi::OsString,
-    io::{self, Write as _},
-    path::PathBuf,
+    io::{self, IsTerminal as _, Read, Write},
+    path::{Path, PathBuf},
     process::ExitCode,
 };
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use clap_complete::Shell;
+
+use crate::verify::Verdict;
+
+use streams::Stream;
 
 /// Exit code of a wrong command line (`EX_USAGE` of sysexits.h).
 pub const USAGE_ERROR: u8 = 64;
 
 /// Sign what Tekton steps produce with their SPIFFE identity, and verify it.
 #[derive(Debug, Parser)]
-#[command(name = "svidence", version, max_term_width = 110)]
+#[command(name = NAME, max_term_width = 110, after_help = EXAMPLES)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
 }
+
+const NAME: &str = "svidence";
+
+const EXAMPLES: &str = "\
+Examples:
+  svidence demo
+  kubectl get taskrun build-7 -o json |
+    svidence verify - --trust-domain example.org --bundle bundle.pem
+  source <(svidence completion bash)";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -37,20 +56,30 @@ enum Command {
     /// Exit codes: 0 verified, 1 invalid, 2 absent, 3 unchecked, 4 weak, 64 wrong arguments.
     Verify(verify::VerifyArgs),
     /// Show who signed what, when and until when, with chain and sizes: no verdict, nothing is checked
+    ///
+    /// Exit codes: 0 shown, 3 something could not be read or written, 64 wrong arguments.
     Inspect(inspect::InspectArgs),
     /// Have a time-stamp authority witness what the steps signed, so that it can be verified after their certificates expired
     ///
     /// Exit codes: 0 done, 1 an attestation that cannot be read, 2 no attestation, 3 failed, 64 wrong arguments.
     Timestamp(timestamp::TimestampArgs),
     /// Show the whole thing without a cluster: sign three steps, verify them, tamper, be refused
+    ///
+    /// Exit codes: 0 all went as it must, 3 it could not be shown.
+    #[command(after_help = "Examples:\n  svidence demo\n  svidence demo --keep demo-files")]
     Demo {
         /// Leave the files in this folder, to try `verify` by hand
         #[arg(long, value_name = "DIR")]
         keep: Option<PathBuf>,
     },
     /// Check a config-spire ConfigMap and print the JSON that goes into the image
+    ///
+    /// Exit codes: 0 it is good, 3 it cannot be used, 64 wrong arguments.
+    #[command(
+        after_help = "Examples:\n  svidence config config/config-spire.yaml > svidence.json\n  kubectl -n tekton-pipelines get configmap config-spire -o yaml |\n    svidence config -"
+    )]
     Config {
-        /// The ConfigMap (YAML)
+        /// The ConfigMap (YAML), or - for standard input
         file: PathBuf,
     },
     /// Run as a step's entrypoint, for trying it by hand: [--root DIR] [--pod-name NAME] and Tekton's flags
@@ -59,6 +88,40 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
+    /// Print what makes a shell complete svidence's arguments
+    #[command(after_help = completion::EXAMPLES)]
+    Completion {
+        /// The shell
+        shell: Shell,
+    },
+    /// Print the version, as --version does
+    Version,
+    /// Write the manual pages into a folder
+    #[command(hide = true)]
+    Man {
+        /// The folder
+        folder: PathBuf,
+    },
+}
+
+/// The whole command line, as it is called under the name of this program: kubectl and tkn find plug-ins by theirs.
+fn command(program: Option<&Path>) -> clap::Command {
+    let file = program.and_then(Path::file_name).and_then(|name| name.to_str());
+    let name = match file {
+        Some("kubectl-svidence") => "kubectl svidence",
+        Some("tkn-svidence") => "tkn svidence",
+        _ => NAME,
+    };
+    Cli::command().bin_name(name).version(version())
+}
+
+/// The version, and the commit that it was built from where `make` knew it.
+fn version() -> String {
+    let version = env!("CARGO_PKG_VERSION");
+    match option_env!("SVIDENCE_COMMIT").filter(|commit| !commit.is_empty()) {
+        Some(commit) => format!("{version} (commit {commit})"),
+        None => version.to_owned(),
+    }
 }
 
 /// Runs `svidence` with the process's arguments.
@@ -68,35 +131,65 @@ pub fn main() -> ExitCode {
     if arguments.get(1).is_some_and(|argument| argument == "entrypoint") {
         return entrypoint::run(&arguments[2..]);
     }
-    let cli = match Cli::try_parse_from(arguments) {
+    let (Ok(mut out), Ok(mut err)) = (Stream::of(io::stdout()), Stream::of(io::stderr())) else {
+        return ExitCode::from(Verdict::Unchecked.exit_code());
+    };
+    let code = run(&arguments, &mut io::stdin(), &mut out, &mut err);
+    ExitCode::from(streams::settle(code, out, err))
+}
+
+fn run(
+    arguments: &[OsString],
+    stdin: &mut (dyn Read + Send),
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> u8 {
+    let whole = command(arguments.first().map(Path::new));
+    let matches = whole.clone().try_get_matches_from(arguments);
+    let cli = match matches.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
-        Err(error) => {
-            let _ = error.print();
-            return if error.use_stderr() { ExitCode::from(USAGE_ERROR) } else { ExitCode::SUCCESS };
+        Err(error) => return answer(&error, out, err),
+    };
+    let told = |result: Result<(), String>, err: &mut dyn Write| match result {
+        Ok(()) => 0,
+        Err(text) => {
+            let _ = writeln!(err, "svidence {text}");
+            Verdict::Unchecked.exit_code()
         }
     };
-    let (mut out, mut err) = (io::stdout().lock(), io::stderr().lock());
-    let code = match cli.command {
-        Command::Verify(args) => verify::run(&args, &mut io::stdin(), &mut out, &mut err),
-        Command::Inspect(args) => inspect::run(&args, &mut io::stdin(), &mut out, &mut err),
-        Command::Timestamp(args) => {
-            timestamp::run(&args, &ring::rand::SystemRandom::new(), &mut io::stdin(), &mut out, &mut err)
+    match cli.command {
+        Command::Verify(args) => verify::run(&args, stdin, out, err),
+        Command::Inspect(args) => inspect::run(&args, stdin, out, err),
+        Command::Timestamp(args) => timestamp::run(&args, &ring::rand::SystemRandom::new(), stdin, out, err),
+        Command::Demo { keep } => told(demo::run(keep, out).map_err(|error| format!("demo: {error}")), err),
+        Command::Config { file } => {
+            told(config::run(&file, stdin, out).map_err(|error| format!("config: {error}")), err)
         }
-        Command::Demo { keep } => match demo::run(keep, &mut out) {
-            Ok(()) => 0,
-            Err(error) => {
-                let _ = writeln!(err, "svidence demo: {error}");
-                1
-            }
-        },
-        Command::Config { file } => match config::run(&file, &mut out) {
-            Ok(()) => 0,
-            Err(error) => {
-                let _ = writeln!(err, "svidence config: {error}");
-                1
-            }
-        },
-        Command::Entrypoint { arguments } => return entrypoint::run(&arguments),
+        Command::Entrypoint { .. } => unreachable!("it was told by its name"),
+        Command::Completion { shell } => {
+            // What cannot be written is told by the stream.
+            let _ = out.write_all(&completion::script(shell, whole));
+            0
+        }
+        Command::Version => {
+            let _ = write!(out, "{}", whole.render_version());
+            0
+        }
+        Command::Man { folder } => {
+            told(man::write(&folder, whole).map_err(|error| format!("man: {error}")), err)
+        }
+    }
+}
+
+/// What clap answers in place of running a command: help, the version, or that the arguments are wrong.
+fn answer(error: &clap::Error, out: &mut dyn Write, err: &mut dyn Write) -> u8 {
+    let text = error.render();
+    let is_wrong = error.use_stderr();
+    let is_terminal = if is_wrong { io::stderr().is_terminal() } else { io::stdout().is_terminal() };
+    let text = match is_terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) {
+        true => text.ansi().to_string(),
+        false => text.to_string(),
     };
-    ExitCode::from(code)
+    let _ = if is_wrong { err.write_all(text.as_bytes()) } else { out.write_all(text.as_bytes()) };
+    if is_wrong { USAGE_ERROR } else { 0 }
 }

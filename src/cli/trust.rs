@@ -1,11 +1,12 @@
 //! What a command trusts: the arguments that say it, and what they stand for.
 
 use std::{
+    ffi::OsString,
     io::Write,
     path::{Path, PathBuf},
 };
 
-use clap::{ArgGroup, Args};
+use clap::Args;
 
 use crate::{
     verify::Verdict,
@@ -16,27 +17,33 @@ use crate::{
     },
 };
 
-use super::{USAGE_ERROR, config, report::safe::Line};
+use super::{
+    USAGE_ERROR,
+    bundle::{self, Origins},
+    config,
+    input::{self, Input},
+};
 
-/// Which trust domain, by which certificates. A command that cannot do without makes the group `domain` and `bundle` required.
+/// Which trust domain, by which certificates.
 #[derive(Debug, Args)]
-#[command(group(ArgGroup::new("domain").args(["trust_domain", "config"])))]
+#[command(next_help_heading = "What is trusted")]
 pub struct TrustArgs {
-    /// The SPIFFE trust domain the TaskRuns must belong to, for example example.org
-    #[arg(long, value_name = "TD", requires = "bundle")]
+    /// The SPIFFE trust domain the TaskRuns must belong to, for example example.org [env: SVIDENCE_TRUST_DOMAIN]
+    #[arg(long, value_name = "TD")]
     trust_domain: Option<String>,
-    /// The trust domain's bundle: PEM, or SPIFFE bundle JSON
-    #[arg(long, value_name = "FILE", requires = "domain")]
-    bundle: Option<PathBuf>,
+    /// The trust domain's bundle: PEM, DER or SPIFFE bundle JSON; a folder of such files; or -. May be given several times
+    /// [env: SVIDENCE_BUNDLE]
+    #[arg(long = "bundle", value_name = "PATH")]
+    bundles: Vec<PathBuf>,
     /// Take the trust domain from this config-spire ConfigMap, instead of --trust-domain
-    #[arg(long, value_name = "FILE", requires = "bundle")]
+    #[arg(long, value_name = "FILE", conflicts_with = "trust_domain")]
     config: Option<PathBuf>,
     /// Intermediate certificates (PEM) that evidence may have left out
-    #[arg(long, value_name = "FILE", requires = "bundle")]
+    #[arg(long, value_name = "FILE")]
     intermediates: Option<PathBuf>,
     /// Believe the CAs that this authority minted although they carry no SPIFFE ID (its SHA-256). You vouch that no other trust
     /// domain has its CAs from there; may be given several times
-    #[arg(long, value_name = "SHA256", requires = "bundle")]
+    #[arg(long, value_name = "SHA256")]
     authority_without_uri: Vec<Fingerprint>,
 }
 
@@ -47,6 +54,8 @@ pub(super) struct Trusted {
     pub(super) bundle: X509Bundle,
     /// Certificates between leaf and authority.
     pub(super) intermediates: Vec<Certificate>,
+    /// Where each authority is from.
+    pub(super) origins: Origins,
 }
 
 /// Why a command cannot begin.
@@ -64,49 +73,79 @@ pub(super) fn unchecked(text: String) -> Refusal {
     Refusal { exit_code: Verdict::Unchecked.exit_code(), text }
 }
 
+/// An environment variable's value; an empty one is none.
+pub(super) fn variable(name: &str) -> Option<OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
+}
+
 impl TrustArgs {
     /// Reads the files; `None` if nothing is to be trusted. What is odd about them is told on `err`. A usage error is 64, a file
     /// that is of no use is `unchecked`.
-    pub(super) fn read(&self, err: &mut dyn Write) -> Result<Option<Trusted>, Refusal> {
-        let trust_domain = match (&self.trust_domain, &self.config) {
-            (Some(text), _) => {
-                parse_trust_domain(text).map_err(|error| usage(format!("--trust-domain {text} {error}")))?
+    pub(super) fn read(
+        &self,
+        input: &mut Input<'_>,
+        variable: &dyn Fn(&str) -> Option<OsString>,
+        err: &mut dyn Write,
+    ) -> Result<Option<Trusted>, Refusal> {
+        let in_environment = |name: &str| variable(name).filter(|_| self.config.is_none());
+        let trust_domain = match (&self.trust_domain, &self.config, in_environment("SVIDENCE_TRUST_DOMAIN")) {
+            (Some(text), ..) => Some(trust_domain("--trust-domain", text)?),
+            (None, Some(file), _) => {
+                let text = input.text("--config", file)?;
+                let config = config::parse(Path::new(&input::name(file)), &text)
+                    .map_err(|error| unchecked(format!("--config {error}")))?;
+                Some(config.trust_domain)
             }
-            (None, Some(file)) => {
-                let config = config::load(file).map_err(|error| unchecked(format!("--config {error}")))?;
-                config.trust_domain
-            }
-            (None, None) => return Ok(None),
+            (None, None, Some(text)) => Some(trust_domain("SVIDENCE_TRUST_DOMAIN", &text.to_string_lossy())?),
+            (None, None, None) => None,
         };
-        let Some(bundle) = &self.bundle else { return Ok(None) };
-        let bundle = authorities(&trust_domain, "--bundle", bundle, err)?
-            .naming_without_uri(self.authority_without_uri.iter().copied());
+        let (option, paths) = match variable("SVIDENCE_BUNDLE").filter(|_| self.bundles.is_empty()) {
+            Some(path) => ("SVIDENCE_BUNDLE", vec![PathBuf::from(path)]),
+            None => ("--bundle", self.bundles.clone()),
+        };
+        let (trust_domain, paths) = match (trust_domain, paths) {
+            (Some(trust_domain), paths) if !paths.is_empty() => (trust_domain, paths),
+            (trust_domain, _) => return self.incomplete(trust_domain.is_some()),
+        };
+        let (bundle, origins) = bundle::read(&trust_domain, option, &paths, input, err)?;
+        let bundle = bundle.naming_without_uri(self.authority_without_uri.iter().copied());
         let intermediates = match &self.intermediates {
             None => Vec::new(),
-            Some(file) => authorities(&trust_domain, "--intermediates", file, err)?.authorities().to_vec(),
+            Some(file) => {
+                let contents = input.bytes("--intermediates", file)?;
+                bundle::authorities(&trust_domain, "--intermediates", &input::name(file), &contents, err)?
+                    .authorities()
+                    .to_vec()
+            }
         };
-        Ok(Some(Trusted { bundle, intermediates }))
+        Ok(Some(Trusted { bundle, intermediates, origins }))
+    }
+
+    /// Nothing to trust is fine where no argument speaks of it: half of what is needed in the environment is not a demand.
+    fn incomplete(&self, has_trust_domain: bool) -> Result<Option<Trusted>, Refusal> {
+        let given = self.trust_domain.is_some()
+            || self.config.is_some()
+            || !self.bundles.is_empty()
+            || self.intermediates.is_some()
+            || !self.authority_without_uri.is_empty();
+        match (given, has_trust_domain) {
+            (false, _) => Ok(None),
+            (true, true) => Err(usage(BUNDLE_MISSING.to_owned())),
+            (true, false) => Err(usage(TRUST_DOMAIN_MISSING.to_owned())),
+        }
+    }
+
+    /// What a command says that cannot do without.
+    pub(super) fn missing(&self) -> Refusal {
+        usage(format!("{TRUST_DOMAIN_MISSING}; so is --bundle PATH"))
     }
 }
 
-/// The authorities in the file that an option names.
-fn authorities(
-    trust_domain: &TrustDomain,
-    option: &str,
-    file: &Path,
-    err: &mut dyn Write,
-) -> Result<X509Bundle, Refusal> {
-    let refused = |reason: String| unchecked(format!("{option} {}: {reason}", file.display()));
-    let contents = std::fs::read(file).map_err(|error| refused(error.to_string()))?;
-    let (bundle, warnings) = X509Bundle::from_file_contents(trust_domain.clone(), &contents)
-        .map_err(|error| refused(error.to_string()))?;
-    for warning in warnings {
-        let _ = writeln!(
-            err,
-            "svidence: {option} {}: {}",
-            Line(&file.display().to_string()),
-            Line(&warning.to_string())
-        );
-    }
-    Ok(bundle)
+const BUNDLE_MISSING: &str =
+    "--bundle PATH is missing: the authorities that the trust domain's certificates lead to";
+const TRUST_DOMAIN_MISSING: &str =
+    "--trust-domain TD (or --config FILE) is missing: the trust domain that the TaskRuns must belong to";
+
+fn trust_domain(option: &str, text: &str) -> Result<TrustDomain, Refusal> {
+    parse_trust_domain(text).map_err(|error| usage(format!("{option} {text} {error}")))
 }

@@ -24,14 +24,16 @@ use crate::verify::{
 
 use super::{
     USAGE_ERROR,
+    bundle::Origins,
+    input::{self, Input},
     progress::Bar,
     report::{Destination, Item, ReportError, Reports, Walk, safe::Line},
-    trust::{Refusal, TrustArgs, Trusted, unchecked, usage},
+    trust::{Refusal, TrustArgs, Trusted, unchecked, usage, variable},
 };
 
 /// Arguments of `svidence verify`.
 #[derive(Debug, Args)]
-#[command(mut_group("domain", |group| group.required(true)), mut_arg("bundle", |bundle| bundle.required(true)))]
+#[command(after_help = EXAMPLES)]
 pub struct VerifyArgs {
     /// Files or folders with TaskRuns (JSON, JSON lines, YAML, Lists), or - for standard input
     #[arg(required = true, value_name = "TASKRUN")]
@@ -39,37 +41,50 @@ pub struct VerifyArgs {
     #[command(flatten)]
     trust: TrustArgs,
     /// Check certificates as of this time, which you vouch for (RFC 3339, for example 2026-11-22T05:30:00Z)
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", help_heading = TIME)]
     at: Option<String>,
     /// Certificates (PEM) of time-stamp authorities that you trust: roots, or a TSA's own; may be given several times
-    #[arg(long = "tsa-certificate", value_name = "FILE")]
+    #[arg(long = "tsa-certificate", value_name = "FILE", help_heading = TIME)]
     tsa_certificates: Vec<PathBuf>,
     /// A time-stamp token, or a folder of .tsr files; tokens in the annotation svidence.dev/timestamps are found without
-    #[arg(long, value_name = "PATH", requires = "tsa_certificates")]
+    #[arg(long, value_name = "PATH", requires = "tsa_certificates", help_heading = TIME)]
     timestamps: Vec<PathBuf>,
     /// How far clocks may be apart, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(i64).range(0..=3600))]
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(i64).range(0..=3600), help_heading = TIME)]
     clock_skew: i64,
     /// Accept a weaker proof; may be given several times
-    #[arg(long, value_enum, value_name = "WEAKNESS")]
+    #[arg(long, value_enum, value_name = "WEAKNESS", help_heading = DEMANDS)]
     accept: Vec<Weakness>,
     /// A result that every TaskRun must have; may be given several times
-    #[arg(long = "require-result", value_name = "NAME")]
+    #[arg(long = "require-result", value_name = "NAME", help_heading = DEMANDS)]
     demanded: Vec<String>,
-    /// No TaskRun at all is fine
-    #[arg(long)]
-    allow_empty: bool,
     /// What the TaskRuns must meet beyond good evidence: a policy file (YAML or JSON)
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help_heading = DEMANDS)]
     policy: Option<PathBuf>,
+    /// No TaskRun at all is fine
+    #[arg(long, help_heading = DEMANDS)]
+    allow_empty: bool,
     /// Write a report: text, json, sarif, junit, dsse or vsa, to FILE or standard output; may be given several times.
     /// Without it, text goes to standard output
-    #[arg(short, long = "output", value_name = "FORMAT[=FILE]")]
+    #[arg(short, long = "output", value_name = "FORMAT[=FILE]", help_heading = REPORTS)]
     outputs: Vec<Destination>,
     /// How many TaskRuns to check at once [default: one a core]
     #[arg(long, value_name = "N")]
     jobs: Option<NonZeroUsize>,
 }
+
+const TIME: &str = "Proof of time";
+const DEMANDS: &str = "What is accepted and demanded";
+const REPORTS: &str = "Reports";
+
+const EXAMPLES: &str = "\
+Examples:
+  svidence demo --keep demo-files
+  svidence verify demo-files/taskrun.json \\
+    --trust-domain example.org --bundle demo-files/bundle.pem
+  export SVIDENCE_TRUST_DOMAIN=example.org SVIDENCE_BUNDLE=demo-files/bundle.pem
+  svidence verify demo-files/taskrun.json --require-result digest
+  kubectl get taskrun build-7 -o json | svidence verify - -o json=report.json";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Weakness {
@@ -84,39 +99,18 @@ enum Weakness {
 
 /// Runs `svidence verify`; returns the exit code.
 pub fn run(args: &VerifyArgs, stdin: &mut (dyn Read + Send), out: &mut dyn Write, err: &mut dyn Write) -> u8 {
-    let trust = match trust(args, err) {
-        Ok(trust) => trust,
+    let mut input = Input::new(stdin, &args.sources);
+    let (trust, policy, origins) = match prepare(args, &mut input, err) {
+        Ok(prepared) => prepared,
         Err(Refusal { exit_code, text }) => {
             let _ = writeln!(err, "svidence verify: {text}");
             return exit_code;
         }
-    };
-    let time_stamps = match time_stamps(&args.tsa_certificates, &args.timestamps, err) {
-        Ok(time_stamps) => time_stamps,
-        Err(text) => {
-            let _ = writeln!(err, "svidence verify: {text}");
-            return Verdict::Unchecked.exit_code();
-        }
-    };
-    let file = match args.policy.as_deref().map(policy_file).transpose() {
-        Ok(file) => file,
-        Err(Refusal { exit_code, text }) => {
-            let _ = writeln!(err, "svidence verify: {text}");
-            return exit_code;
-        }
-    };
-    let policy = Policy {
-        accept_tep0089: args.accept.contains(&Weakness::Tep0089),
-        accept_unproven_time: args.accept.contains(&Weakness::UnprovenTime),
-        accept_not_carried: args.accept.contains(&Weakness::NotCarried),
-        demanded: args.demanded.clone(),
-        time_stamps,
-        file,
     };
     let text_alone = [Destination::text()];
     let destinations = if args.outputs.is_empty() { &text_alone[..] } else { &args.outputs };
     let mut out = BufWriter::new(out);
-    let mut reports = match Reports::open(destinations, about(args, &trust, &policy), &mut out) {
+    let mut reports = match Reports::open(destinations, about(args, &trust, &policy, &origins), &mut out) {
         Ok(reports) => reports,
         Err(error) => {
             let _ = writeln!(err, "svidence verify: {}", Line(&error.to_string()));
@@ -137,7 +131,7 @@ pub fn run(args: &VerifyArgs, stdin: &mut (dyn Read + Send), out: &mut dyn Write
     };
     let progress = Progress::default();
     let mut bar = Bar::new(io::stderr().is_terminal(), total_size(&args.sources), Instant::now());
-    walk(&args.sources, stdin, jobs, &progress, judge, &mut |event| {
+    walk(&args.sources, input.stdin(), jobs, &progress, judge, &mut |event| {
         // Nothing is written while it stands there.
         let _ = bar.hide(&mut lines);
         let verdict = match event {
@@ -169,12 +163,12 @@ pub fn run(args: &VerifyArgs, stdin: &mut (dyn Read + Send), out: &mut dyn Write
     });
     let _ = bar.hide(&mut lines);
     drop(lines);
-    let written = reports.finish();
-    if let Err(errors) = written {
+    if let Err(errors) = reports.finish() {
         for error in errors {
             let _ = writeln!(err, "svidence verify: {}", Line(&error.to_string()));
         }
-        return Verdict::Unchecked.exit_code();
+        // Nobody has the report; a verdict that is worse is told all the same.
+        worst = worst.max(Some(Verdict::Unchecked));
     }
     if let (Some(file), Some(_)) = (&policy.file, worst) {
         unused(file, &used, err);
@@ -213,11 +207,12 @@ fn total_size(sources: &[PathBuf]) -> Option<u64> {
 }
 
 /// What the reports say about the walk.
-fn about<'a>(args: &'a VerifyArgs, trust: &'a Trust, policy: &'a Policy) -> Walk<'a> {
+fn about<'a>(args: &'a VerifyArgs, trust: &'a Trust, policy: &'a Policy, origins: &'a Origins) -> Walk<'a> {
     let name = args.policy.as_deref().and_then(Path::to_str).unwrap_or("policy");
     Walk {
         trust_domain: trust.bundle.trust_domain().as_str(),
         now: trust.now,
+        origins,
         policy_file: policy.file.as_ref().map(|file| (name, file)),
         command_line: json!({
             "acceptTep0089": policy.accept_tep0089,
@@ -229,17 +224,15 @@ fn about<'a>(args: &'a VerifyArgs, trust: &'a Trust, policy: &'a Policy) -> Walk
     }
 }
 
-fn policy_file(file: &Path) -> Result<PolicyFile, Refusal> {
-    let refused = |reason: String| unchecked(format!("{}: {reason}", file.display()));
-    let text = std::fs::read_to_string(file).map_err(|error| refused(error.to_string()))?;
-    PolicyFile::parse(&text).map_err(|error| refused(format!("the policy cannot be used: {error}")))
-}
-
-/// What the operator trusts, from the arguments. A usage error is 64; a file that is no use is `unchecked`.
-fn trust(args: &VerifyArgs, err: &mut dyn Write) -> Result<Trust, Refusal> {
-    let trusted = args.trust.read(err)?;
-    let Trusted { bundle, intermediates } =
-        trusted.ok_or_else(|| usage("--trust-domain (or --config) and --bundle are missing".into()))?;
+/// What is trusted, accepted and demanded, from the arguments and the files that they name.
+fn prepare(
+    args: &VerifyArgs,
+    input: &mut Input<'_>,
+    err: &mut dyn Write,
+) -> Result<(Trust, Policy, Origins), Refusal> {
+    let Some(Trusted { bundle, intermediates, origins }) = args.trust.read(input, &variable, err)? else {
+        return Err(args.trust.missing());
+    };
     let at = match &args.at {
         None => None,
         Some(text) => Some(parse_time(text).ok_or_else(|| {
@@ -248,26 +241,50 @@ fn trust(args: &VerifyArgs, err: &mut dyn Write) -> Result<Trust, Refusal> {
     };
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let now = i64::try_from(now).unwrap_or(i64::MAX);
-    Ok(Trust { bundle, intermediates, now, at, clock_skew: args.clock_skew })
+    let trust = Trust { bundle, intermediates, now, at, clock_skew: args.clock_skew };
+    let policy = Policy {
+        accept_tep0089: args.accept.contains(&Weakness::Tep0089),
+        accept_unproven_time: args.accept.contains(&Weakness::UnprovenTime),
+        accept_not_carried: args.accept.contains(&Weakness::NotCarried),
+        demanded: args.demanded.clone(),
+        time_stamps: time_stamps(&args.tsa_certificates, &args.timestamps, input, err)?,
+        file: args.policy.as_deref().map(|file| policy_file(file, input)).transpose()?,
+    };
+    Ok((trust, policy, origins))
+}
+
+fn policy_file(file: &Path, input: &mut Input<'_>) -> Result<PolicyFile, Refusal> {
+    let text = input.text("--policy", file)?;
+    PolicyFile::parse(&text).map_err(|error| {
+        unchecked(format!("--policy {}: the policy cannot be used: {error}", input::name(file)))
+    })
 }
 
 /// TSAs and tokens from their files. A file that holds no token is said to be left out.
 pub(super) fn time_stamps(
     certificates: &[PathBuf],
     tokens: &[PathBuf],
+    input: &mut Input<'_>,
     err: &mut dyn Write,
-) -> Result<TimeStamps, String> {
+) -> Result<TimeStamps, Refusal> {
     let mut time_stamps = TimeStamps::default();
     for file in certificates {
-        let at = |error: &dyn std::fmt::Display| format!("{}: {error}", file.display());
-        let text = std::fs::read_to_string(file).map_err(|error| at(&error))?;
-        time_stamps.trust_pem(&text).map_err(|error| at(&error))?;
+        let text = input.text("--tsa-certificate", file)?;
+        time_stamps
+            .trust_pem(&text)
+            .map_err(|error| unchecked(format!("--tsa-certificate {}: {error}", input::name(file))))?;
     }
     for path in tokens {
-        let refused = time_stamps.add_path(path).map_err(|error| format!("{}: {error}", path.display()))?;
+        let refused = if path.is_dir() {
+            time_stamps
+                .add_path(path)
+                .map_err(|error| unchecked(format!("--timestamps {}: {error}", path.display())))?
+        } else {
+            let token = input.bytes("--timestamps", path)?;
+            time_stamps.add(&token).err().map(|error| (path.clone(), error)).into_iter().collect()
+        };
         for (file, error) in refused {
-            let _ =
-                writeln!(err, "svidence verify: {} is left out: {error}", Line(&file.display().to_string()));
+            let _ = writeln!(err, "svidence verify: {} is left out: {error}", Line(&input::name(&file)));
         }
     }
     Ok(time_stamps)

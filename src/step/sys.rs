@@ -11,6 +11,27 @@ use nix::errno::Errno;
 use nix::libc;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 
+/// Opens each of the three standard streams that the caller left closed so that writing to it fails. The runtime would open them
+/// on `/dev/null` before `main`, and a report that nobody gets would pass for written.
+#[cfg(feature = "cli")]
+#[used]
+// SAFETY: the loader calls what stands in this section, once and before `main`, with arguments that need not be taken.
+#[unsafe(link_section = ".init_array")]
+static KEEP_CLOSED_STREAMS: extern "C" fn() = {
+    extern "C" fn keep_closed() {
+        for descriptor in 0..=2 {
+            // SAFETY: both calls take integers and a constant text, and may be made at any time. The lower ones are open by
+            // then, so that the number that is given is this one.
+            unsafe {
+                if libc::fcntl(descriptor, libc::F_GETFD) == -1 {
+                    libc::open(c"/dev/null".as_ptr(), libc::O_RDONLY);
+                }
+            }
+        }
+    }
+    keep_closed
+};
+
 /// Sends a signal by number to a process (or, with a negative number, to a group), whatever the outcome: nothing can be
 /// done about a process that is already gone. `nix` knows no real-time signals, which a step may well be sent.
 pub fn send(target: i32, signal: i32) {

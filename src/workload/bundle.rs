@@ -239,6 +239,22 @@ impl X509Bundle {
         Ok(X509Bundle { trust_domain, authorities, left_out, without_uri: Vec::new(), sequence: None })
     }
 
+    /// The authorities of all of them, each once; `None` of none. They are of one trust domain: the first one's.
+    pub fn of_all(bundles: Vec<X509Bundle>) -> Option<X509Bundle> {
+        let mut bundles = bundles.into_iter();
+        let mut all = bundles.next()?;
+        let mut known: HashSet<Vec<u8>> = all.authorities.iter().map(|known| known.der().to_vec()).collect();
+        for bundle in bundles {
+            // Of several documents no one number is that of the whole.
+            all.sequence = None;
+            let new =
+                bundle.authorities.into_iter().filter(|authority| known.insert(authority.der().to_vec()));
+            all.authorities.extend(new);
+            all.left_out.extend(bundle.left_out);
+        }
+        Some(all)
+    }
+
     /// Reads concatenated DER, as the Workload API carries it (SPIFFE Workload API 5).
     pub fn from_der(trust_domain: TrustDomain, der: &[u8]) -> Result<X509Bundle, BundleError> {
         let elements = elements(der).ok_or(BundleError::Der)?;

@@ -113,12 +113,12 @@ fn task_run(walk: &Walk<'_>, at: Place<'_>, report: &Report) -> Value {
         line["policy"] = json!({"sha256": hex(&policy.digest), "rules": rules});
     }
     if let (Some(proof), Value::Object(line)) = (&report.proof, &mut line) {
-        line.extend(proven(report, proof));
+        line.extend(proven(walk, report, proof));
     }
     line
 }
 
-fn proven(report: &Report, proof: &Proof) -> serde_json::Map<String, Value> {
+fn proven(walk: &Walk<'_>, report: &Report, proof: &Proof) -> serde_json::Map<String, Value> {
     let is_attested = proof.basis.tep0089_values().is_none();
     let mut members = serde_json::Map::new();
     if proof.run_bound_by_certificate {
@@ -133,7 +133,7 @@ fn proven(report: &Report, proof: &Proof) -> serde_json::Map<String, Value> {
         ("partial", json!(proof.is_partial)),
         ("notCarried", proof.not_carried.iter().map(not_carried).collect()),
         ("results", proof.results.iter().map(result).collect()),
-        ("steps", proof.basis.steps().map(step).collect()),
+        ("steps", proof.basis.steps().map(|summary| step(walk, summary)).collect()),
         ("unsigned", json!(UNSIGNED_FIELDS)),
     ] {
         members.insert(name.to_owned(), value);
@@ -187,8 +187,8 @@ fn result(result: &VerifiedResult) -> Value {
     object
 }
 
-fn step(step: &StepSummary) -> Value {
-    json!({
+fn step(walk: &Walk<'_>, step: &StepSummary) -> Value {
+    let mut object = json!({
         "name": step.name,
         "signedAt": format_time(step.signed_at),
         "attestedByCertificate": {
@@ -197,7 +197,11 @@ fn step(step: &StepSummary) -> Value {
         "authoritySha256": step.authority,
         "outcome": outcome(step.outcome),
         "time": time(step.time.proof, step.time.stamp),
-    })
+    });
+    if let Some(origin) = walk.origins.get(&step.authority) {
+        object["authority"] = json!({"name": origin.name, "file": origin.file});
+    }
+    object
 }
 
 /// By the names of the signed statement (docs/evidence.md section 7).

@@ -19,6 +19,8 @@ use std::{
 
 use crate::verify::{PolicyFile, Report, source::SourceError, walk::Place};
 
+use super::bundle::Origins;
+
 use output::Output;
 
 pub(crate) use json::place;
@@ -85,6 +87,8 @@ pub(crate) struct Walk<'a> {
     pub(crate) trust_domain: &'a str,
     /// Now, Unix seconds.
     pub(crate) now: i64,
+    /// Where each authority is from.
+    pub(crate) origins: &'a Origins,
     /// The policy file, and its name as given.
     pub(crate) policy_file: Option<(&'a str, &'a PolicyFile)>,
     /// What the command line accepts and demands, as canonical JSON.
@@ -128,13 +132,25 @@ pub(crate) enum ReportError {
     #[error("{0}")]
     Usage(String),
     /// A file, or standard output, cannot be written.
-    #[error("{name} could not be written: {error}; what stands there is not the whole report")]
+    #[error("{name} could not be written: {error}; {left}")]
     Write {
         /// The file, or "standard output".
         name: String,
         /// From the operating system.
         error: io::Error,
+        /// What there is of the report.
+        left: &'static str,
     },
+}
+
+impl ReportError {
+    fn write(output: &Output, error: io::Error) -> ReportError {
+        let left = match output.shows_parts() {
+            true => "what stands there is not the whole report",
+            false => "nothing was changed there",
+        };
+        ReportError::Write { name: output.name(), error, left }
+    }
 }
 
 /// All reports of a walk.
@@ -152,9 +168,14 @@ impl<'a> Reports<'a> {
         walk: Walk<'a>,
         stdout: &'a mut dyn Write,
     ) -> Result<Reports<'a>, ReportError> {
-        for (i, one) in destinations.iter().enumerate() {
-            if destinations[..i].iter().any(|other| other.file == one.file) {
-                return Err(ReportError::Usage(match &one.file {
+        // Spelled in two ways it is still one file.
+        let files: Vec<_> = destinations
+            .iter()
+            .map(|destination| destination.file.as_deref().map(output::resolved))
+            .collect();
+        for (i, file) in files.iter().enumerate() {
+            if files[..i].contains(file) {
+                return Err(ReportError::Usage(match file {
                     None => {
                         "two reports cannot share standard output; give one a file: -o FORMAT=FILE".to_owned()
                     }
@@ -163,11 +184,14 @@ impl<'a> Reports<'a> {
             }
         }
         let mut reports = Reports { walk, stdout, outputs: Vec::new(), failed: Vec::new() };
-        for destination in destinations {
-            let output = match &destination.file {
+        for (destination, file) in destinations.iter().zip(&files) {
+            let output = match file {
                 None => Output::Stdout,
-                Some(file) => Output::create(file)
-                    .map_err(|error| ReportError::Write { name: file.display().to_string(), error })?,
+                Some(file) => Output::create(file).map_err(|error| ReportError::Write {
+                    name: file.display().to_string(),
+                    error,
+                    left: "nothing was changed there",
+                })?,
             };
             reports.outputs.push((writer(destination.format), output));
         }
@@ -188,7 +212,7 @@ impl<'a> Reports<'a> {
         let Reports { stdout, outputs, failed, .. } = self;
         outputs.retain(|(_, output)| {
             let result = if matches!(output, Output::Stdout) { stdout.flush() } else { Ok(()) };
-            result.map_err(|error| failed.push(ReportError::Write { name: output.name(), error })).is_ok()
+            result.map_err(|error| failed.push(ReportError::write(output, error))).is_ok()
         });
     }
 
@@ -196,10 +220,9 @@ impl<'a> Reports<'a> {
     pub(crate) fn finish(mut self) -> Result<(), Vec<ReportError>> {
         self.each(|writer, _, out| writer.end(out));
         self.flush();
-        for (_, output) in std::mem::take(&mut self.outputs) {
-            let name = output.name();
+        for (_, output) in &mut self.outputs {
             if let Err(error) = output.commit() {
-                self.failed.push(ReportError::Write { name, error });
+                self.failed.push(ReportError::write(output, error));
             }
         }
         if self.failed.is_empty() { Ok(()) } else { Err(self.failed) }
@@ -215,7 +238,7 @@ impl<'a> Reports<'a> {
             match result {
                 Ok(()) => true,
                 Err(error) => {
-                    failed.push(ReportError::Write { name: output.name(), error });
+                    failed.push(ReportError::write(output, error));
                     false
                 }
             }

@@ -27,7 +27,9 @@ use crate::{
 
 use super::{
     USAGE_ERROR,
+    input::Input,
     report::{output::write_whole, safe::Line},
+    trust::{Refusal, unchecked},
     verify::time_stamps,
 };
 
@@ -35,6 +37,7 @@ use service::{Service, ServiceError, TsaUrl};
 
 /// Arguments of `svidence timestamp`.
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub struct TimestampArgs {
     /// Files or folders with TaskRuns (JSON, JSON lines, YAML, Lists), or - for standard input
     #[arg(required = true, value_name = "TASKRUN")]
@@ -58,6 +61,14 @@ pub struct TimestampArgs {
     #[arg(long, value_name = "FILE", default_value = "/etc/ssl/certs/ca-certificates.crt")]
     tls_ca: PathBuf,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  svidence timestamp --tsa http://tsa.example.org --tsa-certificate tsa.pem \\
+    --output tokens taskrun.json
+  kubectl get taskrun build-7 -o json |
+    svidence timestamp --tsa http://tsa.example.org --tsa-certificate tsa.pem - |
+    kubectl patch taskrun build-7 --type merge --patch-file /dev/stdin";
 
 /// What file systems allow (255 bytes) with room for digest, ending and what marks a file as unfinished.
 const LONGEST_NAME: usize = 200;
@@ -109,17 +120,18 @@ pub fn run(
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> u8 {
-    let (trusted, service) = match prepare(args, err) {
+    let mut input = Input::new(stdin, &args.sources);
+    let (trusted, service) = match prepare(args, &mut input, err) {
         Ok(prepared) => prepared,
-        Err(text) => {
+        Err(Refusal { exit_code, text }) => {
             let _ = writeln!(err, "svidence timestamp: {text}");
-            return Verdict::Unchecked.exit_code();
+            return exit_code;
         }
     };
     let stamping = Stamping { args, trusted, service, random };
     let mut progress = Progress { worst: Verdict::Verified, count: 0, stop: false };
     let mut only = None;
-    for_each(&args.sources, stdin, &mut |_, object| {
+    for_each(&args.sources, input.stdin(), &mut |_, object| {
         progress.count += 1;
         match (object, &args.output) {
             (Err(error), _) => {
@@ -179,9 +191,13 @@ impl Progress {
     }
 }
 
-fn prepare(args: &TimestampArgs, err: &mut dyn Write) -> Result<(TimeStamps, Service), String> {
-    let trusted = time_stamps(&args.tsa_certificates, &[], err)?;
-    let authorities = match web_authorities(&args.tls_ca) {
+fn prepare(
+    args: &TimestampArgs,
+    input: &mut Input<'_>,
+    err: &mut dyn Write,
+) -> Result<(TimeStamps, Service), Refusal> {
+    let trusted = time_stamps(&args.tsa_certificates, &[], input, err)?;
+    let authorities = match web_authorities(&args.tls_ca, input) {
         // A redirect may still lead to https, which then finds no authority.
         Err(_) if !args.tsa.is_https() => Vec::new(),
         found => found?,
@@ -191,17 +207,23 @@ fn prepare(args: &TimestampArgs, err: &mut dyn Write) -> Result<(TimeStamps, Ser
 }
 
 /// The certificates that vouch for web servers.
-fn web_authorities(file: &Path) -> Result<Vec<Certificate<'static>>, String> {
-    let refuse =
-        |problem: String| format!("--tls-ca {}: {problem}; name another file with it", file.display());
-    let pem = fs::read(file).map_err(|error| refuse(error.to_string()))?;
+fn web_authorities(file: &Path, input: &mut Input<'_>) -> Result<Vec<Certificate<'static>>, Refusal> {
+    let advise = |refusal: Refusal| Refusal {
+        text: format!("{}; name another file with it", refusal.text),
+        ..refusal
+    };
+    let pem = input.bytes("--tls-ca", file).map_err(advise)?;
     let found: Vec<_> = ureq::tls::parse_pem(&pem)
         .filter_map(|item| match item {
             Ok(PemItem::Certificate(certificate)) => Some(certificate),
             _ => None,
         })
         .collect();
-    if found.is_empty() { Err(refuse("it holds no certificate in PEM".to_owned())) } else { Ok(found) }
+    if found.is_empty() {
+        Err(advise(unchecked(format!("--tls-ca {}: it holds no certificate in PEM", file.display()))))
+    } else {
+        Ok(found)
+    }
 }
 
 struct Stamping<'a> {
