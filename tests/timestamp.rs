@@ -20,8 +20,8 @@ use serde_json::{Value, json};
 use support::{signed::Cluster, skip};
 use svidence::{
     devagent::taskrun::assemble,
-    evidence::statement::hex,
-    verify::{taskrun::TaskRun, time::imprints},
+    evidence::{sha256, statement::hex},
+    verify::{taskrun::TaskRun, time::attestations},
 };
 use time::OffsetDateTime;
 use tsa::{P256, RSA, Server, Setup, Tsa, require_openssl, write};
@@ -72,10 +72,11 @@ fn serve(setup: &Setup) -> (String, Server) {
 
 /// What the files of its steps' time stamps are called.
 fn token_names(object: &Value) -> Vec<String> {
-    let imprints = imprints(&TaskRun::from_value(object.clone()).unwrap()).unwrap();
-    let name =
-        |(step, imprint): (String, [u8; 32])| format!("default_timed_{step}_{}.tsr", hex(&imprint[..8]));
-    imprints.into_iter().map(name).collect()
+    let attestations = attestations(&TaskRun::from_value(object.clone()).unwrap()).unwrap();
+    let name = |(step, attestation): (String, Vec<u8>)| {
+        format!("default_timed_{step}_{}.tsr", hex(&sha256(&attestation)[..8]))
+    };
+    attestations.into_iter().map(name).collect()
 }
 
 /// The object after `kubectl patch --type merge`, for what such a patch holds here.
@@ -327,7 +328,7 @@ fn nothing_is_kept_of_an_answer_that_is_no_good() {
             "answers with application/timestamp-reply, not with",
         ),
         ("too much", url("/large"), &task_run, none, 3, "more than 65536 bytes"),
-        ("an old answer", url("/stale"), &task_run, none, 3, "it has not the nonce of the request"),
+        ("an old answer", url("/stale"), &task_run, none, 3, "its nonce is not that of the request"),
         ("other data", url("/imprint"), &task_run, none, 3, "of other data"),
         ("another TSA", url("/good"), &task_run, &other_tsa, 3, "did not lead to"),
         ("rejected", url("/good"), &task_run, &["--policy", "1.2.3.4.9"], 3, "(unacceptedPolicy)"),
@@ -511,7 +512,7 @@ fn bad_files_and_arguments_have_their_own_errors() {
             "a folder",
             vec!["--tsa-certificate", &root, "--timestamps", tokens],
             0,
-            vec!["bad.tsr is left out: it is no time-stamp token in DER", "time-stamped at"],
+            vec!["bad.tsr is left out: it is not a time-stamp token", "time-stamped at"],
         ),
         (
             "two TSAs",

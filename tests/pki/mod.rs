@@ -190,6 +190,11 @@ impl Plan {
 
     /// For any SubjectPublicKeyInfo.
     pub fn issue_for(&self, spki: &[u8], issuer: &Key) -> Vec<u8> {
+        self.issue_signed(spki, &sequence(&[oid("1.2.840.10045.4.3.2")]), &|tbs| issuer.sign(tbs))
+    }
+
+    /// By any key, whose signatures have this AlgorithmIdentifier.
+    pub fn issue_signed(&self, spki: &[u8], algorithm: &[u8], sign: &dyn Fn(&[u8]) -> Vec<u8>) -> Vec<u8> {
         let mut extensions = Vec::new();
         if let Some(bits) = self.key_usage {
             let value = tlv(3, &[0, (bits as u8).reverse_bits()]);
@@ -212,19 +217,18 @@ impl Plan {
         }
         extensions.extend(self.more.iter().cloned());
 
-        let algorithm = sequence(&[oid("1.2.840.10045.4.3.2")]);
         let tbs = sequence(&[
             tlv(0xa0, &[2, 1, 2]),
             vec![2, 1, 1],
-            algorithm.clone(),
+            algorithm.to_vec(),
             name(&self.issuer),
             sequence(&[time(self.start), time(self.end)]),
             name(&self.subject),
             spki.to_vec(),
             tlv(0xa3, &sequence(&extensions)),
         ]);
-        let signature = tlv(3, &[vec![0], issuer.sign(&tbs)].concat());
-        sequence(&[tbs, algorithm, signature])
+        let signature = tlv(3, &[vec![0], sign(&tbs)].concat());
+        sequence(&[tbs, algorithm.to_vec(), signature])
     }
 }
 

@@ -157,6 +157,19 @@ impl Tsa {
     }
 }
 
+/// Whether `openssl ts -verify` accepts a token or response of this digest at a time, with this root (PEM).
+pub fn openssl_verifies(folder: &Path, token: &[u8], digest: &[u8], trusted: &str, at: i64) -> bool {
+    let file = write(folder, "token", token);
+    let trusted = write(folder, "trusted.pem", trusted);
+    let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    // A response begins with a SEQUENCE in a SEQUENCE, a token with an OBJECT IDENTIFIER in one.
+    let header = if token.get(1) > Some(&0x80) { 2 + usize::from(token[1] & 0x7f) } else { 2 };
+    let bare: &[&str] = if token.get(header) == Some(&6) { &["-token_in"] } else { &[] };
+    let at = at.to_string();
+    let args = ["ts", "-verify", "-in", &file, "-digest", &digest, "-CAfile", &trusted, "-attime", &at];
+    Command::new("openssl").args(args).args(bare).output().unwrap().status.success()
+}
+
 /// What the server answers to a request's path and body: status line without the version, and the body.
 pub type Answer = dyn Fn(&str, &[u8]) -> (String, Vec<u8>) + Send + Sync;
 

@@ -16,11 +16,11 @@ use serde_json::{Map, Value, json};
 use ureq::tls::{Certificate, PemItem};
 
 use crate::{
-    evidence::statement::hex,
+    evidence::{sha256, statement::hex},
     verify::{
         Finding, Verdict,
         taskrun::{TaskRun, format_time},
-        time::{ANNOTATION, Request, TimeStamp, TimeStamps, TokenError, TsaPolicy, annotated, imprints},
+        time::{ANNOTATION, Request, TimeStamp, TimeStamps, TokenError, TsaPolicy, annotated, attestations},
         walk::for_each,
     },
 };
@@ -238,16 +238,16 @@ impl Stamping<'_> {
     fn annotate(&self, object: &TaskRun, err: &mut dyn Write) -> Result<Value, StampError> {
         let there = object.metadata.annotations.timestamps.as_ref().and_then(annotated).unwrap_or_default();
         let mut tokens = Map::new();
-        for (step, imprint) in imprints(object).map_err(StampError::Evidence)? {
+        for (step, attestation) in attestations(object).map_err(StampError::Evidence)? {
             let old = there.get(&step).and_then(|text| STANDARD.decode(text).ok());
-            let old = old.and_then(|token| Some((self.trusted.check(&token, &imprint).ok()?, token)));
+            let old = old.and_then(|token| Some((self.trusted.check(&token, &attestation).ok()?, token)));
             let token = match old {
                 Some((stamp, token)) => {
                     say(err, "kept", object, &step, stamp);
                     token
                 }
                 None => {
-                    let (stamp, token) = self.ask(&step, imprint)?;
+                    let (stamp, token) = self.ask(&step, attestation)?;
                     say(err, "stamped", object, &step, stamp);
                     token
                 }
@@ -259,20 +259,20 @@ impl Stamping<'_> {
 
     /// One file for every step. A good one that is there is kept: it is of an earlier time.
     fn write(&self, object: &TaskRun, folder: &Path, err: &mut dyn Write) -> Result<(), StampError> {
-        let imprints = imprints(object).map_err(StampError::Evidence)?;
+        let attestations = attestations(object).map_err(StampError::Evidence)?;
         fs::create_dir_all(folder).map_err(|error| at(folder, error))?;
-        for (step, imprint) in imprints {
-            let path = folder.join(file_name(object, &step, imprint)?);
+        for (step, attestation) in attestations {
+            let path = folder.join(file_name(object, &step, &attestation)?);
             if path.exists() {
                 let token = fs::read(&path).map_err(|error| at(&path, error))?;
                 let stamp = self
                     .trusted
-                    .check(&token, &imprint)
+                    .check(&token, &attestation)
                     .map_err(|error| StampError::Occupied { path: path.display().to_string(), error })?;
                 say(err, "kept", object, &step, stamp);
                 continue;
             }
-            let (stamp, token) = self.ask(&step, imprint)?;
+            let (stamp, token) = self.ask(&step, attestation)?;
             write_whole(&path, &token).map_err(|error| at(&path, error))?;
             say(err, "stamped", object, &step, stamp);
         }
@@ -280,10 +280,10 @@ impl Stamping<'_> {
     }
 
     /// A token from the TSA, checked.
-    fn ask(&self, step: &str, imprint: [u8; 32]) -> Result<(TimeStamp, Vec<u8>), StampError> {
+    fn ask(&self, step: &str, attestation: Vec<u8>) -> Result<(TimeStamp, Vec<u8>), StampError> {
         let mut nonce = [0; 16];
         self.random.fill(&mut nonce).map_err(|_| StampError::Random)?;
-        let request = Request::new(imprint, nonce, self.args.policy.clone());
+        let request = Request::new(attestation, nonce, self.args.policy.clone());
         let answer = self.service.ask(&request.to_der())?;
         match request.check(&answer, &self.trusted) {
             Ok(stamp) => Ok((stamp, answer)),
@@ -300,14 +300,14 @@ fn say(err: &mut dyn Write, what: &str, object: &TaskRun, step: &str, stamp: Tim
 
 /// `<namespace>_<taskrun>_<step>_<digest>.tsr`: no name of Kubernetes has an underscore or a slash in it, and the beginning of
 /// what is time-stamped (SHA-256 of the attestation) tells runs of one name apart. Names that are too long for a file are cut.
-fn file_name(object: &TaskRun, step: &str, imprint: [u8; 32]) -> Result<String, StampError> {
+fn file_name(object: &TaskRun, step: &str, attestation: &[u8]) -> Result<String, StampError> {
     let names = [object.metadata.namespace.as_str(), object.metadata.name.as_str(), step];
     let is_allowed = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-' || c == b'.';
     match names.iter().find(|name| name.is_empty() || !name.bytes().all(is_allowed)) {
         None => {
             let mut name = names.join("_");
             name.truncate(LONGEST_NAME);
-            Ok(format!("{name}_{}.tsr", hex(&imprint[..8])))
+            Ok(format!("{name}_{}.tsr", hex(&sha256(attestation)[..8])))
         }
         Some(name) => Err(StampError::Name { name: (*name).to_owned() }),
     }

@@ -10,7 +10,6 @@ pub(super) const BIT_STRING: u8 = 0x03;
 pub(super) const OCTET_STRING: u8 = 0x04;
 pub(super) const NULL: u8 = 0x05;
 pub(super) const OID: u8 = 0x06;
-pub(super) const UTF8_STRING: u8 = 0x0c;
 pub(super) const GENERALIZED_TIME: u8 = 0x18;
 pub(super) const SEQUENCE: u8 = 0x30;
 pub(super) const SET: u8 = 0x31;
@@ -114,21 +113,10 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// The elements of a SET OF, which DER puts into the order of their bytes (X.690 11.6).
-pub(super) fn set_of<'a>(content: &'a [u8], what: &'static str) -> Result<Vec<Element<'a>>, TokenError> {
-    let found = Fields::new(content, what).all()?;
-    let sorted = found.windows(2).all(|two| two[0].whole <= two[1].whole);
-    if sorted { Ok(found) } else { Err(TokenError::Malformed { what }) }
-}
-
-/// An AlgorithmIdentifier: its object identifier, and whether its parameters are NULL; other parameters are refused.
-pub(super) fn algorithm<'a>(content: &'a [u8], what: &'static str) -> Result<(&'a [u8], bool), TokenError> {
+/// The object identifier of an AlgorithmIdentifier. No algorithm that is checked has parameters that matter, and authorities differ in
+/// whether they write NULL for none.
+pub(super) fn algorithm<'a>(content: &'a [u8], what: &'static str) -> Result<&'a [u8], TokenError> {
     let mut fields = Fields::new(content, what);
     let oid = fields.next(OID)?;
-    let null = fields.optional(NULL)?;
-    fields.end()?;
-    match null {
-        Some([_, ..]) => Err(TokenError::Malformed { what }),
-        null => Ok((oid, null.is_some())),
-    }
+    if fields.all()?.len() > 1 { Err(TokenError::Malformed { what }) } else { Ok(oid) }
 }

@@ -1,6 +1,7 @@
 //! When was it signed (design 7, "Time")? Certificates that are valid now answer it; else a time-stamp token of the attestation
 //! may (RFC 3161), or the operator's word.
 
+mod ber;
 mod error;
 mod fields;
 mod request;
@@ -10,8 +11,6 @@ mod token;
 mod tsa;
 
 use std::{borrow::Cow, collections::BTreeMap};
-
-use crate::evidence::sha256;
 
 use super::{
     Trust,
@@ -25,7 +24,7 @@ use super::{
 use token::Token;
 
 pub use error::TokenError;
-pub use request::{Request, TsaPolicy, imprints};
+pub use request::{Request, TsaPolicy, attestations};
 pub use stamps::{TimeStamps, TsaFileError, annotated};
 pub use token::MAX_TOKEN;
 
@@ -148,10 +147,10 @@ fn tokens<'a>(
         (true, None) => Vec::new(),
         (true, Some(_)) => vec![Err(TokenError::NoAuthority)],
         (false, annotated) => {
-            let imprint = sha256(&step.attestation.to_bytes());
-            let given = stamps.of(&imprint).iter().map(|token| Ok(Cow::Borrowed(token)));
+            let attestation = step.attestation.to_bytes();
+            let given = stamps.of(&attestation).map(|token| Ok(Cow::Borrowed(token)));
             let beside = annotated.map(|text| match stamps::from_base64(text)? {
-                token if token.imprint == imprint => Ok(Cow::Owned(token)),
+                token if token.imprint.is_of(&attestation) => Ok(Cow::Owned(token)),
                 _ => Err(TokenError::OtherData),
             });
             given.chain(beside).collect()

@@ -9,7 +9,7 @@ use crate::{
         leaf::{INTEGER, OCTET_STRING, SEQUENCE, der, unsigned},
         sha256,
     },
-    verify::{collect, facts::Detail, read_attestations, taskrun::TaskRun, verdict::Finding},
+    verify::{collect, facts::Detail, read_attestations, retries, taskrun::TaskRun, verdict::Finding},
 };
 
 use super::{
@@ -39,7 +39,7 @@ impl FromStr for TsaPolicy {
 /// A request for a time stamp of one attestation.
 #[derive(Debug, Clone)]
 pub struct Request {
-    imprint: [u8; 32],
+    attestation: Vec<u8>,
     /// Content of the INTEGER.
     nonce: Vec<u8>,
     policy: Option<TsaPolicy>,
@@ -47,14 +47,14 @@ pub struct Request {
 
 impl Request {
     /// `nonce` is random and of one use; without a policy the TSA applies its own.
-    pub fn new(imprint: [u8; 32], nonce: [u8; 16], policy: Option<TsaPolicy>) -> Request {
-        Request { imprint, nonce: unsigned(&nonce), policy }
+    pub fn new(attestation: Vec<u8>, nonce: [u8; 16], policy: Option<TsaPolicy>) -> Request {
+        Request { attestation, nonce: unsigned(&nonce), policy }
     }
 
     /// TimeStampReq, to be sent as `application/timestamp-query` (RFC 3161 3.4). Asks for the TSA's certificate.
     pub fn to_der(&self) -> Vec<u8> {
         let algorithm = der(SEQUENCE, &[der(OID, SHA256), der(NULL, &[])].concat());
-        let imprint = der(SEQUENCE, &[algorithm, der(OCTET_STRING, &self.imprint)].concat());
+        let imprint = der(SEQUENCE, &[algorithm, der(OCTET_STRING, &sha256(&self.attestation))].concat());
         let policy = self.policy.as_ref().map(|policy| der(OID, &policy.0)).unwrap_or_default();
         let (nonce, certificate) = (der(INTEGER, &self.nonce), der(BOOLEAN, &[0xff]));
         der(SEQUENCE, &[der(INTEGER, &[1]), imprint, policy, nonce, certificate].concat())
@@ -69,18 +69,21 @@ impl Request {
         if self.policy.as_ref().is_some_and(|policy| policy.0 != token.policy) {
             return Err(TokenError::OtherPolicy);
         }
-        trusted.check_token(&token, &self.imprint)
+        trusted.check_token(&token, &self.attestation)
     }
 }
 
-/// What the time stamp of each step is of: SHA-256 of its decoded attestation, with the step's name. Nothing is verified;
-/// that the time of something is proven says nothing about it.
-pub fn imprints(object: &TaskRun) -> Result<Vec<(String, [u8; 32])>, Vec<Finding>> {
+/// What the time stamp of each step is of: its decoded attestation, with the step's name. Nothing is verified; that the time of
+/// something is proven says nothing about it.
+pub fn attestations(object: &TaskRun) -> Result<Vec<(String, Vec<u8>)>, Vec<Finding>> {
+    if let Some(finding) = retries::last_never_ran(object) {
+        return Err(vec![finding]);
+    }
     let steps = collect::collect(object)?;
     if collect::kind(object, &steps) != collect::EvidenceKind::Attestation {
         let reason = "no step has an attestation, which is what is time-stamped".to_owned();
         return Err(vec![Finding::no_evidence(Detail::NOTHING_SIGNED, reason)]);
     }
     let attestations = read_attestations(&steps)?.into_iter();
-    Ok(attestations.map(|(step, attestation)| (step.name.clone(), sha256(&attestation.to_bytes()))).collect())
+    Ok(attestations.map(|(step, attestation)| (step.name.clone(), attestation.to_bytes())).collect())
 }

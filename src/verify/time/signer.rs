@@ -3,13 +3,15 @@
 use ring::digest::{self, digest};
 use x509_parser::asn1_rs::Oid;
 
-use crate::workload::certificate::{Certificate, CertificateError, Parameters, SignatureAlgorithm};
+use crate::{
+    evidence::leaf::der,
+    workload::certificate::{Certificate, CertificateError, Parameters, SignatureAlgorithm},
+};
 
 use super::{
     error::TokenError,
     fields::{
-        Fields, INTEGER, OCTET_STRING, OID, SEQUENCE, SET, algorithm, malformed, set_of, tagged,
-        tagged_primitive,
+        Fields, INTEGER, OCTET_STRING, OID, SEQUENCE, SET, algorithm, malformed, tagged, tagged_primitive,
     },
     token::TST_INFO,
 };
@@ -20,12 +22,16 @@ const MESSAGE_DIGEST: &[u8] = b"\x2a\x86\x48\x86\xf7\x0d\x01\x09\x04";
 /// id-aa-signingCertificate, id-aa-signingCertificateV2 (RFC 5035 5 and 3).
 const SIGNING_CERTIFICATE: &[u8] = b"\x2a\x86\x48\x86\xf7\x0d\x01\x09\x10\x02\x0c";
 const SIGNING_CERTIFICATE_V2: &[u8] = b"\x2a\x86\x48\x86\xf7\x0d\x01\x09\x10\x02\x2f";
+/// id-sha1, only to name certificates.
+const SHA1: &[u8] = b"\x2b\x0e\x03\x02\x1a";
 /// id-sha256, id-sha384, id-sha512 (RFC 5754 2).
 pub(super) const SHA256: &[u8] = b"\x60\x86\x48\x01\x65\x03\x04\x02\x01";
 const SHA384: &[u8] = b"\x60\x86\x48\x01\x65\x03\x04\x02\x02";
 const SHA512: &[u8] = b"\x60\x86\x48\x01\x65\x03\x04\x02\x03";
 /// rsaEncryption, which leaves the digest to digestAlgorithm (RFC 3370 3.2).
 const RSA: &[u8] = b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01";
+/// id-ecPublicKey (RFC 5480 2.1.1), by some where ecdsa-with-SHA256 and the like belong.
+const EC: &[u8] = b"\x2a\x86\x48\xce\x3d\x02\x01";
 
 /// The one signer of a token.
 #[derive(Debug, Clone)]
@@ -33,8 +39,8 @@ pub(super) struct SignerInfo {
     id: SignerId,
     /// Content of signingCertificate and signingCertificateV2, whichever there are.
     certificate_ids: Vec<CertificateId>,
-    /// The signed attributes as they are signed: a SET.
-    signed: Vec<u8>,
+    /// What may be signed of the signed attributes: a SET of them.
+    signed: Vec<Vec<u8>>,
     algorithm: SignatureAlgorithm,
     signature: Vec<u8>,
 }
@@ -55,8 +61,8 @@ struct CertificateId {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Digest {
-    /// Only in the first form of signingCertificate.
+pub(super) enum Digest {
+    /// Only where certificates are named.
     Sha1,
     Sha256,
     Sha384,
@@ -64,13 +70,14 @@ enum Digest {
 }
 
 impl Digest {
-    fn from_oid(oid: &[u8]) -> Option<Digest> {
+    /// One that what is stamped or signed may have.
+    pub(super) fn from_oid(oid: &[u8]) -> Option<Digest> {
         [(SHA256, Digest::Sha256), (SHA384, Digest::Sha384), (SHA512, Digest::Sha512)]
             .into_iter()
             .find_map(|(known, digest)| (known == oid).then_some(digest))
     }
 
-    fn of(self, bytes: &[u8]) -> digest::Digest {
+    pub(super) fn of(self, bytes: &[u8]) -> digest::Digest {
         let algorithm = match self {
             Digest::Sha1 => &digest::SHA1_FOR_LEGACY_USE_ONLY,
             Digest::Sha256 => &digest::SHA256,
@@ -88,33 +95,29 @@ impl SignerInfo {
         signed_content: &[u8],
     ) -> Result<(&'a [u8], SignerInfo), TokenError> {
         let mut fields = Fields::of(der, SEQUENCE, "SignerInfo")?;
-        let version = fields.number(INTEGER)?;
-        let (expected, id) = match fields.optional(tagged_primitive(0))? {
-            Some(key_id) => (3, SignerId::KeyId(key_id.to_vec())),
+        // It says which identifier follows, as that does itself.
+        fields.integer(INTEGER)?;
+        let id = match fields.optional(tagged_primitive(0))? {
+            Some(key_id) => SignerId::KeyId(key_id.to_vec()),
             None => {
                 let mut names = Fields::new(fields.next(SEQUENCE)?, "issuerAndSerialNumber");
                 let issuer = names.next_whole(SEQUENCE)?.whole.to_vec();
                 let serial = names.integer(INTEGER)?.to_vec();
                 names.end()?;
-                (1, SignerId::IssuerAndSerial { issuer, serial })
+                SignerId::IssuerAndSerial { issuer, serial }
             }
         };
-        if version != expected {
-            return Err(malformed("its SignerInfo has the wrong version"));
-        }
-        let (digest_oid, _) = algorithm(fields.next(SEQUENCE)?, "digestAlgorithm")?;
+        let digest_oid = algorithm(fields.next(SEQUENCE)?, "digestAlgorithm")?;
         let digest = Digest::from_oid(digest_oid)
             .ok_or_else(|| TokenError::Algorithm { what: format!("digest {}", dotted(digest_oid)) })?;
-        let attributes = fields.next_whole(tagged(0))?;
+        let attributes = fields.next(tagged(0))?;
         let algorithm = signature_algorithm(fields.next(SEQUENCE)?, digest)?;
         let signature = fields.next(OCTET_STRING)?.to_vec();
         fields.optional(tagged(1))?;
         fields.end()?;
 
-        let mut signed = attributes.whole.to_vec();
-        // Signed as the SET OF that it is, not as the [0] that it is carried as (RFC 5652 5.4).
-        signed[0] = SET;
-        let certificate_ids = signed_attributes(attributes.content, digest, signed_content)?;
+        let certificate_ids = signed_attributes(attributes, digest, signed_content)?;
+        let signed = to_be_signed(attributes)?;
         Ok((digest_oid, SignerInfo { id, certificate_ids, signed, algorithm, signature }))
     }
 
@@ -129,11 +132,14 @@ impl SignerInfo {
             attribute: "signingCertificate",
             problem: "is of another certificate",
         })?;
-        match signer.verify_signature(&self.algorithm, &self.signed, &self.signature) {
-            Ok(()) => Ok(signer),
-            Err(CertificateError::BadSignature) => Err(TokenError::Signature),
-            Err(error) => Err(TokenError::Algorithm { what: error.to_string() }),
+        for signed in &self.signed {
+            match signer.verify_signature(&self.algorithm, signed, &self.signature) {
+                Ok(()) => return Ok(signer),
+                Err(CertificateError::BadSignature) => {}
+                Err(error) => return Err(TokenError::Algorithm { what: error.to_string() }),
+            }
         }
+        Err(TokenError::Signature)
     }
 
     /// Whether every identifier in the signed attributes is this certificate's.
@@ -157,7 +163,18 @@ impl SignerId {
     }
 }
 
-/// contentType and messageDigest must fit, and at least one attribute must name the signer's certificate (RFC 3161 2.4.2,
+/// Signed is a SET OF, not the [0] that it is carried as. RFC 5652 5.4 has it sorted as in DER, however it is carried, and so do some;
+/// others sign what they carry, and OpenSSL checks that. The attributes are the same either way.
+fn to_be_signed(content: &[u8]) -> Result<Vec<Vec<u8>>, TokenError> {
+    let mut attributes = Fields::new(content, "signedAttrs").all()?;
+    let carried = der(SET, content);
+    attributes.sort_by_key(|attribute| attribute.whole);
+    let sorted: Vec<u8> = attributes.iter().flat_map(|attribute| attribute.whole).copied().collect();
+    let sorted = der(SET, &sorted);
+    Ok(if sorted == carried { vec![carried] } else { vec![carried, sorted] })
+}
+
+/// contentType and messageDigest must agree with what is signed, and at least one attribute must name the signer's certificate (RFC 3161 2.4.2,
 /// RFC 5816 2.2). Others may be there.
 fn signed_attributes(
     content: &[u8],
@@ -165,7 +182,7 @@ fn signed_attributes(
     signed_content: &[u8],
 ) -> Result<Vec<CertificateId>, TokenError> {
     let mut found: Vec<(&[u8], &[u8])> = Vec::new();
-    for attribute in set_of(content, "signedAttrs")? {
+    for attribute in Fields::new(content, "signedAttrs").all()? {
         let mut fields = Fields::of(attribute.whole, SEQUENCE, "signedAttrs")?;
         let (oid, values) = (fields.next(OID)?, fields.next(SET)?);
         fields.end()?;
@@ -174,7 +191,7 @@ fn signed_attributes(
     let one = |wanted: &[u8], attribute: &'static str| {
         let mut all = found.iter().filter(|(oid, _)| *oid == wanted).map(|(_, values)| *values);
         match (all.next(), all.next()) {
-            (_, Some(_)) => Err(TokenError::Attribute { attribute, problem: "stands twice" }),
+            (_, Some(_)) => Err(TokenError::Attribute { attribute, problem: "appears twice" }),
             (first, None) => Ok(first),
         }
     };
@@ -211,8 +228,10 @@ fn certificate_id(values: &[u8], version_2: bool) -> Result<CertificateId, Token
     let digest = match (version_2, fields.peek()) {
         (false, _) => Digest::Sha1,
         (true, Some(SEQUENCE)) => {
-            let (oid, _) = algorithm(fields.next(SEQUENCE)?, what)?;
+            let oid = algorithm(fields.next(SEQUENCE)?, what)?;
+            // SHA-1 as in the first form: it tells certificates apart that the chain must vouch for in any case.
             Digest::from_oid(oid)
+                .or((oid == SHA1).then_some(Digest::Sha1))
                 .ok_or_else(|| TokenError::Algorithm { what: format!("digest {}", dotted(oid)) })?
         }
         (true, _) => Digest::Sha256,
@@ -234,25 +253,27 @@ fn certificate_id(values: &[u8], version_2: bool) -> Result<CertificateId, Token
     Ok(CertificateId { digest, hash, issuer_serial })
 }
 
-/// The signature's algorithm, which must agree with the digest's.
+/// The signature's algorithm. What names a digest must name that of digestAlgorithm; rsaEncryption (RFC 3370 3.2) and, with some,
+/// id-ecPublicKey name none.
 fn signature_algorithm(content: &[u8], digest: Digest) -> Result<SignatureAlgorithm, TokenError> {
-    let (oid, null) = algorithm(content, "signatureAlgorithm")?;
     use SignatureAlgorithm::{EcdsaSha256, EcdsaSha384, EcdsaSha512, RsaSha256, RsaSha384, RsaSha512};
+    let oid = algorithm(content, "signatureAlgorithm")?;
     let unsupported = || TokenError::Algorithm { what: format!("signature {} with {digest:?}", dotted(oid)) };
-    let parameters = if null { Parameters::Null } else { Parameters::Absent };
-    let named = match (oid, digest) {
-        (RSA, Digest::Sha256) => Some(RsaSha256),
-        (RSA, Digest::Sha384) => Some(RsaSha384),
-        (RSA, Digest::Sha512) => Some(RsaSha512),
-        _ => SignatureAlgorithm::from_identifier(oid, parameters),
+    let by_digest = match digest {
+        Digest::Sha256 => [RsaSha256, EcdsaSha256],
+        Digest::Sha384 => [RsaSha384, EcdsaSha384],
+        Digest::Sha512 => [RsaSha512, EcdsaSha512],
+        Digest::Sha1 => return Err(unsupported()),
     };
-    let signed = match &named {
-        Some(EcdsaSha256 | RsaSha256) => Digest::Sha256,
-        Some(EcdsaSha384 | RsaSha384) => Digest::Sha384,
-        Some(EcdsaSha512 | RsaSha512) => Digest::Sha512,
-        _ => return Err(unsupported()),
-    };
-    named.filter(|_| signed == digest).ok_or_else(unsupported)
+    let [rsa, ecdsa] = by_digest.clone();
+    match oid {
+        RSA => Ok(rsa),
+        EC => Ok(ecdsa),
+        // Parameters are not looked at: see `algorithm`.
+        _ => SignatureAlgorithm::from_identifier(oid, Parameters::Absent)
+            .filter(|named| by_digest.contains(named))
+            .ok_or_else(unsupported),
+    }
 }
 
 /// An object identifier as people write it.

@@ -17,6 +17,7 @@ use crate::workload::{
 use super::{
     TimeStamp,
     error::TokenError,
+    signer::Digest,
     token::{MAX_TOKEN, Token},
 };
 
@@ -43,8 +44,10 @@ pub enum TsaFileError {
 #[derive(Debug, Clone, Default)]
 pub struct TimeStamps {
     tsas: Vec<Certificate>,
-    /// By SHA-256 of the attestation.
-    tokens: HashMap<[u8; 32], Vec<Token>>,
+    /// By digest of the attestation.
+    tokens: HashMap<Vec<u8>, Vec<Token>>,
+    /// The digests that these are.
+    digests: Vec<Digest>,
 }
 
 impl TimeStamps {
@@ -65,7 +68,10 @@ impl TimeStamps {
     /// Adds a token (TimeStampResp or TimeStampToken, DER). It belongs to the attestation that it is of.
     pub fn add(&mut self, der: &[u8]) -> Result<(), TokenError> {
         let token = Token::parse(der)?;
-        self.tokens.entry(token.imprint).or_default().push(token);
+        if !self.digests.contains(&token.imprint.digest) {
+            self.digests.push(token.imprint.digest);
+        }
+        self.tokens.entry(token.imprint.hash.clone()).or_default().push(token);
         Ok(())
     }
 
@@ -92,14 +98,14 @@ impl TimeStamps {
         Ok(refused)
     }
 
-    /// Checks a token that is to be kept: that it is of this attestation, and fully if there are TSAs that count, else only
+    /// Checks a token that is to be kept: that it is of this attestation (decoded), and fully if there are TSAs that count, else only
     /// that it is whole and carries its signer's certificate.
-    pub fn check(&self, der: &[u8], imprint: &[u8; 32]) -> Result<TimeStamp, TokenError> {
-        self.check_token(&Token::parse(der)?, imprint)
+    pub fn check(&self, der: &[u8], attestation: &[u8]) -> Result<TimeStamp, TokenError> {
+        self.check_token(&Token::parse(der)?, attestation)
     }
 
-    pub(super) fn check_token(&self, token: &Token, imprint: &[u8; 32]) -> Result<TimeStamp, TokenError> {
-        if token.imprint != *imprint {
+    pub(super) fn check_token(&self, token: &Token, attestation: &[u8]) -> Result<TimeStamp, TokenError> {
+        if !token.imprint.is_of(attestation) {
             return Err(TokenError::OtherData);
         }
         if self.tsas.is_empty() { token.is_whole() } else { token.verify(&self.tsas) }
@@ -111,8 +117,9 @@ impl TimeStamps {
     }
 
     /// Tokens of this attestation.
-    pub(super) fn of(&self, imprint: &[u8; 32]) -> &[Token] {
-        self.tokens.get(imprint).map(Vec::as_slice).unwrap_or_default()
+    pub(super) fn of(&self, attestation: &[u8]) -> impl Iterator<Item = &Token> {
+        let hashes = self.digests.iter().map(|digest| digest.of(attestation));
+        hashes.filter_map(|hash| self.tokens.get(hash.as_ref())).flatten()
     }
 }
 

@@ -1,6 +1,7 @@
 //! Time-stamp tokens: RFC 3161 2.4.2 in the CMS of RFC 5652, with the signer named as RFC 5035 (and RFC 5816) say.
 //!
-//! DER only, and every field must be one that the standards put there: a token has one reading.
+//! Every field must be one that the standards put there: a token has one reading. What `openssl ts -verify` accepts is accepted, but
+//! for the rules in docs/verify.md ("What makes a token good"), which a test holds against OpenSSL (tests/verify_time_openssl.rs).
 
 use time::{Date, Month, PrimitiveDateTime, Time};
 
@@ -8,12 +9,13 @@ use crate::{evidence::sha256, workload::certificate::Certificate};
 
 use super::{
     TimeStamp,
+    ber::definite,
     error::TokenError,
     fields::{
-        BIT_STRING, BOOLEAN, Fields, GENERALIZED_TIME, INTEGER, OCTET_STRING, OID, SEQUENCE, SET,
-        UTF8_STRING, algorithm, malformed, set_of, tagged, tagged_primitive,
+        BIT_STRING, BOOLEAN, Fields, GENERALIZED_TIME, INTEGER, OCTET_STRING, OID, SEQUENCE, SET, algorithm,
+        malformed, tagged, tagged_primitive,
     },
-    signer::{SHA256, SignerInfo},
+    signer::{Digest, SignerInfo},
     tsa,
 };
 
@@ -21,6 +23,9 @@ use super::{
 pub const MAX_TOKEN: usize = 64 * 1024;
 /// More certificates than any token in use carries; bounds the work that one can cause.
 const MAX_CERTIFICATES: usize = 16;
+
+/// Microseconds.
+const CENTURY: i64 = 100 * 365 * 86400 * 1_000_000;
 
 /// id-signedData (RFC 5652 5.1).
 const SIGNED_DATA: &[u8] = b"\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02";
@@ -30,8 +35,8 @@ pub(super) const TST_INFO: &[u8] = b"\x2a\x86\x48\x86\xf7\x0d\x01\x09\x10\x01\x0
 /// A token that was read; [`Token::verify`] says what it proves.
 #[derive(Debug, Clone)]
 pub(crate) struct Token {
-    /// SHA-256 of what was time-stamped.
-    pub(super) imprint: [u8; 32],
+    /// Of what was time-stamped.
+    pub(super) imprint: Imprint,
     /// The nonce of the request: content of an INTEGER.
     pub(super) nonce: Option<Vec<u8>>,
     /// Content of the TSA policy's OBJECT IDENTIFIER.
@@ -40,6 +45,19 @@ pub(crate) struct Token {
     signer: SignerInfo,
     /// Those that can be read; none is trusted for being here.
     certificates: Vec<Certificate>,
+}
+
+/// The digest of what was time-stamped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Imprint {
+    pub(super) digest: Digest,
+    pub(super) hash: Vec<u8>,
+}
+
+impl Imprint {
+    pub(super) fn is_of(&self, stamped: &[u8]) -> bool {
+        self.digest.of(stamped).as_ref() == self.hash
+    }
 }
 
 /// When, in Unix seconds, with the accuracy put around it and rounded outwards.
@@ -52,14 +70,15 @@ pub(super) struct GenTime {
 
 impl Token {
     /// Reads a TimeStampResp that was granted, or the TimeStampToken alone.
-    pub(crate) fn parse(der: &[u8]) -> Result<Token, TokenError> {
-        if der.len() > MAX_TOKEN {
-            return Err(TokenError::TooLong { bytes: der.len() });
+    pub(crate) fn parse(ber: &[u8]) -> Result<Token, TokenError> {
+        if ber.len() > MAX_TOKEN {
+            return Err(TokenError::TooLong { bytes: ber.len() });
         }
         let what = "it is neither a TimeStampResp nor a TimeStampToken";
-        let mut outer = Fields::of(der, SEQUENCE, what)?;
+        let der = definite(ber).ok_or(malformed(what))?;
+        let mut outer = Fields::of(&der, SEQUENCE, what)?;
         if outer.peek() == Some(OID) {
-            return Token::from_content_info(der);
+            return Token::from_content_info(&der);
         }
         granted(outer.next(SEQUENCE)?)?;
         let token = outer.next_whole(SEQUENCE)?;
@@ -77,31 +96,29 @@ impl Token {
         info.end()?;
 
         let mut signed = Fields::of(content, SEQUENCE, "SignedData")?;
-        // 3, as the content is neither bare data nor accompanied by attribute certificates of old.
-        if signed.number(INTEGER)? != 3 {
-            return Err(malformed("its SignedData is not of version 3"));
-        }
-        let digests = set_of(signed.next(SET)?, "digestAlgorithms")?;
+        // It says nothing that the fields do not say.
+        signed.integer(INTEGER)?;
+        let digests = Fields::new(signed.next(SET)?, "digestAlgorithms").all()?;
         let mut encapsulated = Fields::new(signed.next(SEQUENCE)?, "encapContentInfo");
         if encapsulated.next(OID)? != TST_INFO {
-            return Err(malformed("what is signed is no TSTInfo"));
+            return Err(malformed("what is signed is not a TSTInfo"));
         }
         let octets = encapsulated.next(tagged(0))?;
         encapsulated.end()?;
         let tst_info = Fields::of(octets, OCTET_STRING, "eContent")?;
         let certificates = signed.optional(tagged(0))?.unwrap_or_default();
         signed.optional(tagged(1))?;
-        let signers = set_of(signed.next(SET)?, "signerInfos")?;
+        let signers = Fields::new(signed.next(SET)?, "signerInfos").all()?;
         signed.end()?;
         let [signer] = signers.as_slice() else { return Err(malformed("it has not exactly one signer")) };
 
         let tst_info = tst_info.content();
-        let info = TstInfo::parse(tst_info)?;
+        let info = TstInfo::parse(&definite(tst_info).ok_or(malformed("TSTInfo"))?)?;
         let (digest_oid, signer) = SignerInfo::parse(signer.whole, tst_info)?;
         let mut announced = false;
         for digest in digests {
             let content = Fields::of(digest.whole, SEQUENCE, "digestAlgorithms")?.content();
-            announced |= algorithm(content, "digestAlgorithms")?.0 == digest_oid;
+            announced |= algorithm(content, "digestAlgorithms")? == digest_oid;
         }
         if !announced {
             return Err(malformed("its signer's digest is not among the digestAlgorithms"));
@@ -148,9 +165,6 @@ fn granted(content: &[u8]) -> Result<(), TokenError> {
     let status = fields.number(INTEGER)?;
     let mut words = Vec::new();
     for text in Fields::new(fields.optional(SEQUENCE)?.unwrap_or_default(), "statusString").all()? {
-        if text.tag != UTF8_STRING {
-            return Err(malformed("statusString"));
-        }
         words.push(String::from_utf8_lossy(text.content).into_owned());
     }
     let failure = fields.optional(BIT_STRING)?;
@@ -199,7 +213,7 @@ fn certificates_in(content: &[u8]) -> Result<Vec<Certificate>, TokenError> {
 
 /// TSTInfo (RFC 3161 2.4.2), as far as it is looked at.
 struct TstInfo {
-    imprint: [u8; 32],
+    imprint: Imprint,
     gen_time: GenTime,
     nonce: Option<Vec<u8>>,
     policy: Vec<u8>,
@@ -213,20 +227,19 @@ impl TstInfo {
         }
         let policy = fields.next(OID)?.to_vec();
         let mut imprint = Fields::new(fields.next(SEQUENCE)?, "messageImprint");
-        let (oid, _) = algorithm(imprint.next(SEQUENCE)?, "messageImprint")?;
+        let oid = algorithm(imprint.next(SEQUENCE)?, "messageImprint")?;
         let hash = imprint.next(OCTET_STRING)?;
         imprint.end()?;
-        if oid != SHA256 {
-            return Err(TokenError::OtherDigest);
-        }
-        let imprint = hash.try_into().map_err(|_| malformed("messageImprint"))?;
+        let digest = Digest::from_oid(oid).ok_or(TokenError::OtherDigest)?;
+        let imprint = Imprint { digest, hash: hash.to_vec() };
         fields.integer(INTEGER)?;
         let time = fields.next(GENERALIZED_TIME)?;
         let accuracy = match fields.optional(SEQUENCE)? {
             Some(accuracy) => accuracy_micros(accuracy)?,
             None => 0,
         };
-        if fields.optional(BOOLEAN)?.is_some_and(|ordering| ordering != [0xff]) {
+        // FALSE is left out in DER, and written by some.
+        if fields.optional(BOOLEAN)?.is_some_and(|ordering| ordering.len() != 1) {
             return Err(malformed("ordering"));
         }
         let nonce = match fields.peek() {
@@ -246,7 +259,7 @@ fn extensions_may_be_ignored(content: &[u8]) -> Result<(), TokenError> {
     for extension in Fields::new(content, "extensions").all()? {
         let mut fields = Fields::of(extension.whole, SEQUENCE, "extensions")?;
         fields.next(OID)?;
-        if fields.optional(BOOLEAN)?.is_some() {
+        if fields.optional(BOOLEAN)?.is_some_and(|critical| critical != [0]) {
             return Err(TokenError::CriticalExtension);
         }
         fields.next(OCTET_STRING)?;
@@ -255,38 +268,30 @@ fn extensions_may_be_ignored(content: &[u8]) -> Result<(), TokenError> {
     Ok(())
 }
 
-/// Accuracy: seconds, millis and micros, each left out if 0.
+/// Accuracy: seconds, millis and micros, each of which may be left out. More than a century is as good as a century.
 fn accuracy_micros(content: &[u8]) -> Result<i64, TokenError> {
     let mut fields = Fields::new(content, "accuracy");
     let mut micros: i64 = 0;
-    for (tag, unit, most) in [
-        (INTEGER, 1_000_000, i64::from(u32::MAX)),
-        (tagged_primitive(0), 1000, 999),
-        (tagged_primitive(1), 1, 999),
-    ] {
+    for (tag, unit) in [(INTEGER, 1_000_000), (tagged_primitive(0), 1000), (tagged_primitive(1), 1)] {
         if fields.peek() == Some(tag) {
-            let number = fields.number(tag)?;
-            if number > most {
-                return Err(malformed("accuracy"));
-            }
-            micros += number * unit;
+            micros = micros.saturating_add(fields.number(tag)?.saturating_mul(unit));
         }
     }
     fields.end()?;
-    Ok(micros)
+    Ok(micros.min(CENTURY))
 }
 
 impl GenTime {
-    /// `YYYYMMDDhhmmss[.s…]Z`, the fraction without zeros at its end (RFC 3161 2.4.2). A token that states no accuracy is
-    /// taken at its word.
+    /// `YYYYMMDDhhmmss[.s…]Z` (RFC 3161 2.4.2). Zeros at the end of the fraction, which DER leaves out, and a comma before it, which BER
+    /// admits, change nothing. A token that states no accuracy is taken at its word.
     fn parse(text: &[u8], accuracy_micros: i64) -> Result<GenTime, TokenError> {
         let bad = malformed("genTime");
         let text =
             std::str::from_utf8(text).ok().and_then(|text| text.strip_suffix('Z')).ok_or(bad.clone())?;
-        let (whole, fraction) = match text.split_once('.') {
+        let (whole, fraction) = match text.split_once(['.', ',']) {
             None => (text, ""),
-            Some((_, fraction)) if fraction.is_empty() || fraction.ends_with('0') => return Err(bad),
-            Some(parts) => parts,
+            Some((_, "")) => return Err(bad),
+            Some((whole, fraction)) => (whole, fraction.trim_end_matches('0')),
         };
         if whole.len() != 14 || !whole.bytes().chain(fraction.bytes()).all(|c| c.is_ascii_digit()) {
             return Err(bad);
@@ -296,8 +301,11 @@ impl GenTime {
         let seconds = (|| {
             let month = Month::try_from(two(4)?).ok()?;
             let date = Date::from_calendar_date(i32::from(number(0..4)?), month, two(6)?).ok()?;
-            let time = Time::from_hms(two(8)?, two(10)?, two(12)?).ok()?;
-            Some(PrimitiveDateTime::new(date, time).assume_utc().unix_timestamp())
+            // A leap second is the first one of the next minute.
+            let second = two(12)?;
+            let time = Time::from_hms(two(8)?, two(10)?, second.min(59)).ok()?;
+            let leap = if second == 60 { 1 } else { 0 };
+            (second <= 60).then(|| PrimitiveDateTime::new(date, time).assume_utc().unix_timestamp() + leap)
         })()
         .ok_or(bad)?;
         // Digits beyond the sixth round the end up.
