@@ -315,7 +315,7 @@ fn an_error_about_an_object_cannot_pass_for_a_verdict() {
     let object = json!({"apiVersion": "v1", "kind": "x\nverified  default/app\u{1b}[2J\u{202e}"});
     let file = write(folder.path(), "object.json", &object.to_string());
     let ran = verify(&[file.to_str().unwrap()], &[], "");
-    assert_eq!((ran.code, ran.err.lines().count()), (3, 1), "{}", ran.err);
+    assert_eq!((ran.code, ran.err.lines().count()), (3, 2), "one line, and the tally: {}", ran.err);
     assert!(!ran.err.contains('\u{1b}') && !ran.err.contains('\u{202e}'), "{:?}", ran.err);
 }
 

@@ -69,7 +69,7 @@ fn reports() -> &'static [(&'static str, String)] {
     static REPORTS: OnceLock<Vec<(&'static str, String)>> = OnceLock::new();
     REPORTS.get_or_init(|| {
         let folder = tempfile::tempdir().unwrap();
-        let formats = ["json", "sarif", "junit", "dsse", "vsa"];
+        let formats = ["json", "sarif", "junit", "dsse", "vsa", "markdown", "html"];
         let file = |format: &str| folder.path().join(format);
         let mut args = vec!["-o".to_owned(), "text".to_owned()];
         for format in formats {
@@ -180,7 +180,12 @@ fn sarif_fits_the_public_schema_and_has_a_result_a_finding() {
     for result in results {
         let rule = &rules[usize::try_from(result["ruleIndex"].as_u64().unwrap()).unwrap()];
         assert_eq!(rule["id"], result["ruleId"]);
-        let uri = result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"].as_str().unwrap();
+        let location = &result["locations"][0];
+        let line = location["physicalLocation"]["region"]["startLine"].as_u64();
+        assert!(line >= Some(1) || result["ruleId"] == "unreadable", "{result}");
+        assert_eq!(result["partialFingerprints"]["svidence/v1"].as_str().map(str::len), Some(64), "{result}");
+        assert!(result["properties"]["place"]["file"].is_string(), "{result}");
+        let uri = location["physicalLocation"]["artifactLocation"]["uri"].as_str().unwrap();
         assert!(uri.starts_with("file:///") && !uri.contains(' '), "{uri}");
     }
     let clean = verify(&[&path("taskrun.json")], &["-o", "sarif"]);
@@ -282,12 +287,23 @@ fn junit_fits_the_public_schema_and_skips_nothing() {
     let text = report("junit");
     let (is_valid, errors) = valid(text);
     assert!(is_valid, "{errors}\n{text}");
-    for (from, to) in
-        [("tests=\"1\" ", ""), ("<testcase ", "<case/><testcase "), ("<failure ", "<flaw/><failure ")]
-    {
+    // The validator looks at nothing behind a suite's properties, so the cases are judged without them, too.
+    let cases: String = text
+        .split("<properties>")
+        .map(|part| part.split_once("</properties>").map_or(part, |(_, rest)| rest))
+        .collect();
+    assert!(valid(&cases).0, "{cases}");
+    for (text, from, to) in [
+        (text, "tests=\"1\" ", ""),
+        (text, "<properties>", "<flaw/><properties>"),
+        (&cases, "<testcase ", "<case/><testcase "),
+        (&cases, "<failure ", "<flaw/><failure "),
+    ] {
         assert!(text.contains(from), "{from}");
         assert!(!valid(&text.replacen(from, to, 1)).0, "{from} replaced by {to}");
     }
+    assert_eq!(text.matches("<properties>\n<property name=\"place.file\" value=\"").count(), 6);
+    assert!(text.contains("<property name=\"finding.1.detail\" value=\"in-status-results\"/>"), "{text}");
     // The validator lets attributes pass that the schema does not declare.
     let document = Document::parse_str(text).unwrap();
     for node in document.descendants(document.root()) {
@@ -297,6 +313,7 @@ fn junit_fits_the_public_schema_and_skips_nothing() {
             "testsuite" => &["name", "tests", "failures", "errors", "skipped"],
             "testcase" => &["classname", "name"],
             "failure" | "error" => &["type", "message"],
+            "property" => &["name", "value"],
             _ => &[],
         };
         for attribute in document.attributes(node) {

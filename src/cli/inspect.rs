@@ -1,7 +1,9 @@
 //! `svidence inspect`: what the evidence in TaskRuns says, with no verdict.
 
+mod tree;
+
 use std::{
-    io::{self, Read, Write},
+    io::{self, IsTerminal as _, Read, Write},
     path::PathBuf,
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -11,11 +13,12 @@ use serde_json::{Value, json};
 
 use crate::verify::{
     Trust, Verdict,
-    inspect::{AttestationFacts, CertificateFacts, InspectedStep, Inspection, Tep0089Facts, inspect},
+    inspect::{InspectedStep, Inspection, inspect},
     walk::{Place, for_each},
 };
 
 use super::{
+    colour::{Choice, Colour},
     input::Input,
     report::{
         self,
@@ -34,6 +37,9 @@ pub struct InspectArgs {
     sources: Vec<PathBuf>,
     #[command(flatten)]
     trust: TrustArgs,
+    /// Colour on standard output
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t)]
+    color: Choice,
     /// How to print it
     #[arg(short, long, value_enum, default_value_t = Output::Text)]
     output: Output,
@@ -76,6 +82,7 @@ pub fn run(
             return exit_code;
         }
     };
+    let colour = Colour::of(args.color, io::stdout().is_terminal(), |name| std::env::var_os(name));
     let mut seen = false;
     let mut failed = false;
     let mut written = if args.output == Output::Text { writeln!(out, "{NOT_CHECKED}") } else { Ok(()) };
@@ -92,7 +99,7 @@ pub fn run(
         let inspection = inspect(&object, trust.as_ref());
         if written.is_ok() {
             written = match args.output {
-                Output::Text => text(out, place, &inspection),
+                Output::Text => tree::write(out, colour, place, &inspection),
                 Output::Json => writeln!(out, "{}", escaped_json(&json(place, &inspection).to_string())),
                 Output::Dsse => {
                     failed |= !rebuilt(&inspection, err);
@@ -162,124 +169,4 @@ fn envelopes(out: &mut dyn Write, inspection: &Inspection) -> io::Result<()> {
         .iter()
         .filter_map(InspectedStep::envelope)
         .try_for_each(|envelope| writeln!(out, "{}", envelope.to_json()))
-}
-
-fn text(out: &mut dyn Write, place: Place<'_>, inspection: &Inspection) -> io::Result<()> {
-    let mut line = |text: String| writeln!(out, "{}", Line(&text));
-    line(format!("TaskRun {} in {place}", inspection.task_run))?;
-    let unknown = |text: &Option<String>| text.clone().unwrap_or_else(|| "not stated".to_owned());
-    line(format!("  UID {}, created {}", inspection.uid, unknown(&inspection.created)))?;
-    line(format!("  succeeded: {}, pod {}", unknown(&inspection.succeeded), inspection.pod_name))?;
-    line(format!("  evidence: {}", inspection.evidence))?;
-    if inspection.earlier_attempts > 0 {
-        line(format!("  earlier attempts, not looked at: {}", inspection.earlier_attempts))?;
-    }
-    for problem in &inspection.problems {
-        line(format!("  cannot be read: {problem}"))?;
-    }
-    inspection.steps.iter().try_for_each(|step| step_text(out, step))
-}
-
-fn step_text(out: &mut dyn Write, step: &InspectedStep) -> io::Result<()> {
-    let mut line = |text: String| writeln!(out, "{}", Line(&text));
-    line(format!("  step {}", step.name))?;
-    let sizes: Vec<String> =
-        step.entries.iter().map(|entry| format!("{} {}", entry.key, entry.bytes)).collect();
-    let sizes =
-        if sizes.is_empty() { String::new() } else { format!("; bytes of each value: {}", sizes.join(", ")) };
-    line(format!("    message: {} bytes{sizes}", step.message_bytes))?;
-    for problem in &step.problems {
-        line(format!("    cannot be read: {problem}"))?;
-    }
-    if let Some(reason) = &step.unsigned {
-        line(format!("    it could not sign; it gives this reason: {reason}"))?;
-    }
-    if let Some(facts) = &step.attestation {
-        attestation_text(out, facts, step.found_in.unwrap_or_default())?;
-    }
-    match &step.tep0089 {
-        Some(facts) => tep0089_text(out, facts),
-        None => Ok(()),
-    }
-}
-
-fn attestation_text(out: &mut dyn Write, facts: &AttestationFacts, found_in: &str) -> io::Result<()> {
-    let mut line = |text: String| writeln!(out, "{}", Line(&text));
-    let or = |text: &Option<String>, otherwise: &str| text.clone().unwrap_or_else(|| otherwise.to_owned());
-    line(format!("    attestation with {}: {} bytes, in {found_in}", facts.form, facts.bytes))?;
-    line(format!("      run: {}, UID {}", facts.task_run, or(&facts.task_run_uid, "not carried")))?;
-    line(format!(
-        "      pod: {}, UID {}",
-        or(&facts.pod_name, "not known"),
-        or(&facts.pod_uid, "not known")
-    ))?;
-    line(format!("      step {} of {}: {}", facts.step_index + 1, facts.step_count, facts.outcome))?;
-    line(format!(
-        "      started {}, ran {} ms, signed {} ({} ms later)",
-        facts.started, facts.duration_ms, facts.signed, facts.delay_ms
-    ))?;
-    for result in &facts.results {
-        let names =
-            if result.names.is_empty() { "no result found".to_owned() } else { result.names.join(" or ") };
-        let value = match (&result.sha256, &result.hint) {
-            (Some(digest), _) => format!("sha256 {digest}"),
-            (None, hint) => format!("hint {}", or(hint, "none")),
-        };
-        let set = if result.set { "set" } else { "found" };
-        line(format!("      {} result {names}: {set}, {value}", result.kind))?;
-    }
-    for artifacts in &facts.artifacts {
-        line(format!("      artifacts of the {}: sha256 {}", artifacts.kind, artifacts.sha256))?;
-    }
-    if facts.tep0089_beside {
-        line("      entries of Tekton's own form stand beside it".to_owned())?;
-    }
-    line(format!(
-        "      signature: {} bytes; certificate: {}, {} bytes",
-        facts.signature_bytes, facts.leaf.carried, facts.leaf.bytes
-    ))?;
-    if let Some(compact) = &facts.leaf.compact {
-        line(format!(
-            "        serial {}, valid from {} until {}, DNS name for: {}, issuer's key ID {}",
-            compact.serial, compact.not_before, compact.not_after, compact.dns_name, compact.issuer_key_id
-        ))?;
-    }
-    if let Some(certificate) = &facts.leaf.certificate {
-        line(format!("        {}", certificate_text(certificate)))?;
-    }
-    for (i, certificate) in facts.intermediates.iter().enumerate() {
-        line(format!("      intermediate {}: {}", i + 1, certificate_text(certificate)))?;
-    }
-    // A line of PEM has no character that would have to be escaped.
-    match &facts.leaf.pem {
-        Some(pem) => pem.lines().try_for_each(|line| writeln!(out, "        {line}")),
-        None => Ok(()),
-    }
-}
-
-fn tep0089_text(out: &mut dyn Write, facts: &Tep0089Facts) -> io::Result<()> {
-    let mut line = |text: String| writeln!(out, "{}", Line(&text));
-    line("    Tekton's own form (tep-0089)".to_owned())?;
-    line(format!("      manifest: {}", facts.manifest.join(", ")))?;
-    line(format!("      signatures for: {}", facts.signatures.join(", ")))?;
-    match &facts.certificate {
-        Some(certificate) => line(format!("      certificate: {}", certificate_text(certificate))),
-        None => Ok(()),
-    }
-}
-
-fn certificate_text(facts: &CertificateFacts) -> String {
-    let names: Vec<&str> = facts.uris.iter().chain(&facts.dns_names).map(String::as_str).collect();
-    let names = if names.is_empty() { "no name".to_owned() } else { names.join(", ") };
-    let id = |id: &Option<String>| id.clone().unwrap_or_else(|| "not stated".to_owned());
-    format!(
-        "{names}; {} key, valid from {} until {}, serial {}, key ID {}, issuer's key ID {}, {} bytes",
-        facts.key,
-        facts.not_before,
-        facts.not_after,
-        facts.serial,
-        id(&facts.key_id),
-        id(&facts.issuer_key_id),
-        facts.bytes
-    )
 }

@@ -1,6 +1,7 @@
 //! Arguments and printing of each subcommand of svidence.
 
 mod bundle;
+mod colour;
 mod completion;
 pub mod config;
 pub mod demo;

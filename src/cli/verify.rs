@@ -1,6 +1,6 @@
 //! `svidence verify`.
 //!
-//! People read stderr: one line a TaskRun, then the reasons. Programs read stdout: only what was verified stands there.
+//! People read stderr: one line a TaskRun, a line for each cause, a tally. Programs read stdout: only what was verified stands there.
 
 use std::{
     collections::BTreeSet,
@@ -15,19 +15,19 @@ use clap::{Args, ValueEnum};
 use serde_json::json;
 
 use crate::verify::{
-    Policy, PolicyFile, Proof, Report, TimeProof, Trust, Verdict, Verifier,
-    source::SourceError,
-    taskrun::{TaskRun, format_time, parse_time},
+    Policy, PolicyFile, Trust, Verdict, Verifier,
+    taskrun::{TaskRun, parse_time},
     time::TimeStamps,
-    walk::{Event, Place, Progress, walk},
+    walk::{Event, Progress, walk},
 };
 
 use super::{
     USAGE_ERROR,
     bundle::Origins,
+    colour::{Choice, Colour},
     input::{self, Input},
     progress::Bar,
-    report::{Destination, Item, ReportError, Reports, Walk, safe::Line},
+    report::{Destination, Item, People, ReportError, Reports, Verbosity, Walk, safe::Line},
     trust::{Refusal, TrustArgs, Trusted, unchecked, usage, variable},
 };
 
@@ -64,13 +64,22 @@ pub struct VerifyArgs {
     /// No TaskRun at all is fine
     #[arg(long, help_heading = DEMANDS)]
     allow_empty: bool,
-    /// Write a report: text, json, sarif, junit, dsse or vsa, to FILE or standard output; may be given several times.
+    /// Write a report: text, json, sarif, junit, dsse, vsa, markdown or html, to FILE or standard output; may be given several times.
     /// Without it, text goes to standard output
     #[arg(short, long = "output", value_name = "FORMAT[=FILE]", help_heading = REPORTS)]
     outputs: Vec<Destination>,
     /// How many TaskRuns to check at once [default: one a core]
     #[arg(long, value_name = "N")]
     jobs: Option<NonZeroUsize>,
+    /// Say on standard error only what failed, and nothing if nothing did
+    #[arg(short, long, help_heading = REPORTS)]
+    quiet: bool,
+    /// Say everything: each finding, notes, steps, authorities, digests
+    #[arg(short, long, conflicts_with = "quiet", help_heading = REPORTS)]
+    verbose: bool,
+    /// Colour on standard error
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t, help_heading = REPORTS)]
+    color: Choice,
 }
 
 const TIME: &str = "Proof of time";
@@ -123,6 +132,14 @@ pub fn run(args: &VerifyArgs, stdin: &mut (dyn Read + Send), out: &mut dyn Write
     let several = args.sources.len() > 1 || args.sources.iter().any(|source| source.is_dir());
     let mut worst: Option<Verdict> = None;
     let mut used = BTreeSet::new();
+    let verbosity = match (args.quiet, args.verbose) {
+        (true, _) => Verbosity::Quiet,
+        (false, true) => Verbosity::Verbose,
+        (false, false) => Verbosity::Normal,
+    };
+    let is_terminal = io::stderr().is_terminal();
+    let colour = Colour::of(args.color, is_terminal, |name| std::env::var_os(name));
+    let mut people = People::new(verbosity, colour, several, &origins);
     let mut lines = BufWriter::new(&mut *err);
     let jobs = args.jobs.or(thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
     let judge = || {
@@ -130,20 +147,22 @@ pub fn run(args: &VerifyArgs, stdin: &mut (dyn Read + Send), out: &mut dyn Write
         move |object: TaskRun| verifier.verify(&object)
     };
     let progress = Progress::default();
-    let mut bar = Bar::new(io::stderr().is_terminal(), total_size(&args.sources), Instant::now());
+    let mut bar = Bar::new(is_terminal, total_size(&args.sources), Instant::now());
     walk(&args.sources, input.stdin(), jobs, &progress, judge, &mut |event| {
         // Nothing is written while it stands there.
         let _ = bar.hide(&mut lines);
         let verdict = match event {
-            Event::Object { place, outcome: Ok(report) } => {
-                explain(&report, several.then_some(place), &mut lines);
-                reports.item(&Item { place, outcome: Ok(&report) });
-                used.extend(report.rules.iter().copied());
-                Some(if report.accepted { Verdict::Verified } else { report.verdict })
-            }
-            Event::Object { place, outcome: Err(error) } => {
-                reports.item(&Item { place, outcome: Err(&error) });
-                Some(unreadable(&error, &mut lines))
+            Event::Object { place, outcome } => {
+                let item = Item { place, outcome: outcome.as_ref() };
+                let _ = people.item(&item, &mut lines);
+                reports.item(&item);
+                Some(match item.outcome {
+                    Ok(report) => {
+                        used.extend(report.rules.iter().copied());
+                        if report.accepted { Verdict::Verified } else { report.verdict }
+                    }
+                    Err(_) => Verdict::Unchecked,
+                })
             }
             Event::Waiting => {
                 reports.flush();
@@ -173,14 +192,16 @@ pub fn run(args: &VerifyArgs, stdin: &mut (dyn Read + Send), out: &mut dyn Write
     if let (Some(file), Some(_)) = (&policy.file, worst) {
         unused(file, &used, err);
     }
-    match worst {
+    let exit_code = match worst {
         Some(verdict) => verdict.exit_code(),
         None if args.allow_empty => 0,
         None => {
             let _ = writeln!(err, "svidence verify: no TaskRun found (--allow-empty accepts that)");
             Verdict::Unchecked.exit_code()
         }
-    }
+    };
+    let _ = people.end(exit_code, err);
+    exit_code
 }
 
 /// Says which rules spoke of no TaskRun: a mistake in a name would otherwise go unnoticed. If none did, every TaskRun is
@@ -288,49 +309,4 @@ pub(super) fn time_stamps(
         }
     }
     Ok(time_stamps)
-}
-
-fn unreadable(error: &SourceError, err: &mut dyn Write) -> Verdict {
-    let _ = writeln!(err, "{:<9} {}", Verdict::Unchecked.as_str(), Line(&error.to_string()));
-    Verdict::Unchecked
-}
-
-/// One line for the verdict, with the file where there are several, then why.
-fn explain(report: &Report, place: Option<Place<'_>>, err: &mut dyn Write) {
-    let qualities = report.proof.as_ref().map(qualities).unwrap_or_default();
-    let verdict = match (report.verdict, report.accepted) {
-        (Verdict::Weak, true) => "weak (accepted)",
-        (verdict, _) => verdict.as_str(),
-    };
-    let place = place.map(|place| format!(" in {place}")).unwrap_or_default();
-    let _ = writeln!(err, "{verdict:<9} {}{}{qualities}", Line(&report.task_run), Line(&place));
-    for finding in &report.findings {
-        let _ = writeln!(err, "          {}", Line(&finding.to_string()));
-    }
-    for note in &report.notes {
-        let _ = writeln!(err, "          note: {}", Line(note));
-    }
-}
-
-fn qualities(proof: &Proof) -> String {
-    if let Some(values) = proof.basis.tep0089_values() {
-        return format!("  ({values} values signed in the steps' messages)");
-    }
-    let bound = if proof.run_bound_by_certificate { "certificate" } else { "unsigned times" };
-    let time = match proof.time {
-        TimeProof::ValidNow => match proof.time_stamp() {
-            None => "certificates valid now".to_owned(),
-            Some(stamp) => {
-                format!("certificates valid now; time-stamped at {}", format_time(stamp.gen_time))
-            }
-        },
-        TimeProof::ValidThen(stamp) => {
-            format!("certificates valid at {}, by time stamp", format_time(stamp.gen_time))
-        }
-        TimeProof::Asserted(at) => format!("certificates valid at {}, a time you asserted", format_time(at)),
-        TimeProof::Unproven => "certificates expired, time of signing not proven".to_owned(),
-    };
-    let (steps, results) = (proof.basis.steps().count(), proof.results.len());
-    let partial = if proof.is_partial { "partial object; " } else { "" };
-    format!("  ({partial}{results} results of {steps} signed steps; run bound by {bound}; {time})")
 }

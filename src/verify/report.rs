@@ -101,6 +101,16 @@ impl StepSummary {
         attestation::key(&self.name)
     }
 
+    /// Its certificate, and the issuers from the certificate's own up to the authority in the bundle.
+    pub fn certificates(&self) -> impl Iterator<Item = &Certificate> {
+        std::iter::once(&self.proven.leaf).chain(self.proven.path.issuers())
+    }
+
+    /// Name of the pod, where it is signed.
+    pub fn pod_name(&self) -> Option<String> {
+        self.proven.attestation.pod_name.resolve(&self.proven.attestation.task_run)
+    }
+
     /// SHA-256 of its attestation, decoded (docs/evidence.md section 2).
     pub fn attestation_digest(&self) -> [u8; 32] {
         sha256(&self.proven.attestation.to_bytes())

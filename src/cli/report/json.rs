@@ -60,8 +60,8 @@ pub(crate) fn place(at: Place<'_>, uid: Option<&str>) -> Value {
     place
 }
 
-/// A finding with everything that it is about.
-fn finding(finding: &Finding) -> Value {
+/// What a finding is about: an object of the members that are known.
+pub(super) fn facts(finding: &Finding) -> Value {
     let facts = finding.facts();
     let members = [
         ("detail", facts.detail.map(|detail| json!(detail.as_str()))),
@@ -72,14 +72,14 @@ fn finding(finding: &Finding) -> Value {
         ("found", facts.found.map(|side| json!(side.to_string()))),
         ("field", facts.field.map(|field| json!(field))),
     ];
-    let mut value = json!({
-        "code": finding.code(), "verdict": finding.verdict().as_str(), "text": finding.to_string(),
-    });
-    for (name, member) in members {
-        if let Some(member) = member {
-            value[name] = member;
-        }
-    }
+    members.into_iter().filter_map(|(name, member)| Some((name.to_owned(), member?))).collect()
+}
+
+fn finding(finding: &Finding) -> Value {
+    let mut value = facts(finding);
+    value["code"] = json!(finding.code());
+    value["verdict"] = json!(finding.verdict().as_str());
+    value["text"] = json!(finding.to_string());
     value
 }
 

@@ -6,9 +6,15 @@
 
 use std::io::{self, Write};
 
-use crate::verify::{Finding, Report, Verdict};
+use serde_json::{Value, json};
 
-use super::{Item, Walk, Writer, safe::Xml};
+use crate::verify::{Finding, Report, Verdict, walk::Place};
+
+use super::{
+    Item, Walk, Writer,
+    json::{facts, place},
+    safe::Xml,
+};
 
 pub(super) struct Junit;
 
@@ -26,18 +32,16 @@ impl Writer for Junit {
                     (false, Verdict::Unchecked) => Element::Error,
                     (false, _) => Element::Failure,
                 };
-                case(out, item.place.path, (namespace, name), element, report.verdict, &reasons(report))
+                case(out, item.place, (namespace, name), element, report.verdict, &Content::of(report))
             }
             Err(error) => {
-                let reasons = [error.to_string()];
-                case(
-                    out,
-                    item.place.path,
-                    ("", item.place.path),
-                    Element::Error,
-                    Verdict::Unchecked,
-                    &reasons,
-                )
+                let name = item.place.to_string();
+                let content = Content {
+                    uid: None,
+                    reasons: vec![error.to_string()],
+                    facts: vec![json!({"code": "unreadable", "detail": error.detail().as_str()})],
+                };
+                case(out, item.place, ("", &name), Element::Error, Verdict::Unchecked, &content)
             }
         }
     }
@@ -54,25 +58,60 @@ enum Element {
     Error,
 }
 
-fn reasons(report: &Report) -> Vec<String> {
-    report.findings.iter().map(Finding::to_string).collect()
+/// What stands in a case.
+struct Content<'a> {
+    uid: Option<&'a str>,
+    reasons: Vec<String>,
+    /// One a reason.
+    facts: Vec<Value>,
+}
+
+impl Content<'_> {
+    fn of(report: &Report) -> Content<'_> {
+        let facts = report.findings.iter().map(|finding| {
+            let mut facts = facts(finding);
+            facts["code"] = json!(finding.code());
+            facts
+        });
+        let reasons = report.findings.iter().map(Finding::to_string).collect();
+        Content { uid: Some(&report.uid), reasons, facts: facts.collect() }
+    }
+}
+
+/// `place.file`, `finding.1.code` and so on.
+fn properties(out: &mut dyn Write, at: Place<'_>, content: &Content<'_>) -> io::Result<()> {
+    let mut property = |name: String, value: &Value| {
+        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        writeln!(out, "<property name=\"{name}\" value=\"{}\"/>", Xml(&text))
+    };
+    for (name, value) in place(at, content.uid).as_object().into_iter().flatten() {
+        property(format!("place.{name}"), value)?;
+    }
+    for (i, facts) in content.facts.iter().enumerate() {
+        for (name, value) in facts.as_object().into_iter().flatten() {
+            property(format!("finding.{}.{name}", i + 1), value)?;
+        }
+    }
+    Ok(())
 }
 
 fn case(
     out: &mut dyn Write,
-    place: &str,
+    at: Place<'_>,
     (namespace, name): (&str, &str),
     element: Element,
     verdict: Verdict,
-    reasons: &[String],
+    content: &Content<'_>,
 ) -> io::Result<()> {
     let (failures, errors) = (u8::from(element == Element::Failure), u8::from(element == Element::Error));
-    let (place, namespace, name) = (Xml(place), Xml(namespace), Xml(name));
+    let (path, namespace, name) = (Xml(at.path), Xml(namespace), Xml(name));
     writeln!(
         out,
-        "<testsuite name=\"{place}\" tests=\"1\" failures=\"{failures}\" errors=\"{errors}\" skipped=\"0\">\n\
-         <testcase classname=\"{namespace}\" name=\"{name}\">"
+        "<testsuite name=\"{path}\" tests=\"1\" failures=\"{failures}\" errors=\"{errors}\" skipped=\"0\">\n<properties>"
     )?;
+    properties(out, at, content)?;
+    writeln!(out, "</properties>\n<testcase classname=\"{namespace}\" name=\"{name}\">")?;
+    let reasons = &content.reasons;
     let message = reasons.first().map(String::as_str).unwrap_or_default();
     let tag = match element {
         Element::None => "system-out",

@@ -2,12 +2,17 @@
 //!
 //! A file is written under another name beside its place and renamed at the end: what has the name is whole.
 
+mod causes;
 mod dsse;
+mod html;
 mod json;
 mod junit;
+mod markdown;
 pub(super) mod output;
+mod people;
 pub(crate) mod safe;
 mod sarif;
+mod tally;
 mod text;
 mod vsa;
 
@@ -24,6 +29,8 @@ use super::bundle::Origins;
 use output::Output;
 
 pub(crate) use json::place;
+pub(crate) use people::{People, Verbosity};
+pub(crate) use tally::count;
 
 /// How a report is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,15 +41,19 @@ pub(crate) enum Format {
     Junit,
     Dsse,
     Vsa,
+    Markdown,
+    Html,
 }
 
-const FORMATS: [(&str, Format); 6] = [
+const FORMATS: [(&str, Format); 8] = [
     ("text", Format::Text),
     ("json", Format::Json),
     ("sarif", Format::Sarif),
     ("junit", Format::Junit),
     ("dsse", Format::Dsse),
     ("vsa", Format::Vsa),
+    ("markdown", Format::Markdown),
+    ("html", Format::Html),
 ];
 
 /// The value of one `-o`.
@@ -122,6 +133,8 @@ fn writer(format: Format) -> Box<dyn Writer> {
         Format::Junit => Box::new(junit::Junit),
         Format::Dsse => Box::new(dsse::Dsse),
         Format::Vsa => Box::new(vsa::Vsa),
+        Format::Markdown => Box::new(markdown::Markdown::default()),
+        Format::Html => Box::new(html::Html::default()),
     }
 }
 
@@ -190,7 +203,7 @@ impl<'a> Reports<'a> {
                 Some(file) => Output::create(file).map_err(|error| ReportError::Write {
                     name: file.display().to_string(),
                     error,
-                    left: "nothing was changed there",
+                    left: "nothing was checked, and nothing was changed there",
                 })?,
             };
             reports.outputs.push((writer(destination.format), output));

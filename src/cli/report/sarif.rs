@@ -4,10 +4,14 @@ use std::io::{self, Write};
 
 use serde_json::{Value, json};
 
-use crate::verify::{Finding, Report, Verdict};
+use crate::{
+    evidence::{sha256, statement::hex},
+    verify::{Finding, Report, Verdict, walk::Place},
+};
 
 use super::{
     Item, Walk, Writer,
+    json::{facts, place},
     safe::{escaped_json, file_uri},
 };
 
@@ -86,7 +90,7 @@ const RULES: [(&str, &str, &str); 24] = [
     (
         "time-unproven",
         "The time of signing is not proven.",
-        "Give a time with --at, or accept it with --accept unproven-time.",
+        "Give a time stamp with --timestamps, state a time you vouch for with --at, or accept it with --accept unproven-time.",
     ),
     (UNREADABLE, "An input holds no TaskRun that can be read.", "See the message."),
 ];
@@ -113,13 +117,16 @@ impl Writer for Sarif {
     fn item(&mut self, _: &Walk<'_>, item: &Item<'_>, out: &mut dyn Write) -> io::Result<()> {
         match item.outcome {
             Ok(report) => {
-                let name = Some(report.task_run.as_str());
-                report.findings.iter().try_for_each(|finding| {
-                    let level = level(report, finding);
-                    self.result(out, finding.code(), level, &finding.to_string(), item.place.path, name)
-                })
+                report.findings.iter().try_for_each(|finding| self.finding(out, item.place, report, finding))
             }
-            Err(error) => self.result(out, UNREADABLE, "error", &error.to_string(), item.place.path, None),
+            Err(error) => {
+                let detail = Some(error.detail().as_str());
+                let mut result = result(UNREADABLE, "error", &error.to_string(), item.place);
+                result["partialFingerprints"] =
+                    fingerprint(&[Some(UNREADABLE), detail, Some(item.place.path)]);
+                result["properties"] = json!({"detail": detail, "place": place(item.place, None)});
+                self.write(out, result)
+            }
         }
     }
 
@@ -129,32 +136,67 @@ impl Writer for Sarif {
 }
 
 impl Sarif {
-    fn result(
+    fn finding(
         &mut self,
         out: &mut dyn Write,
-        code: &str,
-        level: &str,
-        text: &str,
-        place: &str,
-        task_run: Option<&str>,
+        at: Place<'_>,
+        report: &Report,
+        finding: &Finding,
     ) -> io::Result<()> {
-        let mut location = json!({"physicalLocation": {"artifactLocation": {"uri": file_uri(place)}}});
-        if let Some(task_run) = task_run {
-            location["logicalLocations"] = json!([{"fullyQualifiedName": task_run, "kind": "object"}]);
+        let facts = facts(finding);
+        let mut result = result(finding.code(), level(report, finding), &finding.to_string(), at);
+        let mut logical = vec![json!({"fullyQualifiedName": report.task_run, "kind": "object"})];
+        if let Some(field) = facts["field"].as_str() {
+            let name = format!("{}#{field}", report.task_run);
+            logical.push(json!({"name": field, "fullyQualifiedName": name, "kind": "member"}));
         }
-        let mut result = json!({
-            "ruleId": code,
-            "level": level,
-            "message": {"text": without_links(text)},
-            "locations": [location],
-        });
-        if let Some(index) = RULES.iter().position(|(known, ..)| *known == code) {
-            result["ruleIndex"] = json!(index);
-        }
+        result["locations"][0]["logicalLocations"] = json!(logical);
+        let fact = |name: &str| facts[name].as_str();
+        let attempt = facts["attempt"].as_u64().map(|number| number.to_string());
+        result["partialFingerprints"] = fingerprint(&[
+            Some(finding.code()),
+            fact("detail"),
+            Some(&report.task_run),
+            Some(&report.uid),
+            attempt.as_deref(),
+            fact("step"),
+            fact("result"),
+            fact("field"),
+        ]);
+        result["properties"] = facts;
+        result["properties"]["place"] = place(at, Some(&report.uid));
+        self.write(out, result)
+    }
+
+    fn write(&mut self, out: &mut dyn Write, result: Value) -> io::Result<()> {
         let separator = if self.results == 0 { "" } else { "," };
         self.results += 1;
         write!(out, "{separator}\n{}", escaped_json(&result.to_string()))
     }
+}
+
+fn result(code: &str, level: &str, text: &str, at: Place<'_>) -> Value {
+    let mut physical = json!({"artifactLocation": {"uri": file_uri(at.path)}});
+    if let Some(line) = at.line {
+        physical["region"] = json!({"startLine": line});
+    }
+    let mut result = json!({
+        "ruleId": code,
+        "level": level,
+        "message": {"text": without_links(text)},
+        "locations": [{"physicalLocation": physical}],
+    });
+    if let Some(index) = RULES.iter().position(|(known, ..)| *known == code) {
+        result["ruleIndex"] = json!(index);
+    }
+    result
+}
+
+/// What makes a finding the same one in the next run: not what its text says, nor where the file lies, but for what is not
+/// read at all.
+fn fingerprint(parts: &[Option<&str>]) -> Value {
+    // As JSON, so that no two lists of parts are one text.
+    json!({"svidence/v1": hex(&sha256(json!(parts).to_string().as_bytes()))})
 }
 
 /// A viewer makes a link of `[text](target)` (SARIF 2.1.0 3.11.6), and names in an object are for anybody to choose.

@@ -212,6 +212,8 @@ pub struct CertificateFacts {
     pub issuer_key_id: Option<String>,
     /// Bytes of its DER.
     pub bytes: usize,
+    /// SHA-256 of its DER, hexadecimal.
+    pub sha256: String,
 }
 
 /// Entries of Tekton's own form.

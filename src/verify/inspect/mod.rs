@@ -6,6 +6,7 @@ use crate::{
     evidence::{
         attestation::{self, Attestation, Ended, Form, Kind, UNSIGNED},
         leaf::{CompactLeaf, DnsForm},
+        sha256,
         statement::{hex, uuid},
         tep0089,
     },
@@ -274,6 +275,7 @@ fn certificate_facts(certificate: &Certificate) -> CertificateFacts {
         key_id: certificate.subject_key_id().map(hex),
         issuer_key_id: certificate.authority_key_id().map(hex),
         bytes: certificate.der().len(),
+        sha256: hex(&sha256(certificate.der())),
     }
 }
 
