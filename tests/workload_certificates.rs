@@ -14,9 +14,10 @@ use svidence::workload::certificate::{
     Certificate, CertificateError, KeyAlgorithm, SignatureAlgorithm, check_authority, check_leaf,
     parse_concatenated,
 };
+use svidence::workload::chain::ChainError;
 use svidence::workload::generated::X509svidResponse;
 use svidence::workload::id::TrustDomain;
-use svidence::workload::svid::{Position, SvidError, X509Svid};
+use svidence::workload::svid::{SvidError, X509Svid};
 use zeroize::Zeroizing;
 
 const DEMO: &str = "spiffe://example.org/ns/default/taskrun/demo";
@@ -165,9 +166,16 @@ fn a_real_svid_taken_apart_is_refused() {
     let (leaf, ca) = (chain[0].der(), chain[1].der());
     let foreign = parse_concatenated(&theirs.x509_svid).unwrap()[1].der().to_vec();
     let root = mine.bundle.clone();
-    let make = |id: &str, chain: &[u8], private: &[u8]| {
-        X509Svid::from_response(id, chain, key(private), String::new()).map(|_| ()).unwrap_err()
+    let bundle = X509Bundle::from_der(td("example.org"), &root).unwrap();
+    let load = |id: &str, chain: &[u8], private: &[u8]| {
+        let svid = X509Svid::from_response(id, chain, key(private), "hint".into())?;
+        let now = svid.validity().0;
+        svid.led_to(&bundle, now)
     };
+    let make = |id: &str, chain: &[u8], private: &[u8]| load(id, chain, private).map(|_| ()).unwrap_err();
+    let others =
+        (1..=16).map(|n| Plan::ca(&format!("ca {n}"), "x", "example.org").issue(&Key::new(n), &Key::new(n)));
+    let seventeen: Vec<Vec<u8>> = std::iter::once(leaf.to_vec()).chain(others).collect();
     let private = &mine.x509_svid_key;
     let truncated = &mine.x509_svid[..mine.x509_svid.len() - 1];
     type Expected = fn(&SvidError) -> bool;
@@ -195,52 +203,37 @@ fn a_real_svid_taken_apart_is_refused() {
         ),
         ("no PKCS#8", make(DEMO, &mine.x509_svid, b"key"), |e| matches!(e, SvidError::Key { .. })),
         ("CA first", make(DEMO, &[ca, leaf].concat(), private), |e| {
-            matches!(
-                e,
-                SvidError::Certificate {
-                    position: Position::Leaf,
-                    error: CertificateError::RootPath { .. },
-                    ..
-                }
-            )
-        }),
-        ("leaf twice", make(DEMO, &[leaf, leaf].concat(), private), |e| {
-            matches!(
-                e,
-                SvidError::Certificate {
-                    position: Position::Intermediate(0),
-                    error: CertificateError::NotCa,
-                    ..
-                }
-            )
+            matches!(e, SvidError::Certificate { error: CertificateError::RootPath { .. }, .. })
         }),
         ("foreign intermediate", make(DEMO, &[leaf, &foreign].concat(), private), |e| {
-            matches!(
-                e,
-                SvidError::Certificate { position: Position::Leaf, error: CertificateError::OtherIssuer, .. }
-            )
-        }),
-        ("root before the CA", make(DEMO, &[leaf, &root, ca].concat(), private), |e| {
-            matches!(
-                e,
-                SvidError::Certificate { position: Position::Leaf, error: CertificateError::OtherIssuer, .. }
-            )
+            matches!(e, SvidError::NotOfBundle { error: ChainError::NoIssuer { .. }, .. })
         }),
         ("bytes behind the chain", make(DEMO, &[&mine.x509_svid, &[0][..]].concat(), private), |e| {
             matches!(e, SvidError::Chain { .. })
         }),
         ("chain cut off", make(DEMO, truncated, private), |e| matches!(e, SvidError::Chain { .. })),
-        ("17 certificates", make(DEMO, &[leaf; 17].concat(), private), |e| {
+        ("17 certificates", make(DEMO, &seventeen.concat(), private), |e| {
             matches!(e, SvidError::ChainLength { count: 17, .. })
         }),
     ];
     for (case, error, expected) in cases {
         assert!(expected(&error), "{case}: {error:?}");
     }
-    // A root at the end is superfluous and harmless.
-    let with_root = [leaf, ca, &root].concat();
-    let loaded = X509Svid::from_response(DEMO, &with_root, key(private), "hint".into()).unwrap();
-    assert_eq!((loaded.intermediates().len(), loaded.hint()), (2, "hint"));
+    // What is there twice, out of order, or superfluous does no harm: the chain is put in order.
+    for (case, chain) in [
+        ("as it should be", vec![leaf, ca]),
+        ("the root at the end", vec![leaf, ca, &root]),
+        ("the root before the CA", vec![leaf, &root, ca]),
+        ("the leaf twice", vec![leaf, leaf, ca]),
+        ("all of it twice", vec![leaf, ca, leaf, ca]),
+        ("twenty times", [vec![leaf], vec![ca; 20]].concat()),
+        ("another chain's CA", vec![leaf, &foreign, ca]),
+    ] {
+        let svid = load(DEMO, &chain.concat(), private).unwrap_or_else(|error| panic!("{case}: {error}"));
+        let intermediates: Vec<&[u8]> = svid.intermediates().iter().map(|c| c.der()).collect();
+        assert_eq!((intermediates, svid.hint()), (vec![ca], "hint"), "{case}");
+        assert!(svid.caution().is_none(), "{case}");
+    }
 }
 
 #[test]
@@ -253,10 +246,9 @@ fn a_changed_byte_anywhere_in_a_real_chain_is_refused() {
         let changed =
             X509Svid::from_response(&svid.spiffe_id, &chain, key(&svid.x509_svid_key), String::new());
         let Ok(changed) = changed else { continue };
-        // The last certificate's signature is checked against the bundle, by whoever has it.
         let bundle = X509Bundle::from_der(td("example.org"), &svid.bundle).unwrap();
-        let last = changed.intermediates().last().unwrap();
-        assert!(last.verify_signed_by(&bundle.authorities()[0]).is_err(), "byte {index} changed unnoticed");
+        let now = changed.validity().0;
+        assert!(changed.led_to(&bundle, now).is_err(), "byte {index} changed unnoticed");
     }
 }
 
@@ -479,7 +471,9 @@ fn chains_obey_path_lengths_and_names() {
     };
     let other_key = Plan::ca("lower", "upper", "example.org").issue(&Key::new(9), &upper_key);
     let load = |chain: &[&[u8]]| {
-        X509Svid::from_response(DEMO, &chain.concat(), key(&leaf_key.pkcs8()), String::new()).map(|_| ())
+        let bundle = X509Bundle::from_der(td("example.org"), &root).unwrap();
+        let svid = X509Svid::from_response(DEMO, &chain.concat(), key(&leaf_key.pkcs8()), String::new())?;
+        svid.led_to(&bundle, pki::START).map(|_| ())
     };
     for (case, result, good) in [
         ("no limit", load(&[&leaf, &lower, &upper(None)]), true),
@@ -491,7 +485,11 @@ fn chains_obey_path_lengths_and_names() {
         assert_eq!(result.is_ok(), good, "{case}: {result:?}");
     }
     let broken = load(&[&leaf, &lower, &upper(Some(0))]).unwrap_err();
-    assert!(matches!(broken, SvidError::PathLength { allowed: 0, found: 1, .. }), "{broken:?}");
+    let SvidError::Chained { error: ChainError::Refused { rule, .. }, .. } = &broken else {
+        panic!("{broken:?}")
+    };
+    assert_eq!(rule.code(), "path-length");
+    assert!(broken.is_permanent() && broken.to_string().starts_with("no verifier will believe"), "{broken}");
 }
 
 fn pem(der: &[u8]) -> String {
@@ -668,9 +666,12 @@ proptest::proptest! {
             chain.truncate(cut % chain.len());
         }
         let loaded = X509Svid::from_response(&svid.spiffe_id, &chain, key(&svid.x509_svid_key), String::new());
-        // Only the last certificate's signature is left to whoever holds the bundle.
-        if let Ok(loaded) = loaded && !loaded.intermediates().is_empty() {
-            proptest::prop_assert_eq!(loaded.leaf().der(), &svid.x509_svid[..loaded.leaf().der().len()]);
+        if let Ok(loaded) = loaded {
+            let bundle = X509Bundle::from_der(td("example.org"), &svid.bundle).unwrap();
+            let now = loaded.validity().0;
+            if let Ok(loaded) = loaded.led_to(&bundle, now) {
+                proptest::prop_assert_eq!(loaded.leaf().der(), &svid.x509_svid[..loaded.leaf().der().len()]);
+            }
         }
         let _ = X509Bundle::from_file_contents(td("example.org"), &chain);
         let _ = X509Bundle::from_file_contents(td("example.org"), pem(&chain).as_bytes());
@@ -682,16 +683,17 @@ fn a_chain_must_lead_to_the_bundle_that_came_with_it() {
     for (folder, other) in [("p256-self", "p256-self-long"), ("p256-intermediate", "p384-intermediate")] {
         let (message, foreign) = (response(folder), response(other));
         let part = &message.svids[0];
-        let svid = X509Svid::from_response(
-            &part.spiffe_id,
-            &part.x509_svid,
-            key(&part.x509_svid_key),
-            String::new(),
-        )
-        .unwrap();
+        let led_to = |bundle: &X509Bundle| {
+            let svid = load(&message, 0).unwrap();
+            let now = svid.validity().1;
+            svid.led_to(bundle, now)
+        };
         let own = X509Bundle::from_der(td("example.org"), &part.bundle).unwrap();
         let strangers = X509Bundle::from_der(td("example.org"), &foreign.svids[0].bundle).unwrap();
-        assert_eq!(svid.check_issued_by(&own), Ok(()), "{folder}");
-        assert!(svid.check_issued_by(&strangers).is_err(), "{folder} with the bundle of {other}");
+        let svid = led_to(&own).unwrap_or_else(|error| panic!("{folder}: {error}"));
+        assert!(svid.intermediates().iter().all(|issuer| !own.authorities().contains(issuer)), "{folder}");
+        let error = led_to(&strangers).unwrap_err();
+        // Its bundle may come yet.
+        assert!(!error.is_permanent(), "{folder} with the bundle of {other}: {error}");
     }
 }

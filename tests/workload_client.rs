@@ -268,7 +268,7 @@ fn take_key(fetcher: &Fetcher, wanted: u8) {
 fn attempt_once(socket: &Path, deadline: Duration) -> Result<Identity, FetchError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let accept = accept();
-    let judge = |message| from_message(message, &*accept);
+    let judge = |message| from_message(message, NOW, &*accept);
     let address = Address::Unix(socket.to_owned());
     runtime.block_on(attempt(&address, std::future::ready(deadline), &judge)).map(|(identity, _)| identity)
 }
@@ -456,6 +456,130 @@ fn messages_that_are_of_no_use_are_retried_with_their_reason() {
     both.svids[0].x509_svid.push(0);
     let _endpoint = Endpoint::start(&bench.socket(), vec![Serve(0, vec![both], None)]);
     wait("a bad SVID beside the good one does no harm", &bench.fetcher(), 10_000, ready);
+}
+
+/// An SVID whose leaf and CA are as the plans say, the CA under a root that carries no SPIFFE ID.
+fn chained(id: &str, leaf: impl FnOnce(&mut Plan), ca: impl FnOnce(&mut Plan)) -> X509svidResponse {
+    let (root_key, ca_key, key) = (Key::new(11), Key::new(12), Key::new(2));
+    let bare = |plan: &mut Plan| plan.uris.clear();
+    let root = Plan::ca("root", "root", "x").with(bare).issue(&root_key, &root_key);
+    let mut ca_plan = Plan::ca("ca", "root", "example.org");
+    ca(&mut ca_plan);
+    let mut leaf_plan = Plan::leaf(id);
+    leaf(&mut leaf_plan);
+    message(vec![X509svid {
+        spiffe_id: id.into(),
+        x509_svid: [leaf_plan.issue(&key, &ca_key), ca_plan.issue(&ca_key, &root_key)].concat(),
+        x509_svid_key: key.pkcs8(),
+        bundle: root,
+        hint: String::new(),
+    }])
+}
+
+/// What no verifier will believe is said at once, with its reason, and not waited for until the time for signing is over.
+#[test]
+fn a_certificate_that_no_verifier_will_believe_fails_at_once() {
+    let unknown = || vec![pki::extension("1.2.3.4", true, &[5, 0])];
+    let same = |_: &mut Plan| {};
+    let cases: Vec<(&str, X509svidResponse, &str)> = vec![
+        (
+            "a critical extension of the leaf",
+            chained(DEMO, |leaf| leaf.more = unknown(), same),
+            "critical extension 1.2.3.4",
+        ),
+        (
+            "a critical extension of the CA",
+            chained(DEMO, same, |ca| ca.more = unknown()),
+            "critical extension 1.2.3.4",
+        ),
+        ("key usage", chained(DEMO, |leaf| leaf.key_usage = Some(4), same), "digitalSignature"),
+        (
+            "another trust domain's CA",
+            chained(DEMO, same, |ca| ca.uris = vec!["spiffe://b.test".into()]),
+            "spiffe://b.test",
+        ),
+        ("no CA", chained(DEMO, same, |ca| ca.ca = None), "is not a CA"),
+    ];
+    for (case, message, text) in cases {
+        let bench = Bench::new();
+        let _endpoint = Endpoint::start(&bench.socket(), vec![Serve(0, vec![message], None)]);
+        let fetcher = bench.fetcher();
+        let waiting = wait(case, &fetcher, 10_000, |state| last(state).is_some());
+        assert!(matches!(waiting, State::Waiting { .. }), "{case}: nobody waits for it yet: {waiting:?}");
+        fetcher.begin(Instant::now());
+        // Far less than the 60 s for signing.
+        let State::Failed(error) = wait(case, &fetcher, 20_000, |state| matches!(state, State::Failed(_)))
+        else {
+            panic!("{case}")
+        };
+        let said = error.to_string();
+        assert!(said.contains("no verifier will believe") && said.contains(text), "{case}: {said}");
+    }
+    // What may mend itself is waited for: another SVID, another bundle, a certificate of somebody else.
+    let broken = || chained(DEMO, |leaf| leaf.key_usage = Some(4), same);
+    let other = || chained(DEMO, |leaf| leaf.more = unknown(), same);
+    let bench = Bench::new();
+    let acts = [broken(), other(), demo()].map(|message| Serve(0, vec![message], None)).to_vec();
+    let _endpoint = Endpoint::start(&bench.socket(), acts);
+    let fetcher = bench.fetcher();
+    fetcher.begin(Instant::now());
+    wait("the agent brings another one", &fetcher, 10_000, ready);
+    let stranger = "spiffe://example.org/ns/default/sa/default";
+    let mut orphan = demo();
+    orphan.svids[0].bundle = Plan::ca("new", "new", "example.org").issue(&Key::new(9), &Key::new(9));
+    for (case, message) in [
+        ("somebody else's", chained(stranger, |leaf| leaf.key_usage = Some(4), same)),
+        ("an authority that the bundle does not hold", orphan),
+    ] {
+        let bench = Bench::new();
+        let endpoint = Endpoint::start(&bench.socket(), vec![Serve(0, vec![message], None)]);
+        let fetcher = bench.fetcher();
+        fetcher.begin(Instant::now());
+        let state =
+            wait(case, &fetcher, 20_000, |state| !matches!(state, State::Waiting { attempts: ..=3, .. }));
+        assert!(matches!(state, State::Waiting { .. }), "{case}: {state:?}");
+        drop(endpoint);
+        let _endpoint = Endpoint::start(&bench.socket(), vec![serve()]);
+        wait(case, &fetcher, 20_000, ready);
+    }
+}
+
+/// What a verifier may believe is signed, and whoever signs says what it takes.
+#[test]
+fn a_ca_without_a_spiffe_id_is_taken_with_a_caution() {
+    let bench = Bench::new();
+    let message = chained(DEMO, |_| {}, |ca| ca.uris.clear());
+    let _endpoint = Endpoint::start(&bench.socket(), vec![Serve(0, vec![message.clone()], None)]);
+    let fetcher = bench.fetcher();
+    wait("no URI", &fetcher, 10_000, ready);
+    let identity = fetcher.take().unwrap();
+    let caution = identity.svid.caution().unwrap().to_string();
+    let root = identity.bundle.authorities()[0].fingerprint().to_string();
+    assert!(caution.contains(&format!("--authority-without-uri {root}")), "{caution}");
+    assert_eq!(identity.svid.intermediates().len(), 1);
+}
+
+/// One authority that is of no use does not spoil the others, and is named.
+#[test]
+fn an_unusable_authority_in_the_agents_bundle_is_left_out() {
+    let bench = Bench::new();
+    let mut mixed = demo();
+    let odd = Plan::ca("odd", "odd", "example.org")
+        .with(|ca| ca.key_usage = Some(1))
+        .issue(&Key::new(9), &Key::new(9));
+    mixed.svids[0].bundle = [odd.clone(), mixed.svids[0].bundle.clone()].concat();
+    let _endpoint = Endpoint::start(&bench.socket(), vec![Serve(0, vec![mixed], None)]);
+    let fetcher = bench.fetcher();
+    wait("one of two", &fetcher, 10_000, ready);
+    let bundle = fetcher.take().unwrap().bundle;
+    assert_eq!((bundle.authorities().len(), bundle.left_out().len()), (1, 1));
+    assert!(bundle.left_out()[0].to_string().contains("CN=odd"), "{:?}", bundle.left_out());
+    let mut alone = demo();
+    alone.svids[0].bundle = odd;
+    let bench = Bench::new();
+    let _endpoint = Endpoint::start(&bench.socket(), vec![Serve(0, vec![alone], None)]);
+    let fetcher = bench.fetcher();
+    wait("none", &fetcher, 10_000, |state| matches!(last(state), Some(FetchError::Bundle(_))));
 }
 
 #[test]

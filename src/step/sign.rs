@@ -331,6 +331,14 @@ impl Signing {
             return Err(NotSigned::NoIdentity("the step's name is not known".into()));
         };
         let Identity { svid, bundle } = &identity;
+        for left_out in bundle.left_out() {
+            log::line(&format!("signing: the SPIRE agent's bundle: {left_out}; it is left out"));
+        }
+        if let Some(caution) = svid.caution() {
+            log::line(&format!(
+                "signing: verifiers leave this unchecked until they are told more: {caution}"
+            ));
+        }
         let facts = Facts {
             svid,
             bundle,

@@ -483,6 +483,7 @@ const END: &str = "-----END ";
 const DASHES: &str = "-----";
 
 /// The contents of all CERTIFICATE blocks.
+#[cfg(feature = "cli")]
 pub(crate) fn pem_certificates(text: &str) -> Result<Vec<Vec<u8>>, BundleError> {
     pem_blocks(text)?.into_iter().collect()
 }

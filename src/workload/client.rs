@@ -116,6 +116,15 @@ impl FetchError {
         self.code().is_some_and(retry::is_final)
     }
 
+    /// Whether what the agent sent will be refused however often it is sent.
+    pub fn is_permanent(&self) -> bool {
+        match self {
+            FetchError::Svid(error) => error.is_permanent(),
+            FetchError::Bundle(BundleError::Certificate { .. } | BundleError::NotAnAuthority { .. }) => true,
+            _ => false,
+        }
+    }
+
     /// What an operator should look at.
     pub fn hint(&self) -> Option<&'static str> {
         Some(match self {

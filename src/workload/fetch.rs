@@ -152,6 +152,9 @@ struct Status {
     /// How long the last attempt took, if it was cut.
     cut_after: Option<Duration>,
     last: Option<FetchError>,
+    /// Whether the last two attempts were refused with one and the same permanent reason: the agent had its chance to bring
+    /// another SVID.
+    is_hopeless: bool,
     /// When signing began.
     begun: Option<Instant>,
 }
@@ -170,6 +173,7 @@ impl Status {
         let took = self.end_attempt();
         let is_cut = matches!(error, FetchError::TimedOut { .. });
         self.cut_after = is_cut.then_some(took);
+        self.is_hopeless = error.is_permanent() && self.last.as_ref() == Some(error);
         if !is_cut || self.last.is_none() {
             self.last = Some(error.clone());
         }
@@ -227,7 +231,9 @@ impl Fetcher {
             None => None,
         };
         match &status.last {
-            Some(error) if error.is_final() => State::Failed(error.clone()),
+            Some(error) if error.is_final() || (status.is_hopeless && status.begun.is_some()) => {
+                State::Failed(error.clone())
+            }
             last => State::Waiting { attempts: status.attempts, last: invalid.or_else(|| last.clone()) },
         }
     }
@@ -247,6 +253,7 @@ impl Fetcher {
         let mut status = self.shared.lock();
         status.begun = Some(now);
         status.attempts = 0;
+        status.is_hopeless = false;
         drop(status);
         self.shared.begun.notify_one();
     }
@@ -384,8 +391,9 @@ impl Work {
     async fn attempt(&self) -> Result<(Identity, Stream), FetchError> {
         self.shared.lock().under_way = Some(Instant::now());
         let judge = |message| {
-            let identity = from_message(message, &*self.accept)?;
-            match identity.svid.check_valid_at((self.shared.clock)()) {
+            let now = (self.shared.clock)();
+            let identity = from_message(message, now, &*self.accept)?;
+            match identity.svid.check_valid_at(now) {
                 Err(error @ SvidError::Expired { .. }) => Err(FetchError::Svid(error)),
                 _ => Ok(identity),
             }
@@ -412,7 +420,7 @@ impl Work {
                 () = self.shared.begun(), if !has_begun => continue,
             };
             let error = match message {
-                Ok(Some(message)) => match from_message(message, &*self.accept) {
+                Ok(Some(message)) => match from_message(message, (self.shared.clock)(), &*self.accept) {
                     Ok(identity) => {
                         self.shared.update(|status| {
                             status.identity = Some(identity);

@@ -25,8 +25,11 @@ pub struct Identity {
 ///
 /// An SVID that is refused does not spoil the others: a workload may hold identities that are no concern of ours. Its
 /// error is reported if no other one will do.
+///
+/// The chain is led to the bundle at `now`, seconds since the epoch.
 pub fn from_message(
     message: X509svidResponse,
+    now: i64,
     accept: &dyn Fn(Vec<X509Svid>) -> Result<X509Svid, SelectError>,
 ) -> Result<Identity, FetchError> {
     // All keys first, so that they are erased whatever happens next.
@@ -54,6 +57,5 @@ pub fn from_message(
     };
     let bundle = bundles.into_iter().find(|(leaf, _)| leaf == svid.leaf()).map(|(_, bundle)| bundle);
     let bundle = X509Bundle::from_der(svid.id().trust_domain().clone(), &bundle.unwrap_or_default())?;
-    svid.check_issued_by(&bundle)?;
-    Ok(Identity { svid, bundle })
+    Ok(Identity { svid: svid.led_to(&bundle, now)?, bundle })
 }

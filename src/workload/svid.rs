@@ -1,12 +1,15 @@
-//! An X509-SVID that was checked on construction: chain, leaf, key and all signatures inside the chain.
+//! An X509-SVID that was checked on construction: leaf and key, and then its chain to a bundle, by the rules of verifiers.
 
 use ring::{rand::SystemRandom, signature};
 use zeroize::Zeroizing;
 
 use super::bundle::X509Bundle;
-use super::certificate::{Certificate, CertificateError, check_authority, check_leaf, parse_concatenated};
-use super::id::{Attested, IdError, RunNameError, SpiffeId, parse_strict};
+use super::certificate::{Certificate, CertificateError, check_leaf, parse_concatenated};
+use super::chain::{ChainError, PathRule, find_path_within};
+use super::id::{Attested, IdError, RunNameError, SpiffeId, TaskRunId, parse_strict};
+use crate::evidence::attestation::MOST_INTERMEDIATES;
 use crate::evidence::key::{KeyError, SigningKey};
+use crate::evidence::statement::format_time;
 
 /// More certificates than any chain in use; bounds the work an endpoint can cause.
 const MAX_CHAIN: usize = 16;
@@ -18,6 +21,8 @@ pub enum Position {
     Leaf,
     /// One of the certificates behind it, counted from 0.
     Intermediate(usize),
+    /// The authority of the bundle that the chain ends at.
+    Authority,
 }
 
 impl std::fmt::Display for Position {
@@ -25,6 +30,7 @@ impl std::fmt::Display for Position {
         match self {
             Position::Leaf => f.write_str("leaf certificate"),
             Position::Intermediate(index) => write!(f, "intermediate certificate {}", index + 1),
+            Position::Authority => f.write_str("authority"),
         }
     }
 }
@@ -49,35 +55,31 @@ pub enum SvidError {
         /// What is wrong.
         error: CertificateError,
     },
-    /// The chain is longer than any in use.
-    #[error("the certificate chain of {id} has {count} certificates, at most {MAX_CHAIN} are accepted")]
+    /// The chain is longer than any in use, or than an attestation may carry.
+    #[error("the certificate chain of {id} has {count} certificates, at most {limit} are accepted")]
     ChainLength {
         /// The SVID.
         id: String,
         /// How many.
         count: usize,
+        /// How many there may be.
+        limit: usize,
     },
-    /// A certificate of the chain breaks a rule.
-    #[error("the {position} of {id} is refused: {error}")]
+    /// The leaf breaks a rule.
+    #[error("no verifier will believe the certificate of {id}: {error}")]
     Certificate {
         /// The SVID.
         id: String,
-        /// Which certificate.
-        position: Position,
         /// Which rule.
         error: CertificateError,
     },
-    /// A CA allows fewer CAs below it than there are (RFC 5280 4.2.1.9).
-    #[error("the {position} of {id} allows {allowed} CAs below it, there are {found}")]
-    PathLength {
+    /// The chain breaks a rule.
+    #[error("no verifier will believe the certificate of {id}: {error}")]
+    Chained {
         /// The SVID.
         id: String,
-        /// Which certificate.
-        position: Position,
-        /// Its pathLenConstraint.
-        allowed: u32,
-        /// How many CAs stand between it and the leaf.
-        found: usize,
+        /// Which certificate and which rule.
+        error: ChainError,
     },
     /// The ID of the message is not the certificate's.
     #[error("the Workload API calls the X509-SVID {stated}, its certificate says {certified}")]
@@ -102,14 +104,18 @@ pub enum SvidError {
         id: String,
     },
     /// The chain does not lead to the bundle that came with it.
-    #[error("the certificate chain of {id} was signed by none of the authorities that came with it")]
+    #[error("the certificate of {id} leads to none of the authorities that came with it: {error}")]
     NotOfBundle {
         /// The SVID.
         id: String,
+        /// What the search for a path says.
+        error: ChainError,
     },
     /// Not valid yet.
     #[error(
-        "the {position} of {id} is not valid before {not_before} and it is {now} (seconds since the epoch)"
+        "the {position} of {id} is not valid before {} and it is {}",
+        format_time(*not_before),
+        format_time(*now)
     )]
     NotYetValid {
         /// The SVID.
@@ -122,7 +128,7 @@ pub enum SvidError {
         now: i64,
     },
     /// Not valid any more.
-    #[error("the {position} of {id} expired at {not_after} and it is {now} (seconds since the epoch)")]
+    #[error("the {position} of {id} expired at {} and it is {}", format_time(*not_after), format_time(*now))]
     Expired {
         /// The SVID.
         id: String,
@@ -135,12 +141,36 @@ pub enum SvidError {
     },
 }
 
+impl SvidError {
+    /// Whether the same SVID will be refused whenever it is looked at: a rule is broken that neither time nor another bundle mends.
+    /// Of an SVID that is not a TaskRun's, and so not ours, that says nothing.
+    pub fn is_permanent(&self) -> bool {
+        let id = match self {
+            SvidError::Certificate { id, .. }
+            | SvidError::ChainLength { id, .. }
+            | SvidError::Key { id, .. } => id,
+            SvidError::Chained { id, error: ChainError::Refused { rule, .. } } => match rule {
+                PathRule::Expired { .. }
+                | PathRule::NotYetValid { .. }
+                // Of a namesake, while the one that made it is not in the bundle yet.
+                | PathRule::Certificate(CertificateError::BadSignature) => return false,
+                _ => id,
+            },
+            _ => return false,
+        };
+        parse_strict(id).is_ok_and(|id| TaskRunId::from_spiffe_id(&id).is_some())
+    }
+}
+
 /// An X.509 identity with its private key.
 #[derive(Debug)]
 pub struct X509Svid {
     id: SpiffeId,
     leaf: Certificate,
     intermediates: Vec<Certificate>,
+    /// Known once the chain has been led to a bundle.
+    authority: Option<Certificate>,
+    caution: Option<ChainError>,
     key: SigningKey,
     hint: String,
 }
@@ -148,9 +178,9 @@ pub struct X509Svid {
 impl X509Svid {
     /// Checks what the Workload API sent as one X509-SVID (message `X509SVID`) and takes it over.
     ///
-    /// Checked: the chain parses and nothing else stands in it; leaf and intermediates obey the X509-SVID standard; each
-    /// certificate is signed by the next one; the stated ID is the certified one; the key belongs to the leaf. Not
-    /// checked: that the chain ends at an authority of the bundle, and time ([`X509Svid::check_valid_at`]).
+    /// Checked: the chain parses and nothing else stands in it; the leaf obeys the X509-SVID standard; the stated ID is the
+    /// certified one; the key belongs to the leaf. Not checked: the certificates behind the leaf ([`X509Svid::led_to`]), and time
+    /// ([`X509Svid::check_valid_at`]).
     pub fn from_response(
         spiffe_id: &str,
         chain: &[u8],
@@ -170,35 +200,26 @@ impl X509Svid {
         let id = || stated.to_string();
         let mut chain =
             parse_concatenated(chain).map_err(|error| SvidError::Chain { id: id(), error })?.into_iter();
-        if chain.len() > MAX_CHAIN {
-            return Err(SvidError::ChainLength { id: id(), count: chain.len() });
-        }
         let leaf = chain.next().ok_or(SvidError::Missing { field: "x509_svid" })?;
-        let intermediates: Vec<Certificate> = chain.collect();
-
-        let refuse = |position, error| SvidError::Certificate { id: id(), position, error };
-        let certified = check_leaf(&leaf).map_err(|error| refuse(Position::Leaf, error))?;
+        let mut intermediates: Vec<Certificate> = Vec::new();
+        for certificate in chain {
+            if certificate != leaf && !intermediates.contains(&certificate) {
+                intermediates.push(certificate);
+            }
+            if intermediates.len() >= MAX_CHAIN {
+                let count = intermediates.len() + 1;
+                return Err(SvidError::ChainLength { id: id(), count, limit: MAX_CHAIN });
+            }
+        }
+        let certified = check_leaf(&leaf).map_err(|error| SvidError::Certificate { id: id(), error })?;
         if certified != stated {
             return Err(SvidError::OtherId { stated: id(), certified: certified.to_string() });
         }
-        let mut signed = (Position::Leaf, &leaf);
-        for (index, issuer) in intermediates.iter().enumerate() {
-            let position = Position::Intermediate(index);
-            check_authority(issuer).map_err(|error| refuse(position, error))?;
-            if let Some(allowed) = issuer.path_len()
-                && index > allowed as usize
-            {
-                return Err(SvidError::PathLength { id: id(), position, allowed, found: index });
-            }
-            signed.1.verify_signed_by(issuer).map_err(|error| refuse(signed.0, error))?;
-            signed = (position, issuer);
-        }
-
         let key = SigningKey::from_pkcs8(&key).map_err(|error| SvidError::Key { id: id(), error })?;
         if !belongs(&key, &leaf).map_err(|error| SvidError::Key { id: id(), error })? {
             return Err(SvidError::OtherKey { id: id() });
         }
-        Ok(X509Svid { id: certified, leaf, intermediates, key, hint })
+        Ok(X509Svid { id: certified, leaf, intermediates, authority: None, caution: None, key, hint })
     }
 
     /// The identity, as certified.
@@ -211,7 +232,7 @@ impl X509Svid {
         &self.leaf
     }
 
-    /// The certificates behind it, each signed by the next.
+    /// The certificates behind it: as they came, or once the SVID has been led to a bundle, each signed by the next.
     pub fn intermediates(&self) -> &[Certificate] {
         &self.intermediates
     }
@@ -231,19 +252,43 @@ impl X509Svid {
         Attested::from_dns_names(self.leaf.dns_sans())
     }
 
-    /// Checks that the chain ends at one of the bundle's authorities: what is signed with it can be verified with the bundle.
-    pub fn check_issued_by(&self, bundle: &X509Bundle) -> Result<(), SvidError> {
-        let last = self.intermediates.last().unwrap_or(&self.leaf);
-        match bundle.authorities().iter().any(|authority| last.verify_signed_by(authority).is_ok()) {
-            true => Ok(()),
-            false => Err(SvidError::NotOfBundle { id: self.id.to_string() }),
+    /// Leads the chain to the bundle with the verifier's own search, at a time from `now` (seconds since the epoch) on at which the
+    /// leaf is valid, and leaves only what stands between leaf and authority, in order. Without such a path no verifier will believe
+    /// what is signed. One that asks verifiers to vouch for an authority is taken, with a [caution](X509Svid::caution).
+    pub fn led_to(mut self, bundle: &X509Bundle, now: i64) -> Result<X509Svid, SvidError> {
+        let id = || self.id.to_string();
+        let at = now.max(self.leaf.not_before()).min(self.leaf.not_after());
+        let slow_by = self.leaf.not_after().saturating_sub(at);
+        let intermediates: Vec<&Certificate> = self.intermediates.iter().collect();
+        let find = |bundle: &X509Bundle| find_path_within(&self.leaf, &intermediates, bundle, at, slow_by);
+        let (path, caution) = match find(bundle) {
+            Err(ChainError::Refused { rule: PathRule::WithoutUri { fingerprint, .. }, .. }) => {
+                let caution = find(bundle).err();
+                (find(&bundle.clone().naming_without_uri([fingerprint])), caution)
+            }
+            path => (path, None),
+        };
+        let path = path.map_err(|error| match error {
+            ChainError::Refused { .. } => SvidError::Chained { id: id(), error },
+            error => SvidError::NotOfBundle { id: id(), error },
+        })?;
+        let count = path.issuers().len();
+        if count > MOST_INTERMEDIATES + 1 {
+            return Err(SvidError::ChainLength { id: id(), count, limit: MOST_INTERMEDIATES + 1 });
         }
+        let (intermediates, authority) = (path.intermediates().to_vec(), path.authority().cloned());
+        (self.intermediates, self.authority, self.caution) = (intermediates, authority, caution);
+        Ok(self)
+    }
+
+    /// What verifiers have to be told before they believe this certificate.
+    pub fn caution(&self) -> Option<&ChainError> {
+        self.caution.as_ref()
     }
 
     /// Checks the validity of all certificates at a time in seconds since the epoch, both ends included.
     pub fn check_valid_at(&self, now: i64) -> Result<(), SvidError> {
-        let mut position = Position::Leaf;
-        for (index, certificate) in std::iter::once(&self.leaf).chain(&self.intermediates).enumerate() {
+        for (position, certificate) in self.positions() {
             let id = || self.id.to_string();
             let (not_before, not_after) = (certificate.not_before(), certificate.not_after());
             if now < not_before {
@@ -252,18 +297,23 @@ impl X509Svid {
             if now > not_after {
                 return Err(SvidError::Expired { id: id(), position, not_after, now });
             }
-            position = Position::Intermediate(index);
         }
         Ok(())
     }
 
     /// The seconds in which all certificates are valid, both ends included.
     pub fn validity(&self) -> (i64, i64) {
-        self.intermediates
-            .iter()
-            .fold((self.leaf.not_before(), self.leaf.not_after()), |(start, end), other| {
-                (start.max(other.not_before()), end.min(other.not_after()))
-            })
+        self.positions().fold((i64::MIN, i64::MAX), |(start, end), (_, certificate)| {
+            (start.max(certificate.not_before()), end.min(certificate.not_after()))
+        })
+    }
+
+    /// Leaf, intermediates, and the authority if it is known.
+    fn positions(&self) -> impl Iterator<Item = (Position, &Certificate)> {
+        let intermediates = self.intermediates.iter().enumerate();
+        std::iter::once((Position::Leaf, &self.leaf))
+            .chain(intermediates.map(|(index, certificate)| (Position::Intermediate(index), certificate)))
+            .chain(self.authority.iter().map(|authority| (Position::Authority, authority)))
     }
 }
 
