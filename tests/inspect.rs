@@ -247,7 +247,7 @@ fn bad_input_and_bad_output_are_not_a_success() {
     let empty = folder.path().to_str().unwrap();
     let object = path("taskrun.json");
     for (case, args, code, text) in [
-        ("no such file", vec!["/nowhere"], 3, "No such file"),
+        ("no such file", vec!["/nowhere"], 3, "there is no such file"),
         ("an empty folder", vec![empty], 3, "no TaskRun found"),
         (
             "dsse without a bundle",

@@ -375,8 +375,9 @@ fn several_taskruns_without_a_folder_are_a_mistake_before_the_tsa_is_asked() {
     let (object, _) = signed(600);
     let (_, tsa) = serve(&P256);
     let one = write(folder, "one.json", object.to_string());
+    let other = write(folder, "other.json", object.to_string());
     let two = write(folder, "two.jsonl", format!("{object}\n{object}\n"));
-    for (case, sources) in [("one file", vec![&*two]), ("two files", vec![&*one, &*one])] {
+    for (case, sources) in [("one file", vec![&*two]), ("two files", vec![&*one, &*other])] {
         let ran = svidence(&[&["timestamp", "--tsa", &tsa.address][..], &sources].concat());
         assert_eq!((ran.status.code(), out(&ran)), (Some(64), String::new()), "{case}: {}", err(&ran));
         assert!(err(&ran).contains("several TaskRuns"), "{case}: {}", err(&ran));

@@ -4,7 +4,6 @@ mod tree;
 
 use std::{
     io::{self, IsTerminal as _, Read, Write},
-    path::PathBuf,
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -24,6 +23,7 @@ use super::{
         self,
         safe::{Line, escaped_json},
     },
+    sources::SourceArgs,
     trust::{Refusal, TrustArgs, Trusted, usage, variable},
 };
 
@@ -32,9 +32,8 @@ use super::{
 #[command(after_help = EXAMPLES)]
 #[command(mut_arg("bundles", |bundles| bundles.help("Rebuild the certificates that the authorities of this bundle issued: PEM, DER or SPIFFE bundle JSON; a folder of such files; or -. May be given several times [env: SVIDENCE_BUNDLE]")))]
 pub struct InspectArgs {
-    /// Files or folders with TaskRuns (JSON, JSON lines, YAML, Lists), or - for standard input
-    #[arg(required = true, value_name = "TASKRUN")]
-    sources: Vec<PathBuf>,
+    #[command(flatten)]
+    sources: SourceArgs,
     #[command(flatten)]
     trust: TrustArgs,
     /// Colour on standard output
@@ -74,7 +73,7 @@ pub fn run(
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> u8 {
-    let mut input = Input::new(stdin, &args.sources);
+    let mut input = Input::new(stdin, args.sources.sources().paths);
     let trust = match trust(args, &mut input, err) {
         Ok(trust) => trust,
         Err(Refusal { exit_code, text }) => {
@@ -83,11 +82,9 @@ pub fn run(
         }
     };
     let colour = Colour::of(args.color, io::stdout().is_terminal(), |name| std::env::var_os(name));
-    let mut seen = false;
     let mut failed = false;
     let mut written = if args.output == Output::Text { writeln!(out, "{NOT_CHECKED}") } else { Ok(()) };
-    for_each(&args.sources, input.stdin(), &mut |place, object| {
-        seen = true;
+    let walked = for_each(args.sources.sources(), input.stdin(), &mut |place, object| {
         let object = match object {
             Ok(object) => object,
             Err(error) => {
@@ -112,10 +109,11 @@ pub fn run(
         let _ = writeln!(err, "svidence inspect: standard output could not be written: {error}");
         return Verdict::Unchecked.exit_code();
     }
-    if !seen {
-        let _ = writeln!(err, "svidence inspect: no TaskRun found");
+    if !failed && let Some(text) = args.sources.nothing_found(walked) {
+        let _ = writeln!(err, "svidence inspect: {text}");
+        failed = true;
     }
-    if failed || !seen { Verdict::Unchecked.exit_code() } else { 0 }
+    if failed { Verdict::Unchecked.exit_code() } else { 0 }
 }
 
 fn trust(args: &InspectArgs, input: &mut Input<'_>, err: &mut dyn Write) -> Result<Option<Trust>, Refusal> {

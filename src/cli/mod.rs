@@ -11,6 +11,7 @@ pub mod inspect;
 mod man;
 mod progress;
 mod report;
+mod sources;
 mod streams;
 pub mod timestamp;
 pub mod trust;

@@ -28,6 +28,7 @@ use super::{
     input::{self, Input},
     progress::Bar,
     report::{Destination, Item, People, ReportError, Reports, Verbosity, Walk, safe::Line},
+    sources::SourceArgs,
     trust::{Refusal, TrustArgs, Trusted, unchecked, usage, variable},
 };
 
@@ -35,9 +36,8 @@ use super::{
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct VerifyArgs {
-    /// Files or folders with TaskRuns (JSON, JSON lines, YAML, Lists), or - for standard input
-    #[arg(required = true, value_name = "TASKRUN")]
-    sources: Vec<PathBuf>,
+    #[command(flatten)]
+    sources: SourceArgs,
     #[command(flatten)]
     trust: TrustArgs,
     /// Check certificates as of this time, which you vouch for (RFC 3339, for example 2026-11-22T05:30:00Z)
@@ -61,9 +61,6 @@ pub struct VerifyArgs {
     /// What the TaskRuns must meet beyond good evidence: a policy file (YAML or JSON)
     #[arg(long, value_name = "FILE", help_heading = DEMANDS)]
     policy: Option<PathBuf>,
-    /// No TaskRun at all is fine
-    #[arg(long, help_heading = DEMANDS)]
-    allow_empty: bool,
     /// Write a report: text, json, sarif, junit, dsse, vsa, markdown or html, to FILE or standard output; may be given several times.
     /// Without it, text goes to standard output
     #[arg(short, long = "output", value_name = "FORMAT[=FILE]", help_heading = REPORTS)]
@@ -108,7 +105,7 @@ enum Weakness {
 
 /// Runs `svidence verify`; returns the exit code.
 pub fn run(args: &VerifyArgs, stdin: &mut (dyn Read + Send), out: &mut dyn Write, err: &mut dyn Write) -> u8 {
-    let mut input = Input::new(stdin, &args.sources);
+    let mut input = Input::new(stdin, args.sources.sources().paths);
     let (trust, policy, origins) = match prepare(args, &mut input, err) {
         Ok(prepared) => prepared,
         Err(Refusal { exit_code, text }) => {
@@ -129,7 +126,7 @@ pub fn run(args: &VerifyArgs, stdin: &mut (dyn Read + Send), out: &mut dyn Write
             };
         }
     };
-    let several = args.sources.len() > 1 || args.sources.iter().any(|source| source.is_dir());
+    let several = args.sources.are_several();
     let mut worst: Option<Verdict> = None;
     let mut used = BTreeSet::new();
     let verbosity = match (args.quiet, args.verbose) {
@@ -147,8 +144,8 @@ pub fn run(args: &VerifyArgs, stdin: &mut (dyn Read + Send), out: &mut dyn Write
         move |object: TaskRun| verifier.verify(&object)
     };
     let progress = Progress::default();
-    let mut bar = Bar::new(is_terminal, total_size(&args.sources), Instant::now());
-    walk(&args.sources, input.stdin(), jobs, &progress, judge, &mut |event| {
+    let mut bar = Bar::new(is_terminal, args.sources.total_size(), Instant::now());
+    let walked = walk(args.sources.sources(), input.stdin(), jobs, &progress, judge, &mut |event| {
         // Nothing is written while it stands there.
         let _ = bar.hide(&mut lines);
         let verdict = match event {
@@ -192,11 +189,11 @@ pub fn run(args: &VerifyArgs, stdin: &mut (dyn Read + Send), out: &mut dyn Write
     if let (Some(file), Some(_)) = (&policy.file, worst) {
         unused(file, &used, err);
     }
-    let exit_code = match worst {
-        Some(verdict) => verdict.exit_code(),
-        None if args.allow_empty => 0,
-        None => {
-            let _ = writeln!(err, "svidence verify: no TaskRun found (--allow-empty accepts that)");
+    let exit_code = match (worst, args.sources.nothing_found(walked)) {
+        (Some(verdict), _) => verdict.exit_code(),
+        (None, None) => 0,
+        (None, Some(text)) => {
+            let _ = writeln!(err, "svidence verify: {text}");
             Verdict::Unchecked.exit_code()
         }
     };
@@ -216,15 +213,6 @@ fn unused(file: &PolicyFile, used: &BTreeSet<usize>, err: &mut dyn Write) {
         let name = file.rule_name(index);
         let _ = writeln!(err, "svidence verify: {} of the policy speaks of no TaskRun", Line(&name));
     }
-}
-
-/// The bytes of all sources, if they are files.
-fn total_size(sources: &[PathBuf]) -> Option<u64> {
-    let size = |path: &PathBuf| {
-        let metadata = std::fs::metadata(path).ok()?;
-        metadata.is_file().then_some(metadata.len())
-    };
-    sources.iter().map(size).sum()
 }
 
 /// What the reports say about the walk.

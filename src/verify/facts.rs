@@ -215,8 +215,10 @@ details! {
     /// Tekton leaves out such a result of a failed TaskRun.
     LEFT_OUT = "left-out";
     // --- unreadable ---
-    /// The operating system does not let it be read.
+    /// A file that is not meant to be read, or that the operating system does not let be read.
     NOT_READ = "not-read";
+    /// Something else than objects of Kubernetes: packed, another encoding, a table for people, a bundle.
+    NO_OBJECT = "no-object";
     /// Neither JSON nor YAML.
     SYNTAX = "syntax";
     /// Another kind of object.

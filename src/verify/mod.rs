@@ -243,6 +243,16 @@ fn finished(object: &TaskRun) -> Result<(), Vec<Finding>> {
             "status.conditions holds Succeeded more than once, and readers differ in which one they take";
         return Err(vec![Finding::undecided(Detail::REPEATED_CONDITION, None, reason)]);
     }
+    let status = &object.status;
+    if object.is_partial()
+        && status.conditions.is_empty()
+        && status.results.is_empty()
+        && status.retries_status.is_empty()
+        && status.completion_time.is_none()
+    {
+        let reason = "it has not started: its status is empty; verify it when it has finished";
+        return Err(vec![Finding::no_evidence(Detail::UNFINISHED, reason)]);
+    }
     match object.succeeded() {
         Some("True" | "False") => Ok(()),
         // An archive of results alone: there are none before the end, and each step signs how it ended.

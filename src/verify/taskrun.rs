@@ -9,22 +9,14 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 pub use crate::evidence::statement::format_time;
 use crate::evidence::value::ResultValue;
 
-use super::strict;
+use super::{source::Unsuitable, strict};
 
 /// Why a document is no TaskRun.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TaskRunError {
-    /// Another kind of object.
-    #[error("it is a {kind} ({api_version}), not a TaskRun of tekton.dev/v1 or v1beta1")]
-    Kind {
-        /// As it says.
-        kind: String,
-        /// As it says.
-        api_version: String,
-    },
-    /// Nothing says what it is.
-    #[error("it has no kind and no apiVersion, so it is no TaskRun")]
-    NoKind,
+    /// Something else, or it does not say that it is a TaskRun.
+    #[error("{0}")]
+    Unsuitable(Unsuitable),
     /// A field has another type than Tekton gives it, or is missing.
     #[error("it is not a TaskRun as Tekton writes it: {0}")]
     Shape(String),
@@ -37,10 +29,10 @@ pub struct TaskRun {
     /// Name, namespace, UID, time of creation.
     pub metadata: Metadata,
     /// What was asked for.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
     pub spec: Spec,
     /// What Tekton's controller wrote.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
     pub status: Status,
     /// Whether it is of `tekton.dev/v1beta1`, whose status knows no artifacts of the task.
     #[serde(skip)]
@@ -68,9 +60,9 @@ struct Document {
     #[serde(default, deserialize_with = "present")]
     api_version: Option<String>,
     metadata: Metadata,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
     spec: Spec,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
     status: Status,
 }
 
@@ -354,10 +346,7 @@ impl TaskRun {
         let member = |name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
         let (kind, api_version) = (member("kind"), member("apiVersion"));
         if kind != "TaskRun" || !matches!(api_version.as_str(), "tekton.dev/v1" | "tekton.dev/v1beta1") {
-            return Err(match kind.is_empty() && api_version.is_empty() {
-                true => TaskRunError::NoKind,
-                false => TaskRunError::Kind { kind, api_version },
-            });
+            return Err(TaskRunError::Unsuitable(Unsuitable::of_value(&value)));
         }
         let mut value = value;
         let is_v1beta1 = api_version == "tekton.dev/v1beta1";

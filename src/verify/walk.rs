@@ -9,7 +9,6 @@ use std::{
     num::NonZeroUsize,
     ops::Range,
     panic::{AssertUnwindSafe, catch_unwind},
-    path::PathBuf,
     sync::{
         Arc, Condvar, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -21,7 +20,7 @@ use std::{
 use serde_json::Value;
 
 use super::{
-    source::{self, Document, Failure, Found, LARGEST_OBJECT, Sink, SourceError, Stopped},
+    source::{self, Document, Failure, Found, LARGEST_OBJECT, LeftOut, Sink, SourceError, Sources, Stopped},
     taskrun::{Inherited, TaskRun},
 };
 
@@ -70,6 +69,17 @@ pub enum Event<'a, R> {
     Waiting,
 }
 
+/// What a walk did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Walked {
+    /// TaskRuns that were judged.
+    pub objects: u64,
+    /// Files, and standard input, that were read to their end.
+    pub files_read: u64,
+    /// Files of which nothing, or not all, was read.
+    pub files_not_read: u64,
+}
+
 /// How far a walk has come.
 #[derive(Debug, Default)]
 pub struct Progress {
@@ -85,14 +95,15 @@ impl Progress {
 
 /// Judges every TaskRun of `sources`, where `-` is `stdin`, with `jobs` workers, at most 512. `judge` makes the judge of one worker. A judge
 /// that panics has judged nothing: the object is [`SourceError::Panicked`].
-pub fn walk<R: Send, J: FnMut(TaskRun) -> R>(
-    sources: &[PathBuf],
+pub fn walk<'s, R: Send, J: FnMut(TaskRun) -> R>(
+    sources: impl Into<Sources<'s>>,
     stdin: &mut (dyn Read + Send),
     jobs: NonZeroUsize,
     progress: &Progress,
     judge: impl Fn() -> J + Sync,
     each: &mut dyn FnMut(Event<'_, R>),
-) {
+) -> Walked {
+    let sources = sources.into();
     let budget = Budget::default();
     let workers = jobs.get().min(MOST_WORKERS);
     let under_way = workers * BATCHES_PER_WORKER;
@@ -113,40 +124,45 @@ pub fn walk<R: Send, J: FnMut(TaskRun) -> R>(
             });
         }
         let (budget, reader) = (&budget, &mut *stdin);
-        scope.spawn(move || {
-            let mut batches =
-                Batches { batch: Batch::default(), path: None, work, promise, budget, progress };
-            let read = sources.iter().try_for_each(|path| source::read(path, reader, &mut batches));
+        let reading = scope.spawn(move || {
+            let mut batches = Batches::new(work, promise, budget, progress);
+            let read = source::read(sources, reader, &mut batches);
             let _ = read.and_then(|()| batches.send());
+            batches.files.end();
+            (batches.files.read, batches.files.not_read)
         });
-        collect(&promised, budget, each);
-    });
+        let objects = collect(&promised, budget, each);
+        let (files_read, files_not_read) =
+            reading.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        Walked { objects, files_read, files_not_read }
+    })
 }
 
 /// Hands every TaskRun of `sources` to `each`, in the order of the input, with its place.
-pub fn for_each(
-    sources: &[PathBuf],
+pub fn for_each<'s>(
+    sources: impl Into<Sources<'s>>,
     stdin: &mut (dyn Read + Send),
     each: &mut dyn FnMut(Place<'_>, Result<TaskRun, SourceError>),
-) {
+) -> Walked {
     let unjudged = || |object| object;
     walk(sources, stdin, NonZeroUsize::MIN, &Progress::default(), unjudged, &mut |event| {
         if let Event::Object { place, outcome } = event {
             each(place, outcome);
         }
-    });
+    })
 }
 
-/// Hands on what the workers answer, in the order in which it was asked.
-fn collect<R>(promised: &Receiver<Promise<R>>, budget: &Budget, each: &mut dyn FnMut(Event<'_, R>)) {
+/// Hands on what the workers answer, in the order in which it was asked; gives the number of TaskRuns.
+fn collect<R>(promised: &Receiver<Promise<R>>, budget: &Budget, each: &mut dyn FnMut(Event<'_, R>)) -> u64 {
     let mut numbering = Numbering::default();
+    let mut objects = 0;
     loop {
         let promise = match promised.try_recv() {
             Ok(promise) => promise,
-            Err(TryRecvError::Disconnected) => return,
+            Err(TryRecvError::Disconnected) => return objects,
             Err(TryRecvError::Empty) => {
                 each(Event::Waiting);
-                let Ok(promise) = promised.recv() else { return };
+                let Ok(promise) = promised.recv() else { return objects };
                 promise
             }
         };
@@ -163,6 +179,7 @@ fn collect<R>(promised: &Receiver<Promise<R>>, budget: &Budget, each: &mut dyn F
             || vec![Answer { path: promise.path.clone(), line: None, outcome: Err(Failure::Panicked) }];
         for Answer { path, line, outcome } in answers.unwrap_or_else(|()| lost()) {
             let place = numbering.place(&path, line);
+            objects += u64::from(outcome.is_ok());
             let outcome = outcome.map_err(|failure| failure.at(place.to_string()));
             each(Event::Object { place, outcome });
         }
@@ -251,17 +268,63 @@ impl Batch {
     }
 }
 
+/// How many inputs were read to their end, and how many were not.
+#[derive(Default)]
+struct Files {
+    read: u64,
+    not_read: u64,
+    /// Whether all of the current one is read, as far as it is known.
+    current: Option<bool>,
+}
+
+impl Files {
+    fn end(&mut self) {
+        match self.current.take() {
+            Some(true) => self.read += 1,
+            Some(false) => self.not_read += 1,
+            None => {}
+        }
+    }
+
+    fn begin(&mut self) {
+        self.end();
+        self.current = Some(true);
+    }
+
+    fn note(&mut self, failure: &Failure) {
+        match failure.left_out() {
+            LeftOut::Nothing => {}
+            LeftOut::Rest => self.current = Some(false),
+            LeftOut::Others(count) => {
+                self.current = None;
+                self.not_read += count;
+            }
+        }
+    }
+}
+
 /// Makes batches of what the reader finds.
 struct Batches<'a, R> {
     batch: Batch,
     path: Option<Arc<str>>,
+    files: Files,
     work: SyncSender<Work<R>>,
     promise: SyncSender<Promise<R>>,
     budget: &'a Budget,
     progress: &'a Progress,
 }
 
-impl<R> Batches<'_, R> {
+impl<'a, R> Batches<'a, R> {
+    fn new(
+        work: SyncSender<Work<R>>,
+        promise: SyncSender<Promise<R>>,
+        budget: &'a Budget,
+        progress: &'a Progress,
+    ) -> Batches<'a, R> {
+        let (batch, files) = (Batch::default(), Files::default());
+        Batches { batch, path: None, files, work, promise, budget, progress }
+    }
+
     fn send(&mut self) -> Result<(), Stopped> {
         let batch = std::mem::take(&mut self.batch);
         let Some((path, _)) = batch.items.first() else { return Ok(()) };
@@ -275,6 +338,7 @@ impl<R> Batches<'_, R> {
 
 impl<R> Sink for Batches<'_, R> {
     fn begin(&mut self, path: Arc<str>) {
+        self.files.begin();
         self.path = Some(path);
     }
 
@@ -296,7 +360,10 @@ impl<R> Sink for Batches<'_, R> {
                 Item::Json { bytes: start..batch.bytes.len(), line, inherited: inherited.cloned() }
             }
             Found::Yaml(value, _) => Item::Yaml(value),
-            Found::Failed(failure) => Item::Failed(failure),
+            Found::Failed(failure) => {
+                self.files.note(&failure);
+                Item::Failed(failure)
+            }
         };
         batch.weight += new;
         batch.items.push((path, item));

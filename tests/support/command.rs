@@ -15,16 +15,16 @@ pub struct Ran {
 }
 
 /// Runs `svidence` with this standard input.
-pub fn svidence(args: &[&str], stdin: &str) -> Ran {
-    run(args, stdin, Stdio::piped())
+pub fn svidence(args: &[&str], stdin: impl AsRef<[u8]>) -> Ran {
+    run(args, stdin.as_ref(), Stdio::piped())
 }
 
 /// The same without input, with its standard output going there.
 pub fn svidence_to(args: &[&str], stdout: Stdio) -> Ran {
-    run(args, "", stdout)
+    run(args, b"", stdout)
 }
 
-fn run(args: &[&str], stdin: &str, stdout: Stdio) -> Ran {
+fn run(args: &[&str], stdin: &[u8], stdout: Stdio) -> Ran {
     let mut child = Command::new(env!("CARGO_BIN_EXE_svidence"))
         .args(args)
         .stdin(Stdio::piped())
@@ -33,7 +33,7 @@ fn run(args: &[&str], stdin: &str, stdout: Stdio) -> Ran {
         .spawn()
         .unwrap();
     // A usage error ends the program before it reads anything.
-    let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes());
+    let _ = child.stdin.take().unwrap().write_all(stdin);
     let output = child.wait_with_output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     Ran { code: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }

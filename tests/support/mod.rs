@@ -11,6 +11,8 @@ pub mod credentials;
 pub mod fleet;
 #[cfg(feature = "cli")]
 pub mod kubelet;
+#[cfg(feature = "cli")]
+pub mod packed;
 pub mod peers;
 #[cfg(feature = "cli")]
 pub mod pod;

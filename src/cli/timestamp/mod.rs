@@ -29,6 +29,7 @@ use super::{
     USAGE_ERROR,
     input::Input,
     report::{output::write_whole, safe::Line},
+    sources::SourceArgs,
     trust::{Refusal, unchecked},
     verify::time_stamps,
 };
@@ -39,9 +40,8 @@ use service::{Service, ServiceError, TsaUrl};
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct TimestampArgs {
-    /// Files or folders with TaskRuns (JSON, JSON lines, YAML, Lists), or - for standard input
-    #[arg(required = true, value_name = "TASKRUN")]
-    sources: Vec<PathBuf>,
+    #[command(flatten)]
+    sources: SourceArgs,
     /// The time-stamp authority: http:// or https://
     #[arg(long, value_name = "URL")]
     tsa: TsaUrl,
@@ -120,7 +120,7 @@ pub fn run(
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> u8 {
-    let mut input = Input::new(stdin, &args.sources);
+    let mut input = Input::new(stdin, args.sources.sources().paths);
     let (trusted, service) = match prepare(args, &mut input, err) {
         Ok(prepared) => prepared,
         Err(Refusal { exit_code, text }) => {
@@ -129,10 +129,9 @@ pub fn run(
         }
     };
     let stamping = Stamping { args, trusted, service, random };
-    let mut progress = Progress { worst: Verdict::Verified, count: 0, stop: false };
+    let mut progress = Progress { worst: Verdict::Verified, stop: false };
     let mut only = None;
-    for_each(&args.sources, input.stdin(), &mut |_, object| {
-        progress.count += 1;
+    let walked = for_each(args.sources.sources(), input.stdin(), &mut |_, object| {
         match (object, &args.output) {
             (Err(error), _) => {
                 let _ = writeln!(err, "unchecked {}", Line(&error.to_string()));
@@ -147,11 +146,13 @@ pub fn run(
             (Ok(object), None) => only = Some(object),
         }
     });
-    if progress.count == 0 {
-        let _ = writeln!(err, "svidence timestamp: no TaskRun found");
+    if progress.worst == Verdict::Verified
+        && let Some(text) = args.sources.nothing_found(walked)
+    {
+        let _ = writeln!(err, "svidence timestamp: {text}");
         return Verdict::Unchecked.exit_code();
     }
-    if args.output.is_none() && progress.count > 1 {
+    if args.output.is_none() && walked.objects > 1 {
         let text = "there are several TaskRuns, and a patch is for one; name a folder with --output";
         let _ = writeln!(err, "svidence timestamp: {text}");
         return USAGE_ERROR;
@@ -171,8 +172,6 @@ pub fn run(
 /// How a walk has gone so far.
 struct Progress {
     worst: Verdict,
-    /// TaskRuns, and what could not be read as one.
-    count: usize,
     /// Nothing more is asked.
     stop: bool,
 }

@@ -4,7 +4,7 @@ use std::io;
 
 use serde_json::Value;
 
-use super::{Rest, SourceError, list::check_list};
+use super::{NotRead, Rest, SourceError, Unnamed, Unsuitable, list::check_list};
 use crate::verify::{
     json::Unambiguous,
     taskrun::{Inherited, TaskRun, TaskRunError},
@@ -21,6 +21,9 @@ pub(in crate::verify) enum Document<'a> {
 /// Why there is no TaskRun, but for where.
 #[derive(Debug)]
 pub(in crate::verify) enum Failure {
+    NotRead(NotRead),
+    Unnamed(Unnamed),
+    Unsuitable(Unsuitable),
     Read(io::Error),
     Json(String, Rest),
     Yaml(String),
@@ -29,6 +32,17 @@ pub(in crate::verify) enum Failure {
     List(String),
     Empty,
     Panicked,
+}
+
+/// What is not read because of a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::verify) enum LeftOut {
+    /// Nothing but what failed.
+    Nothing,
+    /// The rest of the input, or all of it.
+    Rest,
+    /// So many other files.
+    Others(u64),
 }
 
 impl Failure {
@@ -71,9 +85,25 @@ impl Failure {
         Failure::Json(text, rest)
     }
 
+    /// What is not read because of it.
+    pub(in crate::verify) fn left_out(&self) -> LeftOut {
+        match self {
+            Failure::Unnamed(unnamed) => LeftOut::Others(unnamed.count()),
+            Failure::NotRead(_) | Failure::Unsuitable(_) | Failure::Read(_) => LeftOut::Rest,
+            Failure::Json(_, Rest::NotRead) | Failure::TooLarge(Rest::NotRead) => LeftOut::Rest,
+            Failure::Json(_, Rest::Read) | Failure::TooLarge(Rest::Read) => LeftOut::Nothing,
+            Failure::Yaml(_) | Failure::Object(_) | Failure::List(_) | Failure::Empty | Failure::Panicked => {
+                LeftOut::Nothing
+            }
+        }
+    }
+
     /// With the place where it is.
     pub(in crate::verify) fn at(self, path: String) -> SourceError {
         match self {
+            Failure::NotRead(reason) => SourceError::NotRead { path, reason },
+            Failure::Unnamed(unnamed) => SourceError::Unnamed { path, unnamed },
+            Failure::Unsuitable(what) => SourceError::Unsuitable { path, what },
             Failure::Read(error) => SourceError::Read { path, error },
             Failure::Json(error, rest) => SourceError::Syntax { path, format: "JSON", error, rest },
             Failure::Yaml(error) => SourceError::Syntax { path, format: "YAML", error, rest: Rest::Read },
@@ -99,7 +129,13 @@ impl Document<'_> {
         for value in serde_json::Deserializer::from_slice(bytes).into_iter::<Unambiguous>() {
             match value {
                 Ok(Unambiguous(value)) => objects(value, inherited, each),
-                Err(error) => return each(Err(Failure::syntax(&error, line, Rest::Read))),
+                Err(error) => {
+                    let failure = match bytes.first() {
+                        Some(b'{' | b'[') => None,
+                        _ => Unsuitable::of_text(bytes).map(Failure::Unsuitable),
+                    };
+                    return each(Err(failure.unwrap_or_else(|| Failure::syntax(&error, line, Rest::Read))));
+                }
             }
         }
     }

@@ -2,20 +2,24 @@
 
 use std::{
     cell::Cell,
-    io::{self, Read},
+    io::{self, Cursor, Read},
+    mem,
     rc::Rc,
 };
 
 use memchr::memchr_iter;
 
-use super::{Sink, Stopped};
+use super::{
+    Sink, Stopped,
+    compressed::{Compression, MAGIC},
+};
 
 /// Bytes that are asked for at a time.
 const PIECE: usize = 128 << 10;
 
 /// What was read and not used yet, and where the rest comes from.
 pub(super) struct Input<'a> {
-    reader: &'a mut dyn Read,
+    reader: Box<dyn Read + 'a>,
     waits: bool,
     buffer: Vec<u8>,
     start: usize,
@@ -26,7 +30,33 @@ pub(super) struct Input<'a> {
 impl<'a> Input<'a> {
     /// `waits`: it is a pipe or the like, of which more may come later.
     pub(super) fn new(reader: &'a mut dyn Read, waits: bool) -> Input<'a> {
-        Input { reader, waits, buffer: Vec::new(), start: 0, ended: false, line: 1 }
+        Input { reader: Box::new(reader), waits, buffer: Vec::new(), start: 0, ended: false, line: 1 }
+    }
+
+    /// Goes on with what is in the input, if it is compressed; `false` if it is not. What is there then, is enough to tell
+    /// what it is by its first bytes.
+    pub(super) fn decompress(&mut self, sink: &mut dyn Sink) -> Result<io::Result<bool>, Stopped> {
+        if let Err(error) = self.fill(MAGIC, sink)? {
+            return Ok(Err(error));
+        }
+        let Some(compression) = Compression::of(self.bytes()) else { return Ok(Ok(false)) };
+        let start = mem::take(&mut self.buffer);
+        let rest = mem::replace(&mut self.reader, Box::new(io::empty()));
+        self.reader = compression.decompressed(Cursor::new(start).chain(rest));
+        self.ended = false;
+        Ok(self.fill(MAGIC, sink)?.map(|()| true))
+    }
+
+    /// Reads until so many bytes are there, if the input has them.
+    fn fill(&mut self, bytes: usize, sink: &mut dyn Sink) -> Result<io::Result<()>, Stopped> {
+        while self.bytes().len() < bytes {
+            match self.more(sink)? {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(error) => return Ok(Err(error)),
+            }
+        }
+        Ok(Ok(()))
     }
 
     /// What is there.

@@ -5,6 +5,7 @@
 use std::io;
 
 use memchr::{memchr, memchr3};
+use serde::de::IgnoredAny;
 
 use super::{Failure, Found, Input, LARGEST_OBJECT, Rest, Sink, Stopped, list};
 
@@ -13,7 +14,7 @@ const MEMBER_BY_MEMBER: usize = 1 << 20;
 
 /// How the documents of an input follow each other, as far as it is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Layout {
+pub(super) enum Layout {
     /// One may span lines.
     Free,
     /// The first one had a line of its own.
@@ -22,9 +23,9 @@ enum Layout {
     LinesOnly,
 }
 
-/// Hands on every document of an input that starts with one.
-pub(super) fn split(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Stopped> {
-    let mut layout = Layout::Free;
+/// Hands on every document of an input.
+pub(super) fn split(input: &mut Input<'_>, layout: Layout, sink: &mut dyn Sink) -> Result<(), Stopped> {
+    let mut layout = layout;
     loop {
         let first = match input.skip_space(sink)? {
             Ok(Some(first)) => first,
@@ -37,8 +38,9 @@ pub(super) fn split(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), St
         };
         if let Some(length) = line {
             let text = input.bytes()[..length].trim_ascii_end();
+            let end = if layout == Layout::Free { end(text) } else { End::Open };
             let whole = match layout {
-                Layout::Free => end(text) == End::At(text.len()),
+                Layout::Free => end == End::At(text.len()),
                 Layout::ByLine => is_bracketed(text),
                 Layout::LinesOnly => true,
             };
@@ -51,8 +53,22 @@ pub(super) fn split(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), St
                 }
                 continue;
             }
+            // No first line of a longer document, so that it is the first of JSON lines if the next one is whole.
+            if !opens || (layout == Layout::Free && !matches!(end, End::At(_)) && cannot_go_on(text)) {
+                let goes_on = match is_object_behind(input, length, sink)? {
+                    Ok(goes_on) => goes_on,
+                    Err(error) => return sink.take(Found::Failed(Failure::Read(error))),
+                };
+                if goes_on {
+                    let failure = Failure::json(&input.bytes()[..length], input.line(), Rest::Read);
+                    sink.take(Found::Failed(failure))?;
+                    input.consume(length);
+                    layout = Layout::LinesOnly;
+                    continue;
+                }
+            }
             if !opens {
-                let failure = Failure::json(text, input.line(), Rest::NotRead);
+                let failure = Failure::json(&input.bytes()[..length], input.line(), Rest::NotRead);
                 return sink.take(Found::Failed(failure));
             }
         }
@@ -159,6 +175,61 @@ fn skip_line(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<bool, Stopped
             }
         }
     }
+}
+
+/// Whether no document begins with this line and an object in the next one.
+fn cannot_go_on(line: &[u8]) -> bool {
+    let with_object = [line, b"\n{"].concat();
+    serde_json::from_slice::<IgnoredAny>(&with_object).is_err_and(|error| !error.is_eof())
+}
+
+/// Whether the line behind the first `length` bytes and their line's end is a whole object.
+fn is_object_behind(
+    input: &mut Input<'_>,
+    length: usize,
+    sink: &mut dyn Sink,
+) -> Result<io::Result<bool>, Stopped> {
+    let mut ended = false;
+    loop {
+        let behind = input.bytes().get(length + 1..).unwrap_or_default();
+        let line = match memchr(b'\n', behind) {
+            Some(end) => Some(&behind[..end]),
+            None => Some(behind).filter(|_| ended),
+        };
+        if let Some(line) = line {
+            let line = line.trim_ascii_end();
+            return Ok(Ok(line.first() == Some(&b'{') && end(line) == End::At(line.len())));
+        }
+        if behind.first().is_some_and(|first| *first != b'{') || behind.len() > MEMBER_BY_MEMBER {
+            return Ok(Ok(false));
+        }
+        match input.more(sink)? {
+            Ok(more) => ended = !more,
+            Err(error) => return Ok(Err(error)),
+        }
+    }
+}
+
+/// Whether the input, which starts like no JSON, is JSON lines of which the first is broken: the next one is whole. YAML has
+/// a bracket there only behind the start of a document, a comment or a key.
+pub(super) fn is_behind_broken_line(
+    input: &mut Input<'_>,
+    sink: &mut dyn Sink,
+) -> Result<io::Result<bool>, Stopped> {
+    let length = match line(input, sink)? {
+        Ok(Some(length)) => length,
+        Ok(None) => return Ok(Ok(false)),
+        Err(error) => return Ok(Err(error)),
+    };
+    let first = input.bytes()[..length].trim_ascii_end();
+    if first.starts_with(b"---")
+        || first.starts_with(b"#")
+        || first.starts_with(b"%")
+        || first.ends_with(b":")
+    {
+        return Ok(Ok(false));
+    }
+    is_object_behind(input, length, sink)
 }
 
 fn is_bracketed(text: &[u8]) -> bool {

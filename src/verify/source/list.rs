@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use super::{Failure, Found, Input, LARGEST_OBJECT, Rest, Sink, Stopped, json::bracketed};
+use super::{Failure, Found, Input, LARGEST_OBJECT, Rest, Sink, Stopped, Unsuitable, json::bracketed};
 use crate::verify::{
     json::Unambiguous,
     taskrun::{Inherited, is_case_variant},
@@ -27,10 +27,7 @@ macro_rules! step {
 pub(super) fn members(input: &mut Input<'_>, sink: &mut dyn Sink) -> Step<()> {
     let first_line = input.line();
     if input.bytes().first() != Some(&b'{') {
-        let length = step!(bracketed(input, 0, sink));
-        sink.take(Found::Json { bytes: &input.bytes()[..length], line: first_line, inherited: None })?;
-        input.consume(length);
-        return Ok(Ok(()));
+        return Ok(Err(Failure::Unsuitable(Unsuitable::Array)));
     }
     // The object without what is in `items`.
     let mut envelope = Envelope::default();

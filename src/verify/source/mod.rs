@@ -1,22 +1,22 @@
 //! Where TaskRuns come from: files and folders of JSON or YAML, and standard input, of any size.
 //!
+//! [`folder`] goes through files and folders, [`compressed`] decompresses, [`unsuitable`] says what holds no TaskRun.
 //! One thread reads and only splits the input into documents ([`read`], [`json`]); what is in a document is read
 //! elsewhere ([`document`]), so that all cores take part. Nothing here holds more than one object.
 
 #[cfg(test)]
 mod agreement;
+mod compressed;
 mod document;
+mod folder;
 mod input;
 mod json;
 mod list;
+mod only;
+mod unsuitable;
 mod yaml;
 
-use std::{
-    fs,
-    io::{self, Read},
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{io, sync::Arc};
 
 use serde_json::Value;
 
@@ -25,8 +25,12 @@ use super::{
     taskrun::{Inherited, TaskRunError},
 };
 
-pub(super) use document::{Document, Failure};
+pub(super) use document::{Document, Failure, LeftOut};
+pub(super) use folder::read;
+pub use folder::{NotRead, Unnamed};
 use input::Input;
+pub use only::{COMPRESSED_ENDINGS, ENDINGS, NamePattern, NamePatternError, Sources};
+pub use unsuitable::Unsuitable;
 
 /// The largest object that is read, bytes. An API server keeps none of more than some 1.5 MB (etcd's limit); what is read
 /// takes a multiple of this in memory, at worst.
@@ -35,8 +39,32 @@ pub const LARGEST_OBJECT: usize = 16 << 20;
 /// Why an input gives no TaskRun.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
-    /// The file or folder cannot be read.
-    #[error("{path}: {error}")]
+    /// A file or folder is not read.
+    #[error("{path}: {reason}")]
+    NotRead {
+        /// As given or found.
+        path: String,
+        /// Why not.
+        reason: NotRead,
+    },
+    /// More files are not read than are named.
+    #[error("{path}: {unnamed}")]
+    Unnamed {
+        /// The folder that they are in.
+        path: String,
+        /// How many.
+        unnamed: Unnamed,
+    },
+    /// The input holds something else than TaskRuns.
+    #[error("{path}: {what}")]
+    Unsuitable {
+        /// As given or found.
+        path: String,
+        /// What it is.
+        what: Unsuitable,
+    },
+    /// Reading ends in the middle.
+    #[error("{path}: it cannot be read any further: {error}")]
     Read {
         /// As given.
         path: String,
@@ -97,10 +125,12 @@ impl SourceError {
     /// What is wrong, for programs.
     pub fn detail(&self) -> Detail {
         match self {
-            SourceError::Read { .. } => Detail::NOT_READ,
+            SourceError::NotRead { .. } | SourceError::Unnamed { .. } | SourceError::Read { .. } => {
+                Detail::NOT_READ
+            }
+            SourceError::Unsuitable { what, .. }
+            | SourceError::Object { error: TaskRunError::Unsuitable(what), .. } => what.detail(),
             SourceError::Syntax { .. } => Detail::SYNTAX,
-            SourceError::Object { error: TaskRunError::Kind { .. }, .. } => Detail::OTHER_KIND,
-            SourceError::Object { error: TaskRunError::NoKind, .. } => Detail::NO_KIND,
             SourceError::Object { error: TaskRunError::Shape(_), .. } => Detail::SHAPE,
             SourceError::TooLarge { .. } => Detail::OBJECT_TOO_LARGE,
             SourceError::List { .. } => Detail::LIST,
@@ -161,64 +191,40 @@ pub(super) trait Sink {
     fn count(&mut self, bytes: usize);
 }
 
-/// Hands every document of `path` to `sink`, one at a time: a file of one object, a List, JSON lines or several YAML
-/// documents; a folder (its `.json`, `.jsonl`, `.yaml` and `.yml` files, by name, subfolders too); or `-` for `stdin`.
-pub(super) fn read(path: &Path, stdin: &mut dyn Read, sink: &mut dyn Sink) -> Result<(), Stopped> {
-    if path == Path::new("-") {
-        sink.begin("standard input".into());
-        return document(&mut Input::new(stdin, true), sink);
-    }
-    if path.is_dir() {
-        return folder(path, stdin, sink);
-    }
-    sink.begin(path.display().to_string().into());
-    match fs::File::open(path) {
-        Ok(mut file) => {
-            let waits = !file.metadata().is_ok_and(|metadata| metadata.is_file());
-            document(&mut Input::new(&mut file, waits), sink)
-        }
-        Err(error) => sink.take(Found::Failed(Failure::Read(error))),
-    }
-}
+/// What some editors put before UTF-8. kubectl and jq pass over it, too.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-fn folder(path: &Path, stdin: &mut dyn Read, sink: &mut dyn Sink) -> Result<(), Stopped> {
-    let listed = || -> io::Result<Vec<PathBuf>> {
-        let mut entries: Vec<PathBuf> =
-            fs::read_dir(path)?.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>()?;
-        entries.sort();
-        Ok(entries)
-    };
-    let failed = |sink: &mut dyn Sink, path: &Path, error| {
-        sink.begin(path.display().to_string().into());
-        sink.take(Found::Failed(Failure::Read(error)))
-    };
-    let entries = match listed() {
-        Ok(entries) => entries,
-        Err(error) => return failed(sink, path, error),
-    };
-    for entry in entries {
-        let extension = entry.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
-        let is_named_so = ["json", "jsonl", "yaml", "yml"].contains(&extension);
-        // A link to a folder may lead round in circles, and a FIFO would be waited for.
-        let is_folder = match fs::symlink_metadata(&entry) {
-            Ok(metadata) => metadata.is_dir(),
-            Err(error) => {
-                failed(sink, &entry, error)?;
-                continue;
-            }
-        };
-        if is_folder || (is_named_so && entry.metadata().is_ok_and(|target| target.is_file())) {
-            read(&entry, stdin, sink)?;
-        }
-    }
-    Ok(())
-}
-
+/// Hands on every document of one input.
 fn document(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Stopped> {
+    let is_decompressed = match input.decompress(sink)? {
+        Ok(is_decompressed) => is_decompressed,
+        Err(error) => return sink.take(Found::Failed(Failure::Read(error))),
+    };
+    if let Some(what) = Unsuitable::of_bytes(input.bytes(), is_decompressed) {
+        return sink.take(Found::Failed(Failure::Unsuitable(what)));
+    }
+    if input.bytes().starts_with(BYTE_ORDER_MARK) {
+        input.consume(BYTE_ORDER_MARK.len());
+    }
     match input.skip_space(sink)? {
         Err(error) => sink.take(Found::Failed(Failure::Read(error))),
         Ok(None) => sink.take(Found::Failed(Failure::Empty)),
-        Ok(Some(b'{' | b'[')) => json::split(input, sink),
-        Ok(Some(_)) => yaml::split(input, sink),
+        Ok(Some(b'{' | b'[')) => json::split(input, json::Layout::Free, sink),
+        Ok(Some(_)) => text(input, sink),
+    }
+}
+
+/// What starts like no JSON: YAML, JSON lines of which the first is broken, or something else.
+fn text(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Stopped> {
+    let by_line = match json::is_behind_broken_line(input, sink)? {
+        Ok(by_line) => by_line,
+        Err(error) => return sink.take(Found::Failed(Failure::Read(error))),
+    };
+    if by_line {
+        return json::split(input, json::Layout::LinesOnly, sink);
+    }
+    match Unsuitable::of_text(input.bytes()) {
+        Some(what) => sink.take(Found::Failed(Failure::Unsuitable(what))),
+        None => yaml::split(input, sink),
     }
 }
