@@ -508,6 +508,11 @@ fn bad_files_and_arguments_have_their_own_errors() {
     write(Path::new(tokens), "other.tsr", other);
     let (empty, key) =
         (write(folder, "empty.pem", ""), write(folder, "key.pem", "-----BEGIN PRIVATE KEY-----\n"));
+    let broken = svidence::evidence::tep0089::pem(&[0x30, 0]);
+    let (mixed, useless) = (
+        write(folder, "mixed.pem", format!("{broken}{}", fs::read_to_string(&root).unwrap())),
+        write(folder, "useless.pem", broken),
+    );
     for (case, args, code, texts) in [
         (
             "a folder",
@@ -528,7 +533,19 @@ fn bad_files_and_arguments_have_their_own_errors() {
             3,
             vec!["/nowhere: No such file"],
         ),
-        ("no such certificate", vec!["--tsa-certificate", "/nowhere"], 3, vec!["/nowhere: No such file"]),
+        (
+            "no such certificate",
+            vec!["--tsa-certificate", "/nowhere"],
+            3,
+            vec!["--tsa-certificate /nowhere: No such file"],
+        ),
+        (
+            "a certificate of no use beside a good one",
+            vec!["--tsa-certificate", &mixed, "--timestamps", tokens],
+            0,
+            vec!["certificate 1: ", "it is left out", "time-stamped at"],
+        ),
+        ("none of use", vec!["--tsa-certificate", &useless], 3, vec!["certificate 1: "]),
         ("no certificate", vec!["--tsa-certificate", &empty], 3, vec!["it holds no certificate in PEM"]),
         ("a key", vec!["--tsa-certificate", &key], 3, vec!["PRIVATE KEY"]),
     ] {

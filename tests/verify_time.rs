@@ -83,7 +83,7 @@ impl Signed {
 
 fn stamps(trusted: &[String], tokens: &[&[u8]]) -> TimeStamps {
     let mut stamps = TimeStamps::default();
-    trusted.iter().for_each(|pem| stamps.trust_pem(pem).unwrap());
+    trusted.iter().for_each(|pem| assert!(stamps.trust_pem(pem).unwrap().is_empty()));
     tokens.iter().for_each(|token| stamps.add(token).unwrap());
     stamps
 }
@@ -354,7 +354,12 @@ fn what_is_wrong_with_a_token_is_said_and_it_proves_nothing() {
         (
             "Ed25519",
             plot.with(|p| p.signature_algorithm = sequence(&[oid("1.3.101.112")])),
-            "not supported (signature 1.3.101.112",
+            "not supported (signature Ed25519 with SHA-256)",
+        ),
+        (
+            "RSASSA-PSS",
+            plot.with(|p| p.signature_algorithm = sequence(&[oid("1.2.840.113549.1.1.10")])),
+            "not supported (signature RSA-PSS with SHA-256); take a TSA that signs with RSA PKCS #1 v1.5",
         ),
         ("a byte behind", plot.with(|p| p.finish = |t| [t, vec![0]].concat()), "not a time-stamp token"),
         ("cut short", plot.with(|p| p.finish = |t| t[..t.len() - 1].to_vec()), "not a time-stamp token"),

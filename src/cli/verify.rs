@@ -279,9 +279,10 @@ pub(super) fn time_stamps(
     let mut time_stamps = TimeStamps::default();
     for file in certificates {
         let text = input.text("--tsa-certificate", file)?;
-        time_stamps
-            .trust_pem(&text)
-            .map_err(|error| unchecked(format!("--tsa-certificate {}: {error}", input::name(file))))?;
+        let at = |error: &dyn std::fmt::Display| format!("--tsa-certificate {}: {error}", input::name(file));
+        for refused in time_stamps.trust_pem(&text).map_err(|error| unchecked(at(&error)))? {
+            let _ = writeln!(err, "{}; it is left out", Line(&at(&refused)));
+        }
     }
     for path in tokens {
         let refused = if path.is_dir() {

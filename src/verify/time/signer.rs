@@ -5,7 +5,7 @@ use x509_parser::asn1_rs::Oid;
 
 use crate::{
     evidence::leaf::der,
-    workload::certificate::{Certificate, CertificateError, Parameters, SignatureAlgorithm},
+    workload::certificate::{Certificate, CertificateError, Parameters, SignatureAlgorithm, algorithm_name},
 };
 
 use super::{
@@ -67,6 +67,17 @@ pub(super) enum Digest {
     Sha256,
     Sha384,
     Sha512,
+}
+
+impl std::fmt::Display for Digest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Digest::Sha1 => "SHA-1",
+            Digest::Sha256 => "SHA-256",
+            Digest::Sha384 => "SHA-384",
+            Digest::Sha512 => "SHA-512",
+        })
+    }
 }
 
 impl Digest {
@@ -258,7 +269,7 @@ fn certificate_id(values: &[u8], version_2: bool) -> Result<CertificateId, Token
 fn signature_algorithm(content: &[u8], digest: Digest) -> Result<SignatureAlgorithm, TokenError> {
     use SignatureAlgorithm::{EcdsaSha256, EcdsaSha384, EcdsaSha512, RsaSha256, RsaSha384, RsaSha512};
     let oid = algorithm(content, "signatureAlgorithm")?;
-    let unsupported = || TokenError::Algorithm { what: format!("signature {} with {digest:?}", dotted(oid)) };
+    let unsupported = || TokenError::Algorithm { what: format!("signature {} with {digest}", dotted(oid)) };
     let by_digest = match digest {
         Digest::Sha256 => [RsaSha256, EcdsaSha256],
         Digest::Sha384 => [RsaSha384, EcdsaSha384],
@@ -276,7 +287,7 @@ fn signature_algorithm(content: &[u8], digest: Digest) -> Result<SignatureAlgori
     }
 }
 
-/// An object identifier as people write it.
+/// An object identifier as people write it, or what they call it.
 fn dotted(oid: &[u8]) -> String {
-    Oid::new(oid.into()).to_id_string()
+    algorithm_name(&Oid::new(oid.into()))
 }

@@ -51,18 +51,23 @@ pub struct TimeStamps {
 }
 
 impl TimeStamps {
-    /// Trusts the certificates in this PEM: roots of TSAs, or TSAs' own. Tokens that lead to none of them prove nothing.
-    pub fn trust_pem(&mut self, text: &str) -> Result<(), TsaFileError> {
+    /// Trusts the certificates in this PEM: roots of TSAs, or TSAs' own. Tokens that lead to none of them prove nothing. Returns those
+    /// that cannot be used, with the reason: nothing leads to them. It is an error if that leaves none.
+    pub fn trust_pem(&mut self, text: &str) -> Result<Vec<TsaFileError>, TsaFileError> {
         let ders = pem_certificates(text)?;
-        if ders.is_empty() {
-            return Err(TsaFileError::Empty);
-        }
+        let mut refused = Vec::new();
+        let mut good = Vec::new();
         for (index, der) in ders.iter().enumerate() {
-            let parsed = Certificate::parse(der);
-            let parsed = parsed.map_err(|error| TsaFileError::Certificate { number: index + 1, error })?;
-            self.tsas.push(parsed);
+            match Certificate::parse(der) {
+                Ok(certificate) => good.push(certificate),
+                Err(error) => refused.push(TsaFileError::Certificate { number: index + 1, error }),
+            }
         }
-        Ok(())
+        if good.is_empty() {
+            return Err(refused.into_iter().next().unwrap_or(TsaFileError::Empty));
+        }
+        self.tsas.extend(good);
+        Ok(refused)
     }
 
     /// Adds a token (TimeStampResp or TimeStampToken, DER). It belongs to the attestation that it is of.

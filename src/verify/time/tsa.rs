@@ -18,6 +18,8 @@ use super::{
 
 /// What every certificate of the chain that says what its key is for must say.
 const PURPOSES: &[KeyPurpose] = &[KeyPurpose::TimeStamping];
+/// Many times what the chain of a TSA takes. Nobody vouches for the certificates in a token, and an object may hold many tokens.
+const MOST_SIGNATURES: usize = 20;
 /// Content of the identifier of extKeyUsage (RFC 5280 4.2.1.12).
 const EXT_KEY_USAGE: &[u8] = b"\x55\x1d\x25";
 /// Content of id-kp-timeStamping.
@@ -47,7 +49,7 @@ pub(super) fn check(
         authorities: &given.iter().collect::<Vec<_>>(),
         at,
         purposes: PURPOSES,
-        limits: Limits::default(),
+        limits: Limits { signatures: MOST_SIGNATURES, ..Limits::default() },
         issuer_rule: &|_, _| Ok(()),
     };
     search.issuers_of(signer).map(|_| ()).map_err(|error| chain(error.to_string()))

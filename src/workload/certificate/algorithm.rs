@@ -245,7 +245,7 @@ pub(super) fn of_signature(algorithm: &AlgorithmIdentifier<'_>) -> SignatureAlgo
 }
 
 /// What people call it, for those that are met in practice.
-fn name(oid: &Oid<'_>) -> String {
+pub(crate) fn name(oid: &Oid<'_>) -> String {
     let text = oid.to_id_string();
     let known = [
         ("1.2.840.113549.1.1.10", "RSA-PSS"),

@@ -24,6 +24,8 @@ mod error;
 mod fingerprint;
 mod rules;
 
+#[cfg(feature = "cli")]
+pub(crate) use algorithm::name as algorithm_name;
 pub use algorithm::{KeyAlgorithm, Parameters, SignatureAlgorithm};
 pub use constraints::{NameConstraints, NameError};
 pub use error::CertificateError;
