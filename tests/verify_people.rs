@@ -52,6 +52,13 @@ fn a_tally_ends_what_people_read() {
     assert_eq!((all.code, all.err.lines().last()), (1, Some(last)), "{}", all.err);
     let one = verify(&[&path("taskrun.json")], &[], "");
     assert_eq!(one.err.lines().last(), Some("1 TaskRun: 1 verified; exit code 0"), "{}", one.err);
+    // Of many files that are not read some are named and the others counted; the tally counts them all.
+    let folder = tempfile::tempdir().unwrap();
+    (0..15).for_each(|i| fs::write(folder.path().join(format!("{i}.txt")), "x").unwrap());
+    fs::write(folder.path().join("genuine.json"), read("taskrun.json")).unwrap();
+    let many = verify(&[folder_of(&folder)], &[], "");
+    let last = "1 TaskRun: 1 verified; 15 files not read; exit code 3";
+    assert_eq!(many.err.lines().last(), Some(last), "{}", many.err);
     let (genuine, altered) = (object("taskrun.json"), object("altered-1.json"));
     let lines = format!("{genuine}\n{{\n{altered}\nnull\n");
     let broken = verify(&["-"], &[], &lines);

@@ -220,6 +220,8 @@ fn every_code_of_a_finding_has_a_sarif_rule_and_no_rule_is_without() {
     let mut ids: Vec<&str> = rules.iter().map(|rule| rule["id"].as_str().unwrap()).collect();
     ids.sort_unstable();
     assert_eq!(ids, codes);
+    let unproven = rules.iter().find(|rule| rule["id"] == "time-unproven").unwrap();
+    assert!(unproven["help"]["text"].as_str().unwrap().contains("--timestamps"), "{unproven}");
     let documentation = documentation();
     for id in ids {
         assert!(documentation.contains(&format!("<a id=\"{id}\"></a>")), "{id} is not documented");

@@ -41,10 +41,11 @@ impl Tally {
         }
     }
 
-    fn not_read(&mut self, place: Place<'_>, _: &SourceError) {
+    fn not_read(&mut self, place: Place<'_>, error: &SourceError) {
         self.is_not_alone(place);
-        match place.index {
-            1 => {
+        match (error, place.index) {
+            (SourceError::Unnamed { unnamed, .. }, _) => self.files_not_read += unnamed.count(),
+            (_, 1) => {
                 self.files_not_read += 1;
                 self.lone = Some(place.path.to_owned());
             }
