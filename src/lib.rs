@@ -9,6 +9,7 @@
 
 pub mod evidence;
 pub mod io_error;
+pub mod parser_words;
 pub mod step;
 pub mod workload;
 

@@ -347,7 +347,7 @@ fn bundles_may_be_several_and_in_folders() {
         ("a folder", vec![&several], 0, "notes.txt is left out: bundles end with .pem"),
         ("folders in it", vec![&several], 0, "sub is left out: folders in the folder are not looked at"),
         ("a mounted ConfigMap", vec![&mounted], 0, ""),
-        ("a broken file in a folder", vec![&broken], 3, "b.pem: the bundle is neither PEM"),
+        ("a broken file in a folder", vec![&broken], 3, "b.pem: it is text without PEM or JSON in it"),
         ("an empty folder", vec![&empty], 3, "no bundle in this folder"),
         ("a good one and one that is not there", vec![&bundle, &at("nowhere")], 3, "No such file"),
     ] {

@@ -105,7 +105,7 @@ fn each_wrong_entry_is_named_with_its_line() {
         ("  spire-node-alias-prefix: tekton-node/", 6, "must begin with \"/\""),
         ("  svidence-evidence: Both", 6, "must be one of: both, attestation, tep-0089"),
         ("  svidence-signing-failure: ignore", 6, "must be one of: fail, report"),
-        ("  svidence-signing-timeout: \"60\"", 6, "\"60\" is no duration such as"),
+        ("  svidence-signing-timeout: \"60\"", 6, "\"60\" is not a duration such as"),
         ("  svidence-signing-timeout: -1s", 6, "\"-1s\""),
         ("  svidence-signing-timeout: 1d", 6, "\"1d\""),
         ("  svidence-signing-timeout: 1h1s", 6, "is longer than 1h"),
@@ -203,7 +203,10 @@ fn files_without_the_config_map_are_refused() {
 #[test]
 fn what_config_prints_is_what_the_steps_read() {
     let mut printed = Vec::new();
-    config::run(&shipped(), &mut std::io::empty(), &mut printed).unwrap();
+    let mut warned = Vec::new();
+    config::run(&shipped(), &mut std::io::empty(), &mut printed, &mut warned).unwrap();
+    let warned = String::from_utf8(warned).unwrap();
+    assert!(warned.contains("config-spire.yaml: spire-trust-domain is example.org, the example"), "{warned}");
     assert_eq!(Config::from_json(&printed).unwrap(), Config::default());
     let object: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(&printed).unwrap();
     assert!(object.values().all(serde_json::Value::is_string), "{object:?}");
@@ -212,13 +215,23 @@ fn what_config_prints_is_what_the_steps_read() {
 }
 
 #[test]
+fn a_trust_domain_of_ones_own_is_not_warned_of() {
+    let shipped = std::fs::read_to_string(shipped()).unwrap();
+    let own = shipped.replacen("\"example.org\"", "\"prod.example.org\"", 1);
+    let (mut printed, mut warned) = (Vec::new(), Vec::new());
+    config::run(Path::new("-"), &mut own.as_bytes(), &mut printed, &mut warned).unwrap();
+    assert_eq!(String::from_utf8(warned).unwrap(), "");
+    assert_eq!(Config::from_json(&printed).unwrap().trust_domain.as_str(), "prod.example.org");
+}
+
+#[test]
 fn broken_json_for_the_steps_is_refused() {
     let cases = [
-        ("empty", "", "not a JSON object of strings"),
-        ("a list", "[]", "not a JSON object of strings"),
-        ("a number", "{\"svidence-containers\": 9}", "not a JSON object of strings"),
-        ("cut", "{\"svidence-evidence\": \"bo", "not a JSON object of strings"),
-        ("twice", r#"{"svidence-evidence":"both","svidence-evidence":"both"}"#, "stands there twice"),
+        ("empty", "", "it is empty"),
+        ("a list", "[]", "not a JSON object whose values are all text"),
+        ("a number", "{\"svidence-containers\": 9}", "not a JSON object whose values are all text"),
+        ("cut", "{\"svidence-evidence\": \"bo", "its JSON is cut off"),
+        ("twice", r#"{"svidence-evidence":"both","svidence-evidence":"both"}"#, "appears twice"),
         ("wrong value", r#"{"svidence-evidence":"none"}"#, "must be one of"),
     ];
     for (name, json, expected) in cases {

@@ -9,6 +9,7 @@ use std::{
 
 use crate::{
     evidence::{sha256, statement::hex},
+    io_error,
     workload::{bundle::X509Bundle, id::TrustDomain},
 };
 
@@ -78,7 +79,8 @@ pub(super) fn authorities(
 
 /// The bundles of a folder by name. Hidden files are not looked at; what else is passed over is told.
 fn in_folder(option: &str, folder: &Path, err: &mut dyn Write) -> Result<Vec<PathBuf>, Refusal> {
-    let unreadable = |error: io::Error| unchecked(format!("{option} {}: {error}", folder.display()));
+    let unreadable =
+        |error: io::Error| unchecked(format!("{option} {}: {}", folder.display(), io_error::words(&error)));
     let entries =
         fs::read_dir(folder).and_then(Iterator::collect::<io::Result<Vec<_>>>).map_err(unreadable)?;
     let mut paths: Vec<PathBuf> = entries.iter().map(fs::DirEntry::path).collect();

@@ -10,7 +10,11 @@ use std::{
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::Spanned;
 
-use crate::step::config::{Config, ConfigError};
+use crate::{
+    io_error,
+    parser_words::plain,
+    step::config::{Config, ConfigError},
+};
 
 /// Name of the ConfigMap that is read.
 pub const CONFIG_MAP: &str = "config-spire";
@@ -19,7 +23,7 @@ pub const CONFIG_MAP: &str = "config-spire";
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigFileError {
     /// The file could not be read.
-    #[error("{}: cannot read the configuration: {source}", file.display())]
+    #[error("{}: cannot read the configuration: {}", file.display(), io_error::words(source))]
     Read {
         /// The file.
         file: PathBuf,
@@ -86,16 +90,32 @@ pub enum ConfigFileError {
         source: ConfigError,
     },
     /// The output could not be written.
-    #[error("cannot write the configuration: {0}")]
+    #[error("cannot write the configuration: {}", io_error::words(.0))]
     Write(#[source] io::Error),
 }
 
-/// Checks `file`, where `-` is `stdin`, and writes its JSON form to `out`.
-pub fn run(file: &Path, stdin: &mut dyn Read, out: &mut dyn Write) -> Result<(), ConfigFileError> {
+/// The trust domain of the file that the project ships.
+const EXAMPLE_TRUST_DOMAIN: &str = "example.org";
+
+/// Checks `file`, where `-` is `stdin`, and writes its JSON form to `out`. What is likely a slip is told on `err`.
+pub fn run(
+    file: &Path,
+    stdin: &mut dyn Read,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> Result<(), ConfigFileError> {
     let config = match file.as_os_str() == "-" {
         true => parse(Path::new("standard input"), &io::read_to_string(stdin).map_err(unreadable(file))?)?,
         false => load(file)?,
     };
+    if config.trust_domain.as_str() == EXAMPLE_TRUST_DOMAIN {
+        let _ = writeln!(
+            err,
+            "svidence config: warning: {}: spire-trust-domain is {EXAMPLE_TRUST_DOMAIN}, the example that svidence ships; if \
+             your SPIRE server has another one, no step could sign: put that in",
+            file.display()
+        );
+    }
     out.write_all(config.to_json().as_bytes()).and_then(|()| out.flush()).map_err(ConfigFileError::Write)
 }
 
@@ -205,7 +225,7 @@ pub(super) fn parse(file: &Path, text: &str) -> Result<Config, ConfigFileError> 
         ConfigFileError::Syntax {
             file: file.to_owned(),
             line: error.location().map_or(1, |location| location.line()),
-            reason: error.to_string(),
+            reason: plain(&error.to_string()),
         }
     })?;
     if let [document] = &documents[..]

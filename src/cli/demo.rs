@@ -21,6 +21,7 @@ use crate::{
         ca::{CaError, DevCa},
         taskrun::{RunSpec, StepReport, assemble},
     },
+    io_error,
     verify::{Policy, Report, Trust, Verdict, taskrun::TaskRun, taskrun::TaskRunError, verify},
     workload::{
         bundle::{BundleError, X509Bundle},
@@ -47,7 +48,7 @@ const STEPS: [(&str, &str); 3] = [
 #[derive(Debug, thiserror::Error)]
 pub enum DemoError {
     /// A file, folder, socket or process.
-    #[error("{what}: {error}")]
+    #[error("{what}: {}", io_error::words(error))]
     Io {
         /// What was being done.
         what: String,

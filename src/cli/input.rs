@@ -6,6 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use crate::io_error;
+
 use super::trust::{Refusal, unchecked, usage};
 
 /// Reads the files of one command line.
@@ -35,7 +37,8 @@ impl<'a> Input<'a> {
     /// The content of the file that `option` names. That it cannot be read is `unchecked`; that standard input is to be two
     /// things, a usage error.
     pub(super) fn bytes(&mut self, option: &str, path: &Path) -> Result<Vec<u8>, Refusal> {
-        let unreadable = |error: io::Error| unchecked(format!("{option} {}: {error}", name(path)));
+        let unreadable =
+            |error: io::Error| unchecked(format!("{option} {}: {}", name(path), io_error::words(&error)));
         if !is_stdin(path) {
             return fs::read(path).map_err(unreadable);
         }

@@ -9,6 +9,7 @@ pub mod entrypoint;
 mod input;
 pub mod inspect;
 mod man;
+mod number;
 mod progress;
 mod report;
 mod sources;
@@ -27,7 +28,7 @@ use std::{
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use clap_complete::Shell;
 
-use crate::verify::Verdict;
+use crate::{io_error, verify::Verdict};
 
 use streams::Stream;
 
@@ -165,7 +166,8 @@ fn run(
         Command::Timestamp(args) => timestamp::run(&args, &ring::rand::SystemRandom::new(), stdin, out, err),
         Command::Demo { keep } => told(demo::run(keep, out).map_err(|error| format!("demo: {error}")), err),
         Command::Config { file } => {
-            told(config::run(&file, stdin, out).map_err(|error| format!("config: {error}")), err)
+            let done = config::run(&file, stdin, out, err);
+            told(done.map_err(|error| format!("config: {error}")), err)
         }
         Command::Entrypoint { .. } => unreachable!("it was told by its name"),
         Command::Completion { shell } => {
@@ -178,7 +180,7 @@ fn run(
             0
         }
         Command::Man { folder } => {
-            told(man::write(&folder, whole).map_err(|error| format!("man: {error}")), err)
+            told(man::write(&folder, whole).map_err(|error| format!("man: {}", io_error::words(&error))), err)
         }
     }
 }

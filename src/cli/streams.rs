@@ -6,7 +6,7 @@ use std::{
     os::fd::AsFd,
 };
 
-use crate::verify::Verdict;
+use crate::{io_error, verify::Verdict};
 
 /// A stream, and the first error of writing to it.
 pub(super) struct Stream {
@@ -56,6 +56,6 @@ pub(super) fn settle(code: u8, mut out: Stream, mut err: Stream) -> u8 {
     let Some(error) = out.failed.as_ref().filter(|_| code == 0) else {
         return if code == 0 && err.failed.is_some() { Verdict::Unchecked.exit_code() } else { code };
     };
-    let _ = writeln!(err, "svidence: standard output could not be written: {error}");
+    let _ = writeln!(err, "svidence: standard output could not be written: {}", io_error::words(error));
     Verdict::Unchecked.exit_code()
 }

@@ -14,11 +14,14 @@ use std::{
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
-use crate::verify::{
-    Policy, PolicyFile, Trust, Verdict, Verifier,
-    taskrun::{TaskRun, parse_time},
-    time::TimeStamps,
-    walk::{Event, Progress, walk},
+use crate::{
+    io_error,
+    verify::{
+        Policy, PolicyFile, Trust, Verdict, Verifier,
+        taskrun::{TaskRun, parse_time},
+        time::TimeStamps,
+        walk::{Event, Progress, walk},
+    },
 };
 
 use super::{
@@ -26,6 +29,7 @@ use super::{
     bundle::Origins,
     colour::{Choice, Colour},
     input::{self, Input},
+    number,
     progress::Bar,
     report::{Destination, Item, People, ReportError, Reports, Verbosity, Walk, safe::Line},
     sources::SourceArgs,
@@ -50,7 +54,7 @@ pub struct VerifyArgs {
     #[arg(long, value_name = "PATH", requires = "tsa_certificates", help_heading = TIME)]
     timestamps: Vec<PathBuf>,
     /// How far clocks may be apart, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(i64).range(0..=3600), help_heading = TIME)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = number::within(0..=3600_i64), help_heading = TIME)]
     clock_skew: i64,
     /// Accept a weaker proof; may be given several times
     #[arg(long, value_enum, value_name = "WEAKNESS", help_heading = DEMANDS)]
@@ -66,7 +70,7 @@ pub struct VerifyArgs {
     #[arg(short, long = "output", value_name = "FORMAT[=FILE]", help_heading = REPORTS)]
     outputs: Vec<Destination>,
     /// How many TaskRuns to check at once [default: one a core]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = number::at_least_one)]
     jobs: Option<NonZeroUsize>,
     /// Say on standard error only what failed, and nothing if nothing did
     #[arg(short, long, help_heading = REPORTS)]
@@ -286,15 +290,19 @@ pub(super) fn time_stamps(
     }
     for path in tokens {
         let refused = if path.is_dir() {
-            time_stamps
-                .add_path(path)
-                .map_err(|error| unchecked(format!("--timestamps {}: {error}", path.display())))?
+            time_stamps.add_path(path).map_err(|error| {
+                unchecked(format!("--timestamps {}: {}", path.display(), io_error::words(&error)))
+            })?
         } else {
             let token = input.bytes("--timestamps", path)?;
             time_stamps.add(&token).err().map(|error| (path.clone(), error)).into_iter().collect()
         };
         for (file, error) in refused {
-            let _ = writeln!(err, "svidence verify: {} is left out: {error}", Line(&input::name(&file)));
+            let _ = writeln!(
+                err,
+                "svidence verify: --timestamps {} is left out: {error}",
+                Line(&input::name(&file))
+            );
         }
     }
     Ok(time_stamps)

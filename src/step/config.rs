@@ -6,6 +6,7 @@
 use std::{collections::BTreeMap, fmt, num::NonZeroU32, time::Duration};
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::error::Category;
 
 use crate::{
     step::args::parse_duration,
@@ -145,8 +146,8 @@ pub enum ConfigError {
         /// The known key that resembles it most.
         closest: &'static str,
     },
-    /// One key stands there more than once.
-    #[error("key {key:?} stands there twice; keep one of them")]
+    /// One key appears more than once.
+    #[error("key {key:?} appears twice; keep one of them")]
     Twice {
         /// The key.
         key: String,
@@ -158,14 +159,23 @@ pub enum ConfigError {
         key: &'static str,
         /// The value as given.
         value: String,
-        /// What is wrong with it and what is expected.
+        /// What is wrong with it and what to write instead.
         reason: String,
     },
     /// Not a JSON object of strings.
-    #[error(
-        "the configuration is not a JSON object of strings ({0}); make it with `svidence config config-spire.yaml`"
-    )]
+    #[error("{}; make the file with `svidence config config-spire.yaml`", not_json(.0))]
     Json(#[from] serde_json::Error),
+}
+
+/// What is wrong with JSON, in place of its parser's words.
+fn not_json(error: &serde_json::Error) -> String {
+    let (line, column) = (error.line(), error.column());
+    match error.classify() {
+        Category::Eof if column == 0 => "it is empty".to_owned(),
+        Category::Eof => "its JSON is cut off".to_owned(),
+        Category::Syntax => format!("it is not JSON (line {line}, column {column})"),
+        _ => format!("it is not a JSON object whose values are all text (line {line}, column {column})"),
+    }
 }
 
 impl ConfigError {
@@ -282,7 +292,7 @@ fn socket_path(value: &str) -> Result<Address, String> {
     // The address's own message would repeat the value.
     value.parse().map_err(|error| match error {
         AddressError::Invalid { reason, .. } => {
-            format!("is no Workload API address: {reason}; use unix:///path or tcp://IP:port")
+            format!("is not a Workload API address: {reason}; use unix:///path or tcp://IP:port")
         }
         AddressError::PathTooLong { bytes, .. } => {
             format!("is too long for a socket: its path has {bytes} bytes, Linux allows 107")
@@ -307,7 +317,7 @@ fn one_of<T: Copy>(value: &str, all: &[T], name: impl Fn(T) -> &'static str) -> 
 
 fn signing_timeout(value: &str) -> Result<Duration, String> {
     let nanoseconds = parse_duration(value.as_bytes())
-        .ok_or("is no duration such as \"60s\", \"1m30s\" or \"500ms\" (a number needs its unit)")?;
+        .ok_or("is not a duration such as \"60s\", \"1m30s\" or \"500ms\" (a number needs its unit)")?;
     let duration = Duration::from_nanos(nanoseconds.try_into().map_err(|_| "must not be negative")?);
     if duration > LONGEST_SIGNING_TIMEOUT {
         return Err("is longer than 1h, the longest a step may be held".into());

@@ -22,7 +22,10 @@ use std::{
     str::FromStr,
 };
 
-use crate::verify::{PolicyFile, Report, source::SourceError, walk::Place};
+use crate::{
+    io_error,
+    verify::{PolicyFile, Report, source::SourceError, walk::Place},
+};
 
 use super::bundle::Origins;
 
@@ -145,7 +148,7 @@ pub(crate) enum ReportError {
     #[error("{0}")]
     Usage(String),
     /// A file, or standard output, cannot be written.
-    #[error("{name} could not be written: {error}; {left}")]
+    #[error("{name} could not be written: {}; {left}", io_error::words(error))]
     Write {
         /// The file, or "standard output".
         name: String,

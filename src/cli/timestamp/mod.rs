@@ -17,6 +17,7 @@ use ureq::tls::{Certificate, PemItem};
 
 use crate::{
     evidence::{sha256, statement::hex},
+    io_error,
     verify::{
         Finding, Verdict,
         taskrun::{TaskRun, format_time},
@@ -28,6 +29,7 @@ use crate::{
 use super::{
     USAGE_ERROR,
     input::Input,
+    number,
     report::{output::write_whole, safe::Line},
     sources::SourceArgs,
     trust::{Refusal, unchecked},
@@ -55,7 +57,7 @@ pub struct TimestampArgs {
     #[arg(long, value_name = "DIR")]
     output: Option<PathBuf>,
     /// How long to wait for each answer, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=300))]
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = number::within(1..=300_u64))]
     timeout: u64,
     /// Authorities (PEM) of the web server's certificate, for https
     #[arg(long, value_name = "FILE", default_value = "/etc/ssl/certs/ca-certificates.crt")]
@@ -86,7 +88,7 @@ enum StampError {
     Occupied { path: String, error: TokenError },
     #[error("{name:?} is not a name that Kubernetes admits, so no file is named after it")]
     Name { name: String },
-    #[error("{path}: {error}")]
+    #[error("{path}: {}", io_error::words(error))]
     File { path: String, error: io::Error },
     #[error("no nonce: the operating system's random generator failed")]
     Random,

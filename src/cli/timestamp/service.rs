@@ -8,7 +8,7 @@ use ureq::{
     tls::{Certificate, RootCerts, TlsConfig, TlsProvider},
 };
 
-use crate::verify::time::MAX_TOKEN;
+use crate::{io_error, verify::time::MAX_TOKEN};
 
 /// The most redirects that are followed.
 const MOST_REDIRECTS: usize = 5;
@@ -89,7 +89,8 @@ impl TsaUrl {
 pub(super) enum ServiceError {
     /// No answer.
     #[error(
-        "the TSA {url} does not answer: {error}; see that the address is right and can be reached from here"
+        "the TSA {url} does not answer: {}; see that the address is right and can be reached from here",
+        cause(error)
     )]
     Unreachable {
         /// Where it was looked for.
@@ -199,6 +200,13 @@ impl Service {
             }
         }
         Err(ServiceError::TooManyRedirects { url: self.url.to_string() })
+    }
+}
+
+fn cause(error: &ureq::Error) -> String {
+    match error {
+        ureq::Error::Io(error) => io_error::words(error),
+        other => other.to_string(),
     }
 }
 

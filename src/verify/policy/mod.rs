@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use crate::{
     evidence::{attestation::is_result_name, sha256, value::ResultValue},
+    parser_words::plain,
     workload::certificate::Fingerprint,
 };
 
@@ -245,8 +246,10 @@ impl PolicyFile {
     /// Reads a policy: JSON if it begins with `{`, else YAML. Unknown fields and repeated keys are refused.
     pub fn parse(text: &str) -> Result<PolicyFile, PolicyError> {
         let value = read(text)?;
-        let shape =
-            |place: String, error: serde_json::Error| PolicyError::Shape { place, error: error.to_string() };
+        let shape = |place: String, error: serde_json::Error| PolicyError::Shape {
+            place,
+            error: plain(&error.to_string()),
+        };
         let document: Document =
             serde_json::from_value(value).map_err(|error| shape(String::new(), error))?;
         if document.version != VERSION {
@@ -355,11 +358,12 @@ impl PolicyFile {
 fn read(text: &str) -> Result<Value, PolicyError> {
     if text.trim_start().starts_with('{') {
         let Unambiguous(value) = serde_json::from_str(text)
-            .map_err(|error| PolicyError::Syntax { format: "JSON", error: error.to_string() })?;
+            .map_err(|error| PolicyError::Syntax { format: "JSON", error: plain(&error.to_string()) })?;
         return Ok(value);
     }
-    let documents = serde_saphyr::from_multiple::<Unambiguous>(text)
-        .map_err(|error| PolicyError::Syntax { format: "YAML", error: error.to_string() })?;
+    let documents = serde_saphyr::from_multiple::<Unambiguous>(text).map_err(|error| {
+        PolicyError::Syntax { format: "YAML", error: plain(&error.without_snippet().to_string()) }
+    })?;
     let count = documents.len();
     match <[Unambiguous; 1]>::try_from(documents) {
         Ok([Unambiguous(value)]) => Ok(value),
