@@ -18,7 +18,7 @@ pub enum TaskRunError {
     #[error("{0}")]
     Unsuitable(Unsuitable),
     /// A field has another type than Tekton gives it, or is missing.
-    #[error("it is not a TaskRun as Tekton writes it: {0}")]
+    #[error("it is not a TaskRun as Tekton writes it: {}", crate::parser_words::plain(.0))]
     Shape(String),
 }
 

@@ -77,7 +77,7 @@ impl fmt::Display for NotRead {
                 io::ErrorKind::PermissionDenied => {
                     f.write_str("not read: permission denied; run this as a user who may read it")
                 }
-                _ => write!(f, "not read: {error}"),
+                _ => write!(f, "not read: {}", crate::io_error::words(error)),
             },
         }
     }

@@ -64,7 +64,7 @@ pub enum SourceError {
         what: Unsuitable,
     },
     /// Reading ends in the middle.
-    #[error("{path}: it cannot be read any further: {error}")]
+    #[error("{path}: it cannot be read any further: {}", crate::io_error::words(error))]
     Read {
         /// As given.
         path: String,
@@ -72,7 +72,7 @@ pub enum SourceError {
         error: io::Error,
     },
     /// Neither JSON nor YAML.
-    #[error("{path}: not {format}: {error}{rest}")]
+    #[error("{path}: not {format}: {}{rest}", crate::parser_words::plain(error))]
     Syntax {
         /// As given, with the number of the object.
         path: String,
