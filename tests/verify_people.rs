@@ -283,9 +283,18 @@ fn outside_code(row: &str) -> String {
 /// A comment on a pull request has room for so much, and a report of many runs must not grow in memory.
 #[test]
 fn markdown_counts_what_it_has_no_room_for() {
-    let genuine = object("taskrun.json").to_string();
-    let ran = verify(&["-"], &["-o", "markdown"], &format!("{genuine}\n").repeat(103));
-    assert_eq!(ran.out.lines().filter(|line| line.starts_with("| ✅ ")).count(), 100);
-    assert!(ran.out.contains("… and 3 more that count as verified."), "{}", ran.out.lines().last().unwrap());
-    assert!(ran.out.ends_with("**103 TaskRuns: 103 verified**\n"));
+    let (genuine, altered) = (object("taskrun.json"), object("altered-3.json"));
+    let lines = format!("{genuine}\n{altered}\n").repeat(103);
+    let ran = verify(&["-"], &["-q", "-o", "markdown"], &lines);
+    assert!(ran.out.chars().count() < 65_536, "{}", ran.out.chars().count());
+    for (mark, what) in [("| ✅ ", "that count as verified."), ("| ❌ ", "that do not.")] {
+        let shown = ran.out.lines().filter(|line| line.starts_with(mark)).count();
+        assert!(ran.out.contains(&format!("… and {} more {what}", 103 - shown)), "{mark}: {shown}");
+        assert!((20..=100).contains(&shown), "{mark}: {shown}");
+    }
+    assert!(
+        ran.out.ends_with("**206 TaskRuns: 103 verified, 103 invalid**\n"),
+        "{}",
+        ran.out.lines().last().unwrap()
+    );
 }

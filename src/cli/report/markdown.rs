@@ -11,18 +11,47 @@ use crate::verify::{Proof, Report, Verdict};
 
 use super::{Item, Walk, Writer, causes::causes, safe::Line, tally::Tally};
 
-/// Rows of each kind, good and not, that a comment has room for.
+/// Rows of each kind, good and not.
 const MOST_ROWS: u64 = 100;
+/// Bytes of the rows that are good, and of all others: together with the rest less than the 65,536 characters that GitHub takes.
+const MOST_BYTES: [usize; 2] = [15_000, 45_000];
 /// Causes and results in one row.
 const MOST_LINES: usize = 10;
 /// Characters of one value.
 const MOST_CHARACTERS: usize = 100;
+/// Characters of one cause, name or place: an object may hold a reason of any length.
+const MOST_OF_A_CAUSE: usize = 500;
 
 #[derive(Default)]
 pub(super) struct Markdown {
     tally: Tally,
-    good: u64,
-    others: u64,
+    good: Rows,
+    others: Rows,
+}
+
+/// The rows of one kind.
+#[derive(Default)]
+struct Rows {
+    shown: u64,
+    bytes: usize,
+    left_out: u64,
+}
+
+impl Rows {
+    /// Writes a row if there is room for it; none behind one that was left out.
+    fn add(&mut self, row: &[u8], most_bytes: usize, out: &mut dyn Write) -> io::Result<()> {
+        if self.left_out > 0 || self.shown == MOST_ROWS || self.bytes + row.len() > most_bytes {
+            self.left_out += 1;
+            return Ok(());
+        }
+        self.shown += 1;
+        self.bytes += row.len();
+        out.write_all(row)
+    }
+
+    fn is_full(&self) -> bool {
+        self.left_out > 0
+    }
 }
 
 impl Writer for Markdown {
@@ -37,26 +66,27 @@ impl Writer for Markdown {
     fn item(&mut self, _: &Walk<'_>, item: &Item<'_>, out: &mut dyn Write) -> io::Result<()> {
         self.tally.count(item);
         let is_good = item.outcome.is_ok_and(|report| report.accepted);
-        let rows = if is_good { &mut self.good } else { &mut self.others };
-        *rows += 1;
-        if *rows > MOST_ROWS {
-            return Ok(());
-        }
+        let (rows, most_bytes) =
+            if is_good { (&mut self.good, MOST_BYTES[0]) } else { (&mut self.others, MOST_BYTES[1]) };
+        let mut row = Vec::new();
         match item.outcome {
-            Ok(report) => task_run(item, report, out),
+            _ if rows.is_full() => {}
+            Ok(report) => task_run(item, report, &mut row)?,
             Err(error) => {
                 let rule = format!("unreadable: {}", error.detail().as_str());
-                let (place, text) = (item.place.to_string(), error.to_string());
+                let place = cut(&item.place.to_string(), MOST_OF_A_CAUSE);
+                let text = cut(&error.to_string(), MOST_OF_A_CAUSE);
                 let (mark, word) = mark(Verdict::Unchecked, false);
-                writeln!(out, "| {mark} {word} | {} | {} ({}) |", Code(&place), Code(&text), Code(&rule))
+                writeln!(row, "| {mark} {word} | {} | {} ({}) |", Code(&place), Code(&text), Code(&rule))?;
             }
         }
+        rows.add(&row, most_bytes, out)
     }
 
     fn end(&mut self, out: &mut dyn Write) -> io::Result<()> {
-        for (rows, what) in [(self.good, "that count as verified"), (self.others, "that do not")] {
-            if rows > MOST_ROWS {
-                writeln!(out, "\n… and {} more {what}.", rows - MOST_ROWS)?;
+        for (rows, what) in [(&self.good, "that count as verified"), (&self.others, "that do not")] {
+            if rows.is_full() {
+                writeln!(out, "\n… and {} more {what}.", rows.left_out)?;
             }
         }
         // Numbers and our own words only.
@@ -66,12 +96,13 @@ impl Writer for Markdown {
 
 fn task_run(item: &Item<'_>, report: &Report, out: &mut dyn Write) -> io::Result<()> {
     let (mark, word) = mark(report.verdict, report.accepted);
-    let place = item.place.to_string();
-    write!(out, "| {mark} {word} | {}<br>in {} | ", Code(&report.task_run), Code(&place))?;
+    let place = cut(&item.place.to_string(), MOST_OF_A_CAUSE);
+    let name = cut(&report.task_run, MOST_OF_A_CAUSE);
+    write!(out, "| {mark} {word} | {}<br>in {} | ", Code(&name), Code(&place))?;
     let causes = causes(report);
     for (i, cause) in causes.iter().take(MOST_LINES).enumerate() {
         let separator = if i == 0 { "" } else { "<br>" };
-        write!(out, "{separator}{} ({})", Code(&cause.text), Code(&cause.rule))?;
+        write!(out, "{separator}{} ({})", Code(&cut(&cause.text, MOST_OF_A_CAUSE)), Code(&cause.rule))?;
     }
     if causes.len() > MOST_LINES {
         write!(out, "<br>… and {} more", causes.len() - MOST_LINES)?;
@@ -90,7 +121,7 @@ fn results(proof: &Proof, follows: bool, out: &mut dyn Write) -> io::Result<()> 
             (Some(step_result), true) => (step_result, format!(" of step {}", Code(&result.step))),
             _ => (&result.name, String::new()),
         };
-        let value = cut(&result.value.canonical_json());
+        let value = cut(&result.value.canonical_json(), MOST_CHARACTERS);
         write!(out, "{separator}{}{of} = {}", Code(name), Code(&value))?;
     }
     match proof.results.len().checked_sub(MOST_LINES) {
@@ -99,8 +130,8 @@ fn results(proof: &Proof, follows: bool, out: &mut dyn Write) -> io::Result<()> 
     }
 }
 
-fn cut(text: &str) -> String {
-    match text.char_indices().nth(MOST_CHARACTERS) {
+fn cut(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
     }
