@@ -129,6 +129,18 @@ fn every_key_type_with_and_without_an_intermediate_signs_and_verifies() {
     }
 }
 
+/// An authority above SPIRE whose signatures only `svidence` has the code for.
+#[test]
+fn a_chain_to_a_p_521_root_is_signed_under_and_verified() {
+    let Some(spire) = Spire::start(options("ec-p256", "ec-p256", Upstream::DiskP521)) else { return };
+    spire.entry(EntryOptions::new("/ns/default/taskrun/keys"));
+    let created = OffsetDateTime::now_utc();
+    let outcome = signed_step(&spire, "keys", Some(3));
+    let object = task_run("keys", UID, &RESULTS, &[outcome.report], created);
+    let report = judge(&object, &trust(&spire.bundle_pem()));
+    assert_eq!(report.verdict, Verdict::Verified, "{}", reasons(&report));
+}
+
 #[test]
 fn five_plain_results_as_hints_take_at_most_470_bytes() {
     let Some(spire) = Spire::start(options("ec-p256", "ec-p256", Upstream::None)) else { return };

@@ -28,6 +28,8 @@ pub enum Upstream {
     None,
     /// The throw-away root of `testdata/upstream` signs it; an SVID is the leaf and the server's CA.
     Disk,
+    /// The same with a root that has a P-521 key and signs with SHA-512.
+    DiskP521,
 }
 
 /// How to set SPIRE up.
@@ -324,15 +326,16 @@ fn server_configuration(folder: &Path, port: u16, options: &SpireOptions) -> Str
     let reload = options.sync.as_millis();
     let upstream = match options.upstream {
         Upstream::None => String::new(),
-        Upstream::Disk => {
+        Upstream::Disk | Upstream::DiskP521 => {
+            let root = if options.upstream == Upstream::Disk { "root" } else { "p521-root" };
             let upstream = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/upstream");
             let upstream = upstream.display();
             format!(
                 r#"
   UpstreamAuthority "disk" {{
     plugin_data {{
-      cert_file_path = "{upstream}/root.pem"
-      key_file_path = "{upstream}/root.key"
+      cert_file_path = "{upstream}/{root}.pem"
+      key_file_path = "{upstream}/{root}.key"
     }}
   }}"#
             )
