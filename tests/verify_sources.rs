@@ -247,6 +247,7 @@ fn many_files_that_are_not_read_are_counted() {
         let ran = verify(&[text(&dir), "--allow-empty"], "");
         assert_eq!(ran.code, 3, "{count}: {}", ran.err);
         assert_eq!(ran.err.matches(".txt: not read: ").count(), named, "{count}: {}", ran.err);
+        assert!(ran.err.contains(&format!("; {count} files not read")), "{count}, the tally: {}", ran.err);
         match more {
             None => assert!(!ran.err.contains("more files"), "{count}: {}", ran.err),
             Some(more) => {
