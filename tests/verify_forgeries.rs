@@ -531,7 +531,7 @@ fn a_demanded_result_that_is_not_there_is_absent() {
         for (name, verdict) in
             [("digest", Verdict::Verified), ("sbom", Verdict::Absent), ("", Verdict::Absent)]
         {
-            let policy = Policy { demanded: vec![name.to_owned()], ..Policy::default() };
+            let policy = Policy { demanded: vec![name.into()], ..Policy::default() };
             let report = judge_with(object, trust, &policy);
             assert_eq!(report.verdict, verdict, "{name} ({form}): {}", reasons(&report));
             assert_eq!(report.proof.is_some(), verdict == Verdict::Verified, "{name} ({form})");

@@ -141,6 +141,65 @@ fn a_file_that_is_no_policy_is_refused() {
             "is no name of a result",
         ),
         (
+            "min of none",
+            good.replace("namespace: a", "namespace: a, min: 0"),
+            "min is 0, which demands nothing",
+        ),
+        ("min that is no number", good.replace("namespace: a", "namespace: a, min: few"), "rules[0]: "),
+        (
+            "an unknown field of a result",
+            good.replace("namespace: a", "namespace: a, results: [{name: x, is: y}]"),
+            "rules[0].results[0]: \"is\" is not known here",
+        ),
+        (
+            "a value that is a number",
+            good.replace("namespace: a", "namespace: a, results: [{name: x, value: 3}]"),
+            "rules[0].results[0]: 3 is no value of a result",
+        ),
+        (
+            "a list of numbers",
+            good.replace("namespace: a", "namespace: a, results: [{name: x, value: [3]}]"),
+            "[3] is no value of a result",
+        ),
+        (
+            "one of none",
+            good.replace("namespace: a", "namespace: a, results: [{name: x, oneOf: []}]"),
+            "has an empty oneOf",
+        ),
+        (
+            "no pattern",
+            good.replace("namespace: a", "namespace: a, results: [{name: x, matches: 'a)(b'}]"),
+            "\"a)(b\" is not a pattern (RE2): unexpected )",
+        ),
+        (
+            "what RE2 has not",
+            good.replace("namespace: a", "namespace: a, results: [{name: x, matches: '(?=a)'}]"),
+            "is not a pattern (RE2)",
+        ),
+        (
+            "a huge pattern",
+            good.replace(
+                "namespace: a",
+                "namespace: a, results: [{name: x, matches: '((a{0,30}b{0,30}){0,30}c{0,30}){0,30}'}]",
+            ),
+            "is not a pattern (RE2)",
+        ),
+        (
+            "a value that is not in oneOf",
+            good.replace("namespace: a", "namespace: a, results: [{name: x, value: a, oneOf: [b, c]}]"),
+            "has a value that is not in its oneOf",
+        ),
+        (
+            "a value of another type",
+            good.replace("namespace: a", "namespace: a, results: [{name: x, type: array, value: a}]"),
+            "has a value of another type",
+        ),
+        (
+            "a value that does not match",
+            good.replace("namespace: a", "namespace: a, results: [{name: x, value: a, matches: b+}]"),
+            "has a value that its pattern does not match",
+        ),
+        (
             "a step result of no step",
             good.replace("namespace: a", "namespace: a, results: [{name: x, stepResult: own}]"),
             "no step that it is from",
@@ -231,6 +290,59 @@ fn rules_hold_or_say_what_is_broken() {
         ),
         ("an age", json!({"maxAge": "1h"}), verified, ""),
         ("a time", json!({"time": ["valid-now"]}), verified, ""),
+        ("a value", json!({"results": [{"name": "digest", "value": "sha256:0123"}]}), verified, ""),
+        ("a list", json!({"results": [{"name": "images", "value": ["a"]}]}), verified, ""),
+        ("one of two", json!({"results": [{"name": "commit", "oneOf": ["one", "two"]}]}), verified, ""),
+        ("one of two types", json!({"results": [{"name": "images", "oneOf": ["a", ["a"]]}]}), verified, ""),
+        ("a pattern", json!({"results": [{"name": "digest", "matches": "sha256:[0-9a-f]+"}]}), verified, ""),
+        (
+            "a pattern of items",
+            json!({"results": [{"name": "images", "type": "array", "matches": "a|b"}]}),
+            verified,
+            "",
+        ),
+        (
+            "another value",
+            json!({"results": [{"name": "digest", "value": "sha256:0124"}]}),
+            Verdict::Invalid,
+            "result digest must be \"sha256:0124\", but it is \"sha256:0123\"",
+        ),
+        (
+            "text where there is a list",
+            json!({"results": [{"name": "images", "value": "[\"a\"]"}]}),
+            Verdict::Invalid,
+            "result images must be \"[\\\"a\\\"]\", but it is [\"a\"]",
+        ),
+        (
+            "a longer list",
+            json!({"results": [{"name": "images", "value": ["a", "b"]}]}),
+            Verdict::Invalid,
+            "but it is [\"a\"]",
+        ),
+        (
+            "none of two",
+            json!({"results": [{"name": "commit", "oneOf": ["one", "three"]}]}),
+            Verdict::Invalid,
+            "result commit must be one of \"one\", \"three\", but it is \"two\"",
+        ),
+        (
+            "a pattern that matches a part",
+            json!({"results": [{"name": "digest", "matches": "[0-9a-f]+"}]}),
+            Verdict::Invalid,
+            "the whole of result digest must match [0-9a-f]+, but it is \"sha256:0123\"",
+        ),
+        (
+            "an alternative that matches a part",
+            json!({"results": [{"name": "digest", "matches": "sha256|x"}]}),
+            Verdict::Invalid,
+            "must match sha256|x",
+        ),
+        (
+            "an item that does not match",
+            json!({"results": [{"name": "images", "type": "array", "matches": "b"}]}),
+            Verdict::Invalid,
+            "the whole of result images must match b",
+        ),
         (
             "a missing result",
             json!({"results": [{"name": "sbom"}]}),
@@ -620,4 +732,21 @@ fn a_demanded_string_is_the_text_and_not_what_it_means_as_json() {
     let report = under(&object, &trust, file);
     assert_eq!(report.verdict, Verdict::Invalid, "{}", reasons(&report));
     assert_eq!(reasons(&report).matches("must be of type string").count(), 2, "{}", reasons(&report));
+}
+
+/// Whether `["a"]` is a list or text rests on the task of the status here: a pattern could be made to match either.
+#[test]
+fn a_pattern_needs_a_type_where_only_the_status_says_how_text_is_read() {
+    let Genuine { object, trust } = genuine();
+    let mut object = object.clone();
+    object["spec"] = json!({"taskRef": {"name": "build"}});
+    for (case, demanded, verdict) in [
+        ("a pattern alone", json!({"name": "images", "matches": "a"}), Verdict::Absent),
+        ("with its type", json!({"name": "images", "matches": "a", "type": "array"}), Verdict::Verified),
+        ("with its value", json!({"name": "images", "matches": "a", "value": ["a"]}), Verdict::Verified),
+        ("of plain text", json!({"name": "digest", "matches": "sha256:.*"}), Verdict::Verified),
+    ] {
+        let report = under(&object, trust, policy(&rule(json!({"results": [demanded]}))));
+        assert_eq!(report.verdict, verdict, "{case}: {}", reasons(&report));
+    }
 }

@@ -6,6 +6,7 @@ mod completion;
 pub mod config;
 pub mod demo;
 pub mod entrypoint;
+mod gate;
 mod input;
 pub mod inspect;
 mod man;

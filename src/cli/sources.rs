@@ -31,6 +31,11 @@ impl SourceArgs {
         Sources { paths: &self.paths, only: &self.only }
     }
 
+    /// Whether no TaskRun at all is fine.
+    pub(super) fn allows_empty(&self) -> bool {
+        self.allow_empty
+    }
+
     /// Whether there may be several files.
     pub(super) fn are_several(&self) -> bool {
         self.paths.len() > 1 || self.paths.iter().any(|path| path.is_dir())

@@ -17,7 +17,7 @@ use serde_json::json;
 use crate::{
     io_error,
     verify::{
-        Policy, PolicyFile, Trust, Verdict, Verifier,
+        Demand, Policy, PolicyFile, Trust, Verdict, Verifier,
         taskrun::{TaskRun, parse_time},
         time::TimeStamps,
         walk::{Event, Progress, walk},
@@ -28,6 +28,7 @@ use super::{
     USAGE_ERROR,
     bundle::Origins,
     colour::{Choice, Colour},
+    gate::Gate,
     input::{self, Input},
     number,
     progress::Bar,
@@ -59,9 +60,13 @@ pub struct VerifyArgs {
     /// Accept a weaker proof; may be given several times
     #[arg(long, value_enum, value_name = "WEAKNESS", help_heading = DEMANDS)]
     accept: Vec<Weakness>,
-    /// A result that every TaskRun must have; may be given several times
-    #[arg(long = "require-result", value_name = "NAME", help_heading = DEMANDS)]
-    demanded: Vec<String>,
+    /// A result that every TaskRun must have, with this value if one is given; with TASKRUN: (a name, or one with *) those TaskRuns,
+    /// of which there must be one; may be given several times
+    #[arg(long = "require-result", value_name = "[TASKRUN:]NAME[=VALUE]", value_parser = str::parse::<Demand>, help_heading = DEMANDS)]
+    demanded: Vec<Demand>,
+    /// Leave out TaskRuns that have not finished: they are named and counted, and not judged
+    #[arg(long, help_heading = DEMANDS)]
+    finished: bool,
     /// What the TaskRuns must meet beyond good evidence: a policy file (YAML or JSON)
     #[arg(long, value_name = "FILE", help_heading = DEMANDS)]
     policy: Option<PathBuf>,
@@ -132,7 +137,7 @@ pub fn run(args: &VerifyArgs, stdin: &mut (dyn Read + Send), out: &mut dyn Write
     };
     let several = args.sources.are_several();
     let mut worst: Option<Verdict> = None;
-    let mut used = BTreeSet::new();
+    let mut gate = Gate::new(args.finished, &policy.demanded, policy.file.as_ref());
     let verbosity = match (args.quiet, args.verbose) {
         (true, _) => Verbosity::Quiet,
         (false, true) => Verbosity::Verbose,
@@ -153,15 +158,17 @@ pub fn run(args: &VerifyArgs, stdin: &mut (dyn Read + Send), out: &mut dyn Write
         // Nothing is written while it stands there.
         let _ = bar.hide(&mut lines);
         let verdict = match event {
+            Event::Object { place, outcome: Ok(report) } if gate.leaves_out(&report) => {
+                let _ = people.left_out(&report, place, &mut lines);
+                None
+            }
             Event::Object { place, outcome } => {
                 let item = Item { place, outcome: outcome.as_ref() };
                 let _ = people.item(&item, &mut lines);
                 reports.item(&item);
                 Some(match item.outcome {
-                    Ok(report) => {
-                        used.extend(report.rules.iter().copied());
-                        if report.accepted { Verdict::Verified } else { report.verdict }
-                    }
+                    Ok(report) if report.accepted => Verdict::Verified,
+                    Ok(report) => report.verdict,
                     Err(_) => Verdict::Unchecked,
                 })
             }
@@ -190,10 +197,19 @@ pub fn run(args: &VerifyArgs, stdin: &mut (dyn Read + Send), out: &mut dyn Write
         // Nobody has the report; a verdict that is worse is told all the same.
         worst = worst.max(Some(Verdict::Unchecked));
     }
-    if let (Some(file), Some(_)) = (&policy.file, worst) {
-        unused(file, &used, err);
+    for finding in gate.missing() {
+        let _ = writeln!(err, "{:<9} {}", finding.verdict().as_str(), Line(&finding.to_string()));
+        worst = worst.max(Some(finding.verdict()));
     }
-    let exit_code = match (worst, args.sources.nothing_found(walked)) {
+    if let (Some(file), Some(_)) = (&policy.file, worst) {
+        unused(file, gate.idle_rules(), err);
+    }
+    let nothing_left = "nothing was judged: no TaskRun has finished (--allow-empty accepts that)";
+    let nothing_found = match args.sources.nothing_found(walked) {
+        _ if gate.left_out > 0 => (!args.sources.allows_empty()).then_some(nothing_left),
+        text => text,
+    };
+    let exit_code = match (worst, nothing_found) {
         (Some(verdict), _) => verdict.exit_code(),
         (None, None) => 0,
         (None, Some(text)) => {
@@ -207,13 +223,13 @@ pub fn run(args: &VerifyArgs, stdin: &mut (dyn Read + Send), out: &mut dyn Write
 
 /// Says which rules spoke of no TaskRun: a mistake in a name would otherwise go unnoticed. If none did, every TaskRun is
 /// `unchecked` already.
-fn unused(file: &PolicyFile, used: &BTreeSet<usize>, err: &mut dyn Write) {
-    if used.is_empty() {
+fn unused(file: &PolicyFile, idle: Option<BTreeSet<usize>>, err: &mut dyn Write) {
+    let Some(idle) = idle else {
         let text = "no rule of the policy speaks of any of the TaskRuns; compare its namespaces and names with theirs";
         let _ = writeln!(err, "svidence verify: {text}");
         return;
-    }
-    for index in (0..file.rules().len()).filter(|index| !used.contains(index)) {
+    };
+    for index in idle {
         let name = file.rule_name(index);
         let _ = writeln!(err, "svidence verify: {} of the policy speaks of no TaskRun", Line(&name));
     }
@@ -231,7 +247,7 @@ fn about<'a>(args: &'a VerifyArgs, trust: &'a Trust, policy: &'a Policy, origins
             "acceptTep0089": policy.accept_tep0089,
             "acceptUnprovenTime": policy.accept_unproven_time,
             "acceptNotCarried": policy.accept_not_carried,
-            "requiredResults": policy.demanded,
+            "requiredResults": policy.demanded.iter().map(ToString::to_string).collect::<Vec<_>>(),
         })
         .to_string(),
     }

@@ -180,8 +180,12 @@ details! {
     RESULT = "result";
     /// The type of a demanded result.
     TYPE = "type";
+    /// The value of a demanded result.
+    VALUE = "value";
     /// The step or step result that a demanded result is from.
     FROM = "from";
+    /// How many TaskRuns a rule speaks of.
+    MIN = "min";
     // --- unknown-issuer ---
     /// Nobody at hand has the key ID that the compact certificate begins with.
     ISSUER_HINT = "issuer-hint";

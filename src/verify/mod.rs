@@ -7,6 +7,7 @@ mod artifacts;
 mod cache;
 mod collect;
 mod declared;
+mod demand;
 pub mod envelope;
 mod facts;
 pub mod inspect;
@@ -46,6 +47,7 @@ use taskrun::{TaskRun, parse_time};
 use time::TimeStamps;
 
 pub use crate::workload::chain;
+pub use demand::{Demand, DemandError};
 pub use facts::{Detail, Facts, ResultName, Side};
 pub use partial::{Item, NotCarried};
 pub use policy::PolicyFile;
@@ -89,7 +91,7 @@ pub struct Policy {
     /// Accept objects without `status.steps` that lack signed results.
     pub accept_not_carried: bool,
     /// Results that must be there.
-    pub demanded: Vec<String>,
+    pub demanded: Vec<Demand>,
     /// Time-stamp authorities whose word on the time of signing counts, and their tokens.
     pub time_stamps: TimeStamps,
     /// The policy file, if there is one. It can only demand more than the fields above.
@@ -146,12 +148,19 @@ fn judge(object: &TaskRun, trust: &Trust, policy: &Policy, caches: &mut Caches) 
         }
     };
     let broken = policy.file.as_ref().map(|file| file.judge(object, &rules, &mut proof, trust));
-    let missing: Vec<Finding> = policy
-        .demanded
-        .iter()
-        .filter(|name| !proof.results.iter().any(|result| result.has_name(name)))
-        .map(|name| Finding::Demanded(name.clone()))
-        .collect();
+    let missing =
+        policy.demanded.iter().filter(|demand| demand.is_of(object)).filter_map(|demand| {
+            match proof.results.iter().find(|result| result.has_name(&demand.name)) {
+                None => Some(Finding::Demanded(demand.name.clone())),
+                Some(result) if demand.accepts(result) => None,
+                Some(result) => Some(Finding::OtherValue {
+                    result: demand.name.clone(),
+                    demanded: demand.value.clone().unwrap_or_default(),
+                    found: result.value.canonical_json(),
+                }),
+            }
+        });
+    let missing: Vec<Finding> = missing.collect();
     let mut findings = missing;
     findings.extend(weaknesses);
     findings.extend(undecided);
@@ -255,10 +264,26 @@ fn finished(object: &TaskRun) -> Result<(), Vec<Finding>> {
     }
     match object.succeeded() {
         Some("True" | "False") => Ok(()),
+        // Created, and nothing more: its controller has not written a status yet.
+        None if is_without_status(object) => Err(vec![Finding::no_evidence(
+            Detail::UNFINISHED,
+            "the TaskRun has not started: its status is empty",
+        )]),
         // An archive of results alone: there are none before the end, and each step signs how it ended.
         None if object.is_partial() && object.status.conditions.is_empty() => Ok(()),
         _ => Err(vec![Finding::no_evidence(Detail::UNFINISHED, "the TaskRun has not finished")]),
     }
+}
+
+fn is_without_status(object: &TaskRun) -> bool {
+    let status = &object.status;
+    object.is_partial()
+        && status.conditions.is_empty()
+        && status.results.is_empty()
+        && status.retries_status.is_empty()
+        && status.pod_name.is_empty()
+        && status.start_time.is_none()
+        && status.completion_time.is_none()
 }
 
 type Found = (Proof, Vec<Finding>);

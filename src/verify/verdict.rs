@@ -338,6 +338,16 @@ pub enum Finding {
         /// The result, if it is about one.
         result: Option<ResultName>,
     },
+    /// A demanded result has another value.
+    #[error("the demanded result {result:?} must be {demanded}, but it is {found}")]
+    OtherValue {
+        /// Its name.
+        result: String,
+        /// As it was demanded.
+        demanded: String,
+        /// As JSON.
+        found: String,
+    },
     // --- by its breach ---
     /// A demand of the policy file is not met.
     #[error("policy, {rule}: {demanded}, but {found}")]
@@ -413,6 +423,12 @@ pub enum Finding {
     /// A result that was demanded is not among the verified ones.
     #[error("the demanded result {0:?} is not there")]
     Demanded(String),
+    /// A TaskRun that was demanded is not among those that were verified or accepted.
+    #[error("{demanded} is demanded, and no TaskRun of that name is among those that were verified")]
+    NoTaskRun {
+        /// As it was demanded.
+        demanded: String,
+    },
     // --- weak ---
     /// Only Tekton's own form.
     #[error(
@@ -463,7 +479,10 @@ impl Finding {
             | Finding::OpenChain { .. }
             | Finding::OpenLeaf { .. }
             | Finding::Undecided { .. } => Verdict::Unchecked,
-            Finding::NoEvidence { .. } | Finding::Unsigned { .. } | Finding::Demanded(_) => Verdict::Absent,
+            Finding::NoEvidence { .. }
+            | Finding::Unsigned { .. }
+            | Finding::Demanded(_)
+            | Finding::NoTaskRun { .. } => Verdict::Absent,
             Finding::OnlyTep0089 | Finding::NotCarried { .. } | Finding::TimeUnproven { .. } => Verdict::Weak,
             _ => Verdict::Invalid,
         }
@@ -491,7 +510,8 @@ impl Finding {
             Finding::Undecided { .. } | Finding::OpenChain { .. } | Finding::OpenLeaf { .. } => "undecided",
             Finding::NoEvidence { .. } => "no-evidence",
             Finding::Unsigned { .. } => "unsigned",
-            Finding::Demanded(_) => "demanded",
+            Finding::Demanded(_) | Finding::NoTaskRun { .. } => "demanded",
+            Finding::OtherValue { .. } => "other-value",
             Finding::OnlyTep0089 => "only-tep-0089",
             Finding::NotCarried { .. } => "not-carried",
             Finding::TimeUnproven { .. } => "time-unproven",
@@ -562,6 +582,13 @@ impl Finding {
             Finding::Demanded(name) => {
                 Facts { result: Some(Cow::Owned(ResultName::task(name))), ..Facts::default() }
             }
+            Finding::NoTaskRun { demanded } => Facts { expected: text(demanded), ..Facts::default() },
+            Finding::OtherValue { result, demanded, found } => Facts {
+                result: Some(Cow::Owned(ResultName::task(result))),
+                expected: text(demanded),
+                found: text(found),
+                ..Facts::default()
+            },
             Finding::OnlyTep0089 => Facts::default(),
             Finding::NotCarried { step, result } => {
                 Facts { step: Some(step), result: Some(Cow::Borrowed(result)), ..Facts::default() }

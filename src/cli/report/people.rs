@@ -71,6 +71,22 @@ impl<'a> People<'a> {
         }
     }
 
+    /// One that has not finished, and is not judged therefore.
+    pub(crate) fn left_out(
+        &mut self,
+        report: &Report,
+        place: Place<'_>,
+        out: &mut dyn Write,
+    ) -> io::Result<()> {
+        self.tally.left_out += 1;
+        if self.verbosity == Verbosity::Quiet {
+            return Ok(());
+        }
+        let at = if self.several { format!(" in {place}") } else { String::new() };
+        let text = format!("left out  {}{at}: it has not finished", report.task_run);
+        writeln!(out, "{}", self.colour.paint(Style::Faint, Line(&text)))
+    }
+
     /// The tally. With [`Verbosity::Quiet`] only if something failed.
     pub(crate) fn end(&self, exit_code: u8, out: &mut dyn Write) -> io::Result<()> {
         if self.verbosity == Verbosity::Quiet && exit_code == 0 {

@@ -16,7 +16,7 @@ use super::{
 };
 
 /// Code, what it means in a sentence, and what to do: one rule for each code of a finding, and one for unreadable input.
-const RULES: [(&str, &str, &str); 24] = [
+const RULES: [(&str, &str, &str); 25] = [
     (
         "attestation",
         "An attestation cannot be read.",
@@ -71,7 +71,12 @@ const RULES: [(&str, &str, &str); 24] = [
     ("undecided", "It could not be decided.", "See the message for what is missing."),
     ("no-evidence", "There is no evidence.", "Run the TaskRun under svidence with signing enabled."),
     ("unsigned", "A step could not sign.", "See the reason that it claims."),
-    ("demanded", "A demanded result is not there.", "See --require-result."),
+    (
+        "demanded",
+        "A demanded result, or a TaskRun that must have one, is not there.",
+        "See --require-result.",
+    ),
+    ("other-value", "A demanded result has another value.", "See --require-result."),
     (
         "only-tep-0089",
         "There are only Tekton's own signatures.",

@@ -17,6 +17,8 @@ pub(crate) struct Tally {
     invalid: u64,
     files_not_read: u64,
     objects_not_read: u64,
+    /// TaskRuns that have not finished and were not judged.
+    pub(crate) left_out: u64,
     /// Unreadable, and so far the only thing in this file.
     lone: Option<String>,
 }
@@ -103,6 +105,9 @@ impl fmt::Display for Tally {
             if number > 0 {
                 write!(f, "; {} not read", count(number, one, several))?;
             }
+        }
+        if self.left_out > 0 {
+            write!(f, "; {} not finished, left out", self.left_out)?;
         }
         Ok(())
     }

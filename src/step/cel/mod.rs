@@ -18,7 +18,7 @@ mod moment;
 mod operations;
 mod overloads;
 mod parser;
-mod pattern;
+pub(crate) mod pattern;
 mod source;
 mod types;
 mod value;

@@ -24,7 +24,7 @@ const LARGEST: usize = 1 << 20;
 
 /// Why a pattern is none.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum PatternError {
+pub(crate) enum PatternError {
     /// Go's words, with the part they are about.
     #[error("error parsing regexp: {what}: `{part}`")]
     Syntax { what: &'static str, part: String },
@@ -34,29 +34,36 @@ pub(super) enum PatternError {
 
 /// A pattern, understood.
 #[derive(Debug)]
-pub(super) struct Pattern {
+pub(crate) struct Pattern {
     spelled_out: String,
     /// Roughly how many states it compiles to.
     pub(super) weight: u64,
 }
 
 /// A compiled pattern.
-pub(super) struct Regex {
+#[derive(Debug, Clone)]
+pub(crate) struct Regex {
     engine: PikeVM,
     cache: Cache,
 }
 
 impl Regex {
     /// Whether it matches somewhere in the text.
-    pub(super) fn is_match(&mut self, text: &str) -> bool {
+    pub(crate) fn is_match(&mut self, text: &str) -> bool {
         self.engine.is_match(&mut self.cache, text)
     }
 }
 
 impl Pattern {
-    pub(super) fn compile(&self) -> Result<Regex, PatternError> {
+    pub(crate) fn compile(&self) -> Result<Regex, PatternError> {
         // What is spelled out has no syntax to get wrong.
         build(&self.spelled_out).ok_or(PatternError::TooLarge)
+    }
+
+    /// The same for a pattern that the whole text must match.
+    #[cfg(feature = "cli")]
+    pub(crate) fn compile_whole(&self) -> Result<Regex, PatternError> {
+        build(&format!("\\A{}\\z", self.spelled_out)).ok_or(PatternError::TooLarge)
     }
 }
 
@@ -72,7 +79,7 @@ fn build(pattern: &str) -> Option<Regex> {
 const INVALID_RANGE: &str = "invalid character class range";
 
 /// Reads a pattern.
-pub(super) fn read(pattern: &str) -> Result<Pattern, PatternError> {
+pub(crate) fn read(pattern: &str) -> Result<Pattern, PatternError> {
     let mut reader = Reader { whole: pattern, rest: pattern, depth: 0, properties: Vec::new() };
     let piece = reader.alternatives(Flags::default())?;
     if !reader.rest.is_empty() {

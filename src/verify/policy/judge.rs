@@ -13,7 +13,7 @@ use crate::{
     },
 };
 
-use super::{AcceptedTime, AttestedBy, DemandedResult, Failures, Form, ResultType, Rule};
+use super::{AcceptedTime, AttestedBy, DemandedResult, Failures, Form, ResultType, Rule, StatedValue};
 
 /// Takes the kind of demand, what is demanded, what was found, and what that means.
 type Broken<'a> = dyn FnMut(Detail, String, String, Breach) + 'a;
@@ -141,9 +141,53 @@ pub(super) fn vouch(demanded: &DemandedResult, results: &mut [VerifiedResult]) {
         {
             result.name_is_claimed = false;
         }
-        if demanded.kind.is_some_and(|kind| kind.is_of(result)) {
+        if demanded.vouched_type().is_some_and(|kind| kind.is_of(result)) {
             result.type_is_claimed = false;
         }
+    }
+}
+
+/// Values are compared as the status holds them. Of text that may be read in several ways, by the word of a task that nobody signs,
+/// only a stated value or a stated type says which is meant.
+fn value(demanded: &DemandedResult, result: &VerifiedResult, broken: &mut Broken<'_>) {
+    let name = &demanded.name;
+    let found = || format!("it is {}", shown(&result.value.canonical_json()));
+    let mut differs = |text: String| {
+        let by_claim = result.value.type_name() == "string" && !ResultType::String.is_of(result);
+        match by_claim {
+            true => broken(Detail::VALUE, text, AS_JSON.to_owned(), Breach::Contradicted),
+            false => broken(Detail::VALUE, text, found(), Breach::Contradicted),
+        }
+    };
+    if let Some(value) = demanded.value.as_ref().filter(|value| !value.is_of(result)) {
+        differs(format!("result {name} must be {}", shown(&value.to_json())));
+    }
+    if let Some(one_of) = demanded.one_of.as_ref().filter(|all| !all.iter().any(|value| value.is_of(result)))
+    {
+        let values: Vec<String> = one_of.iter().map(StatedValue::to_json).collect();
+        differs(format!("result {name} must be one of {}", shown(&values.join(", "))));
+    }
+    let Some(pattern) = &demanded.matches else { return };
+    if !pattern.matches(&result.value) {
+        differs(format!("the whole of result {name} must match {}", pattern.as_str()));
+    } else if result.type_is_claimed && demanded.one_of.is_none() {
+        broken(
+            Detail::TYPE,
+            format!("the whole of result {name} must match {}", pattern.as_str()),
+            "only the task in the status, which nobody signs, says how its text is to be read; state its type, too".to_owned(),
+            Breach::Missing,
+        );
+    }
+}
+
+const AS_JSON: &str = "the status holds what the text that the step wrote means as JSON, not that text";
+
+/// A value of any length, for a message.
+fn shown(json: &str) -> String {
+    const MOST: usize = 200;
+    match json.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{}…", &json[..end]),
+        None => json.to_owned(),
     }
 }
 
@@ -163,9 +207,7 @@ fn result(demanded: &DemandedResult, proof: &Proof, broken: &mut Broken<'_>) {
     }
     if let Some(kind) = demanded.kind.filter(|kind| !kind.is_of(result)) {
         let found = match result.value.type_name() {
-            "string" if kind == ResultType::String => {
-                "the status holds what the text that the step wrote means as JSON, not that text".to_owned()
-            }
+            "string" if kind == ResultType::String => AS_JSON.to_owned(),
             other => format!("it is of type {other}"),
         };
         broken(
@@ -175,6 +217,7 @@ fn result(demanded: &DemandedResult, proof: &Proof, broken: &mut Broken<'_>) {
             Breach::Contradicted,
         );
     }
+    value(demanded, result, broken);
     let Some(from) = &demanded.from else { return };
     let origin = match &demanded.step_result {
         Some(step_result) => {

@@ -7,6 +7,7 @@
 mod age;
 mod judge;
 mod pattern;
+mod value;
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -29,6 +30,7 @@ use super::{
 
 pub use age::{AgeError, MaxAge};
 pub use pattern::{Pattern, PatternError};
+pub use value::{StatedValue, StatedValueError, WholePattern, WholePatternError};
 
 /// The version of the format that this program reads.
 const VERSION: u64 = 1;
@@ -150,6 +152,39 @@ pub struct DemandedResult {
     pub from: Option<String>,
     /// The step result of `from` that it must be taken from. The policy vouches for its name then.
     pub step_result: Option<String>,
+    /// The value that it must have.
+    pub value: Option<StatedValue>,
+    /// The values of which it must have one.
+    pub one_of: Option<Vec<StatedValue>>,
+    /// What the whole of its value must match.
+    pub matches: Option<WholePattern>,
+}
+
+impl DemandedResult {
+    /// The type that the policy vouches for: as it says, or that of the one value that it states.
+    fn vouched_type(&self) -> Option<ResultType> {
+        self.kind.or_else(|| self.value.as_ref().map(StatedValue::kind))
+    }
+
+    /// What nothing can meet at once.
+    fn impossible(&self) -> Option<&'static str> {
+        let values = || self.value.iter().chain(self.one_of.iter().flatten());
+        if self.one_of.as_ref().is_some_and(Vec::is_empty) {
+            Some("has an empty oneOf, which nothing meets")
+        } else if self.kind.is_some_and(|kind| values().any(|value| value.kind() != kind)) {
+            Some("has a value of another type than it demands")
+        } else if let (Some(value), Some(one_of)) = (&self.value, &self.one_of)
+            && !one_of.contains(value)
+        {
+            Some("has a value that is not in its oneOf")
+        } else if let Some(pattern) = &self.matches
+            && values().any(|value| !value.matches(pattern))
+        {
+            Some("has a value that its pattern does not match")
+        } else {
+            None
+        }
+    }
 }
 
 /// The types of Tekton's results.
@@ -214,7 +249,9 @@ pub struct Rule {
     /// Authorities whose CAs are believed without a SPIFFE ID, as `--authority-without-uri` names them.
     #[serde(default)]
     pub authorities_without_uri: Vec<Fingerprint>,
-    /// Results that must be there.
+    /// How many TaskRuns it must speak of in a walk, counted once each and only if they are verified or accepted.
+    pub min: Option<u64>,
+    /// Results that must be there; read one by one, so that a mistake has a place.
     #[serde(default)]
     pub results: Vec<DemandedResult>,
 }
@@ -258,8 +295,16 @@ impl PolicyFile {
         let expires = parse_time(&document.expires).ok_or(PolicyError::Expires(document.expires))?;
         let mut rules = Vec::new();
         for (i, rule) in document.rules.into_iter().enumerate() {
-            let rule: Rule =
-                serde_json::from_value(rule).map_err(|error| shape(format!("rules[{i}]: "), error))?;
+            let at = |error| shape(format!("rules[{i}]: "), error);
+            let mut rule = rule;
+            let results = rule.as_object_mut().and_then(|members| members.remove("results"));
+            let mut rule: Rule = serde_json::from_value(rule).map_err(at)?;
+            let results: Vec<Value> =
+                results.map(serde_json::from_value).transpose().map_err(at)?.unwrap_or_default();
+            for (j, result) in results.into_iter().enumerate() {
+                let at = |error| shape(format!("rules[{i}].results[{j}]: "), error);
+                rule.results.push(serde_json::from_value(result).map_err(at)?);
+            }
             possible(&rule, i)?;
             rules.push(rule);
         }
@@ -380,17 +425,20 @@ fn possible(rule: &Rule, index: usize) -> Result<(), PolicyError> {
             "stands twice"
         } else if result.step_result.is_some() && result.from.is_none() {
             "has a stepResult, but no step that it is from"
+        } else if let Some(problem) = result.impossible() {
+            problem
         } else {
             continue;
         };
         let place = format!("rules[{index}].results[{i}]");
         return Err(PolicyError::Result { place, name: result.name.clone(), problem });
     }
-    match rule.time.is_empty() {
-        true => Err(PolicyError::Shape {
-            place: format!("rules[{index}]: "),
-            error: "time is an empty list, which nothing meets".to_owned(),
-        }),
-        false => Ok(()),
-    }
+    let problem = if rule.time.is_empty() {
+        "time is an empty list, which nothing meets"
+    } else if rule.min == Some(0) {
+        "min is 0, which demands nothing; leave it out, or write 1 or more"
+    } else {
+        return Ok(());
+    };
+    Err(PolicyError::Shape { place: format!("rules[{index}]: "), error: problem.to_owned() })
 }

@@ -28,6 +28,11 @@ impl TryFrom<String> for Pattern {
 }
 
 impl Pattern {
+    /// As it was written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
     /// Whether the whole of `name` fits.
     pub fn matches(&self, name: &str) -> bool {
         let mut parts = self.0.split('*');

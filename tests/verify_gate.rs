@@ -1,0 +1,166 @@
+//! Gates: what `--require-result`, a rule's `min` and `--finished` make of a whole walk.
+
+#![cfg(feature = "cli")]
+
+mod support;
+
+use std::fs;
+
+use serde_json::{Value, json};
+use support::command::{Ran, path, svidence};
+
+fn object(name: &str) -> Value {
+    serde_json::from_str(&fs::read_to_string(path(name)).unwrap()).unwrap()
+}
+
+/// As the controller has it while the run lasts, whatever stands in it.
+fn unfinished(mut object: Value) -> Value {
+    for condition in object["status"]["conditions"].as_array_mut().unwrap() {
+        condition["status"] = json!("Unknown");
+    }
+    object
+}
+
+fn with_uid(mut object: Value, uid: &str) -> Value {
+    object["metadata"]["uid"] = json!(uid);
+    object
+}
+
+fn verify(objects: &[Value], more: &[&str]) -> Ran {
+    let bundle = path("bundle.pem");
+    let mut arguments = vec!["verify", "-", "--trust-domain", "example.org", "--bundle", &bundle];
+    arguments.extend(more);
+    let lines: Vec<String> = objects.iter().map(Value::to_string).collect();
+    svidence(&arguments, &lines.join("\n"))
+}
+
+const DIGEST: &str = "sha256:4be1f1f1a9b6f7e4c9b0f2e51d7b9a3c";
+
+#[test]
+fn a_required_result_may_have_a_value_and_a_task_run() {
+    let genuine = object("taskrun.json");
+    let value = format!("digest={DIGEST}");
+    let of_run = format!("build-app:digest={DIGEST}");
+    for (demand, code, told) in [
+        ("digest", 0, ""),
+        (value.as_str(), 0, ""),
+        (of_run.as_str(), 0, ""),
+        ("build-*:digest", 0, ""),
+        ("*-app:commit=main-7f3c2a", 0, ""),
+        ("images=[\"app\",\"sidecar\"]", 0, ""),
+        ("sbom", 2, "the demanded result \"sbom\" is not there"),
+        ("digest=", 1, "the demanded result \"digest\" must be , but it is \"sha256:4be"),
+        ("commit=main", 1, "must be main, but it is \"main-7f3c2a\""),
+        ("images=app", 1, "must be app, but it is [\"app\",\"sidecar\"]"),
+        ("build-app:sbom", 2, "the demanded result \"sbom\" is not there"),
+        (
+            "*-scan:report=clean",
+            2,
+            "*-scan:report=clean is demanded, and no TaskRun of that name is among those that were verified",
+        ),
+        ("build:digest", 2, "build:digest is demanded"),
+    ] {
+        let ran = verify(std::slice::from_ref(&genuine), &["--require-result", demand]);
+        assert_eq!(ran.code, code, "{demand}: {}", ran.err);
+        assert!(ran.err.contains(told), "{demand}: {}", ran.err);
+    }
+    for demand in ["", "=x", "a b", "a b=c", ":digest", "build-app:", "Build:digest", "a/b:digest", "a:b:c"] {
+        let ran = verify(std::slice::from_ref(&genuine), &["--require-result", demand]);
+        assert_eq!((ran.code, ran.out.as_str()), (64, ""), "{demand:?}: {}", ran.err);
+        assert!(ran.err.contains("write NAME, NAME=VALUE"), "{demand:?}: {}", ran.err);
+    }
+}
+
+#[test]
+fn a_forged_task_run_meets_no_demand() {
+    let forged = object("altered-1.json");
+    let ran = verify(&[forged], &["--require-result", "build-app:digest"]);
+    assert_eq!(ran.code, 1, "{}", ran.err);
+    assert!(ran.err.contains("build-app:digest is demanded"), "{}", ran.err);
+}
+
+#[test]
+fn what_has_not_finished_is_left_out_named_and_counted() {
+    let genuine = object("taskrun.json");
+    let running = unfinished(genuine.clone());
+    let mut pending = running.clone();
+    pending["status"] = json!({});
+    let forged = object("altered-1.json");
+    for (case, objects, more, code, told) in [
+        ("without it", vec![&genuine, &running], vec![], 2, "has not finished"),
+        ("a running one", vec![&genuine, &running], vec!["--finished"], 0, "1 not finished, left out"),
+        ("two kinds", vec![&genuine, &running, &pending], vec!["--finished"], 0, "2 not finished, left out"),
+        ("beside a forged one", vec![&forged, &running], vec!["--finished"], 1, "1 not finished, left out"),
+        ("nothing is left", vec![&running], vec!["--finished"], 3, "nothing was judged"),
+        (
+            "nothing is left, and that is allowed",
+            vec![&running],
+            vec!["--finished", "--allow-empty"],
+            0,
+            "1 not finished, left out",
+        ),
+        (
+            "one that a gate needs",
+            vec![&running],
+            vec!["--finished", "--allow-empty", "--require-result", "build-app:digest"],
+            2,
+            "build-app:digest is demanded",
+        ),
+    ] {
+        let objects: Vec<Value> = objects.into_iter().cloned().collect();
+        let ran = verify(&objects, &more);
+        assert_eq!(ran.code, code, "{case}: {}", ran.err);
+        assert!(ran.err.contains(told), "{case}: {}", ran.err);
+        if more.contains(&"--finished") {
+            assert!(ran.err.contains("left out  default/build-app"), "{case}: {}", ran.err);
+        }
+    }
+}
+
+#[test]
+fn a_rule_counts_the_task_runs_that_it_speaks_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let genuine = object("taskrun.json");
+    let other_uid = with_uid(genuine.clone(), "00000000-0000-4000-8000-000000000001");
+    let running = unfinished(genuine.clone());
+    let forged = object("altered-1.json");
+    let build = |min: u64| json!([{"namespace": "default", "taskRun": "build-*", "min": min}]);
+    let scan = json!([
+        {"namespace": "default", "taskRun": "build-*"},
+        {"name": "scan", "namespace": "default", "taskRun": "*-scan", "min": 1},
+    ]);
+    for (case, objects, rules, more, code, told) in [
+        ("enough", vec![&genuine], build(1), vec![], 0, ""),
+        (
+            "too few",
+            vec![&genuine],
+            build(2),
+            vec![],
+            2,
+            "policy, rule 1: at least 2 TaskRuns that it speaks of must be verified, but 1 of the walk are",
+        ),
+        ("one twice", vec![&genuine, &genuine], build(2), vec![], 2, "but 1 of the walk are"),
+        ("one under two UIDs", vec![&genuine, &other_uid], build(2), vec![], 1, "but 1 of the walk are"),
+        ("an omitted scan", vec![&genuine], scan, vec![], 2, "policy, rule 2 (scan): at least 1 TaskRuns"),
+        ("a forged one does not count", vec![&forged], build(1), vec![], 1, "but 0 of the walk are"),
+        (
+            "nor one that has not finished",
+            vec![&running],
+            build(1),
+            vec!["--finished", "--allow-empty"],
+            2,
+            "but 0 of the walk are",
+        ),
+    ] {
+        let policy = folder.path().join("policy.json");
+        fs::write(
+            &policy,
+            json!({"version": 1, "expires": "2999-01-01T00:00:00Z", "rules": rules}).to_string(),
+        )
+        .unwrap();
+        let objects: Vec<Value> = objects.into_iter().cloned().collect();
+        let ran = verify(&objects, &[&["--policy", policy.to_str().unwrap()][..], &more].concat());
+        assert_eq!(ran.code, code, "{case}: {}", ran.err);
+        assert!(ran.err.contains(told), "{case}: {}", ran.err);
+    }
+}
