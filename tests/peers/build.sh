@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds the real peers that the tests run against, from their published Go modules, into the folder named by the first
-# argument: spire-server, spire-agent, tekton-entrypoint, tekton-sidecarlogresults, tekton-verify and tekton-when. Does nothing
+# argument: spire-server, spire-agent, tekton-entrypoint, tekton-sidecarlogresults, tekton-verify, tekton-when and tekton-reader. Does nothing
 # when they are there already.
 set -euo pipefail
 
@@ -45,5 +45,6 @@ CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o "$out/tekton-entrypoint" gi
 CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o "$out/tekton-sidecarlogresults" github.com/tektoncd/pipeline/cmd/sidecarlogresults
 CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o "$out/tekton-verify" .
 CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o "$out/tekton-when" ./when
+CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o "$out/tekton-reader" ./reader
 
 echo "$stamp" >"$out/stamp"
