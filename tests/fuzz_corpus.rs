@@ -18,7 +18,7 @@ use std::{
 
 use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
 use serde_json::{Value, json};
-use support::fleet::Fleet;
+use support::{documents, fleet::Fleet};
 
 /// What one small input may take; libFuzzer's own limit is the same.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -139,6 +139,9 @@ fn regenerate() {
 
     write("taskrun", "genuine.json", genuine.to_string());
     write("taskrun", "genuine.yaml", serde_saphyr::to_string(genuine).unwrap());
+    for (i, text) in documents::GENUINE.iter().enumerate() {
+        write("yaml", &format!("{i}.yaml"), text);
+    }
     write("taskrun", "list.json", json!({"kind": "List", "items": [genuine]}).to_string());
     let mut older = genuine.clone();
     older["apiVersion"] = json!("tekton.dev/v1beta1");

@@ -123,7 +123,7 @@ fn bad_objects_have_their_own_errors() {
         ("wrong kind", pod.to_string(), 3, "it is a Pod, not a TaskRun"),
         ("a JSON list", "[]".to_owned(), 3, "this is a JSON array"),
         ("wrong shape", shapeless.to_string(), 3, "not a TaskRun as Tekton writes it"),
-        ("a key twice", twice, 3, "stands twice"),
+        ("a key twice", twice, 3, "appears twice"),
         (
             "truncated attestation",
             with_attestation(&|value| value[..value.len() - 20].to_owned()),

@@ -91,7 +91,7 @@ fn a_file_that_is_no_policy_is_refused() {
         ("not JSON", "{\"version\": 1,".to_owned(), "not JSON"),
         ("two documents", format!("{good}---\n{good}"), "holds 2 documents"),
         ("nothing", String::new(), "holds 0 documents"),
-        ("a key of JSON twice", "{\"version\": 1, \"version\": 1}".to_owned(), "stands twice"),
+        ("a key of JSON twice", "{\"version\": 1, \"version\": 1}".to_owned(), "appears twice"),
         ("a key twice", good.replace("version: 1", "version: 1\nversion: 1"), "appears twice"),
         (
             "a key of a rule twice",
@@ -111,7 +111,7 @@ fn a_file_that_is_no_policy_is_refused() {
         ("no rules", "version: 1\nexpires: 2030-01-01T00:00:00Z\nrules: []\n".to_owned(), "no rules"),
         ("no namespace", good.replace("namespace: a, ", ""), "\"namespace\" is missing"),
         ("no name", good.replace(", taskRun: '*'", ""), "\"taskRun\" is missing"),
-        ("an impossible pattern", good.replace("namespace: a", "namespace: A?"), "matches no name"),
+        ("an impossible pattern", good.replace("namespace: a", "namespace: 'A?'"), "matches no name"),
         ("an empty pattern", good.replace("namespace: a", "namespace: ''"), "matches no name"),
         ("no age", good.replace("namespace: a", "namespace: a, maxAge: 30"), "rules[0]: "),
         (

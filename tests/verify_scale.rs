@@ -210,7 +210,7 @@ fn what_cannot_be_read_is_named_and_costs_nothing_else() {
                 "{a}\n{}\n{c}\n",
                 b.replacen("{\"apiVersion\"", "{\"kind\":\"TaskRun\",\"apiVersion\"", 1)
             ),
-            vec![&*ra, "the key \"kind\" stands twice", &rc],
+            vec![&*ra, "the key \"kind\" appears twice", &rc],
         ),
         ("a large List", format!("{{\"kind\":\"List\",\"items\":[{}]}}", many(&a)), vec![&*ra; 200]),
         (
@@ -226,7 +226,7 @@ fn what_cannot_be_read_is_named_and_costs_nothing_else() {
         (
             "a large List with items twice",
             format!("{{\"kind\":\"List\",\"items\":[{}],\"items\":[{c}]}}", many(&a)),
-            [vec![&*ra; 200], vec![&*rc], vec!["\"items\" stands twice"]].concat(),
+            [vec![&*ra; 200], vec![&*rc], vec!["\"items\" appears twice"]].concat(),
         ),
         (
             "a large List with Items",

@@ -2,7 +2,15 @@
 //!
 //! Bounds on time and memory are the runner's: `make fuzz` sets them for libFuzzer, `tests/fuzz_corpus.rs` measures.
 
-use std::{path::PathBuf, sync::OnceLock};
+// The tests that replay the corpus have it among their own, too.
+#[allow(clippy::duplicate_mod)]
+#[path = "../../tests/support/readers.rs"]
+mod readers;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{Mutex, OnceLock},
+};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::Value;
@@ -21,6 +29,7 @@ use svidence::{
         time::{MAX_TOKEN, TimeStamp, TimeStamps},
         verify,
         walk::for_each,
+        yaml::{Dates, documents},
     },
     workload::{
         bundle::X509Bundle,
@@ -34,13 +43,14 @@ use time::OffsetDateTime;
 pub type Body = fn(&[u8]);
 
 /// Name and function of every target.
-pub const TARGETS: [(&str, Body); 6] = [
+pub const TARGETS: [(&str, Body); 7] = [
     ("attestation", attestation),
     ("message", message),
     ("bundle", bundle),
     ("certificate", certificate),
     ("taskrun", taskrun),
     ("token", token),
+    ("yaml", yaml),
 ];
 
 /// A genuine TaskRun that the entrypoint left, and the bundle it was signed under.
@@ -280,5 +290,24 @@ fn not_accepted(object: Value) {
     if let Ok(object) = TaskRun::from_value(object) {
         let report = judge(&object);
         assert!(!report.accepted && report.proof.is_none(), "{:?}", report.verdict);
+    }
+}
+
+/// A text of YAML: what is read of it does not depend on how its lines end, and Go reads the same. `SVIDENCE_READER` names the
+/// peer `tekton-reader`; without it Go is not asked.
+pub fn yaml(data: &[u8]) {
+    static GO: OnceLock<Option<Mutex<readers::Reader>>> = OnceLock::new();
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let Ok(read) = documents(text, Dates::Refused) else { return };
+    if !text.contains('\r') {
+        assert_eq!(documents(&text.replace('\n', "\r\n"), Dates::Refused).as_ref(), Ok(&read));
+    }
+    let go = GO.get_or_init(|| {
+        let peer = std::env::var_os("SVIDENCE_READER")?;
+        Some(Mutex::new(readers::Reader::go(Path::new(&peer))))
+    });
+    if let (Some(go), Some(first)) = (go, read.first()) {
+        let answers = go.lock().expect("nobody panicked").answers("yaml", &[text]);
+        assert_eq!(answers[0].as_ref(), Ok(first), "Go reads the same");
     }
 }

@@ -10,11 +10,10 @@ use crate::evidence::{artifacts as logged, attestation::ResultsFrom};
 use super::{
     collect::StepEvidence,
     facts::Detail,
-    json::Unambiguous,
     message::entry_type,
     step::ProvenStep,
     strict,
-    taskrun::{Artifact, ArtifactValue, Artifacts, TaskRun, refuse_case_variants},
+    taskrun::{Artifact, ArtifactValue, Artifacts, TaskRun},
     verdict::Finding,
 };
 
@@ -93,9 +92,7 @@ fn without_steps(object: &TaskRun, proven: &[ProvenStep]) -> Vec<Finding> {
 
 /// A provenance file as the controller reads it; `None` if other readers might read it differently.
 fn provenance(text: &str) -> Option<Artifacts> {
-    let Unambiguous(value) = serde_json::from_str(text).ok()?;
-    refuse_case_variants(&value).ok()?;
-    strict::from_value::<Option<Artifacts>>(value).ok().map(Option::unwrap_or_default)
+    strict::from_slice::<Option<Artifacts>>(text.as_bytes()).map(Option::unwrap_or_default)
 }
 
 fn added(field: String) -> Finding {

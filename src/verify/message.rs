@@ -7,10 +7,7 @@ use std::collections::HashSet;
 
 use serde::Deserialize;
 
-use super::{
-    json::{Object, Unambiguous},
-    strict,
-};
+use super::{json::Object, node::Node};
 
 /// Types of entries that evidence speaks of.
 pub(crate) mod entry_type {
@@ -46,6 +43,6 @@ pub(crate) fn parse(message: &str) -> Result<Vec<Entry>, String> {
 
 /// The same by way of a value, which words what is wrong.
 fn worded(message: &str) -> Result<Vec<Entry>, String> {
-    let Unambiguous(value) = serde_json::from_str(message).map_err(|error| error.to_string())?;
-    strict::from_value(value).map_err(|error| error.to_string())
+    let node: Node = serde_json::from_str(message).map_err(|error| error.to_string())?;
+    node.read().map_err(|misfit| misfit.to_string())
 }

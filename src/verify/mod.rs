@@ -13,6 +13,7 @@ mod facts;
 pub mod inspect;
 mod json;
 mod message;
+mod node;
 mod outcomes;
 mod partial;
 pub mod policy;
@@ -29,6 +30,7 @@ mod tep0089;
 pub mod time;
 mod verdict;
 pub mod walk;
+pub mod yaml;
 
 use std::{borrow::Cow, collections::BTreeMap};
 

@@ -1,54 +1,50 @@
-//! Typed reading of JSON in one pass, with the rules that otherwise need the whole document as a value: no key stands twice
-//! in one object, wherever it is, and none is a case variant of a field of Tekton's where fields stand.
+//! Typed reading of JSON in one pass, with the rules that otherwise need the whole document as a value: no key appears twice
+//! in one object, wherever it is, and where a type with fields is read, none is a case variant of one of them.
 //!
 //! And no list stands where Tekton has an object: serde would read its items as the fields in order, Go refuses it.
 //!
 //! [`Strict`] wraps a deserializer and looks at every key on its way to the type that is read, and at everything that the
-//! type ignores. It only says yes or no: whoever gets a no reads the slow way, which words the reason.
+//! type ignores. It only says yes or no: whoever gets a no reads a [`Node`](super::node::Node), which words the reason. The
+//! fields are those that the type itself names, there as here.
 
 use std::{borrow::Cow, collections::HashSet, fmt};
 
 use serde::de::{
-    Deserialize, DeserializeOwned, DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess,
-    Unexpected, Visitor,
+    Deserialize, DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Unexpected, Visitor,
     value::{BorrowedStrDeserializer, StrDeserializer},
 };
-
-use serde_json::Value;
-
-use super::taskrun::{holds_fields, is_case_variant};
 
 /// Reads a `T` from the bytes of exactly one JSON document. `None`: it breaks a rule, or is no `T`.
 pub(super) fn from_slice<'de, T: Deserialize<'de>>(document: &'de [u8]) -> Option<T> {
     let mut json = serde_json::Deserializer::from_slice(document);
-    let value = T::deserialize(Strict { inner: &mut json, place: Place::Fields }).ok()?;
+    let value = T::deserialize(Strict { inner: &mut json }).ok()?;
     json.end().ok()?;
     Some(value)
 }
 
-/// Reads a `T` from a document that was read already. The error says what is wrong with it.
-pub(super) fn from_value<T: DeserializeOwned>(value: Value) -> Result<T, serde_json::Error> {
-    T::deserialize(Strict { inner: value, place: Place::Data })
-}
-
-/// What the keys of an object are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
-    /// Names of Tekton's fields.
-    Fields,
-    /// Anything.
-    Data,
+/// The field that Go's JSON reader takes a key for although it is written otherwise: it folds case, and two letters beyond
+/// ASCII with it (`encoding/json`, `foldName`).
+pub(super) fn case_variant(key: &str, fields: &[&'static str]) -> Option<&'static str> {
+    if fields.contains(&key) {
+        return None;
+    }
+    let folded = |character: char| match character {
+        '\u{17f}' => 's',
+        '\u{212a}' => 'k',
+        other => other.to_ascii_lowercase(),
+    };
+    let is_variant = |field: &&&str| key.chars().map(folded).eq(field.chars().map(folded));
+    fields.iter().find(is_variant).copied()
 }
 
 struct Strict<D> {
     inner: D,
-    place: Place,
 }
 
 macro_rules! forward {
     ($($method:ident)*) => {$(
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
-            self.inner.$method(Watch { visitor, place: self.place, is_struct: false })
+            self.inner.$method(Watch { visitor, fields: None })
         }
     )*};
 }
@@ -68,7 +64,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Strict<D> {
         name: &'static str,
         visitor: V,
     ) -> Result<V::Value, D::Error> {
-        self.inner.deserialize_unit_struct(name, Watch { visitor, place: self.place, is_struct: false })
+        self.inner.deserialize_unit_struct(name, Watch { visitor, fields: None })
     }
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(
@@ -76,11 +72,11 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Strict<D> {
         name: &'static str,
         visitor: V,
     ) -> Result<V::Value, D::Error> {
-        self.inner.deserialize_newtype_struct(name, Watch { visitor, place: self.place, is_struct: false })
+        self.inner.deserialize_newtype_struct(name, Watch { visitor, fields: None })
     }
 
     fn deserialize_tuple<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value, D::Error> {
-        self.inner.deserialize_tuple(len, Watch { visitor, place: self.place, is_struct: false })
+        self.inner.deserialize_tuple(len, Watch { visitor, fields: None })
     }
 
     fn deserialize_tuple_struct<V: Visitor<'de>>(
@@ -89,7 +85,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Strict<D> {
         len: usize,
         visitor: V,
     ) -> Result<V::Value, D::Error> {
-        self.inner.deserialize_tuple_struct(name, len, Watch { visitor, place: self.place, is_struct: false })
+        self.inner.deserialize_tuple_struct(name, len, Watch { visitor, fields: None })
     }
 
     fn deserialize_struct<V: Visitor<'de>>(
@@ -98,7 +94,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Strict<D> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, D::Error> {
-        self.inner.deserialize_struct(name, fields, Watch { visitor, place: self.place, is_struct: true })
+        self.inner.deserialize_struct(name, fields, Watch { visitor, fields: Some(fields) })
     }
 
     /// An enum's content could not be watched.
@@ -113,7 +109,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Strict<D> {
 
     /// What the type ignores is looked through all the same.
     fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
-        self.inner.deserialize_any(Watch { visitor: IgnoredAny, place: self.place, is_struct: false })?;
+        self.inner.deserialize_any(Watch { visitor: IgnoredAny, fields: None })?;
         visitor.visit_unit()
     }
 }
@@ -121,8 +117,8 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Strict<D> {
 /// Hands everything on to the visitor, with what is inside wrapped again.
 struct Watch<V> {
     visitor: V,
-    place: Place,
-    is_struct: bool,
+    /// Those of the type that is read, if it has fields.
+    fields: Option<&'static [&'static str]>,
 }
 
 macro_rules! hand_on {
@@ -154,36 +150,35 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Watch<V> {
     }
 
     fn visit_some<D: Deserializer<'de>>(self, inner: D) -> Result<V::Value, D::Error> {
-        self.visitor.visit_some(Strict { inner, place: self.place })
+        self.visitor.visit_some(Strict { inner })
     }
 
     fn visit_newtype_struct<D: Deserializer<'de>>(self, inner: D) -> Result<V::Value, D::Error> {
-        self.visitor.visit_newtype_struct(Strict { inner, place: self.place })
+        self.visitor.visit_newtype_struct(Strict { inner })
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, inner: A) -> Result<V::Value, A::Error> {
-        if self.is_struct {
+        if self.fields.is_some() {
             return Err(A::Error::invalid_type(Unexpected::Seq, &"an object"));
         }
-        self.visitor.visit_seq(Items { inner, place: self.place })
+        self.visitor.visit_seq(Items { inner })
     }
 
     fn visit_map<A: MapAccess<'de>>(self, inner: A) -> Result<V::Value, A::Error> {
-        let place = self.place;
-        self.visitor.visit_map(Members { inner, place, seen: Seen::default(), of_value: Place::Data })
+        let fields = self.fields.unwrap_or_default();
+        self.visitor.visit_map(Members { inner, fields, seen: Seen::default() })
     }
 }
 
 struct Items<A> {
     inner: A,
-    place: Place,
 }
 
 impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Items<A> {
     type Error = A::Error;
 
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, A::Error> {
-        self.inner.next_element_seed(Seed { seed, place: self.place })
+        self.inner.next_element_seed(Seed { seed })
     }
 
     fn size_hint(&self) -> Option<usize> {
@@ -193,9 +188,8 @@ impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Items<A> {
 
 struct Members<'de, A> {
     inner: A,
-    place: Place,
+    fields: &'static [&'static str],
     seen: Seen<'de>,
-    of_value: Place,
 }
 
 impl<'de, A: MapAccess<'de>> MapAccess<'de> for Members<'de, A> {
@@ -203,23 +197,21 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Members<'de, A> {
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, A::Error> {
         let Some(Key(key)) = self.inner.next_key::<Key<'de>>()? else { return Ok(None) };
-        self.of_value = match self.place {
-            Place::Fields if is_case_variant(&key) => return Err(A::Error::custom("a case variant")),
-            Place::Fields if holds_fields(&key) => Place::Fields,
-            _ => Place::Data,
-        };
+        if case_variant(&key, self.fields).is_some() {
+            return Err(A::Error::custom("a case variant"));
+        }
         let read = match &key {
             Cow::Borrowed(key) => seed.deserialize(BorrowedStrDeserializer::new(key)),
             Cow::Owned(key) => seed.deserialize(StrDeserializer::new(key)),
         };
         if !self.seen.insert(key) {
-            return Err(A::Error::custom("a key stands twice"));
+            return Err(A::Error::custom("a key that appears twice"));
         }
         read.map(Some)
     }
 
     fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, A::Error> {
-        self.inner.next_value_seed(Seed { seed, place: self.of_value })
+        self.inner.next_value_seed(Seed { seed })
     }
 
     fn size_hint(&self) -> Option<usize> {
@@ -229,14 +221,13 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Members<'de, A> {
 
 struct Seed<S> {
     seed: S,
-    place: Place,
 }
 
 impl<'de, S: DeserializeSeed<'de>> DeserializeSeed<'de> for Seed<S> {
     type Value = S::Value;
 
     fn deserialize<D: Deserializer<'de>>(self, inner: D) -> Result<S::Value, D::Error> {
-        self.seed.deserialize(Strict { inner, place: self.place })
+        self.seed.deserialize(Strict { inner })
     }
 }
 

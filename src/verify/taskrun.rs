@@ -1,15 +1,26 @@
 //! The part of a Tekton TaskRun that verification looks at (`tekton.dev/v1` and `v1beta1`).
 
-use std::collections::BTreeMap;
+#[cfg(test)]
+mod fields;
 
-use serde::{Deserialize, Deserializer};
-use serde_json::Value;
+use std::{collections::BTreeMap, fmt};
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error, MapAccess, SeqAccess, Visitor},
+};
+use serde_json::{Map, Value};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 pub use crate::evidence::statement::format_time;
 use crate::evidence::value::ResultValue;
 
-use super::{source::Unsuitable, strict};
+use super::{
+    node::{Content, Misfit, Node},
+    source::Unsuitable,
+    strict,
+    time::ANNOTATION,
+};
 
 /// Why a document is no TaskRun.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -23,22 +34,17 @@ pub enum TaskRunError {
 }
 
 /// A TaskRun.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone)]
 pub struct TaskRun {
     /// Name, namespace, UID, time of creation.
     pub metadata: Metadata,
     /// What was asked for.
-    #[serde(default, deserialize_with = "null_is_default")]
     pub spec: Spec,
     /// What Tekton's controller wrote.
-    #[serde(default, deserialize_with = "null_is_default")]
     pub status: Status,
     /// Whether it is of `tekton.dev/v1beta1`, whose status knows no artifacts of the task.
-    #[serde(skip)]
     pub is_v1beta1: bool,
     /// Which of its attempts this is, from 0, if it was taken out of `status.retriesStatus`.
-    #[serde(skip)]
     pub earlier_attempt: Option<usize>,
 }
 
@@ -71,8 +77,10 @@ struct Document {
 #[serde(rename_all = "camelCase")]
 pub struct Metadata {
     /// Name of the TaskRun.
+    #[serde(deserialize_with = "subdomain")]
     pub name: String,
     /// Its namespace.
+    #[serde(deserialize_with = "label")]
     pub namespace: String,
     /// Its UID.
     #[serde(default)]
@@ -82,14 +90,57 @@ pub struct Metadata {
     /// Annotations, of which only one counts.
     #[serde(default, deserialize_with = "null_is_default")]
     pub annotations: Annotations,
+    /// Labels. Nothing looks at them, but they are texts.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub labels: Texts,
 }
 
 /// The part of `metadata.annotations` that verification looks at. Nobody signs it: what stands in it must prove itself.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default)]
 pub struct Annotations {
     /// Time-stamp tokens: a JSON object from step names to base64, as text.
-    #[serde(rename = "svidence.dev/timestamps")]
     pub timestamps: Option<Value>,
+}
+
+impl<'de> Deserialize<'de> for Annotations {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Annotations, D::Error> {
+        let mut timestamps = None;
+        deserializer.deserialize_map(EachText(|key: String, value: String| {
+            if key == ANNOTATION {
+                timestamps = Some(Value::String(value));
+            }
+        }))?;
+        Ok(Annotations { timestamps })
+    }
+}
+
+/// An object of texts that nobody needs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Texts;
+
+impl<'de> Deserialize<'de> for Texts {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Texts, D::Error> {
+        deserializer.deserialize_map(EachText(|_, _| {}))?;
+        Ok(Texts)
+    }
+}
+
+/// Hands on the members of an object of texts.
+struct EachText<F>(F);
+
+impl<'de, F: FnMut(String, String)> Visitor<'de> for EachText<F> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object of texts")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut members: A) -> Result<(), A::Error> {
+        while let Some((key, value)) = members.next_entry()? {
+            self.0(key, value);
+        }
+        Ok(())
+    }
 }
 
 /// `spec`.
@@ -120,6 +171,7 @@ pub struct DeclaredResult {
     #[serde(rename = "type", default)]
     pub kind: String,
     /// The step result it is taken from.
+    #[serde(default, deserialize_with = "optional_result_value")]
     pub value: Option<Value>,
 }
 
@@ -194,7 +246,7 @@ pub struct NotInV1;
 
 impl<'de> Deserialize<'de> for NotInV1 {
     fn deserialize<D: Deserializer<'de>>(_: D) -> Result<NotInV1, D::Error> {
-        Err(serde::de::Error::custom("status.taskResults is a field of v1beta1"))
+        Err(D::Error::custom("it is a field of v1beta1, not of v1"))
     }
 }
 
@@ -228,7 +280,8 @@ pub struct StatusResult {
     /// Its type.
     #[serde(rename = "type", default)]
     pub kind: String,
-    /// Its value.
+    /// Its value: a text, a list of texts or an object of texts.
+    #[serde(deserialize_with = "result_value")]
     pub value: Value,
 }
 
@@ -343,19 +396,28 @@ impl TaskRun {
 
     /// Reads a TaskRun from a document.
     pub fn from_value(value: Value) -> Result<TaskRun, TaskRunError> {
-        let member = |name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-        let (kind, api_version) = (member("kind"), member("apiVersion"));
+        TaskRun::from_node(Node::from(value), None)
+    }
+
+    /// Reads a TaskRun from a document. `inherited` is what an item of a TaskRunList may leave out.
+    pub(super) fn from_node(mut node: Node, inherited: Option<&Inherited>) -> Result<TaskRun, TaskRunError> {
+        let inherited = inherited.filter(|list| list.is_task_run);
+        let member = |name: &str, inherited: Option<&str>| match node.get(name) {
+            Some(value) => value.text().unwrap_or_default().to_owned(),
+            None => inherited.unwrap_or_default().to_owned(),
+        };
+        let kind = member("kind", inherited.map(|_| "TaskRun"));
+        let api_version = member("apiVersion", inherited.and_then(|list| list.api_version.as_deref()));
         if kind != "TaskRun" || !matches!(api_version.as_str(), "tekton.dev/v1" | "tekton.dev/v1beta1") {
-            return Err(TaskRunError::Unsuitable(Unsuitable::of_value(&value)));
+            return Err(TaskRunError::Unsuitable(Unsuitable::of_value(&node.into())));
         }
-        let mut value = value;
         let is_v1beta1 = api_version == "tekton.dev/v1beta1";
-        if is_v1beta1 && let Some(status) = value.get_mut("status") {
-            results_as_in_v1(status)?;
+        if is_v1beta1 && let Content::Object(members) = &mut node.content {
+            let status = members.iter_mut().find(|member| member.key == "status");
+            status.map_or(Ok(()), |status| results_as_in_v1(&mut status.value))?;
         }
-        refuse_case_variants(&value)?;
-        let object = strict::from_value(value).map_err(|error| TaskRunError::Shape(error.to_string()))?;
-        Ok(TaskRun { is_v1beta1, ..object })
+        let Document { metadata, spec, status, .. } = node.read()?;
+        Ok(TaskRun { metadata, spec, status, is_v1beta1, earlier_attempt: None })
     }
 
     /// The TaskRun before any of its attempts: for [`TaskRun::become_attempt`].
@@ -366,12 +428,11 @@ impl TaskRun {
 
     /// Makes it what it was when its attempt `number` had ended, from 0 (Tekton `pkg/reconciler/taskrun`, `retryTaskRun`).
     pub(super) fn become_attempt(&mut self, number: usize, status: &Value) -> Result<(), TaskRunError> {
-        let mut status = status.clone();
+        let mut status = Node::from(status.clone());
         if self.is_v1beta1 {
             results_as_in_v1(&mut status)?;
         }
-        refuse_case_variants(&status)?;
-        self.status = strict::from_value(status).map_err(|error| TaskRunError::Shape(error.to_string()))?;
+        self.status = status.read()?;
         self.earlier_attempt = Some(number);
         Ok(())
     }
@@ -412,79 +473,113 @@ impl TaskRun {
     }
 }
 
+impl From<Misfit> for TaskRunError {
+    fn from(misfit: Misfit) -> TaskRunError {
+        TaskRunError::Shape(misfit.to_string())
+    }
+}
+
 /// `taskResults` of a v1beta1 status by the name that v1 gives them.
-fn results_as_in_v1(status: &mut Value) -> Result<(), TaskRunError> {
-    let Some(status) = status.as_object_mut() else { return Ok(()) };
-    if status.contains_key("results") {
+fn results_as_in_v1(status: &mut Node) -> Result<(), TaskRunError> {
+    let Content::Object(members) = &mut status.content else { return Ok(()) };
+    if members.iter().any(|member| member.key == "results") {
         return Err(TaskRunError::Shape("status.results is none of v1beta1's fields".to_owned()));
     }
-    if let Some(results) = status.remove("taskResults") {
-        status.insert("results".to_owned(), results);
+    if let Some(results) = members.iter_mut().find(|member| member.key == "taskResults") {
+        results.key = "results".to_owned();
     }
     Ok(())
 }
 
-/// Fields at the places that verification looks at, by their length.
-const fn fields(length: usize) -> &'static [&'static str] {
-    match length {
-        3 => &["uid", "uri"],
-        4 => &["kind", "name", "spec", "type"],
-        5 => &["items", "steps", "value"],
-        6 => &["digest", "inputs", "status", "values"],
-        7 => &["message", "outputs", "podName", "results"],
-        8 => &["exitCode", "metadata", "taskSpec"],
-        9 => &["artifacts", "container", "namespace", "startTime"],
-        10 => &["apiVersion", "conditions", "terminated"],
-        11 => &["buildOutput", "taskResults"],
-        13 => &["retriesStatus"],
-        14 => &["completionTime"],
-        17 => &["creationTimestamp", "terminationReason"],
-        _ => &[],
+/// A name of an object (Kubernetes, `IsDNS1123Subdomain`).
+fn subdomain<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let name = String::deserialize(deserializer)?;
+    match name.len() <= 253 && name.split('.').all(is_label) {
+        true => Ok(name),
+        false => Err(D::Error::custom(format_args!(
+            "{name:?} is no name of a Kubernetes object: up to 253 small letters, digits, hyphens and dots, each part \
+             beginning and ending with a letter or digit"
+        ))),
     }
 }
 
-/// Fields that hold such fields; what other fields hold is data, whose keys may be anything.
-const STRUCTURES: [&str; 13] = [
-    "artifacts",
-    "conditions",
-    "inputs",
-    "metadata",
-    "outputs",
-    "results",
-    "spec",
-    "status",
-    "steps",
-    "taskResults",
-    "taskSpec",
-    "terminated",
-    "values",
-];
+/// A name of a namespace (Kubernetes, `IsDNS1123Label`).
+fn label<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let name = String::deserialize(deserializer)?;
+    match name.len() <= 63 && is_label(&name) {
+        true => Ok(name),
+        false => Err(D::Error::custom(format_args!(
+            "{name:?} is no name of a Kubernetes namespace: up to 63 small letters, digits and hyphens, beginning and \
+             ending with a letter or digit"
+        ))),
+    }
+}
 
-/// Go's JSON reader takes `Results` for `results`, so an object that holds one would be read differently by others.
-pub(super) fn refuse_case_variants(value: &Value) -> Result<(), TaskRunError> {
-    match value {
-        Value::Array(items) => items.iter().try_for_each(refuse_case_variants),
-        Value::Object(members) => members.iter().try_for_each(|(key, value)| {
-            if is_case_variant(key) {
-                return Err(TaskRunError::Shape(format!(
-                    "its field {key:?} is written in another case than Tekton's"
-                )));
+fn is_label(text: &str) -> bool {
+    let is_inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    !text.is_empty() && text.bytes().all(is_inner) && !text.starts_with('-') && !text.ends_with('-')
+}
+
+/// A text, a list of texts or an object of texts, as Tekton writes the value of a result.
+fn result_value<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Value, D::Error> {
+    struct Texts;
+    impl<'de> Visitor<'de> for Texts {
+        type Value = Value;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("text, a list of texts or an object of texts")
+        }
+
+        fn visit_str<E>(self, text: &str) -> Result<Value, E> {
+            Ok(text.into())
+        }
+
+        fn visit_string<E>(self, text: String) -> Result<Value, E> {
+            Ok(text.into())
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+            let mut list = Vec::new();
+            while let Some(item) = items.next_element::<String>()? {
+                list.push(item.into());
             }
-            if holds_fields(key) { refuse_case_variants(value) } else { Ok(()) }
-        }),
-        _ => Ok(()),
+            Ok(Value::Array(list))
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
+            let mut object = Map::new();
+            while let Some((key, value)) = members.next_entry::<String, String>()? {
+                object.insert(key, value.into());
+            }
+            Ok(Value::Object(object))
+        }
     }
+    deserializer.deserialize_any(Texts)
 }
 
-/// Whether a key, where fields stand, is one of Tekton's fields to Go and another one to others.
-pub(super) fn is_case_variant(key: &str) -> bool {
-    // Go folds some characters beyond ASCII, too; Tekton's fields have none.
-    !key.is_ascii() || fields(key.len()).iter().any(|field| field.eq_ignore_ascii_case(key) && *field != key)
-}
+/// The same, where it may be missing.
+fn optional_result_value<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+    struct Maybe;
+    impl<'de> Visitor<'de> for Maybe {
+        type Value = Option<Value>;
 
-/// Whether fields stand in the objects below this field, too.
-pub(super) fn holds_fields(key: &str) -> bool {
-    STRUCTURES.contains(&key)
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("text, a list of texts or an object of texts")
+        }
+
+        fn visit_none<E>(self) -> Result<Option<Value>, E> {
+            Ok(None)
+        }
+
+        fn visit_unit<E>(self) -> Result<Option<Value>, E> {
+            Ok(None)
+        }
+
+        fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Option<Value>, D::Error> {
+            result_value(deserializer).map(Some)
+        }
+    }
+    deserializer.deserialize_option(Maybe)
 }
 
 /// Go writes an empty list as `null` where a field has no `omitempty`, and reads `null` as nothing.

@@ -17,9 +17,8 @@ use std::{
     thread,
 };
 
-use serde_json::Value;
-
 use super::{
+    node::Node,
     source::{self, Document, Failure, Found, LARGEST_OBJECT, LeftOut, Sink, SourceError, Sources, Stopped},
     taskrun::{Inherited, TaskRun},
 };
@@ -232,7 +231,7 @@ struct Batch {
 
 enum Item {
     Json { bytes: Range<usize>, line: u64, inherited: Option<Inherited> },
-    Yaml(Value),
+    Yaml(Node, Option<Inherited>),
     Failed(Failure),
 }
 
@@ -242,10 +241,13 @@ impl Batch {
         for (path, item) in self.items {
             let (document, line) = match item {
                 Item::Failed(failure) => {
-                    answers.push(Answer { path, line: None, outcome: Err(failure) });
+                    answers.push(Answer { path, line: failure.line(), outcome: Err(failure) });
                     continue;
                 }
-                Item::Yaml(value) => (Document::Yaml(value), None),
+                Item::Yaml(node, ref inherited) => {
+                    let line = Some(node.line);
+                    (Document::Yaml(node, inherited.as_ref()), line)
+                }
                 Item::Json { ref bytes, line, ref inherited } => {
                     (Document::Json(&self.bytes[bytes.clone()], line, inherited.as_ref()), Some(line))
                 }
@@ -346,7 +348,7 @@ impl<R> Sink for Batches<'_, R> {
         let Some(path) = self.path.clone() else { return Ok(()) };
         let new = match &found {
             Found::Json { bytes, .. } => bytes.len(),
-            Found::Yaml(_, weight) => *weight,
+            Found::Yaml { weight, .. } => *weight,
             Found::Failed(_) => 0,
         };
         if self.batch.weight + new > BATCH {
@@ -359,7 +361,7 @@ impl<R> Sink for Batches<'_, R> {
                 batch.bytes.extend(bytes);
                 Item::Json { bytes: start..batch.bytes.len(), line, inherited: inherited.cloned() }
             }
-            Found::Yaml(value, _) => Item::Yaml(value),
+            Found::Yaml { node, inherited, .. } => Item::Yaml(node, inherited.cloned()),
             Found::Failed(failure) => {
                 self.files.note(&failure);
                 Item::Failed(failure)

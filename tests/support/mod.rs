@@ -7,6 +7,7 @@ pub mod command;
 #[cfg(feature = "cli")]
 pub mod corpus;
 pub mod credentials;
+pub mod documents;
 #[cfg(feature = "cli")]
 pub mod fleet;
 #[cfg(feature = "cli")]
@@ -17,6 +18,7 @@ pub mod peers;
 #[cfg(feature = "cli")]
 pub mod pod;
 pub mod private;
+pub mod readers;
 #[cfg(feature = "cli")]
 pub mod signed;
 pub mod skip;

@@ -21,11 +21,12 @@ use crate::{
 use super::{
     Trust,
     facts::Detail,
-    json::Unambiguous,
+    node::Node,
     report::Proof,
     status::VerifiedResult,
     taskrun::{TaskRun, format_time, parse_time},
     verdict::{Breach, Finding},
+    yaml::{self, Dates},
 };
 
 pub use age::{AgeError, MaxAge};
@@ -402,17 +403,15 @@ impl PolicyFile {
 
 fn read(text: &str) -> Result<Value, PolicyError> {
     if text.trim_start().starts_with('{') {
-        let Unambiguous(value) = serde_json::from_str(text)
-            .map_err(|error| PolicyError::Syntax { format: "JSON", error: plain(&error.to_string()) })?;
-        return Ok(value);
+        return serde_json::from_str::<Node>(text)
+            .map(Value::from)
+            .map_err(|error| PolicyError::Syntax { format: "JSON", error: plain(&error.to_string()) });
     }
-    let documents = serde_saphyr::from_multiple::<Unambiguous>(text).map_err(|error| {
-        PolicyError::Syntax { format: "YAML", error: plain(&error.without_snippet().to_string()) }
-    })?;
-    let count = documents.len();
-    match <[Unambiguous; 1]>::try_from(documents) {
-        Ok([Unambiguous(value)]) => Ok(value),
-        Err(_) => Err(PolicyError::Documents(count)),
+    let documents = yaml::documents(text, Dates::Text)
+        .map_err(|error| PolicyError::Syntax { format: "YAML", error: error.to_string() })?;
+    match <[_; 1]>::try_from(documents) {
+        Ok([value]) => Ok(value),
+        Err(documents) => Err(PolicyError::Documents(documents.len())),
     }
 }
 

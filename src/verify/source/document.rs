@@ -2,20 +2,19 @@
 
 use std::io;
 
-use serde_json::Value;
-
-use super::{NotRead, Rest, SourceError, Unnamed, Unsuitable, list::check_list};
+use super::{NotRead, Rest, SourceError, Unnamed, Unsuitable, list};
 use crate::verify::{
-    json::Unambiguous,
+    node::{Content, Node},
     taskrun::{Inherited, TaskRun, TaskRunError},
+    yaml::YamlError,
 };
 
 /// One document, wherever its bytes are.
 pub(in crate::verify) enum Document<'a> {
     /// JSON, not read yet; the line of the input that it starts in; what its list says of it.
     Json(&'a [u8], u64, Option<&'a Inherited>),
-    /// YAML, read.
-    Yaml(Value),
+    /// YAML, read; what its list says of it.
+    Yaml(Node, Option<&'a Inherited>),
 }
 
 /// Why there is no TaskRun, but for where.
@@ -26,7 +25,7 @@ pub(in crate::verify) enum Failure {
     Unsuitable(Unsuitable),
     Read(io::Error),
     Json(String, Rest),
-    Yaml(String),
+    Yaml(YamlError, Rest),
     Object(TaskRunError),
     TooLarge(Rest),
     List(String),
@@ -48,7 +47,7 @@ pub(in crate::verify) enum LeftOut {
 impl Failure {
     /// Says what is wrong with what is no JSON.
     pub(super) fn json(bytes: &[u8], line: u64, rest: Rest) -> Failure {
-        let mut values = serde_json::Deserializer::from_slice(bytes).into_iter::<Unambiguous>();
+        let mut values = serde_json::Deserializer::from_slice(bytes).into_iter::<Node>();
         match values.find_map(Result::err) {
             Some(error) => Failure::syntax(&error, line, rest),
             None => Failure::unclosed(line).with_rest(rest),
@@ -82,6 +81,9 @@ impl Failure {
                 format!("{what} at line {line} column {}", error.column())
             }
         };
+        let text = text
+            .replace("EOF while parsing", "it ends within")
+            .replace("recursion limit exceeded", "objects and lists are more than 128 deep in each other");
         Failure::Json(text, rest)
     }
 
@@ -91,10 +93,21 @@ impl Failure {
             Failure::Unnamed(unnamed) => LeftOut::Others(unnamed.count()),
             Failure::NotRead(_) | Failure::Unsuitable(_) | Failure::Read(_) => LeftOut::Rest,
             Failure::Json(_, Rest::NotRead) | Failure::TooLarge(Rest::NotRead) => LeftOut::Rest,
+            Failure::Yaml(_, Rest::NotRead) => LeftOut::Rest,
             Failure::Json(_, Rest::Read) | Failure::TooLarge(Rest::Read) => LeftOut::Nothing,
-            Failure::Yaml(_) | Failure::Object(_) | Failure::List(_) | Failure::Empty | Failure::Panicked => {
-                LeftOut::Nothing
-            }
+            Failure::Yaml(_, Rest::Read)
+            | Failure::Object(_)
+            | Failure::List(_)
+            | Failure::Empty
+            | Failure::Panicked => LeftOut::Nothing,
+        }
+    }
+
+    /// The line of the input that it is in, if that is known.
+    pub(in crate::verify) fn line(&self) -> Option<u64> {
+        match self {
+            Failure::Yaml(error, _) => Some(error.line),
+            _ => None,
         }
     }
 
@@ -106,7 +119,9 @@ impl Failure {
             Failure::Unsuitable(what) => SourceError::Unsuitable { path, what },
             Failure::Read(error) => SourceError::Read { path, error },
             Failure::Json(error, rest) => SourceError::Syntax { path, format: "JSON", error, rest },
-            Failure::Yaml(error) => SourceError::Syntax { path, format: "YAML", error, rest: Rest::Read },
+            Failure::Yaml(error, rest) => {
+                SourceError::Syntax { path, format: "YAML", error: error.to_string(), rest }
+            }
             Failure::Object(error) => SourceError::Object { path, error },
             Failure::TooLarge(rest) => SourceError::TooLarge { path, rest },
             Failure::List(reason) => SourceError::List { path, reason },
@@ -120,15 +135,15 @@ impl Document<'_> {
     /// Hands on its TaskRuns: one, those of a List, or none with the reason.
     pub(in crate::verify) fn task_runs(self, each: &mut dyn FnMut(Result<TaskRun, Failure>)) {
         let (bytes, line, inherited) = match self {
-            Document::Yaml(value) => return objects(value, None, each),
+            Document::Yaml(node, inherited) => return objects(node, inherited, each),
             Document::Json(bytes, line, inherited) => (bytes, line, inherited),
         };
         if let Some(object) = TaskRun::from_json(bytes, inherited) {
             return each(Ok(object));
         }
-        for value in serde_json::Deserializer::from_slice(bytes).into_iter::<Unambiguous>() {
+        for value in serde_json::Deserializer::from_slice(bytes).into_iter::<Node>() {
             match value {
-                Ok(Unambiguous(value)) => objects(value, inherited, each),
+                Ok(node) => objects(node, inherited, each),
                 Err(error) => {
                     let failure = match bytes.first() {
                         Some(b'{' | b'[') => None,
@@ -141,35 +156,20 @@ impl Document<'_> {
     }
 }
 
-fn objects(value: Value, inherited: Option<&Inherited>, each: &mut dyn FnMut(Result<TaskRun, Failure>)) {
-    let mut object = |item: Value, list: Option<&Inherited>| {
-        let item = match list.filter(|list| list.is_task_run) {
-            Some(list) => complete(item, list),
-            None => item,
-        };
-        each(TaskRun::from_value(item).map_err(Failure::Object));
-    };
-    let kind = value.get("kind").and_then(Value::as_str).unwrap_or_default();
-    if inherited.is_some() || !kind.ends_with("List") || !value.get("items").is_some_and(Value::is_array) {
-        return object(value, inherited);
+fn objects(node: Node, inherited: Option<&Inherited>, each: &mut dyn FnMut(Result<TaskRun, Failure>)) {
+    let mut object =
+        |node, list: Option<&Inherited>| each(TaskRun::from_node(node, list).map_err(Failure::Object));
+    let kind = node.get("kind").and_then(Node::text).unwrap_or_default();
+    let items = node.get("items").map(|items| &items.content);
+    if inherited.is_some() || !kind.ends_with("List") || !matches!(items, Some(Content::List(_))) {
+        return object(node, inherited);
     }
-    if let Err(reason) = check_list(&value) {
+    if let Err(reason) = list::check_list(&node) {
         return each(Err(Failure::List(reason)));
     }
-    let api_version = value.get("apiVersion").and_then(Value::as_str).map(str::to_owned);
-    let inherited = Inherited { is_task_run: kind == "TaskRunList", api_version };
-    let Value::Object(mut list) = value else { return };
-    let Some(Value::Array(items)) = list.remove("items") else { return };
+    let inherited = list::inherited(&node);
+    let Content::Object(members) = node.content else { return };
+    let items = members.into_iter().find(|member| member.key == "items").map(|member| member.value.content);
+    let Some(Content::List(items)) = items else { return };
     items.into_iter().for_each(|item| object(item, Some(&inherited)));
-}
-
-/// The item of a TaskRunList, with what it left out.
-fn complete(mut item: Value, list: &Inherited) -> Value {
-    if let Some(members) = item.as_object_mut() {
-        members.entry("kind").or_insert_with(|| "TaskRun".into());
-        if let Some(version) = &list.api_version {
-            members.entry("apiVersion").or_insert_with(|| version.as_str().into());
-        }
-    }
-    item
 }

@@ -1,10 +1,8 @@
 //! The bytes of one input, as many at a time as are looked at.
 
 use std::{
-    cell::Cell,
     io::{self, Cursor, Read},
     mem,
-    rc::Rc,
 };
 
 use memchr::memchr_iter;
@@ -12,6 +10,7 @@ use memchr::memchr_iter;
 use super::{
     Sink, Stopped,
     compressed::{Compression, MAGIC},
+    is_space,
 };
 
 /// Bytes that are asked for at a time.
@@ -108,7 +107,7 @@ impl<'a> Input<'a> {
     pub(super) fn skip_space(&mut self, sink: &mut dyn Sink) -> Result<io::Result<Option<u8>>, Stopped> {
         loop {
             let bytes = self.bytes();
-            let space = bytes.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+            let space = bytes.iter().take_while(|byte| is_space(**byte)).count();
             let next = bytes.get(space).copied();
             self.consume(space);
             if next.is_some() {
@@ -120,39 +119,5 @@ impl<'a> Input<'a> {
                 Err(error) => return Ok(Err(error)),
             }
         }
-    }
-
-    /// All that was not used yet, as a reader.
-    pub(super) fn rest(&mut self) -> Unread<'_, 'a> {
-        Unread { input: self, read: Rc::default() }
-    }
-}
-
-/// The rest of an input.
-pub(super) struct Unread<'r, 'a> {
-    input: &'r mut Input<'a>,
-    read: Rc<Cell<usize>>,
-}
-
-impl Unread<'_, '_> {
-    /// How many bytes were read of it.
-    pub(super) fn counter(&self) -> Rc<Cell<usize>> {
-        self.read.clone()
-    }
-}
-
-impl Read for Unread<'_, '_> {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let there = self.input.bytes();
-        let read = if there.is_empty() {
-            self.input.reader.read(into)?
-        } else {
-            let read = there.len().min(into.len());
-            into[..read].copy_from_slice(&there[..read]);
-            self.input.start += read;
-            read
-        };
-        self.read.set(self.read.get() + read);
-        Ok(read)
     }
 }

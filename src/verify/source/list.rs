@@ -3,12 +3,11 @@
 //! `kind` may come after `items`, as in what kubectl prints. Then they are taken for a List's, which they must be in the end;
 //! and they must say what they are themselves, as only a TaskRunList's need not.
 
-use serde_json::Value;
-
 use super::{Failure, Found, Input, LARGEST_OBJECT, Rest, Sink, Stopped, Unsuitable, json::bracketed};
 use crate::verify::{
-    json::Unambiguous,
-    taskrun::{Inherited, is_case_variant},
+    node::{Member, Node},
+    strict::case_variant,
+    taskrun::Inherited,
 };
 
 /// Why the object could not be read to its end.
@@ -196,9 +195,9 @@ impl Envelope {
             sink.take(Found::Json { bytes: &self.text, line, inherited: None })?;
             return Ok(Ok(()));
         }
-        let list = match serde_json::from_slice::<Unambiguous>(&self.text) {
+        let list = match serde_json::from_slice::<Node>(&self.text) {
             Err(error) => Err(error.to_string()),
-            Ok(Unambiguous(list)) => check_list(&list),
+            Ok(list) => check_list(&list),
         };
         if let Err(reason) = list {
             sink.take(Found::Failed(Failure::List(reason)))?;
@@ -207,12 +206,23 @@ impl Envelope {
     }
 }
 
+/// Fields of a List (Kubernetes `metav1.List`).
+const FIELDS: [&str; 4] = ["apiVersion", "items", "kind", "metadata"];
+
+/// What its items may leave out.
+pub(super) fn inherited(list: &Node) -> Inherited {
+    let text = |key: &str| list.get(key).and_then(Node::text);
+    let api_version = text("apiVersion").map(str::to_owned);
+    Inherited { is_task_run: text("kind") == Some("TaskRunList"), api_version }
+}
+
 /// Whether an object is a List to every reader of it.
-pub(super) fn check_list(list: &Value) -> Result<(), String> {
-    let kind = list.get("kind").and_then(Value::as_str).unwrap_or_default();
-    let mut keys = list.as_object().into_iter().flat_map(|members| members.keys());
-    match keys.find(|key| is_case_variant(key)) {
-        Some(key) => Err(format!("its field {key:?} is written in another case than Kubernetes'")),
+pub(super) fn check_list(list: &Node) -> Result<(), String> {
+    let kind = list.get("kind").and_then(Node::text).unwrap_or_default();
+    match list.members().iter().find(|member| case_variant(&member.key, &FIELDS).is_some()) {
+        Some(Member { key, .. }) => {
+            Err(format!("its field {key:?} is written in another case than Kubernetes'"))
+        }
         None if kind.ends_with("List") => Ok(()),
         None => Err(format!("its kind is {kind:?}")),
     }

@@ -18,10 +18,9 @@ mod yaml;
 
 use std::{io, sync::Arc};
 
-use serde_json::Value;
-
 use super::{
     facts::Detail,
+    node::Node,
     taskrun::{Inherited, TaskRunError},
 };
 
@@ -173,8 +172,15 @@ pub(super) enum Found<'a> {
         /// What its list says of it.
         inherited: Option<&'a Inherited>,
     },
-    /// A document of YAML, and about how many bytes it came from.
-    Yaml(Value, usize),
+    /// An object of YAML, read.
+    Yaml {
+        /// All of it.
+        node: Node,
+        /// Bytes that it came from.
+        weight: usize,
+        /// What its list says of it.
+        inherited: Option<&'a Inherited>,
+    },
     /// Something that cannot be read.
     Failed(Failure),
 }
@@ -206,8 +212,8 @@ fn document(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Stopped> {
     if input.bytes().starts_with(BYTE_ORDER_MARK) {
         input.consume(BYTE_ORDER_MARK.len());
     }
-    match input.skip_space(sink)? {
-        Err(error) => sink.take(Found::Failed(Failure::Read(error))),
+    match first(input, sink)? {
+        Err(failure) => sink.take(Found::Failed(failure)),
         Ok(None) => sink.take(Found::Failed(Failure::Empty)),
         Ok(Some(b'{' | b'[')) => json::split(input, json::Layout::Free, sink),
         Ok(Some(_)) => text(input, sink),
@@ -227,4 +233,34 @@ fn text(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Stopped> {
         Some(what) => sink.take(Found::Failed(Failure::Unsuitable(what))),
         None => yaml::split(input, sink),
     }
+}
+
+/// The first byte that is not white space. Empty lines before it are used; to YAML the blanks in its own line matter.
+fn first(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<Result<Option<u8>, Failure>, Stopped> {
+    let mut searched = 0;
+    loop {
+        let bytes = &input.bytes()[searched..];
+        if let Some(at) = bytes.iter().position(|byte| !is_space(*byte)) {
+            let (first, space) = (bytes[at], &input.bytes()[..searched + at]);
+            if !space.contains(&b'\t') {
+                let lines = memchr::memrchr(b'\n', space).map_or(0, |end| end + 1);
+                input.consume(lines);
+            }
+            return Ok(Ok(Some(first)));
+        }
+        searched += bytes.len();
+        if searched > LARGEST_OBJECT {
+            return Ok(Err(Failure::TooLarge(Rest::NotRead)));
+        }
+        match input.more(sink)? {
+            Ok(true) => {}
+            Ok(false) => return Ok(Ok(None)),
+            Err(error) => return Ok(Err(Failure::Read(error))),
+        }
+    }
+}
+
+/// White space to JSON.
+fn is_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
 }
