@@ -120,7 +120,7 @@ fn the_recipes_for_operations_verify_what_kubectl_prints() {
     run("svidence demo --keep demo-files && cp demo-files/bundle.pem bundle.json");
     let document = include_str!("../docs/operations.md");
     let recipes = examples(document);
-    assert!(recipes.len() >= 3, "{}", recipes.len());
+    assert!(recipes.len() >= 4, "{}", recipes.len());
     for Example { script, .. } in recipes {
         assert!(run(&script).contains("default/build-app\tdigest\t"), "{script}");
     }
