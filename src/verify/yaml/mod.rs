@@ -22,7 +22,7 @@ pub(crate) use text::{Between, Marker, is_blank, marker};
 
 /// Why a text is not read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("line {line}: {what}")]
+#[error("line {line}: {}", crate::parser_words::plain(what))]
 pub struct YamlError {
     /// Where, from 1.
     pub line: u64,
