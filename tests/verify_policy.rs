@@ -148,7 +148,7 @@ fn a_file_that_is_no_policy_is_refused() {
         ("min that is no number", good.replace("namespace: a", "namespace: a, min: few"), "rules[0]: "),
         (
             "an unknown field of a result",
-            good.replace("namespace: a", "namespace: a, results: [{name: x, is: y}]"),
+            good.replace("namespace: a", "namespace: a, results: [{name: x, is: z}]"),
             "rules[0].results[0]: \"is\" is not known here",
         ),
         (
