@@ -208,7 +208,12 @@ fn verification_of_files_opens_no_socket_and_reads_only_what_is_named() {
             1,
             vec![&*object, &*altered],
         ),
-        ("a folder", vec![&*many, "-o", "json"], 0, folder_and_files),
+        (
+            "a folder",
+            vec![&*many, "--only", "*.json*", "--only", "*.yaml", "-o", "json"],
+            0,
+            folder_and_files,
+        ),
         ("standard input", vec!["-", "--allow-empty"], 3, vec![]),
     ] {
         let mut all = vec!["verify", "--trust-domain", "example.org", "--bundle", &bundle, "--jobs", "2"];
