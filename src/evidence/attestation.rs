@@ -6,7 +6,7 @@
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use prost::Message as _;
 
-use super::{generated, sha256};
+use super::{Sha256, generated, sha256};
 
 /// What the value of an attestation begins with; the number is the version.
 pub const PREFIX: &str = "sv1.";
@@ -246,6 +246,8 @@ pub enum AttestationError {
     Field(&'static str),
 }
 
+/// The longest name of Kubernetes, bytes.
+const LONGEST_NAME: usize = 253;
 /// More intermediates than any chain in use has; bounds the work that a verifier can be put to.
 pub const MOST_INTERMEDIATES: usize = 8;
 
@@ -369,7 +371,7 @@ impl Attestation {
         let form = if message.outcome & HINTS != 0 { Form::Hints } else { Form::Digests };
         let (set_hints, found_hints) = (hints(&message.set_hints)?, hints(&message.found_hints)?);
         let hints = set_hints.len() + found_hints.len();
-        if (form == Form::Digests && hints > 0) || set_hints.iter().any(|hint| found_hints.contains(hint)) {
+        if (form == Form::Digests && hints > 0) || share_one(&set_hints, &found_hints) {
             return Err(Field("hints"));
         }
         let results = message.results.into_iter().map(covered).collect::<Result<Vec<_>, _>>()?;
@@ -378,7 +380,8 @@ impl Attestation {
         if !in_order || (form == Form::Hints && results.iter().any(|covered| covered.decoded.is_some())) {
             return Err(Field("results"));
         }
-        if message.namespace.is_empty() || message.task_run.is_empty() {
+        let is_too_long = |name: &str| name.len() > LONGEST_NAME;
+        if [&message.namespace, &message.task_run].iter().any(|name| name.is_empty() || is_too_long(name)) {
             return Err(Field("run"));
         }
         if message.step_index >= message.step_count {
@@ -398,7 +401,8 @@ impl Attestation {
         if message.intermediates.len() > MOST_INTERMEDIATES {
             return Err(Field("intermediates"));
         }
-        if message.pod_name.as_ref().is_some_and(|name| *name == format!("{}-pod", message.task_run)) {
+        let is_usual = |name: &str| name.strip_suffix("-pod") == Some(message.task_run.as_str());
+        if message.pod_name.as_deref().is_some_and(|name| is_usual(name) || is_too_long(name)) {
             return Err(Field("pod_name"));
         }
         if message.leaf.is_empty() || message.signature.is_empty() {
@@ -462,6 +466,15 @@ fn hints(bytes: &[u8]) -> Result<Vec<[u8; HINT]>, AttestationError> {
     Ok(hints.to_vec())
 }
 
+/// Whether two ascending lists have a hint in common.
+fn share_one(one: &[[u8; HINT]], other: &[[u8; HINT]]) -> bool {
+    let mut other = other.iter().peekable();
+    one.iter().any(|hint| {
+        while other.next_if(|next| *next < hint).is_some() {}
+        other.peek() == Some(&hint)
+    })
+}
+
 fn optional<const N: usize>(value: Option<[u8; N]>) -> Vec<u8> {
     value.map(Vec::from).unwrap_or_default()
 }
@@ -479,20 +492,38 @@ pub fn declared<'a>(
     results: impl IntoIterator<Item = &'a str>,
     step_results: impl IntoIterator<Item = &'a str>,
 ) -> [u8; 12] {
-    fn list<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
-        let names: std::collections::BTreeSet<&str> =
-            names.into_iter().filter(|name| !name.is_empty()).collect();
-        let mut out = String::new();
-        let names: Vec<&str> = names.into_iter().collect();
-        super::canonical::array(&mut out, &names, |out, name| super::canonical::string(out, name));
-        out
+    DeclaredNames::new(results).with_step_results(step_results)
+}
+
+/// The part of [`declared`] that all steps of a task have in common.
+#[derive(Clone)]
+pub(crate) struct DeclaredNames(Sha256);
+
+impl DeclaredNames {
+    pub(crate) fn new<'a>(results: impl IntoIterator<Item = &'a str>) -> DeclaredNames {
+        let mut hashing = Sha256::new();
+        hashing.update(b"{\"results\":");
+        hashing.update(sorted(results).as_bytes());
+        DeclaredNames(hashing)
     }
-    let mut json = String::new();
-    super::canonical::object(
-        &mut json,
-        [("results", list(results)), ("stepResults", list(step_results))].into_iter(),
-    );
-    let mut declared = [0; 12];
-    declared.copy_from_slice(&sha256(json.as_bytes())[..12]);
-    declared
+
+    pub(crate) fn with_step_results<'a>(&self, step_results: impl IntoIterator<Item = &'a str>) -> [u8; 12] {
+        let DeclaredNames(mut hashing) = self.clone();
+        hashing.update(b",\"stepResults\":");
+        hashing.update(sorted(step_results).as_bytes());
+        hashing.update(b"}");
+        let mut declared = [0; 12];
+        declared.copy_from_slice(&hashing.finish()[..12]);
+        declared
+    }
+}
+
+/// Names as a JSON list, sorted, without repetitions or empty ones.
+fn sorted<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+    let mut names: Vec<&str> = names.into_iter().filter(|name| !name.is_empty()).collect();
+    names.sort_unstable();
+    names.dedup();
+    let mut out = String::new();
+    super::canonical::array(&mut out, &names, |out, name| super::canonical::string(out, name));
+    out
 }

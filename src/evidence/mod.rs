@@ -31,6 +31,7 @@ pub fn sha256(bytes: &[u8]) -> [u8; 32] {
 }
 
 /// SHA-256 of what comes piece by piece.
+#[derive(Clone)]
 pub(crate) struct Sha256(ring::digest::Context);
 
 impl Sha256 {

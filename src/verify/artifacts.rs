@@ -8,8 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::evidence::{artifacts as logged, attestation::ResultsFrom};
 
 use super::{
-    collect::StepEvidence,
+    attempt::Attempt,
     facts::Detail,
+    findings::Findings,
     message::entry_type,
     step::ProvenStep,
     strict,
@@ -18,15 +19,16 @@ use super::{
 };
 
 /// Compares `steps[].inputs`, `steps[].outputs` and `status.artifacts` with what was signed.
-pub(crate) fn compare(object: &TaskRun, steps: &[StepEvidence], proven: &[ProvenStep]) -> Vec<Finding> {
+pub(super) fn compare(attempt: &Attempt<'_>) -> Findings {
+    let object = attempt.object;
     if object.is_partial() {
-        return without_steps(object, proven);
+        return without_steps(object, attempt.proven);
     }
-    let mut findings = Vec::new();
+    let mut findings = Findings::default();
     let mut merged = Merged::default();
-    for step in proven {
-        let evidence = steps.iter().find(|evidence| evidence.name == step.name);
-        let Some(state) = object.status.step(&step.name) else { continue };
+    for step in attempt.proven {
+        let evidence = attempt.evidence(step);
+        let Some((_, state)) = attempt.state(evidence) else { continue };
         let found = Artifacts { inputs: state.inputs.clone(), outputs: state.outputs.clone() };
         if step.attestation.results_from == ResultsFrom::SidecarLogs {
             match (found == Artifacts::default(), step.attestation.step_artifacts) {
@@ -36,7 +38,7 @@ pub(crate) fn compare(object: &TaskRun, steps: &[StepEvidence], proven: &[Proven
             }
             continue;
         }
-        let Some(entries) = evidence.and_then(|evidence| evidence.entries.as_ref()) else {
+        let Some(entries) = evidence.entries() else {
             if are_signed(step) {
                 findings.push(undecided(&step.name));
             } else if found != Artifacts::default() {
@@ -78,15 +80,16 @@ pub(crate) fn are_signed(step: &ProvenStep) -> bool {
 }
 
 /// What is merged of all steps cannot be taken apart again.
-fn without_steps(object: &TaskRun, proven: &[ProvenStep]) -> Vec<Finding> {
+fn without_steps(object: &TaskRun, proven: &[ProvenStep]) -> Findings {
     match object.status.artifacts.as_ref().is_none_or(|artifacts| *artifacts == Artifacts::default()) {
-        true => Vec::new(),
-        false if proven.iter().any(are_signed) => vec![Finding::undecided(
+        true => Findings::default(),
+        false if proven.iter().any(are_signed) => Finding::undecided(
             Detail::ARTIFACTS_NOT_CARRIED,
             None,
             "status.artifacts cannot be compared: what each step signed is not in the object",
-        )],
-        false => vec![added("status.artifacts".to_owned())],
+        )
+        .into(),
+        false => added("status.artifacts".to_owned()).into(),
     }
 }
 

@@ -1,15 +1,21 @@
 //! Finding each step's evidence in a TaskRun: the step's own message, else `status.results`.
 
-use std::{cell::OnceCell, collections::HashMap, rc::Rc};
+use std::{
+    cell::OnceCell,
+    collections::{HashMap, HashSet},
+    rc::Rc,
+};
 
 use super::{
+    by_name::ByName,
     facts::Detail,
+    findings::Findings,
     message::{self, Entry, entry_type},
     taskrun::TaskRun,
     verdict::Finding,
 };
 use crate::evidence::{
-    attestation::{self, Attestation, HINT, ResultsFrom, hint},
+    attestation::{self, Attestation, HINT, Kind, ResultsFrom, hint},
     tep0089,
 };
 
@@ -18,45 +24,41 @@ const COMPRESSED: &str = "tknz:";
 
 /// What one step of the status carries.
 #[derive(Debug, Clone)]
-pub(crate) struct StepEvidence {
+pub(crate) struct StepEvidence<'a> {
     /// Its name without `step-`.
-    pub(crate) name: String,
+    pub(crate) name: &'a str,
     /// Its place in `status.steps`, if there are any.
     pub(crate) index: Option<usize>,
-    /// The entries of its termination message; `None` if the object holds no message of it.
-    pub(crate) entries: Option<Vec<Entry>>,
+    /// The entries of its termination message by their keys; `None` if the object holds no message of it.
+    entries: Option<ByName<Vec<Entry>, Entry>>,
     /// The value of its `SVIDENCE.<step>.sig` entry.
     pub(crate) attestation: Option<String>,
     /// Task results of the status with string values; shared by all steps.
-    in_status: Rc<StatusResults>,
+    in_status: Rc<StatusResults<'a>>,
 }
 
-/// Task results of the status with string values, shared by all steps.
+/// Task results of the status with string values, as (name, value).
 #[derive(Debug, Default)]
-struct StatusResults {
-    results: Vec<(String, String)>,
-    by_hint: OnceCell<HashMap<[u8; HINT], Vec<usize>>>,
+struct StatusResults<'a> {
+    results: Vec<(&'a str, &'a str)>,
+    by_hint: OnceCell<ByHint>,
 }
 
-impl StatusResults {
-    fn evidence(&self) -> HashMap<&str, &str> {
-        let results = self.results.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        // Of two with one name the first, as everywhere.
-        results.rev().filter(|(name, _)| attestation::is_reserved(name)).collect()
-    }
+/// Places of results by the hints of their names.
+type ByHint = HashMap<[u8; HINT], Vec<usize>>;
 
-    /// Results whose name has this hint; hashed once for all steps.
-    fn with_hint(&self, wanted: [u8; HINT]) -> impl Iterator<Item = (&str, &str)> {
-        let by_hint = self.by_hint.get_or_init(|| {
-            let mut by_hint: HashMap<[u8; HINT], Vec<usize>> = HashMap::new();
-            let results = self.results.iter().enumerate();
-            for (i, (name, _)) in results.filter(|(_, (name, _))| !attestation::is_reserved(name)) {
-                by_hint.entry(hint(name)).or_default().push(i);
-            }
-            by_hint
-        });
-        let places = by_hint.get(&wanted).map(Vec::as_slice).unwrap_or_default();
-        places.iter().map(|i| (self.results[*i].0.as_str(), self.results[*i].1.as_str()))
+fn by_hint<'a>(names: impl Iterator<Item = &'a str>) -> ByHint {
+    let mut by_hint = ByHint::new();
+    for (place, name) in names.enumerate().filter(|(_, name)| !attestation::is_reserved(name)) {
+        by_hint.entry(hint(name)).or_default().push(place);
+    }
+    by_hint
+}
+
+impl<'a> StatusResults<'a> {
+    fn evidence(&self) -> HashMap<&'a str, &'a str> {
+        // Of two with one name the first, as everywhere.
+        self.results.iter().rev().filter(|(name, _)| attestation::is_reserved(name)).copied().collect()
     }
 }
 
@@ -66,45 +68,85 @@ pub(super) fn is_message(text: &str) -> bool {
     start.starts_with('[') || start.starts_with(COMPRESSED) || text.contains(attestation::KEY_PREFIX)
 }
 
+/// A label of DNS, as the names of containers are: with `step-` before it, or cut to that length. Findings and results hold it.
+fn is_step_name(name: &str) -> bool {
+    let is_end = |byte: Option<u8>| byte.is_some_and(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9'));
+    name.len() <= 63
+        && is_end(name.bytes().next())
+        && is_end(name.bytes().next_back())
+        && name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'))
+}
+
 /// More steps than any pod has containers; bounds the work that an object can cause.
 const MOST_STEPS: usize = 1000;
 
-impl StepEvidence {
+impl<'a> StepEvidence<'a> {
+    /// The entries of its termination message; `None` if the object holds no message of it.
+    pub(crate) fn entries(&self) -> Option<&[Entry]> {
+        self.entries.as_ref().map(ByName::list)
+    }
+
     /// The entries among which every covered result stands, if the object holds them: those of the step's message, where
     /// that is the way the step says it handed its results over.
     pub(crate) fn entries_with_results(&self, attestation: &Attestation) -> Option<&[Entry]> {
         match attestation.results_from {
-            ResultsFrom::TerminationMessage => self.entries.as_deref(),
+            ResultsFrom::TerminationMessage => self.entries(),
             ResultsFrom::SidecarLogs => None,
         }
     }
 
-    /// For each of the hints the task results that may be meant, as (name, raw value): of the step's message, where that is the
-    /// way the step says it handed its results over, else of the status.
-    pub(crate) fn with_hints(
-        &self,
+    /// The value of an entry of its message.
+    pub(crate) fn value(&self, kind: i64, key: &str) -> Option<&str> {
+        let entry = self.entries.as_ref()?.first(key)?;
+        (entry.kind == kind).then_some(entry.value.as_str())
+    }
+
+    /// The raw value of a result in its message.
+    pub(crate) fn raw(&self, kind: Kind, name: &str) -> Option<&str> {
+        self.value(entry_type::of_result(kind), name)
+    }
+
+    /// For each of the hints the first two task results that may be meant, as (name, raw value): of the step's message, where
+    /// that is the way the step says it handed its results over, else of the status.
+    pub(crate) fn with_hints<'s>(
+        &'s self,
         attestation: &Attestation,
-        hints: &[[u8; HINT]],
-    ) -> Vec<Vec<(&str, &str)>> {
-        if self.entries_with_results(attestation).is_none() {
-            return hints.iter().map(|wanted| self.in_status.with_hint(*wanted).take(2).collect()).collect();
-        }
-        let mut by_hint: HashMap<[u8; HINT], Vec<(&str, &str)>> = HashMap::new();
-        for (name, raw) in self.task_results_of_message().filter(|_| !hints.is_empty()) {
-            by_hint.entry(hint(name)).or_default().push((name, raw));
-        }
-        hints.iter().map(|wanted| by_hint.get(wanted).cloned().unwrap_or_default()).collect()
+        hints: impl Iterator<Item = [u8; HINT]> + 's,
+    ) -> impl Iterator<Item = [Option<(&'s str, &'s str)>; 2]> + 's {
+        let entries = self.entries_with_results(attestation);
+        let in_message = entries.map(|entries| {
+            let of_kind = |entry: &&Entry| entry.kind == entry_type::TASK_RESULT;
+            let results: Vec<&Entry> = entries.iter().filter(of_kind).collect();
+            let by_hint = by_hint(results.iter().map(|entry| entry.key.as_str()));
+            (results, by_hint)
+        });
+        hints.map(move |wanted| {
+            let first_two = |by_hint: &ByHint, result: &dyn Fn(usize) -> (&'s str, &'s str)| {
+                let places = by_hint.get(&wanted).map(Vec::as_slice).unwrap_or_default();
+                [0, 1].map(|nth| places.get(nth).map(|&place| result(place)))
+            };
+            match &in_message {
+                Some((results, by_hint)) => {
+                    first_two(by_hint, &|place| (&results[place].key, &results[place].value))
+                }
+                None => {
+                    let results = &self.in_status.results;
+                    let by_hint =
+                        self.in_status.by_hint.get_or_init(|| by_hint(results.iter().map(|(name, _)| *name)));
+                    first_two(by_hint, &|place| results[place])
+                }
+            }
+        })
     }
 
     /// Task results of the status with string values, as (name, value), without attestations.
     pub(crate) fn task_results_of_status(&self) -> impl Iterator<Item = (&str, &str)> {
-        let results = self.in_status.results.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        results.filter(|(name, _)| !attestation::is_reserved(name))
+        self.in_status.results.iter().copied().filter(|(name, _)| !attestation::is_reserved(name))
     }
 
     /// Task results in the step's message, as (name, raw value), without attestations.
     pub(crate) fn task_results_of_message(&self) -> impl Iterator<Item = (&str, &str)> {
-        let entries = self.entries.iter().flatten();
+        let entries = self.entries().unwrap_or_default().iter();
         let results = entries.filter(|entry| entry.kind == entry_type::TASK_RESULT);
         results
             .map(|entry| (entry.key.as_str(), entry.value.as_str()))
@@ -126,10 +168,6 @@ impl StepEvidence {
             None => "status.results".to_owned(),
         }
     }
-
-    fn entry(&self, key: &str) -> Option<&Entry> {
-        self.entries.iter().flatten().find(|entry| entry.kind == entry_type::TASK_RESULT && entry.key == key)
-    }
 }
 
 /// Which kind of evidence an object holds.
@@ -144,19 +182,19 @@ pub(crate) enum EvidenceKind {
 }
 
 /// The evidence of every step in the status, in its order.
-pub(crate) fn collect(object: &TaskRun) -> Result<Vec<StepEvidence>, Vec<Finding>> {
+pub(crate) fn collect(object: &TaskRun) -> Result<Vec<StepEvidence<'_>>, Findings> {
     let (steps, findings) = read(object);
     if findings.is_empty() { Ok(steps) } else { Err(findings) }
 }
 
 /// What can be read, and what is wrong with the rest.
-pub(crate) fn read(object: &TaskRun) -> (Vec<StepEvidence>, Vec<Finding>) {
+pub(crate) fn read(object: &TaskRun) -> (Vec<StepEvidence<'_>>, Findings) {
     let in_status = Rc::new(StatusResults { results: string_results(object), by_hint: OnceCell::new() });
     let evidence = in_status.evidence();
     let states = match &object.status.steps {
         Some(states) => check_count(states.len()).map(|()| states),
         None => match from_results(&in_status) {
-            Ok(steps) => return (steps, Vec::new()),
+            Ok(steps) => return (steps, Findings::default()),
             Err(findings) => Err(findings),
         },
     };
@@ -164,13 +202,15 @@ pub(crate) fn read(object: &TaskRun) -> (Vec<StepEvidence>, Vec<Finding>) {
         Ok(states) => states,
         Err(findings) => return (Vec::new(), findings),
     };
-    let mut steps: Vec<StepEvidence> = Vec::new();
-    let mut findings = Vec::new();
+    let mut steps: Vec<StepEvidence<'_>> = Vec::with_capacity(states.len());
+    let mut findings = Findings::default();
+    let mut names = HashSet::with_capacity(states.len());
     for (i, state) in states.iter().enumerate() {
         let field = |name: &str| format!("status.steps[{i}].{name}");
-        let name = state.name.clone();
-        if name.is_empty() || steps.iter().any(|earlier| earlier.name == name) {
-            let problem = "the step's name is missing or stands twice".to_owned();
+        let name = state.name.as_str();
+        if !is_step_name(name) || !names.insert(name) {
+            let problem =
+                "the step's name is missing, appears twice or is not one that Kubernetes admits".to_owned();
             findings.push(Finding::Status { field: field("name"), problem, detail: Detail::STEP_NAME });
             continue;
         }
@@ -189,80 +229,79 @@ pub(crate) fn read(object: &TaskRun) -> (Vec<StepEvidence>, Vec<Finding>) {
                     "step {name}: its termination message is still compressed: the controller could not read it (cut by the \
                      kubelet, more than 128 KiB, or a Tekton without compression) and took no results from it"
                 );
-                findings.push(Finding::undecided(Detail::COMPRESSED_MESSAGE, Some(&name), reason));
+                findings.push(Finding::undecided(Detail::COMPRESSED_MESSAGE, Some(name), reason));
                 None
             }
             text => match message::parse(text) {
-                Ok(entries) => Some(entries),
+                Ok(entries) => Some(ByName::new(entries, |entry: &Entry| entry.key.as_str())),
                 Err(error) => {
                     let reason = format!(
                         "step {name}: its termination message cannot be read ({error}); a message that exceeds its \
                          container's share of 12288 bytes is cut by the kubelet and its results are lost"
                     );
-                    findings.push(Finding::undecided(Detail::UNREADABLE_MESSAGE, Some(&name), reason));
+                    findings.push(Finding::undecided(Detail::UNREADABLE_MESSAGE, Some(name), reason));
                     None
                 }
             },
         };
         let mut step =
             StepEvidence { name, index: Some(i), entries, attestation: None, in_status: in_status.clone() };
-        let key = attestation::key(&step.name);
-        step.attestation = match &step.entries {
-            Some(_) => step.entry(&key).map(|entry| entry.value.clone()),
-            None => evidence.get(key.as_str()).map(|value| (*value).to_owned()),
+        let key = attestation::key(name);
+        let attestation = match &step.entries {
+            Some(_) => step.value(entry_type::TASK_RESULT, &key),
+            None => evidence.get(key.as_str()).copied(),
         };
+        step.attestation = attestation.map(str::to_owned);
         steps.push(step);
     }
     (steps, findings)
 }
 
-fn check_count(count: usize) -> Result<(), Vec<Finding>> {
-    let reason = format!("the status has {count} steps, more than any pod has containers");
-    if count > MOST_STEPS {
-        Err(vec![Finding::undecided(Detail::TOO_MANY_STEPS, None, reason)])
-    } else {
-        Ok(())
+fn check_count(count: usize) -> Result<(), Findings> {
+    if count <= MOST_STEPS {
+        return Ok(());
     }
+    let reason = format!("the status has {count} steps, more than any pod has containers");
+    Err(Finding::undecided(Detail::TOO_MANY_STEPS, None, reason).into())
 }
 
 /// The evidence of an object without `status.steps`: each entry tells of a step, and their order is in them.
-fn from_results(in_status: &Rc<StatusResults>) -> Result<Vec<StepEvidence>, Vec<Finding>> {
-    let entries =
-        in_status.results.iter().filter_map(|(name, value)| Some((attestation::step_of_key(name)?, value)));
+fn from_results<'a>(in_status: &Rc<StatusResults<'a>>) -> Result<Vec<StepEvidence<'a>>, Findings> {
+    let results = in_status.results.iter();
+    let entries = results
+        .filter_map(|(name, value)| Some((attestation::step_of_key(name)?, value)))
+        .filter(|(name, _)| is_step_name(name));
     check_count(entries.clone().count())?;
-    let mut steps: Vec<StepEvidence> = Vec::new();
-    for (name, value) in entries {
-        // That it stands twice is found when the results are compared.
-        if steps.iter().all(|step| step.name != name) {
-            let (name, attestation) = (name.to_owned(), Some(value.clone()));
-            steps.push(StepEvidence {
-                name,
-                index: None,
-                entries: None,
-                attestation,
-                in_status: in_status.clone(),
-            });
-        }
-    }
-    Ok(steps)
+    // That one stands twice is found when the results are compared.
+    let mut names = HashSet::new();
+    let evidence = entries.filter(|(name, _)| names.insert(*name)).map(|(name, value)| StepEvidence {
+        name,
+        index: None,
+        entries: None,
+        attestation: Some((*value).to_owned()),
+        in_status: in_status.clone(),
+    });
+    Ok(evidence.collect())
 }
 
 /// Which kind of evidence the object holds anywhere.
-pub(crate) fn kind(object: &TaskRun, steps: &[StepEvidence]) -> EvidenceKind {
+pub(crate) fn kind(object: &TaskRun, steps: &[StepEvidence<'_>]) -> EvidenceKind {
     let in_messages =
-        steps.iter().flat_map(|step| step.entries.iter().flatten()).map(|entry| entry.key.as_str());
+        steps.iter().filter_map(StepEvidence::entries).flatten().map(|entry| entry.key.as_str());
     let in_status = object.status.results.iter().map(|result| result.name.as_str());
-    let names: Vec<&str> = in_messages.chain(in_status).collect();
-    if names.iter().any(|name| attestation::is_reserved(name)) {
-        EvidenceKind::Attestation
-    } else if names.iter().any(|name| *name == tep0089::SVID || *name == tep0089::MANIFEST) {
-        EvidenceKind::Tep0089
-    } else {
-        EvidenceKind::None
+    let mut kind = EvidenceKind::None;
+    for name in in_messages.chain(in_status) {
+        if attestation::is_reserved(name) {
+            return EvidenceKind::Attestation;
+        }
+        if name == tep0089::SVID || name == tep0089::MANIFEST {
+            kind = EvidenceKind::Tep0089;
+        }
     }
+    kind
 }
 
-fn string_results(object: &TaskRun) -> Vec<(String, String)> {
+fn string_results(object: &TaskRun) -> Vec<(&str, &str)> {
     let results = object.status.results.iter();
-    results.filter_map(|result| Some((result.name.clone(), result.value.as_str()?.to_owned()))).collect()
+    results.filter_map(|result| Some((result.name.as_str(), result.value.as_str()?))).collect()
 }

@@ -11,10 +11,20 @@ use super::{json::Object, node::Node};
 
 /// Types of entries that evidence speaks of.
 pub(crate) mod entry_type {
+    use crate::evidence::attestation::Kind;
+
     pub(crate) const TASK_RESULT: i64 = 1;
     pub(crate) const STEP_RESULT: i64 = 4;
     pub(crate) const STEP_ARTIFACTS: i64 = 5;
     pub(crate) const TASK_ARTIFACTS: i64 = 6;
+
+    /// The type of a result.
+    pub(crate) fn of_result(kind: Kind) -> i64 {
+        match kind {
+            Kind::Task => TASK_RESULT,
+            Kind::Step => STEP_RESULT,
+        }
+    }
 }
 
 /// One entry.

@@ -4,12 +4,15 @@
 //! the status must be, compare, look at the time. Nothing in the evidence is trusted for being in the evidence.
 
 mod artifacts;
+mod attempt;
+mod by_name;
 mod cache;
 mod collect;
 mod declared;
 mod demand;
 pub mod envelope;
 mod facts;
+mod findings;
 pub mod inspect;
 mod json;
 mod message;
@@ -32,7 +35,10 @@ mod verdict;
 pub mod walk;
 pub mod yaml;
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, HashMap},
+};
 
 use crate::{
     evidence::{
@@ -42,15 +48,19 @@ use crate::{
     workload::{bundle::X509Bundle, certificate::Certificate},
 };
 
+use attempt::Attempt;
 use cache::Caches;
 use collect::{EvidenceKind, StepEvidence};
+use declared::DeclaredTask;
 use step::ProvenStep;
 use taskrun::{TaskRun, parse_time};
+use tep0089::SignedValue;
 use time::TimeStamps;
 
 pub use crate::workload::chain;
 pub use demand::{Demand, DemandError};
 pub use facts::{Detail, Facts, ResultName, Side};
+pub use findings::{Findings, KEPT, More};
 pub use partial::{Item, NotCarried};
 pub use policy::PolicyFile;
 pub use report::{Basis, Proof, Report, StepSummary, TimeProof};
@@ -131,42 +141,31 @@ fn judge(object: &TaskRun, trust: &Trust, policy: &Policy, caches: &mut Caches) 
     let rules = policy.file.as_ref().map(|file| file.select(object)).unwrap_or_default();
     let undecided = policy.file.as_ref().and_then(|file| file.undecided(object, &rules, trust));
     let trust = &*trust_for(trust, policy, &rules);
+    let inline = object.spec.task_spec.as_ref().map(|spec| DeclaredTask::new(declared::INLINE, spec));
+    let against = Against { trust, time_stamps: &policy.time_stamps, inline: inline.as_ref() };
     let outcome = match retries::last_never_ran(object) {
-        Some(finding) => Err(vec![finding]),
-        None => evidence(object, trust, &policy.time_stamps, caches, &mut notes),
+        Some(finding) => Err(finding.into()),
+        None => evidence(object, &against, caches, &mut notes),
     };
     let current = outcome.as_ref().ok().map(|(proof, _)| &proof.basis);
     let earlier = retries::judge(object, current, trust, |attempt| {
-        evidence(attempt, trust, &policy.time_stamps, caches, &mut Vec::new())
+        evidence(attempt, &against, caches, &mut Vec::new())
     });
     notes.extend(earlier.notes);
     let (mut proof, weaknesses) = match outcome {
         Ok(found) if earlier.findings.is_empty() => found,
         outcome => {
             let mut findings = outcome.err().unwrap_or_default();
-            findings.extend(earlier.findings);
+            findings.append(earlier.findings);
             findings.extend(undecided);
             return Report { rules, ..conclude(object, findings, notes, None, false) };
         }
     };
     let broken = policy.file.as_ref().map(|file| file.judge(object, &rules, &mut proof, trust));
-    let missing =
-        policy.demanded.iter().filter(|demand| demand.is_of(object)).filter_map(|demand| {
-            match proof.results.iter().find(|result| result.has_name(&demand.name)) {
-                None => Some(Finding::Demanded(demand.name.clone())),
-                Some(result) if demand.accepts(result) => None,
-                Some(result) => Some(Finding::OtherValue {
-                    result: demand.name.clone(),
-                    demanded: demand.value.clone().unwrap_or_default(),
-                    found: result.value.canonical_json(),
-                }),
-            }
-        });
-    let missing: Vec<Finding> = missing.collect();
-    let mut findings = missing;
-    findings.extend(weaknesses);
+    let mut findings = missing(object, policy, &proof);
+    findings.append(weaknesses);
     findings.extend(undecided);
-    findings.extend(broken.into_iter().flatten());
+    findings.append(broken.unwrap_or_default());
     let accepted = findings.iter().all(|finding| match finding {
         Finding::OnlyTep0089 => policy.accept_tep0089,
         Finding::NotCarried { .. } => policy.accept_not_carried,
@@ -200,30 +199,60 @@ fn vouched<'a>(trust: &Trust, paths: impl Iterator<Item = &'a chain::Path>) -> V
     named.into_iter().map(note).collect()
 }
 
+/// Demanded results that are not among the verified ones, or have another value.
+fn missing(object: &TaskRun, policy: &Policy, proof: &Proof) -> Findings {
+    if policy.demanded.is_empty() {
+        return Findings::default();
+    }
+    // Of several with one name the first.
+    let named = proof.results.iter().rev().filter(|result| !result.name_is_claimed);
+    let by_name: HashMap<&str, &VerifiedResult> =
+        named.map(|result| (result.name.as_str(), result)).collect();
+    let demanded = policy.demanded.iter().filter(|demand| demand.is_of(object));
+    let missing = demanded.filter_map(|demand| match by_name.get(demand.name.as_str()) {
+        None => Some(Finding::Demanded(demand.name.clone())),
+        Some(result) if demand.accepts(result) => None,
+        Some(result) => Some(Finding::OtherValue {
+            result: demand.name.clone(),
+            demanded: demand.value.clone().unwrap_or_default(),
+            found: result.value.canonical_json(),
+        }),
+    });
+    missing.collect()
+}
+
+/// What every attempt of a TaskRun is held against.
+struct Against<'a> {
+    trust: &'a Trust,
+    time_stamps: &'a TimeStamps,
+    /// What `spec.taskSpec` declares, which all attempts have in common.
+    inline: Option<&'a DeclaredTask<'a>>,
+}
+
 /// What one attempt's evidence proves.
 fn evidence(
     object: &TaskRun,
-    trust: &Trust,
-    time_stamps: &TimeStamps,
+    against: &Against<'_>,
     caches: &mut Caches,
     notes: &mut Vec<String>,
-) -> Result<Found, Vec<Finding>> {
+) -> Result<Found, Findings> {
     finished(object)?;
     let steps = collect::collect(object)?;
     match collect::kind(object, &steps) {
-        EvidenceKind::Attestation => attested(object, &steps, trust, time_stamps, caches, notes),
-        EvidenceKind::Tep0089 => weakly_signed(object, &steps, trust, notes),
-        EvidenceKind::None => Err(vec![Finding::no_evidence(
+        EvidenceKind::Attestation => attested(object, &steps, against, caches, notes),
+        EvidenceKind::Tep0089 => weakly_signed(object, &steps, against, notes),
+        EvidenceKind::None => Err(Finding::no_evidence(
             Detail::NOTHING_SIGNED,
             "no step signed anything: it did not run under svidence with signing enabled, or its evidence was removed",
-        )]),
+        )
+        .into()),
     }
 }
 
 /// The worst finding decides; a proof is handed out only if nothing but an accepted weakness stands against it.
 fn conclude(
     object: &TaskRun,
-    findings: Vec<Finding>,
+    findings: Findings,
     notes: Vec<String>,
     proof: Option<Proof>,
     accepted: bool,
@@ -248,11 +277,11 @@ fn conclude(
 }
 
 /// Results are there only once the TaskRun is done.
-fn finished(object: &TaskRun) -> Result<(), Vec<Finding>> {
+fn finished(object: &TaskRun) -> Result<(), Findings> {
     if object.status.conditions.iter().filter(|condition| condition.kind == "Succeeded").count() > 1 {
         let reason =
             "status.conditions holds Succeeded more than once, and readers differ in which one they take";
-        return Err(vec![Finding::undecided(Detail::REPEATED_CONDITION, None, reason)]);
+        return Err(Finding::undecided(Detail::REPEATED_CONDITION, None, reason).into());
     }
     let status = &object.status;
     if object.is_partial()
@@ -262,18 +291,18 @@ fn finished(object: &TaskRun) -> Result<(), Vec<Finding>> {
         && status.completion_time.is_none()
     {
         let reason = "it has not started: its status is empty; verify it when it has finished";
-        return Err(vec![Finding::no_evidence(Detail::UNFINISHED, reason)]);
+        return Err(Finding::no_evidence(Detail::UNFINISHED, reason).into());
     }
     match object.succeeded() {
         Some("True" | "False") => Ok(()),
         // Created, and nothing more: its controller has not written a status yet.
-        None if is_without_status(object) => Err(vec![Finding::no_evidence(
-            Detail::UNFINISHED,
-            "the TaskRun has not started: its status is empty",
-        )]),
+        None if is_without_status(object) => {
+            Err(Finding::no_evidence(Detail::UNFINISHED, "the TaskRun has not started: its status is empty")
+                .into())
+        }
         // An archive of results alone: there are none before the end, and each step signs how it ended.
         None if object.is_partial() && object.status.conditions.is_empty() => Ok(()),
-        _ => Err(vec![Finding::no_evidence(Detail::UNFINISHED, "the TaskRun has not finished")]),
+        _ => Err(Finding::no_evidence(Detail::UNFINISHED, "the TaskRun has not finished").into()),
     }
 }
 
@@ -288,54 +317,54 @@ fn is_without_status(object: &TaskRun) -> bool {
         && status.completion_time.is_none()
 }
 
-type Found = (Proof, Vec<Finding>);
+type Found = (Proof, Findings);
 
 /// A TaskRun with attestations.
 fn attested(
     object: &TaskRun,
-    steps: &[StepEvidence],
-    trust: &Trust,
-    time_stamps: &TimeStamps,
+    steps: &[StepEvidence<'_>],
+    against: &Against<'_>,
     caches: &mut Caches,
     notes: &mut Vec<String>,
-) -> Result<Found, Vec<Finding>> {
+) -> Result<Found, Findings> {
     let attestations = read_attestations(steps)?;
-    let mut findings = Vec::new();
-    let mut proven = Vec::new();
-    for (evidence, attestation) in attestations {
-        match step::prove(object, evidence, attestation, trust, caches) {
+    let trust = against.trust;
+    let mut findings = Findings::default();
+    let mut proven = Vec::with_capacity(attestations.len());
+    for (place, attestation) in attestations {
+        match step::prove(object, (place, &steps[place]), attestation, trust, caches) {
             Ok(step) => {
-                findings.extend(step::compare_entries(&step, evidence));
+                findings.append(step::compare_entries(&step, &steps[place]));
                 proven.push(step);
             }
-            Err(reasons) => findings.extend(reasons),
+            Err(reasons) => findings.append(reasons),
         }
     }
     if object.is_partial() {
         proven.sort_by_key(|step| step.attestation.step_index);
     }
+    let in_status = object.status.task_spec.as_ref().map(|spec| DeclaredTask::new(declared::IN_STATUS, spec));
+    let attempt = Attempt::new(object, steps, &proven, [against.inline, in_status.as_ref()]);
     if findings.is_empty() {
-        findings.extend(run::one_run(object, &proven, trust));
-        findings.extend(match object.is_partial() {
-            true => run::coverage_without_steps(object, &proven),
-            false => run::coverage(object, steps, &proven),
+        findings.append(run::one_run(&attempt, trust));
+        findings.append(match object.is_partial() {
+            true => run::coverage_without_steps(&attempt),
+            false => run::coverage(&attempt),
         });
-        for evidence in steps {
-            let step = proven.iter().find(|step| step.name == evidence.name);
-            findings
-                .extend(step.map(|step| tep0089::verify_beside(step, &proven, evidence)).unwrap_or_default());
+        for step in &proven {
+            findings.append(tep0089::verify_beside(&attempt, step));
         }
     }
     if !findings.is_empty() {
         return Err(findings);
     }
-    let compared = status::compare(object, steps, &proven)?;
+    let compared = status::compare(&attempt)?;
     notes.extend(compared.notes);
     if object.is_partial() {
         notes.push(partial::note(object, &proven, &compared.not_carried));
     }
     notes.extend(vouched(trust, proven.iter().map(|step| &step.path)));
-    let times = time::of_steps(object, &proven, trust, time_stamps, notes)?;
+    let times = time::of_steps(object, &proven, trust, against.time_stamps, notes)?;
     let failure = failure(object, &proven);
     let failed = failure.is_some();
     notes.extend(failure);
@@ -353,7 +382,7 @@ fn attested(
         not_carried: compared.not_carried,
     };
     let mut weaknesses = partial::weaknesses(&proof.not_carried);
-    weaknesses.extend(times.weaknesses);
+    weaknesses.append(times.weaknesses);
     Ok((proof, weaknesses))
 }
 
@@ -370,24 +399,24 @@ fn failure(object: &TaskRun, proven: &[ProvenStep]) -> Option<String> {
     }
 }
 
-fn nothing_checked() -> Vec<Finding> {
-    vec![Finding::no_evidence(Detail::NOTHING_CHECKED, "there was nothing to check")]
+fn nothing_checked() -> Findings {
+    Finding::no_evidence(Detail::NOTHING_CHECKED, "there was nothing to check").into()
 }
 
-/// Every step's attestation, parsed. An `unsigned: …` in its place is nobody's evidence.
-fn read_attestations(steps: &[StepEvidence]) -> Result<Vec<(&StepEvidence, Attestation)>, Vec<Finding>> {
-    let mut attestations = Vec::new();
-    let mut findings = Vec::new();
-    for evidence in steps {
+/// Every step's attestation, parsed, with the place of the step. An `unsigned: …` in its place is nobody's evidence.
+fn read_attestations(steps: &[StepEvidence<'_>]) -> Result<Vec<(usize, Attestation)>, Findings> {
+    let mut attestations = Vec::with_capacity(steps.len());
+    let mut findings = Findings::default();
+    for (place, evidence) in steps.iter().enumerate() {
         let Some(value) = &evidence.attestation else { continue };
         if let Some(reason) = value.strip_prefix(UNSIGNED) {
-            let (step, reason) = (evidence.name.clone(), reason.to_owned());
+            let (step, reason) = (evidence.name.to_owned(), reason.to_owned());
             findings.push(Finding::Unsigned { step, reason });
             continue;
         }
         match Attestation::from_value(value) {
-            Ok(attestation) => attestations.push((evidence, attestation)),
-            Err(error) => findings.push(Finding::attestation(&evidence.name, error)),
+            Ok(attestation) => attestations.push((place, attestation)),
+            Err(error) => findings.push(Finding::attestation(evidence.name, error)),
         }
     }
     if findings.is_empty() && attestations.is_empty() {
@@ -401,29 +430,38 @@ fn read_attestations(steps: &[StepEvidence]) -> Result<Vec<(&StepEvidence, Attes
 /// A TaskRun with TEP-0089 entries only.
 fn weakly_signed(
     object: &TaskRun,
-    steps: &[StepEvidence],
-    trust: &Trust,
+    steps: &[StepEvidence<'_>],
+    against: &Against<'_>,
     notes: &mut Vec<String>,
-) -> Result<Found, Vec<Finding>> {
+) -> Result<Found, Findings> {
+    let trust = against.trust;
     let signed = tep0089::verify(object, steps, trust)?;
+    let in_status = object.status.task_spec.as_ref().map(|spec| DeclaredTask::new(declared::IN_STATUS, spec));
+    let attempt = Attempt::new(object, steps, &[], [against.inline, in_status.as_ref()]);
+    // Of several with one name the last.
+    let mut lost: HashMap<&str, &SignedValue> =
+        signed.iter().map(|signed| (signed.name.as_str(), signed)).collect();
+    let last = lost.clone();
     let mut results = Vec::new();
     for result in &object.status.results {
-        let Some(last) = signed.iter().rfind(|signed| signed.name == result.name) else {
+        let Some(last) = last.get(result.name.as_str()) else {
             if !tep0089::is_evidence_key(&result.name) {
                 notes.push(format!("result {} has no signature; it is left out", result.name));
             }
             continue;
         };
-        let declared = object.declared_result(&result.name).map(|declared| declared.declared_type());
+        lost.remove(result.name.as_str());
+        let declared = attempt.declared_result(&result.name).map(|declared| declared.declared_type());
         let expected = status::decode_as(&last.raw, declared);
         if result.decoded().as_ref() != Some(&expected) {
             let reason = format!("result {} in status.results is not the one that it signed", result.name);
-            return Err(vec![Finding::Tep0089 {
+            return Err(Finding::Tep0089 {
                 step: last.step.clone(),
                 reason,
                 detail: Detail::IN_STATUS_RESULTS,
                 result: Some(ResultName::task(&result.name)),
-            }]);
+            }
+            .into());
         }
         results.push(VerifiedResult {
             name: result.name.clone(),
@@ -436,13 +474,14 @@ fn weakly_signed(
             type_is_claimed: true,
         });
     }
-    if let Some(lost) = signed.iter().find(|signed| results.iter().all(|result| result.name != signed.name)) {
-        return Err(vec![Finding::Tep0089 {
+    if let Some(lost) = signed.iter().find(|signed| lost.contains_key(signed.name.as_str())) {
+        return Err(Finding::Tep0089 {
             step: lost.step.clone(),
             reason: format!("result {} that it signed is missing in status.results", lost.name),
             detail: Detail::IN_STATUS_RESULTS,
             result: Some(ResultName::task(&lost.name)),
-        }]);
+        }
+        .into());
     }
     let completed = object.status.completion_time.as_deref().and_then(parse_time);
     let time = match trust.at {
@@ -459,5 +498,5 @@ fn weakly_signed(
         is_partial: object.is_partial(),
         not_carried: Vec::new(),
     };
-    Ok((proof, vec![Finding::OnlyTep0089]))
+    Ok((proof, Finding::OnlyTep0089.into()))
 }

@@ -3,25 +3,26 @@
 //! Source of the rule: Tekton `pkg/pod/status.go` (`extractExitCodeFromResults`, `getTerminationReason`) and `cmd/entrypoint/main.go`.
 
 use crate::evidence::{
-    attestation::{Ended, ResultsFrom},
+    attestation::{Ended, Kind, ResultsFrom},
     sha256,
 };
 
 use super::{
+    attempt::Attempt,
     collect::StepEvidence,
     facts::Detail,
-    status::raw_of,
+    findings::Findings,
     step::{ProvenStep, differs},
-    taskrun::TaskRun,
     verdict::Finding,
 };
 
 /// Exit codes, reasons, and `Succeeded`, against the signed outcomes.
-pub(super) fn compare(object: &TaskRun, steps: &[StepEvidence], proven: &[ProvenStep]) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    for step in proven {
+pub(super) fn compare(attempt: &Attempt<'_>) -> Findings {
+    let mut findings = Findings::default();
+    for step in attempt.proven {
+        let evidence = attempt.evidence(step);
         let outcome = step.attestation.outcome;
-        if !outcome.lets_others_run() && object.succeeded() == Some("True") {
+        if !outcome.lets_others_run() && attempt.succeeded == Some("True") {
             findings.push(Finding::Status {
                 field: "status.conditions".to_owned(),
                 problem: format!(
@@ -31,7 +32,7 @@ pub(super) fn compare(object: &TaskRun, steps: &[StepEvidence], proven: &[Proven
                 detail: Detail::SUCCEEDED,
             });
         }
-        let Some(state) = object.status.step(&step.name) else { continue };
+        let Some((_, state)) = attempt.state(evidence) else { continue };
         let Some(terminated) = &state.terminated else {
             findings.push(differs(
                 &step.name,
@@ -41,7 +42,7 @@ pub(super) fn compare(object: &TaskRun, steps: &[StepEvidence], proven: &[Proven
             ));
             continue;
         };
-        let by_result = exit_code_of_result(step, steps, terminated.exit_code);
+        let by_result = exit_code_of_result(step, evidence, terminated.exit_code);
         let exit_code = match outcome.ended {
             _ if by_result.is_some() => by_result.unwrap_or_default(),
             Ended::Exited(code) => i64::from(code),
@@ -83,10 +84,11 @@ pub(super) fn compare(object: &TaskRun, steps: &[StepEvidence], proven: &[Proven
 
 /// The controller takes any entry named `ExitCode` for the exit code of a failure that was let pass, also a signed result (Tekton
 /// `pkg/pod/status.go`, `extractExitCodeFromResults`). `found`: the one in the status, which may be it if its message is gone.
-fn exit_code_of_result(step: &ProvenStep, steps: &[StepEvidence], found: i64) -> Option<i64> {
+fn exit_code_of_result(step: &ProvenStep, evidence: &StepEvidence<'_>, found: i64) -> Option<i64> {
     let from_message = step.attestation.results_from == ResultsFrom::TerminationMessage;
-    let result = step.covered.iter().find(|covered| from_message && covered.name == "ExitCode")?;
-    let raw = raw_of(steps, &step.name, result.kind, &result.name);
+    let mut kinds = [Kind::Task, Kind::Step].into_iter().filter(|_| from_message);
+    let result = kinds.find_map(|kind| step.covered(kind, "ExitCode"))?;
+    let raw = evidence.raw(result.kind, &result.name);
     let raw = raw.map_or_else(|| found.to_string(), str::to_owned);
     let number: i32 = raw.parse().ok().filter(|_| sha256(raw.as_bytes()) == result.digest)?;
     Some(number.into())

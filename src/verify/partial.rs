@@ -2,7 +2,7 @@
 //! what is signed and not there is told apart from what was changed or removed.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{HashMap, HashSet, VecDeque},
     fmt,
 };
 
@@ -17,7 +17,9 @@ use crate::{
 
 use super::{
     artifacts,
+    attempt::Attempt,
     facts::ResultName,
+    findings::Findings,
     status::{self, Declared, Derived, VerifiedResult, fits, may_be_decoded},
     step::ProvenStep,
     taskrun::{StatusResult, TaskRun},
@@ -73,14 +75,15 @@ pub(super) fn not_carried(
     if !object.is_partial() {
         return Vec::new();
     }
+    let is_there: HashSet<(&str, &str)> = verified
+        .iter()
+        .filter_map(|result| Some((result.step.as_str(), result.step_result.as_deref()?)))
+        .collect();
     let mut items = Vec::new();
     for step in proven {
         let mut push = |item| items.push(NotCarried { step: step.name.clone(), item });
         for covered in step.covered.iter().filter(|covered| covered.kind == Kind::Step) {
-            let is_there = verified.iter().any(|result| {
-                result.step == step.name && result.step_result.as_deref() == Some(&covered.name)
-            });
-            if !is_there {
+            if !is_there.contains(&(step.name.as_str(), covered.name.as_str())) {
                 push(Item::StepResult(covered.name.clone()));
             }
         }
@@ -93,7 +96,7 @@ pub(super) fn not_carried(
 }
 
 /// Results of the task that were left out, or dropped by somebody who dropped `status.steps` first: nothing tells which.
-pub(super) fn weaknesses(not_carried: &[NotCarried]) -> Vec<Finding> {
+pub(super) fn weaknesses(not_carried: &[NotCarried]) -> Findings {
     let results = not_carried.iter().filter_map(|not_carried| match &not_carried.item {
         Item::TaskResult(name) => Some((&not_carried.step, ResultName::task(name))),
         _ => None,
@@ -103,45 +106,37 @@ pub(super) fn weaknesses(not_carried: &[NotCarried]) -> Vec<Finding> {
 
 /// Results that are some step's, by the word of the object alone.
 #[derive(Default)]
-pub(super) struct Claimed {
+pub(super) struct Claimed<'a> {
     pub(super) results: Vec<VerifiedResult>,
-    pub(super) findings: Vec<Finding>,
-    undecided: Vec<String>,
-}
-
-impl Claimed {
-    /// The names that need not be explained otherwise.
-    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
-        let found = self.results.iter().map(|result| &*result.name);
-        found.chain(self.undecided.iter().map(String::as_str))
-    }
+    pub(super) findings: Findings,
+    /// Names that need not be explained otherwise.
+    pub(super) names: Vec<&'a str>,
 }
 
 /// Without any task, nothing says which task result is taken from which step result: one that has the value of a signed step
-/// result may be it. Its name is then claimed (design 7).
-pub(super) fn step_results(
-    object: &TaskRun,
-    proven: &[ProvenStep],
-    is_derived: impl Fn(&str) -> bool,
-) -> Claimed {
+/// result may be it. Its name is then claimed (design 7). `derived` are the names of results that follow from signed ones.
+pub(super) fn step_results<'a>(attempt: &Attempt<'a>, derived: &HashSet<&str>) -> Claimed<'a> {
+    let object = attempt.object;
     let mut claimed = Claimed::default();
     if !object.is_partial() || !object.is_without_task() {
         return claimed;
     }
-    let mut signed = SignedStepResults::new(proven);
+    let mut signed = SignedStepResults::new(attempt.proven);
     for result in &object.status.results {
         let name = result.name.as_str();
-        let is_evidence = attestation::is_reserved(name)
-            || proven.iter().any(|step| step.attestation.tep0089 && step.is_tep0089_entry(name));
+        let is_evidence = attestation::is_reserved(name) || attempt.signs_entry(name).is_some();
         // A name that no task can declare is nobody's claim.
-        if is_derived(name) || is_evidence || !attestation::is_result_name(name) {
+        if derived.contains(name) || is_evidence || !attestation::is_result_name(name) {
             continue;
         }
         match signed.claimed_by(result) {
-            Some(Ok(found)) => claimed.results.push(found),
+            Some(Ok(found)) => {
+                claimed.results.push(found);
+                claimed.names.push(name);
+            }
             Some(Err(finding)) => {
                 claimed.findings.push(finding);
-                claimed.undecided.push(name.to_owned());
+                claimed.names.push(name);
             }
             None => {}
         }
@@ -152,43 +147,59 @@ pub(super) fn step_results(
 /// Every signed step result, by the digests that a value of it may have.
 struct SignedStepResults<'a> {
     all: Vec<(&'a ProvenStep, &'a Covered)>,
-    /// Places in `all`.
-    by_digest: HashMap<[u8; 32], Vec<usize>>,
+    /// Places in `all` by the digest of the raw value, and by that of the decoded one. Claimed ones are taken off the front.
+    by_raw: HashMap<[u8; 32], VecDeque<usize>>,
+    by_decoded: HashMap<[u8; 32], VecDeque<usize>>,
     /// Places whose name was claimed already.
     claimed: HashSet<usize>,
+    /// The first one that only its message could decide about.
+    first_with_hints: Option<usize>,
 }
 
 impl<'a> SignedStepResults<'a> {
     fn new(proven: &'a [ProvenStep]) -> SignedStepResults<'a> {
         let covered = proven.iter().flat_map(|step| step.covered.iter().map(move |covered| (step, covered)));
         let all: Vec<_> = covered.filter(|(_, covered)| covered.kind == Kind::Step).collect();
-        let mut by_digest: HashMap<[u8; 32], Vec<usize>> = HashMap::new();
+        let mut by_raw: HashMap<[u8; 32], VecDeque<usize>> = HashMap::new();
+        let mut by_decoded: HashMap<[u8; 32], VecDeque<usize>> = HashMap::new();
         for (i, (_, covered)) in all.iter().enumerate() {
-            for digest in [Some(covered.digest), covered.decoded].into_iter().flatten() {
-                by_digest.entry(digest).or_default().push(i);
+            by_raw.entry(covered.digest).or_default().push_back(i);
+            if let Some(decoded) = covered.decoded {
+                by_decoded.entry(decoded).or_default().push_back(i);
             }
         }
-        SignedStepResults { all, by_digest, claimed: HashSet::new() }
+        let first_with_hints = all.iter().position(|(step, _)| step.attestation.form == Form::Hints);
+        SignedStepResults { all, by_raw, by_decoded, claimed: HashSet::new(), first_with_hints }
     }
 
     /// The first one that has the value and no name yet; an error if that cannot be said. Tekton takes each step result for one
     /// task result, the last one declared so (`pkg/pod/status.go`, `findStepResultsFetchedByTask`).
     fn claimed_by(&mut self, result: &StatusResult) -> Option<Result<VerifiedResult, Finding>> {
         let value = result.decoded()?;
+        let canonical = sha256(value.canonical_json().as_bytes());
         // The text itself before what it may have been decoded from, so that each finds its own.
         let text = match &value {
             ResultValue::String(text) => Some(sha256(text.as_bytes())),
             _ => None,
         };
-        let digests = text.into_iter().chain([sha256(value.canonical_json().as_bytes())]);
-        let places = digests.flat_map(|digest| self.by_digest.get(&digest).into_iter().flatten());
-        let found = places.copied().filter(|place| !self.claimed.contains(place)).find(|place| {
+        let claimed = &self.claimed;
+        let first = |places: Option<&mut VecDeque<usize>>| {
+            let places = places?;
+            while places.pop_front_if(|place| claimed.contains(place)).is_some() {}
+            places.front().copied()
+        };
+        let found = text.and_then(|text| first(self.by_raw.get_mut(&text))).or_else(|| {
+            let raw = first(self.by_raw.get_mut(&canonical));
+            let decoded = first(self.by_decoded.get_mut(&canonical));
+            raw.into_iter().chain(decoded).min()
+        });
+        let found = found.filter(|place| {
             let (step, covered) = self.all[*place];
             let form = step.attestation.form;
             fits(result, None, covered.digest, covered.decoded, form, &Declared::Unknown) == Some(true)
         });
         let Some(place) = found else {
-            let (step, covered) = self.all.iter().find(|(step, _)| step.attestation.form == Form::Hints)?;
+            let (step, covered) = self.all[self.first_with_hints?];
             return Some(Err(status::undecided(&step.name, &format!("step/{}", covered.name))));
         };
         self.claimed.insert(place);

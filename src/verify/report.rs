@@ -13,13 +13,14 @@ use crate::{
 
 use super::{
     envelope::Envelope,
+    findings::Findings,
     partial::NotCarried,
     policy::AttestedBy,
     status::VerifiedResult,
     step::ProvenStep,
     tep0089::SignedValue,
     time::{StepTime, TimeStamp},
-    verdict::{Finding, Verdict},
+    verdict::Verdict,
 };
 
 /// How the time of signing is known, from strong to weak.
@@ -141,7 +142,7 @@ pub struct Report {
     /// The rules of the policy file that speak of this TaskRun, counted from 0.
     pub rules: Vec<usize>,
     /// Why the verdict is not `verified`.
-    pub findings: Vec<Finding>,
+    pub findings: Findings,
     /// Things worth knowing that change nothing.
     pub notes: Vec<String>,
     /// Only with a verdict of `verified` or an accepted `weak`.

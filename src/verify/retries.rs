@@ -10,6 +10,7 @@ use super::{
     Found, Trust, Verdict,
     collect::{self, EvidenceKind},
     facts::Detail,
+    findings::Findings,
     report::{Basis, StepSummary},
     taskrun::{Status, StepState, TaskRun},
     verdict::Finding,
@@ -19,7 +20,7 @@ use super::{
 #[derive(Default)]
 pub(super) struct Earlier {
     /// What contradicts their evidence, or that of the last attempt.
-    pub(super) findings: Vec<Finding>,
+    pub(super) findings: Findings,
     /// What could not be verified of them.
     pub(super) notes: Vec<String>,
 }
@@ -32,7 +33,7 @@ pub(super) fn judge(
     object: &TaskRun,
     current: Option<&Basis>,
     trust: &Trust,
-    mut judge: impl FnMut(&TaskRun) -> Result<Found, Vec<Finding>>,
+    mut judge: impl FnMut(&TaskRun) -> Result<Found, Findings>,
 ) -> Earlier {
     let mut earlier = Earlier::default();
     let statuses = &object.status.retries_status;
@@ -84,10 +85,11 @@ pub(super) fn judge(
                 earlier.notes.extend(weaknesses);
             }
             Err(findings) => {
-                for finding in findings {
+                for finding in &findings {
                     match finding.verdict() {
                         Verdict::Invalid => {
-                            earlier.findings.push(Finding::Attempt { number, finding: Box::new(finding) });
+                            let finding = Box::new(finding.clone());
+                            earlier.findings.push(Finding::Attempt { number, finding });
                         }
                         _ => earlier.notes.push(format!("attempt {number} is not verified: {finding}")),
                     }

@@ -4,21 +4,24 @@ use crate::{evidence::statement::uuid, workload::select::pod_names_match};
 
 use super::{
     Trust,
+    attempt::Attempt,
     collect::StepEvidence,
     facts::Detail,
+    findings::Findings,
     status::unsigned_step_result,
     step::{ProvenStep, differs},
-    taskrun::TaskRun,
     verdict::{Finding, Thing},
 };
 
 /// All steps speak of one pod, one attempt, one number of steps, and each of its own place.
-pub(super) fn one_run(object: &TaskRun, proven: &[ProvenStep], trust: &Trust) -> Vec<Finding> {
-    let mut findings = Vec::new();
+pub(super) fn one_run(attempt: &Attempt<'_>, trust: &Trust) -> Findings {
+    let (object, proven) = (attempt.object, attempt.proven);
+    let mut findings = Findings::default();
     let skew = 1000 * u64::try_from(trust.clock_skew).unwrap_or_default();
     let Some(first) = proven.first() else { return findings };
     let pod_of = |step: &ProvenStep| step.attestation.pod_name.resolve(&step.attestation.task_run);
-    for step in proven {
+    let starts = starts(proven);
+    for step in proven.iter().filter(|step| !is_of_one_run(step, first)) {
         for (what, detail, here, there) in [
             ("the pod's UID", Detail::POD_UID, uid(step), uid(first)),
             ("the pod's name", Detail::POD_NAME, pod_of(step), pod_of(first)),
@@ -46,9 +49,12 @@ pub(super) fn one_run(object: &TaskRun, proven: &[ProvenStep], trust: &Trust) ->
                 false => Finding::undecided(Detail::UNKNOWN_FACT, Some(&step.name), what),
             });
         }
+    }
+    for step in proven {
         // One pod has one clock, and a step starts when the one before it has signed.
-        let follows = first_after(proven, step)
-            .is_none_or(|next| next.attestation.started + skew >= step.attestation.signed_at());
+        let next = starts.partition_point(|(place, _)| *place <= step.attestation.step_index);
+        let follows =
+            starts.get(next).is_none_or(|(_, started)| started + skew >= step.attestation.signed_at());
         if !follows {
             findings.push(Finding::Contradiction {
                 what: format!(
@@ -60,8 +66,10 @@ pub(super) fn one_run(object: &TaskRun, proven: &[ProvenStep], trust: &Trust) ->
                 step: Some(step.name.clone()),
             });
         }
-        let Some(states) = &object.status.steps else { continue };
-        let position = states.iter().position(|state| state.name == step.name);
+        if object.is_partial() {
+            continue;
+        }
+        let position = attempt.evidence(step).index;
         if position != usize::try_from(step.attestation.step_index).ok() {
             let place = position.map_or("nowhere".to_owned(), |position| position.to_string());
             findings.push(differs(
@@ -108,9 +116,20 @@ pub(super) fn one_run(object: &TaskRun, proven: &[ProvenStep], trust: &Trust) ->
     findings
 }
 
-fn first_after<'a>(proven: &'a [ProvenStep], step: &ProvenStep) -> Option<&'a ProvenStep> {
-    let later = proven.iter().filter(|other| other.attestation.step_index > step.attestation.step_index);
-    later.min_by_key(|other| other.attestation.step_index)
+/// Whether two steps state the same pod, number of steps and way of results.
+fn is_of_one_run(step: &ProvenStep, other: &ProvenStep) -> bool {
+    let (one, other) = (&step.attestation, &other.attestation);
+    (one.pod_uid, one.step_count, one.results_from) == (other.pod_uid, other.step_count, other.results_from)
+        && (&one.pod_name, &one.task_run) == (&other.pod_name, &other.task_run)
+}
+
+/// The place of each step and when it started, in the order of the places; of several in one place the first.
+fn starts(proven: &[ProvenStep]) -> Vec<(u32, u64)> {
+    let mut starts: Vec<(u32, u64)> =
+        proven.iter().map(|step| (step.attestation.step_index, step.attestation.started)).collect();
+    starts.sort_by_key(|(place, _)| *place);
+    starts.dedup_by_key(|(place, _)| *place);
+    starts
 }
 
 fn results_from(step: &ProvenStep) -> String {
@@ -122,24 +141,24 @@ fn uid(step: &ProvenStep) -> Option<String> {
 }
 
 /// Every step has evidence of its own, but for those after a step that signed a failure without `continue`.
-pub(super) fn coverage(object: &TaskRun, steps: &[StepEvidence], proven: &[ProvenStep]) -> Vec<Finding> {
-    let mut findings = Vec::new();
+pub(super) fn coverage(attempt: &Attempt<'_>) -> Findings {
+    let mut findings = Findings::default();
     let mut others_run = true;
-    let failed = object.succeeded() == Some("False");
-    for evidence in steps {
-        match proven.iter().find(|step| step.name == evidence.name) {
+    let failed = attempt.succeeded == Some("False");
+    for (place, evidence) in attempt.steps.iter().enumerate() {
+        match attempt.proof(place) {
             Some(step) if others_run => others_run = step.attestation.outcome.lets_others_run(),
-            Some(_) => findings.push(signed_after_failure(&evidence.name)),
+            Some(_) => findings.push(signed_after_failure(evidence.name)),
             // A cancelled or timed-out TaskRun's pod is deleted: its steps end without a word.
-            None if others_run && failed && evidence.entries.is_none() => {
-                let step = &evidence.name;
+            None if others_run && failed && evidence.entries().is_none() => {
+                let step = evidence.name;
                 let reason =
                     format!("step {step} was ended before it could sign, or its evidence was removed");
                 findings.push(Finding::no_evidence(Detail::ENDED_EARLY, reason));
                 others_run = false;
             }
-            None if others_run => findings.push(Finding::Uncovered { step: evidence.name.clone() }),
-            None => findings.extend(skipped(object, evidence)),
+            None if others_run => findings.push(Finding::Uncovered { step: evidence.name.to_owned() }),
+            None => findings.append(skipped(attempt, evidence)),
         }
     }
     findings
@@ -147,10 +166,10 @@ pub(super) fn coverage(object: &TaskRun, steps: &[StepEvidence], proven: &[Prove
 
 /// The same where the object has no `status.steps`: the number of steps and the place of each are signed. `proven` is in the
 /// order of their places.
-pub(super) fn coverage_without_steps(object: &TaskRun, proven: &[ProvenStep]) -> Vec<Finding> {
-    let mut findings = Vec::new();
+pub(super) fn coverage_without_steps(attempt: &Attempt<'_>) -> Findings {
+    let mut findings = Findings::default();
     let (mut next, mut others_run) = (0, true);
-    for step in proven {
+    for step in attempt.proven {
         let index = step.attestation.step_index;
         if index < next {
             let what = format!("step {} claims the place {index}, which another step signed for", step.name);
@@ -164,9 +183,9 @@ pub(super) fn coverage_without_steps(object: &TaskRun, proven: &[ProvenStep]) ->
         next = index + 1;
         others_run &= step.attestation.outcome.lets_others_run();
     }
-    let count = proven.first().map_or(0, |step| step.attestation.step_count);
+    let count = attempt.proven.first().map_or(0, |step| step.attestation.step_count);
     if others_run && next < count {
-        findings.push(match object.succeeded() {
+        findings.push(match attempt.succeeded {
             Some("True") => Finding::Uncovered { step: format!("number {next}") },
             _ => Finding::no_evidence(
                 Detail::ENDED_EARLY,
@@ -185,17 +204,17 @@ fn signed_after_failure(step: &str) -> Finding {
 }
 
 /// What speaks against a step having been skipped: nothing that it could have produced is signed, so nothing may be there.
-fn skipped(object: &TaskRun, evidence: &StepEvidence) -> Vec<Finding> {
-    let step = evidence.name.as_str();
-    let state = object.status.step(step);
+fn skipped(attempt: &Attempt<'_>, evidence: &StepEvidence<'_>) -> Findings {
+    let step = evidence.name;
+    let state = attempt.state(evidence).map(|(_, state)| state);
     let contradicted =
         |what, found: &str| differs(step, what, found, "that it was skipped, as an earlier step failed");
     let added = |thing: Box<Thing>| Finding::ResultAdded { step: step.to_owned(), thing };
-    let mut findings = Vec::new();
+    let mut findings = Findings::default();
     if state.and_then(|state| state.terminated.as_ref()).is_some_and(|end| end.exit_code == 0) {
         findings.push(contradicted(("the exit code", Detail::EXIT_CODE), "0"));
     }
-    let entries = evidence.entries.iter().flatten();
+    let entries = evidence.entries().unwrap_or_default().iter();
     findings.extend(
         entries.map(|entry| added(Thing::new(Detail::IN_MESSAGE, format!("the entry {}", entry.key)))),
     );

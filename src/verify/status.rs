@@ -3,7 +3,7 @@
 //! Source of the rule: Tekton `pkg/pod/status.go` (`filterResults`, `createTaskResultsFromStepResults`,
 //! `removeDuplicateResults`) and `pkg/reconciler/taskrun` (`validateTaskRunResults`).
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use crate::evidence::{
     attestation::{self, Attestation, Ended, Form, Kind, ResultsFrom},
@@ -13,15 +13,16 @@ use crate::evidence::{
 
 use super::{
     artifacts,
-    collect::StepEvidence,
-    declared,
+    attempt::Attempt,
+    declared::{self, DeclaredTask},
     facts::{Detail, ResultName},
+    findings::Findings,
     message::entry_type,
     outcomes,
     partial::{self, NotCarried},
     step::ProvenStep,
-    taskrun::{DeclaredResult, StatusResult, TaskRun, TaskSpec},
-    tep0089,
+    taskrun::{DeclaredResult, StatusResult},
+    tep0089::InStatus,
     verdict::{Changed, Finding, Thing},
 };
 
@@ -44,13 +45,6 @@ pub struct VerifiedResult {
     pub name_is_claimed: bool,
     /// Whether its type does, of a value that may be read in more than one way.
     pub type_is_claimed: bool,
-}
-
-impl VerifiedResult {
-    /// Whether it has this name, and not only by the word of a task that nobody signs.
-    pub fn has_name(&self, name: &str) -> bool {
-        self.name == name && !self.name_is_claimed
-    }
 }
 
 /// The type by which the controller reads a value.
@@ -83,60 +77,59 @@ pub(crate) struct Compared {
 }
 
 /// Compares the status with what the steps signed.
-pub(crate) fn compare(
-    object: &TaskRun,
-    steps: &[StepEvidence],
-    proven: &[ProvenStep],
-) -> Result<Compared, Vec<Finding>> {
-    if object.succeeded() == Some("False") && object.status.results.is_empty() {
-        let reason = "the TaskRun failed, and its status holds no results".to_owned();
-        return Err(vec![Finding::no_evidence(Detail::FAILED_WITHOUT_RESULTS, reason)]);
+pub(super) fn compare(attempt: &Attempt<'_>) -> Result<Compared, Findings> {
+    let (object, proven) = (attempt.object, attempt.proven);
+    if attempt.succeeded == Some("False") && object.status.results.is_empty() {
+        let reason = "the TaskRun failed, and its status holds no results";
+        return Err(Finding::no_evidence(Detail::FAILED_WITHOUT_RESULTS, reason).into());
     }
-    let mut findings = outcomes::compare(object, steps, proven);
-    findings.extend(declared::declared_names(object, proven));
-    findings.extend(step_results(object, steps, proven));
-    findings.extend(artifacts::compare(object, steps, proven));
-    let (derived, hidden) = merge(derive(object, steps, proven));
-    let mut verified = Vec::new();
+    let mut findings = outcomes::compare(attempt);
+    findings.append(declared::declared_names(attempt));
+    findings.append(step_results(attempt));
+    findings.append(artifacts::compare(attempt));
+    let (derived, hidden) = merge(derive(attempt));
+    let mut verified = Vec::with_capacity(derived.len());
     let mut not_carried = Vec::new();
     for result in &derived {
-        let is_there = object.status.results.iter().any(|found| found.name == result.name);
-        match task_result(object, result) {
-            _ if object.is_partial() && !is_there => not_carried.push(NotCarried::of(result)),
+        match task_result(attempt, result) {
+            _ if object.is_partial() && attempt.results.places(result.name).is_none() => {
+                not_carried.push(NotCarried::of(result));
+            }
             Ok(result) => verified.push(result),
             Err(finding) => findings.push(finding),
         }
     }
-    let claimed = partial::step_results(object, proven, |name| derived.iter().any(|d| d.name == name));
-    let names: Vec<&str> = derived.iter().map(|derived| derived.name).chain(claimed.names()).collect();
-    findings.extend(added_results(object, &names, proven, steps));
-    findings.extend(claimed.findings);
+    let mut names: HashSet<&str> = derived.iter().map(|derived| derived.name).collect();
+    let claimed = partial::step_results(attempt, &names);
+    names.extend(&claimed.names);
+    findings.append(added_results(attempt, &names));
+    findings.append(claimed.findings);
     verified.extend(claimed.results);
     let mut notes = hidden;
     notes.extend(removed_by_steps(proven));
-    notes.extend(unmapped(object, proven));
+    notes.extend(unmapped(attempt));
     not_carried.extend(partial::not_carried(object, proven, &verified));
     if findings.is_empty() { Ok(Compared { results: verified, not_carried, notes }) } else { Err(findings) }
 }
 
 /// `status.steps[].results` against the covered step results.
-fn step_results(object: &TaskRun, steps: &[StepEvidence], proven: &[ProvenStep]) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    for step in proven {
-        let Some((index, state)) = object.status.indexed_step(&step.name) else { continue };
-        let mut expected =
-            step.covered.iter().filter(|covered| covered.kind == Kind::Step).collect::<Vec<_>>();
+fn step_results(attempt: &Attempt<'_>) -> Findings {
+    let mut findings = Findings::default();
+    for step in attempt.proven {
+        let evidence = attempt.evidence(step);
+        let Some((index, state)) = attempt.state(evidence) else { continue };
+        let mut found_so_far = HashSet::new();
         for (i, found) in state.results.iter().enumerate() {
             let field = || format!("status.steps[{index}].results[{i}]");
             let label = || format!("step/{}", found.name);
-            let Some(position) = expected.iter().position(|covered| covered.name == found.name) else {
+            let covered = step.covered(Kind::Step, &found.name);
+            let Some(covered) = covered.filter(|_| found_so_far.insert(found.name.as_str())) else {
                 let thing = unsigned_step_result(&found.name).in_field(field());
                 findings.push(Finding::ResultAdded { step: step.name.clone(), thing });
                 continue;
             };
-            let covered = expected.swap_remove(position);
-            let raw = raw_of(steps, &step.name, Kind::Step, &found.name);
-            let declared = declared_step_type(object, &step.name, &found.name);
+            let raw = evidence.raw(Kind::Step, &found.name);
+            let declared = declared_step_type(attempt, &step.name, &found.name);
             let form = step.attestation.form;
             match fits(found, raw, covered.digest, covered.decoded, form, &declared) {
                 Some(true) => {}
@@ -156,7 +149,8 @@ fn step_results(object: &TaskRun, steps: &[StepEvidence], proven: &[ProvenStep])
                 None => findings.push(undecided(&step.name, &label())),
             }
         }
-        for covered in expected {
+        let expected = step.covered.iter().filter(|covered| covered.kind == Kind::Step);
+        for covered in expected.filter(|covered| !found_so_far.contains(covered.name.as_str())) {
             let text = format!("step/{} in the status", covered.name);
             let thing = Thing::new(Detail::IN_STEP_RESULTS, text)
                 .with_result(ResultName::step(&covered.name))
@@ -169,21 +163,22 @@ fn step_results(object: &TaskRun, steps: &[StepEvidence], proven: &[ProvenStep])
 }
 
 /// Every task result that the steps signed, in the order of Tekton's controller.
-fn derive<'a>(object: &'a TaskRun, steps: &'a [StepEvidence], proven: &'a [ProvenStep]) -> Vec<Derived<'a>> {
+fn derive<'a>(attempt: &Attempt<'a>) -> Vec<Derived<'a>> {
     let mut derived = Vec::new();
-    let last_in_log = last_in_log(proven);
-    for step in proven {
+    let last_in_log = last_in_log(attempt.proven);
+    for step in attempt.proven {
+        let evidence = attempt.evidence(step);
         let of_kind = |kind| step.covered.iter().filter(move |covered| covered.kind == kind);
         let task_results = of_kind(Kind::Task)
             .filter(|covered| last_in_log.is_none_or(|last| last.covers(Kind::Task, &covered.name)))
             .map(|covered| (covered, covered.name.as_str(), None));
         let mapped = of_kind(Kind::Step).filter_map(|covered| {
-            let name = mapped_name(object, &step.name, &covered.name)?;
+            let name = attempt.mapped_name(&step.name, &covered.name)?;
             Some((covered, name, Some(covered.name.as_str())))
         });
         for (covered, name, step_result) in task_results.chain(mapped) {
             derived.push(Derived {
-                raw: raw_of(steps, &step.name, covered.kind, &covered.name),
+                raw: evidence.raw(covered.kind, &covered.name),
                 name,
                 step: &step.name,
                 step_result,
@@ -219,36 +214,29 @@ fn removed_by_steps(proven: &[ProvenStep]) -> Vec<String> {
 }
 
 /// Signed step results that no declared result takes: a mapping in the status may have been removed.
-fn unmapped(object: &TaskRun, proven: &[ProvenStep]) -> Vec<String> {
-    if object.is_without_task() {
+fn unmapped(attempt: &Attempt<'_>) -> Vec<String> {
+    if attempt.object.is_without_task() {
         return Vec::new();
     }
-    let step_results = proven.iter().flat_map(|step| {
+    let step_results = attempt.proven.iter().flat_map(|step| {
         step.covered.iter().filter(|c| c.kind == Kind::Step).map(move |covered| (step, covered))
     });
     step_results
-        .filter(|(step, covered)| mapped_name(object, &step.name, &covered.name).is_none())
+        .filter(|(step, covered)| attempt.mapped_name(&step.name, &covered.name).is_none())
         .map(|(step, covered)| {
             format!("step {}, result {} is signed and no task result", step.name, covered.name)
         })
         .collect()
 }
 
-/// The task result that takes step result `result` of `step`: the last one declared so.
-fn mapped_name<'a>(object: &'a TaskRun, step: &str, result: &str) -> Option<&'a str> {
-    let specs = [&object.spec.task_spec, &object.status.task_spec];
-    let mut declared = specs.into_iter().flatten().flat_map(|spec| &spec.results);
-    declared
-        .rfind(|declared| declared.mapping() == Some((step, result)))
-        .map(|declared| declared.name.as_str())
-}
-
 /// The last of a name wins; what it hides is named.
 fn merge(derived: Vec<Derived<'_>>) -> (Vec<Derived<'_>>, Vec<String>) {
-    let mut merged: Vec<Derived<'_>> = Vec::new();
+    let mut merged: Vec<Derived<'_>> = Vec::with_capacity(derived.len());
+    let mut places: HashMap<&str, usize> = HashMap::with_capacity(derived.len());
     let mut hidden = Vec::new();
     for result in derived {
-        match merged.iter_mut().find(|earlier| earlier.name == result.name) {
+        let place = *places.entry(result.name).or_insert(merged.len());
+        match merged.get_mut(place) {
             // A later step found the same value: it was set by the earlier one.
             Some(earlier) if earlier.digest == result.digest && !result.set => {}
             Some(earlier) => {
@@ -273,21 +261,20 @@ fn merge(derived: Vec<Derived<'_>>) -> (Vec<Derived<'_>>, Vec<String>) {
 }
 
 /// One derived result against `status.results`.
-fn task_result(object: &TaskRun, derived: &Derived<'_>) -> Result<VerifiedResult, Finding> {
+fn task_result(attempt: &Attempt<'_>, derived: &Derived<'_>) -> Result<VerifiedResult, Finding> {
     let label = || match derived.step_result {
         Some(step_result) => format!("task/{} (step result {step_result})", derived.name),
         None => format!("task/{}", derived.name),
     };
     // A mapped result keeps the type that its step declares.
     let declared = match derived.step_result {
-        Some(step_result) => declared_step_type(object, derived.step, step_result),
-        None if object.is_without_task() => Declared::Unknown,
-        None => Declared::As(object.declared_result(derived.name).map(DeclaredResult::declared_type)),
+        Some(step_result) => declared_step_type(attempt, derived.step, step_result),
+        None if attempt.object.is_without_task() => Declared::Unknown,
+        None => Declared::As(attempt.declared_result(derived.name).map(DeclaredResult::declared_type)),
     };
-    let mut found =
-        object.status.results.iter().enumerate().filter(|(_, result)| result.name == derived.name);
-    let (Some((place, result)), None) = (found.next(), found.next()) else {
-        return Err(match left_out_by_controller(object, derived, &declared) {
+    let places = attempt.results.places(derived.name).filter(|(first, last)| first == last);
+    let Some((place, _)) = places else {
+        return Err(match left_out_by_controller(attempt, derived, &declared) {
             Some(why) => Finding::undecided(
                 Detail::LEFT_OUT,
                 Some(derived.step),
@@ -306,6 +293,7 @@ fn task_result(object: &TaskRun, derived: &Derived<'_>) -> Result<VerifiedResult
             },
         });
     };
+    let result = &attempt.results.list()[place];
     let changed = || {
         let (signed, found) = sides(result, derived.digest, derived.decoded);
         Finding::ResultChanged {
@@ -326,11 +314,10 @@ fn task_result(object: &TaskRun, derived: &Derived<'_>) -> Result<VerifiedResult
     }
     let value = result.decoded().ok_or_else(changed)?;
     let may_be_decoded = may_be_decoded(&value, derived.raw, derived.digest);
-    let (inline, in_status) = (object.spec.task_spec.as_ref(), object.status.task_spec.as_ref());
-    let name_is_inline = inline.is_some_and(|spec| same_task_result(spec, in_status, derived.name));
+    let name_is_inline = is_declared_inline(attempt, |task| task.result(derived.name));
     let type_is_inline = match derived.step_result {
         None => name_is_inline,
-        Some(result) => inline.is_some_and(|spec| same_step_result(spec, in_status, derived.step, result)),
+        Some(result) => is_declared_inline(attempt, |task| task.step_result(derived.step, result)),
     };
     Ok(VerifiedResult {
         name: derived.name.to_owned(),
@@ -356,38 +343,25 @@ pub(super) fn may_be_decoded(value: &ResultValue, raw: Option<&str>, digest: [u8
 }
 
 /// Whether the inline task declares a result exactly as the one in the status does.
-fn same_task_result<'a>(inline: &'a TaskSpec, in_status: Option<&'a TaskSpec>, name: &str) -> bool {
-    let declared = |spec: &'a TaskSpec| spec.results.iter().rfind(|result| result.name == name);
-    let inline = declared(inline);
-    inline.is_some() && inline == in_status.and_then(declared)
-}
-
-/// The same of a step's result.
-fn same_step_result<'a>(
-    inline: &'a TaskSpec,
-    in_status: Option<&'a TaskSpec>,
-    step: &str,
-    name: &str,
+fn is_declared_inline<'a>(
+    attempt: &Attempt<'a>,
+    declared: impl Fn(&'a DeclaredTask<'a>) -> Option<&'a DeclaredResult>,
 ) -> bool {
-    let declared = |spec: &'a TaskSpec| {
-        let step = spec.steps.iter().find(|declared| declared.name == step)?;
-        step.results.iter().rfind(|result| result.name == name)
-    };
-    let inline = declared(inline);
-    inline.is_some() && inline == in_status.and_then(declared)
+    let inline = attempt.inline().and_then(&declared);
+    inline.is_some() && inline == attempt.in_status().and_then(declared)
 }
 
 /// Why Tekton may have left out a result. It fails a TaskRun whose results are not of their declared types, and leaves those out
 /// (`validateTaskRunResults`); it fails one with too long a line in the log, and reads no further (`extractResultsFromLogs`).
 fn left_out_by_controller(
-    object: &TaskRun,
+    attempt: &Attempt<'_>,
     derived: &Derived<'_>,
     decoded_as: &Declared<'_>,
 ) -> Option<&'static str> {
-    if object.succeeded() != Some("False") {
+    if attempt.succeeded != Some("False") {
         return None;
     }
-    let declared = object.declared_result(derived.name).map(DeclaredResult::declared_type);
+    let declared = attempt.declared_result(derived.name).map(DeclaredResult::declared_type);
     let is_of_another_type = declared.is_some_and(|declared| match (derived.raw, decoded_as) {
         (Some(raw), Declared::As(kind)) => decode_as(raw, *kind).type_name() != declared,
         // Without the message it cannot be said of which type the value was.
@@ -451,48 +425,43 @@ pub(super) fn decode_as(raw: &str, declared: Option<&str>) -> ResultValue {
     }
 }
 
-/// Results in the status that no step signed.
-fn added_results(
-    object: &TaskRun,
-    derived: &[&str],
-    proven: &[ProvenStep],
-    steps: &[StepEvidence],
-) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    let names: HashSet<&str> = object.status.results.iter().map(|result| result.name.as_str()).collect();
-    let derived: HashSet<&str> = derived.iter().copied().collect();
-    for step in proven {
+/// Results in the status that no step signed; `derived` are the names of those that follow from signed ones.
+fn added_results(attempt: &Attempt<'_>, derived: &HashSet<&str>) -> Findings {
+    let mut findings = Findings::default();
+    let is_missing = |key: &str| attempt.results.places(key).is_none();
+    for step in attempt.proven {
         let key = attestation::key(&step.name);
-        if !names.contains(key.as_str()) {
-            findings.push(evidence_missing(step.name.clone(), &key));
-        }
-    }
-    for (step, key) in written_tep0089_entries(proven, steps) {
-        if !names.contains(key.as_str()) {
+        if is_missing(&key) {
             findings.push(evidence_missing(step, &key));
         }
+        findings.extend(
+            written_tep0089_entries(attempt, step)
+                .filter(|key| is_missing(key))
+                .map(|key| evidence_missing(step, key)),
+        );
     }
-    let mut seen = HashSet::with_capacity(names.len());
-    for (i, result) in object.status.results.iter().enumerate() {
+    let in_status = InStatus::new(attempt);
+    let mut seen = HashSet::with_capacity(attempt.results.list().len());
+    for (i, result) in attempt.results.list().iter().enumerate() {
         let name = result.name.as_str();
-        let repeated = !seen.insert(name);
-        let stands = match expected_evidence(name, proven, steps).filter(|_| !repeated) {
-            // A list of names that is the one name `null` is decoded like any other value.
-            Some(Expected::Value(value)) => {
-                let declared = object.declared_result(name).map(DeclaredResult::declared_type);
-                result.decoded() == Some(decode_as(&value, declared))
-            }
-            Some(Expected::Signature) => {
-                // A later step may have changed what the entry was made for.
-                let is_cut_off = object.is_partial() && !tep0089::is_whole_in_status(object, result);
-                if !is_cut_off && !tep0089::stands_in_status(object, proven, result) {
-                    findings.push(undecided(name, "of its TEP-0089 entries"));
+        let stands = seen.insert(name)
+            && match expected_evidence(attempt, name) {
+                // A list of names that is the one name `null` is decoded like any other value.
+                Some(Expected::Value(value)) => {
+                    let declared = attempt.declared_result(name).map(DeclaredResult::declared_type);
+                    result.decoded() == Some(decode_as(value, declared))
                 }
-                true
-            }
-            None => derived.contains(name),
-        };
-        if repeated || !stands {
+                Some(Expected::Signature) => {
+                    // A later step may have changed what the entry was made for.
+                    let is_cut_off = attempt.object.is_partial() && !in_status.is_whole(result);
+                    if !is_cut_off && !in_status.stands(result) {
+                        findings.push(undecided(name, "of its TEP-0089 entries"));
+                    }
+                    true
+                }
+                None => derived.contains(name),
+            };
+        if !stands {
             findings.push(Finding::Status {
                 field: format!("status.results[{i}]"),
                 problem: format!("the result {name} was added or altered: it follows from no signed step"),
@@ -509,9 +478,9 @@ pub(super) fn unsigned_step_result(name: &str) -> Box<Thing> {
         .with_result(ResultName::step(name))
 }
 
-fn evidence_missing(step: String, key: &str) -> Finding {
+fn evidence_missing(step: &ProvenStep, key: &str) -> Finding {
     let thing = Thing::new(Detail::EVIDENCE_ENTRY, format!("{key} in status.results"));
-    Finding::ResultMissing { step, thing: thing.in_field("status.results".to_owned()) }
+    Finding::ResultMissing { step: step.name.clone(), thing: thing.in_field("status.results".to_owned()) }
 }
 
 /// SHA-256 of the signed value and of a value of the status that does not fit it, in the form in which that one is there.
@@ -523,58 +492,35 @@ fn sides(found: &StatusResult, digest: [u8; 32], decoded: Option<[u8; 32]>) -> (
     }
 }
 
-/// Every TEP-0089 entry that stands in a step's message, with its step.
-fn written_tep0089_entries(proven: &[ProvenStep], steps: &[StepEvidence]) -> Vec<(String, String)> {
-    let signing = proven.iter().filter(|step| step.attestation.tep0089);
-    let entries = signing.flat_map(|step| {
-        let evidence = steps.iter().find(|evidence| evidence.name == step.name);
-        evidence
-            .into_iter()
-            .flat_map(|evidence| evidence.entries.iter().flatten())
-            .map(move |entry| (step, entry))
-    });
-    entries
-        .filter(|(step, entry)| step.is_tep0089_entry(&entry.key) && !step.covers(Kind::Task, &entry.key))
-        .map(|(step, entry)| (step.name.clone(), entry.key.clone()))
-        .collect()
+/// Every TEP-0089 entry that stands in a step's message.
+fn written_tep0089_entries<'a>(attempt: &Attempt<'a>, step: &'a ProvenStep) -> impl Iterator<Item = &'a str> {
+    let entries = attempt.evidence(step).entries().filter(|_| step.attestation.tep0089);
+    let keys = entries.unwrap_or_default().iter().map(|entry| entry.key.as_str());
+    keys.filter(|key| step.is_tep0089_entry(key) && !step.covers(Kind::Task, key))
 }
 
 /// What an evidence entry in `status.results` must be.
-enum Expected {
+enum Expected<'a> {
     /// The value that the last step wrote.
-    Value(String),
+    Value(&'a str),
     /// Its message is not in the object: whatever its signature fits.
     Signature,
 }
 
-fn expected_evidence(name: &str, proven: &[ProvenStep], steps: &[StepEvidence]) -> Option<Expected> {
+fn expected_evidence<'a>(attempt: &Attempt<'a>, name: &str) -> Option<Expected<'a>> {
     if let Some(step) = attestation::step_of_key(name) {
-        let evidence = steps.iter().find(|evidence| evidence.name == step)?;
-        return evidence.attestation.clone().map(Expected::Value);
+        return attempt.evidence_of(step)?.attestation.as_deref().map(Expected::Value);
     }
-    let last = proven.iter().rfind(|step| {
-        step.attestation.tep0089 && step.is_tep0089_entry(name) && !step.covers(Kind::Task, name)
-    })?;
-    let evidence = steps.iter().find(|evidence| evidence.name == last.name)?;
-    let Some(entries) = &evidence.entries else { return Some(Expected::Signature) };
-    let written = entries.iter().find(|entry| entry.kind == entry_type::TASK_RESULT && entry.key == name);
-    written.map(|entry| Expected::Value(entry.value.clone()))
+    let evidence = attempt.evidence(attempt.signs_entry(name)?);
+    match evidence.entries() {
+        None => Some(Expected::Signature),
+        Some(_) => evidence.value(entry_type::TASK_RESULT, name).map(Expected::Value),
+    }
 }
 
-pub(super) fn raw_of<'a>(steps: &'a [StepEvidence], step: &str, kind: Kind, name: &str) -> Option<&'a str> {
-    let kind = match kind {
-        Kind::Task => entry_type::TASK_RESULT,
-        Kind::Step => entry_type::STEP_RESULT,
-    };
-    let entries = steps.iter().find(|evidence| evidence.name == step)?.entries.as_ref()?;
-    entries.iter().find(|entry| entry.kind == kind && entry.key == name).map(|entry| entry.value.as_str())
-}
-
-fn declared_step_type<'a>(object: &'a TaskRun, step: &str, result: &str) -> Declared<'a> {
+fn declared_step_type<'a>(attempt: &Attempt<'a>, step: &str, result: &str) -> Declared<'a> {
     // What a StepAction declares is in the status alone.
-    let Some(spec) = &object.status.task_spec else { return Declared::Unknown };
-    let declared = spec.steps.iter().find(|declared| declared.name == step);
-    let result = declared.and_then(|step| step.results.iter().rfind(|declared| declared.name == result));
+    let Some(task) = attempt.in_status() else { return Declared::Unknown };
     // Unlike a task's results, a step's get no default type: without one the controller decodes the value.
-    Declared::As(result.map(|declared| declared.kind.as_str()))
+    Declared::As(task.step_result(step, result).map(|declared| declared.kind.as_str()))
 }

@@ -18,9 +18,10 @@ use crate::{
 use super::{
     Trust,
     cache::{Caches, RebuildError},
-    chain::{ChainError, Path},
+    chain::{ChainError, Path, PathRule},
     collect::StepEvidence,
     facts::{Detail, ResultName},
+    findings::Findings,
     message::entry_type,
     signature::{self, Scheme},
     taskrun::{TaskRun, format_time, parse_time},
@@ -31,8 +32,10 @@ use super::{
 #[derive(Debug, Clone)]
 pub(crate) struct ProvenStep {
     pub(crate) name: String,
+    /// Its place among the evidence of all steps.
+    pub(crate) place: usize,
     pub(crate) attestation: Attestation,
-    /// Every covered result with its digests.
+    /// Every covered result with its digests, by kind and name.
     pub(crate) covered: Vec<Covered>,
     pub(crate) leaf: Certificate,
     /// The in-toto statement that the leaf's key signed.
@@ -44,25 +47,42 @@ pub(crate) struct ProvenStep {
     pub(crate) signed_at: i64,
 }
 
-/// Checks one step's attestation.
+/// Checks the attestation of the step at a place among the evidence. Whoever signed it must first be vouched for by the bundle:
+/// what anybody may have written is not worth a signature check.
 pub(crate) fn prove(
     object: &TaskRun,
-    evidence: &StepEvidence,
+    (place, evidence): (usize, &StepEvidence<'_>),
     attestation: Attestation,
     trust: &Trust,
     caches: &mut Caches,
-) -> Result<ProvenStep, Vec<Finding>> {
-    let step = evidence.name.as_str();
-    run(object, step, &attestation).map_err(|finding| vec![finding])?;
-    let covered = covered_results(evidence, &attestation, object.is_partial())?;
+) -> Result<ProvenStep, Findings> {
+    let step = evidence.name;
+    run(object, step, &attestation)?;
     // Where they cannot be read is told by the first stage that needs them.
     let carried = carried_intermediates(step, &attestation, caches);
-    let candidates =
-        leaf_candidates(step, &attestation, &carried, trust, caches).map_err(|finding| vec![finding])?;
+    let candidates = leaf_candidates(step, &attestation, &carried, trust, caches)?;
+    let mut acceptable = Vec::with_capacity(1);
+    let mut refused = None;
+    for leaf in candidates {
+        match vouched(object, step, &attestation, &carried, leaf, trust, caches) {
+            Ok(vouched) => acceptable.push(vouched),
+            Err(finding) => refused = refused.or(Some(finding)),
+        }
+    }
+    if let Some(finding) = refused.filter(|_| acceptable.is_empty()) {
+        return Err(finding.into());
+    }
+    let covered = covered_results(evidence, &attestation, object.is_partial())?;
     // Nobody here can check a signature of such a key. The rest may contradict all the same.
-    let unsupported = candidates.iter().find(|leaf| !leaf.algorithm().signs_attestations()).cloned();
-    let signed = |candidates| {
-        signed_by(step, &attestation, &covered, candidates, trust).map_err(|finding| {
+    if let Some(Vouched { leaf, open, .. }) =
+        acceptable.iter().find(|vouched| !vouched.leaf.algorithm().signs_attestations())
+    {
+        let key = leaf.algorithm().to_string();
+        let error = open.clone().unwrap_or(CertificateError::UnsupportedKey { key });
+        return Err(Finding::certificate(step, error.into()).into());
+    }
+    let leaves = acceptable.iter().map(|vouched| vouched.leaf.clone()).collect();
+    let (leaf, statement) = signed_by(step, &attestation, &covered, leaves, trust).map_err(|finding| {
         // Without the message the values of an earlier step may be gone, so a mismatch proves nothing.
         match (&finding, attestation.form, evidence.entries_with_results(&attestation)) {
             (Finding::Signature { .. }, Form::Hints, None) => {
@@ -71,34 +91,47 @@ pub(crate) fn prove(
                      do not complete its attestation; get the object with its steps' messages, if they ever held results (not \
                      with results-from: sidecar-logs)"
                 );
-                vec![Finding::undecided(Detail::MESSAGE_NOT_CARRIED, Some(step), reason)]
+                Finding::undecided(Detail::MESSAGE_NOT_CARRIED, Some(step), reason)
             }
-            _ => vec![finding],
+            _ => finding,
         }
-    })
+    })?;
+    // One of them has signed it.
+    let signer = acceptable.into_iter().find(|vouched| vouched.leaf.der() == leaf.der());
+    let Some(Vouched { attested, open, signed_at, path, .. }) = signer else {
+        return Err(attestation_altered(step).into());
     };
-    let (leaf, statement) = match unsupported {
-        Some(leaf) => (leaf, None),
-        None => signed(candidates).map(|(leaf, statement)| (leaf, Some(statement)))?,
-    };
-    let (attested, open) =
-        certificate(object, step, &attestation, &leaf, trust).map_err(|finding| vec![finding])?;
-    let signed_at =
-        signing_time(object, step, &attestation, &attested, trust).map_err(|finding| vec![finding])?;
-    let path = carried
-        .and_then(|carried| path(step, &carried, &leaf, signed_at, trust, caches))
-        .map_err(|finding| vec![finding])?;
-    match (open, statement) {
-        (None, Some(statement)) => {
-            let name = step.to_owned();
-            Ok(ProvenStep { name, attestation, covered, leaf, statement, path, attested, signed_at })
-        }
-        (open, _) => {
-            let key = leaf.algorithm().to_string();
-            let error = open.unwrap_or(CertificateError::UnsupportedKey { key });
-            Err(vec![Finding::certificate(step, error.into())])
-        }
+    if let Some(error) = open {
+        return Err(Finding::certificate(step, error.into()).into());
     }
+    let name = step.to_owned();
+    Ok(ProvenStep { name, place, attestation, covered, leaf, statement, path, attested, signed_at })
+}
+
+/// A leaf that leads to the bundle, and what follows from it.
+struct Vouched {
+    leaf: Certificate,
+    attested: Option<Attested>,
+    /// What about it could not be checked.
+    open: Option<CertificateError>,
+    signed_at: i64,
+    path: Path,
+}
+
+fn vouched(
+    object: &TaskRun,
+    step: &str,
+    attestation: &Attestation,
+    carried: &Result<Vec<Certificate>, Finding>,
+    leaf: Certificate,
+    trust: &Trust,
+    caches: &mut Caches,
+) -> Result<Vouched, Finding> {
+    let (attested, open) = certificate(object, step, attestation, &leaf, trust)?;
+    let signed_at = signing_time(object, step, attestation, &attested, trust)?;
+    let carried = carried.as_ref().map_err(Clone::clone)?;
+    let path = path(step, attestation, carried, &leaf, signed_at, trust, caches)?;
+    Ok(Vouched { leaf, attested, open, signed_at, path })
 }
 
 /// The attestation names the object's own namespace and name.
@@ -116,66 +149,72 @@ fn run(object: &TaskRun, step: &str, attestation: &Attestation) -> Result<(), Fi
 
 /// The covered results: carried with digests, or completed from the values that were found.
 pub(super) fn covered_results(
-    evidence: &StepEvidence,
+    evidence: &StepEvidence<'_>,
     attestation: &Attestation,
     is_partial: bool,
-) -> Result<Vec<Covered>, Vec<Finding>> {
+) -> Result<Vec<Covered>, Findings> {
     let mut covered = attestation.results.clone();
-    let mut findings = Vec::new();
-    let hints = [attestation.set_hints.as_slice(), &attestation.found_hints].concat();
-    for (i, (wanted, found)) in hints.iter().zip(evidence.with_hints(attestation, &hints)).enumerate() {
-        let set = i < attestation.set_hints.len();
-        match found.as_slice() {
-            [(name, raw)] => {
+    let mut findings = Findings::default();
+    let step = || evidence.name.to_owned();
+    let field = || evidence.field_of_results(attestation);
+    let set = attestation.set_hints.iter().map(|hint| (*hint, true));
+    let hints = set.chain(attestation.found_hints.iter().map(|hint| (*hint, false)));
+    let found = evidence.with_hints(attestation, hints.clone().map(|(hint, _)| hint));
+    for ((wanted, set), found) in hints.zip(found) {
+        match found {
+            [Some((name, raw)), None] => {
                 if value::decoded_json(raw).is_some() {
                     findings.push(Finding::ResultChanged {
-                        step: evidence.name.clone(),
+                        step: step(),
                         changed: Box::new(Changed {
                             result: ResultName::task(name),
                             detail: Detail::HINT,
                             signed: None,
                             found: Some(sha256(raw.as_bytes())),
-                            field: evidence.field_of_results(attestation),
+                            field: field(),
                         }),
                     });
                 }
                 covered.push(Covered {
                     kind: Kind::Task,
-                    name: (*name).to_owned(),
+                    name: name.to_owned(),
                     set,
                     digest: sha256(raw.as_bytes()),
                     decoded: None,
                 });
             }
-            [(name, _), (other, _), ..] => findings.push(Finding::ResultAdded {
-                step: evidence.name.clone(),
+            [Some((name, _)), Some((other, _))] => findings.push(Finding::ResultAdded {
+                step: step(),
                 thing: Thing::new(
                     Detail::HINT,
                     format!("one of the results {name} and {other}, which share a hint,"),
                 )
-                .in_field(evidence.field_of_results(attestation)),
+                .in_field(field()),
             }),
-            [] if is_partial => findings.push(Finding::undecided(
+            _ if is_partial => findings.push(Finding::undecided(
                 Detail::HINT_NOT_CARRIED,
-                Some(&evidence.name),
+                Some(evidence.name),
                 format!(
                     "step {}: its attestation is in the short form, which a result completes that the object does not carry (with \
                      the hint {}); get the whole TaskRun",
                     evidence.name,
-                    statement::hex(wanted)
+                    statement::hex(&wanted)
                 ),
             )),
-            [] => findings.push(Finding::ResultMissing {
-                step: evidence.name.clone(),
-                thing: Thing::new(Detail::HINT, format!("with the hint {}", statement::hex(wanted)))
-                    .in_field(evidence.field_of_results(attestation)),
+            _ => findings.push(Finding::ResultMissing {
+                step: step(),
+                thing: Thing::new(Detail::HINT, format!("with the hint {}", statement::hex(&wanted)))
+                    .in_field(field()),
             }),
         }
     }
-    covered.sort();
+    // With digests alone they are in order, and each is there once.
+    if attestation.form == Form::Hints {
+        covered.sort_unstable();
+    }
     if covered.windows(2).any(|two| (two[0].kind, &two[0].name) == (two[1].kind, &two[1].name)) {
         findings.push(Finding::Signature {
-            step: evidence.name.clone(),
+            step: step(),
             what: "a result that is covered twice",
             detail: Detail::COVERED_TWICE,
         });
@@ -268,17 +307,22 @@ pub(super) fn signed_by(
             return Ok((leaf, statement));
         }
     }
-    let (what, detail) = match attestation.form {
-        Form::Digests => (
-            "the attestation: a fact in it, the step's name or the trust domain is not what was signed",
-            Detail::ATTESTATION_ALTERED,
-        ),
-        Form::Hints => (
-            "the results found: one of them, the attestation, the step's name or the trust domain was changed",
-            Detail::RESULTS_ALTERED,
-        ),
-    };
-    Err(Finding::Signature { step: step.to_owned(), what, detail })
+    Err(match attestation.form {
+        Form::Digests => attestation_altered(step),
+        Form::Hints => Finding::Signature {
+            step: step.to_owned(),
+            what: "the results found: one of them, the attestation, the step's name or the trust domain was changed",
+            detail: Detail::RESULTS_ALTERED,
+        },
+    })
+}
+
+fn attestation_altered(step: &str) -> Finding {
+    Finding::Signature {
+        step: step.to_owned(),
+        what: "the attestation: a fact in it, the step's name or the trust domain is not what was signed",
+        detail: Detail::ATTESTATION_ALTERED,
+    }
 }
 
 /// The certificate's own rules, the identity, and what its DNS SAN says of run and step; with it, what could not be checked.
@@ -347,7 +391,7 @@ fn signing_time(
     ] {
         let Some(text) = time else { continue };
         let Some(time) = parse_time(text) else {
-            let reason = format!("{text:?} in the object is not a time");
+            let reason = format!("{:?} in the object is not a time", shortened(text));
             return Err(Finding::undecided(Detail::NOT_A_TIME, Some(step), reason));
         };
         if not_before && started < time - skew {
@@ -377,6 +421,7 @@ fn signing_time(
 /// The chain at the claimed time of signing.
 fn path(
     step: &str,
+    attestation: &Attestation,
     carried: &[Certificate],
     leaf: &Certificate,
     signed_at: i64,
@@ -385,9 +430,16 @@ fn path(
 ) -> Result<Path, Finding> {
     let intermediates: Vec<&Certificate> = carried.iter().chain(&trust.intermediates).collect();
     // A certificate issued within the last seconds may start after the time that a slow clock showed.
-    caches
-        .path(leaf, &intermediates, &trust.bundle, signed_at, trust.clock_skew)
-        .map_err(|error| no_path(step, trust, error))
+    let path = caches.path(leaf, &intermediates, &trust.bundle, signed_at, trust.clock_skew);
+    path.map_err(|error| match &error {
+        // It was made of what the attestation and the operator say, so one of these is not what the authority signed.
+        ChainError::Refused { certificate, rule: PathRule::Certificate(CertificateError::BadSignature) }
+            if attestation.leaf.first() != Some(&0x30) && *certificate == leaf.label() =>
+        {
+            attestation_altered(step)
+        }
+        _ => no_path(step, trust, error),
+    })
 }
 
 /// What it means for a step that no path leads from its certificate to the bundle.
@@ -408,42 +460,37 @@ pub(crate) fn no_path(step: &str, trust: &Trust, error: ChainError) -> Finding {
 }
 
 /// Compares the entries of the step's message with what its attestation covers.
-pub(crate) fn compare_entries(proven: &ProvenStep, evidence: &StepEvidence) -> Vec<Finding> {
-    let Some(entries) = &evidence.entries else { return Vec::new() };
+pub(crate) fn compare_entries(proven: &ProvenStep, evidence: &StepEvidence<'_>) -> Findings {
+    let mut findings = Findings::default();
+    let Some(entries) = evidence.entries() else { return findings };
     let step = &proven.name;
-    let mut findings = Vec::new();
     // Nothing that the results sidecar hands over stands in the message.
     let in_message = evidence.entries_with_results(&proven.attestation).is_some();
     for covered in proven.covered.iter().filter(|_| in_message) {
-        let kind = match covered.kind {
-            Kind::Task => entry_type::TASK_RESULT,
-            Kind::Step => entry_type::STEP_RESULT,
-        };
-        let result = ResultName { kind: covered.kind, name: covered.name.clone() };
+        let result = || ResultName { kind: covered.kind, name: covered.name.clone() };
         let changed = |signed, found| Finding::ResultChanged {
             step: step.clone(),
             changed: Box::new(Changed {
-                result: result.clone(),
+                result: result(),
                 detail: Detail::IN_MESSAGE,
                 signed,
                 found,
                 field: evidence.message_field(),
             }),
         };
-        match entries.iter().find(|entry| entry.kind == kind && entry.key == covered.name) {
+        match evidence.raw(covered.kind, &covered.name) {
             None => findings.push(Finding::ResultMissing {
                 step: step.clone(),
-                thing: Thing::new(Detail::IN_MESSAGE, result.to_string())
-                    .with_result(result)
+                thing: Thing::new(Detail::IN_MESSAGE, result().to_string())
+                    .with_result(result())
                     .with_signed(covered.digest)
                     .in_field(evidence.message_field()),
             }),
-            Some(entry) if sha256(entry.value.as_bytes()) != covered.digest => {
-                findings.push(changed(Some(covered.digest), Some(sha256(entry.value.as_bytes()))));
+            Some(raw) if sha256(raw.as_bytes()) != covered.digest => {
+                findings.push(changed(Some(covered.digest), Some(sha256(raw.as_bytes()))));
             }
-            Some(entry) => {
-                let decoded =
-                    value::decoded_json(&entry.value).map(|v| sha256(v.canonical_json().as_bytes()));
+            Some(raw) => {
+                let decoded = value::decoded_json(raw).map(|v| sha256(v.canonical_json().as_bytes()));
                 if proven.attestation.form == Form::Digests && decoded != covered.decoded {
                     findings.push(changed(covered.decoded, decoded));
                 }
@@ -503,7 +550,14 @@ pub(crate) fn compare_entries(proven: &ProvenStep, evidence: &StepEvidence) -> V
 impl ProvenStep {
     /// Whether a result is covered.
     pub(crate) fn covers(&self, kind: Kind, name: &str) -> bool {
-        self.covered.iter().any(|covered| covered.kind == kind && covered.name == name)
+        self.covered(kind, name).is_some()
+    }
+
+    /// A covered result.
+    pub(crate) fn covered(&self, kind: Kind, name: &str) -> Option<&Covered> {
+        let place =
+            self.covered.binary_search_by(|covered| (covered.kind, covered.name.as_str()).cmp(&(kind, name)));
+        place.ok().map(|place| &self.covered[place])
     }
 
     /// Whether a key is one of the TEP-0089 entries that belong to this step's results.
@@ -518,6 +572,15 @@ impl ProvenStep {
 
 /// `what` differs: for people, and for programs.
 pub(crate) fn differs(step: &str, what: (&'static str, Detail), object: &str, evidence: &str) -> Finding {
-    let ((what, detail), object, evidence) = (what, object.to_owned(), evidence.to_owned());
+    let ((what, detail), object, evidence) = (what, shortened(object), shortened(evidence));
     Finding::Differs { step: step.to_owned(), what, detail, object, evidence }
+}
+
+/// A text of the object as it is shown: no name of Kubernetes is longer, and every step may have a finding with it.
+fn shortened(text: &str) -> String {
+    const LONGEST: usize = 253;
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
 }

@@ -3,7 +3,10 @@
 //! Alone it is weak: a signature covers a value only, and nothing binds names, run, step or time. What it does say is checked
 //! as Tekton's `VerifyTaskRunResults` does (Tekton `pkg/spire/verify.go`), without its holes.
 
-use std::collections::{BTreeSet, HashMap};
+use std::{
+    cell::OnceCell,
+    collections::{BTreeSet, HashMap, HashSet},
+};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
@@ -18,9 +21,12 @@ use crate::{
 };
 
 use super::{
-    Trust, chain,
+    Trust,
+    attempt::Attempt,
+    chain,
     collect::StepEvidence,
     facts::{Detail, ResultName},
+    findings::{Findings, KEPT},
     message::entry_type,
     signature::{self, Scheme},
     step::{ProvenStep, leaf_id, no_path},
@@ -39,12 +45,12 @@ pub(crate) struct SignedValue {
 /// Checks a TaskRun that holds no attestation. All is well if only [`SignedValue`]s come back.
 pub(crate) fn verify(
     object: &TaskRun,
-    steps: &[StepEvidence],
+    steps: &[StepEvidence<'_>],
     trust: &Trust,
-) -> Result<Vec<SignedValue>, Vec<Finding>> {
+) -> Result<Vec<SignedValue>, Findings> {
     let mut values = Vec::new();
-    let mut findings = Vec::new();
-    for step in steps.iter().filter(|step| step.entries.is_some()) {
+    let mut findings = Findings::default();
+    for step in steps.iter().filter(|step| step.entries().is_some()) {
         match verify_step(object, step, trust) {
             Ok(signed) => values.extend(signed),
             Err(finding) => findings.push(finding),
@@ -55,12 +61,16 @@ pub(crate) fn verify(
     }
     if values.is_empty() {
         let reason = "no step's message holds signed results in TEP-0089 form".to_owned();
-        return Err(vec![Finding::no_evidence(Detail::NOTHING_SIGNED, reason)]);
+        return Err(Finding::no_evidence(Detail::NOTHING_SIGNED, reason).into());
     }
     Ok(values)
 }
 
-fn verify_step(object: &TaskRun, step: &StepEvidence, trust: &Trust) -> Result<Vec<SignedValue>, Finding> {
+fn verify_step(
+    object: &TaskRun,
+    step: &StepEvidence<'_>,
+    trust: &Trust,
+) -> Result<Vec<SignedValue>, Finding> {
     let entries: Vec<(&str, &str)> = step.task_results_of_message().collect();
     // Of two with one name the first counts.
     let by_name: HashMap<&str, &str> = entries.iter().rev().copied().collect();
@@ -81,9 +91,9 @@ fn verify_step(object: &TaskRun, step: &StepEvidence, trust: &Trust) -> Result<V
     let at = trust.check_time_or(object.status.completion_time.as_deref().and_then(parse_time));
     let intermediates: Vec<&Certificate> = trust.intermediates.iter().collect();
     chain::find_path(&leaf, &intermediates, &trust.bundle, at)
-        .map_err(|error| no_path(&step.name, trust, error))?;
+        .map_err(|error| no_path(step.name, trust, error))?;
     if let Some(error) = open {
-        return Err(Finding::certificate(&step.name, error.into()));
+        return Err(Finding::certificate(step.name, error.into()));
     }
     let manifest =
         find(tep0089::MANIFEST).ok_or_else(|| wrong(step, Detail::MANIFEST, "it has no RESULT_MANIFEST"))?;
@@ -97,6 +107,8 @@ fn verify_step(object: &TaskRun, step: &StepEvidence, trust: &Trust) -> Result<V
             wrong_result(step, Detail::MANIFEST, name, &reason)
         })?;
     }
+    let listed: HashSet<&str> = manifest.split(',').collect();
+    let mut checked = Checked { leaf: &leaf, good: HashSet::new() };
     let mut signed = Vec::new();
     for (name, raw) in &entries {
         if [tep0089::SVID, tep0089::MANIFEST].contains(name) || is_signature_of_another(name, &by_name) {
@@ -110,17 +122,17 @@ fn verify_step(object: &TaskRun, step: &StepEvidence, trust: &Trust) -> Result<V
             return Err(wrong_result(step, Detail::ATTESTATION_TEXT, name, &reason));
         }
         // Tekton's signer overwrites the manifest with an empty one where the step has results of its own.
-        if !manifest.is_empty() && !manifest.split(',').any(|listed| listed == *name) {
+        if !manifest.is_empty() && !listed.contains(name) {
             let reason = format!("result {name} is not in the manifest");
             return Err(wrong_result(step, Detail::MANIFEST, name, &reason));
         }
         let signature = find(&format!("{name}{}", tep0089::SUFFIX)).unwrap_or_default();
-        if !check(&leaf, &value::decode(raw).tep0089_text(), signature) {
+        if !checked.check(value::decode(raw).tep0089_text(), signature) {
             let reason = format!("the signature of result {name} does not fit its value");
             return Err(wrong_result(step, Detail::TEKTON_SIGNATURE, name, &reason));
         }
         signed.push(SignedValue {
-            step: step.name.clone(),
+            step: step.name.to_owned(),
             name: (*name).to_owned(),
             raw: (*raw).to_owned(),
         });
@@ -129,28 +141,22 @@ fn verify_step(object: &TaskRun, step: &StepEvidence, trust: &Trust) -> Result<V
 }
 
 /// Checks the TEP-0089 entries that stand beside a step's attestation.
-pub(crate) fn verify_beside(
-    proven: &ProvenStep,
-    steps: &[ProvenStep],
-    evidence: &StepEvidence,
-) -> Vec<Finding> {
-    let Some(entries) = evidence.entries.as_ref().filter(|_| proven.attestation.tep0089) else {
-        return Vec::new();
-    };
-    let task_results = entries.iter().filter(|entry| entry.kind == entry_type::TASK_RESULT);
-    let find =
-        |key: &str| task_results.clone().find(|entry| entry.key == key).map(|entry| entry.value.as_str());
+pub(super) fn verify_beside(attempt: &Attempt<'_>, proven: &ProvenStep) -> Findings {
+    let evidence = attempt.evidence(proven);
+    if evidence.entries().is_none() || !proven.attestation.tep0089 {
+        return Findings::default();
+    }
+    let find = |key: &str| evidence.value(entry_type::TASK_RESULT, key);
     let svid = find(tep0089::SVID).ok_or((Detail::SVID_MISSING, "SVID is missing".to_owned()));
     let leaf = svid.and_then(pem_content).and_then(|der| {
-        let known = steps.iter().map(|step| &step.leaf).find(|leaf| leaf.der() == der);
-        known.ok_or_else(|| match parsed(&der) {
+        attempt.leaf(&der).ok_or_else(|| match parsed(&der) {
             Ok(_) => (Detail::SVID, "SVID is not the certificate of any step's attestation".to_owned()),
             Err(refused) => refused,
         })
     });
     let leaf = match leaf {
         Ok(leaf) => leaf,
-        Err((detail, reason)) => return vec![wrong(evidence, detail, &reason)],
+        Err((detail, reason)) => return wrong(evidence, detail, &reason).into(),
     };
     let names: Vec<&str> =
         proven.covered.iter().filter(|c| c.kind == Kind::Task).map(|c| c.name.as_str()).collect();
@@ -161,16 +167,18 @@ pub(crate) fn verify_beside(
         .collect();
     let manifest = find(tep0089::MANIFEST).unwrap_or_default();
     if manifest.split(',').filter(|name| !name.is_empty()).collect::<BTreeSet<_>>() != listed {
-        return vec![wrong(evidence, Detail::MANIFEST, "RESULT_MANIFEST does not list the step's results")];
+        return wrong(evidence, Detail::MANIFEST, "RESULT_MANIFEST does not list the step's results").into();
     }
     let texts = names.iter().map(|name| (*name, find(name).map(|raw| value::decode(raw).tep0089_text())));
     let manifest = [(tep0089::MANIFEST, Some(manifest.to_owned()))];
+    // After some wrong ones the others are not worth a check.
     texts
         .chain(manifest)
         .filter(|(name, text)| {
             let signature = find(&format!("{name}{}", tep0089::SUFFIX)).unwrap_or_default();
             !text.as_ref().is_some_and(|text| check(leaf, text, signature))
         })
+        .take(KEPT)
         .map(|(name, _)| {
             let reason = format!("{name}{} is missing or does not fit", tep0089::SUFFIX);
             wrong(evidence, Detail::TEKTON_SIGNATURE, &reason)
@@ -178,32 +186,58 @@ pub(crate) fn verify_beside(
         .collect()
 }
 
-/// Whether an entry in `status.results` is good by itself: `SVID` is the leaf of one of the steps, and signatures made with
-/// its key fit the values of the status.
-pub(crate) fn stands_in_status(object: &TaskRun, proven: &[ProvenStep], entry: &StatusResult) -> bool {
-    let text = |name: &str| {
-        let result = object.status.results.iter().find(|result| result.name == name)?;
-        result.decoded().map(|value| match value {
+/// Signatures by one key that were found good, so that one that is there many times is checked once.
+struct Checked<'a> {
+    leaf: &'a Certificate,
+    good: HashSet<(String, &'a str)>,
+}
+
+impl<'a> Checked<'a> {
+    fn check(&mut self, text: String, signature: &'a str) -> bool {
+        let signed = (text, signature);
+        self.good.contains(&signed) || (check(self.leaf, &signed.0, signature) && self.good.insert(signed))
+    }
+}
+
+/// The entries in `status.results`, where the steps' messages are not in the object.
+pub(super) struct InStatus<'s, 'a> {
+    attempt: &'s Attempt<'a>,
+    /// The certificate in `SVID`, if it is that of one of the steps.
+    leaf: OnceCell<Option<&'a Certificate>>,
+}
+
+impl<'s, 'a> InStatus<'s, 'a> {
+    pub(super) fn new(attempt: &'s Attempt<'a>) -> InStatus<'s, 'a> {
+        InStatus { attempt, leaf: OnceCell::new() }
+    }
+
+    /// Whether an entry is good by itself: `SVID` is the leaf of one of the steps, and signatures made with its key fit the
+    /// values of the status.
+    pub(super) fn stands(&self, entry: &StatusResult) -> bool {
+        let leaf =
+            self.leaf.get_or_init(|| self.attempt.leaf(&pem_content(&self.text(tep0089::SVID)?).ok()?));
+        let Some(leaf) = leaf else { return false };
+        let base = entry.name.strip_suffix(tep0089::SUFFIX).unwrap_or(tep0089::MANIFEST);
+        let signature = self.text(&format!("{base}{}", tep0089::SUFFIX)).unwrap_or_default();
+        entry.name == tep0089::SVID || self.text(base).is_some_and(|text| check(leaf, &text, &signature))
+    }
+
+    /// Whether all that an entry is checked with is there.
+    pub(super) fn is_whole(&self, entry: &StatusResult) -> bool {
+        let base = entry.name.strip_suffix(tep0089::SUFFIX).unwrap_or(tep0089::MANIFEST);
+        let signed = [base, &format!("{base}{}", tep0089::SUFFIX)];
+        let is_there = |name: &str| self.attempt.results.places(name).is_some();
+        is_there(tep0089::SVID) && (entry.name == tep0089::SVID || signed.iter().all(|name| is_there(name)))
+    }
+
+    fn text(&self, name: &str) -> Option<String> {
+        let value = self.attempt.results.first(name)?.decoded()?;
+        Some(match value {
             ResultValue::String(text) if name == tep0089::MANIFEST => text,
             ResultValue::String(text) => value::decode(&text).tep0089_text(),
             value => value.tep0089_text(),
         })
-    };
-    let Some(leaf) = text(tep0089::SVID).and_then(|pem| certificate(&pem).ok()) else { return false };
-    if proven.iter().all(|step| step.leaf.der() != leaf.der()) {
-        return false;
     }
-    let base = entry.name.strip_suffix(tep0089::SUFFIX).unwrap_or(tep0089::MANIFEST);
-    let signature = text(&format!("{base}{}", tep0089::SUFFIX)).unwrap_or_default();
-    entry.name == tep0089::SVID || text(base).is_some_and(|text| check(&leaf, &text, &signature))
-}
-
-/// Whether all that an entry in `status.results` is checked with is there.
-pub(crate) fn is_whole_in_status(object: &TaskRun, entry: &StatusResult) -> bool {
-    let base = entry.name.strip_suffix(tep0089::SUFFIX).unwrap_or(tep0089::MANIFEST);
-    let signed = [base.to_owned(), format!("{base}{}", tep0089::SUFFIX)];
-    let is_there = |name: &str| object.status.results.iter().any(|result| result.name == name);
-    is_there(tep0089::SVID) && (entry.name == tep0089::SVID || signed.iter().all(|name| is_there(name)))
 }
 
 /// Whether a name may be an entry of this form rather than a result.
@@ -241,11 +275,11 @@ fn parsed(der: &[u8]) -> Result<Certificate, (Detail, String)> {
     Certificate::parse(der).map_err(|error| (Detail::of_rule(error.code()), format!("SVID: {error}")))
 }
 
-fn wrong(step: &StepEvidence, detail: Detail, reason: &str) -> Finding {
-    Finding::Tep0089 { step: step.name.clone(), reason: reason.to_owned(), detail, result: None }
+fn wrong(step: &StepEvidence<'_>, detail: Detail, reason: &str) -> Finding {
+    Finding::Tep0089 { step: step.name.to_owned(), reason: reason.to_owned(), detail, result: None }
 }
 
-fn wrong_result(step: &StepEvidence, detail: Detail, name: &str, reason: &str) -> Finding {
-    let (step, result) = (step.name.clone(), Some(ResultName::task(name)));
+fn wrong_result(step: &StepEvidence<'_>, detail: Detail, name: &str, reason: &str) -> Finding {
+    let (step, result) = (step.name.to_owned(), Some(ResultName::task(name)));
     Finding::Tep0089 { step, reason: reason.to_owned(), detail, result }
 }

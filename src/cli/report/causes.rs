@@ -64,6 +64,11 @@ pub(crate) fn causes(report: &Report) -> Vec<Cause> {
     }
     let mut causes: Vec<Cause> = groups.iter().filter_map(|(key, group)| cause(key, group)).collect();
     causes.sort_by_key(|cause| std::cmp::Reverse(cause.verdict));
+    causes.extend(report.findings.more().map(|more| Cause {
+        verdict: more.verdict,
+        text: more.to_string(),
+        rule: more.code.to_owned(),
+    }));
     causes
 }
 

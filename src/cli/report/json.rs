@@ -108,6 +108,14 @@ fn task_run(walk: &Walk<'_>, at: Place<'_>, report: &Report) -> Value {
         "findings": findings,
         "notes": report.notes,
     });
+    let more: Vec<Value> = report
+        .findings
+        .more()
+        .map(|more| json!({"code": more.code, "verdict": more.verdict.as_str(), "count": more.count}))
+        .collect();
+    if !more.is_empty() {
+        line["moreFindings"] = more.into();
+    }
     if let Some((_, policy)) = walk.policy_file {
         let rules: Vec<String> = report.rules.iter().map(|&index| policy.rule_name(index)).collect();
         line["policy"] = json!({"sha256": hex(&policy.digest), "rules": rules});

@@ -73,7 +73,8 @@ impl Content<'_> {
             facts["code"] = json!(finding.code());
             facts
         });
-        let reasons = report.findings.iter().map(Finding::to_string).collect();
+        let more = report.findings.more().map(|more| more.to_string());
+        let reasons = report.findings.iter().map(Finding::to_string).chain(more).collect();
         Content { uid: Some(&report.uid), reasons, facts: facts.collect() }
     }
 }

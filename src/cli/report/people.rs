@@ -150,6 +150,9 @@ impl<'a> People<'a> {
                 writeln!(out, "{INDENT}  at {}", Line(&field))?;
             }
         }
+        for more in report.findings.more() {
+            writeln!(out, "{INDENT}{more}")?;
+        }
         for note in &report.notes {
             writeln!(out, "{INDENT}note: {}", Line(note))?;
         }

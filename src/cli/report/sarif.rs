@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     evidence::{sha256, statement::hex},
-    verify::{Finding, Report, Verdict, walk::Place},
+    verify::{Finding, More, Report, Verdict, walk::Place},
 };
 
 use super::{
@@ -122,7 +122,11 @@ impl Writer for Sarif {
     fn item(&mut self, _: &Walk<'_>, item: &Item<'_>, out: &mut dyn Write) -> io::Result<()> {
         match item.outcome {
             Ok(report) => {
-                report.findings.iter().try_for_each(|finding| self.finding(out, item.place, report, finding))
+                report
+                    .findings
+                    .iter()
+                    .try_for_each(|finding| self.finding(out, item.place, report, finding))?;
+                report.findings.more().try_for_each(|more| self.more(out, item.place, report, &more))
             }
             Err(error) => {
                 let detail = Some(error.detail().as_str());
@@ -173,6 +177,17 @@ impl Sarif {
         self.write(out, result)
     }
 
+    /// One result for all findings of a kind that are not kept.
+    fn more(&mut self, out: &mut dyn Write, at: Place<'_>, report: &Report, more: &More) -> io::Result<()> {
+        let mut result = result(more.code, level_of(report, more.verdict), &more.to_string(), at);
+        let logical = json!([{"fullyQualifiedName": report.task_run, "kind": "object"}]);
+        result["locations"][0]["logicalLocations"] = logical;
+        let parts = [Some(more.code), Some("more"), Some(&report.task_run), Some(&report.uid)];
+        result["partialFingerprints"] = fingerprint(&parts);
+        result["properties"] = json!({"place": place(at, Some(&report.uid)), "count": more.count});
+        self.write(out, result)
+    }
+
     fn write(&mut self, out: &mut dyn Write, result: Value) -> io::Result<()> {
         let separator = if self.results == 0 { "" } else { "," };
         self.results += 1;
@@ -211,7 +226,11 @@ fn without_links(text: &str) -> String {
 
 /// An accepted weakness is worth a note; one that is not is a warning, anything else an error.
 fn level(report: &Report, finding: &Finding) -> &'static str {
-    match (finding.verdict(), report.accepted) {
+    level_of(report, finding.verdict())
+}
+
+fn level_of(report: &Report, verdict: Verdict) -> &'static str {
+    match (verdict, report.accepted) {
         (Verdict::Weak, true) => "note",
         (Verdict::Weak, false) => "warning",
         _ => "error",

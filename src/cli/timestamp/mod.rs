@@ -19,7 +19,7 @@ use crate::{
     evidence::{sha256, statement::hex},
     io_error,
     verify::{
-        Finding, Verdict,
+        Finding, Findings, Verdict,
         taskrun::{TaskRun, format_time},
         time::{ANNOTATION, Request, TimeStamp, TimeStamps, TokenError, TsaPolicy, annotated, attestations},
         walk::for_each,
@@ -79,7 +79,7 @@ const LONGEST_NAME: usize = 200;
 #[derive(Debug, thiserror::Error)]
 enum StampError {
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
-    Evidence(Vec<Finding>),
+    Evidence(Findings),
     #[error(transparent)]
     Service(#[from] ServiceError),
     #[error("step {step}: the TSA's answer is not kept: {error}")]

@@ -17,6 +17,7 @@ use super::{
     Trust,
     cache::Caches,
     collect::{self, EvidenceKind, StepEvidence},
+    findings::{Findings, KEPT},
     message::entry_type,
     step,
     taskrun::{TaskRun, format_time},
@@ -46,23 +47,35 @@ pub fn inspect(object: &TaskRun, trust: Option<&Trust>) -> Inspection {
             EvidenceKind::None => "none",
         },
         problems: findings.iter().map(ToString::to_string).collect(),
-        steps: steps.iter().map(|evidence| step_facts(object, evidence, trust)).collect(),
+        steps: {
+            // The entries of the status are told once, however many steps have no message.
+            let mut without_message = steps.iter().enumerate().filter(|(_, step)| step.entries().is_none());
+            let first = without_message.next().map(|(place, _)| place);
+            let facts = |(place, evidence)| step_facts(object, evidence, first == Some(place), trust);
+            steps.iter().enumerate().map(facts).collect()
+        },
     }
 }
 
 /// Whether anything stands in an attestation's place but the reason why there is none.
-fn holds_attestation(steps: &[StepEvidence]) -> bool {
+fn holds_attestation(steps: &[StepEvidence<'_>]) -> bool {
     let mut values = steps.iter().filter_map(|step| step.attestation.as_ref()).peekable();
     values.peek().is_none() || values.any(|value| !value.starts_with(UNSIGNED))
 }
 
-fn step_facts(object: &TaskRun, evidence: &StepEvidence, trust: Option<&Trust>) -> InspectedStep {
-    let state = object.status.steps.iter().flatten().find(|state| state.name == evidence.name);
+/// `tells_status`: what is known of the entries in the status goes with this step.
+fn step_facts(
+    object: &TaskRun,
+    evidence: &StepEvidence<'_>,
+    tells_status: bool,
+    trust: Option<&Trust>,
+) -> InspectedStep {
+    let state = evidence.index.and_then(|index| object.status.steps.as_ref()?.get(index));
     let message = state.and_then(|state| state.terminated.as_ref()).map(|end| end.message.len());
-    let entries = evidence.entries.iter().flatten();
-    let in_message = if evidence.entries.is_some() { "the step's message" } else { "status.results" };
+    let entries = evidence.entries().unwrap_or_default().iter();
+    let in_message = if evidence.entries().is_some() { "the step's message" } else { "status.results" };
     let mut facts = InspectedStep {
-        name: evidence.name.clone(),
+        name: evidence.name.to_owned(),
         message_bytes: message.unwrap_or_default(),
         entries: entries
             .map(|entry| EntrySize { key: entry.key.clone(), kind: entry.kind, bytes: entry.value.len() })
@@ -74,7 +87,7 @@ fn step_facts(object: &TaskRun, evidence: &StepEvidence, trust: Option<&Trust>) 
         tep0089: None,
         signed: None,
     };
-    facts.tep0089 = tep0089_facts(evidence, &mut facts.problems);
+    facts.tep0089 = tep0089_facts(evidence, tells_status, &mut facts.problems);
     let Some(value) = &evidence.attestation else { return facts };
     if let Some(reason) = value.strip_prefix(UNSIGNED) {
         facts.unsigned = Some(reason.to_owned());
@@ -94,7 +107,7 @@ fn step_facts(object: &TaskRun, evidence: &StepEvidence, trust: Option<&Trust>) 
 }
 
 fn attestation_facts(
-    evidence: &StepEvidence,
+    evidence: &StepEvidence<'_>,
     attestation: &Attestation,
     bytes: usize,
     leaf: LeafFacts,
@@ -127,7 +140,7 @@ fn attestation_facts(
         signed: seconds(attestation.signed_at()),
         outcome: outcome(attestation),
         tep0089_beside: attestation.tep0089,
-        results: result_facts(evidence, attestation),
+        results: result_facts(evidence, attestation, problems),
         artifacts: artifacts
             .into_iter()
             .filter_map(|(kind, digest)| Some(ArtifactFacts { kind, sha256: hex(&digest?) }))
@@ -150,7 +163,11 @@ fn outcome(attestation: &Attestation) -> String {
     if attestation.outcome.continued { format!("{ended}, and onError let it pass") } else { ended }
 }
 
-fn result_facts(evidence: &StepEvidence, attestation: &Attestation) -> Vec<ResultFacts> {
+fn result_facts(
+    evidence: &StepEvidence<'_>,
+    attestation: &Attestation,
+    problems: &mut Vec<String>,
+) -> Vec<ResultFacts> {
     let with_digest = attestation.results.iter().map(|covered| ResultFacts {
         kind: covered.kind.as_str(),
         names: vec![covered.name.clone()],
@@ -158,26 +175,30 @@ fn result_facts(evidence: &StepEvidence, attestation: &Attestation) -> Vec<Resul
         sha256: Some(hex(&covered.digest)),
         set: covered.set,
     });
-    let set = attestation.set_hints.iter().map(|hint| (hint, true));
-    let found = attestation.found_hints.iter().map(|hint| (hint, false));
-    let with_hint = set.chain(found).map(|(hint, set)| ResultFacts {
-        kind: Kind::Task.as_str(),
-        names: evidence
-            .with_hints(attestation, &[*hint])
-            .into_iter()
-            .flatten()
-            .map(|(name, _)| name.to_owned())
-            .collect(),
-        hint: Some(hex(hint)),
-        sha256: None,
-        set,
+    let set = attestation.set_hints.iter().map(|hint| (*hint, true));
+    let hints = set.chain(attestation.found_hints.iter().map(|hint| (*hint, false)));
+    let found = evidence.with_hints(attestation, hints.clone().map(|(hint, _)| hint));
+    let mut without_result = 0;
+    let with_hint = hints.zip(found).filter_map(|((hint, set), found)| {
+        without_result += usize::from(found[0].is_none());
+        (found[0].is_some() || without_result <= KEPT).then(|| ResultFacts {
+            kind: Kind::Task.as_str(),
+            names: found.into_iter().flatten().map(|(name, _)| name.to_owned()).collect(),
+            hint: Some(hex(&hint)),
+            sha256: None,
+            set,
+        })
     });
-    with_digest.chain(with_hint).collect()
+    let facts = with_digest.chain(with_hint).collect();
+    if let Some(more @ 1..) = without_result.checked_sub(KEPT) {
+        problems.push(format!("{more} more of its hints fit no result"));
+    }
+    facts
 }
 
 /// The leaf as it is carried, and rebuilt where that can be done.
 fn leaf(
-    evidence: &StepEvidence,
+    evidence: &StepEvidence<'_>,
     attestation: &Attestation,
     is_partial: bool,
     trust: Option<&Trust>,
@@ -216,13 +237,13 @@ fn leaf(
 
 /// The leaf under each issuer that may be meant, and the statement under its signature.
 fn rebuild(
-    evidence: &StepEvidence,
+    evidence: &StepEvidence<'_>,
     attestation: &Attestation,
     is_partial: bool,
     trust: &Trust,
     problems: &mut Vec<String>,
 ) -> (Option<Certificate>, Option<Signed>) {
-    let name = evidence.name.as_str();
+    let name = evidence.name;
     let mut caches = Caches::default();
     let carried = step::carried_intermediates(name, attestation, &mut caches);
     let candidates = match step::leaf_candidates(name, attestation, &carried, trust, &mut caches) {
@@ -233,12 +254,13 @@ fn rebuild(
         }
     };
     let first = candidates.first().cloned();
-    let signed = step::covered_results(evidence, attestation, is_partial).and_then(|covered| {
-        let (leaf, statement) = step::signed_by(name, attestation, &covered, candidates, trust)
-            .map_err(|finding| vec![finding])?;
-        let intermediates = carried.map_err(|finding| vec![finding])?;
-        Ok(Signed { statement, signature: attestation.signature.clone(), leaf, intermediates })
-    });
+    let signed = step::covered_results(evidence, attestation, is_partial).and_then(
+        |covered| -> Result<Signed, Findings> {
+            let (leaf, statement) = step::signed_by(name, attestation, &covered, candidates, trust)?;
+            let intermediates = carried?;
+            Ok(Signed { statement, signature: attestation.signature.clone(), leaf, intermediates })
+        },
+    );
     match signed {
         Ok(signed) => (Some(signed.leaf.clone()), Some(signed)),
         Err(findings) => {
@@ -280,14 +302,19 @@ fn certificate_facts(certificate: &Certificate) -> CertificateFacts {
 }
 
 /// From the step's message, or if the object holds none, from the results of the status.
-fn tep0089_facts(evidence: &StepEvidence, problems: &mut Vec<String>) -> Option<Tep0089Facts> {
-    let entries: Vec<(&str, &str)> = match &evidence.entries {
+fn tep0089_facts(
+    evidence: &StepEvidence<'_>,
+    tells_status: bool,
+    problems: &mut Vec<String>,
+) -> Option<Tep0089Facts> {
+    let entries: Vec<(&str, &str)> = match evidence.entries() {
         Some(entries) => entries
             .iter()
             .filter(|entry| entry.kind == entry_type::TASK_RESULT)
             .map(|entry| (entry.key.as_str(), entry.value.as_str()))
             .collect(),
-        None => evidence.task_results_of_status().collect(),
+        None if tells_status => evidence.task_results_of_status().collect(),
+        None => return None,
     };
     let find = |key: &str| entries.iter().find(|(name, _)| *name == key).map(|(_, value)| *value);
     let (svid, manifest) = (find(tep0089::SVID), find(tep0089::MANIFEST));

@@ -21,6 +21,7 @@ use crate::{
 use super::{
     Trust,
     facts::Detail,
+    findings::Findings,
     node::Node,
     report::Proof,
     status::VerifiedResult,
@@ -381,14 +382,14 @@ impl PolicyFile {
         selected: &[usize],
         proof: &mut Proof,
         trust: &Trust,
-    ) -> Vec<Finding> {
+    ) -> Findings {
         // First what any rule vouches for, so that the order of the rules does not matter.
         if proof.basis.tep0089_values().is_none() {
             for demanded in selected.iter().flat_map(|&index| &self.rules[index].results) {
                 judge::vouch(demanded, &mut proof.results);
             }
         }
-        let mut findings = Vec::new();
+        let mut findings = Findings::default();
         for &index in selected {
             let rule = &self.rules[index];
             let mut broken = |detail, demanded: String, found: String, breach| {

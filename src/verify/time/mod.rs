@@ -10,11 +10,15 @@ mod stamps;
 mod token;
 mod tsa;
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, HashSet},
+};
 
 use super::{
     Trust,
     facts::Detail,
+    findings::Findings,
     report::TimeProof,
     step::ProvenStep,
     taskrun::{TaskRun, format_time},
@@ -56,7 +60,7 @@ pub(super) struct Times {
     /// The weakest of them.
     pub(super) weakest: TimeProof,
     /// For every step whose time is not proven.
-    pub(super) weaknesses: Vec<Finding>,
+    pub(super) weaknesses: Findings,
 }
 
 /// What a token does for a step.
@@ -76,10 +80,11 @@ pub(super) fn of_steps(
     trust: &Trust,
     stamps: &TimeStamps,
     notes: &mut Vec<String>,
-) -> Result<Times, Vec<Finding>> {
+) -> Result<Times, Findings> {
     let annotated = by_step(object, proven, stamps, notes);
-    let mut times = Times { steps: Vec::new(), weakest: TimeProof::ValidNow, weaknesses: Vec::new() };
-    let mut contradictions = Vec::new();
+    let mut times =
+        Times { steps: Vec::new(), weakest: TimeProof::ValidNow, weaknesses: Findings::default() };
+    let mut contradictions = Findings::default();
     for step in proven {
         let mut good: Vec<TimeStamp> = Vec::new();
         let mut useless = Vec::new();
@@ -129,7 +134,8 @@ fn by_step(
         return BTreeMap::new();
     };
     if !stamps.tsas().is_empty() {
-        let unknown = by_step.keys().filter(|name| proven.iter().all(|step| step.name != **name));
+        let signed: HashSet<&str> = proven.iter().map(|step| step.name.as_str()).collect();
+        let unknown = by_step.keys().filter(|name| !signed.contains(name.as_str()));
         notes.extend(unknown.map(|name| {
             format!("the annotation {ANNOTATION} has a time stamp for step {name}, which did not sign")
         }));

@@ -9,7 +9,10 @@ use crate::{
         leaf::{INTEGER, OCTET_STRING, SEQUENCE, der, unsigned},
         sha256,
     },
-    verify::{collect, facts::Detail, read_attestations, retries, taskrun::TaskRun, verdict::Finding},
+    verify::{
+        collect, facts::Detail, findings::Findings, read_attestations, retries, taskrun::TaskRun,
+        verdict::Finding,
+    },
 };
 
 use super::{
@@ -75,15 +78,17 @@ impl Request {
 
 /// What the time stamp of each step is of: its decoded attestation, with the step's name. Nothing is verified; that the time of
 /// something is proven says nothing about it.
-pub fn attestations(object: &TaskRun) -> Result<Vec<(String, Vec<u8>)>, Vec<Finding>> {
+pub fn attestations(object: &TaskRun) -> Result<Vec<(String, Vec<u8>)>, Findings> {
     if let Some(finding) = retries::last_never_ran(object) {
-        return Err(vec![finding]);
+        return Err(finding.into());
     }
     let steps = collect::collect(object)?;
     if collect::kind(object, &steps) != collect::EvidenceKind::Attestation {
         let reason = "no step has an attestation, which is what is time-stamped".to_owned();
-        return Err(vec![Finding::no_evidence(Detail::NOTHING_SIGNED, reason)]);
+        return Err(Finding::no_evidence(Detail::NOTHING_SIGNED, reason).into());
     }
     let attestations = read_attestations(&steps)?.into_iter();
-    Ok(attestations.map(|(step, attestation)| (step.name.clone(), attestation.to_bytes())).collect())
+    let decoded =
+        attestations.map(|(step, attestation)| (steps[step].name.to_owned(), attestation.to_bytes()));
+    Ok(decoded.collect())
 }

@@ -400,10 +400,12 @@ pub fn parse_concatenated(der: &[u8]) -> Result<Vec<Certificate>, CertificateErr
 impl Extensions {
     fn read(list: &[X509Extension<'_>]) -> Result<Extensions, CertificateError> {
         let mut read = Extensions::default();
-        for (index, extension) in list.iter().enumerate() {
-            if list[..index].iter().any(|earlier| earlier.oid == extension.oid) {
-                return Err(CertificateError::DuplicateExtension { oid: extension.oid.to_id_string() });
-            }
+        let mut oids: Vec<_> = list.iter().map(|extension| &extension.oid).collect();
+        oids.sort_unstable_by_key(|oid| oid.as_bytes());
+        if let Some([oid, _]) = oids.array_windows().find(|[one, other]| one == other) {
+            return Err(CertificateError::DuplicateExtension { oid: oid.to_id_string() });
+        }
+        for extension in list {
             let (oid, value) = (&extension.oid, extension.value);
             if *oid == oids::OID_X509_EXT_SUBJECT_KEY_IDENTIFIER {
                 read.subject_key_id =

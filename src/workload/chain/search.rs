@@ -2,14 +2,17 @@
 //!
 //! Policies are not processed: the initial policy set is any-policy and no explicit policy is asked for, so only a critical
 //! policy extension matters, and that is refused as unknown. There is no revocation: SPIRE publishes none.
+//!
+//! Signatures are checked from the authorities downwards: a key that no authority vouches for, which anybody can have made as
+//! large as they like, checks nothing.
 
-use std::cmp::Reverse;
+use std::{cmp::Reverse, collections::HashMap};
 
 use super::error::{ChainError, PathRule};
 use crate::{
     evidence::statement::hex,
     workload::{
-        certificate::{Certificate, KeyPurpose, NameError, check_end_entity, check_issuer},
+        certificate::{Certificate, CertificateError, KeyPurpose, NameError, check_end_entity, check_issuer},
         class::Class,
     },
 };
@@ -19,7 +22,7 @@ use crate::{
 pub struct Limits {
     /// Issuers in a path, the authority included.
     pub issuers: usize,
-    /// Signatures checked.
+    /// Signatures checked, and steps up from a certificate to one that may have issued it.
     pub signatures: usize,
     /// Names compared with name constraints.
     pub comparisons: usize,
@@ -91,24 +94,27 @@ impl<'a> Search<'a> {
             sorted.sort_by_key(|certificate| Reverse(certificate.not_after()));
             sorted
         };
+        let candidates: Vec<(&Certificate, bool)> = longest_first(self.authorities)
+            .into_iter()
+            .map(|authority| (authority, true))
+            .chain(longest_first(self.intermediates).into_iter().map(|issuer| (issuer, false)))
+            .collect();
+        let links = self.links(end_entity, slow_by, &candidates)?;
         let mut climb = Climb {
             search: self,
-            candidates: longest_first(self.authorities)
-                .into_iter()
-                .map(|authority| (authority, true))
-                .chain(longest_first(self.intermediates).into_iter().map(|issuer| (issuer, false)))
-                .collect(),
+            candidates: &candidates,
+            links: &links,
             end_entity,
             slow_by,
             path_rule,
             issuers: Vec::new(),
             open,
             undecided: None,
-            signatures: self.limits.signatures,
+            steps: self.limits.signatures,
             comparisons: self.limits.comparisons,
             farthest: None,
         };
-        if climb.from(end_entity)? {
+        if climb.from(None)? {
             return Ok(climb.issuers);
         }
         if let Some((certificate, rule)) = climb.undecided {
@@ -124,6 +130,69 @@ impl<'a> Search<'a> {
             Some((_, certificate, Obstacle::NoIssuer)) => no_issuer(certificate),
             None => no_issuer(end_entity),
         })
+    }
+
+    /// Checks the signature of every link down from an authority, or from an issuer that authorities vouch for, that may lead to
+    /// the end entity.
+    fn links(
+        &self,
+        end_entity: &Certificate,
+        slow_by: i64,
+        candidates: &[(&Certificate, bool)],
+    ) -> Result<Links, ChainError> {
+        let certificate = |place: Option<usize>| place.map_or(end_entity, |place| candidates[place].0);
+        // Upwards, by names alone, past those that stand in no path.
+        let mut known = vec![false; candidates.len()];
+        let mut may_be_below: Vec<Link> = Vec::new();
+        let mut unseen = vec![None];
+        while let Some(subject) = unseen.pop() {
+            for (place, (issuer, _)) in candidates.iter().enumerate() {
+                if !may_have_issued(issuer, certificate(subject)) || !self.may_be_in_path(issuer, slow_by) {
+                    continue;
+                }
+                may_be_below.push((place, subject));
+                if !known[place] {
+                    known[place] = true;
+                    unseen.push(Some(place));
+                }
+            }
+        }
+        // Downwards, by signatures.
+        may_be_below.sort_unstable();
+        let mut links = Links::new();
+        let mut vouched: Vec<bool> = candidates.iter().map(|(_, is_authority)| *is_authority).collect();
+        let mut unseen: Vec<usize> =
+            (0..candidates.len()).filter(|&place| vouched[place] && known[place]).collect();
+        while let Some(issuer) = unseen.pop() {
+            let first = may_be_below.partition_point(|(place, _)| *place < issuer);
+            for &(_, subject) in may_be_below[first..].iter().take_while(|(place, _)| *place == issuer) {
+                if links.len() == self.limits.signatures {
+                    return Err(self.too_many_signatures());
+                }
+                let signed = certificate(subject).verify_signed_by(candidates[issuer].0);
+                if let Some(place) = subject.filter(|_| signed.is_ok())
+                    && !vouched[place]
+                {
+                    vouched[place] = true;
+                    unseen.push(place);
+                }
+                links.insert((issuer, subject), signed);
+            }
+        }
+        Ok(links)
+    }
+
+    /// Whether no rule for an issuer by itself contradicts it, whatever is below it.
+    fn may_be_in_path(&self, issuer: &Certificate, slow_by: i64) -> bool {
+        let rules = [
+            self.check_dates(issuer, [], slow_by),
+            check_issuer(issuer, self.purposes).map_err(PathRule::from),
+        ];
+        most_telling(rules).err().is_none_or(|rule| rule.class() == Class::Unchecked)
+    }
+
+    fn too_many_signatures(&self) -> ChainError {
+        ChainError::Budget { what: "signatures", limit: self.limits.signatures }
     }
 
     /// That a certificate is valid at [`Search::at`], or at a moment up to `slow_by` later at which those below it are, too.
@@ -171,12 +240,18 @@ enum Obstacle {
     TooLong,
 }
 
-/// A depth-first search. What does not fit is passed over before its signature is checked, so that every step up has cost one
-/// signature of the budget.
+/// From an issuer, by its place among the candidates, down to another one or to the end entity.
+type Link = (usize, Option<usize>);
+
+/// Links whose signature was checked: all from authorities and from those that these vouch for.
+type Links = HashMap<Link, Result<(), CertificateError>>;
+
+/// A depth-first search.
 struct Climb<'a, 's> {
     search: &'s Search<'a>,
     /// Authorities, then intermediates, and which of both.
-    candidates: Vec<(&'a Certificate, bool)>,
+    candidates: &'s [(&'a Certificate, bool)],
+    links: &'s Links,
     end_entity: &'a Certificate,
     slow_by: i64,
     path_rule: &'s dyn Fn(&[&'a Certificate]) -> Result<(), PathRule>,
@@ -185,15 +260,18 @@ struct Climb<'a, 's> {
     open: Vec<(&'a Certificate, PathRule)>,
     /// The first of those on the first path against which nothing else stands.
     undecided: Option<(&'a Certificate, PathRule)>,
-    signatures: usize,
+    /// Steps up that may still be made.
+    steps: usize,
     comparisons: usize,
     /// The first obstacle of those farthest from the end entity, with its distance: 0 for an issuer that is in the path already.
     farthest: Option<(usize, &'a Certificate, Obstacle)>,
 }
 
 impl<'a> Climb<'a, '_> {
-    /// Whether a path from `certificate`, the end entity or the last one of `issuers`, was found. An error ends the search.
-    fn from(&mut self, certificate: &'a Certificate) -> Result<bool, ChainError> {
+    /// Whether a path was found from the end entity, or from the candidate at this place, the last one of `issuers`. An error
+    /// ends the search.
+    fn from(&mut self, place: Option<usize>) -> Result<bool, ChainError> {
+        let certificate = place.map_or(self.end_entity, |place| self.candidates[place].0);
         if self.issuers.len() == self.search.limits.issuers {
             self.stopped(certificate, Obstacle::TooLong);
             return Ok(false);
@@ -213,11 +291,10 @@ impl<'a> Climb<'a, '_> {
             if self.is_refused(issuer, self.check_issuer(issuer)) {
                 continue;
             }
-            self.signatures = self
-                .signatures
-                .checked_sub(1)
-                .ok_or(ChainError::Budget { what: "signatures", limit: self.search.limits.signatures })?;
-            let signed = certificate.verify_signed_by(issuer).map_err(PathRule::from);
+            self.steps = self.steps.checked_sub(1).ok_or_else(|| self.search.too_many_signatures())?;
+            // Nobody vouches for an issuer whose link is not among those that were checked, so no path leads up from it: at its
+            // end an authority would have to be, and all links down from there were checked. What stands in the way up there is told.
+            let signed = self.links.get(&(index, place)).cloned().unwrap_or(Ok(())).map_err(PathRule::from);
             if self.is_refused(certificate, signed) {
                 self.open.truncate(open);
                 continue;
@@ -234,8 +311,11 @@ impl<'a> Climb<'a, '_> {
                 continue;
             }
             self.issuers.push(issuer);
-            if is_authority && self.is_whole() || !is_authority && self.from(issuer)? {
-                return Ok(true);
+            if is_authority && self.is_whole() || !is_authority && self.from(Some(index))? {
+                return match self.links.get(&(index, place)) {
+                    Some(Ok(())) => Ok(true),
+                    _ => Err(self.search.too_many_signatures()),
+                };
             }
             self.issuers.pop();
             self.open.truncate(open);
