@@ -45,7 +45,7 @@ pub(crate) fn markdown(rows: &[Row]) -> String {
     let fewest = runs.iter().min().copied().unwrap_or(0);
     let missed: Vec<&Row> = rows.iter().filter(|row| row.is_reached() == Some(false)).collect();
     let conclusion = if missed.is_empty() {
-        "All targets are reached.".to_owned()
+        "All targets of the entrypoint are reached; those of the verifier are below.".to_owned()
     } else {
         let line = |row: &&Row| {
             format!(
@@ -55,7 +55,7 @@ pub(crate) fn markdown(rows: &[Row]) -> String {
             )
         };
         let names: Vec<String> = missed.iter().map(line).collect();
-        format!("Missed:\n\n{}", names.join("\n"))
+        format!("Targets of the entrypoint that are not reached:\n\n{}", names.join("\n"))
     };
     format!(
         "# Benchmarks\n\n\

@@ -25,6 +25,8 @@ use super::{
 
 /// Bytes of documents after which a batch is full.
 const BATCH: usize = 128 << 10;
+/// Bytes that the answer to a document takes at least.
+const ANSWER: usize = 1 << 10;
 /// More workers than any machine has use for, and no more threads than it can start.
 const MOST_WORKERS: usize = 512;
 /// Batches under way for each worker.
@@ -351,6 +353,8 @@ impl<R> Sink for Batches<'_, R> {
             Found::Yaml { weight, .. } => *weight,
             Found::Failed(_) => 0,
         };
+        // An object of two bytes takes as much room as its answer does.
+        let new = new + ANSWER;
         if self.batch.weight + new > BATCH {
             self.send()?;
         }

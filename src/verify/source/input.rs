@@ -5,7 +5,7 @@ use std::{
     mem,
 };
 
-use memchr::memchr_iter;
+use memchr::{memchr, memchr_iter};
 
 use super::{
     Sink, Stopped,
@@ -24,12 +24,25 @@ pub(super) struct Input<'a> {
     start: usize,
     ended: bool,
     line: u64,
+    /// So many bytes of what is there hold no line's end: a line of many objects is searched once.
+    no_newline: usize,
+    /// Where the text of the line ends, if that was looked for.
+    text: Option<usize>,
 }
 
 impl<'a> Input<'a> {
     /// `waits`: it is a pipe or the like, of which more may come later.
     pub(super) fn new(reader: &'a mut dyn Read, waits: bool) -> Input<'a> {
-        Input { reader: Box::new(reader), waits, buffer: Vec::new(), start: 0, ended: false, line: 1 }
+        Input {
+            reader: Box::new(reader),
+            waits,
+            buffer: Vec::new(),
+            start: 0,
+            ended: false,
+            line: 1,
+            no_newline: 0,
+            text: None,
+        }
     }
 
     /// Goes on with what is in the input, if it is compressed; `false` if it is not. What is there then, is enough to tell
@@ -61,6 +74,21 @@ impl<'a> Input<'a> {
     /// What is there.
     pub(super) fn bytes(&self) -> &[u8] {
         &self.buffer[self.start..]
+    }
+
+    /// Where the line ends, if its end is there.
+    pub(super) fn newline(&mut self) -> Option<usize> {
+        let known = self.no_newline;
+        let found = memchr(b'\n', &self.bytes()[known..]).map(|further| known + further);
+        self.no_newline = found.unwrap_or(self.bytes().len());
+        found
+    }
+
+    /// The length of the line's text, without the white space at its end; the line has `length` bytes.
+    pub(super) fn text_of_line(&mut self, length: usize) -> usize {
+        let text = self.text.unwrap_or_else(|| self.bytes()[..length].trim_ascii_end().len());
+        self.text = Some(text);
+        text
     }
 
     /// The line that it starts in, from 1.
@@ -101,6 +129,8 @@ impl<'a> Input<'a> {
         let used = &self.buffer[self.start..self.start + bytes];
         self.line += u64::try_from(memchr_iter(b'\n', used).count()).unwrap_or_default();
         self.start += bytes;
+        self.no_newline = self.no_newline.saturating_sub(bytes);
+        self.text = self.text.and_then(|text| text.checked_sub(bytes)).filter(|text| *text > 0);
     }
 
     /// Uses the white space that comes first; gives the byte after it.

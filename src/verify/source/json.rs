@@ -37,7 +37,8 @@ pub(super) fn split(input: &mut Input<'_>, layout: Layout, sink: &mut dyn Sink) 
             Err(error) => return sink.take(Found::Failed(Failure::Read(error))),
         };
         if let Some(length) = line {
-            let text = input.bytes()[..length].trim_ascii_end();
+            let text = input.text_of_line(length);
+            let text = &input.bytes()[..text];
             let end = if layout == Layout::Free { end(text) } else { End::Open };
             let whole = match layout {
                 Layout::Free => end == End::At(text.len()),
@@ -141,12 +142,11 @@ fn spanning_lines(
 
 /// The length of the line that the input starts with, without its end; `None` if it is longer than what is looked at as one.
 fn line(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<io::Result<Option<usize>>, Stopped> {
-    let mut searched = 0;
     loop {
-        if let Some(end) = memchr(b'\n', &input.bytes()[searched..]) {
-            return Ok(Ok(Some(searched + end)));
+        if let Some(end) = input.newline() {
+            return Ok(Ok(Some(end)));
         }
-        searched = input.bytes().len();
+        let searched = input.bytes().len();
         if searched > MEMBER_BY_MEMBER {
             return Ok(Ok(None));
         }

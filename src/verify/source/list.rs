@@ -175,7 +175,7 @@ impl Envelope {
         let text = || serde_json::from_slice(value).ok();
         match key {
             "kind" => self.kind = text(),
-            "apiVersion" => self.api_version = text(),
+            "apiVersion" => self.api_version = text().map(|version: String| short(&version)),
             _ => {}
         }
     }
@@ -212,8 +212,13 @@ const FIELDS: [&str; 4] = ["apiVersion", "items", "kind", "metadata"];
 /// What its items may leave out.
 pub(super) fn inherited(list: &Node) -> Inherited {
     let text = |key: &str| list.get(key).and_then(Node::text);
-    let api_version = text("apiVersion").map(str::to_owned);
+    let api_version = text("apiVersion").map(short);
     Inherited { is_task_run: text("kind") == Some("TaskRunList"), api_version }
+}
+
+/// A version as every item of its list is told it: longer than any that there is, it is cut.
+fn short(version: &str) -> String {
+    version.chars().take(100).collect()
 }
 
 /// Whether an object is a List to every reader of it.
