@@ -37,6 +37,17 @@ fn verify(sources: &[&str], more: &[&str]) -> Ran {
     svidence_to(&args, Stdio::piped())
 }
 
+/// A name that tries to break out of each format.
+const HOSTILE: &str = "hostile\u{1b}[2J]]>\u{202e}</testsuite>\"&\u{ffff}\n\"}";
+
+/// With a result that nobody signed: findings name it. (A TaskRun of such a name is none, and not judged.)
+fn with_added_result(object: &str, name: &str) -> String {
+    let mut object: Value = serde_json::from_str(object).unwrap();
+    let added = json!({"name": name, "type": "string", "value": "x"});
+    object["status"]["results"].as_array_mut().unwrap().push(added);
+    object.to_string()
+}
+
 /// A verdict of every kind in one folder, with names and texts that try to break out of each format.
 fn archive() -> &'static Path {
     static ARCHIVE: OnceLock<tempfile::TempDir> = OnceLock::new();
@@ -48,10 +59,7 @@ fn archive() -> &'static Path {
             ("b-invalid.json", fs::read_to_string(path("altered-1.json")).unwrap()),
             ("c-absent.json", fs::read_to_string(path("altered-9.json")).unwrap()),
             ("d-unchecked.json", "{\"kind\": \"TaskRun\"".to_owned()),
-            (
-                "e-hostile.json",
-                genuine.replace("build-app\"", "a\\u001b[2J]]>\\u202e</testsuite>\\\"&\\uffff\\n\\\"}\""),
-            ),
+            ("e-hostile.json", with_added_result(&genuine, HOSTILE)),
             (
                 "f-hostile.json",
                 json!({"apiVersion": "v1", "kind": "<a & \"b\"\u{0}\n]]>\u{2028}"}).to_string(),
@@ -123,6 +131,8 @@ fn no_report_holds_a_character_that_moves_a_cursor() {
             .chars()
             .find(|c| (c.is_control() && *c != '\n' && *c != '\t') || matches!(c, '\u{202e}' | '\u{2028}'));
         assert_eq!(bad, None, "{format}");
+        // It is told all the same, where what was not verified is told at all.
+        assert_eq!(text.contains("hostile"), !["text", "dsse", "vsa"].contains(format), "{format}");
     }
 }
 
@@ -198,10 +208,9 @@ fn sarif_fits_the_public_schema_and_has_a_result_a_finding() {
 #[test]
 fn a_name_in_an_object_makes_no_link_in_sarif() {
     let folder = tempfile::tempdir().unwrap();
-    let mut object: Value = serde_json::from_str(&fs::read_to_string(path("taskrun.json")).unwrap()).unwrap();
-    let added = json!({"name": "[fixed](https://evil.example)", "type": "string", "value": "x"});
-    object["status"]["results"].as_array_mut().unwrap().push(added);
-    let source = write(folder.path(), "object.json", &object.to_string());
+    let genuine = fs::read_to_string(path("taskrun.json")).unwrap();
+    let object = with_added_result(&genuine, "[fixed](https://evil.example)");
+    let source = write(folder.path(), "object.json", &object);
     let ran = verify(&[source.to_str().unwrap()], &["-o", "sarif"]);
     assert!(ran.out.contains("[fixed] (https://evil.example)"), "{}", ran.out);
     assert!(!ran.out.contains("]("), "{}", ran.out);
