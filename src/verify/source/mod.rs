@@ -229,7 +229,8 @@ fn text(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), Stopped> {
     if by_line {
         return json::split(input, json::Layout::LinesOnly, sink);
     }
-    match Unsuitable::of_text(input.bytes()) {
+    let start = input.bytes();
+    match Unsuitable::of_text(start).or_else(|| Unsuitable::of_value_alone(start)) {
         Some(what) => sink.take(Found::Failed(Failure::Unsuitable(what))),
         None => yaml::split(input, sink),
     }

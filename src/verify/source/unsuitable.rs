@@ -172,6 +172,20 @@ impl Unsuitable {
         None
     }
 
+    /// By the same: a text without a key, which is a single value to YAML whatever follows.
+    pub(super) fn of_value_alone(beginning: &[u8]) -> Option<Unsuitable> {
+        let text = String::from_utf8_lossy(beginning);
+        let line = text.lines().next()?.trim();
+        let may_be_more = line.is_empty() || line.starts_with(|c| "-?#%!&*{[|>@`".contains(c));
+        if may_be_more || line.starts_with("...") || line.contains(':') {
+            return None;
+        }
+        Some(match serde_json::from_str(line) {
+            Ok(value @ (Value::Null | Value::Bool(_) | Value::Number(_))) => Unsuitable::of_value(&value),
+            _ => Unsuitable::Text(shown(line)),
+        })
+    }
+
     /// What it is, for programs.
     pub fn detail(&self) -> Detail {
         match self {
