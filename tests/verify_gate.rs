@@ -71,6 +71,29 @@ fn a_required_result_may_have_a_value_and_a_task_run() {
     }
 }
 
+/// It said "must be sha256:good, but it is \"sha256:good\"".
+#[test]
+fn a_required_value_that_is_there_by_its_meaning_alone_says_so() {
+    let path = |name: &str| format!("{}/testdata/attacks/{name}", env!("CARGO_MANIFEST_DIR"));
+    let (bundle, object) = (path("policy-type.pem"), path("policy-type-forged.json"));
+    for (demand, code, told) in [
+        (
+            "note=sha256:good",
+            1,
+            "it is \"sha256:good\" only by what the text that its step wrote means as JSON",
+        ),
+        ("digest=", 1, "it is \"\" only by what the text that its step wrote means as JSON"),
+        ("note=\"sha256:good\"", 0, ""),
+    ] {
+        let at = ["--at", "2026-11-28T08:30:00Z", "--require-result", demand];
+        let mut arguments = vec!["verify", &object, "--trust-domain", "example.org", "--bundle", &bundle];
+        arguments.extend(at);
+        let ran = svidence(&arguments, "");
+        assert_eq!(ran.code, code, "{demand}: {}", ran.err);
+        assert!(ran.err.contains(told), "{demand}: {}", ran.err);
+    }
+}
+
 #[test]
 fn a_forged_task_run_meets_no_demand() {
     let forged = object("altered-1.json");

@@ -734,19 +734,49 @@ fn a_demanded_string_is_the_text_and_not_what_it_means_as_json() {
     assert_eq!(reasons(&report).matches("must be of type string").count(), 2, "{}", reasons(&report));
 }
 
-/// Whether `["a"]` is a list or text rests on the task of the status here: a pattern could be made to match either.
+/// Whether `["a"]` is a list or text rests on the task of the object: a pattern could be made to match either.
 #[test]
-fn a_pattern_needs_a_type_where_only_the_status_says_how_text_is_read() {
+fn a_pattern_needs_a_type_where_only_a_task_says_how_text_is_read() {
     let Genuine { object, trust } = genuine();
-    let mut object = object.clone();
-    object["spec"] = json!({"taskRef": {"name": "build"}});
-    for (case, demanded, verdict) in [
-        ("a pattern alone", json!({"name": "images", "matches": "a"}), Verdict::Absent),
-        ("with its type", json!({"name": "images", "matches": "a", "type": "array"}), Verdict::Verified),
-        ("with its value", json!({"name": "images", "matches": "a", "value": ["a"]}), Verdict::Verified),
-        ("of plain text", json!({"name": "digest", "matches": "sha256:.*"}), Verdict::Verified),
+    let mut by_name = object.clone();
+    by_name["spec"] = json!({"taskRef": {"name": "build"}});
+    for (place, object) in [("a task by name", &by_name), ("an inline task", object)] {
+        for (case, demanded, verdict) in [
+            ("a pattern alone", json!({"name": "images", "matches": "a"}), Verdict::Absent),
+            ("with its type", json!({"name": "images", "matches": "a", "type": "array"}), Verdict::Verified),
+            ("with its value", json!({"name": "images", "matches": "a", "value": ["a"]}), Verdict::Verified),
+            ("of plain text", json!({"name": "digest", "matches": "sha256:.*"}), Verdict::Verified),
+        ] {
+            let report = under(object, trust, policy(&rule(json!({"results": [demanded]}))));
+            assert_eq!(report.verdict, verdict, "{place}, {case}: {}", reasons(&report));
+        }
+        let mut rules = rule(json!({"results": [{"name": "images", "matches": "a"}]}));
+        let mut others = rule(json!({"results": [{"name": "images", "type": "array"}]}));
+        rules.as_array_mut().unwrap().append(others.as_array_mut().unwrap());
+        let report = under(object, trust, policy(&rules));
+        assert_eq!(report.verdict, Verdict::Verified, "{place}, typed by another rule: {}", reasons(&report));
+    }
+}
+
+/// A writer of files forges the inline task with the one in the status: the step wrote `"sha256:good"` with its quotes.
+#[test]
+fn a_pattern_is_not_met_by_what_a_forged_inline_task_makes_of_the_text() {
+    let mut object: Value =
+        serde_json::from_str(include_str!("../testdata/attacks/policy-type-forged.json")).unwrap();
+    object["spec"] = json!({"taskSpec": object["status"]["taskSpec"].clone()});
+    let now = parse_time("2026-11-28T08:30:00Z").unwrap();
+    let trust = Trust { now, at: Some(now), ..trust(include_str!("../testdata/attacks/policy-type.pem")) };
+    let time = json!(["asserted"]);
+    for demanded in [
+        json!({"name": "note", "matches": "sha256:good"}),
+        json!({"name": "note", "matches": "sha256:good", "type": "string"}),
+        json!({"name": "note", "oneOf": ["sha256:good"], "matches": "sha256:.*"}),
+        json!({"name": "note", "value": "sha256:good"}),
+        json!({"name": "digest", "matches": ""}),
     ] {
-        let report = under(&object, trust, policy(&rule(json!({"results": [demanded]}))));
-        assert_eq!(report.verdict, verdict, "{case}: {}", reasons(&report));
+        let rules = rule(json!({"time": time, "results": [demanded]}));
+        let report = under(&object, &trust, policy(&rules));
+        let refused = matches!(report.verdict, Verdict::Invalid | Verdict::Absent);
+        assert!(refused && !report.accepted, "{demanded}: {:?} {}", report.verdict, reasons(&report));
     }
 }

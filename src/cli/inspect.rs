@@ -10,10 +10,13 @@ use std::{
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
-use crate::verify::{
-    Trust, Verdict,
-    inspect::{InspectedStep, Inspection, inspect},
-    walk::{Place, for_each},
+use crate::{
+    io_error,
+    verify::{
+        Trust, Verdict,
+        inspect::{InspectedStep, Inspection, inspect},
+        walk::{Place, for_each},
+    },
 };
 
 use super::{
@@ -106,7 +109,11 @@ pub fn run(
         }
     });
     if let Err(error) = written.and_then(|()| out.flush()) {
-        let _ = writeln!(err, "svidence inspect: standard output could not be written: {error}");
+        let _ = writeln!(
+            err,
+            "svidence inspect: standard output could not be written: {}",
+            io_error::words(&error)
+        );
         return Verdict::Unchecked.exit_code();
     }
     if !failed && let Some(text) = args.sources.nothing_found(walked) {

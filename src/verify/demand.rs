@@ -87,4 +87,14 @@ impl Demand {
             other => other.canonical_json() == *value,
         }
     }
+
+    /// What to say of a result whose text is only what the text of its step means as JSON.
+    pub(super) fn read_as(result: &VerifiedResult) -> &'static str {
+        match &result.value {
+            ResultValue::String(text) if sha256(text.as_bytes()) != result.digest => {
+                " only by what the text that its step wrote means as JSON"
+            }
+            _ => "",
+        }
+    }
 }

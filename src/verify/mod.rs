@@ -216,6 +216,7 @@ fn missing(object: &TaskRun, policy: &Policy, proof: &Proof) -> Findings {
             result: demand.name.clone(),
             demanded: demand.value.clone().unwrap_or_default(),
             found: result.value.canonical_json(),
+            read_as: Demand::read_as(result),
         }),
     });
     missing.collect()

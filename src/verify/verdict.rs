@@ -339,7 +339,7 @@ pub enum Finding {
         result: Option<ResultName>,
     },
     /// A demanded result has another value.
-    #[error("the demanded result {result:?} must be {demanded}, but it is {found}")]
+    #[error("the demanded result {result:?} must be {demanded}, but it is {found}{read_as}")]
     OtherValue {
         /// Its name.
         result: String,
@@ -347,6 +347,8 @@ pub enum Finding {
         demanded: String,
         /// As JSON.
         found: String,
+        /// How it came to be that, if it is not simply what its step wrote.
+        read_as: &'static str,
     },
     // --- by its breach ---
     /// A demand of the policy file is not met.
@@ -583,7 +585,7 @@ impl Finding {
                 Facts { result: Some(Cow::Owned(ResultName::task(name))), ..Facts::default() }
             }
             Finding::NoTaskRun { demanded } => Facts { expected: text(demanded), ..Facts::default() },
-            Finding::OtherValue { result, demanded, found } => Facts {
+            Finding::OtherValue { result, demanded, found, .. } => Facts {
                 result: Some(Cow::Owned(ResultName::task(result))),
                 expected: text(demanded),
                 found: text(found),

@@ -1,5 +1,7 @@
 //! What of a proof breaks one rule.
 
+use std::collections::HashSet;
+
 use crate::{
     evidence::attestation::Ended,
     verify::{
@@ -18,14 +20,21 @@ use super::{AcceptedTime, AttestedBy, DemandedResult, Failures, Form, ResultType
 /// Takes the kind of demand, what is demanded, what was found, and what that means.
 type Broken<'a> = dyn FnMut(Detail, String, String, Breach) + 'a;
 
-/// Everything that breaks `rule`.
-pub(super) fn judge(rule: &Rule, object: &TaskRun, proof: &Proof, trust: &Trust, broken: &mut Broken<'_>) {
+/// Everything that breaks `rule`. `typed`: names of results for whose type any rule that holds vouches.
+pub(super) fn judge(
+    rule: &Rule,
+    typed: &HashSet<&str>,
+    object: &TaskRun,
+    proof: &Proof,
+    trust: &Trust,
+    broken: &mut Broken<'_>,
+) {
     form_and_time(rule, proof, broken);
     carried(rule, proof, broken);
     attested(rule, proof, broken);
     age(rule, proof, trust, broken);
     failures(rule, object, proof, broken);
-    rule.results.iter().for_each(|demanded| result(demanded, proof, broken));
+    rule.results.iter().for_each(|demanded| result(demanded, typed, proof, broken));
 }
 
 fn form_and_time(rule: &Rule, proof: &Proof, broken: &mut Broken<'_>) {
@@ -149,7 +158,7 @@ pub(super) fn vouch(demanded: &DemandedResult, results: &mut [VerifiedResult]) {
 
 /// Values are compared as the status holds them. Of text that may be read in several ways, by the word of a task that nobody signs,
 /// only a stated value or a stated type says which is meant.
-fn value(demanded: &DemandedResult, result: &VerifiedResult, broken: &mut Broken<'_>) {
+fn value(demanded: &DemandedResult, typed: &HashSet<&str>, result: &VerifiedResult, broken: &mut Broken<'_>) {
     let name = &demanded.name;
     let found = || format!("it is {}", shown(&result.value.canonical_json()));
     let mut differs = |text: String| {
@@ -168,13 +177,15 @@ fn value(demanded: &DemandedResult, result: &VerifiedResult, broken: &mut Broken
         differs(format!("result {name} must be one of {}", shown(&values.join(", "))));
     }
     let Some(pattern) = &demanded.matches else { return };
+    // A task inline in the object is not signed either.
+    let by_task = result.type_is_claimed || !ResultType::String.is_of(result);
     if !pattern.matches(&result.value) {
         differs(format!("the whole of result {name} must match {}", pattern.as_str()));
-    } else if result.type_is_claimed && demanded.one_of.is_none() {
+    } else if by_task && demanded.one_of.is_none() && !typed.contains(name.as_str()) {
         broken(
             Detail::TYPE,
             format!("the whole of result {name} must match {}", pattern.as_str()),
-            "only the task in the status, which nobody signs, says how its text is to be read; state its type, too".to_owned(),
+            "only the task in the object, which nobody signs, says how its text is to be read; state its type, too".to_owned(),
             Breach::Missing,
         );
     }
@@ -191,7 +202,7 @@ fn shown(json: &str) -> String {
     }
 }
 
-fn result(demanded: &DemandedResult, proof: &Proof, broken: &mut Broken<'_>) {
+fn result(demanded: &DemandedResult, typed: &HashSet<&str>, proof: &Proof, broken: &mut Broken<'_>) {
     let name = &demanded.name;
     let text = format!("result {name} must be there");
     let Some(result) = proof.results.iter().find(|result| result.name == *name) else {
@@ -217,7 +228,7 @@ fn result(demanded: &DemandedResult, proof: &Proof, broken: &mut Broken<'_>) {
             Breach::Contradicted,
         );
     }
-    value(demanded, result, broken);
+    value(demanded, typed, result, broken);
     let Some(from) = &demanded.from else { return };
     let origin = match &demanded.step_result {
         Some(step_result) => {

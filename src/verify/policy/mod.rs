@@ -9,6 +9,8 @@ mod judge;
 mod pattern;
 mod value;
 
+use std::collections::HashSet;
+
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -389,6 +391,9 @@ impl PolicyFile {
                 judge::vouch(demanded, &mut proof.results);
             }
         }
+        let demanded = selected.iter().flat_map(|&index| &self.rules[index].results);
+        let typed = demanded.filter(|demanded| demanded.vouched_type().is_some());
+        let typed: HashSet<&str> = typed.map(|demanded| demanded.name.as_str()).collect();
         let mut findings = Findings::default();
         for &index in selected {
             let rule = &self.rules[index];
@@ -396,7 +401,7 @@ impl PolicyFile {
                 let rule = self.rule_name(index);
                 findings.push(Finding::Policy { rule, detail, demanded, found, breach });
             };
-            judge::judge(rule, object, proof, trust, &mut broken);
+            judge::judge(rule, &typed, object, proof, trust, &mut broken);
         }
         findings
     }
