@@ -269,6 +269,117 @@ fn every_finding_names_its_exact_rule_and_place() {
     assert!(changed["result"].as_str().unwrap().starts_with("task/"), "{changed}");
 }
 
+/// A program that reads a report alone must not take a walk for good that is not.
+#[test]
+fn what_is_missing_of_the_walk_is_in_every_report_that_tells_failures() {
+    let folder = tempfile::tempdir().unwrap();
+    let policy = write(
+        folder.path(),
+        "policy.yaml",
+        "version: 1\nexpires: 2999-01-01T00:00:00Z\nrules:\n- {name: a, namespace: default, taskRun: 'build-*'}\n\
+         - {name: 'a <scan>', namespace: default, taskRun: '*-scan', min: 1}\n",
+    );
+    let policy = policy.to_str().unwrap();
+    let genuine = path("taskrun.json");
+    let empty = folder.path().join("empty");
+    fs::create_dir(&empty).unwrap();
+    let empty = empty.to_str().unwrap();
+    let [json_schema, sarif_schema] =
+        ["docs/schemas/verify-report-v2.json", "testdata/schemas/sarif-2.1.0.json"].map(schema);
+    let junit_schema = parse_xsd(&file("testdata/schemas/junit-10.xsd")).unwrap();
+    for (case, source, more, code, element, rule, detail, text) in [
+        (
+            "min",
+            &*genuine,
+            &["--policy", policy][..],
+            2,
+            "failure",
+            "policy",
+            Some("min"),
+            "at least 1 TaskRuns",
+        ),
+        (
+            "a TaskRun of --require-result",
+            &genuine,
+            &["--require-result", "*-scan:report"],
+            2,
+            "failure",
+            "demanded",
+            None,
+            "*-scan:report is demanded",
+        ),
+        ("no TaskRun", empty, &[], 3, "error", "undecided", Some("nothing-found"), "no TaskRun found"),
+    ] {
+        let at = |format: &str| folder.path().join(format).to_str().unwrap().to_owned();
+        let formats = ["json", "sarif", "junit", "dsse", "vsa", "markdown", "html"];
+        let to_files: Vec<String> = formats.iter().map(|format| format!("{format}={}", at(format))).collect();
+        let outputs = to_files.iter().flat_map(|to_file| ["-o", to_file.as_str()]);
+        let args: Vec<&str> = more.iter().copied().chain(outputs).chain(["-o", "text"]).collect();
+        let ran = verify(&[source], &args);
+        assert_eq!(ran.code, code, "{case}: {}", ran.err);
+        assert_eq!(ran.err.matches(text).count(), 1, "{case}: {}", ran.err);
+        let judged = usize::from(source == genuine);
+        let read = |format: &str| fs::read_to_string(at(format)).unwrap();
+
+        let json = read("json");
+        let lines: Vec<Value> = json.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(lines.len(), judged + 1, "{case}: {json}");
+        let last = &lines[judged];
+        assert_valid(&json_schema, last);
+        assert_eq!((&last["walk"], &last["accepted"]), (&json!(true), &json!(false)), "{case}");
+        let finding = &last["findings"][0];
+        let seen = (finding["code"].as_str(), finding["detail"].as_str());
+        assert_eq!(seen, (Some(rule), detail), "{case}: {finding}");
+        for (change, value) in [("accepted", json!(true)), ("place", json!({"file": "a", "index": 1}))] {
+            let mut other = last.clone();
+            other[change] = value;
+            assert!(!json_schema.is_valid(&other), "{case}: {change}");
+        }
+
+        let sarif: Value = serde_json::from_str(&read("sarif")).unwrap();
+        assert_valid(&sarif_schema, &sarif);
+        let results = sarif["runs"][0]["results"].as_array().unwrap();
+        assert_eq!(results.len(), 1, "{case}: {sarif}");
+        assert_eq!((&results[0]["ruleId"], &results[0]["level"]), (&json!(rule), &json!("error")), "{case}");
+        assert!(results[0]["message"]["text"].as_str().unwrap().contains(text), "{case}: {sarif}");
+        let uri = &results[0]["locations"][0]["physicalLocation"]["artifactLocation"]["uri"];
+        let about = if rule == "policy" { policy } else { source };
+        assert_eq!(uri, &json!(format!("file://{about}")), "{case}");
+
+        let junit = read("junit");
+        let document = Document::parse_str(&junit).unwrap();
+        assert!(validate_xsd(&document, &junit_schema).is_valid, "{case}: {junit}");
+        assert_eq!(junit.matches("<testcase ").count(), judged + 1, "{case}: {junit}");
+        assert_eq!(junit.matches(&format!("<{element} ")).count(), 1, "{case}: {junit}");
+        assert!(junit.contains("name=\"the walk as a whole\""), "{case}: {junit}");
+
+        let shown = detail.map_or(rule.to_owned(), |detail| format!("{rule}: {detail}"));
+        for format in ["markdown", "html"] {
+            let report = read(format);
+            assert!(report.contains(text) && report.contains(&shown), "{case}: {report}");
+            assert_eq!(report.matches("the walk as a whole").count(), 1, "{case}: {report}");
+        }
+        let html = read("html");
+        let (_, footer) = html.split_once("<footer class=\"failed\">").unwrap();
+        assert!(footer.contains(text), "{case}: {html}");
+        Document::parse_str(&html.replace("<!DOCTYPE html>", "")).unwrap();
+
+        // These speak of single TaskRuns only.
+        let counts = [&ran.out, &read("dsse"), &read("vsa")].map(|report| report.lines().count());
+        assert_eq!(counts, if judged == 1 { [4, 3, 1] } else { [0; 3] }, "{case}");
+    }
+}
+
+#[test]
+fn a_walk_that_lacks_nothing_has_no_line_of_its_own() {
+    let genuine = path("taskrun.json");
+    for format in ["json", "sarif", "junit", "markdown", "html"] {
+        let ran = verify(&[&genuine], &["--require-result", "build-*:digest", "-o", format]);
+        assert_eq!(ran.code, 0, "{format}: {}", ran.err);
+        assert!(!ran.out.contains("the walk as a whole") && !ran.out.contains("\"walk\""), "{format}");
+    }
+}
+
 /// What docs/ says about verifying.
 fn documentation() -> String {
     let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");

@@ -17,10 +17,10 @@ use serde_json::json;
 use crate::{
     io_error,
     verify::{
-        Demand, Policy, PolicyFile, Trust, Verdict, Verifier,
+        Demand, Detail, Finding, Policy, PolicyFile, Trust, Verdict, Verifier,
         taskrun::{TaskRun, parse_time},
         time::TimeStamps,
-        walk::{Event, Progress, walk},
+        walk::{Event, Progress, Walked, walk},
     },
 };
 
@@ -190,6 +190,14 @@ pub fn run(args: &VerifyArgs, stdin: &mut (dyn Read + Send), out: &mut dyn Write
     });
     let _ = bar.hide(&mut lines);
     drop(lines);
+    let mut missing = gate.missing();
+    worst = worst.max(missing.iter().map(Finding::verdict).max());
+    let is_any = worst.is_some();
+    if !is_any {
+        missing.extend(nothing(&args.sources, walked, gate.left_out));
+        worst = missing.iter().map(Finding::verdict).max();
+    }
+    reports.missing(&missing);
     if let Err(errors) = reports.finish() {
         for error in errors {
             let _ = writeln!(err, "svidence verify: {}", Line(&error.to_string()));
@@ -197,28 +205,23 @@ pub fn run(args: &VerifyArgs, stdin: &mut (dyn Read + Send), out: &mut dyn Write
         // Nobody has the report; a verdict that is worse is told all the same.
         worst = worst.max(Some(Verdict::Unchecked));
     }
-    for finding in gate.missing() {
-        let _ = writeln!(err, "{:<9} {}", finding.verdict().as_str(), Line(&finding.to_string()));
-        worst = worst.max(Some(finding.verdict()));
-    }
-    if let (Some(file), Some(_)) = (&policy.file, worst) {
+    let _ = people.missing(&missing, err);
+    if let (Some(file), true) = (&policy.file, is_any) {
         unused(file, gate.idle_rules(), err);
     }
-    let nothing_left = "nothing was judged: no TaskRun has finished (--allow-empty accepts that)";
-    let nothing_found = match args.sources.nothing_found(walked) {
-        _ if gate.left_out > 0 => (!args.sources.allows_empty()).then_some(nothing_left),
-        text => text,
-    };
-    let exit_code = match (worst, nothing_found) {
-        (Some(verdict), _) => verdict.exit_code(),
-        (None, None) => 0,
-        (None, Some(text)) => {
-            let _ = writeln!(err, "svidence verify: {text}");
-            Verdict::Unchecked.exit_code()
-        }
-    };
+    let exit_code = worst.map_or(0, Verdict::exit_code);
     let _ = people.end(exit_code, err);
     exit_code
+}
+
+/// What is said of a walk that judged nothing, unless that is fine.
+fn nothing(sources: &SourceArgs, walked: Walked, left_out: u64) -> Option<Finding> {
+    if left_out > 0 {
+        let text = "nothing was judged: no TaskRun has finished (--allow-empty accepts that)";
+        let finding = || Finding::undecided(Detail::NOTHING_FINISHED, None, text);
+        return (!sources.allows_empty()).then(finding);
+    }
+    sources.nothing_found(walked).map(|text| Finding::undecided(Detail::NOTHING_FOUND, None, text))
 }
 
 /// Says which rules spoke of no TaskRun: a mistake in a name would otherwise go unnoticed. If none did, every TaskRun is
@@ -240,6 +243,7 @@ fn about<'a>(args: &'a VerifyArgs, trust: &'a Trust, policy: &'a Policy, origins
     let name = args.policy.as_deref().and_then(Path::to_str).unwrap_or("policy");
     Walk {
         trust_domain: trust.bundle.trust_domain().as_str(),
+        source: args.sources.sources().paths.first().map(|path| input::name(path)).unwrap_or_default(),
         now: trust.now,
         origins,
         policy_file: policy.file.as_ref().map(|file| (name, file)),

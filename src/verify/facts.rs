@@ -218,6 +218,10 @@ details! {
     ATTEMPT_SHAPE = "attempt-shape";
     /// Tekton leaves out such a result of a failed TaskRun.
     LEFT_OUT = "left-out";
+    /// There is no TaskRun in what was read.
+    NOTHING_FOUND = "nothing-found";
+    /// No TaskRun has finished, and those that have not are left out.
+    NOTHING_FINISHED = "nothing-finished";
     // --- unreadable ---
     /// A file that is not meant to be read, or that the operating system does not let be read.
     NOT_READ = "not-read";

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::{
     evidence::statement::hex,
-    verify::{Detail, Finding, Report, Verdict, taskrun::format_time},
+    verify::{Finding, Report, Verdict, taskrun::format_time},
 };
 
 /// One cause.
@@ -72,6 +72,17 @@ pub(crate) fn causes(report: &Report) -> Vec<Cause> {
     causes
 }
 
+/// A finding that is a cause by itself.
+pub(crate) fn alone(finding: &Finding) -> Cause {
+    Cause { verdict: finding.verdict(), text: finding.to_string(), rule: rule(finding) }
+}
+
+/// Code and detail.
+fn rule(finding: &Finding) -> String {
+    let code = finding.code();
+    finding.facts().detail.map_or(code.to_owned(), |detail| format!("{code}: {}", detail.as_str()))
+}
+
 fn key(finding: &Finding) -> Key {
     let facts = finding.facts();
     let code = match finding {
@@ -100,8 +111,6 @@ fn without_step(finding: &Finding) -> String {
 fn cause(key: &Key, group: &Group<'_>) -> Option<Cause> {
     let first = group.findings.first()?;
     let verdict = group.findings.iter().map(|finding| finding.verdict()).max()?;
-    let detail = first.facts().detail.map(Detail::as_str);
-    let code = first.code();
     let text = match key {
         Key::Result(kind, attempt, name) => {
             let attempt = attempt.map(|number| format!("attempt {number}: ")).unwrap_or_default();
@@ -112,8 +121,7 @@ fn cause(key: &Key, group: &Group<'_>) -> Option<Cause> {
         Key::Text(text) if group.steps.is_empty() || *text == first.to_string() => text.clone(),
         Key::Text(text) => format!("{}: {text}", steps(&group.steps)),
     };
-    let rule = detail.map_or(code.to_owned(), |detail| format!("{code}: {detail}"));
-    Some(Cause { verdict, text, rule })
+    Some(Cause { verdict, text, rule: rule(first) })
 }
 
 fn shown_step_result(name: &str) -> String {

@@ -12,13 +12,13 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 use crate::{
     evidence::{sha256, statement::hex},
-    verify::{Proof, Report, StepSummary, Verdict, VerifiedResult, taskrun::format_time},
+    verify::{Finding, Proof, Report, StepSummary, Verdict, VerifiedResult, taskrun::format_time},
     workload::certificate::Certificate,
 };
 
 use super::{
-    Item, Walk, Writer,
-    causes::causes,
+    Item, WHOLE_WALK, Walk, Writer,
+    causes::{Cause, alone, causes},
     people::{ended, time},
     safe::Xml,
     tally::Tally,
@@ -34,6 +34,8 @@ const MOST_CHARACTERS: usize = 1000;
 pub(super) struct Html {
     tally: Tally,
     failed: u64,
+    /// What is missing of the walk as a whole.
+    missing: Vec<Cause>,
 }
 
 impl Writer for Html {
@@ -100,26 +102,31 @@ impl Writer for Html {
         writeln!(out, "</div></details>")
     }
 
+    fn missing(&mut self, _: &Walk<'_>, findings: &[Finding], _: &mut dyn Write) -> io::Result<()> {
+        self.missing.extend(findings.iter().map(alone));
+        Ok(())
+    }
+
     fn end(&mut self, out: &mut dyn Write) -> io::Result<()> {
         // It comes last, since nothing is kept; the style shows it first.
         let class = match (self.failed, self.tally.good()) {
+            _ if !self.missing.is_empty() => " class=\"failed\"",
             (0, 0) => " class=\"nothing\"",
             (0, _) => "",
             _ => " class=\"failed\"",
         };
-        writeln!(out, "</main>\n<footer{class}>{}</footer>\n</body>\n</html>", self.tally)
+        write!(out, "</main>\n<footer{class}>{}", self.tally)?;
+        if !self.missing.is_empty() {
+            writeln!(out, "\n<p>Missing of {WHOLE_WALK}:</p>")?;
+            cause_list(&self.missing, out)?;
+        }
+        writeln!(out, "</footer>\n</body>\n</html>")
     }
 }
 
 fn task_run(walk: &Walk<'_>, report: &Report, out: &mut dyn Write) -> io::Result<()> {
     let causes = causes(report);
-    if !causes.is_empty() {
-        writeln!(out, "<ul class=\"causes\">")?;
-        for cause in &causes {
-            writeln!(out, "<li>{} <code>{}</code></li>", Xml(&cause.text), Xml(&cause.rule))?;
-        }
-        writeln!(out, "</ul>")?;
-    }
+    cause_list(&causes, out)?;
     match &report.proof {
         Some(proof) => proven(walk, report, proof, out)?,
         None if report.uid.is_empty() => {}
@@ -137,6 +144,17 @@ fn task_run(walk: &Walk<'_>, report: &Report, out: &mut dyn Write) -> io::Result
         writeln!(out, "</ul>")?;
     }
     Ok(())
+}
+
+fn cause_list(causes: &[Cause], out: &mut dyn Write) -> io::Result<()> {
+    if causes.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "<ul class=\"causes\">")?;
+    for cause in causes {
+        writeln!(out, "<li>{} <code>{}</code></li>", Xml(&cause.text), Xml(&cause.rule))?;
+    }
+    writeln!(out, "</ul>")
 }
 
 /// Bundle, certificate, run, steps and results; the steps of one certificate share its path.

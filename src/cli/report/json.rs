@@ -1,6 +1,6 @@
 //! `json`: one line a TaskRun, of the schema `docs/schemas/verify-report-v2.json`.
 //!
-//! Every TaskRun has a line with its verdict. Values, steps and a run's UID stand only in the lines of those that were
+//! Every TaskRun has a line with its verdict; a last line without a place tells what is missing of the walk as a whole, if anything is. Values, steps and a run's UID stand only in the lines of those that were
 //! verified or accepted, so that a program which looks for results finds no other ones.
 
 use std::io::{self, Write};
@@ -44,6 +44,19 @@ impl Writer for Json {
             Ok(report) => task_run(walk, item.place, report),
             Err(error) => unreadable(item.place, error),
         };
+        writeln!(out, "{}", escaped_json(&line.to_string()))
+    }
+
+    fn missing(&mut self, _: &Walk<'_>, findings: &[Finding], out: &mut dyn Write) -> io::Result<()> {
+        let Some(verdict) = findings.iter().map(Finding::verdict).max() else { return Ok(()) };
+        let line = json!({
+            "version": VERSION,
+            "walk": true,
+            "verdict": verdict.as_str(),
+            "accepted": false,
+            "findings": findings.iter().map(finding).collect::<Vec<_>>(),
+            "notes": [],
+        });
         writeln!(out, "{}", escaped_json(&line.to_string()))
     }
 }

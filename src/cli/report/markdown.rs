@@ -7,14 +7,19 @@ use std::{
     io::{self, Write},
 };
 
-use crate::verify::{Proof, Report, Verdict};
+use crate::verify::{Finding, Proof, Report, Verdict};
 
-use super::{Item, Walk, Writer, causes::causes, safe::Line, tally::Tally};
+use super::{
+    Item, WHOLE_WALK, Walk, Writer,
+    causes::{Cause, alone, causes},
+    safe::Line,
+    tally::Tally,
+};
 
 /// Rows of each kind, good and not.
 const MOST_ROWS: u64 = 100;
 /// Bytes of the rows that are good, and of all others: together with the rest less than the 65,536 characters that GitHub takes.
-const MOST_BYTES: [usize; 2] = [15_000, 45_000];
+const MOST_BYTES: [usize; 2] = [15_000, 38_000];
 /// Causes and results in one row.
 const MOST_LINES: usize = 10;
 /// Characters of one value.
@@ -83,6 +88,15 @@ impl Writer for Markdown {
         rows.add(&row, most_bytes, out)
     }
 
+    /// A row for which there always is room.
+    fn missing(&mut self, _: &Walk<'_>, findings: &[Finding], out: &mut dyn Write) -> io::Result<()> {
+        let Some(verdict) = findings.iter().map(Finding::verdict).max() else { return Ok(()) };
+        let (mark, word) = mark(verdict, false);
+        write!(out, "| {mark} {word} | {WHOLE_WALK} | ")?;
+        cause_lines(&findings.iter().map(alone).collect::<Vec<_>>(), out)?;
+        writeln!(out, " |")
+    }
+
     fn end(&mut self, out: &mut dyn Write) -> io::Result<()> {
         for (rows, what) in [(&self.good, "that count as verified"), (&self.others, "that do not")] {
             if rows.is_full() {
@@ -100,6 +114,14 @@ fn task_run(item: &Item<'_>, report: &Report, out: &mut dyn Write) -> io::Result
     let name = cut(&report.task_run, MOST_OF_A_CAUSE);
     write!(out, "| {mark} {word} | {}<br>in {} | ", Code(&name), Code(&place))?;
     let causes = causes(report);
+    cause_lines(&causes, out)?;
+    if let Some(proof) = &report.proof {
+        results(proof, !causes.is_empty(), out)?;
+    }
+    writeln!(out, " |")
+}
+
+fn cause_lines(causes: &[Cause], out: &mut dyn Write) -> io::Result<()> {
     for (i, cause) in causes.iter().take(MOST_LINES).enumerate() {
         let separator = if i == 0 { "" } else { "<br>" };
         write!(out, "{separator}{} ({})", Code(&cut(&cause.text, MOST_OF_A_CAUSE)), Code(&cause.rule))?;
@@ -107,10 +129,7 @@ fn task_run(item: &Item<'_>, report: &Report, out: &mut dyn Write) -> io::Result
     if causes.len() > MOST_LINES {
         write!(out, "<br>… and {} more", causes.len() - MOST_LINES)?;
     }
-    if let Some(proof) = &report.proof {
-        results(proof, !causes.is_empty(), out)?;
-    }
-    writeln!(out, " |")
+    Ok(())
 }
 
 fn results(proof: &Proof, follows: bool, out: &mut dyn Write) -> io::Result<()> {

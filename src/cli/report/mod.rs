@@ -24,7 +24,7 @@ use std::{
 
 use crate::{
     io_error,
-    verify::{PolicyFile, Report, source::SourceError, walk::Place},
+    verify::{Finding, PolicyFile, Report, source::SourceError, walk::Place},
 };
 
 use super::bundle::Origins;
@@ -99,6 +99,8 @@ impl FromStr for Destination {
 pub(crate) struct Walk<'a> {
     /// The trust domain of every TaskRun.
     pub(crate) trust_domain: &'a str,
+    /// What is read first, as messages name it.
+    pub(crate) source: String,
     /// Now, Unix seconds.
     pub(crate) now: i64,
     /// Where each authority is from.
@@ -115,6 +117,9 @@ pub(crate) struct Item<'a> {
     pub(crate) outcome: Result<&'a Report, &'a SourceError>,
 }
 
+/// What a failure of the walk is about, where other findings name a TaskRun.
+const WHOLE_WALK: &str = "the walk as a whole";
+
 /// One format: a document is its beginning, its items and its end.
 trait Writer {
     fn begin(&mut self, _walk: &Walk<'_>, _out: &mut dyn Write) -> io::Result<()> {
@@ -122,6 +127,9 @@ trait Writer {
     }
 
     fn item(&mut self, walk: &Walk<'_>, item: &Item<'_>, out: &mut dyn Write) -> io::Result<()>;
+
+    /// What is demanded of the walk as a whole and is missing; after the last item, and only if there is any.
+    fn missing(&mut self, walk: &Walk<'_>, findings: &[Finding], out: &mut dyn Write) -> io::Result<()>;
 
     fn end(&mut self, _out: &mut dyn Write) -> io::Result<()> {
         Ok(())
@@ -221,6 +229,13 @@ impl<'a> Reports<'a> {
     /// Writes one item to every report that has not failed yet.
     pub(crate) fn item(&mut self, item: &Item<'_>) {
         self.each(|writer, walk, out| writer.item(walk, item, out));
+    }
+
+    /// Writes what is demanded of the walk as a whole and is missing, after all items.
+    pub(crate) fn missing(&mut self, findings: &[Finding]) {
+        if !findings.is_empty() {
+            self.each(|writer, walk, out| writer.missing(walk, findings, out));
+        }
     }
 
     /// Lets whoever reads standard output see what was judged so far.

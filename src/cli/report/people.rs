@@ -12,14 +12,14 @@ use crate::{
         statement::hex,
     },
     verify::{
-        Proof, Report, StepSummary, TimeProof, Verdict, source::SourceError, taskrun::format_time,
+        Finding, Proof, Report, StepSummary, TimeProof, Verdict, source::SourceError, taskrun::format_time,
         walk::Place,
     },
 };
 
 use super::{
     Item,
-    causes::causes,
+    causes::{alone, causes},
     safe::Line,
     tally::{Tally, count},
 };
@@ -85,6 +85,16 @@ impl<'a> People<'a> {
         let at = if self.several { format!(" in {place}") } else { String::new() };
         let text = format!("left out  {}{at}: it has not finished", report.task_run);
         writeln!(out, "{}", self.colour.paint(Style::Faint, Line(&text)))
+    }
+
+    /// What is demanded of the walk as a whole and is missing.
+    pub(crate) fn missing(&self, findings: &[Finding], out: &mut dyn Write) -> io::Result<()> {
+        findings.iter().map(alone).try_for_each(|cause| {
+            let word =
+                self.colour.paint(style(cause.verdict, false), format!("{:<9}", cause.verdict.as_str()));
+            let rule = self.colour.paint(Style::Faint, format!("[{}]", cause.rule));
+            writeln!(out, "{word} {}  {rule}", Line(&cause.text))
+        })
     }
 
     /// The tally. With [`Verbosity::Quiet`] only if something failed.

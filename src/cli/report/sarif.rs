@@ -10,7 +10,7 @@ use crate::{
 };
 
 use super::{
-    Item, Walk, Writer,
+    Item, WHOLE_WALK, Walk, Writer,
     json::{facts, place},
     safe::{escaped_json, file_uri},
 };
@@ -137,6 +137,26 @@ impl Writer for Sarif {
                 self.write(out, result)
             }
         }
+    }
+
+    /// Viewers want a location: it is the policy file where that demands it, else what was read.
+    fn missing(&mut self, walk: &Walk<'_>, findings: &[Finding], out: &mut dyn Write) -> io::Result<()> {
+        findings.iter().try_for_each(|finding| {
+            let (rule, file) = match (finding, walk.policy_file) {
+                (Finding::Policy { rule, .. }, Some((file, _))) => (Some(rule.as_str()), file),
+                _ => (None, walk.source.as_str()),
+            };
+            let at = Place { path: file, index: 1, line: None };
+            let mut result = result(finding.code(), "error", &finding.to_string(), at);
+            result["locations"][0]["logicalLocations"] = json!([{"fullyQualifiedName": WHOLE_WALK}]);
+            let facts = facts(finding);
+            let (detail, expected) = (facts["detail"].as_str(), facts["expected"].as_str());
+            result["partialFingerprints"] =
+                fingerprint(&[Some(finding.code()), detail, Some(WHOLE_WALK), rule, expected]);
+            result["properties"] = facts;
+            result["properties"]["walk"] = json!(true);
+            self.write(out, result)
+        })
     }
 
     fn end(&mut self, out: &mut dyn Write) -> io::Result<()> {

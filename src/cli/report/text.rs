@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use crate::verify::VerifiedResult;
+use crate::verify::{Finding, VerifiedResult};
 
 use super::{
     Item, Walk, Writer,
@@ -23,6 +23,11 @@ impl Writer for Text {
             let (task_run, name) = (Line(&report.task_run), shown_name(result));
             writeln!(out, "{task_run}\t{}\t{}", Line(&name), escaped_json(&result.value.canonical_json()))?;
         }
+        Ok(())
+    }
+
+    /// The exit code and standard error tell of it.
+    fn missing(&mut self, _: &Walk<'_>, _: &[Finding], _: &mut dyn Write) -> io::Result<()> {
         Ok(())
     }
 }
