@@ -189,7 +189,7 @@ fn constructs_that_readers_differ_on_are_refused_with_their_line() {
         ("an empty document at the end", "---\n"),
         ("a block of text", "x: |-\n  a\n\n  b\n"),
         ("escapes", "x: \"\\u0085 \\x41 \\\n  \\ \\N\"\n"),
-        ("an anchor and its alias", "x: &a [b]\ny: *a\n"),
+        ("an anchor and its alias", "x: &a [b]\nz: *a\n"),
         ("numbers where nothing is read", "x: [1, -2, true, null]\n"),
     ] {
         let ran = verify("-", &format!("{yaml}{addition}"));

@@ -123,7 +123,9 @@ fn is_sexagesimal(text: &str) -> bool {
     let mut rest = parts.map(|part| part.split_once('.').unwrap_or((part, ""))).peekable();
     first
         && rest.peek().is_some()
-        && rest.all(|(part, fraction)| (1..=2).contains(&part.len()) && digits(part) && digits(fraction))
+        && rest.all(|(part, fraction)| {
+            matches!(part.as_bytes(), [b'0'..=b'9'] | [b'0'..=b'5', b'0'..=b'9']) && digits(fraction)
+        })
 }
 
 /// Whether it begins as a date does: year, month and day with hyphens, and nothing after it or a time.
@@ -134,7 +136,10 @@ fn is_date(value: &str) -> bool {
     };
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let day = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
-    let is_time = matches!(rest.as_bytes().get(day), None | Some(b'T' | b't' | b' '));
+    let time = &rest[day..];
+    let mut time = time.strip_suffix(['Z', 'z']).unwrap_or(time).bytes();
+    let is_time = matches!(time.next(), None | Some(b'T' | b't' | b' '))
+        && time.all(|byte| byte.is_ascii_digit() || b": .+-".contains(&byte));
     year.len() == 4 && digits(year) && month.len() <= 2 && digits(month) && (1..=2).contains(&day) && is_time
 }
 
