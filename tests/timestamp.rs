@@ -333,7 +333,7 @@ fn nothing_is_kept_of_an_answer_that_is_no_good() {
         ("another TSA", url("/good"), &task_run, &other_tsa, 3, "did not lead to"),
         ("rejected", url("/good"), &task_run, &["--policy", "1.2.3.4.9"], 3, "(unacceptedPolicy)"),
         ("no attestation", url("/good"), &bare, none, 2, "no step has an attestation"),
-        ("an unsafe name", url("/good"), &nameless, none, 3, "not a name that Kubernetes admits"),
+        ("an unsafe name", url("/good"), &nameless, none, 3, "of a Kubernetes namespace"),
         ("no host", "http://".into(), &task_run, none, 64, "not the address of a service"),
         ("no HTTP", "ftp://localhost".into(), &task_run, none, 64, "neither http:// nor https://"),
         ("no policy", url("/good"), &task_run, &["--policy", "x"], 64, "not an object identifier"),
