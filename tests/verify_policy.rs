@@ -420,6 +420,12 @@ fn rules_hold_or_say_what_is_broken() {
             "{case}: {}",
             reasons(&report)
         );
+        for finding in &report.findings {
+            let (text, facts) = (finding.to_string(), finding.facts());
+            let named = facts.result.map(|result| format!("result {} must", result.name));
+            assert_eq!(named.is_some(), text.contains("result ") && text.contains(" must"), "{case}: {text}");
+            assert!(named.is_none_or(|named| text.contains(&named)), "{case}: {text}");
+        }
     }
 }
 

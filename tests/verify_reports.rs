@@ -330,6 +330,7 @@ fn what_is_missing_of_the_walk_is_in_every_report_that_tells_failures() {
         let finding = &last["findings"][0];
         let seen = (finding["code"].as_str(), finding["detail"].as_str());
         assert_eq!(seen, (Some(rule), detail), "{case}: {finding}");
+        assert_eq!(finding.get("result"), (rule == "demanded").then_some(&json!("task/report")), "{case}");
         for (change, value) in [("accepted", json!(true)), ("place", json!({"file": "a", "index": 1}))] {
             let mut other = last.clone();
             other[change] = value;

@@ -86,6 +86,7 @@ impl<'a> Gate<'a> {
                 findings.push(Finding::Policy {
                     rule: file.rule_name(index),
                     detail: Detail::MIN,
+                    result: None,
                     demanded: format!("at least {min} TaskRuns that it speaks of must be verified"),
                     found: format!("{} of the walk are", spoken.count),
                     breach: Breach::Missing,
@@ -93,11 +94,9 @@ impl<'a> Gate<'a> {
             }
         }
         let demands = self.demanded.iter().zip(&self.met);
-        findings.extend(
-            demands
-                .filter(|(demand, met)| demand.task_run.is_some() && !**met)
-                .map(|(demand, _)| Finding::NoTaskRun { demanded: demand.to_string() }),
-        );
+        findings.extend(demands.filter(|(demand, met)| demand.task_run.is_some() && !**met).map(
+            |(demand, _)| Finding::NoTaskRun { demanded: demand.to_string(), result: demand.name.clone() },
+        ));
         findings
     }
 

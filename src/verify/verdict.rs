@@ -358,6 +358,8 @@ pub enum Finding {
         rule: String,
         /// Which kind of demand.
         detail: Detail,
+        /// The result, if it is about one.
+        result: Option<Box<ResultName>>,
         /// What it demands.
         demanded: String,
         /// What there is.
@@ -430,6 +432,8 @@ pub enum Finding {
     NoTaskRun {
         /// As it was demanded.
         demanded: String,
+        /// The name of the result.
+        result: String,
     },
     // --- weak ---
     /// Only Tekton's own form.
@@ -571,8 +575,9 @@ impl Finding {
             Finding::Tep0089 { step, detail, result, .. } => {
                 Facts { result: result.as_ref().map(Cow::Borrowed), ..of(step, *detail) }
             }
-            Finding::Policy { detail, demanded, found, .. } => Facts {
+            Finding::Policy { detail, result, demanded, found, .. } => Facts {
                 detail: Some(*detail),
+                result: result.as_deref().map(Cow::Borrowed),
                 expected: text(demanded),
                 found: text(found),
                 ..Facts::default()
@@ -584,7 +589,11 @@ impl Finding {
             Finding::Demanded(name) => {
                 Facts { result: Some(Cow::Owned(ResultName::task(name))), ..Facts::default() }
             }
-            Finding::NoTaskRun { demanded } => Facts { expected: text(demanded), ..Facts::default() },
+            Finding::NoTaskRun { demanded, result } => Facts {
+                result: Some(Cow::Owned(ResultName::task(result))),
+                expected: text(demanded),
+                ..Facts::default()
+            },
             Finding::OtherValue { result, demanded, found, .. } => Facts {
                 result: Some(Cow::Owned(ResultName::task(result))),
                 expected: text(demanded),

@@ -6,7 +6,7 @@ use crate::{
     evidence::attestation::Ended,
     verify::{
         Trust,
-        facts::Detail,
+        facts::{Detail, ResultName},
         partial::Item,
         report::{Proof, StepSummary, TimeProof},
         status::VerifiedResult,
@@ -20,6 +20,9 @@ use super::{AcceptedTime, AttestedBy, DemandedResult, Failures, Form, ResultType
 /// Takes the kind of demand, what is demanded, what was found, and what that means.
 type Broken<'a> = dyn FnMut(Detail, String, String, Breach) + 'a;
 
+/// The same, after the result that it is about.
+pub(super) type BrokenOf<'a> = dyn FnMut(Option<ResultName>, Detail, String, String, Breach) + 'a;
+
 /// Everything that breaks `rule`. `typed`: names of results for whose type any rule that holds vouches.
 pub(super) fn judge(
     rule: &Rule,
@@ -27,14 +30,20 @@ pub(super) fn judge(
     object: &TaskRun,
     proof: &Proof,
     trust: &Trust,
-    broken: &mut Broken<'_>,
+    broken_of: &mut BrokenOf<'_>,
 ) {
+    carried(rule, proof, broken_of);
+    let broken = &mut |detail, demanded, found, breach| broken_of(None, detail, demanded, found, breach);
     form_and_time(rule, proof, broken);
-    carried(rule, proof, broken);
     attested(rule, proof, broken);
     age(rule, proof, trust, broken);
     failures(rule, object, proof, broken);
-    rule.results.iter().for_each(|demanded| result(demanded, typed, proof, broken));
+    for demanded in &rule.results {
+        let name = ResultName::task(&demanded.name);
+        result(demanded, typed, proof, &mut |detail, demanded, found, breach| {
+            broken_of(Some(name.clone()), detail, demanded, found, breach);
+        });
+    }
 }
 
 fn form_and_time(rule: &Rule, proof: &Proof, broken: &mut Broken<'_>) {
@@ -60,11 +69,15 @@ fn form_and_time(rule: &Rule, proof: &Proof, broken: &mut Broken<'_>) {
     }
 }
 
-fn carried(rule: &Rule, proof: &Proof, broken: &mut Broken<'_>) {
-    let results = proof.not_carried.iter().filter(|lacking| matches!(lacking.item, Item::TaskResult(_)));
-    for lacking in results.filter(|_| !rule.not_carried) {
+fn carried(rule: &Rule, proof: &Proof, broken: &mut BrokenOf<'_>) {
+    if rule.not_carried {
+        return;
+    }
+    for lacking in &proof.not_carried {
+        let Item::TaskResult(name) = &lacking.item else { continue };
         let found = format!("{} of step {} is not carried", lacking.item, lacking.step);
         broken(
+            Some(ResultName::task(name)),
             Detail::NOT_CARRIED,
             "every signed result must be in the object".to_owned(),
             found,

@@ -22,7 +22,7 @@ use crate::{
 
 use super::{
     Trust,
-    facts::Detail,
+    facts::{Detail, ResultName},
     findings::Findings,
     node::Node,
     report::Proof,
@@ -353,6 +353,7 @@ impl PolicyFile {
         let undecided = |detail, demanded: String, found: String| Finding::Policy {
             rule: "as a whole".to_owned(),
             detail,
+            result: None,
             demanded,
             found,
             breach: Breach::Undecided,
@@ -397,9 +398,9 @@ impl PolicyFile {
         let mut findings = Findings::default();
         for &index in selected {
             let rule = &self.rules[index];
-            let mut broken = |detail, demanded: String, found: String, breach| {
-                let rule = self.rule_name(index);
-                findings.push(Finding::Policy { rule, detail, demanded, found, breach });
+            let mut broken = |result: Option<ResultName>, detail, demanded, found, breach| {
+                let (rule, result) = (self.rule_name(index), result.map(Box::new));
+                findings.push(Finding::Policy { rule, detail, result, demanded, found, breach });
             };
             judge::judge(rule, &typed, object, proof, trust, &mut broken);
         }
