@@ -78,8 +78,8 @@ pub enum SvidError {
     Chained {
         /// The SVID.
         id: String,
-        /// Which certificate and which rule.
-        error: ChainError,
+        /// Which certificate and which rule; boxed to keep errors small.
+        error: Box<ChainError>,
     },
     /// The ID of the message is not the certificate's.
     #[error("the Workload API calls the X509-SVID {stated}, its certificate says {certified}")]
@@ -108,8 +108,8 @@ pub enum SvidError {
     NotOfBundle {
         /// The SVID.
         id: String,
-        /// What the search for a path says.
-        error: ChainError,
+        /// What the search for a path says; boxed to keep errors small.
+        error: Box<ChainError>,
     },
     /// Not valid yet.
     #[error(
@@ -149,12 +149,17 @@ impl SvidError {
             SvidError::Certificate { id, .. }
             | SvidError::ChainLength { id, .. }
             | SvidError::Key { id, .. } => id,
-            SvidError::Chained { id, error: ChainError::Refused { rule, .. } } => match rule {
-                PathRule::Expired { .. }
-                | PathRule::NotYetValid { .. }
-                // Of a namesake, while the one that made it is not in the bundle yet.
-                | PathRule::Certificate(CertificateError::BadSignature) => return false,
-                _ => id,
+            SvidError::Chained { id, error } => match error.as_ref() {
+                // Of a namesake's signature: while the one that made it is not in the bundle yet.
+                ChainError::Refused {
+                    rule:
+                        PathRule::Expired { .. }
+                        | PathRule::NotYetValid { .. }
+                        | PathRule::Certificate(CertificateError::BadSignature),
+                    ..
+                } => return false,
+                ChainError::Refused { .. } => id,
+                _ => return false,
             },
             _ => return false,
         };
@@ -269,8 +274,8 @@ impl X509Svid {
             path => (path, None),
         };
         let path = path.map_err(|error| match error {
-            ChainError::Refused { .. } => SvidError::Chained { id: id(), error },
-            error => SvidError::NotOfBundle { id: id(), error },
+            ChainError::Refused { .. } => SvidError::Chained { id: id(), error: Box::new(error) },
+            error => SvidError::NotOfBundle { id: id(), error: Box::new(error) },
         })?;
         let count = path.issuers().len();
         if count > MOST_INTERMEDIATES + 1 {
