@@ -225,7 +225,7 @@ fn standard_input_is_one_of_the_files_that_an_argument_names() {
             &bundle,
         ),
     ] {
-        let ran = svidence(&arguments, &fs::read_to_string(file).unwrap());
+        let ran = svidence(&arguments, fs::read_to_string(file).unwrap());
         assert_eq!(ran.code, 0, "{case}: {}", ran.err);
     }
     for (case, arguments, for_what) in [
@@ -250,7 +250,7 @@ fn standard_input_is_one_of_the_files_that_an_argument_names() {
             "--tsa-certificate -: standard input is for the TaskRuns already",
         ),
     ] {
-        let ran = svidence(&arguments, &fs::read_to_string(&bundle).unwrap());
+        let ran = svidence(&arguments, fs::read_to_string(&bundle).unwrap());
         assert_eq!((ran.code, ran.out.as_str()), (64, ""), "{case}: {}", ran.err);
         assert!(ran.err.contains(for_what), "{case}: {}", ran.err);
     }

@@ -31,7 +31,7 @@ fn verify(objects: &[Value], more: &[&str]) -> Ran {
     let mut arguments = vec!["verify", "-", "--trust-domain", "example.org", "--bundle", &bundle];
     arguments.extend(more);
     let lines: Vec<String> = objects.iter().map(Value::to_string).collect();
-    svidence(&arguments, &lines.join("\n"))
+    svidence(&arguments, lines.join("\n"))
 }
 
 const DIGEST: &str = "sha256:4be1f1f1a9b6f7e4c9b0f2e51d7b9a3c";
