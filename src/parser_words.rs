@@ -38,7 +38,8 @@ fn message(error: &str) -> String {
         if let Some((found, wanted)) =
             error.strip_prefix(prefix).and_then(|rest| rest.rsplit_once(", expected "))
         {
-            return format!("{} where {} is needed", found_words(found), wanted_words(wanted));
+            let found = if prefix == "invalid length " { "a list".to_owned() } else { found_words(found) };
+            return format!("{found} where {} is needed", wanted_words(wanted));
         }
     }
     for (prefix, problem) in
@@ -84,6 +85,9 @@ fn message(error: &str) -> String {
         "did not find expected <document start>" => "something follows its end",
         _ => {
             return match error.split_once("did not find expected ") {
+                Some((_, "alphabetic or numeric character")) => {
+                    "a text that begins with * or & must be in quotes".to_owned()
+                }
                 Some((_, "key")) => "no name where one belongs (see the indentation)".to_owned(),
                 Some((_, what)) => format!("{what} is missing"),
                 None => error.to_owned(),
@@ -97,10 +101,20 @@ fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('`', ""))
 }
 
+/// Characters of a text that are shown: it may be long, or a key that was given by mistake.
+const SHOWN: usize = 40;
+
+fn beginning(text: &str) -> String {
+    match text.char_indices().nth(SHOWN) {
+        None => text.to_owned(),
+        Some((end, _)) => format!("{}…\"", &text[..end]),
+    }
+}
+
 fn found_words(found: &str) -> String {
     let (kind, value) = found.split_once(' ').unwrap_or((found, ""));
     match kind {
-        "string" | "character" => format!("the text {value}"),
+        "string" | "character" => format!("the text {}", beginning(value)),
         "integer" => format!("the number {}", value.replace('`', "")),
         "floating" => format!("the number {}", value.trim_start_matches("point ").replace('`', "")),
         "boolean" => value.replace('`', ""),
@@ -124,6 +138,7 @@ fn wanted_words(wanted: &str) -> &str {
             "a sequence" | "sequence" => "a list",
             "a map" => "an object",
             "a boolean" => "true or false",
+            "string or map" => "one of certain texts",
             _ if wanted.starts_with("a nonzero") => "a number above zero",
             _ if wanted.starts_with("tuple") => "a list",
             _ => wanted,
@@ -162,6 +177,22 @@ mod tests {
                 r#""a" is not known here: x, y at line 2 column 1"#,
             ),
             ("unknown field `a`, expected `x`", r#""a" is not known here: x"#),
+            (
+                "invalid length 0, expected struct Document with 3 elements",
+                "a list where an object is needed",
+            ),
+            (
+                "invalid type: boolean `true`, expected string or map",
+                "true where one of certain texts is needed",
+            ),
+            (
+                "invalid type: string \"-----BEGIN PRIVATE KEY----- MIGHAgEAMBMGByqGSM49\", expected struct Document",
+                "the text \"-----BEGIN PRIVATE KEY----- MIGHAgEAMBM…\" where an object is needed",
+            ),
+            (
+                "while scanning an alias, did not find expected alphabetic or numeric character at line 5, column 12",
+                "a text that begins with * or & must be in quotes at line 5 column 12",
+            ),
             ("unknown field `a`, there are no fields", r#""a" is not known here"#),
             ("unknown variant `a`, expected `x` or `y`", r#""a" is not one of the values here: x or y"#),
             ("missing field `keys` at line 223 column 1", r#""keys" is missing at line 223 column 1"#),

@@ -106,6 +106,11 @@ fn help_speaks_of_every_command_in_groups() {
     for heading in ["What is trusted:", "Proof of time:", "What is accepted and demanded:", "Reports:"] {
         assert!(verify.contains(heading), "{heading}: {verify}");
     }
+    for (command, option) in [("verify", "--jobs"), ("inspect", "--color"), ("inspect", "--output")] {
+        let help = svidence(&[command, "--help"], "").out;
+        let (general, _) = help.split_once("What is trusted:").unwrap();
+        assert!(general.contains(option), "{command} {option} says nothing of trust: {help}");
+    }
     let entrypoint = svidence(&["entrypoint", "--help"], "").err;
     for part in ["--root DIR", "--pod-name NAME", "-post_file"] {
         assert!(entrypoint.contains(part), "{part}: {entrypoint}");
@@ -513,5 +518,26 @@ fn a_report_takes_the_place_of_the_one_before() {
         assert_eq!(fs::read_to_string(&report).unwrap().lines().count(), 1, "{case}");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "{case}");
         fs::write(&report, "something\nelse\n").unwrap();
+    }
+}
+
+#[test]
+fn a_report_never_replaces_a_file_that_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let copy = |name: &str| {
+        let file = folder.path().join(name);
+        fs::copy(path(name), &file).unwrap();
+        file.display().to_string()
+    };
+    let (object, bundle) = (copy("taskrun.json"), copy("bundle.pem"));
+    for read in [&object, &bundle] {
+        let before = fs::read(read).unwrap();
+        let destination = format!("json={read}");
+        let arguments =
+            ["verify", &object, "--trust-domain", "example.org", "--bundle", &bundle, "-o", &destination];
+        let ran = svidence(&arguments, "");
+        assert_eq!(ran.code, 64, "{read}: {}", ran.err);
+        assert!(ran.err.contains("which is read; name another file"), "{read}: {}", ran.err);
+        assert_eq!(fs::read(read).unwrap(), before, "{read}");
     }
 }

@@ -162,7 +162,7 @@ fn files_without_the_config_map_are_refused() {
             "found Secret config-spire (line 1)",
         ),
         ("another name", config_map("  a: b\n").replace("-spire", "-x"), "found ConfigMap config-x (line 1)"),
-        ("no kind", "data:\n  a: b\n".into(), "found no kind without a name (line 1)"),
+        ("no kind", "data:\n  a: b\n".into(), "found something that is not a Kubernetes object (line 1)"),
         (
             "no data",
             "kind: ConfigMap\nmetadata:\n  name: config-spire\n".into(),

@@ -145,7 +145,15 @@ fn a_ca_without_a_spiffe_id_is_believed_only_where_its_authority_is_named() {
             Verdict::Unchecked,
             "issuer-without-uri",
         ),
-        ("a URI that is no SPIFFE ID", &good, vec![&https, &sub], &root, vec![of_sub], Verdict::Verified, ""),
+        (
+            "a URI that is not a SPIFFE ID",
+            &good,
+            vec![&https, &sub],
+            &root,
+            vec![of_sub],
+            Verdict::Verified,
+            "",
+        ),
         (
             "another trust domain's CA, named",
             &good,

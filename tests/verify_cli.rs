@@ -121,7 +121,7 @@ fn bad_objects_have_their_own_errors() {
         ("nothing", "  \n".to_owned(), 3, "there is no object in it"),
         ("an empty List", json!({"kind": "List", "items": []}).to_string(), 3, "no TaskRun found"),
         ("wrong kind", pod.to_string(), 3, "it is a Pod, not a TaskRun"),
-        ("a JSON list", "[]".to_owned(), 3, "this is a JSON array"),
+        ("a JSON list", "[]".to_owned(), 3, "this is an array"),
         ("wrong shape", shapeless.to_string(), 3, "not a TaskRun as Tekton writes it"),
         ("a key twice", twice, 3, "appears twice"),
         (

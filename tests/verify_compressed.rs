@@ -138,7 +138,7 @@ fn what_swells_is_not_held() {
         for (case, first, piece, says) in [
             ("an object", pack(b"{\"a\":\""), pack(&[b'a'; PIECE]), "the object is larger than 16 MiB"),
             ("a key", pack(b"{\""), pack(&[b'a'; PIECE]), "the object is larger than 16 MiB"),
-            ("an array", pack(b"[1"), pack(&[b' '; PIECE]), "this is a JSON array"),
+            ("an array", pack(b"[1"), pack(&[b' '; PIECE]), "this is an array"),
             ("brackets", pack(b"{\"a\":"), pack(&[b'['; PIECE]), "the object is larger than 16 MiB"),
             ("room", pack(b""), pack(&[b' '; PIECE]), "the object is larger than 16 MiB"),
             ("objects", pack(b""), pack(&line("a")), "no kind and no apiVersion"),

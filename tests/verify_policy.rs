@@ -90,7 +90,7 @@ fn a_file_that_is_no_policy_is_refused() {
         ("not YAML", "a: [b\nc: }".to_owned(), "not YAML"),
         ("not JSON", "{\"version\": 1,".to_owned(), "not JSON"),
         ("two documents", format!("{good}---\n{good}"), "holds 2 documents"),
-        ("nothing", String::new(), "holds 0 documents"),
+        ("nothing", String::new(), "it is empty"),
         ("a key of JSON twice", "{\"version\": 1, \"version\": 1}".to_owned(), "appears twice"),
         ("a key twice", good.replace("version: 1", "version: 1\nversion: 1"), "appears twice"),
         (
@@ -133,12 +133,12 @@ fn a_file_that_is_no_policy_is_refused() {
         (
             "a result twice",
             good.replace("namespace: a", "namespace: a, results: [{name: x}, {name: x}]"),
-            "stands twice",
+            "appears twice",
         ),
         (
             "no result name",
             good.replace("namespace: a", "namespace: a, results: [{name: 'x y'}]"),
-            "is no name of a result",
+            "is not the name of a result",
         ),
         (
             "min of none",
@@ -154,12 +154,12 @@ fn a_file_that_is_no_policy_is_refused() {
         (
             "a value that is a number",
             good.replace("namespace: a", "namespace: a, results: [{name: x, value: 3}]"),
-            "rules[0].results[0]: 3 is no value of a result",
+            "rules[0].results[0]: 3 cannot be the value of a result",
         ),
         (
             "a list of numbers",
             good.replace("namespace: a", "namespace: a, results: [{name: x, value: [3]}]"),
-            "[3] is no value of a result",
+            "[3] cannot be the value of a result",
         ),
         (
             "one of none",
@@ -377,7 +377,7 @@ fn rules_hold_or_say_what_is_broken() {
             "no step result",
             json!({"results": [{"name": "digest", "from": "build", "stepResult": "own"}]}),
             Verdict::Invalid,
-            "but it is no step result",
+            "but it is not a step result",
         ),
         (
             "a failed step",

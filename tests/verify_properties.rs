@@ -184,7 +184,7 @@ enum Change {
     Renamed,
     /// The list's item is gone.
     Dropped,
-    /// It stands twice.
+    /// It appears twice.
     Duplicated,
     /// It and the next one have changed places.
     Swapped,

@@ -179,7 +179,7 @@ fn in_pod(object: &Value, pod_uid: [u8; 16], cluster: &Cluster) -> Value {
     object
 }
 
-/// They follow each other within what clocks may differ, so only the pod's UID tells that one of them stands twice.
+/// They follow each other within what clocks may differ, so only the pod's UID tells that one of them appears twice.
 #[test]
 fn one_pod_is_not_two_attempts_with_another_one_between_them() {
     let cluster = Cluster::new("again");

@@ -493,9 +493,9 @@ fn the_annotation_is_nobodys_word() {
     let trusted = stamps(&[plot.root()], &[]);
     let token = STANDARD.encode(plot.token());
     for (case, annotation, note) in [
-        ("no text", json!(5), "is no JSON object"),
-        ("no JSON", json!("{"), "is no JSON object"),
-        ("a list", json!("[]"), "is no JSON object"),
+        ("no text", json!(5), "is not a JSON object"),
+        ("no JSON", json!("{"), "is not a JSON object"),
+        ("a list", json!("[]"), "is not a JSON object"),
         ("no base64", json!("{\"one\": \"!\"}"), "not base64"),
         ("another step", json!(json!({"two": token}).to_string()), "step two, which did not sign"),
         ("null", Value::Null, ""),

@@ -100,13 +100,13 @@ fn mistakes() -> Vec<(&'static str, Vec<u8>, Vec<&'static str>)> {
         ("null", "null\n".into(), vec!["there is no object in it"]),
         ("nothing", "".into(), vec!["there is no object in it"]),
         ("room alone", " \n\n\t".into(), vec!["there is no object in it"]),
-        ("an array", format!("[{object},{object}]").into(), vec!["this is a JSON array", "jq -c '.[]'"]),
-        ("an array of many lines", format!("{:#}", json!([object])).into(), vec!["this is a JSON array"]),
-        ("an empty array", "[]".into(), vec!["this is a JSON array"]),
+        ("an array", format!("[{object},{object}]").into(), vec!["this is an array", "jq -c '.[]'"]),
+        ("an array of many lines", format!("{:#}", json!([object])).into(), vec!["this is an array"]),
+        ("an empty array", "[]".into(), vec!["this is an array"]),
         (
             "a large array",
             format!("[{}]", vec![text.as_str(); 2000].join(",")).into(),
-            vec!["this is a JSON array", "jq -c '.[]'"],
+            vec!["this is an array", "jq -c '.[]'"],
         ),
         (
             "a watch event",

@@ -280,6 +280,11 @@ fn names_are_those_of_kubernetes() {
         let ran = verify("-", &object.to_string());
         // A genuine object under another name is a contradiction.
         assert_eq!(ran.code, if is_one { 1 } else { 3 }, "{field} {name:?}: {}", ran.err);
-        assert_eq!(ran.err.contains("is no name of a Kubernetes"), !is_one, "{field} {name:?}: {}", ran.err);
+        assert_eq!(
+            ran.err.contains("is not the name of a Kubernetes"),
+            !is_one,
+            "{field} {name:?}: {}",
+            ran.err
+        );
     }
 }

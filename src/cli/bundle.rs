@@ -10,7 +10,10 @@ use std::{
 use crate::{
     evidence::{sha256, statement::hex},
     io_error,
-    workload::{bundle::X509Bundle, id::TrustDomain},
+    workload::{
+        bundle::{BundleError, X509Bundle},
+        id::TrustDomain,
+    },
 };
 
 use super::{
@@ -21,6 +24,9 @@ use super::{
 
 /// What the names of a folder's bundles end with.
 pub(super) const ENDINGS: [&str; 6] = ["pem", "crt", "cer", "der", "json", "bundle"];
+
+/// The option for certificates between leaf and authority.
+pub(super) const INTERMEDIATES: &str = "--intermediates";
 
 /// Where an authority is from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,11 +76,24 @@ pub(super) fn authorities(
     err: &mut dyn Write,
 ) -> Result<X509Bundle, Refusal> {
     let (bundle, warnings) = X509Bundle::from_file_contents(trust_domain.clone(), contents)
-        .map_err(|error| unchecked(format!("{option} {name}: {error}")))?;
+        .map_err(|error| unchecked(format!("{option} {name}: {}", words(option, &error))))?;
     for warning in warnings {
         let _ = writeln!(err, "svidence: {option} {}: {}", Line(name), Line(&warning.to_string()));
     }
     Ok(bundle)
+}
+
+/// What is wrong with a file. One of intermediates is no bundle, and SPIRE prints none.
+fn words(option: &str, error: &BundleError) -> String {
+    match error {
+        BundleError::Empty { .. } if option == INTERMEDIATES => {
+            "it holds no certificate of a certificate authority".to_owned()
+        }
+        BundleError::Unrecognised { found } if option == INTERMEDIATES => {
+            format!("it is {found}; intermediates are certificates in PEM (-----BEGIN CERTIFICATE-----)")
+        }
+        error => error.to_string(),
+    }
 }
 
 /// The bundles of a folder by name. Hidden files are not looked at; what else is passed over is told.

@@ -259,7 +259,11 @@ pub(super) fn parse(file: &Path, text: &str) -> Result<Config, ConfigFileError> 
             }
             _ => {
                 let name = name.and_then(|name| name.value.text()).unwrap_or("without a name");
-                others.push(format!("{kind} {name} (line {})", document.referenced.line()));
+                let what = match (kind, name) {
+                    ("no kind", "without a name") => "something that is not a Kubernetes object".to_owned(),
+                    _ => format!("{kind} {name}"),
+                };
+                others.push(format!("{what} (line {})", document.referenced.line()));
             }
         }
     }

@@ -87,8 +87,15 @@ impl<'a> Gate<'a> {
                     rule: file.rule_name(index),
                     detail: Detail::MIN,
                     result: None,
-                    demanded: format!("at least {min} TaskRuns that it speaks of must be verified"),
-                    found: format!("{} of the walk are", spoken.count),
+                    demanded: match min {
+                        1 => "at least 1 TaskRun that it speaks of must be verified".to_owned(),
+                        _ => format!("at least {min} TaskRuns that it speaks of must be verified"),
+                    },
+                    found: match spoken.count {
+                        0 => "none is".to_owned(),
+                        1 => "only 1 is".to_owned(),
+                        count => format!("only {count} are"),
+                    },
                     breach: Breach::Missing,
                 });
             }

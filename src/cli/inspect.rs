@@ -40,10 +40,10 @@ pub struct InspectArgs {
     #[command(flatten)]
     trust: TrustArgs,
     /// Colour on standard output
-    #[arg(long, value_enum, value_name = "WHEN", default_value_t)]
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t, help_heading = None::<&str>)]
     color: Choice,
     /// How to print it
-    #[arg(short, long, value_enum, default_value_t = Output::Text)]
+    #[arg(short, long, value_enum, default_value_t = Output::Text, help_heading = None::<&str>)]
     output: Output,
 }
 

@@ -181,7 +181,11 @@ fn run(
             0
         }
         Command::Man { folder } => {
-            told(man::write(&folder, whole).map_err(|error| format!("man: {}", io_error::words(&error))), err)
+            let written = man::write(&folder, whole);
+            told(
+                written.map_err(|error| format!("man: {}: {}", folder.display(), io_error::words(&error))),
+                err,
+            )
         }
     }
 }

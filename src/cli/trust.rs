@@ -112,13 +112,18 @@ impl TrustArgs {
         let intermediates = match &self.intermediates {
             None => Vec::new(),
             Some(file) => {
-                let contents = input.bytes("--intermediates", file)?;
-                bundle::authorities(&trust_domain, "--intermediates", &input::name(file), &contents, err)?
+                let contents = input.bytes(bundle::INTERMEDIATES, file)?;
+                bundle::authorities(&trust_domain, bundle::INTERMEDIATES, &input::name(file), &contents, err)?
                     .authorities()
                     .to_vec()
             }
         };
         Ok(Some(Trusted { bundle, intermediates, origins }))
+    }
+
+    /// The files and folders that the arguments name.
+    pub(super) fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        self.bundles.iter().chain(&self.config).chain(&self.intermediates)
     }
 
     /// Nothing to trust is fine where no argument speaks of it: half of what is needed in the environment is not a demand.

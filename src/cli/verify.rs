@@ -55,7 +55,7 @@ pub struct VerifyArgs {
     #[arg(long, value_name = "PATH", requires = "tsa_certificates", help_heading = TIME)]
     timestamps: Vec<PathBuf>,
     /// How far clocks may be apart, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = number::within(0..=3600_i64), help_heading = TIME)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = number::within(0..=3600_i64), allow_negative_numbers = true, help_heading = TIME)]
     clock_skew: i64,
     /// Accept a weaker proof; may be given several times
     #[arg(long, value_enum, value_name = "WEAKNESS", help_heading = DEMANDS)]
@@ -75,7 +75,7 @@ pub struct VerifyArgs {
     #[arg(short, long = "output", value_name = "FORMAT[=FILE]", help_heading = REPORTS)]
     outputs: Vec<Destination>,
     /// How many TaskRuns to check at once [default: one a core]
-    #[arg(long, value_name = "N", value_parser = number::at_least_one)]
+    #[arg(long, value_name = "N", value_parser = number::at_least_one, allow_negative_numbers = true, help_heading = None::<&str>)]
     jobs: Option<NonZeroUsize>,
     /// Say on standard error only what failed, and nothing if nothing did
     #[arg(short, long, help_heading = REPORTS)]
@@ -125,6 +125,10 @@ pub fn run(args: &VerifyArgs, stdin: &mut (dyn Read + Send), out: &mut dyn Write
     let text_alone = [Destination::text()];
     let destinations = if args.outputs.is_empty() { &text_alone[..] } else { &args.outputs };
     let mut out = BufWriter::new(out);
+    if let Some(refusal) = replaces_input(args) {
+        let _ = writeln!(err, "svidence verify: {}", Line(&refusal));
+        return USAGE_ERROR;
+    }
     let mut reports = match Reports::open(destinations, about(args, &trust, &policy, &origins), &mut out) {
         Ok(reports) => reports,
         Err(error) => {
@@ -224,6 +228,21 @@ fn nothing(sources: &SourceArgs, walked: Walked, left_out: u64) -> Option<Findin
     sources.nothing_found(walked).map(|text| Finding::undecided(Detail::NOTHING_FOUND, None, text))
 }
 
+/// What is wrong with a report that would take the place of a file that is read: it may be the only copy.
+fn replaces_input(args: &VerifyArgs) -> Option<String> {
+    let canonical = |path: &Path| path.canonicalize().ok().filter(|path| path.is_file());
+    let read: Vec<PathBuf> = (args.sources.sources().paths.iter())
+        .chain(args.trust.files())
+        .chain(&args.policy)
+        .chain(&args.tsa_certificates)
+        .chain(&args.timestamps)
+        .filter_map(|path| canonical(path))
+        .collect();
+    let mut files = args.outputs.iter().filter_map(|output| output.file.as_deref());
+    let replaced = files.find(|file| canonical(file).is_some_and(|file| read.contains(&file)))?;
+    Some(format!("the report would replace {}, which is read; name another file", replaced.display()))
+}
+
 /// Says which rules spoke of no TaskRun: a mistake in a name would otherwise go unnoticed. If none did, every TaskRun is
 /// `unchecked` already.
 fn unused(file: &PolicyFile, idle: Option<BTreeSet<usize>>, err: &mut dyn Write) {
@@ -302,7 +321,12 @@ pub(super) fn time_stamps(
 ) -> Result<TimeStamps, Refusal> {
     let mut time_stamps = TimeStamps::default();
     for file in certificates {
-        let text = input.text("--tsa-certificate", file)?;
+        let text = String::from_utf8(input.bytes("--tsa-certificate", file)?).map_err(|_| {
+            let file = input::name(file);
+            unchecked(format!(
+                "--tsa-certificate {file}: it is not PEM; `openssl x509 -inform DER -in {file}` makes PEM of a certificate in DER"
+            ))
+        })?;
         let at = |error: &dyn std::fmt::Display| format!("--tsa-certificate {}: {error}", input::name(file));
         for refused in time_stamps.trust_pem(&text).map_err(|error| unchecked(at(&error)))? {
             let _ = writeln!(err, "{}; it is left out", Line(&at(&refused)));

@@ -115,7 +115,7 @@ fn object<const N: usize>(members: [(&str, Option<String>); N]) -> String {
     out
 }
 
-/// A struct's fields. One that stands twice is read over what the first has left, which need not be undone.
+/// A struct's fields. One that appears twice is read over what the first has left, which need not be undone.
 fn fields<'a, const N: usize>(json: &'a Json, names: [&str; N]) -> Result<[&'a Json; N], ArtifactsError> {
     let members = json.as_members("", "")?;
     let mut found = [&Json::Null; N];
@@ -124,7 +124,7 @@ fn fields<'a, const N: usize>(json: &'a Json, names: [&str; N]) -> Result<[&'a J
         match (of_field.next(), of_field.next()) {
             (None, _) => {}
             (Some((_, value)), None) => *field = value,
-            (Some(_), Some(_)) => return Err(ArtifactsError::Ambiguous("a field stands twice in it")),
+            (Some(_), Some(_)) => return Err(ArtifactsError::Ambiguous("a field appears twice in it")),
         }
     }
     Ok(found)
@@ -161,7 +161,7 @@ mod tests {
     #[test]
     fn files_as_go_reads_and_writes_them() {
         use ArtifactsError::{Ambiguous, Refused};
-        let twice = Err(Ambiguous("a field stands twice in it"));
+        let twice = Err(Ambiguous("a field appears twice in it"));
         for (case, file, expected) in [
             ("nothing", "{}", Ok(None)),
             ("null", " null\n", Ok(None)),

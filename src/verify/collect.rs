@@ -272,7 +272,7 @@ fn from_results<'a>(in_status: &Rc<StatusResults<'a>>) -> Result<Vec<StepEvidenc
         .filter_map(|(name, value)| Some((attestation::step_of_key(name)?, value)))
         .filter(|(name, _)| is_step_name(name));
     check_count(entries.clone().count())?;
-    // That one stands twice is found when the results are compared.
+    // That one appears twice is found when the results are compared.
     let mut names = HashSet::new();
     let evidence = entries.filter(|(name, _)| names.insert(*name)).map(|(name, value)| StepEvidence {
         name,

@@ -99,7 +99,7 @@ impl<'a> DeclaredTask<'a> {
                 let name = result.name.as_str();
                 let field = || format!("{}.results[{i}]", self.field);
                 if !attestation::is_result_name(name) || attestation::is_reserved(name) {
-                    let problem = format!("{name:?} is no name of a result");
+                    let problem = format!("{name:?} is not the name of a result");
                     findings.push(status(field(), Detail::RESULT_NAME, problem));
                 }
                 if !seen.insert(name) {

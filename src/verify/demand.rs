@@ -78,6 +78,15 @@ impl Demand {
         self.task_run.as_ref().is_none_or(|pattern| pattern.matches(name))
     }
 
+    /// Its value as a message shows it beside the one that is there, which is JSON.
+    pub(super) fn value_beside(&self, found: &ResultValue) -> String {
+        let value = self.value.clone().unwrap_or_default();
+        match found {
+            ResultValue::String(_) => ResultValue::String(value).canonical_json(),
+            _ => value,
+        }
+    }
+
     /// Whether a result of its name has its value.
     pub(super) fn accepts(&self, result: &VerifiedResult) -> bool {
         let Some(value) = &self.value else { return true };

@@ -155,7 +155,7 @@ details! {
     SVID = "svid";
     /// The manifest is missing, or does not list what it must.
     MANIFEST = "manifest";
-    /// The signature of a result or of the manifest is missing, or does not fit.
+    /// The signature of a result or of the manifest is missing, or does not match.
     TEKTON_SIGNATURE = "tekton-signature";
     /// A value is the text under the signature of an attestation.
     ATTESTATION_TEXT = "attestation-text";

@@ -46,7 +46,7 @@ pub(crate) fn parse(message: &str) -> Result<Vec<Entry>, String> {
     };
     let mut keys = HashSet::with_capacity(entries.len());
     match entries.iter().find(|entry| !keys.insert(entry.key.as_str())) {
-        Some(entry) => Err(format!("the key {:?} stands twice", entry.key)),
+        Some(entry) => Err(format!("the key {:?} appears twice", entry.key)),
         None => Ok(entries),
     }
 }

@@ -214,7 +214,7 @@ fn missing(object: &TaskRun, policy: &Policy, proof: &Proof) -> Findings {
         Some(result) if demand.accepts(result) => None,
         Some(result) => Some(Finding::OtherValue {
             result: demand.name.clone(),
-            demanded: demand.value.clone().unwrap_or_default(),
+            demanded: demand.value_beside(&result.value),
             found: result.value.canonical_json(),
             read_as: Demand::read_as(result),
         }),

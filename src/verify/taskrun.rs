@@ -483,7 +483,9 @@ impl From<Misfit> for TaskRunError {
 fn results_as_in_v1(status: &mut Node) -> Result<(), TaskRunError> {
     let Content::Object(members) = &mut status.content else { return Ok(()) };
     if members.iter().any(|member| member.key == "results") {
-        return Err(TaskRunError::Shape("status.results is none of v1beta1's fields".to_owned()));
+        return Err(TaskRunError::Shape(
+            "v1beta1 has no field status.results (there it is status.taskResults)".to_owned(),
+        ));
     }
     if let Some(results) = members.iter_mut().find(|member| member.key == "taskResults") {
         results.key = "results".to_owned();
@@ -497,7 +499,7 @@ fn subdomain<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Er
     match name.len() <= 253 && name.split('.').all(is_label) {
         true => Ok(name),
         false => Err(D::Error::custom(format_args!(
-            "{name:?} is no name of a Kubernetes object: up to 253 small letters, digits, hyphens and dots, each part \
+            "{name:?} is not the name of a Kubernetes object: up to 253 small letters, digits, hyphens and dots, each part \
              beginning and ending with a letter or digit"
         ))),
     }
@@ -509,7 +511,7 @@ fn label<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error>
     match name.len() <= 63 && is_label(&name) {
         true => Ok(name),
         false => Err(D::Error::custom(format_args!(
-            "{name:?} is no name of a Kubernetes namespace: up to 63 small letters, digits and hyphens, beginning and \
+            "{name:?} is not the name of a Kubernetes namespace: up to 63 small letters, digits and hyphens, beginning and \
              ending with a letter or digit"
         ))),
     }

@@ -115,7 +115,7 @@ fn verify_step(
             continue;
         }
         if !is_result_name(name) {
-            return Err(wrong(step, Detail::RESULT_NAME, &format!("{name:?} is no name of a result")));
+            return Err(wrong(step, Detail::RESULT_NAME, &format!("{name:?} is not the name of a result")));
         }
         if value::decode(raw).tep0089_text().starts_with(PRE_AUTHENTICATION_PREFIX) {
             let reason = format!("result {name} is the text under an attestation's signature");
@@ -128,7 +128,7 @@ fn verify_step(
         }
         let signature = find(&format!("{name}{}", tep0089::SUFFIX)).unwrap_or_default();
         if !checked.check(value::decode(raw).tep0089_text(), signature) {
-            let reason = format!("the signature of result {name} does not fit its value");
+            let reason = format!("the signature of result {name} does not match its value");
             return Err(wrong_result(step, Detail::TEKTON_SIGNATURE, name, &reason));
         }
         signed.push(SignedValue {
@@ -180,7 +180,7 @@ pub(super) fn verify_beside(attempt: &Attempt<'_>, proven: &ProvenStep) -> Findi
         })
         .take(KEPT)
         .map(|(name, _)| {
-            let reason = format!("{name}{} is missing or does not fit", tep0089::SUFFIX);
+            let reason = format!("{name}{} is missing or does not match", tep0089::SUFFIX);
             wrong(evidence, Detail::TEKTON_SIGNATURE, &reason)
         })
         .collect()

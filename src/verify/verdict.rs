@@ -220,8 +220,8 @@ pub enum Finding {
         /// The rule.
         rule: LeafRule,
     },
-    /// The signature does not fit.
-    #[error("step {step}: the signature does not fit {what}")]
+    /// The signature does not match.
+    #[error("step {step}: the signature does not match {what}")]
     Signature {
         /// Step of the entry.
         step: String,

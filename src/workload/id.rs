@@ -91,8 +91,16 @@ pub fn parse_trust_domain(text: &str) -> Result<TrustDomain, TrustDomainError> {
     if text.contains("://") {
         return Err(TrustDomainError::SpiffeId);
     }
-    let parsed =
-        TrustDomain::new(text).map_err(|error| TrustDomainError::Invalid { reason: error.to_string() })?;
+    let is_allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    let parsed = TrustDomain::new(text).map_err(|error| TrustDomainError::Invalid {
+        reason: match text {
+            "" => "it is empty".to_owned(),
+            _ if !text.chars().all(is_allowed) => {
+                "only lower-case letters, digits, '.', '-' and '_' belong in it".to_owned()
+            }
+            _ => error.to_string(),
+        },
+    })?;
     match parsed.as_str() == text {
         true => Ok(parsed),
         false => Err(TrustDomainError::UpperCase { lower: parsed.to_string() }),

@@ -44,7 +44,7 @@ pub enum SvidError {
         /// Name of the protobuf field.
         field: &'static str,
     },
-    /// The field `spiffe_id` is no SPIFFE ID.
+    /// The field `spiffe_id` is not a SPIFFE ID.
     #[error("the Workload API sent an X509-SVID with a bad ID: {0}")]
     Id(#[from] IdError),
     /// The chain cannot be read.

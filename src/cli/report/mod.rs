@@ -64,7 +64,7 @@ const FORMATS: [(&str, Format); 8] = [
 pub(crate) struct Destination {
     format: Format,
     /// `None`: standard output.
-    file: Option<PathBuf>,
+    pub(super) file: Option<PathBuf>,
 }
 
 impl Destination {

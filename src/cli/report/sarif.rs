@@ -25,11 +25,11 @@ const RULES: [(&str, &str, &str); 25] = [
     (
         "certificate",
         "The certificate of an attestation breaks a rule.",
-        "It is no certificate of a step of this trust domain.",
+        "It is not the certificate of a step of this trust domain.",
     ),
     (
         "signature",
-        "A signature does not fit.",
+        "A signature does not match.",
         "Something that is signed was changed; the results must not be used.",
     ),
     (

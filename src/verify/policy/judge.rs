@@ -262,7 +262,7 @@ fn result(demanded: &DemandedResult, typed: &HashSet<&str>, proof: &Proof, broke
     } else if demanded.step_result.is_some() && demanded.step_result != result.step_result {
         match &result.step_result {
             Some(other) => format!("it is the step result {other}"),
-            None => "it is no step result".to_owned(),
+            None => "it is not a step result".to_owned(),
         }
     } else if !result.set {
         format!("step {from} found it so")

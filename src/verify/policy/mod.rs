@@ -42,7 +42,7 @@ const VERSION: u64 = 1;
 /// Why a file is no policy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PolicyError {
-    /// Neither JSON nor YAML, or a key stands twice in one object.
+    /// Neither JSON nor YAML, or a key appears twice in one object.
     #[error("not {format}: {error}")]
     Syntax {
         /// JSON or YAML.
@@ -51,7 +51,7 @@ pub enum PolicyError {
         error: String,
     },
     /// Not one document.
-    #[error("it holds {0} documents, a policy is one")]
+    #[error("{}", documents_words(*.0))]
     Documents(usize),
     /// A field is missing, unknown or of the wrong type.
     #[error("{place}{error}")]
@@ -70,7 +70,7 @@ pub enum PolicyError {
     /// No rule, so nothing could ever be accepted.
     #[error("it has no rules, so every TaskRun would be refused")]
     NoRules,
-    /// A demanded result has an impossible name or stands twice.
+    /// A demanded result has an impossible name or appears twice.
     #[error("{place}: {name:?} {problem}")]
     Result {
         /// `rules[0].results[0]`.
@@ -408,6 +408,13 @@ impl PolicyFile {
     }
 }
 
+fn documents_words(count: usize) -> String {
+    match count {
+        0 => "it is empty".to_owned(),
+        _ => format!("it holds {count} documents, a policy is one"),
+    }
+}
+
 fn read(text: &str) -> Result<Value, PolicyError> {
     if text.trim_start().starts_with('{') {
         return serde_json::from_str::<Node>(text)
@@ -426,9 +433,9 @@ fn read(text: &str) -> Result<Value, PolicyError> {
 fn possible(rule: &Rule, index: usize) -> Result<(), PolicyError> {
     for (i, result) in rule.results.iter().enumerate() {
         let problem = if !is_result_name(&result.name) {
-            "is no name of a result"
+            "is not the name of a result"
         } else if rule.results[..i].iter().any(|earlier| earlier.name == result.name) {
-            "stands twice"
+            "appears twice"
         } else if result.step_result.is_some() && result.from.is_none() {
             "has a stepResult, but no step that it is from"
         } else if let Some(problem) = result.impossible() {

@@ -21,7 +21,7 @@ pub struct StatedValue(ResultValue);
 /// Why a value can be that of no result.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0} is no value of a result: write text, a list of texts, or texts by key; a number or a word such as true belongs in quotes"
+    "{0} cannot be the value of a result: write text, a list of texts, or texts by key; a number or a word such as true belongs in quotes"
 )]
 pub struct StatedValueError(Value);
 

@@ -354,7 +354,7 @@ impl fmt::Display for Unsuitable {
             Unsuitable::Text(text) => {
                 write!(f, "this is text, not a TaskRun; if it comes from kubectl, add -o json; it begins with: {text}")
             }
-            Unsuitable::Array => f.write_str("this is a JSON array; give its objects one by one: jq -c '.[]'"),
+            Unsuitable::Array => f.write_str("this is an array, not a List; give its objects one by one, of JSON with jq -c '.[]'"),
             Unsuitable::Null => f.write_str("there is no object in it: it says null"),
             Unsuitable::Scalar => f.write_str("this is a single value, not an object"),
             Unsuitable::WatchEvent => {
@@ -394,7 +394,7 @@ impl fmt::Display for Unsuitable {
                 "it is the Pod of a TaskRun; give the TaskRun: kubectl get taskrun{} {task_run} -o json",
                 in_namespace(namespace)
             ),
-            Unsuitable::Pod(_, None) => f.write_str("it is a Pod, not a TaskRun, and none of a TaskRun's"),
+            Unsuitable::Pod(_, None) => f.write_str("it is a Pod, not a TaskRun"),
             Unsuitable::CustomRun(kind) => {
                 write!(f, "it is a {kind}, not a TaskRun: it has no steps, so nothing in it is signed")
             }

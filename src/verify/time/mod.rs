@@ -129,7 +129,7 @@ fn by_step(
     let Some(annotation) = &object.metadata.annotations.timestamps else { return BTreeMap::new() };
     let Some(by_step) = stamps::annotated(annotation) else {
         notes.push(format!(
-            "the annotation {ANNOTATION} is no JSON object from step names to base64; it is left out"
+            "the annotation {ANNOTATION} is not a JSON object from step names to base64; it is left out"
         ));
         return BTreeMap::new();
     };

@@ -47,7 +47,7 @@ pub enum CertificateError {
         count: usize,
     },
     /// X509-SVID 2: the URI is a SPIFFE ID.
-    #[error("the certificate's URI is no SPIFFE ID: {0}")]
+    #[error("the certificate's URI is not a SPIFFE ID: {0}")]
     Id(#[from] IdError),
     /// X509-SVID 3.1 and 5.2: a leaf's ID has a path.
     #[error("the certificate's SPIFFE ID {id} has no path: it names a trust domain, not a workload")]

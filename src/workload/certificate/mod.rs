@@ -167,7 +167,8 @@ impl Certificate {
     }
 
     fn parse_first(input: &[u8]) -> Result<(Certificate, &[u8]), CertificateError> {
-        let (shape, rest) = der::certificate(input).ok_or(malformed("it is no SEQUENCE of three fields"))?;
+        let (shape, rest) =
+            der::certificate(input).ok_or(malformed("it is not a SEQUENCE of three fields"))?;
         let der = shape.whole;
         if der.len() > MAX_BYTES {
             return Err(CertificateError::TooLarge { bytes: der.len() });
