@@ -176,8 +176,8 @@ fn files_without_the_config_map_are_refused() {
             "config.yaml:11: a second ConfigMap",
         ),
         ("not YAML", "a: [b\nc: {\n".into(), "config.yaml:"),
-        ("a list", "- a\n- b\n".into(), "found no kind"),
-        ("text", "hello\n".into(), "found no kind"),
+        ("a list", "- a\n- b\n".into(), "found something that is not a Kubernetes object"),
+        ("text", "hello\n".into(), "found something that is not a Kubernetes object"),
         (
             "JSON with a wrong key",
             "{\n  \"svidence-evidence\": \"both\",\n  \"x\": \"y\"\n}\n".into(),
