@@ -164,7 +164,7 @@ fn a_rule_counts_the_task_runs_that_it_speaks_of() {
         ),
         ("one twice", vec![&genuine, &genuine], build(2), vec![], 2, "but only 1 is"),
         ("one under two UIDs", vec![&genuine, &other_uid], build(2), vec![], 1, "but only 1 is"),
-        ("an omitted scan", vec![&genuine], scan, vec![], 2, "policy, rule 2 (scan): at least 1 TaskRuns"),
+        ("an omitted scan", vec![&genuine], scan, vec![], 2, "policy, rule 2 (scan): at least 1 TaskRun"),
         ("a forged one does not count", vec![&forged], build(1), vec![], 1, "but none is"),
         (
             "nor one that has not finished",
