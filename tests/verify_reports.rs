@@ -296,7 +296,7 @@ fn what_is_missing_of_the_walk_is_in_every_report_that_tells_failures() {
             "failure",
             "policy",
             Some("min"),
-            "at least 1 TaskRuns",
+            "at least 1 TaskRun",
         ),
         (
             "a TaskRun of --require-result",
