@@ -244,6 +244,8 @@ fn a_list_of_any_length_is_read_item_by_item() {
         ("nothing after a broken item", list(&format!("{}{broken}{}", indented(""), indented("")), 1), 3, 1),
         ("a List in a text", format!("a: \"\nitems:\n{}\"\nitems: []\nkind: List\n", indented("")), 3, 0),
         ("a List in an indented object", format!("  a: b\nitems:\n{}kind: List\n", indented("")), 3, 0),
+        ("brackets after it", format!("kind: List\nitems:\n{}{{}}\n", indented("")), 3, 0),
+        ("brackets before it", format!("# a List\n{{kind: List}}\nitems:\n{}", indented("")), 3, 0),
         ("something after it that is indented", format!("items:\n{}  kind: List\n", indented("    ")), 3, 0),
     ] {
         let ran = verify("-", &text);

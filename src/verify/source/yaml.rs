@@ -275,10 +275,10 @@ impl Piece {
         yaml::read(text, self.line, Dates::Refused).map_err(|error| Failure::Yaml(error, Rest::NotRead))
     }
 
-    /// Whether its first line that says anything is not indented.
+    /// Whether the members of an object go on here: its first line that says anything is not indented, and opens no bracket.
     fn is_at_margin(&self) -> bool {
         let mut lines = self.bytes.split(|byte| *byte == b'\n').filter(|line| !yaml::is_blank(line));
-        lines.next().is_none_or(|line| line.first() != Some(&b' '))
+        lines.next().is_none_or(|line| !matches!(line.first(), Some(b' ' | b'{')))
     }
 }
 
