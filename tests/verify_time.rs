@@ -493,7 +493,7 @@ fn the_annotation_is_nobodys_word() {
     let trusted = stamps(&[plot.root()], &[]);
     let token = STANDARD.encode(plot.token());
     for (case, annotation, note) in [
-        ("no text", json!(5), "is not a JSON object"),
+        ("a number", json!("5"), "is not a JSON object"),
         ("no JSON", json!("{"), "is not a JSON object"),
         ("a list", json!("[]"), "is not a JSON object"),
         ("no base64", json!("{\"one\": \"!\"}"), "not base64"),
@@ -509,6 +509,9 @@ fn the_annotation_is_nobodys_word() {
         let report = beside.judge(&trusted, SIGNED + YEAR, None);
         assert_eq!(report.verdict, Verdict::Weak, "{case}: {}", said(&report));
     }
+    // Kubernetes' annotations are text: an object with any other one is of nobody's making.
+    let number = signed.with_annotation(&json!(5));
+    assert!(TaskRun::from_value(number.object).is_err());
     // Without a TSA that counts the token is of no use, which is said only where it could have helped.
     let beside = annotated(&signed, &plot.token());
     let report = beside.judge(&stamps(&[], &[]), SIGNED + YEAR, None);
