@@ -332,7 +332,7 @@ impl Signing {
         };
         let Identity { svid, bundle } = &identity;
         for left_out in bundle.left_out() {
-            log::line(&format!("signing: the SPIRE agent's bundle: {left_out}; it is left out"));
+            log::line(&format!("signing: the SPIRE agent's bundle: {left_out}; nothing is verified by it"));
         }
         if let Some(caution) = svid.caution() {
             log::line(&format!(

@@ -148,7 +148,7 @@ impl BundleError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BundleWarning {
     /// One authority is of no use; the others are.
-    #[error("{0}; it is left out")]
+    #[error("{0}; nothing is verified by it")]
     LeftOut(BundleError),
     /// SPIFFE Trust Domain and Bundle 4.1.3, 4.2: elements that are not understood are ignored.
     #[error("{count} keys of the bundle were ignored: `kty` or `use` is missing or unknown")]
