@@ -10,16 +10,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use support::command::{Ran, path, svidence};
-
-fn verify(sources: &[&str], more: &[&str], stdin: &str) -> Ran {
-    let bundle = path("bundle.pem");
-    let mut args = vec!["verify"];
-    args.extend(sources);
-    args.extend(["--trust-domain", "example.org", "--bundle", &bundle]);
-    args.extend(more);
-    svidence(&args, stdin)
-}
+use support::command::{path, svidence, verify};
 
 fn genuine() -> String {
     fs::read_to_string(path("taskrun.json")).unwrap()

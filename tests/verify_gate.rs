@@ -7,7 +7,7 @@ mod support;
 use std::fs;
 
 use serde_json::{Value, json};
-use support::command::{Ran, path, svidence};
+use support::command::{self, Ran, path, svidence};
 
 fn object(name: &str) -> Value {
     serde_json::from_str(&fs::read_to_string(path(name)).unwrap()).unwrap()
@@ -27,11 +27,8 @@ fn with_uid(mut object: Value, uid: &str) -> Value {
 }
 
 fn verify(objects: &[Value], more: &[&str]) -> Ran {
-    let bundle = path("bundle.pem");
-    let mut arguments = vec!["verify", "-", "--trust-domain", "example.org", "--bundle", &bundle];
-    arguments.extend(more);
     let lines: Vec<String> = objects.iter().map(Value::to_string).collect();
-    svidence(&arguments, lines.join("\n"))
+    command::verify(&["-"], more, lines.join("\n"))
 }
 
 const DIGEST: &str = "sha256:4be1f1f1a9b6f7e4c9b0f2e51d7b9a3c";

@@ -7,17 +7,8 @@ mod support;
 use std::fs;
 
 use serde_json::{Value, json};
-use support::command::{Ran, path, svidence};
+use support::command::{path, svidence, verify};
 use xmloxide::Document;
-
-fn verify(sources: &[&str], more: &[&str], stdin: &str) -> Ran {
-    let bundle = path("bundle.pem");
-    let mut args = vec!["verify"];
-    args.extend(sources);
-    args.extend(["--trust-domain", "example.org", "--bundle", &bundle]);
-    args.extend(more);
-    svidence(&args, stdin)
-}
 
 fn read(name: &str) -> String {
     fs::read_to_string(path(name)).unwrap()

@@ -16,7 +16,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use prost_reflect::{DescriptorPool, DeserializeOptions, DynamicMessage};
 use serde_json::{Value, json};
 use support::{
-    command::{Ran, path, svidence_to},
+    command::{self, Ran, path, svidence_to},
     pod::Pod,
     signed::task_run,
     spire::{EntryOptions, Spire, SpireOptions},
@@ -29,12 +29,7 @@ use xmloxide::{
 };
 
 fn verify(sources: &[&str], more: &[&str]) -> Ran {
-    let bundle = path("bundle.pem");
-    let mut args = vec!["verify"];
-    args.extend(sources);
-    args.extend(["--trust-domain", "example.org", "--bundle", &bundle]);
-    args.extend(more);
-    svidence_to(&args, Stdio::piped())
+    command::verify(sources, more, "")
 }
 
 /// A name that tries to break out of each format.

@@ -19,7 +19,14 @@ pub fn svidence(args: &[&str], stdin: impl AsRef<[u8]>) -> Ran {
     run(args, stdin.as_ref(), Stdio::piped())
 }
 
-/// The same without input, with its standard output going there.
+/// `svidence verify` of these sources, trusting what the demo's are signed under.
+pub fn verify(sources: &[&str], more: &[&str], stdin: impl AsRef<[u8]>) -> Ran {
+    let bundle = path("bundle.pem");
+    let trust = ["--trust-domain", "example.org", "--bundle", &bundle];
+    svidence(&[&["verify"], sources, &trust, more].concat(), stdin)
+}
+
+/// [`svidence`] without input, with its standard output going there.
 pub fn svidence_to(args: &[&str], stdout: Stdio) -> Ran {
     run(args, b"", stdout)
 }
