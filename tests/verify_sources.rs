@@ -17,6 +17,7 @@ use std::{
 };
 
 use nix::{sys::stat::Mode, unistd::mkfifo};
+use serde_json::json;
 use support::{
     command::{self, Ran, path, svidence},
     packed::{gzip, zstd},
@@ -430,5 +431,55 @@ fn the_endings_and_rules_are_documented() {
         }
         let text = words.join(" ").to_lowercase();
         assert!(text.contains("hidden folders"), "{name} does not say what becomes of hidden folders");
+    }
+}
+
+#[test]
+fn a_part_of_a_list_is_not_taken_for_the_whole() {
+    let item: serde_json::Value = serde_json::from_str(&genuine()).unwrap();
+    // A large one is read item by item, before what comes after its items.
+    let large = "x".repeat(2 << 20);
+    let part = "it is only a part of a List";
+    for (case, metadata, told) in [
+        ("whole", json!({"resourceVersion": ""}), None),
+        ("an empty token", json!({"continue": ""}), None),
+        ("no token", json!({"continue": null, "remainingItemCount": null}), None),
+        ("nothing remains", json!({"remainingItemCount": 0}), None),
+        ("a token", json!({"continue": "eyJ2Ijoi"}), Some("more items exist")),
+        ("a token that is not text", json!({"continue": 1}), Some("more items exist")),
+        (
+            "a count",
+            json!({"continue": "eyJ2Ijoi", "remainingItemCount": 12}),
+            Some("12 more items exist that are not in it; kubectl get"),
+        ),
+        ("a count alone", json!({"remainingItemCount": 1}), Some("1 more item exists that is not in it")),
+    ] {
+        let list = json!({"apiVersion": "v1", "kind": "List", "metadata": metadata, "items": [item]});
+        let list_of_kind = json!({
+            "apiVersion": "tekton.dev/v1", "items": [item], "kind": "TaskRunList", "metadata": metadata,
+        });
+        let mut inflated = list.clone();
+        inflated["items"][0]["metadata"]["annotations"]["large"] = json!(large);
+        for (format, text) in [
+            ("JSON", list.to_string()),
+            ("JSON of a TaskRunList", list_of_kind.to_string()),
+            ("large JSON", inflated.to_string()),
+            ("YAML", serde_saphyr::to_string(&list).unwrap()),
+            ("YAML, items first", serde_saphyr::to_string(&list_of_kind).unwrap()),
+        ] {
+            let ran = verify(&["-"], &text);
+            let expected = if told.is_some() { 3 } else { 0 };
+            assert_eq!((ran.code, verified(&ran)), (expected, 1), "{case}, {format}: {}", ran.err);
+            match told {
+                None => assert!(!ran.err.contains(part), "{case}, {format}: {}", ran.err),
+                Some(told) => {
+                    assert!(
+                        ran.err.contains(part) && ran.err.contains(told),
+                        "{case}, {format}: {}",
+                        ran.err
+                    );
+                }
+            }
+        }
     }
 }

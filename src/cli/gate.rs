@@ -31,9 +31,10 @@ impl Spoken {
     /// Counts a TaskRun, if it is not one that was counted already.
     fn count(&mut self, report: &Report) {
         let first = report.proof.as_ref().and_then(|proof| proof.basis.steps().next());
-        let run = first.map(|step| (report.task_run.clone(), step.started_ms(), step.signed_ms()));
+        // Tekton's own signatures bind neither UID nor time: then a name is counted once.
+        let (started, signed) = first.map_or((0, 0), |step| (step.started_ms(), step.signed_ms()));
         let is_new_uid = report.uid.is_empty() || self.uids.insert(report.uid.clone());
-        let is_new_run = run.is_none_or(|run| self.runs.insert(run));
+        let is_new_run = self.runs.insert((report.task_run.clone(), started, signed));
         self.count += u64::from(is_new_uid && is_new_run);
     }
 }

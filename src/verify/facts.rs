@@ -239,6 +239,8 @@ details! {
     OBJECT_TOO_LARGE = "object-too-large";
     /// Items of what is not a List.
     LIST = "list";
+    /// A List that says that there are more items.
+    PART_OF_LIST = "part-of-list";
     /// Nothing in it.
     EMPTY = "empty";
     /// A bug.

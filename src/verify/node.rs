@@ -45,7 +45,7 @@ pub(crate) struct Member {
 
 /// Why a document is not what was looked for: the place in it, the line if it is known, and what is wrong there.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Misfit {
+pub struct Misfit {
     place: String,
     line: u64,
     what: String,

@@ -12,7 +12,6 @@ mod value;
 use std::collections::HashSet;
 
 use serde::Deserialize;
-use serde_json::Value;
 
 use crate::{
     evidence::{attestation::is_result_name, sha256, value::ResultValue},
@@ -24,7 +23,7 @@ use super::{
     Trust,
     facts::{Detail, ResultName},
     findings::Findings,
-    node::Node,
+    node::{Misfit, Node},
     report::Proof,
     status::VerifiedResult,
     taskrun::{TaskRun, format_time, parse_time},
@@ -54,12 +53,15 @@ pub enum PolicyError {
     #[error("{}", documents_words(*.0))]
     Documents(usize),
     /// A field is missing, unknown or of the wrong type.
-    #[error("{place}{error}")]
-    Shape {
-        /// Empty, or `rules[0]: `.
+    #[error("{}", plain(&.0.to_string()))]
+    Shape(Misfit),
+    /// A demand that nothing can meet, or that demands nothing.
+    #[error("{place}: {problem}")]
+    Demand {
+        /// `rules[0]`.
         place: String,
-        /// What is wrong.
-        error: String,
+        /// What is wrong with it.
+        problem: &'static str,
     },
     /// Another version.
     #[error("its version is {0}; this program knows version 1")]
@@ -255,7 +257,7 @@ pub struct Rule {
     pub authorities_without_uri: Vec<Fingerprint>,
     /// How many TaskRuns it must speak of in a walk, counted once each and only if they are verified or accepted.
     pub min: Option<u64>,
-    /// Results that must be there; read one by one, so that a mistake has a place.
+    /// Results that must be there.
     #[serde(default)]
     pub results: Vec<DemandedResult>,
 }
@@ -270,7 +272,7 @@ fn proven_times() -> Vec<AcceptedTime> {
 struct Document {
     version: u64,
     expires: String,
-    rules: Vec<Value>,
+    rules: Vec<Rule>,
 }
 
 /// A policy.
@@ -286,31 +288,14 @@ pub struct PolicyFile {
 impl PolicyFile {
     /// Reads a policy: JSON if it begins with `{`, else YAML. Unknown fields and repeated keys are refused.
     pub fn parse(text: &str) -> Result<PolicyFile, PolicyError> {
-        let value = read(text)?;
-        let shape = |place: String, error: serde_json::Error| PolicyError::Shape {
-            place,
-            error: plain(&error.to_string()),
-        };
-        let document: Document =
-            serde_json::from_value(value).map_err(|error| shape(String::new(), error))?;
+        let document: Document = read(text)?.read().map_err(PolicyError::Shape)?;
         if document.version != VERSION {
             return Err(PolicyError::Version(document.version));
         }
         let expires = parse_time(&document.expires).ok_or(PolicyError::Expires(document.expires))?;
-        let mut rules = Vec::new();
-        for (i, rule) in document.rules.into_iter().enumerate() {
-            let at = |error| shape(format!("rules[{i}]: "), error);
-            let mut rule = rule;
-            let results = rule.as_object_mut().and_then(|members| members.remove("results"));
-            let mut rule: Rule = serde_json::from_value(rule).map_err(at)?;
-            let results: Vec<Value> =
-                results.map(serde_json::from_value).transpose().map_err(at)?.unwrap_or_default();
-            for (j, result) in results.into_iter().enumerate() {
-                let at = |error| shape(format!("rules[{i}].results[{j}]: "), error);
-                rule.results.push(serde_json::from_value(result).map_err(at)?);
-            }
-            possible(&rule, i)?;
-            rules.push(rule);
+        let rules = document.rules;
+        for (index, rule) in rules.iter().enumerate() {
+            possible(rule, index)?;
         }
         if rules.is_empty() {
             return Err(PolicyError::NoRules);
@@ -415,16 +400,15 @@ fn documents_words(count: usize) -> String {
     }
 }
 
-fn read(text: &str) -> Result<Value, PolicyError> {
+fn read(text: &str) -> Result<Node, PolicyError> {
     if text.trim_start().starts_with('{') {
         return serde_json::from_str::<Node>(text)
-            .map(Value::from)
             .map_err(|error| PolicyError::Syntax { format: "JSON", error: plain(&error.to_string()) });
     }
-    let documents = yaml::documents(text, Dates::Text)
+    let documents = yaml::nodes(text, Dates::Text)
         .map_err(|error| PolicyError::Syntax { format: "YAML", error: error.to_string() })?;
     match <[_; 1]>::try_from(documents) {
-        Ok([value]) => Ok(value),
+        Ok([document]) => Ok(document),
         Err(documents) => Err(PolicyError::Documents(documents.len())),
     }
 }
@@ -453,5 +437,5 @@ fn possible(rule: &Rule, index: usize) -> Result<(), PolicyError> {
     } else {
         return Ok(());
     };
-    Err(PolicyError::Shape { place: format!("rules[{index}]: "), error: problem.to_owned() })
+    Err(PolicyError::Demand { place: format!("rules[{index}]"), problem })
 }

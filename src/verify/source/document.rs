@@ -29,6 +29,8 @@ pub(in crate::verify) enum Failure {
     Object(TaskRunError),
     TooLarge(Rest),
     List(String),
+    /// A List that is not whole; how many items it lacks, if it says so.
+    Part(Option<u64>),
     Empty,
     Panicked,
 }
@@ -91,7 +93,9 @@ impl Failure {
     pub(in crate::verify) fn left_out(&self) -> LeftOut {
         match self {
             Failure::Unnamed(unnamed) => LeftOut::Others(unnamed.count()),
-            Failure::NotRead(_) | Failure::Unsuitable(_) | Failure::Read(_) => LeftOut::Rest,
+            Failure::NotRead(_) | Failure::Unsuitable(_) | Failure::Read(_) | Failure::Part(_) => {
+                LeftOut::Rest
+            }
             Failure::Json(_, Rest::NotRead) | Failure::TooLarge(Rest::NotRead) => LeftOut::Rest,
             Failure::Yaml(_, Rest::NotRead) => LeftOut::Rest,
             Failure::Json(_, Rest::Read) | Failure::TooLarge(Rest::Read) => LeftOut::Nothing,
@@ -125,6 +129,7 @@ impl Failure {
             Failure::Object(error) => SourceError::Object { path, error },
             Failure::TooLarge(rest) => SourceError::TooLarge { path, rest },
             Failure::List(reason) => SourceError::List { path, reason },
+            Failure::Part(remaining) => SourceError::Part { path, remaining },
             Failure::Empty => SourceError::Empty { path },
             Failure::Panicked => SourceError::Panicked { path },
         }
@@ -167,9 +172,12 @@ fn objects(node: Node, inherited: Option<&Inherited>, each: &mut dyn FnMut(Resul
     if let Err(reason) = list::check_list(&node) {
         return each(Err(Failure::List(reason)));
     }
-    let inherited = list::inherited(&node);
+    let (inherited, part) = (list::inherited(&node), list::part(&node));
     let Content::Object(members) = node.content else { return };
     let items = members.into_iter().find(|member| member.key == "items").map(|member| member.value.content);
     let Some(Content::List(items)) = items else { return };
     items.into_iter().for_each(|item| object(item, Some(&inherited)));
+    if let Some(part) = part {
+        each(Err(part));
+    }
 }

@@ -5,7 +5,7 @@
 
 use super::{Failure, Found, Input, LARGEST_OBJECT, Rest, Sink, Stopped, Unsuitable, json::bracketed};
 use crate::verify::{
-    node::{Member, Node},
+    node::{Content, Member, Node},
     strict::case_variant,
     taskrun::Inherited,
 };
@@ -197,10 +197,12 @@ impl Envelope {
         }
         let list = match serde_json::from_slice::<Node>(&self.text) {
             Err(error) => Err(error.to_string()),
-            Ok(list) => check_list(&list),
+            Ok(list) => check_list(&list).map(|()| part(&list)),
         };
-        if let Err(reason) = list {
-            sink.take(Found::Failed(Failure::List(reason)))?;
+        match list {
+            Err(reason) => sink.take(Found::Failed(Failure::List(reason)))?,
+            Ok(None) => {}
+            Ok(Some(part)) => sink.take(Found::Failed(part))?,
         }
         Ok(Ok(()))
     }
@@ -231,4 +233,22 @@ pub(super) fn check_list(list: &Node) -> Result<(), String> {
         None if kind.ends_with("List") => Ok(()),
         None => Err(format!("its kind is {kind:?}")),
     }
+}
+
+/// What a List says of items that are not in it, as an API server answers a reader who asks for so many at a time
+/// (`metav1.ListMeta`, `continue` and `remainingItemCount`).
+pub(super) fn part(list: &Node) -> Option<Failure> {
+    let metadata = list.get("metadata")?;
+    let stated = |key: &str| metadata.get(key).map(|value| &value.content);
+    let goes_on = |content: &Content| match content {
+        Content::Null => false,
+        Content::Text(token) => !token.is_empty(),
+        _ => true,
+    };
+    let remaining = match stated("remainingItemCount") {
+        Some(Content::Number(number)) => number.as_u64(),
+        _ => None,
+    };
+    let is_part = stated("continue").is_some_and(goes_on) || remaining.is_some_and(|remaining| remaining > 0);
+    is_part.then_some(Failure::Part(remaining))
 }

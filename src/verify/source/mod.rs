@@ -106,6 +106,17 @@ pub enum SourceError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A List that is not whole.
+    #[error(
+        "{path}: it is only a part of a List: {} not in it; kubectl get … -o json reads it to its end",
+        lacking(*remaining)
+    )]
+    Part {
+        /// As given.
+        path: String,
+        /// How many items it lacks, if it says so.
+        remaining: Option<u64>,
+    },
     /// Nothing in it.
     #[error("{path}: there is no object in it")]
     Empty {
@@ -133,9 +144,18 @@ impl SourceError {
             SourceError::Object { error: TaskRunError::Shape(_), .. } => Detail::SHAPE,
             SourceError::TooLarge { .. } => Detail::OBJECT_TOO_LARGE,
             SourceError::List { .. } => Detail::LIST,
+            SourceError::Part { .. } => Detail::PART_OF_LIST,
             SourceError::Empty { .. } => Detail::EMPTY,
             SourceError::Panicked { .. } => Detail::PANICKED,
         }
+    }
+}
+
+fn lacking(remaining: Option<u64>) -> String {
+    match remaining {
+        None | Some(0) => "more items exist that are".to_owned(),
+        Some(1) => "1 more item exists that is".to_owned(),
+        Some(count) => format!("{count} more items exist that are"),
     }
 }
 

@@ -165,7 +165,12 @@ impl Stream<'_, '_> {
         // What is still held is only handed on once it is known that they are items.
         let envelope = head.envelope(items_line, &tail)?;
         match list::check_list(&envelope) {
-            Ok(()) => held.release(&list::inherited(&envelope), self.sink)?,
+            Ok(()) => {
+                held.release(&list::inherited(&envelope), self.sink)?;
+                if let Some(part) = list::part(&envelope) {
+                    self.sink.take(Found::Failed(part))?;
+                }
+            }
             Err(reason) => self.sink.take(Found::Failed(Failure::List(reason)))?,
         }
         self.ended(end, true).map(Some)

@@ -68,6 +68,11 @@ fn line_of(error: &ScanError) -> u64 {
 
 /// The documents of a text.
 pub fn documents(text: &str, dates: Dates) -> Result<Vec<Value>, YamlError> {
+    Ok(nodes(text, dates)?.into_iter().map(Value::from).collect())
+}
+
+/// The same, with the lines that they are in.
+pub(crate) fn nodes(text: &str, dates: Dates) -> Result<Vec<Node>, YamlError> {
     let mut documents = Vec::new();
     let mut state = Between::Start;
     let (mut start, mut first_line, mut at) = (0, 1, 0);
@@ -77,14 +82,14 @@ pub fn documents(text: &str, dates: Dates) -> Result<Vec<Value>, YamlError> {
         if marker != Marker::None {
             let document = read(&text[start..at], first_line, dates)?;
             state = state.marker(marker, document.is_some()).map_err(at_line)?;
-            documents.extend(document.map(Value::from));
+            documents.extend(document);
             (start, first_line) = (at + line.len(), number + 1);
         } else if !is_blank(line.as_bytes()) {
             state.content().map_err(at_line)?;
         }
         at += line.len();
     }
-    documents.extend(read(&text[start..], first_line, dates)?.map(Value::from));
+    documents.extend(read(&text[start..], first_line, dates)?);
     Ok(documents)
 }
 
