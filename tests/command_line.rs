@@ -541,3 +541,34 @@ fn a_report_never_replaces_a_file_that_is_read() {
         assert_eq!(fs::read(read).unwrap(), before, "{read}");
     }
 }
+
+#[test]
+fn a_report_replaces_no_file_of_a_folder_that_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let inner = folder.path().join("runs/app");
+    fs::create_dir_all(&inner).unwrap();
+    let (text, runs) = (|path: &Path| path.to_str().unwrap().to_owned(), folder.path().join("runs"));
+    let bundle = path("bundle.pem");
+    for (case, name, only, refused) in [
+        ("a TaskRun of the folder", "app/taskrun.json", None, true),
+        ("a name that is not read", "app/report.html", None, false),
+        ("a name that --only means", "app/taskrun.json", Some("task*.json"), true),
+        ("a name that --only leaves out", "app/report.json", Some("task*.json"), false),
+        ("a file beside the folder", "../report.json", None, false),
+    ] {
+        fs::copy(path("taskrun.json"), inner.join("taskrun.json")).unwrap();
+        let file = runs.join(name);
+        let before = fs::read(&file).unwrap_or_else(|_| b"an older report".to_vec());
+        fs::write(&file, &before).unwrap();
+        let destination = format!("json={}", text(&file));
+        let given = text(&runs);
+        let mut arguments =
+            vec!["verify", &given, "--trust-domain", "example.org", "--bundle", &bundle, "-o", &destination];
+        arguments.extend(only.iter().flat_map(|only| ["--only", only]));
+        let ran = svidence(&arguments, "");
+        assert_eq!(ran.err.contains("which is read; name another file"), refused, "{case}: {}", ran.err);
+        assert_eq!(ran.code == 64, refused, "{case}: {}", ran.err);
+        assert_eq!(fs::read(&file).unwrap() == before, refused, "{case}");
+        fs::remove_file(&file).unwrap();
+    }
+}

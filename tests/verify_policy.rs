@@ -12,7 +12,7 @@ use svidence::{
     devagent::taskrun::assemble,
     evidence::value::{ResultValue, decode},
     verify::{
-        Policy, PolicyFile, Report, Trust, Verdict,
+        Detail, Policy, PolicyFile, Report, Trust, Verdict,
         policy::{MaxAge, Pattern},
         taskrun::{format_time, parse_time},
     },
@@ -437,6 +437,11 @@ fn rules_hold_or_say_what_is_broken() {
             let named = facts.result.map(|result| format!("result {} must", result.name));
             assert_eq!(named.is_some(), text.contains("result ") && text.contains(" must"), "{case}: {text}");
             assert!(named.is_none_or(|named| text.contains(&named)), "{case}: {text}");
+            let step = text.split_once("but ").and_then(|(_, found)| found.split_once("step "));
+            let step = step.map(|(_, rest)| rest.split(' ').next().unwrap());
+            let is_of_step =
+                matches!(facts.detail, Some(Detail::ATTESTED_BY | Detail::FAILURES | Detail::MAX_AGE));
+            assert_eq!(facts.step, step.filter(|_| is_of_step), "{case}: {text}");
         }
     }
 }

@@ -786,7 +786,7 @@ fn a_policy_file_decides_and_stands_in_the_reports() {
         ("it speaks of nothing", &other, 3, "no rule of the policy speaks of any of the TaskRuns"),
         ("a rule of it speaks of nothing", &both, 0, "rule 2 of the policy speaks of no TaskRun"),
         ("it has expired", &good.replace("2099", "2001"), 3, "it may be used until 2001-01-01T00:00:00Z"),
-        ("it cannot be read", "version: 1", 3, "the policy cannot be used: \"expires\" is missing"),
+        ("it cannot be read", "version: 1", 3, "the policy cannot be used: expires (line 1): it is missing"),
         (
             "the run only",
             &good.replace("attestedBy: run", "attestedBy: step"),

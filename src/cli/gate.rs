@@ -87,6 +87,7 @@ impl<'a> Gate<'a> {
                 findings.push(Finding::Policy {
                     rule: file.rule_name(index),
                     detail: Detail::MIN,
+                    step: None,
                     result: None,
                     demanded: match min {
                         1 => "at least 1 TaskRun that it speaks of must be verified".to_owned(),

@@ -230,16 +230,25 @@ fn nothing(sources: &SourceArgs, walked: Walked, left_out: u64) -> Option<Findin
 
 /// What is wrong with a report that would take the place of a file that is read: it may be the only copy.
 fn replaces_input(args: &VerifyArgs) -> Option<String> {
-    let canonical = |path: &Path| path.canonicalize().ok().filter(|path| path.is_file());
-    let read: Vec<PathBuf> = (args.sources.sources().paths.iter())
+    let sources = args.sources.sources();
+    let named: Vec<PathBuf> = (sources.paths.iter())
         .chain(args.trust.files())
         .chain(&args.policy)
         .chain(&args.tsa_certificates)
         .chain(&args.timestamps)
-        .filter_map(|path| canonical(path))
+        .filter_map(|path| path.canonicalize().ok())
         .collect();
+    let folders: Vec<PathBuf> = (sources.paths.iter())
+        .filter_map(|path| path.canonicalize().ok())
+        .filter(|path| path.is_dir())
+        .collect();
+    let is_read = |file: &PathBuf| {
+        let is_meant = file.file_name().is_some_and(|name| sources.reads(name));
+        named.contains(file) || (is_meant && folders.iter().any(|folder| file.starts_with(folder)))
+    };
+    let canonical = |file: &Path| file.canonicalize().ok().filter(|file| file.is_file());
     let mut files = args.outputs.iter().filter_map(|output| output.file.as_deref());
-    let replaced = files.find(|file| canonical(file).is_some_and(|file| read.contains(&file)))?;
+    let replaced = files.find(|file| canonical(file).as_ref().is_some_and(is_read))?;
     Some(format!("the report would replace {}, which is read; name another file", replaced.display()))
 }
 

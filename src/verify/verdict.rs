@@ -358,6 +358,8 @@ pub enum Finding {
         rule: String,
         /// Which kind of demand.
         detail: Detail,
+        /// The step, if it is about what one did.
+        step: Option<String>,
         /// The result, if it is about one.
         result: Option<Box<ResultName>>,
         /// What it demands.
@@ -575,8 +577,9 @@ impl Finding {
             Finding::Tep0089 { step, detail, result, .. } => {
                 Facts { result: result.as_ref().map(Cow::Borrowed), ..of(step, *detail) }
             }
-            Finding::Policy { detail, result, demanded, found, .. } => Facts {
+            Finding::Policy { detail, step, result, demanded, found, .. } => Facts {
                 detail: Some(*detail),
+                step: step.as_deref(),
                 result: result.as_deref().map(Cow::Borrowed),
                 expected: text(demanded),
                 found: text(found),

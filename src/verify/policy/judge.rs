@@ -6,7 +6,7 @@ use crate::{
     evidence::attestation::Ended,
     verify::{
         Trust,
-        facts::{Detail, ResultName},
+        facts::Detail,
         partial::Item,
         report::{Proof, StepSummary, TimeProof},
         status::VerifiedResult,
@@ -17,11 +17,19 @@ use crate::{
 
 use super::{AcceptedTime, AttestedBy, DemandedResult, Failures, Form, ResultType, Rule, StatedValue};
 
+/// What a broken demand is about.
+pub(super) enum About<'a> {
+    TaskRun,
+    Step(&'a str),
+    /// A result of the task.
+    Result(&'a str),
+}
+
 /// Takes the kind of demand, what is demanded, what was found, and what that means.
 type Broken<'a> = dyn FnMut(Detail, String, String, Breach) + 'a;
 
-/// The same, after the result that it is about.
-pub(super) type BrokenOf<'a> = dyn FnMut(Option<ResultName>, Detail, String, String, Breach) + 'a;
+/// The same, after what it is about.
+pub(super) type BrokenOf<'a> = dyn FnMut(About<'_>, Detail, String, String, Breach) + 'a;
 
 /// Everything that breaks `rule`. `typed`: names of results for whose type any rule that holds vouches.
 pub(super) fn judge(
@@ -33,23 +41,23 @@ pub(super) fn judge(
     broken_of: &mut BrokenOf<'_>,
 ) {
     carried(rule, proof, broken_of);
-    let broken = &mut |detail, demanded, found, breach| broken_of(None, detail, demanded, found, breach);
-    form_and_time(rule, proof, broken);
-    attested(rule, proof, broken);
-    age(rule, proof, trust, broken);
-    failures(rule, object, proof, broken);
+    form_and_time(rule, proof, broken_of);
+    attested(rule, proof, broken_of);
+    age(rule, proof, trust, broken_of);
+    failures(rule, object, proof, broken_of);
     for demanded in &rule.results {
-        let name = ResultName::task(&demanded.name);
+        let name = &demanded.name;
         result(demanded, typed, proof, &mut |detail, demanded, found, breach| {
-            broken_of(Some(name.clone()), detail, demanded, found, breach);
+            broken_of(About::Result(name), detail, demanded, found, breach);
         });
     }
 }
 
-fn form_and_time(rule: &Rule, proof: &Proof, broken: &mut Broken<'_>) {
+fn form_and_time(rule: &Rule, proof: &Proof, broken: &mut BrokenOf<'_>) {
     if proof.basis.tep0089_values().is_some() && !rule.evidence.contains(&Form::Tep0089) {
         let found = "there are only Tekton's own signatures (tep-0089)".to_owned();
         broken(
+            About::TaskRun,
             Detail::EVIDENCE,
             "every step must have signed an attestation".to_owned(),
             found,
@@ -65,7 +73,7 @@ fn form_and_time(rule: &Rule, proof: &Proof, broken: &mut Broken<'_>) {
     if !rule.time.contains(&time) {
         let accepted: Vec<&str> = rule.time.iter().map(|time| time.as_str()).collect();
         let demanded = format!("the time of signing must be {}", accepted.join(" or "));
-        broken(Detail::TIME, demanded, format!("it is {}", time.as_str()), Breach::TooWeak);
+        broken(About::TaskRun, Detail::TIME, demanded, format!("it is {}", time.as_str()), Breach::TooWeak);
     }
 }
 
@@ -77,7 +85,7 @@ fn carried(rule: &Rule, proof: &Proof, broken: &mut BrokenOf<'_>) {
         let Item::TaskResult(name) = &lacking.item else { continue };
         let found = format!("{} of step {} is not carried", lacking.item, lacking.step);
         broken(
-            Some(ResultName::task(name)),
+            About::Result(name),
             Detail::NOT_CARRIED,
             "every signed result must be in the object".to_owned(),
             found,
@@ -86,7 +94,7 @@ fn carried(rule: &Rule, proof: &Proof, broken: &mut BrokenOf<'_>) {
     }
 }
 
-fn attested(rule: &Rule, proof: &Proof, broken: &mut Broken<'_>) {
+fn attested(rule: &Rule, proof: &Proof, broken: &mut BrokenOf<'_>) {
     let Some(demanded) = rule.attested_by else { return };
     let what = match demanded {
         AttestedBy::Run => "the run",
@@ -95,7 +103,13 @@ fn attested(rule: &Rule, proof: &Proof, broken: &mut Broken<'_>) {
     };
     let text = format!("every step's certificate must attest {what}");
     if proof.basis.tep0089_values().is_some() {
-        return broken(Detail::ATTESTED_BY, text, "there are no attestations".to_owned(), Breach::TooWeak);
+        return broken(
+            About::TaskRun,
+            Detail::ATTESTED_BY,
+            text,
+            "there are no attestations".to_owned(),
+            Breach::TooWeak,
+        );
     }
     for step in proof.basis.steps().filter(|step| step.attested_by() < Some(demanded)) {
         let found = match step.attested_by() {
@@ -104,6 +118,7 @@ fn attested(rule: &Rule, proof: &Proof, broken: &mut Broken<'_>) {
             Some(AttestedBy::Step | AttestedBy::Executable) => "attests run and step only",
         };
         broken(
+            About::Step(&step.name),
             Detail::ATTESTED_BY,
             text.clone(),
             format!("that of step {} {found}", step.name),
@@ -112,11 +127,12 @@ fn attested(rule: &Rule, proof: &Proof, broken: &mut Broken<'_>) {
     }
 }
 
-fn age(rule: &Rule, proof: &Proof, trust: &Trust, broken: &mut Broken<'_>) {
+fn age(rule: &Rule, proof: &Proof, trust: &Trust, broken: &mut BrokenOf<'_>) {
     let Some(max_age) = &rule.max_age else { return };
     let demanded = format!("no step may have signed longer than {} ago", max_age.as_str());
     if proof.basis.tep0089_values().is_some() {
         return broken(
+            About::TaskRun,
             Detail::MAX_AGE,
             demanded,
             "Tekton's own signatures have no time".to_owned(),
@@ -126,11 +142,11 @@ fn age(rule: &Rule, proof: &Proof, trust: &Trust, broken: &mut Broken<'_>) {
     let now = trust.at.unwrap_or(trust.now);
     for step in proof.basis.steps().filter(|step| max_age.is_exceeded(step.signed_at, now)) {
         let found = format!("step {} signed at {}", step.name, format_time(step.signed_at));
-        broken(Detail::MAX_AGE, demanded.clone(), found, Breach::Contradicted);
+        broken(About::Step(&step.name), Detail::MAX_AGE, demanded.clone(), found, Breach::Contradicted);
     }
 }
 
-fn failures(rule: &Rule, object: &TaskRun, proof: &Proof, broken: &mut Broken<'_>) {
+fn failures(rule: &Rule, object: &TaskRun, proof: &Proof, broken: &mut BrokenOf<'_>) {
     if rule.failures == Failures::Any {
         return;
     }
@@ -138,18 +154,21 @@ fn failures(rule: &Rule, object: &TaskRun, proof: &Proof, broken: &mut Broken<'_
     let stopped = |step: &&StepSummary| !step.outcome.lets_others_run();
     let found = match object.succeeded() {
         Some("True") | None => {
-            proof.basis.steps().find(stopped).map(|step| format!("step {} failed", step.name))
+            let step = proof.basis.steps().find(stopped);
+            step.map(|step| (About::Step(&step.name), format!("step {} failed", step.name)))
         }
-        Some(_) => Some("it failed".to_owned()),
+        Some(_) => Some((About::TaskRun, "it failed".to_owned())),
     };
-    if let Some(found) = found {
-        broken(Detail::FAILURES, "the TaskRun must have succeeded".to_owned(), found, Breach::Contradicted);
+    if let Some((about, found)) = found {
+        let demanded = "the TaskRun must have succeeded".to_owned();
+        broken(about, Detail::FAILURES, demanded, found, Breach::Contradicted);
     }
     let failed = |step: &&StepSummary| !matches!(step.outcome.ended, Ended::Exited(0) | Ended::Skipped);
     if rule.failures == Failures::None {
         for step in proof.basis.steps().filter(failed) {
             let found = format!("step {} failed", step.name);
-            broken(Detail::FAILURES, "no step may have failed".to_owned(), found, Breach::Contradicted);
+            let demanded = "no step may have failed".to_owned();
+            broken(About::Step(&step.name), Detail::FAILURES, demanded, found, Breach::Contradicted);
         }
     }
 }

@@ -31,6 +31,8 @@ use super::{
     yaml::{self, Dates},
 };
 
+use judge::About;
+
 pub use age::{AgeError, MaxAge};
 pub use pattern::{Pattern, PatternError};
 pub use value::{StatedValue, StatedValueError, WholePattern, WholePatternError};
@@ -338,6 +340,7 @@ impl PolicyFile {
         let undecided = |detail, demanded: String, found: String| Finding::Policy {
             rule: "as a whole".to_owned(),
             detail,
+            step: None,
             result: None,
             demanded,
             found,
@@ -383,9 +386,14 @@ impl PolicyFile {
         let mut findings = Findings::default();
         for &index in selected {
             let rule = &self.rules[index];
-            let mut broken = |result: Option<ResultName>, detail, demanded, found, breach| {
-                let (rule, result) = (self.rule_name(index), result.map(Box::new));
-                findings.push(Finding::Policy { rule, detail, result, demanded, found, breach });
+            let mut broken = |about: About<'_>, detail, demanded, found, breach| {
+                let (step, result) = match about {
+                    About::TaskRun => (None, None),
+                    About::Step(step) => (Some(step.to_owned()), None),
+                    About::Result(name) => (None, Some(Box::new(ResultName::task(name)))),
+                };
+                let rule = self.rule_name(index);
+                findings.push(Finding::Policy { rule, detail, step, result, demanded, found, breach });
             };
             judge::judge(rule, &typed, object, proof, trust, &mut broken);
         }

@@ -61,6 +61,11 @@ impl Sources<'_> {
         !self.only.is_empty() && !self.only.iter().any(|pattern| pattern.0.matches(&name.to_string_lossy()))
     }
 
+    /// Whether a file of this name is read where it lies in a folder.
+    pub fn reads(&self, name: &OsStr) -> bool {
+        matches!(self.means(name), Meant::Yes)
+    }
+
     /// Whether a file of this name is meant.
     pub(super) fn means(&self, name: &OsStr) -> Meant {
         if !self.only.is_empty() {
