@@ -4,15 +4,24 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 CHANNEL := $(shell sed -n 's/^channel = "\(.*\)"/\1/p' rust-toolchain.toml)
-MUSL := $(shell uname -m)-unknown-linux-musl
+# What `make release`, `make entrypoint`, `make image` and `make emulated` build for.
+ARCH ?= $(shell uname -m)
+MUSL := $(ARCH)-unknown-linux-musl
+# Where the programs go: another machine's do not take the place of one's own.
+DIST := dist$(if $(filter-out $(shell uname -m),$(ARCH)),/$(ARCH))
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 IMAGE ?= svidence/entrypoint:dev
+PLATFORM := linux/$(patsubst aarch64,arm64,$(patsubst x86_64,amd64,$(ARCH)))
 
 # What --version says; nothing where there is no git, as in a tarball.
 COMMIT := $(shell test -e .git && git describe --always --dirty --abbrev=12 --exclude='*' 2>/dev/null)
 
-# ring's C parts: the host's compiler serves for musl too, nothing is linked from the host.
-export CC_aarch64_unknown_linux_musl ?= gcc
+# ring's C parts: the compiler for glibc serves for musl too, nothing is linked from it. For another machine it links, too.
+CROSS := $(if $(filter-out $(shell uname -m),$(ARCH)),$(ARCH)-linux-gnu-)
+export CC_$(ARCH)_unknown_linux_musl ?= $(CROSS)gcc
+ifneq ($(CROSS),)
+export CARGO_TARGET_$(shell echo $(ARCH) | tr a-z A-Z)_UNKNOWN_LINUX_MUSL_LINKER ?= $(CROSS)gcc
+endif
 
 # Optimised, but without the minutes that link-time optimisation takes.
 QUICK := --profile quick --config 'profile.quick.inherits="release"' --config 'profile.quick.lto="off"' \
@@ -22,7 +31,7 @@ QUICK := --profile quick --config 'profile.quick.inherits="release"' --config 'p
 FAST := --profile fast --config 'profile.fast.inherits="release"' --config 'profile.fast.lto="thin"' \
 	--config profile.fast.codegen-units=16
 
-.PHONY: help demo test fuzz peers lint bench release entrypoint image toolchain proto clean
+.PHONY: help demo test fuzz peers lint bench release emulated entrypoint image toolchain proto clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' Makefile | while IFS=$$'\t' read -r name text; do \
@@ -82,17 +91,23 @@ bench: peers entrypoint ## compare entrypoint and verifier with Tekton's; writes
 
 release: entrypoint ## both programs, static and stripped, and the manual pages, in dist/
 	SVIDENCE_COMMIT=$(COMMIT) cargo build --locked --release --bin svidence --target $(MUSL)
-	@mkdir -p dist
-	@cp "$${CARGO_TARGET_DIR:-target}/$(MUSL)/release/svidence" dist/svidence
-	@$(call static,dist/svidence)
-	@rm -rf dist/man && dist/svidence man dist/man
-	@stat -c '%n %s bytes' dist/entrypoint dist/svidence
+	@mkdir -p $(DIST)
+	@cp "$${CARGO_TARGET_DIR:-target}/$(MUSL)/release/svidence" $(DIST)/svidence
+	@$(call static,$(DIST)/svidence)
+	@rm -rf $(DIST)/man; if $(DIST)/svidence version >/dev/null 2>&1; then $(DIST)/svidence man $(DIST)/man; \
+	else echo "programs for $(ARCH) do not run here, so the manual pages are not written; those for any other machine are the same"; fi
+	@stat -c '%n %s bytes' $(DIST)/entrypoint $(DIST)/svidence
 
 entrypoint: toolchain ## the injected program alone, in dist/
 	cargo build --locked --profile entrypoint --no-default-features --bin entrypoint --target $(MUSL)
-	@mkdir -p dist
-	@cp "$${CARGO_TARGET_DIR:-target}/$(MUSL)/entrypoint/entrypoint" dist/entrypoint
-	@$(call static,dist/entrypoint)
+	@mkdir -p $(DIST)
+	@cp "$${CARGO_TARGET_DIR:-target}/$(MUSL)/entrypoint/entrypoint" $(DIST)/entrypoint
+	@$(call static,$(DIST)/entrypoint)
+
+emulated: release ## the demo and the tests of the step with the programs of another machine: ARCH=aarch64
+	@$(DIST)/svidence version >/dev/null || { echo "programs for $(ARCH) do not run here; install qemu-user-static and binfmt-support" >&2; exit 1; }
+	$(DIST)/svidence demo
+	cargo test --locked --no-fail-fast --target $(MUSL) --test 'step_*' --test static_binary
 
 # It runs in any image, so it must not need a file of that image.
 define static
@@ -116,10 +131,10 @@ image: ## the image for Tekton's -entrypoint-image, with docker or buildah; need
 		echo "or say CONFIG=none for an image that signs with defaults, in whatever trust domain the agent is of" >&2; exit 1; \
 	fi
 	@$(MAKE) --no-print-directory entrypoint
-	@if docker info >/dev/null 2>&1; then docker build --tag $(IMAGE) .; \
+	@if docker info >/dev/null 2>&1; then docker build --platform $(PLATFORM) --build-arg DIST=$(DIST) --tag $(IMAGE) .; \
 	elif command -v buildah >/dev/null; then \
 		driver=; buildah images >/dev/null 2>&1 || driver="--storage-driver vfs"; \
-		buildah $$driver build --isolation chroot --tag $(IMAGE) .; \
+		buildah $$driver build --isolation chroot --platform $(PLATFORM) --build-arg DIST=$(DIST) --tag $(IMAGE) .; \
 	else echo "make image: no running docker and no buildah here; install one of them" >&2; exit 1; fi
 
 toolchain: ## the pinned Rust, with clippy, rustfmt and the musl target
