@@ -6,6 +6,7 @@
 //! * [`artifacts`]: a step's artifacts in the form in which a log hands them over.
 //! * [`leaf`]: the compact form of a SPIRE leaf certificate.
 //! * [`tep0089`]: the entries that Tekton's own signer makes.
+//! * [`program`]: what the step was told to run.
 //! * [`key`]: the SVID's private key.
 
 #[allow(missing_docs, unreachable_pub, clippy::all)]
@@ -19,6 +20,7 @@ pub mod go_json;
 pub mod go_syntax;
 pub mod key;
 pub mod leaf;
+pub mod program;
 pub mod statement;
 pub mod tep0089;
 pub mod value;
