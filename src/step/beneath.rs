@@ -135,19 +135,21 @@ fn unreadable(directory: &Path, name: &Path, error: &io::Error) -> ReadError {
     ReadError::System { operation: "read", path, errno }
 }
 
+const DIRECTORY: OFlag = OFlag::O_PATH.union(OFlag::O_DIRECTORY).union(OFlag::O_CLOEXEC);
 const FILE: OFlag = OFlag::O_RDONLY.union(OFlag::O_CLOEXEC).union(OFlag::O_NONBLOCK).union(OFlag::O_NOCTTY);
 
 fn open(directory: &Path, name: &Path) -> Result<OwnedFd, Errno> {
     let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
-    // The directory itself may be reached by any path: it is Tekton's, not the step's.
-    let root =
-        openat(AT_FDCWD, directory, OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())?;
+    // The directory itself may be reached by any path: it is Tekton's, not the step's. It need not be one that can be listed.
+    let root = openat(AT_FDCWD, directory, DIRECTORY, Mode::empty())?;
     let how = OpenHow::new().flags(FILE).resolve(
         ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_SYMLINKS | ResolveFlag::RESOLVE_NO_MAGICLINKS,
     );
     match openat2(&root, name, how) {
-        // Older than Linux 5.6, or barred by a seccomp profile that does not know the call.
-        Err(Errno::ENOSYS | Errno::EPERM) => open_by_parts(root, name),
+        Err(errno @ (Errno::ENOENT | Errno::ELOOP | Errno::EXDEV | Errno::ENXIO)) => Err(errno),
+        // Older than Linux 5.6, or barred by a seccomp profile that does not know the call, with whatever error; or the file's own
+        // error, which is then found again.
+        Err(_) => open_by_parts(root, name),
         opened => opened,
     }
 }
@@ -164,7 +166,7 @@ fn open_by_parts(root: OwnedFd, name: &Path) -> Result<OwnedFd, Errno> {
             Component::ParentDir | Component::RootDir | Component::Prefix(_) => return Err(Errno::EXDEV),
         };
         let last = parts.peek().is_none();
-        let flags = if last { FILE } else { OFlag::O_PATH | OFlag::O_CLOEXEC | OFlag::O_DIRECTORY };
+        let flags = if last { FILE } else { DIRECTORY };
         at = openat(&at, part, flags | OFlag::O_NOFOLLOW, Mode::empty())?;
         if last {
             return Ok(at);
@@ -199,14 +201,12 @@ mod tests {
             ("../secret", Err(Errno::EXDEV)),
             ("/etc/passwd", Err(Errno::EXDEV)),
         ] {
-            let root =
-                || openat(AT_FDCWD, &inside, OFlag::O_RDONLY | OFlag::O_DIRECTORY, Mode::empty()).unwrap();
+            let root = || openat(AT_FDCWD, &inside, DIRECTORY, Mode::empty()).unwrap();
             assert_eq!(open(&inside, Path::new(name)).map(drop), opened, "openat2 of {name}");
             assert_eq!(open_by_parts(root(), Path::new(name)).map(drop), opened, "by parts, {name}");
         }
         for open in [open(&inside, Path::new("dirlink/deep")), {
-            let root =
-                openat(AT_FDCWD, &inside, OFlag::O_RDONLY | OFlag::O_DIRECTORY, Mode::empty()).unwrap();
+            let root = openat(AT_FDCWD, &inside, DIRECTORY, Mode::empty()).unwrap();
             open_by_parts(root, Path::new("dirlink/deep"))
         }] {
             assert!(matches!(open, Err(Errno::ELOOP | Errno::ENOTDIR)), "a linked directory: {open:?}");

@@ -1,7 +1,8 @@
 //! The step's environment.
 
+use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 
 /// The environment variables in their order; of duplicates the first one counts, as Go has it (contract 3.4).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -10,8 +11,12 @@ pub struct Environment(Vec<(OsString, OsString)>);
 impl Environment {
     /// From variables in their order.
     pub fn new(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Environment {
-        let mut seen = std::collections::HashSet::new();
-        Environment(variables.into_iter().filter(|(name, _)| seen.insert(name.clone())).collect())
+        let mut variables: Vec<_> = variables.into_iter().collect();
+        let mut seen = HashSet::with_capacity(variables.len());
+        let mut first =
+            variables.iter().map(|(name, _)| seen.insert(name.as_os_str())).collect::<Vec<_>>().into_iter();
+        variables.retain(|_| first.next() == Some(true));
+        Environment(variables)
     }
 
     /// This process's own.
@@ -24,14 +29,15 @@ impl Environment {
         self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_os_str())
     }
 
-    /// Gives a variable another value; one that no program could be given (it contains NUL) changes nothing, as in Go.
-    pub fn set(&mut self, name: &OsStr, value: OsString) {
-        if value.as_bytes().contains(&0) {
-            return;
+    /// Gives each variable, in order, the value that `replace` makes of its own, up to the first failure. `None` leaves it, as
+    /// does one that no program could be given (it contains NUL), as in Go.
+    pub fn replace<E>(&mut self, replace: impl Fn(&[u8]) -> Result<Option<Vec<u8>>, E>) -> Result<(), E> {
+        for (_, value) in &mut self.0 {
+            if let Some(replaced) = replace(value.as_bytes())?.filter(|replaced| !replaced.contains(&0)) {
+                *value = OsString::from_vec(replaced);
+            }
         }
-        if let Some((_, current)) = self.0.iter_mut().find(|(known, _)| known == name) {
-            *current = value;
-        }
+        Ok(())
     }
 
     /// All variables in order.

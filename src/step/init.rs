@@ -128,8 +128,13 @@ fn cp(src: &Path, dst: &Path) -> Result<(), InitError> {
     if from.metadata().is_ok_and(|is| is.is_dir()) {
         return Err(file_error("read", src)(io::Error::from_raw_os_error(nix::libc::EISDIR)));
     }
-    io::copy(&mut from, &mut to).map_err(file_error("write", dst))?;
-    Ok(())
+    copy_bytes(&mut from, &mut to).map_err(file_error("write", dst))
+}
+
+/// Copies what is left of a file by reading and writing. The standard library would ask the kernel to copy between files, and then
+/// has no way on where a file system (CIFS: EIO) or a policy refuses that.
+pub fn copy_bytes(from: &mut dyn io::Read, to: &mut File) -> io::Result<()> {
+    io::copy(from, to).map(drop)
 }
 
 /// Puts the operator's file beside the binary, readable by every step's user, complete or not at all: it is written

@@ -1,14 +1,14 @@
 //! Finding the program in `PATH` (Go os/exec.LookPath; contract 3.7).
 
 use std::ffi::{OsStr, OsString};
-use std::fs;
+use std::fs::{self, Metadata};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags};
-use nix::unistd::{AccessFlags, faccessat};
+use nix::unistd::{AccessFlags, Gid, faccessat, getegid, geteuid, getgroups};
 
 use super::go_text::{join, quote};
 
@@ -67,7 +67,23 @@ fn executable(file: &Path) -> bool {
     match faccessat(AT_FDCWD, file, AccessFlags::X_OK, AtFlags::AT_EACCESS) {
         Ok(()) => true,
         // Not known to the kernel, or barred by seccomp: the mode has to do.
-        Err(Errno::ENOSYS | Errno::EPERM) => found.permissions().mode() & 0o111 != 0,
+        Err(Errno::ENOSYS | Errno::EPERM) => permits(&found),
         Err(_) => false,
     }
+}
+
+/// Whether the mode lets us execute the file (Go syscall.Faccessat without faccessat2).
+fn permits(found: &Metadata) -> bool {
+    let in_group = || {
+        let of_file = Gid::from_raw(found.gid());
+        of_file == getegid() || getgroups().is_ok_and(|groups| groups.contains(&of_file))
+    };
+    let executable = match geteuid() {
+        // Root executes what anybody can.
+        user if user.is_root() => 0o111,
+        user if user.as_raw() == found.uid() => 0o100,
+        _ if in_group() => 0o010,
+        _ => 0o001,
+    };
+    found.mode() & executable != 0
 }

@@ -12,6 +12,7 @@ use nix::libc::{O_NOCTTY, O_NONBLOCK};
 use super::files::FILE_MODE;
 use crate::step::directories::{self, MkdirError};
 use crate::step::go_text::{join, path_error, quote};
+use crate::step::init::copy_bytes;
 
 /// What is copied, in this order.
 const ITEMS: [&str; 4] = [".docker", ".gitconfig", ".git-credentials", ".ssh"];
@@ -141,12 +142,11 @@ fn copy_file(source: &Path, mut from: File, destination: &Path) -> Result<(), Co
         .custom_flags(O_NONBLOCK | O_NOCTTY)
         .open(destination)
         .map_err(failed("unable to open destination", "open", destination))?;
-    io::copy(&mut from, &mut to).map_err(failed(
+    copy_bytes(&mut from, &mut to).map_err(failed(
         "error copying from source to destination",
         "write",
         destination,
-    ))?;
-    Ok(())
+    ))
 }
 
 fn failed(

@@ -41,10 +41,13 @@ pub(super) fn apply(subjects: &mut Subjects<'_>, earlier: &Earlier<'_>) -> Repla
     if super::is_script(subjects.command, earlier.roots) {
         script(subjects, &provenance)?;
     } else {
-        let words = subjects.command.iter().map(|word| provenance.in_text(word.as_bytes()));
-        *subjects.command = words.map(|word| word.map(OsString::from_vec)).collect::<Replaced<_>>()?;
+        let in_word = |word: &OsString| {
+            let replaced = provenance.in_text(word.as_bytes())?;
+            Ok(replaced.map_or_else(|| word.clone(), OsString::from_vec))
+        };
+        *subjects.command = subjects.command.iter().map(in_word).collect::<Replaced<_>>()?;
     }
-    super::environment(subjects.environment, |value| provenance.in_text(value))
+    subjects.environment.replace(|value| provenance.in_text(value))
 }
 
 /// The script is read-only: what takes its place is a new file, which then is the command.
@@ -55,8 +58,7 @@ fn script(subjects: &mut Subjects<'_>, provenance: &Provenance<'_>) -> Replaced<
         move |error| ArtifactReferenceError::Script { operation, path, error }
     };
     let content = fs::read(&path).map_err(failed("open"))?;
-    let replaced = provenance.in_text(&content)?;
-    if replaced != content {
+    if let Some(replaced) = provenance.in_text(&content)?.filter(|replaced| *replaced != content) {
         let file = write_script(&replaced, subjects.environment).map_err(failed("write the script of"))?;
         *subjects.command = vec![file.into_os_string()];
     }
@@ -81,12 +83,15 @@ struct Provenance<'a> {
 }
 
 impl Provenance<'_> {
-    fn in_text(&self, text: &[u8]) -> Replaced<Vec<u8>> {
-        let mut out = text.to_vec();
+    /// `None` if the text has no reference.
+    fn in_text(&self, text: &[u8]) -> Replaced<Option<Vec<u8>>> {
+        let mut replaced: Option<Vec<u8>> = None;
         for reference in to_artifacts(text) {
-            out = self.earlier.replace_all(&out, reference, self.values(reference)?.as_bytes())?;
+            let with = self.values(reference)?;
+            let so_far = replaced.as_deref().unwrap_or(text);
+            replaced = Some(self.earlier.replace_all(so_far, reference, with.as_bytes())?);
         }
-        Ok(out)
+        Ok(replaced)
     }
 
     /// The values of an artifact as Go writes them.

@@ -132,19 +132,6 @@ impl Earlier<'_> {
     }
 }
 
-/// Sets every variable anew, in order, up to the first failure.
-fn environment<E>(
-    environment: &mut Environment,
-    replace: impl Fn(&[u8]) -> Result<Vec<u8>, E>,
-) -> Result<(), E> {
-    let variables: Vec<(OsString, OsString)> =
-        environment.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-    for (name, value) in variables {
-        environment.set(&name, OsString::from_vec(replace(value.as_bytes())?));
-    }
-    Ok(())
-}
-
 /// A script that Tekton's controller placed: the whole command is a file directly in `/tekton/scripts`.
 fn is_script(command: &[OsString], roots: &Roots) -> bool {
     let [script] = command else { return false };

@@ -55,11 +55,13 @@ enum Replacement {
 /// Environment, when expressions, command, in this order.
 pub(super) fn apply(subjects: &mut Subjects<'_>, earlier: &Earlier<'_>) -> Replaced<()> {
     let results = Results { earlier, loaded: RefCell::default() };
-    super::environment(subjects.environment, |value| results.in_text(value))?;
+    subjects.environment.replace(|value| results.in_text(value))?;
     for expression in subjects.when.iter_mut() {
         expression.values = results.in_words(&expression.values, |_, _, error| error)?;
         for text in [&mut expression.input, &mut expression.cel] {
-            *text = OsString::from_vec(results.in_text(text.as_bytes())?);
+            if let Some(replaced) = results.in_text(text.as_bytes())? {
+                *text = OsString::from_vec(replaced);
+            }
         }
     }
     let in_command = |reference: &[u8], word: &OsStr, error| match error {
@@ -84,17 +86,18 @@ struct Results<'a> {
 }
 
 impl Results<'_> {
-    /// A text in which arrays become empty.
-    fn in_text(&self, text: &[u8]) -> Replaced<Vec<u8>> {
-        let mut out = text.to_vec();
+    /// A text in which arrays become empty; `None` if it has no reference.
+    fn in_text(&self, text: &[u8]) -> Replaced<Option<Vec<u8>>> {
+        let mut replaced: Option<Vec<u8>> = None;
         for reference in to_results(text) {
             let with = match self.replacement(reference)? {
                 Replacement::Text(text) => text,
                 Replacement::Elements(_) => Vec::new(),
             };
-            out = self.earlier.replace_all(&out, reference, &with)?;
+            replaced =
+                Some(self.earlier.replace_all(replaced.as_deref().unwrap_or(text), reference, &with)?);
         }
-        Ok(out)
+        Ok(replaced)
     }
 
     /// Words, of which one that is nothing but a reference to an array becomes its elements.
