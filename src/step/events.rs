@@ -57,6 +57,7 @@ pub struct Events {
     inotify: Option<Inotify>,
     watches: RefCell<HashSet<WatchDescriptor>>,
     ignored: HashSet<i32>,
+    changes: Changes,
     /// More children may have ended than one turn takes in; unlike the other sources they do not make `poll` return.
     more: Cell<bool>,
 }
@@ -85,7 +86,7 @@ impl Events {
         let signals = SignalFd::with_flags(&all, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
         let inotify = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC).ok();
         let watches = RefCell::default();
-        Ok(Events { signals, inotify, watches, ignored, more: Cell::new(false) })
+        Ok(Events { signals, inotify, watches, ignored, changes: Changes::default(), more: Cell::new(false) })
     }
 
     /// True if the signal was ignored when the process started.
@@ -93,20 +94,25 @@ impl Events {
         self.ignored.contains(&signal)
     }
 
-    /// Watches for a file to appear or change. To be repeated before each look at the file: the watch moves up the path as
-    /// directories appear, and repeating it costs one system call.
-    pub fn watch(&self, file: &Path) -> Watched {
+    /// Watches for a file to appear and, if `content` is asked for, to be written to. To be repeated before each look at the file:
+    /// the watch moves up the path as directories appear, and repeating it costs a system call or two. What is written to other
+    /// files of its directory wakes nobody.
+    pub fn watch(&self, file: &Path, content: bool) -> Watched {
         let Some(inotify) = &self.inotify else { return Watched::Nothing };
-        let created = AddWatchFlags::IN_CREATE | AddWatchFlags::IN_MOVED_TO | AddWatchFlags::IN_ONLYDIR;
-        let changed = created
-            | AddWatchFlags::IN_MODIFY
-            | AddWatchFlags::IN_CLOSE_WRITE
-            | AddWatchFlags::IN_ATTRIB
-            | AddWatchFlags::IN_DELETE_SELF
-            | AddWatchFlags::IN_MOVE_SELF;
         // The bit is missing from nix: a second watch on a directory must not narrow the first one.
         let add = AddWatchFlags::from_bits_retain(nix::libc::IN_MASK_ADD);
-        let mut flags = changed;
+        let watched = self.watch_directory(inotify, file, add);
+        // After its directory, in which it is seen to appear if it is not there yet.
+        let written = AddWatchFlags::IN_MODIFY | AddWatchFlags::IN_CLOSE_WRITE;
+        if content && let Ok(watch) = inotify.add_watch(file, written | add) {
+            self.watches.borrow_mut().insert(watch);
+        }
+        watched
+    }
+
+    fn watch_directory(&self, inotify: &Inotify, file: &Path, add: AddWatchFlags) -> Watched {
+        let created = AddWatchFlags::IN_CREATE | AddWatchFlags::IN_MOVED_TO | AddWatchFlags::IN_ONLYDIR;
+        let mut flags = created | AddWatchFlags::IN_DELETE_SELF | AddWatchFlags::IN_MOVE_SELF;
         let mut watched = Watched::Directory;
         let mut at = file.parent();
         while let Some(directory) = at {
@@ -141,13 +147,21 @@ impl Events {
     /// Waits until a signal comes, a child ends, a watched directory changes, one of `descriptors` is readable or
     /// closed, or `deadline` passes. `looking`: awaited files are to be looked at after [`FALLBACK`] in any case.
     pub fn wait(&self, descriptors: &[BorrowedFd<'_>], deadline: Option<Instant>, looking: bool) -> Woken {
-        let mut polled = vec![PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
-        polled.extend(self.inotify.as_ref().map(|inotify| PollFd::new(inotify.as_fd(), PollFlags::POLLIN)));
-        polled.extend(descriptors.iter().map(|fd| PollFd::new(*fd, PollFlags::POLLIN)));
-        // Any error of poll means the same as a wake-up: the caller looks again.
-        let timeout = if self.more.get() { PollTimeout::ZERO } else { timeout(deadline, looking) };
-        let _ = poll(&mut polled, timeout);
-        self.woken()
+        loop {
+            let unheard_until = self.changes.unheard_until(Instant::now());
+            let inotify = self.inotify.as_ref().filter(|_| unheard_until.is_none());
+            let mut polled = vec![PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
+            polled.extend(inotify.map(|inotify| PollFd::new(inotify.as_fd(), PollFlags::POLLIN)));
+            polled.extend(descriptors.iter().map(|fd| PollFd::new(*fd, PollFlags::POLLIN)));
+            let until = deadline.into_iter().chain(unheard_until).min();
+            // Any error of poll means the same as a wake-up: the caller looks again.
+            let timeout = if self.more.get() { PollTimeout::ZERO } else { timeout(until, looking) };
+            let nothing_came = poll(&mut polled, timeout) == Ok(0);
+            if nothing_came && !self.more.get() && unheard_until.is_some_and(|at| Some(at) == until) {
+                continue;
+            }
+            return self.woken();
+        }
     }
 
     /// What has come in so far; does not wait.
@@ -169,9 +183,36 @@ impl Events {
 
     /// What changed does not matter: the caller looks at its files.
     fn forget_changes(&self) {
-        if let Some(inotify) = &self.inotify {
-            let _ = (0..CHANGES_A_TURN).find(|_| inotify.read_events().is_err());
+        let Some(inotify) = &self.inotify else { return };
+        let mut changes = [0; 4096];
+        let read = |_: &usize| nix::unistd::read(inotify, &mut changes).is_err();
+        if (0..CHANGES_A_TURN).find(read) != Some(0) {
+            self.changes.came(Instant::now());
         }
+    }
+}
+
+/// Changes that nobody waits for must not keep us busy, however fast they come: after [`BURST`] of them each one buys its turn
+/// of the loop with [`A_CHANGE`] in which changes are not heard.
+#[derive(Default)]
+struct Changes {
+    /// When everything that came is paid for.
+    paid_at: Cell<Option<Instant>>,
+}
+
+/// A turn costs some ten microseconds, so this is at most half a hundredth of a processor; and it is how much later than at once
+/// an awaited file may be seen among others that come and go.
+const A_CHANGE: Duration = Duration::from_millis(2);
+const BURST: Duration = Duration::from_millis(32);
+
+impl Changes {
+    fn came(&self, now: Instant) {
+        let from = self.paid_at.get().map_or(now, |paid_at| paid_at.max(now));
+        self.paid_at.set(Some(from + A_CHANGE));
+    }
+
+    fn unheard_until(&self, now: Instant) -> Option<Instant> {
+        self.paid_at.get()?.checked_sub(BURST).filter(|until| *until > now)
     }
 }
 

@@ -98,7 +98,7 @@ impl Cancellation {
             self.unwatched_until = None;
             // Without the downward volume there is nothing to look at every second; should its directory appear after
             // all, the watch on the directory above tells.
-            self.looking = events.watch(&self.file) != Watched::Ancestor;
+            self.looking = events.watch(&self.file, true) != Watched::Ancestor;
         }
         match wait::there(&self.file, true) {
             Ok(there) => self.seen = there,
@@ -248,10 +248,12 @@ fn exec(command: &Command<'_>, program: &Path, ends: &[(PipeWriter, i32)]) -> Re
         .environment
         .iter()
         .map(|(name, value)| {
-            let mut entry = name.to_owned();
-            entry.push("=");
-            entry.push(value);
-            c_string(&entry)
+            // With room for the NUL: there may be tens of thousands.
+            let mut entry = Vec::with_capacity(name.len() + value.len() + 2);
+            entry.extend_from_slice(name.as_bytes());
+            entry.push(b'=');
+            entry.extend_from_slice(value.as_bytes());
+            CString::new(entry).map_err(|_| Errno::EINVAL)
         })
         .collect::<Result<_, _>>()?;
     if command.hermetic {

@@ -73,7 +73,7 @@ pub fn for_file(events: &Events, file: &Path, content: bool) -> Result<(), WaitE
 fn watch_for(events: &Events, file: &Path, content: bool) -> Result<(), WaitError> {
     loop {
         // The watch comes before the look, so that no change between the two is missed.
-        events.watch(file);
+        events.watch(file, content);
         if there(file, content)? {
             return Ok(());
         }
@@ -87,7 +87,7 @@ fn watch_for(events: &Events, file: &Path, content: bool) -> Result<(), WaitErro
 pub fn for_writer(events: &Events, file: &Path) -> Result<(), DeadlySignal> {
     let deadline = Instant::now() + FALLBACK;
     loop {
-        events.watch(file);
+        events.watch(file, true);
         if !fs::metadata(file).is_ok_and(|found| found.len() == 0) || Instant::now() >= deadline {
             events.unwatch();
             return Ok(());
