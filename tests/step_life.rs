@@ -138,11 +138,19 @@ fn the_post_file_comes_last() {
     let pod = Pod::new();
     let inotify = Inotify::init(InitFlags::IN_NONBLOCK).unwrap();
     let file = inotify.add_watch(&pod.path("termination"), AddWatchFlags::IN_CLOSE_WRITE).unwrap();
-    let status = inotify.add_watch(&pod.path("run/0/status"), AddWatchFlags::IN_CLOSE_WRITE).unwrap();
-    let run = inotify.add_watch(&pod.path("run/0"), AddWatchFlags::IN_CREATE).unwrap();
+    // Both are made under other names before, and then get theirs.
+    let status = inotify.add_watch(&pod.path("run/0/status"), AddWatchFlags::IN_MOVED_TO).unwrap();
+    let run = inotify.add_watch(&pod.path("run/0"), AddWatchFlags::IN_MOVED_TO).unwrap();
     assert_eq!(pod.run(OURS, &sh("true", &[]), As::Process).status, "exit 0");
     let order: Vec<_> = inotify.read_events().unwrap().into_iter().map(|event| event.wd).collect();
     assert_eq!(order, [file, status, run]);
+    let left =
+        |folder: &str| std::fs::read_dir(pod.path(folder)).unwrap().map(|entry| entry.unwrap().file_name());
+    assert!(
+        !left("run/0")
+            .chain(left("run/0/status"))
+            .any(|name| name.display().to_string().contains("unfinished"))
+    );
 }
 
 /// As the container's first process, what the step left behind is ended before the message is written (design 4.2).

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use nix::sys::signal::{SigSet, Signal, raise};
 
-use crate::evidence::attestation::{KEY_PREFIX, is_reserved, is_result_name};
+use crate::evidence::attestation::{KEY_PREFIX, UNSIGNED, is_reserved, is_result_name};
 
 use super::args::{self, Args, FlagError, Refused};
 use super::breakpoint::{self, Decision};
@@ -18,14 +18,15 @@ use super::credentials::home;
 use super::environment::Environment;
 use super::events::Events;
 use super::go_text::join;
+use super::message::Message;
 use super::outcome::{End, Failure, Outcome};
-use super::post::ExitCode;
+use super::post::{PostError, PreparedExitCode, PreparedPost};
 use super::process::{self, Cancellation, Command, Ran};
 use super::results::{Declared, Digests};
 use super::roots::Roots;
 use super::sign::{self, Before, Produced, Signed, Signing};
 use super::substitute::{self, Subjects};
-use super::termination::{self, Entry, EntryType};
+use super::termination::{self, Entry, EntryType, WriteError};
 use super::wait::{self, DeadlySignal, WaitError};
 use super::when::{self, WhenError, WhenExpression};
 use super::{cel, directories, hermetic, init, log, position, post};
@@ -167,7 +168,8 @@ impl<'a> Step<'a> {
 
     fn live(mut self, events: &Events) -> i32 {
         if let Err(error) = self.make_directories() {
-            return self.conclude(events, self.ended(End::NotRun(error)), Some(&[]), None);
+            let outcome = self.ended(End::NotRun(error));
+            return self.conclude(events, outcome, Some(Message::default()), Told::default());
         }
         let Args { wait_file, wait_file_content, breakpoint_on_failure, .. } = self.args;
         match wait::for_files(events, wait_file, *wait_file_content, *breakpoint_on_failure) {
@@ -200,16 +202,23 @@ impl<'a> Step<'a> {
 
         let hurried = asked_to_end || outcome.end == End::Cancelled;
         let mut collected = self.collect(before, started, &mut outcome);
-        let exit_code = self.open_exit_code(&mut outcome);
-        let entries = match signing {
-            None => collected.message.entries(),
+        let prepared = self.prepare(&mut outcome);
+        if outcome.failure.is_some() {
+            collected.message.drop_exit_code();
+        }
+        let evidence = match signing {
+            None => Evidence::default(),
             Some(mut signing) => {
-                self.await_identity(events, &mut signing, &mut cancellation, hurried);
+                // What could not be handed over is not signed, whoever we are.
+                if outcome.failure.is_none() {
+                    self.await_identity(events, &mut signing, &mut cancellation, hurried);
+                }
                 self.sign(signing, &mut collected, &mut outcome, started, duration)
             }
         };
-        let nothing = entries.is_empty();
-        self.conclude(events, outcome, if nothing { None } else { Some(&entries) }, exit_code)
+        let nothing = collected.message.is_empty() && evidence.attestation.is_empty();
+        let message = (!nothing).then_some(collected.message);
+        self.conclude(events, outcome, message, Told { evidence, prepared })
     }
 
     fn ended(&self, end: End) -> Outcome {
@@ -233,7 +242,7 @@ impl<'a> Step<'a> {
         };
         let mut outcome = self.ended(end);
         let entries = collect::skipped(self.args, self.started_at(SystemTime::now()), &mut outcome);
-        self.conclude(events, outcome, Some(&entries.message.entries()), None)
+        self.conclude(events, outcome, Some(entries.message), Told::default())
     }
 
     /// The pause before the program. A negative timeout fails the step whatever was decided (contract 3.3).
@@ -346,7 +355,7 @@ impl<'a> Step<'a> {
         }
     }
 
-    /// Signs, and returns the whole message.
+    /// Signs, and returns what is put into the message.
     fn sign(
         &self,
         signing: Signing,
@@ -354,7 +363,7 @@ impl<'a> Step<'a> {
         outcome: &mut Outcome,
         started: SystemTime,
         duration: Duration,
-    ) -> Vec<Entry> {
+    ) -> Evidence {
         let others = collected.message.entries();
         let signed = signing.finish(&Produced {
             results: &collected.results,
@@ -367,8 +376,8 @@ impl<'a> Step<'a> {
             now: SystemTime::now(),
             others: &others,
         });
-        let (tep0089, attestation) = match signed {
-            Signed::Entries { tep0089, attestation } => (tep0089, attestation),
+        let evidence = match signed {
+            Signed::Entries { tep0089, attestation } => Evidence { tep0089, attestation },
             Signed::Unsigned { reason, can_be_mended_by, entries, fail } => {
                 log::line(&format!("the step is not signed: {reason}"));
                 log::line(&format!("{}; {}", outcome.end, outcome.of_unsigned(fail)));
@@ -377,59 +386,106 @@ impl<'a> Step<'a> {
                     outcome.failed_unsigned = true;
                     collected.message.drop_exit_code();
                 }
-                (Vec::new(), entries)
+                Evidence { tep0089: Vec::new(), attestation: entries }
             }
         };
         // Results come first: they are never lost to evidence (design 4.5).
-        collected.message.with_evidence(&tep0089, &attestation).unwrap_or_else(|error| {
-            log::line(&format!("the step is not signed: the evidence does not fit. {error}"));
-            outcome.failed_unsigned = true;
-            collected.message.drop_exit_code();
-            collected.message.entries()
-        })
+        match collected.message.with_evidence(&evidence.tep0089, &evidence.attestation) {
+            Ok(_) => evidence,
+            Err(error) => {
+                log::line(&format!("the step is not signed: the evidence does not fit. {error}"));
+                outcome.failed_unsigned = true;
+                collected.message.drop_exit_code();
+                Evidence::default()
+            }
+        }
     }
 
-    /// Opens the `exitCode` file if there is to be one.
-    fn open_exit_code(&self, outcome: &mut Outcome) -> Option<ExitCode> {
-        outcome.exit_code_file()?;
-        ExitCode::open(&self.args.step_metadata_dir)
-            .inspect_err(|error| outcome.failure = Some(Failure::Post(error.to_string())))
-            .ok()
+    /// Makes what tells the other steps, all but its name, and so finds what stands in its way before the outcome is signed.
+    fn prepare(&self, outcome: &mut Outcome) -> Prepared {
+        let mut prepared = Prepared::default();
+        let mut failed = None;
+        if let Some(content) = outcome.exit_code_file() {
+            let made = PreparedExitCode::new(&self.args.step_metadata_dir, content);
+            prepared.exit_code = made.map_err(|error| failed = Some(error)).ok();
+        }
+        if !outcome.pauses() {
+            let ok = outcome.succeeds() && failed.is_none();
+            let made = PreparedPost::new(&self.args.post_file, ok);
+            prepared.post = made.map_err(|error| failed = Some(error)).ok();
+        }
+        if let Some(error) = failed {
+            outcome.failure = Some(Failure::Post(error.to_string()));
+        }
+        prepared
     }
 
     /// The end of every life: message, then `exitCode`, then the post file, which starts the next step (design 4.1), unless
     /// whoever debugs the step decides about that.
-    fn conclude(
-        &self,
-        events: &Events,
-        mut outcome: Outcome,
-        entries: Option<&[Entry]>,
-        exit_code: Option<ExitCode>,
-    ) -> i32 {
-        if let Some(entries) = entries
-            && let Err(error) = termination::write(&self.termination_path(), entries, self.args.encoding())
+    fn conclude(&self, events: &Events, mut outcome: Outcome, message: Option<Message>, told: Told) -> i32 {
+        let Told { evidence, prepared: Prepared { exit_code, post } } = told;
+        let entries = message.as_ref().map(|message| evidence.among(message));
+        if let Some(entries) = &entries
+            && let Err(error) = self.write(entries)
         {
             outcome.failure = Some(Failure::Message(error.to_string()));
         }
+        let written = message.as_ref().filter(|_| outcome.failure.is_none());
         match (exit_code, outcome.exit_code_file()) {
-            (Some(file), Some(content)) => {
-                if let Err(error) = file.write(&content) {
-                    outcome.failure = Some(Failure::Post(error.to_string()));
+            (Some(file), Some(_)) => {
+                if let Err(error) = file.publish() {
+                    self.take_back(&error, &mut outcome, written, &evidence);
                 }
             }
             (Some(file), None) => file.withdraw(),
             (None, _) => {}
         }
         if outcome.pauses() {
+            if let Some(post) = post {
+                post.withdraw();
+            }
             return self.debug_on_failure(events);
         }
-        if let Err(error) = post::post(&self.args.post_file, outcome.succeeds()) {
-            outcome.failure = Some(Failure::Post(error.to_string()));
+        let ok = outcome.succeeds();
+        let posted = match post {
+            Some(post) => post.publish(ok),
+            None => post::post(&self.args.post_file, ok),
+        };
+        if let Err(error) = posted {
+            self.take_back(&error, &mut outcome, written, &evidence);
+            if ok && !outcome.succeeds() {
+                let _ = post::post(&self.args.post_file, false);
+            }
         }
         if let Some(line) = outcome.last_line() {
             log::line(&line);
         }
         outcome.exit_status()
+    }
+
+    fn write(&self, entries: &[Entry]) -> Result<(), WriteError> {
+        termination::write(&self.termination_path(), entries, self.args.encoding())
+    }
+
+    /// The other steps cannot be told, which was not to be foreseen, so the step fails. What `written` says with a signature it
+    /// must not say then; where that cannot be taken back the step ends as it says.
+    fn take_back(
+        &self,
+        error: &PostError,
+        outcome: &mut Outcome,
+        written: Option<&Message>,
+        evidence: &Evidence,
+    ) {
+        if let Some(mut message) = written.cloned() {
+            message.drop_exit_code();
+            if let Err(again) = self.write(&evidence.taken_back(error).among(&message))
+                && evidence.is_signed()
+            {
+                log::line(&format!("{error}; the step ends as was signed, since that stands: {again}"));
+                return;
+            }
+        }
+        outcome.failure = Some(Failure::Post(error.to_string()));
     }
 
     fn debug_on_failure(&self, events: &Events) -> i32 {
@@ -449,6 +505,50 @@ impl<'a> Step<'a> {
     fn termination_path(&self) -> PathBuf {
         self.args.termination_path.clone().unwrap_or_else(|| self.roots.termination())
     }
+}
+
+/// What is signed, or why nothing is.
+#[derive(Default)]
+struct Evidence {
+    tep0089: Vec<Entry>,
+    attestation: Vec<Entry>,
+}
+
+impl Evidence {
+    fn is_signed(&self) -> bool {
+        self.attestation.iter().any(|entry| !entry.value.starts_with(UNSIGNED)) || !self.tep0089.is_empty()
+    }
+
+    /// The whole message.
+    fn among(&self, message: &Message) -> Vec<Entry> {
+        message.with_evidence(&self.tep0089, &self.attestation).unwrap_or_else(|_| message.entries())
+    }
+
+    /// The reason in its place.
+    fn taken_back(&self, error: &PostError) -> Evidence {
+        let in_place = |entry: &Entry| {
+            let value = match entry.value.starts_with(UNSIGNED) {
+                true => entry.value.clone(),
+                false => format!("{UNSIGNED}how the step ended could not be told: {error}"),
+            };
+            Entry::new(&entry.key, value, entry.kind)
+        };
+        Evidence { tep0089: Vec::new(), attestation: self.attestation.iter().map(in_place).collect() }
+    }
+}
+
+/// What tells the other steps, not published yet.
+#[derive(Default)]
+struct Prepared {
+    exit_code: Option<PreparedExitCode>,
+    post: Option<PreparedPost>,
+}
+
+/// What others learn of the step besides its results.
+#[derive(Default)]
+struct Told {
+    evidence: Evidence,
+    prepared: Prepared,
 }
 
 /// Ends as a Go program does that nobody made handle the signal: as the first process of its PID namespace, and for

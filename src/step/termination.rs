@@ -240,14 +240,22 @@ pub fn write(path: &Path, entries: &[Entry], encoding: Encoding) -> Result<(), W
         | OFlag::O_NONBLOCK
         | OFlag::O_NOCTTY
         | OFlag::O_CLOEXEC;
-    let mut file = match openat(AT_FDCWD, path, flags, Mode::from_bits_truncate(0o666)) {
-        Ok(file) => std::fs::File::from(file),
+    // Emptied by opening, as Go does it; ftruncate(2) is one more call that a policy may bar.
+    let open = || {
+        openat(AT_FDCWD, path, flags | OFlag::O_TRUNC, Mode::from_bits_truncate(0o666))
+            .map(std::fs::File::from)
+    };
+    let mut file = match open() {
+        Ok(file) => file,
         Err(Errno::ELOOP | Errno::ENXIO) => return Err(WriteError::NotRegular { path: path.to_owned() }),
         Err(errno) => return Err(failed("open")(errno.into())),
     };
     if !file.metadata().map_err(failed("stat"))?.is_file() {
         return Err(WriteError::NotRegular { path: path.to_owned() });
     }
-    file.set_len(0).map_err(failed("truncate"))?;
-    file.write_all(message.as_bytes()).map_err(failed("write"))
+    file.write_all(message.as_bytes()).map_err(|error| {
+        // A part of a message is none, and the controller would try for ever to read it.
+        let _ = open();
+        failed("write")(error)
+    })
 }

@@ -22,6 +22,7 @@ pub mod readers;
 #[cfg(feature = "cli")]
 pub mod signed;
 pub mod skip;
+pub mod small;
 pub mod spire;
 pub mod step;
 #[cfg(feature = "cli")]
