@@ -4,9 +4,9 @@
 //! returns when something may have changed. It is also the only place where children are waited for; as the first
 //! process of a container it thereby reaps orphans.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashSet;
-use std::io;
+use std::io::{self, PipeReader, Read as _};
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::path::Path;
 use std::process::ExitStatus;
@@ -51,10 +51,54 @@ pub enum Watched {
     Nothing,
 }
 
+/// Where signals come from.
+enum Signals {
+    Descriptor(SignalFd),
+    /// Of handlers, for where a seccomp profile or an old kernel refuses signalfd.
+    Pipe(PipeReader),
+}
+
+impl Signals {
+    fn receive() -> io::Result<Signals> {
+        match SignalFd::with_flags(&SigSet::all(), SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC) {
+            Ok(descriptor) => Ok(Signals::Descriptor(descriptor)),
+            Err(_) => Ok(Signals::Pipe(sys::receive_signals()?)),
+        }
+    }
+
+    fn fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Signals::Descriptor(descriptor) => descriptor.as_fd(),
+            Signals::Pipe(pipe) => pipe.as_fd(),
+        }
+    }
+
+    /// The number of the next signal that somebody else sent; does not wait.
+    fn next(&self) -> Option<i32> {
+        loop {
+            match self {
+                Signals::Descriptor(descriptor) => {
+                    let signal = descriptor.read_signal().ok().flatten()?;
+                    let (number, sender) = (signal.ssi_signo as i32, signal.ssi_pid as i32);
+                    if !sys::is_our_own(number, sender) {
+                        return Some(number);
+                    }
+                }
+                Signals::Pipe(pipe) => {
+                    let mut number = [0];
+                    let mut pipe = pipe;
+                    return pipe.read_exact(&mut number).ok().map(|()| i32::from(number[0]));
+                }
+            }
+        }
+    }
+}
+
 /// The loop's descriptors.
 pub struct Events {
-    signals: SignalFd,
-    inotify: Option<Inotify>,
+    signals: Signals,
+    /// Made when the first file is watched.
+    inotify: OnceCell<Option<Inotify>>,
     watches: RefCell<HashSet<WatchDescriptor>>,
     ignored: HashSet<i32>,
     changes: Changes,
@@ -81,12 +125,10 @@ impl Events {
         // An ignored SIGCHLD would take every child's status away.
         sys::default_action(Signal::SIGCHLD);
         sys::default_action(Signal::SIGTERM);
-        let all = SigSet::all();
-        all.thread_block()?;
-        let signals = SignalFd::with_flags(&all, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
-        let inotify = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC).ok();
-        let watches = RefCell::default();
-        Ok(Events { signals, inotify, watches, ignored, changes: Changes::default(), more: Cell::new(false) })
+        sys::block_signals();
+        let signals = Signals::receive()?;
+        let (inotify, watches, changes) = (OnceCell::new(), RefCell::default(), Changes::default());
+        Ok(Events { signals, inotify, watches, ignored, changes, more: Cell::new(false) })
     }
 
     /// True if the signal was ignored when the process started.
@@ -98,7 +140,8 @@ impl Events {
     /// the watch moves up the path as directories appear, and repeating it costs a system call or two. What is written to other
     /// files of its directory wakes nobody.
     pub fn watch(&self, file: &Path, content: bool) -> Watched {
-        let Some(inotify) = &self.inotify else { return Watched::Nothing };
+        let init = || Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC).ok();
+        let Some(inotify) = self.inotify.get_or_init(init) else { return Watched::Nothing };
         // The bit is missing from nix: a second watch on a directory must not narrow the first one.
         let add = AddWatchFlags::from_bits_retain(nix::libc::IN_MASK_ADD);
         let watched = self.watch_directory(inotify, file, add);
@@ -136,7 +179,7 @@ impl Events {
     /// Ends all watches. The kernel takes some milliseconds to retire one, in the background; an inotify instance that is
     /// closed with watches, by the end of the process at the latest, waits for it.
     pub fn unwatch(&self) {
-        let Some(inotify) = &self.inotify else { return };
+        let Some(inotify) = self.inotify() else { return };
         for watch in self.watches.borrow_mut().drain() {
             // The directory may be gone, and its watch with it.
             let _ = inotify.rm_watch(watch);
@@ -149,8 +192,8 @@ impl Events {
     pub fn wait(&self, descriptors: &[BorrowedFd<'_>], deadline: Option<Instant>, looking: bool) -> Woken {
         loop {
             let unheard_until = self.changes.unheard_until(Instant::now());
-            let inotify = self.inotify.as_ref().filter(|_| unheard_until.is_none());
-            let mut polled = vec![PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
+            let inotify = self.inotify().filter(|_| unheard_until.is_none());
+            let mut polled = vec![PollFd::new(self.signals.fd(), PollFlags::POLLIN)];
             polled.extend(inotify.map(|inotify| PollFd::new(inotify.as_fd(), PollFlags::POLLIN)));
             polled.extend(descriptors.iter().map(|fd| PollFd::new(*fd, PollFlags::POLLIN)));
             let until = deadline.into_iter().chain(unheard_until).min();
@@ -167,9 +210,7 @@ impl Events {
     /// What has come in so far; does not wait.
     pub fn woken(&self) -> Woken {
         let mut woken = Woken::default();
-        let signals = std::iter::from_fn(|| self.signals.read_signal().ok().flatten());
-        for signal in signals.take(SIGNALS_A_TURN) {
-            let number = signal.ssi_signo as i32;
+        for number in std::iter::from_fn(|| self.signals.next()).take(SIGNALS_A_TURN) {
             if number != Signal::SIGCHLD as i32 {
                 woken.signals.push(number);
             }
@@ -181,9 +222,13 @@ impl Events {
         woken
     }
 
+    fn inotify(&self) -> Option<&Inotify> {
+        self.inotify.get().and_then(Option::as_ref)
+    }
+
     /// What changed does not matter: the caller looks at its files.
     fn forget_changes(&self) {
-        let Some(inotify) = &self.inotify else { return };
+        let Some(inotify) = self.inotify() else { return };
         let mut changes = [0; 4096];
         let read = |_: &usize| nix::unistd::read(inotify, &mut changes).is_err();
         if (0..CHANGES_A_TURN).find(read) != Some(0) {

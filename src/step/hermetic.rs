@@ -1,8 +1,6 @@
 //! Hermetic mode: a step's program runs without a network (contract 3.7; Tekton cmd/entrypoint/namespaces_linux.go).
 
-use std::ffi::CString;
 use std::fs;
-use std::os::fd::RawFd;
 
 use nix::errno::Errno;
 use nix::libc;
@@ -23,15 +21,9 @@ pub fn is_wanted(environment: &Environment) -> bool {
     !named && environment.get("TEKTON_HERMETIC").is_some_and(|hermetic| hermetic == "1")
 }
 
-/// Starts the program, as [`sys::spawn_in_namespaces`] does. Mapping all users needs privilege: without it this is `EPERM`.
-pub fn spawn(
-    program: &CString,
-    argv: &[CString],
-    environment: &[CString],
-    descriptors: &[(RawFd, RawFd)],
-    roots: &Roots,
-) -> Result<i32, Errno> {
-    sys::spawn_in_namespaces(NAMESPACES, program, argv, environment, descriptors, |pid| map(pid, roots))
+/// Starts the program in them. Mapping all users needs privilege: without it this is `EPERM`.
+pub fn spawn(program: &sys::Program<'_>, roots: &Roots) -> Result<i32, Errno> {
+    sys::spawn(NAMESPACES, program, |pid| map(pid, roots))
 }
 
 fn map(pid: i32, roots: &Roots) -> Result<(), Errno> {

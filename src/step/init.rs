@@ -6,6 +6,8 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
+use nix::libc::{ENOSYS, EPERM};
+
 use super::directories::{self, MkdirError};
 use super::go_text::{path_error, quote, reason};
 use super::roots::Roots;
@@ -15,6 +17,9 @@ pub const CONFIGURATION: &str = "svidence.json";
 
 /// The copied binary's mode before umask: the user of a step may execute it and not read it.
 const BINARY_MODE: u32 = 0o311;
+
+/// The mode of the configuration's copy.
+const READABLE: u32 = 0o444;
 
 /// Why a subcommand failed.
 #[derive(Debug, thiserror::Error)]
@@ -146,9 +151,17 @@ fn copy_configuration(src: &Path, dst: &Path) -> Result<(), InitError> {
         Err(error) => return Err(file_error("open", src)(error)),
     };
     let unfinished = dst.with_file_name(format!(".{CONFIGURATION}.{}", std::process::id()));
-    let written = write_readable(&unfinished, &content)
-        .map_err(file_error("write", &unfinished))
-        .and_then(|()| fs::rename(&unfinished, dst).map_err(file_error("rename", dst)));
+    let written =
+        write_readable(&unfinished, &content).map_err(file_error("write", &unfinished)).and_then(|()| {
+            match fs::rename(&unfinished, dst) {
+                // A seccomp profile that knows no rename. Nobody reads the copy before `init` has ended.
+                Err(error) if matches!(error.raw_os_error(), Some(EPERM | ENOSYS)) => {
+                    let _ = fs::remove_file(&unfinished);
+                    write_readable(dst, &content).map_err(file_error("write", dst))
+                }
+                renamed => renamed.map_err(file_error("rename", dst)),
+            }
+        });
     if written.is_err() {
         let _ = fs::remove_file(&unfinished);
     }
@@ -156,9 +169,12 @@ fn copy_configuration(src: &Path, dst: &Path) -> Result<(), InitError> {
 }
 
 fn write_readable(path: &Path, content: &[u8]) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(READABLE).open(path)?;
     file.write_all(content)?;
-    file.set_permissions(Permissions::from_mode(0o444))?;
+    // Under a strict umask.
+    if file.metadata()?.permissions().mode() & 0o777 != READABLE {
+        file.set_permissions(Permissions::from_mode(READABLE))?;
+    }
     file.sync_all()
 }
 

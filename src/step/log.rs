@@ -1,18 +1,19 @@
 //! Log lines on stderr as Go's `log` package writes them (contract 1.7).
 
-use std::io::Write as _;
 use std::sync::OnceLock;
 use std::time::SystemTime;
 
 use super::clock::LocalZone;
 use super::go_text::quote;
+use super::streams;
 
 static ZONE: OnceLock<LocalZone> = OnceLock::new();
 
 /// Writes `2026/08/01 10:00:00 <text>` to stderr, local time. Nobody reads it if stderr is closed: that is no error.
 pub fn line(text: &str) {
     let zone = ZONE.get_or_init(|| LocalZone::local(std::env::var_os("TZ").as_deref()));
-    let _ = writeln!(std::io::stderr(), "{} {text}", zone.log_prefix(SystemTime::now()));
+    let line = format!("{} {text}\n", zone.log_prefix(SystemTime::now()));
+    let _ = streams::write_all(std::io::stderr(), line.as_bytes());
 }
 
 /// An error as Go's `log/slog` writes it to the same place: `ERROR <text> error="<error>"`, quoted where it must be.

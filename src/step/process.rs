@@ -3,7 +3,7 @@
 use std::ffi::{CString, OsStr, OsString};
 use std::fs::File;
 use std::io::PipeWriter;
-use std::os::fd::{AsRawFd as _, BorrowedFd, RawFd};
+use std::os::fd::{AsRawFd as _, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
@@ -26,7 +26,7 @@ use super::lookup::{self, LookupError};
 use super::outcome::End;
 use super::roots::Roots;
 use super::streams::{self, Copy, Stream, StreamError};
-use super::sys;
+use super::sys::{self, MostDescriptors};
 use super::wait;
 
 /// How long left-over processes get to disappear after they were killed; one in an uninterruptible sleep may never.
@@ -70,6 +70,8 @@ pub struct Command<'a> {
     pub hermetic: bool,
     /// For what hermetic mode needs of `/proc`.
     pub roots: &'a Roots,
+    /// How many descriptors it may have, if other than we.
+    pub most_descriptors: Option<MostDescriptors>,
 }
 
 /// The watch for `/tekton/downward/cancel` (contract 3.7.2). A `.err` file beside it or an error ends the watch.
@@ -256,21 +258,31 @@ fn exec(command: &Command<'_>, program: &Path, ends: &[(PipeWriter, i32)]) -> Re
             CString::new(entry).map_err(|_| Errno::EINVAL)
         })
         .collect::<Result<_, _>>()?;
+    let program = sys::Program {
+        file: &c_string(program.as_os_str())?,
+        argv: &argv,
+        environment: &environment,
+        descriptors: &descriptors,
+        most_descriptors: command.most_descriptors,
+    };
     if command.hermetic {
-        let program = c_string(program.as_os_str())?;
-        return hermetic::spawn(&program, &argv, &environment, &descriptors, command.roots);
+        return hermetic::spawn(&program, command.roots);
     }
-    posix(program, &argv, &environment, &descriptors)
+    let without_posix = || sys::spawn(0, &program, |_| Ok(()));
+    match command.most_descriptors {
+        // What posix_spawn starts has our limits.
+        Some(_) => without_posix(),
+        // posix_spawn makes a call that a seccomp profile may refuse (dup2). If it is the program that is refused, it will be again.
+        None => posix(&program).or_else(|errno| match errno {
+            Errno::EPERM | Errno::ENOSYS => without_posix(),
+            errno => Err(errno),
+        }),
+    }
 }
 
 /// posix_spawn does without code of ours between fork and exec: own group, empty signal mask, all signals at their
 /// default.
-fn posix(
-    program: &Path,
-    argv: &[CString],
-    environment: &[CString],
-    descriptors: &[(RawFd, RawFd)],
-) -> Result<i32, Errno> {
+fn posix(program: &sys::Program<'_>) -> Result<i32, Errno> {
     let mut attributes = PosixSpawnAttr::init()?;
     attributes.set_flags(
         PosixSpawnFlags::POSIX_SPAWN_SETPGROUP
@@ -281,10 +293,11 @@ fn posix(
     attributes.set_sigmask(&SigSet::empty())?;
     attributes.set_sigdefault(&SigSet::all())?;
     let mut actions = PosixSpawnFileActions::init()?;
-    for &(from, to) in descriptors {
+    for &(from, to) in program.descriptors {
         actions.add_dup2(from, to)?;
     }
-    posix_spawn(program, &actions, &attributes, argv, environment).map(Pid::as_raw)
+    posix_spawn(program.file.as_c_str(), &actions, &attributes, program.argv, program.environment)
+        .map(Pid::as_raw)
 }
 
 fn c_string(text: &OsStr) -> Result<CString, Errno> {

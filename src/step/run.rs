@@ -1,11 +1,10 @@
 //! The whole life of a step, top-down (design 4; Tekton cmd/entrypoint/main.go, pkg/entrypoint/entrypointer.go).
 
 use std::ffi::{OsStr, OsString};
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
-use nix::sys::signal::{SigSet, Signal, raise};
+use nix::sys::signal::{SigSet, Signal};
 
 use crate::evidence::attestation::{KEY_PREFIX, UNSIGNED, is_reserved, is_result_name};
 
@@ -26,10 +25,11 @@ use super::results::{Declared, Digests};
 use super::roots::Roots;
 use super::sign::{self, Before, Produced, Signed, Signing};
 use super::substitute::{self, Subjects};
+use super::sys::MostDescriptors;
 use super::termination::{self, Entry, EntryType, WriteError};
 use super::wait::{self, DeadlySignal, WaitError};
 use super::when::{self, WhenError, WhenExpression};
-use super::{cel, directories, hermetic, init, log, position, post};
+use super::{cel, directories, hermetic, init, log, position, post, streams, sys};
 
 /// Runs the program `entrypoint`: a subcommand, or one step from waiting for its turn to its post file. `args` begins with
 /// the program's own name. Returns the exit status; only a signal that ends the process while it waits does not return.
@@ -38,6 +38,7 @@ pub fn main(args: Vec<OsString>, roots: &Roots) -> i32 {
     let _ = nix::sys::prctl::set_dumpable(false);
     // From here on no signal ends us before the post file is written.
     let events = Events::start();
+    let most_descriptors = MostDescriptors::raise();
     let mut args = args.into_iter();
     let program = args.next().unwrap_or_default();
     let arguments: Vec<OsString> = args.collect();
@@ -53,7 +54,7 @@ pub fn main(args: Vec<OsString>, roots: &Roots) -> i32 {
     for error in std::mem::take(&mut args.credentials).write(roots) {
         log::line(&format!("Error initializing credentials: {error}"));
     }
-    let step = match Step::new(&args, roots) {
+    let step = match Step::new(&args, roots, most_descriptors) {
         Ok(step) => step,
         Err(refusal) => {
             log::line(&refusal.to_string());
@@ -81,7 +82,7 @@ fn refuse_flags(program: &OsStr, refused: &Refused) -> i32 {
         FlagError::Help => (usage, 0),
         error => (format!("{error}\n{usage}"), 2),
     };
-    let _ = std::io::stderr().write_all(text.as_bytes());
+    let _ = streams::write_all(std::io::stderr(), text.as_bytes());
     post_failure(&refused.post_file);
     status
 }
@@ -148,10 +149,15 @@ struct Step<'a> {
     zone: LocalZone,
     task_results: Declared,
     step_results: Declared,
+    most_descriptors: Option<MostDescriptors>,
 }
 
 impl<'a> Step<'a> {
-    fn new(args: &'a Args, roots: &'a Roots) -> Result<Step<'a>, Refusal> {
+    fn new(
+        args: &'a Args,
+        roots: &'a Roots,
+        most_descriptors: Option<MostDescriptors>,
+    ) -> Result<Step<'a>, Refusal> {
         let environment = Environment::of_process();
         let command = command::select(&args.entrypoint, &args.command_args, &environment)?;
         let when = when::parse(&args.when_expressions)?;
@@ -163,7 +169,17 @@ impl<'a> Step<'a> {
             log::line("SPIRE is enabled in this build, enableSpire is supported");
         }
         let zone = LocalZone::local(environment.get("TZ"));
-        Ok(Step { args, roots, environment, command, when, zone, task_results, step_results })
+        Ok(Step {
+            args,
+            roots,
+            environment,
+            command,
+            when,
+            zone,
+            task_results,
+            step_results,
+            most_descriptors,
+        })
     }
 
     fn live(mut self, events: &Events) -> i32 {
@@ -297,6 +313,7 @@ impl<'a> Step<'a> {
             stderr_path: &self.args.stderr_path,
             hermetic: hermetic::is_wanted(&self.environment),
             roots: self.roots,
+            most_descriptors: self.most_descriptors,
         };
         process::run(events, &command, deadline, cancellation)
     }
@@ -561,7 +578,9 @@ fn die(DeadlySignal { signal, kills }: DeadlySignal) -> i32 {
         let mut only = SigSet::empty();
         only.add(known);
         let _ = only.thread_unblock();
-        let _ = raise(known);
+        sys::default_action(known);
+        // Not raise(3), whose tkill a seccomp profile may refuse.
+        sys::send(nix::unistd::getpid().as_raw(), signal);
     }
     2
 }

@@ -17,7 +17,6 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
@@ -34,6 +33,7 @@ use super::generated::spiffe_workload_api_client::SpiffeWorkloadApiClient;
 use super::generated::{X509svidRequest, X509svidResponse};
 use super::retry;
 use super::select::SelectError;
+use super::socket::Socket;
 use super::svid::SvidError;
 
 /// A thousand SVIDs are 1.2 MB; gRPC's usual limit of 4 MiB would be met at some 3,400.
@@ -224,9 +224,9 @@ pub async fn connect(address: &Address) -> Result<Client, FetchError> {
     let refused =
         |error: io::Error| FetchError::Connect { kind: error.kind(), reason: io_error::words(&error) };
     // Connected here and not by the channel, which would hide the system's error.
-    let socket: Box<dyn Socket> = match address {
-        Address::Unix(path) => Box::new(UnixStream::connect(path).await.map_err(refused)?),
-        Address::Tcp(address) => Box::new(TcpStream::connect(address).await.map_err(refused)?),
+    let socket = match address {
+        Address::Unix(path) => Socket::Unix(UnixStream::connect(path).await.map_err(refused)?),
+        Address::Tcp(address) => Socket::Tcp(TcpStream::connect(address).await.map_err(refused)?),
     };
     // The name is not looked up, it only fills HTTP/2's authority. No keep-alive: gRPC servers cut clients that ping
     // more often than every five minutes.
@@ -237,16 +237,11 @@ pub async fn connect(address: &Address) -> Result<Client, FetchError> {
     Ok(SpiffeWorkloadApiClient::new(channel).max_decoding_message_size(MAX_MESSAGE))
 }
 
-/// What a channel can run over.
-trait Socket: AsyncRead + AsyncWrite + Send + Unpin {}
-
-impl<S: AsyncRead + AsyncWrite + Send + Unpin> Socket for S {}
-
 /// A connector with one connection to give: a channel that has lost it must not quietly make another one.
-struct Once(Option<Box<dyn Socket>>);
+struct Once(Option<Socket>);
 
 impl Service<Uri> for Once {
-    type Response = TokioIo<Box<dyn Socket>>;
+    type Response = TokioIo<Socket>;
     type Error = io::Error;
     type Future = std::future::Ready<io::Result<Self::Response>>;
 

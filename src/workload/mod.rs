@@ -16,4 +16,5 @@ pub mod id;
 pub mod identity;
 pub mod retry;
 pub mod select;
+mod socket;
 pub mod svid;

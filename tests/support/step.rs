@@ -68,6 +68,11 @@ impl Pod {
         Pod { folder, root }
     }
 
+    /// With this host name: a pod's own name.
+    pub fn hostname(self, name: &str) -> Pod {
+        Pod { root: self.root.hostname(name), ..self }
+    }
+
     /// The folder that stands for `/`.
     pub fn root(&self) -> &Path {
         self.folder.path()
