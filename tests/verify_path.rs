@@ -304,6 +304,17 @@ fn signatures_are_of_the_named_issuer() {
 }
 
 #[test]
+fn the_signature_of_a_root_by_its_own_key_is_not_checked() {
+    let [leaf, low, high, root] = Chain::new().issued();
+    let limits = |signatures| Limits { signatures, ..Limits::default() };
+    let (intermediates, authorities) = ([high, low], [root]);
+    for (signatures, is_enough) in [(2, false), (3, true)] {
+        let found = search(&leaf, &intermediates, &authorities, SVID_PURPOSES, limits(signatures));
+        assert_eq!(found.is_ok(), is_enough, "{signatures} signatures: {found:?}");
+    }
+}
+
+#[test]
 fn name_constraints_bind() {
     let permit = |names: &[Vec<u8>]| name_constraints(names, &[]);
     let exclude = |names: &[Vec<u8>]| name_constraints(&[], names);

@@ -11,6 +11,8 @@
 use p256::elliptic_curve::sec1::ToSec1Point as _;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
+use super::point;
+
 /// Bytes of the issuer's key ID that tell which issuer is meant.
 pub const KEY_ID_HINT: usize = 4;
 
@@ -234,11 +236,7 @@ impl CompactLeaf {
         issuer: Issuer<'_>,
     ) -> Result<Vec<u8>, LeafError> {
         let public_key = match self.key {
-            KeyKind::P256 => p256::PublicKey::from_sec1_bytes(&self.public_key)
-                .map_err(|_| LeafError::PublicKey)?
-                .to_sec1_point(false)
-                .as_bytes()
-                .to_vec(),
+            KeyKind::P256 => point::uncompressed_p256(&self.public_key).ok_or(LeafError::PublicKey)?.to_vec(),
             KeyKind::P384 => p384::PublicKey::from_sec1_bytes(&self.public_key)
                 .map_err(|_| LeafError::PublicKey)?
                 .to_sec1_point(false)

@@ -4,7 +4,7 @@
 //!   refuses it.
 //! * [`attestation`]: attestation v1, one entry a step; [`statement`]: the in-toto statement under its signature.
 //! * [`artifacts`]: a step's artifacts in the form in which a log hands them over.
-//! * [`leaf`]: the compact form of a SPIRE leaf certificate.
+//! * [`leaf`]: the compact form of a SPIRE leaf certificate, and `point` its key.
 //! * [`tep0089`]: the entries that Tekton's own signer makes.
 //! * [`program`]: what the step was told to run.
 //! * [`key`]: the SVID's private key.
@@ -20,6 +20,7 @@ pub mod go_json;
 pub mod go_syntax;
 pub mod key;
 pub mod leaf;
+mod point;
 pub mod program;
 pub mod statement;
 pub mod tep0089;

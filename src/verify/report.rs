@@ -6,7 +6,6 @@ use crate::{
     evidence::{
         attestation::{self, Outcome},
         sha256,
-        statement::hex,
     },
     workload::certificate::Certificate,
 };
@@ -224,14 +223,14 @@ impl Proof {
 /// What a step's certificate attests, and when it says it signed.
 pub(super) fn summary(proven: ProvenStep, time: StepTime) -> StepSummary {
     let attested = proven.attested.as_ref();
-    let authority = proven.path.authority().map(|authority| sha256(authority.der()));
+    let authority = proven.path.authority().map(|authority| authority.fingerprint().to_string());
     StepSummary {
         name: proven.name.clone(),
         signed_at: proven.signed_at,
         run_attested: attested.is_some(),
         step_attested: attested.is_some_and(|said| said.step.is_some()),
         executable_attested: attested.is_some_and(|said| said.pin.is_some()),
-        authority: authority.map(|digest| hex(&digest)).unwrap_or_default(),
+        authority: authority.unwrap_or_default(),
         time,
         outcome: proven.attestation.outcome,
         proven,

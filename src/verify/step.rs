@@ -154,6 +154,10 @@ pub(super) fn covered_results(
     is_partial: bool,
 ) -> Result<Vec<Covered>, Findings> {
     let mut covered = attestation.results.clone();
+    // They are in order, and each is there once.
+    if attestation.form == Form::Digests {
+        return Ok(covered);
+    }
     let mut findings = Findings::default();
     let step = || evidence.name.to_owned();
     let field = || evidence.field_of_results(attestation);
@@ -208,10 +212,7 @@ pub(super) fn covered_results(
             }),
         }
     }
-    // With digests alone they are in order, and each is there once.
-    if attestation.form == Form::Hints {
-        covered.sort_unstable();
-    }
+    covered.sort_unstable();
     if covered.windows(2).any(|two| (two[0].kind, &two[0].name) == (two[1].kind, &two[1].name)) {
         findings.push(Finding::Signature {
             step: step(),
@@ -299,7 +300,7 @@ pub(super) fn signed_by(
             trust_domain: trust.bundle.trust_domain().as_str(),
             step,
             results: covered,
-            leaf: sha256(leaf.der()),
+            leaf: *leaf.fingerprint().as_bytes(),
         };
         let statement = statement::statement(attestation, context);
         let message = statement::pre_authentication_encoding(&statement);

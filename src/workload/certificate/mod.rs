@@ -3,7 +3,10 @@
 //! The parser used underneath ignores bytes after the last field of a SEQUENCE, takes UTF-8 where ASCII is due and
 //! returns the first of two extensions of one kind. All of that is refused here, so that a certificate has one reading.
 
-use std::{ops::Range, sync::Arc};
+use std::{
+    ops::Range,
+    sync::{Arc, OnceLock},
+};
 
 use x509_parser::asn1_rs::BitString;
 use x509_parser::error::X509Error;
@@ -107,12 +110,22 @@ impl ExtKeyUsages {
 }
 
 /// One certificate: its DER and what was read from it. A clone shares both.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Certificate(Arc<Contents>);
 
-#[derive(PartialEq, Eq)]
+/// All else follows from the DER.
+impl PartialEq for Certificate {
+    fn eq(&self, other: &Certificate) -> bool {
+        self.der() == other.der()
+    }
+}
+
+impl Eq for Certificate {}
+
 struct Contents {
     der: Vec<u8>,
+    /// SHA-256 of it, once it was asked for.
+    digest: OnceLock<[u8; 32]>,
     tbs: Range<usize>,
     serial: Range<usize>,
     issuer: Range<usize>,
@@ -127,7 +140,7 @@ struct Contents {
     extensions: Extensions,
 }
 
-#[derive(PartialEq, Eq, Default)]
+#[derive(Default)]
 struct Extensions {
     subject_key_id: Option<Vec<u8>>,
     authority_key_id: Option<Vec<u8>>,
@@ -206,6 +219,7 @@ impl Certificate {
             signature_algorithm: algorithm::of_signature(&parsed.signature_algorithm),
             extensions: Extensions::read(tbs.extensions())?,
             der: der.to_vec(),
+            digest: OnceLock::new(),
         };
         Ok((Certificate(Arc::new(contents)), rest))
     }

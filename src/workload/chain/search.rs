@@ -147,7 +147,11 @@ impl<'a> Search<'a> {
         let mut unseen = vec![None];
         while let Some(subject) = unseen.pop() {
             for (place, (issuer, _)) in candidates.iter().enumerate() {
-                if !may_have_issued(issuer, certificate(subject)) || !self.may_be_in_path(issuer, slow_by) {
+                // No path has a certificate above itself, so nobody asks for the signature of a root by its own key.
+                if subject == Some(place)
+                    || !may_have_issued(issuer, certificate(subject))
+                    || !self.may_be_in_path(issuer, slow_by)
+                {
                     continue;
                 }
                 may_be_below.push((place, subject));
