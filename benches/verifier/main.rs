@@ -2,6 +2,8 @@
 //!
 //! `make bench` runs it. The programs take turns in one run, so that whatever else the machine does meets all of them. It
 //! prints a table and writes it into `docs/benchmarks.md`, with how each figure is taken.
+//!
+//! `cargo bench --bench verifier -- --core` prints what one core reaches of the bare checks, in a minute, and writes nothing.
 
 use std::{path::Path, process::ExitCode};
 
@@ -41,6 +43,9 @@ const SHAPES: [(&str, Shape, Option<f64>); 3] = [
 ];
 
 fn main() -> ExitCode {
+    if std::env::args().any(|argument| argument == "--core") {
+        return one_core();
+    }
     let verifier = peers::folder().join("tekton-verify");
     if !verifier.is_file() {
         eprintln!("{} is not there; run `make bench`, which builds it", verifier.display());
@@ -68,6 +73,21 @@ fn main() -> ExitCode {
     let Some(memory) = memory else { return ExitCode::FAILURE };
     print!("{}", report::table(&speeds, &memory));
     document::write(document::Part::Verifier, &report::markdown(&speeds, &memory));
+    ExitCode::SUCCESS
+}
+
+/// What one core reaches of the bare checks, where something is asked of it: after a change, to see what it was worth.
+fn one_core() -> ExitCode {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    for (name, shape, target) in SHAPES {
+        let corpus = Corpus::create(folder.path(), shape, DISTINCT);
+        let mut speed = Speed { name, target, ..Speed::default() };
+        for _ in 0..3 * TURNS {
+            speed.svidence.push(programs::svidence_per_cpu_second(&corpus, 1));
+            speed.bare.push(bare::task_runs_per_cpu_second(&corpus));
+        }
+        println!("{}", report::line(&speed));
+    }
     ExitCode::SUCCESS
 }
 

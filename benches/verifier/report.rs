@@ -93,6 +93,13 @@ fn conclusion(speeds: &[Speed], memory: &Memory) -> String {
     }
 }
 
+/// What one core reaches of the bare checks, for one shape.
+pub(crate) fn line(speed: &Speed) -> String {
+    let of_bare = 100.0 * speed.of_bare().unwrap_or_default();
+    let target = speed.target.map_or(String::new(), |target| format!(", to reach: {:.0} %", 100.0 * target));
+    format!("{}: {of_bare:.1} % of the bare checks{target}", speed.name)
+}
+
 /// The tables in Markdown.
 pub(crate) fn table(speeds: &[Speed], memory: &Memory) -> String {
     let number = |values: &[f64]| median(values).map_or("–".to_owned(), |value| format!("{value:.0}"));
