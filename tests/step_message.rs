@@ -53,7 +53,8 @@ fn entries_are_written_as_go_writes_them() {
 
 #[test]
 fn evidence_stands_between_the_groups() {
-    let result = |kind, name: &str| RawResult { kind, name: name.into(), raw: b"v".to_vec(), found: false };
+    let result =
+        |kind, name: &str| RawResult { kind, name: name.into(), raw: b"v".to_vec(), found: Some(false) };
     let mut message = Message::new(Encoding::Json);
     message.add_results(&[result(Kind::Task, "t")]).unwrap();
     message.add_results(&[result(Kind::Step, "s")]).unwrap();

@@ -6,11 +6,14 @@
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Component, Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat, openat2};
 use nix::sys::stat::Mode;
+use nix::sys::statfs::{FUSE_SUPER_MAGIC, fstatfs};
 
 use super::go_text::{errno_reason, join};
 
@@ -72,37 +75,107 @@ pub fn mount_of(step_metadata_dir: &Path, name: &str) -> (PathBuf, PathBuf) {
     }
 }
 
+/// What shows that a file was changed, exchanged, or given another owner or mode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Identity {
+    file: (u64, u64),
+    size: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+    waits_to_close: bool,
+}
+
+/// A change may show the time of the kernel's last tick, a hundredth of a second at the most.
+const TICK: Duration = Duration::from_millis(20);
+/// A file system that keeps whole seconds may keep even ones only (FAT).
+const WHOLE_SECONDS: Duration = Duration::from_secs(2);
+
+impl Identity {
+    fn of(file: &File) -> io::Result<Identity> {
+        let found = file.metadata()?;
+        Ok(Identity {
+            file: (found.dev(), found.ino()),
+            size: found.size(),
+            modified: (found.mtime(), found.mtime_nsec()),
+            changed: (found.ctime(), found.ctime_nsec()),
+            // A FUSE file system that does not say so fails.
+            waits_to_close: fstatfs(file).map_or(true, |found| found.filesystem_type() == FUSE_SUPER_MAGIC),
+        })
+    }
+
+    /// True if the end of a program's use of the file waits for whoever serves the file system, also where the use is an inherited
+    /// one that ends by execve(2): no program can be started while it is open.
+    pub fn waits_to_close(&self) -> bool {
+        self.waits_to_close
+    }
+
+    /// The file's size in bytes.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// True if a change that is made from now on shows, because the last one was long enough ago.
+    pub fn is_settled(&self, now: SystemTime) -> bool {
+        let (seconds, nanoseconds) = self.changed;
+        let granularity = if nanoseconds == 0 { WHOLE_SECONDS } else { TICK };
+        let changed = Duration::from_secs(u64::try_from(seconds).unwrap_or_default())
+            + Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or_default());
+        now.duration_since(UNIX_EPOCH).is_ok_and(|now| now >= changed + granularity)
+    }
+}
+
+/// The identity of `name` beneath `directory`, if it is a regular file that can be read. `None` if it does not exist.
+pub fn identity(directory: &Path, name: &Path) -> Result<Option<Identity>, ReadError> {
+    let Some(file) = open_regular(directory, name)? else { return Ok(None) };
+    identity_of(&file, directory, name).map(Some)
+}
+
+fn identity_of(file: &File, directory: &Path, name: &Path) -> Result<Identity, ReadError> {
+    Identity::of(file).map_err(|error| unreadable(directory, name, &error))
+}
+
 /// Reads `name` beneath `directory`, up to `limit` bytes. `None` if it does not exist.
 pub fn read(directory: &Path, name: &Path, limit: usize) -> Result<Option<Content>, ReadError> {
+    Ok(read_identified(directory, name, limit)?.map(|(content, _)| content))
+}
+
+/// The same, with the file's identity after it was read.
+pub fn read_identified(
+    directory: &Path,
+    name: &Path,
+    limit: usize,
+) -> Result<Option<(Content, Identity)>, ReadError> {
     let Some(file) = open_regular(directory, name)? else { return Ok(None) };
     let mut content = Vec::new();
     // One byte more than the limit shows that there is more; the file's size is only a claim while others may write.
-    let read = file.take(limit as u64 + 1).read_to_end(&mut content);
+    let read = (&file).take(limit as u64 + 1).read_to_end(&mut content);
     read.map_err(|error| unreadable(directory, name, &error))?;
-    Ok(Some(if content.len() > limit { Content::TooLarge } else { Content::Whole(content) }))
+    let identity = identity_of(&file, directory, name)?;
+    let content = if content.len() > limit { Content::TooLarge } else { Content::Whole(content) };
+    Ok(Some((content, identity)))
 }
 
 /// Reads `name` beneath `directory` piece by piece, up to `limit` bytes. `None` if it does not exist; true if `take` was given
-/// the whole file.
+/// the whole file, with its identity after that.
 pub fn stream(
     directory: &Path,
     name: &Path,
     limit: u64,
     mut take: impl FnMut(&[u8]),
-) -> Result<Option<bool>, ReadError> {
+) -> Result<Option<(bool, Identity)>, ReadError> {
     let Some(mut file) = open_regular(directory, name)? else { return Ok(None) };
     let mut buffer = vec![0; 64 * 1024];
     let mut left = limit;
     loop {
         let length = match file.read(&mut buffer) {
-            Ok(0) => return Ok(Some(true)),
+            Ok(0) => return Ok(Some((true, identity_of(&file, directory, name)?))),
             Ok(length) => length,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => return Err(unreadable(directory, name, &error)),
         };
         match left.checked_sub(length as u64) {
             Some(less) => left = less,
-            None => return Ok(Some(false)),
+            None => return Ok(Some((false, identity_of(&file, directory, name)?))),
         }
         take(&buffer[..length]);
     }

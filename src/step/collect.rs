@@ -6,8 +6,9 @@ use super::log;
 use super::logged::{self, Logged, LoggedError};
 use super::message::Message;
 use super::outcome::{Failure, Outcome};
-use super::results::{Declared, Digests, RawResult, ResultError};
+use super::results::{Declared, RawResult, ResultError};
 use super::roots::Roots;
+use super::stood::Standing;
 use super::termination::{Entry, EntryType};
 
 /// The results that are handed over, by the way they take.
@@ -17,6 +18,21 @@ pub enum Results {
     InMessage(Vec<RawResult>),
     /// By the results sidecar's log; hashed only if the step is to be signed. An error is a reason not to sign.
     Logged(Result<Logged, LoggedError>),
+}
+
+impl Results {
+    /// The name of a result of which it is not known whether the step set it or found it so.
+    pub fn unseen(&self) -> Option<&str> {
+        match self {
+            Results::InMessage(results) => {
+                results.iter().find(|result| result.found.is_none()).map(|result| &result.name[..])
+            }
+            Results::Logged(logged) => {
+                let results = &logged.as_ref().ok()?.results;
+                results.iter().find(|result| result.found.is_none()).map(|result| &result.name[..])
+            }
+        }
+    }
 }
 
 /// What the step produced, as far as it is handed over.
@@ -36,8 +52,8 @@ pub struct Declarations<'a> {
     pub task: &'a Declared,
     /// The step's own.
     pub step: &'a Declared,
-    /// Digests of both.
-    pub before: Option<[Digests; 2]>,
+    /// How both stood.
+    pub before: Option<Standing>,
 }
 
 impl Declarations<'_> {
@@ -97,10 +113,10 @@ fn read_results(
     args: &Args,
     outcome: &mut Outcome,
 ) -> bool {
-    let none = [Digests::default(), Digests::default()];
+    let none = Standing::default();
     let before = declared.before.as_ref().unwrap_or(&none);
     let mut results = Vec::new();
-    for (declared, before) in [declared.task, declared.step].into_iter().zip(before) {
+    for (declared, before) in [(declared.task, &before.task), (declared.step, &before.step)] {
         let round = declared.read(before, args.encoding().largest()).and_then(|round| {
             collected.message.add_results(&round)?;
             Ok(round)
@@ -130,7 +146,7 @@ fn log_results(
     }
     let Some(before) = &declared.before else { return Ok(Logged::default()) };
     let mut results = Vec::new();
-    for (declared, before) in rounds.into_iter().zip(before) {
+    for (declared, before) in rounds.into_iter().zip([&before.task, &before.step]) {
         results.extend(logged::hash(declared, before)?);
     }
     Ok(Logged { results, artifacts: logged::artifacts(&args.step_metadata_dir)? })

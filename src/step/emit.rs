@@ -368,7 +368,7 @@ fn covered(produced: &Produced<'_>) -> Vec<Covered> {
 fn covered_in_log(result: &LoggedResult) -> Covered {
     let name = result.name.clone();
     let LoggedResult { digest, decoded, found, .. } = *result;
-    Covered { kind: kind(result.kind), name, set: !found, digest, decoded }
+    Covered { kind: kind(result.kind), name, set: found != Some(true), digest, decoded }
 }
 
 /// The results that survive Tekton's reading of the message: of entries with one key the last one, whatever its type
@@ -381,9 +381,9 @@ fn covered_in_message(entries: &[Entry], results: &[RawResult]) -> Vec<Covered> 
             continue;
         }
         let entry_kind = if entry.kind == EntryType::TaskResult { Kind::Task } else { Kind::Step };
-        let found = results
-            .iter()
-            .any(|result| kind(result.kind) == entry_kind && result.name == entry.key && result.found);
+        let found = results.iter().any(|result| {
+            kind(result.kind) == entry_kind && result.name == entry.key && result.found == Some(true)
+        });
         covered.push(Covered {
             kind: entry_kind,
             name: entry.key.clone(),

@@ -10,7 +10,8 @@ use crate::evidence::{Sha256, sha256, value};
 
 use super::artifacts::PROVENANCE;
 use super::beneath::{self, Content, ReadError};
-use super::results::{Declared, Digest, Digests, Kind};
+use super::results::{Declared, Kind};
+use super::stood::Stood;
 use super::termination::go_utf8;
 
 /// Larger results are not signed.
@@ -39,8 +40,8 @@ pub struct LoggedResult {
     pub digest: [u8; 32],
     /// SHA-256 of the canonical JSON of the decoded value, where the controller may decode it.
     pub decoded: Option<[u8; 32]>,
-    /// True if the file was there with the same bytes before the program started.
-    pub found: bool,
+    /// True if the file was the same before the program started; `None` if that is not known.
+    pub found: Option<bool>,
     /// True if there were bytes that are not UTF-8.
     pub replaced: bool,
 }
@@ -65,8 +66,8 @@ pub enum LoggedError {
     LargeArtifacts,
 }
 
-/// Hashes all results of one kind; absent ones are left out. `before`: the digests when the program started.
-pub fn hash(declared: &Declared, before: &Digests) -> Result<Vec<LoggedResult>, LoggedError> {
+/// Hashes all results of one kind; absent ones are left out. `stood`: how they stood when the program started.
+pub fn hash(declared: &Declared, stood: &[Stood]) -> Result<Vec<LoggedResult>, LoggedError> {
     let mut results = Vec::new();
     for (index, file) in declared.names.iter().enumerate() {
         let name = go_utf8(file.as_bytes()).0;
@@ -74,8 +75,12 @@ pub fn hash(declared: &Declared, before: &Digests) -> Result<Vec<LoggedResult>, 
         let take = |piece: &[u8]| hashing.take(piece);
         match beneath::stream(&declared.directory, &declared.below.join(file), LARGEST as u64, take)? {
             None => {}
-            Some(false) => return Err(LoggedError::TooLarge { name }),
-            Some(true) => results.push(hashing.finish(declared.kind, name, before.0.get(index))),
+            Some((false, _)) => return Err(LoggedError::TooLarge { name }),
+            Some((true, identity)) => {
+                let (mut result, raw) = hashing.finish(declared.kind, name);
+                result.found = stood.get(index).map_or(Some(false), |stood| stood.is_same(identity, || raw));
+                results.push(result);
+            }
         }
     }
     Ok(results)
@@ -139,18 +144,20 @@ impl Hashing {
         }
     }
 
-    fn finish(mut self, kind: Kind, name: String, before: Option<&Digest>) -> LoggedResult {
+    /// The result, as set, and the SHA-256 of its bytes.
+    fn finish(mut self, kind: Kind, name: String) -> (LoggedResult, [u8; 32]) {
         let rest = std::mem::take(&mut self.begun);
         self.add(&rest);
         let decoded = self.kept.as_deref().and_then(value::decoded_json);
-        LoggedResult {
+        let result = LoggedResult {
             kind,
             name,
             digest: self.text.finish(),
             decoded: decoded.map(|value| sha256(value.canonical_json().as_bytes())),
-            found: before == Some(&Digest::Sha256(self.raw.finish())),
+            found: Some(false),
             replaced: self.replaced,
-        }
+        };
+        (result, self.raw.finish())
     }
 }
 
@@ -187,11 +194,10 @@ mod tests {
             for size in 1..=raw.len().max(1) {
                 let mut hashing = Hashing::new();
                 raw.chunks(size).for_each(|piece| hashing.take(piece));
-                let before = Digest::Sha256(sha256(raw));
-                let result = hashing.finish(Kind::Task, "r".into(), Some(&before));
+                let (result, digest) = hashing.finish(Kind::Task, "r".into());
                 assert_eq!(result.digest, sha256(whole.as_bytes()), "{raw:?} in pieces of {size}");
                 assert_eq!(result.decoded, decoded, "{raw:?} in pieces of {size}");
-                assert!(result.found, "{raw:?} in pieces of {size}");
+                assert_eq!(digest, sha256(raw), "{raw:?} in pieces of {size}");
             }
         }
     }

@@ -4,10 +4,11 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use crate::evidence::{Sha256, sha256};
+use crate::evidence::sha256;
 
 use super::beneath::{self, Content, ReadError};
 use super::roots::Roots;
+use super::stood::Stood;
 use super::termination::{self, go_utf8};
 use super::wait::split_list;
 
@@ -29,8 +30,9 @@ pub struct RawResult {
     pub name: String,
     /// The bytes of its file.
     pub raw: Vec<u8>,
-    /// True if the file was there with the same bytes before the program started: this step found it, it did not set it.
-    pub found: bool,
+    /// True if the file was the same before the program started: this step found it, it did not set it. `None` if that is not
+    /// known.
+    pub found: Option<bool>,
 }
 
 /// Why results cannot be handed over.
@@ -74,31 +76,17 @@ impl Declared {
         self.names.iter().map(|name| go_utf8(name.as_bytes()).0).collect()
     }
 
-    /// The digest of each result file as it stands, of those up to `limit` bytes.
-    pub fn digests_now(&self, limit: usize) -> Digests {
-        let of = |name: &OsString| {
-            let mut raw = Sha256::new();
-            let take = |piece: &[u8]| raw.update(piece);
-            match beneath::stream(&self.directory, &self.below.join(name), limit as u64, take) {
-                Ok(None) => Digest::Absent,
-                Ok(Some(true)) => Digest::Sha256(raw.finish()),
-                Ok(Some(false)) => Digest::TooLarge,
-                Err(_) => Digest::Unreadable,
-            }
-        };
-        Digests(self.names.iter().map(of).collect())
-    }
-
-    /// Reads all results, of up to `limit` bytes each; absent ones are left out. `before`: the digests when the program
-    /// started.
-    pub fn read(&self, before: &Digests, limit: usize) -> Result<Vec<RawResult>, ResultError> {
+    /// Reads all results, of up to `limit` bytes each; absent ones are left out. `stood`: how they stood when the program started.
+    pub fn read(&self, stood: &[Stood], limit: usize) -> Result<Vec<RawResult>, ResultError> {
         let mut results = Vec::new();
         for (index, name) in self.names.iter().enumerate() {
-            match beneath::read(&self.directory, &self.below.join(name), limit)? {
+            match beneath::read_identified(&self.directory, &self.below.join(name), limit)? {
                 None => {}
-                Some(Content::TooLarge) => return Err(termination::TooLarge.into()),
-                Some(Content::Whole(raw)) => {
-                    let found = before.0.get(index) == Some(&Digest::Sha256(sha256(&raw)));
+                Some((Content::TooLarge, _)) => return Err(termination::TooLarge.into()),
+                Some((Content::Whole(raw), identity)) => {
+                    let found = stood
+                        .get(index)
+                        .map_or(Some(false), |stood| stood.is_same(identity, || sha256(&raw)));
                     results.push(RawResult { kind: self.kind, name: go_utf8(name.as_bytes()).0, raw, found });
                 }
             }
@@ -123,20 +111,3 @@ fn names(list: &OsStr) -> Vec<OsString> {
     names.retain(|name| !name.is_empty());
     names
 }
-
-/// What a result file holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Digest {
-    /// There is no such file.
-    Absent,
-    /// SHA-256 of its bytes.
-    Sha256([u8; 32]),
-    /// Too large to be hashed, and to be a result.
-    TooLarge,
-    /// Not a regular file, or not readable.
-    Unreadable,
-}
-
-/// A digest for each declared result, in their order.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Digests(pub Vec<Digest>);

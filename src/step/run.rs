@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use nix::sys::signal::{SigSet, Signal};
 
-use crate::evidence::attestation::{KEY_PREFIX, UNSIGNED, is_reserved, is_result_name};
+use crate::evidence::attestation::{KEY_PREFIX, is_reserved, is_result_name};
 
 use super::args::{self, Args, FlagError, Refused};
 use super::breakpoint::{self, Decision};
@@ -21,12 +21,14 @@ use super::message::Message;
 use super::outcome::{End, Failure, Outcome};
 use super::post::{PostError, PreparedExitCode, PreparedPost};
 use super::process::{self, Cancellation, Command, Ran};
-use super::results::{Declared, Digests};
+use super::results::Declared;
 use super::roots::Roots;
 use super::sign::{self, Before, Produced, Signed, Signing};
+use super::stood::{Looking, Standing};
 use super::substitute::{self, Subjects};
 use super::sys::MostDescriptors;
 use super::termination::{self, Entry, EntryType, WriteError};
+use super::told::{Evidence, Prepared, Told};
 use super::wait::{self, DeadlySignal, WaitError};
 use super::when::{self, WhenError, WhenExpression};
 use super::{cel, directories, hermetic, init, log, position, post, streams, sys};
@@ -199,9 +201,14 @@ impl<'a> Step<'a> {
         };
 
         let started = SystemTime::now();
+        let largest = Declarations::largest(self.args);
+        let looking =
+            self.args.signs().then(|| Looking::start(&self.task_results, &self.step_results, largest));
         let mut signing = self.args.signs().then(|| self.start_signing());
         let mut cancellation = Cancellation::new(self.roots.cancel());
-        let before = signing.is_some().then(|| self.digests());
+        if let Some(looking) = &looking {
+            looking.wait();
+        }
         let clock = Instant::now();
         let ran = match decision {
             Decision::Continue => self.run_program(events, &mut cancellation),
@@ -217,9 +224,10 @@ impl<'a> Step<'a> {
         }
 
         let hurried = asked_to_end || outcome.end == End::Cancelled;
+        let before = looking.map(|looking| looking.standing());
         let mut collected = self.collect(before, started, &mut outcome);
         let prepared = self.prepare(&mut outcome);
-        if outcome.failure.is_some() {
+        if matches!(outcome.failure, Some(Failure::Post(_))) {
             collected.message.drop_exit_code();
         }
         let evidence = match signing {
@@ -281,11 +289,6 @@ impl<'a> Step<'a> {
         Signing::start(before, self.roots, &self.environment)
     }
 
-    fn digests(&self) -> [Digests; 2] {
-        let largest = Declarations::largest(self.args);
-        [&self.task_results, &self.step_results].map(|declared| declared.digests_now(largest))
-    }
-
     /// What earlier steps left is put in, then the when expressions decide, then the program runs.
     fn run_program(&mut self, events: &Events, cancellation: &mut Cancellation) -> Ran {
         if self.args.timeout < 0 {
@@ -318,7 +321,7 @@ impl<'a> Step<'a> {
         process::run(events, &command, deadline, cancellation)
     }
 
-    fn collect(&self, before: Option<[Digests; 2]>, started: SystemTime, outcome: &mut Outcome) -> Collected {
+    fn collect(&self, before: Option<Standing>, started: SystemTime, outcome: &mut Outcome) -> Collected {
         let started_at = self.started_at(started);
         if outcome.end == End::WhenFalse {
             return collect::skipped(self.args, started_at, outcome);
@@ -522,50 +525,6 @@ impl<'a> Step<'a> {
     fn termination_path(&self) -> PathBuf {
         self.args.termination_path.clone().unwrap_or_else(|| self.roots.termination())
     }
-}
-
-/// What is signed, or why nothing is.
-#[derive(Default)]
-struct Evidence {
-    tep0089: Vec<Entry>,
-    attestation: Vec<Entry>,
-}
-
-impl Evidence {
-    fn is_signed(&self) -> bool {
-        self.attestation.iter().any(|entry| !entry.value.starts_with(UNSIGNED)) || !self.tep0089.is_empty()
-    }
-
-    /// The whole message.
-    fn among(&self, message: &Message) -> Vec<Entry> {
-        message.with_evidence(&self.tep0089, &self.attestation).unwrap_or_else(|_| message.entries())
-    }
-
-    /// The reason in its place.
-    fn taken_back(&self, error: &PostError) -> Evidence {
-        let in_place = |entry: &Entry| {
-            let value = match entry.value.starts_with(UNSIGNED) {
-                true => entry.value.clone(),
-                false => format!("{UNSIGNED}how the step ended could not be told: {error}"),
-            };
-            Entry::new(&entry.key, value, entry.kind)
-        };
-        Evidence { tep0089: Vec::new(), attestation: self.attestation.iter().map(in_place).collect() }
-    }
-}
-
-/// What tells the other steps, not published yet.
-#[derive(Default)]
-struct Prepared {
-    exit_code: Option<PreparedExitCode>,
-    post: Option<PreparedPost>,
-}
-
-/// What others learn of the step besides its results.
-#[derive(Default)]
-struct Told {
-    evidence: Evidence,
-    prepared: Prepared,
 }
 
 /// Ends as a Go program does that nobody made handle the signal: as the first process of its PID namespace, and for

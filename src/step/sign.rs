@@ -79,6 +79,11 @@ enum NotSigned {
     Nested,
     #[error("what the step produced could not be handed over: {0}")]
     Failed(String),
+    #[error(
+        "it is not known whether this step set result {name} or found it so: when the command started, the storage of the \
+         results did not answer within a second"
+    )]
+    Unseen { name: String },
     #[error(transparent)]
     Logged(LoggedError),
     #[error(transparent)]
@@ -95,7 +100,7 @@ impl NotSigned {
             NotSigned::NotFirst { .. } | NotSigned::Traced | NotSigned::Nested => {
                 "the step's author, or whoever registers this TaskRun with SPIRE"
             }
-            NotSigned::Failed(_) | NotSigned::Logged(_) => "the step's author",
+            NotSigned::Failed(_) | NotSigned::Logged(_) | NotSigned::Unseen { .. } => "the step's author",
             NotSigned::Emit(emit::EmitError::Identity(_)) => "whoever registers this TaskRun with SPIRE",
             NotSigned::Emit(_) => {
                 "the step's author (fewer or shorter results), or whoever sets this cluster's config-spire"
@@ -315,6 +320,9 @@ impl Signing {
         }
         if let Results::Logged(Err(error)) = produced.results {
             return Err(NotSigned::Logged(error.clone()));
+        }
+        if let Some(name) = produced.results.unseen() {
+            return Err(NotSigned::Unseen { name: name.to_owned() });
         }
         let identity = fetcher
             .take()

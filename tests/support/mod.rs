@@ -23,6 +23,7 @@ pub mod readers;
 #[cfg(feature = "cli")]
 pub mod signed;
 pub mod skip;
+pub mod slow;
 pub mod small;
 pub mod spire;
 pub mod step;
