@@ -83,6 +83,52 @@ fn a_waiting_step_looks_once_a_second() {
     assert_wakes("signed", Some("unix:///nowhere/a.sock"), true, true, FALLBACK);
 }
 
+/// Time on a processor, of all threads of a process.
+fn cpu_time(process: &Child) -> Duration {
+    let threads = fs::read_dir(format!("/proc/{}/task", process.id())).unwrap();
+    let times = threads.map(|thread| {
+        let statistics = fs::read_to_string(thread.unwrap().path().join("schedstat")).unwrap();
+        statistics.split(' ').next().unwrap().parse::<u64>().unwrap()
+    });
+    Duration::from_nanos(times.sum())
+}
+
+/// An earlier step that does nothing else than write into its folder once took 70 % of a processor from the one that waits.
+#[test]
+fn a_waiting_step_sleeps_while_others_write_into_the_folder() {
+    let writes = |folder: &Path, i: u64| fs::write(folder.join("log"), i.to_string()).unwrap();
+    let creates = |folder: &Path, i: u64| {
+        let file = folder.join(format!("file-{}", i % 10));
+        fs::write(&file, "").unwrap();
+        fs::rename(&file, folder.join("file")).unwrap();
+    };
+    for (case, write) in [("writes", &writes as &dyn Fn(&Path, u64)), ("creates", &creates)] {
+        let pod = Pod::new("idle", &["one", "two"]);
+        let folder = pod.root().join("tekton/run/0");
+        let step = pod.step(1);
+        let mut process = step.command().stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        while !pod.root().join("tekton/run/1/status/artifacts").exists() {
+            thread::sleep(Duration::from_millis(5));
+        }
+        let busy = |until: Instant| {
+            let mut count = 0;
+            while Instant::now() < until {
+                write(&folder, count);
+                count += 1;
+            }
+            count
+        };
+        busy(Instant::now() + Duration::from_millis(300));
+        let before = cpu_time(&process);
+        let count = busy(Instant::now() + WINDOW);
+        let took = cpu_time(&process) - before;
+        // A released program takes 1 %; this one is not optimised.
+        assert!(took < WINDOW / 25, "{case}: {took:?} while {count} files were written in {WINDOW:?}");
+        fs::write(folder.join("out"), "").unwrap();
+        assert!(process.wait().unwrap().success(), "{case}");
+    }
+}
+
 #[test]
 fn while_the_command_runs_only_the_cancel_file_is_looked_at() {
     assert_wakes("there may be a cancel file", None, true, false, FALLBACK);

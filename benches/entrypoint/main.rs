@@ -85,6 +85,8 @@ fn run() {
     let bench = Bench::new(&peers::folder().join("tekton-entrypoint"), &ours());
     say("start and end of a step, unsigned");
     let mut table = bench.unsigned();
+    say("start of a step in a namespace of many services");
+    table.extend(bench.service_links());
     say("waiting for the file of the step before");
     table.extend(bench.waiting());
     say("signing");

@@ -29,6 +29,8 @@ const WARM_UP: usize = 5;
 /// Steps of each program that wait for one entry, and how often that is repeated.
 const LATE_STEPS: usize = 4;
 const LATE_ENTRIES: usize = 13;
+/// Each is seven variables. A namespace may have that many services.
+const SERVICE_LINKS: usize = 5000;
 /// Often enough to wait for, and seldom enough not to take the processor from what is measured.
 const SYNC: Duration = Duration::from_millis(100);
 /// A command that takes this long leaves time to fetch an identity.
@@ -94,6 +96,21 @@ impl Bench {
             Row::new("entrypoint's exec → command's main", "ms", start).at_most(2.0, None),
             Row::new("the whole step, `/bin/true`", "ms", total),
             Row::new("CPU time of that", "ms", cpu),
+        ]
+    }
+
+    /// The variables of many services: what is quadratic in them shows.
+    pub(crate) fn service_links(&self) -> Vec<Row> {
+        let mut cpu = Pair::default();
+        let start = self.take_turns(LONG_RUNS, |program| {
+            let step = Step { service_links: SERVICE_LINKS, ..Step::new(program, AT_ONCE) };
+            let ended = step.start().end();
+            cpu.push(program == self.ours, ended.cpu.as_secs_f64() * 1e3);
+            ms(ended.started, ended.child.0)
+        });
+        vec![
+            Row::new("exec → command's main, 5,000 service links", "ms", start),
+            Row::new("CPU time of that step", "ms", cpu),
         ]
     }
 

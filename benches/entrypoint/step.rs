@@ -65,11 +65,13 @@ pub(crate) struct Step<'a> {
     pub(crate) socket: Option<&'a str>,
     /// Whether it runs as [`OTHER_USER`].
     pub(crate) as_other: bool,
+    /// The number of the namespace's services, of which the kubelet makes variables.
+    pub(crate) service_links: usize,
 }
 
 impl<'a> Step<'a> {
     pub(crate) fn new(program: &'a Path, command: Command) -> Step<'a> {
-        Step { program, index: 0, command, waits: false, socket: None, as_other: false }
+        Step { program, index: 0, command, waits: false, socket: None, as_other: false, service_links: 0 }
     }
 
     fn folder(&self) -> PathBuf {
@@ -158,7 +160,8 @@ impl<'a> Step<'a> {
         let c_string = |text: &String| CString::new(text.as_bytes()).unwrap();
         let arguments: Vec<CString> = self.arguments().iter().map(c_string).collect();
         let environment = [c"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", c"HOME=/"];
-        let environment: Vec<CString> = environment.map(CString::from).to_vec();
+        let mut environment: Vec<CString> = environment.map(CString::from).to_vec();
+        environment.extend((0..self.service_links).flat_map(service_link));
         let program = if self.as_other { Path::new("/usr/bin/setpriv") } else { self.program };
         let mut files = PosixSpawnFileActions::init().unwrap();
         let null = fs::File::open("/dev/null").unwrap();
@@ -172,6 +175,22 @@ impl<'a> Step<'a> {
         let pid = posix_spawn(program, &files, &attributes, &arguments, &environment).unwrap();
         Running { step: *self, pid, started, cpu }
     }
+}
+
+/// What the kubelet sets for a service (Kubernetes pkg/kubelet/envvars FromServices).
+fn service_link(number: usize) -> [CString; 7] {
+    let name = format!("A_SERVICE_{number:05}");
+    let port = format!("{name}_PORT_80_TCP");
+    [
+        format!("{name}_SERVICE_HOST=10.96.17.42"),
+        format!("{name}_SERVICE_PORT=80"),
+        format!("{name}_PORT=tcp://10.96.17.42:80"),
+        format!("{port}=tcp://10.96.17.42:80"),
+        format!("{port}_PROTO=tcp"),
+        format!("{port}_PORT=80"),
+        format!("{port}_ADDR=10.96.17.42"),
+    ]
+    .map(|variable| CString::new(variable).unwrap())
 }
 
 /// A step under way.

@@ -74,6 +74,12 @@ impl PreparedPost {
         if !file.as_os_str().is_empty() {
             let posted = posted(file, ok);
             make_parent(&posted)?;
+            // Its name may be one that no file can have.
+            if let Err(error) = fs::symlink_metadata(&posted)
+                && error.kind() != io::ErrorKind::NotFound
+            {
+                return Err(PostError::Create { file: posted, error });
+            }
             made = match make_beside(&posted, create_new) {
                 Ok((path, ())) => Some(path),
                 Err(_) if fs::symlink_metadata(&posted).is_ok() => None,

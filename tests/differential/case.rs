@@ -2,8 +2,12 @@
 
 use std::{
     ffi::OsStr,
-    os::unix::{ffi::OsStrExt as _, fs::symlink},
-    process::Child,
+    fs::{Permissions, set_permissions},
+    os::unix::{
+        ffi::OsStrExt as _,
+        fs::{PermissionsExt as _, symlink},
+    },
+    process::{Child, Command},
     time::{Duration, Instant},
 };
 
@@ -37,6 +41,10 @@ pub(crate) struct Case {
     pub(crate) act: Option<Act>,
     pub(crate) stderr: Stderr,
     pub(crate) run_as: As,
+    /// What it is started by, in place of being started at once.
+    pub(crate) by: Vec<String>,
+    /// Only root can have it so.
+    pub(crate) needs_root: bool,
     /// What Tekton's run must show, so that the case is about what it says.
     pub(crate) shows: Vec<String>,
 }
@@ -51,6 +59,8 @@ pub(crate) fn bare(name: &str, args: &[&str]) -> Case {
         act: None,
         stderr: Stderr::Last,
         run_as: As::Process,
+        by: Vec::new(),
+        needs_root: false,
         shows: Vec::new(),
     }
 }
@@ -156,6 +166,36 @@ impl Case {
     /// The first process of its PID namespace.
     pub(crate) fn first(mut self) -> Case {
         self.run_as = As::First;
+        self
+    }
+
+    /// Run by an ordinary user, to whom all that is there so far belongs.
+    pub(crate) fn user(mut self) -> Case {
+        let user = ["setpriv", "--reuid=65532", "--regid=65532", "--clear-groups", "--"];
+        self.by = user.map(str::to_owned).to_vec();
+        self.root().prepare(|pod| {
+            let owned = Command::new("chown").args(["-R", "65532:65532"]).arg(pod.root()).status();
+            assert!(owned.unwrap().success());
+            set_permissions(pod.root(), Permissions::from_mode(0o755)).unwrap();
+        })
+    }
+
+    /// Run by a root that can do nothing that other users cannot.
+    pub(crate) fn powerless(mut self) -> Case {
+        self.by = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", "--"].map(str::to_owned).to_vec();
+        self.root()
+    }
+
+    /// Under a limit of ulimit(1).
+    pub(crate) fn limited(mut self, limit: &str) -> Case {
+        let shell = format!("ulimit {limit}; exec \"$@\"");
+        self.by = ["/bin/sh", "-c", &shell, "sh"].map(str::to_owned).to_vec();
+        self
+    }
+
+    /// Only where the tests are run by root.
+    pub(crate) fn root(mut self) -> Case {
+        self.needs_root = true;
         self
     }
 

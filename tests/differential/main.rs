@@ -19,6 +19,7 @@ mod command_selection;
 mod compression;
 mod credentials;
 mod debug_before_step;
+mod environments;
 mod hermetic;
 mod messages;
 mod outcomes;
@@ -61,6 +62,7 @@ sections![
     compression,
     credentials,
     debug_before_step,
+    environments,
     hermetic,
     messages,
     outcomes,

@@ -56,7 +56,9 @@ pub(crate) fn observe(case: &Case, program: &str) -> Seen {
     }
     let mut seen: Seen = RESPECTS.map(|respect| (respect, String::new())).into();
     for (i, step) in case.steps.iter().enumerate() {
-        let mut command = pod.command(Path::new(PROGRAM), &step.args(), case.run_as);
+        let by = case.by.iter().map(OsStr::new);
+        let words: Vec<&OsStr> = by.chain([OsStr::new(PROGRAM)]).chain(step.args()).collect();
+        let mut command = pod.command(Path::new(words[0]), &words[1..], case.run_as);
         command.env_clear().env("LC_ALL", "C").env("HOME", "/tekton/home");
         command.env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
         command
