@@ -1,7 +1,8 @@
 //! A step under Tekton's entrypoint and under ours: times, memory, size, and how much evidence fits.
 //!
 //! `make bench` builds both and runs it. The two take turns in one run, so that whatever else the machine does meets both.
-//! It prints one table and writes it into `docs/benchmarks.md`, with how each figure is taken.
+//! It prints one table and writes it into `docs/benchmarks.md`, with how each figure is taken. `cargo bench --bench entrypoint
+//! -- late` prints what has to do with late registrations alone.
 
 use std::{
     fs,
@@ -34,11 +35,18 @@ use measure::{Bench, WarmAgent};
 
 /// Says that /tekton is private already.
 const INSIDE: &str = "--inside";
+/// Asks for late registrations alone.
+const LATE: &str = "late";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().collect();
+    let late_only = arguments.iter().any(|argument| argument == LATE);
     if arguments.iter().any(|argument| argument == INSIDE) {
-        run();
+        if late_only {
+            run_late()
+        } else {
+            run()
+        }
         return ExitCode::SUCCESS;
     }
     let wanted = [ours(), peers::folder().join("tekton-entrypoint"), peers::folder().join("spire-agent")];
@@ -46,7 +54,7 @@ fn main() -> ExitCode {
         eprintln!("{} is not there; run `make bench`, which builds it", missing.display());
         return ExitCode::FAILURE;
     }
-    match in_private_tekton() {
+    match in_private_tekton(late_only) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
@@ -63,7 +71,7 @@ fn ours() -> PathBuf {
 }
 
 /// Runs this program again with a /tekton that no one else sees. True if it went well.
-fn in_private_tekton() -> std::io::Result<bool> {
+fn in_private_tekton(late_only: bool) -> std::io::Result<bool> {
     let folder = tempfile::tempdir()?;
     // As the kubelet lays it out: an attestation then holds the pod's UID, as it does in a cluster.
     let pod = folder.path().join("pods/0f8fad5b-d9cb-469f-a165-70867728950e/volumes");
@@ -75,13 +83,23 @@ fn in_private_tekton() -> std::io::Result<bool> {
         command.arg("--map-root-user");
     }
     command.args(["--mount", "--uts", "--", "sh", "-ec", include_str!("private-tekton.sh"), "sh"]).arg(pod);
-    Ok(command.arg(std::env::current_exe()?).arg(INSIDE).status()?.success())
+    command.arg(std::env::current_exe()?).arg(INSIDE).args(late_only.then_some(LATE));
+    Ok(command.status()?.success())
+}
+
+fn say(what: &str) {
+    let _ = writeln!(std::io::stderr(), "measuring: {what}");
+}
+
+fn run_late() {
+    let bench = Bench::new(&peers::folder().join("tekton-entrypoint"), &ours());
+    let agent = WarmAgent::start(&bench);
+    say("late registrations");
+    let table: Vec<_> = agent.late_entry().into_iter().chain(agent.waiting_steps()).collect();
+    print!("{}", report::table(&table));
 }
 
 fn run() {
-    let say = |what: &str| {
-        let _ = writeln!(std::io::stderr(), "measuring: {what}");
-    };
     let bench = Bench::new(&peers::folder().join("tekton-entrypoint"), &ours());
     say("start and end of a step, unsigned");
     let mut table = bench.unsigned();
@@ -96,6 +114,8 @@ fn run() {
     table.extend(agent.size());
     say("an entry that is made while a step waits for its identity");
     table.extend(agent.late_entry());
+    say("what steps that wait for their identity cost the agent");
+    table.extend(agent.waiting_steps());
     say("room for results");
     table.extend(agent.room());
     let report = report::markdown(&table);

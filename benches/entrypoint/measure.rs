@@ -31,6 +31,12 @@ const LATE_STEPS: usize = 4;
 const LATE_ENTRIES: usize = 13;
 /// Each is seven variables. A namespace may have that many services.
 const SERVICE_LINKS: usize = 5000;
+/// Steps that the agent refuses, for how long it is looked at, and how often that is repeated for each program.
+const REFUSED_STEPS: usize = 100;
+const REFUSED_FOR: Duration = Duration::from_secs(10);
+const REFUSED_ROUNDS: usize = 2;
+/// A second of Linux's accounting (`USER_HZ`).
+const TICKS: u32 = 100;
 /// Often enough to wait for, and seldom enough not to take the processor from what is measured.
 const SYNC: Duration = Duration::from_millis(100);
 /// A command that takes this long leaves time to fetch an identity.
@@ -223,13 +229,28 @@ impl WarmAgent<'_> {
         ]
     }
 
-    /// Steps of both programs, started one after the other within a second, wait for an identity of another user than
-    /// ours. Its entry is made together with one for us, whose arrival on our open stream says that the agent has it.
+    /// Steps that wait for an identity of another user than ours, which the agent refuses, or which has another SVID already.
     pub(crate) fn late_entry(&self) -> Vec<Row> {
         const WHAT: &str = "SVID at the agent of an entry made late → signed";
         if !may_change_user() {
             return vec![Row::new(format!("{WHAT} (not measured: needs root)"), "ms", Pair::default())];
         }
+        let refused = self.late_entries(true);
+        let other = self.spire.entry(EntryOptions {
+            selectors: vec![format!("unix:uid:{OTHER_USER}")],
+            ..EntryOptions::new("/ns/default/sa/other")
+        });
+        let pushed = self.late_entries(false);
+        self.spire.delete_entry(&other);
+        vec![
+            Row::new(format!("{WHAT}; refused until then"), "ms", refused).at_most(250.0, Some(600.0)),
+            Row::new(format!("{WHAT}; has another one"), "ms", pushed).at_most(60.0, Some(150.0)),
+        ]
+    }
+
+    /// Steps, started one after the other within a second, wait for an identity. Its entry is made together with one for us,
+    /// whose arrival on our open stream says that the agent has it. Tekton's signs with whatever SVID comes first.
+    fn late_entries(&self, with_tekton: bool) -> Pair {
         let news = watch(&self.socket);
         let entries = json!({"entries": [
             entry("0-late", OTHER_USER, "taskrun/bench"),
@@ -242,11 +263,8 @@ impl WarmAgent<'_> {
             let mut running: Vec<(bool, usize, Running<'_>)> = Vec::new();
             self.bench.posts.clear();
             for index in 0..2 * LATE_STEPS {
-                let ours = index % 2 == 0;
-                let program = if ours { &self.bench.ours } else { &self.bench.tekton };
-                // Tekton signs only if there are results.
-                let command = Command::Child { takes: Duration::ZERO, results: 1 };
-                let step = Step { index, as_other: true, ..self.step(program, command) };
+                let ours = index % 2 == 0 || !with_tekton;
+                let step = self.waits_for_identity(ours, index);
                 running.push((ours, index, step.start()));
                 sleep(Duration::from_secs(1) / (2 * LATE_STEPS) as u32);
             }
@@ -262,13 +280,7 @@ impl WarmAgent<'_> {
                 }
             };
             let visible = seen(true);
-            while !running.is_empty() {
-                let status = waitpid(None, None).unwrap();
-                let at = now();
-                let ended = running.iter().position(|(_, _, step)| status.pid() == Some(step.pid));
-                let (ours, index, step) = running.remove(ended.expect("only steps end"));
-                let Ended { ended, succeeded, .. } = step.ended(status, at);
-                assert!(succeeded, "a step failed, so nothing can be said");
+            for (ours, index, ended) in all_succeed(running) {
                 let signed = if ours { self.bench.posts.of(index) } else { ended };
                 pair.push(ours, ms(visible, signed));
             }
@@ -276,6 +288,45 @@ impl WarmAgent<'_> {
                 self.spire.delete_entry(id);
             }
             seen(false);
+        }
+        pair
+    }
+
+    /// A step of another user than ours that has ended and is to be signed. Tekton's signs only if there are results.
+    fn waits_for_identity(&self, ours: bool, index: usize) -> Step<'_> {
+        let program = if ours { &self.bench.ours } else { &self.bench.tekton };
+        let command = Command::Child { takes: Duration::ZERO, results: 1 };
+        Step { index, as_other: true, ..self.step(program, command) }
+    }
+
+    /// The agent's CPU time while nobody waits, and what steps that are refused add to it.
+    pub(crate) fn waiting_steps(&self) -> Vec<Row> {
+        const WHAT: &str = "CPU time of the agent in 10 s for 100 steps that it refuses";
+        if !may_change_user() {
+            return vec![Row::new(format!("{WHAT} (not measured: needs root)"), "ms", Pair::default())];
+        }
+        let pid = self.spire.agent_pid();
+        let window = || {
+            let before = cpu_of(pid);
+            sleep(REFUSED_FOR);
+            (cpu_of(pid) - before).as_secs_f64() * 1e3
+        };
+        let mut pair = Pair::default();
+        for round in 0..2 * REFUSED_ROUNDS {
+            let ours = round % 2 == 0;
+            let idle = window();
+            let steps =
+                (0..REFUSED_STEPS).map(|index| (ours, index, self.waits_for_identity(ours, index).start()));
+            let running: Vec<_> = steps.collect();
+            pair.push(ours, window() - idle);
+            let late = self.spire.entry(EntryOptions {
+                selectors: vec![format!("unix:uid:{OTHER_USER}")],
+                ..EntryOptions::new("/ns/default/taskrun/bench")
+            });
+            all_succeed(running);
+            self.bench.posts.clear();
+            self.spire.delete_entry(&late);
+            sleep(10 * SYNC);
         }
         vec![Row::new(WHAT, "ms", pair)]
     }
@@ -303,6 +354,30 @@ impl WarmAgent<'_> {
         let is_signed = message.contains("RESULT_MANIFEST.sig") || message.contains("SVIDENCE.bench-0.sig");
         succeeded && is_signed && message.len() <= limit
     }
+}
+
+/// Waits for the end of all, each of which must be a success.
+fn all_succeed(mut running: Vec<(bool, usize, Running<'_>)>) -> Vec<(bool, usize, u64)> {
+    let mut all = Vec::new();
+    while !running.is_empty() {
+        let status = waitpid(None, None).unwrap();
+        let at = now();
+        let ended = running.iter().position(|(_, _, step)| status.pid() == Some(step.pid));
+        let (ours, index, step) = running.remove(ended.expect("only steps end"));
+        let Ended { ended, succeeded, .. } = step.ended(status, at);
+        assert!(succeeded, "a step failed, so nothing can be said");
+        all.push((ours, index, ended));
+    }
+    all
+}
+
+/// User and system time of a process, proc(5).
+fn cpu_of(pid: u32) -> Duration {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let behind_name = stat.rsplit_once(')').unwrap().1;
+    let ticks: u64 =
+        behind_name.split_whitespace().skip(11).take(2).map(|ticks| ticks.parse::<u64>().unwrap()).sum();
+    Duration::from_secs(1) * u32::try_from(ticks).unwrap() / TICKS
 }
 
 fn entry(id: &str, user: u32, path: &str) -> serde_json::Value {

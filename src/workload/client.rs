@@ -1,9 +1,10 @@
-//! One attempt at the Workload API: connect, ask, take the first message that is of use and keep its stream.
+//! One attempt at the Workload API: connect, ask, take the first message and keep its stream.
 //!
 //! SPIRE's agent holds a call whose entry it knows but whose SVID is not signed yet, and looks at it again only after
 //! 500 ms. A call that comes later is answered as soon as the SVID is there. So a call that hangs is joined by another
-//! one on the same connection, again and again, while the first one stays: giving that up would throw away what the
-//! agent has already found out about this process.
+//! one, again and again, while the first one stays: giving that up would throw away what the agent has already found out
+//! about this process. Each has a connection of its own: what hangs may be the first one's, to an agent that was frozen
+//! or has been replaced since.
 //!
 //! As long as nobody waits for the identity, because the step's command runs, a call is joined only at first, in case the
 //! command is short. Then it is left alone, without a deadline: it wakes nobody. When somebody begins to wait, it is
@@ -18,7 +19,7 @@ use std::time::Duration;
 
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpStream, UnixStream};
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use tokio::time::{sleep, timeout};
 use tonic::codegen::{Service, http::Uri};
 use tonic::metadata::MetadataValue;
@@ -187,30 +188,31 @@ pub type Stream = Streaming<X509svidResponse>;
 /// Decides whether a message is of use, and turns it into what is kept.
 pub type Judge<'a, T> = dyn Fn(X509svidResponse) -> Result<T, FetchError> + 'a;
 
-/// Makes one attempt on a new connection: the first message that `judge` accepts, and the stream that brought it.
+/// What a message was judged to be, and the stream that brought it, which brings the next one.
+pub type Answer<T> = (Result<T, FetchError>, Stream);
+
+/// Makes one attempt: the first message, of use or not.
 ///
-/// A new connection for each attempt: an agent that was restarted listens on a new socket of the same path, and it
+/// A new connection for each call: an agent that was restarted listens on a new socket of the same path, and it
 /// attests the caller once for each call.
 ///
 /// `begun` resolves when somebody begins to wait for the answer, to how long the attempt may take from then on. Until then
-/// it may take as long as it will.
+/// it may take as long as it will. `news` resolves when it is worth joining a call that is held.
 pub async fn attempt<T>(
     address: &Address,
     begun: impl Future<Output = Duration>,
+    news: &Notify,
     judge: &Judge<'_, T>,
-) -> Result<(T, Stream), FetchError> {
+) -> Result<Answer<T>, FetchError> {
     let (awaited, is_awaited) = oneshot::channel();
     let heard = Cell::new(None);
-    let mut work = pin!(async {
-        let client = connect(address).await?;
-        first_of_use(&client, is_awaited, judge, &heard).await
-    });
+    let mut work = pin!(first_answer(address, is_awaited, news, judge, &heard));
     let deadline = tokio::select! {
         biased;
         deadline = begun => deadline,
         answer = &mut work => return answer,
     };
-    // Fails only when the connection could not be made.
+    // The receiver is there as long as the work is.
     let _ = awaited.send(());
     let cut = || heard.take().unwrap_or(FetchError::TimedOut { after: deadline });
     timeout(deadline, work).await.unwrap_or_else(|_| Err(cut()))
@@ -221,6 +223,11 @@ pub type Client = SpiffeWorkloadApiClient<Channel>;
 
 /// Connects. When the connection is lost the client fails; it does not make another one.
 pub async fn connect(address: &Address) -> Result<Client, FetchError> {
+    Ok(SpiffeWorkloadApiClient::new(channel(address).await?).max_decoding_message_size(MAX_MESSAGE))
+}
+
+/// A connection, whatever is called on it.
+pub(super) async fn channel(address: &Address) -> Result<Channel, FetchError> {
     let refused =
         |error: io::Error| FetchError::Connect { kind: error.kind(), reason: io_error::words(&error) };
     // Connected here and not by the channel, which would hide the system's error.
@@ -230,11 +237,10 @@ pub async fn connect(address: &Address) -> Result<Client, FetchError> {
     };
     // The name is not looked up, it only fills HTTP/2's authority. No keep-alive: gRPC servers cut clients that ping
     // more often than every five minutes.
-    let channel = Endpoint::from_static("http://localhost")
+    Endpoint::from_static("http://localhost")
         .connect_with_connector(Once(Some(socket)))
         .await
-        .map_err(|error| FetchError::Refused { code: Code::Unknown, message: error.to_string() })?;
-    Ok(SpiffeWorkloadApiClient::new(channel).max_decoding_message_size(MAX_MESSAGE))
+        .map_err(|error| FetchError::Refused { code: Code::Unknown, message: error.to_string() })
 }
 
 /// A connector with one connection to give: a channel that has lost it must not quietly make another one.
@@ -262,28 +268,32 @@ pub fn request() -> Request<X509svidRequest> {
     request
 }
 
-/// One call, until its first message.
-async fn call<T>(mut client: Client, judge: &Judge<'_, T>) -> Result<(T, Stream), FetchError> {
+/// One call on a new connection, until its first message.
+async fn call<T>(address: &Address, judge: &Judge<'_, T>) -> Result<Answer<T>, FetchError> {
+    let mut client = connect(address).await?;
     let response = client.fetch_x509svid(request()).await.map_err(|status| FetchError::refused(&status))?;
     let mut stream = response.into_inner();
     match stream.message().await {
-        Ok(Some(message)) => Ok((judge(message)?, stream)),
+        Ok(Some(message)) => Ok((judge(message), stream)),
         Ok(None) => Err(FetchError::NoMessage),
         Err(status) => Err(FetchError::refused(&status)),
     }
 }
 
-/// One call, joined by others while it is held: at first, and from when `awaited` says that somebody waits for it. What those
-/// are refused with is left in `heard`.
-async fn first_of_use<T>(
-    client: &Client,
+/// One call, joined by others while it is held: at first, when there is `news`, and from when `awaited` says that somebody
+/// waits for it. What those bring that is of no use is left in `heard`.
+async fn first_answer<T>(
+    address: &Address,
     mut awaited: oneshot::Receiver<()>,
+    news: &Notify,
     judge: &Judge<'_, T>,
     heard: &Cell<Option<FetchError>>,
-) -> Result<(T, Stream), FetchError> {
-    let mut first = pin!(call(client.clone(), judge));
-    if let Ok(answer) = timeout(HELD_AFTER, &mut first).await {
-        return answer;
+) -> Result<Answer<T>, FetchError> {
+    let mut first = pin!(call(address, judge));
+    tokio::select! {
+        answer = &mut first => return answer,
+        () = sleep(HELD_AFTER) => {}
+        () = news.notified() => {}
     }
     let mut is_awaited = awaited.try_recv().is_ok();
     let mut pauses = JOIN_FOR.iter();
@@ -299,22 +309,25 @@ async fn first_of_use<T>(
             continue;
         };
         let mut over = pin!(sleep(*pause));
-        let mut second = pin!(call(client.clone(), judge));
+        let mut second = pin!(call(address, judge));
         let mut refused = false;
         loop {
             tokio::select! {
                 answer = &mut first => {
                     // The call beside it was made later, so it may do better than this one.
                     return match answer {
-                        Err(error) if !refused && !error.is_final() => {
-                            timeout(*pause, &mut second).await.ok().and_then(Result::ok).ok_or(error)
-                        }
+                        Err(error) if error.is_final() => Err(error),
+                        Ok((Err(_), _)) | Err(_) if !refused => match timeout(*pause, &mut second).await {
+                            Ok(Ok((Ok(of_use), stream))) => Ok((Ok(of_use), stream)),
+                            _ => answer,
+                        },
+                        Err(error) => Err(heard.take().unwrap_or(error)),
                         answer => answer,
                     };
                 }
                 answer = &mut second, if !refused => match answer {
-                    Ok(answer) => return Ok(answer),
-                    Err(error) => {
+                    Ok((Ok(of_use), stream)) => return Ok((Ok(of_use), stream)),
+                    Ok((Err(error), _)) | Err(error) => {
                         refused = true;
                         heard.set(Some(error));
                     }
@@ -324,6 +337,7 @@ async fn first_of_use<T>(
                     pauses = JOIN_FOR.iter();
                     break;
                 }
+                () = news.notified() => break,
                 () = &mut over => break,
             }
         }

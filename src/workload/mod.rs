@@ -3,7 +3,6 @@
 #[allow(missing_docs, unreachable_pub, clippy::all)]
 #[rustfmt::skip]
 pub mod generated;
-
 pub mod address;
 pub mod bundle;
 pub mod certificate;
@@ -18,3 +17,4 @@ pub mod retry;
 pub mod select;
 mod socket;
 pub mod svid;
+mod watch;

@@ -13,6 +13,9 @@ const FIRST_MIN_MS: u64 = 250;
 const FIRST_MAX_MS: u64 = 500;
 const CAP: Duration = Duration::from_secs(2);
 const SLOW_CAP: Duration = Duration::from_secs(30);
+const WATCHED_MIN_MS: u64 = 2000;
+const WATCHED_MAX_MS: u64 = 2500;
+const WATCHED_CAP: Duration = Duration::from_secs(10);
 
 /// The pauses between attempts: 250 to 500 ms, then each 1.5 times as long, up to 2 s, all but the first ±20 %.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -28,19 +31,25 @@ impl Backoff {
 
     /// The next pause, while somebody waits for the identity. `random` is any number, evenly spread.
     pub fn next(&mut self, random: u64) -> Duration {
-        self.step(random, CAP)
+        self.step(random, (FIRST_MIN_MS, FIRST_MAX_MS), CAP)
     }
 
     /// The next pause while nobody waits: as [`Backoff::next`], but up to 30 s. A registration is then noticed after half
     /// as much time again as it has taken to come.
     pub fn next_unhurried(&mut self, random: u64) -> Duration {
-        self.step(random, SLOW_CAP)
+        self.step(random, (FIRST_MIN_MS, FIRST_MAX_MS), SLOW_CAP)
     }
 
-    fn step(&mut self, random: u64, cap: Duration) -> Duration {
+    /// The next pause while the agent pushes what changes: 2 to 2.5 s, then each 1.5 times as long, up to 10 s. The agent has
+    /// attested the caller when the stream was opened; what it did not know about it then, a new stream may tell.
+    pub fn next_watched(&mut self, random: u64) -> Duration {
+        self.step(random, (WATCHED_MIN_MS, WATCHED_MAX_MS), WATCHED_CAP)
+    }
+
+    fn step(&mut self, random: u64, (min, max): (u64, u64), cap: Duration) -> Duration {
         let (base, pause) = match self.last {
             None => {
-                let first = Duration::from_millis(FIRST_MIN_MS + random % (FIRST_MAX_MS - FIRST_MIN_MS + 1));
+                let first = Duration::from_millis(min + random % (max - min + 1));
                 (first, first)
             }
             Some(last) => {

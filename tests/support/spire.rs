@@ -221,6 +221,11 @@ impl Spire {
         self.start_agent();
     }
 
+    /// The agent's process.
+    pub fn agent_pid(&self) -> u32 {
+        self.agent.as_ref().expect("the agent runs").id()
+    }
+
     /// What the server has logged so far.
     pub fn server_log(&self) -> String {
         log(&self.folder.path().join("server.log"))
