@@ -2,14 +2,21 @@
 //! many of, and no byte costs many times what a byte of a genuine one does.
 //!
 //! CPU time is that of a process of its own for each input. `SVIDENCE_OPTIMISED` names the program that is measured, one that
-//! is optimised: only there are the costs of different work comparable. Without it, it is the one that was built for the tests.
+//! is optimised, as `make test` builds it: only there are the costs of different work comparable. Without it, it is the one that
+//! was built for the tests.
 
 #![cfg(feature = "cli")]
 
 #[path = "support/hostile.rs"]
 mod hostile;
+#[allow(unreachable_pub)]
+#[path = "support/packed.rs"]
+mod packed;
 mod pki;
 mod support;
+#[allow(dead_code)]
+#[path = "support/token.rs"]
+mod token;
 
 use std::{
     env, fs,
@@ -20,7 +27,7 @@ use std::{
     thread,
 };
 
-use hostile::{SHAPES, Shape, bundle, genuine};
+use hostile::{Shape, bundle, genuine, shapes};
 use nix::sys::{
     resource::{UsageWho, getrusage},
     time::TimeValLike as _,
@@ -28,6 +35,7 @@ use nix::sys::{
 use ring::rand::SystemRandom;
 use support::{corpus, signed::file, skip::skip};
 use svidence::devagent::ca::DevCa;
+use tempfile::NamedTempFile;
 use time::OffsetDateTime;
 
 /// Of twice the size at most this many times the CPU time: sorting and what does not fit into a cache take a little more than
@@ -68,13 +76,25 @@ fn children() -> f64 {
 }
 
 /// Verifies an input of so many objects. Without their number, or with one that ends only with the input, memory is not told.
-fn cost(case: &str, input: &str, objects: Option<usize>, bundle: &Path) -> Cost {
+fn cost(case: &str, input: &[u8], objects: Option<usize>, bundle: &Path) -> Cost {
+    cost_with(case, input, objects, bundle, "json", &[])
+}
+
+fn cost_with(
+    case: &str,
+    input: &[u8],
+    objects: Option<usize>,
+    bundle: &Path,
+    format: &str,
+    files: &[(&str, NamedTempFile)],
+) -> Cost {
     let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let before = children();
     let program = optimised().unwrap_or_else(|| env!("CARGO_BIN_EXE_svidence").into());
     let mut child = Command::new(program)
-        .args(["verify", "-", "--jobs=1", "--output=json", "--trust-domain=example.org", "--bundle"])
+        .args(["verify", "-", "--jobs=1", "--trust-domain=example.org", "--output", format, "--bundle"])
         .arg(bundle)
+        .args(files.iter().flat_map(|(option, file)| [option.as_ref(), file.path().as_os_str()]))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
@@ -88,16 +108,16 @@ fn cost(case: &str, input: &str, objects: Option<usize>, bundle: &Path) -> Cost 
         let (end, ended) = mpsc::channel::<()>();
         scope.spawn(move || {
             // It may end before it has read everything.
-            let _ = stdin.write_all(input.as_bytes()).and_then(|()| stdin.write_all(b"\n"));
+            let _ = stdin.write_all(input).and_then(|()| stdin.write_all(b"\n"));
             let _ = ended.recv();
         });
         if let Some(objects) = objects {
             lines.by_ref().take(objects).for_each(|line| is_verified(line.unwrap()));
-            // All are judged, and it waits for more.
+            // All are judged, and it waits for more, or it has ended because nothing could be read behind it.
             let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
             let peak =
                 status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB"));
-            memory = Some(1024.0 * peak.unwrap().trim().parse::<f64>().unwrap());
+            memory = peak.map(|peak| 1024.0 * peak.trim().parse::<f64>().unwrap());
         }
         drop(end);
         lines.for_each(|line| is_verified(line.unwrap()));
@@ -107,17 +127,22 @@ fn cost(case: &str, input: &str, objects: Option<usize>, bundle: &Path) -> Cost 
     Cost { cpu: children() - before, memory, verified }
 }
 
+/// What a shape of that size costs, and its bytes: those that are read, compressed or not, and the operator's.
 fn cost_of(shape: &Shape, size: usize, bundle: &Path) -> (Cost, f64) {
     let input = (shape.input)(size);
+    let files = (shape.files)(size);
+    let bytes = input.len() + files.iter().map(|(_, content)| content.len()).sum::<usize>();
+    let input = (shape.packed)(input);
+    let bytes = bytes.max(input.len());
+    let files: Vec<_> = files.iter().map(|(option, content)| (*option, file(content))).collect();
     let objects = Some((shape.objects)(size)).filter(|_| !shape.needs_end);
-    let cost = cost(shape.name, &input, objects, bundle);
-    (cost, input.len() as f64)
+    (cost_with(shape.name, &input, objects, bundle, shape.format, &files), bytes as f64)
 }
 
 /// What it takes to start and to verify one small object.
 fn start(bundle: &Path) -> f64 {
     (0..TRIES)
-        .map(|_| cost("genuine", &genuine().to_string(), Some(1), bundle).cpu)
+        .map(|_| cost("genuine", genuine().to_string().as_bytes(), Some(1), bundle).cpu)
         .fold(f64::INFINITY, f64::min)
 }
 
@@ -133,11 +158,17 @@ fn genuine_per_byte() -> f64 {
     let bundle = file(&ca.bundle_pem());
     let start = start(bundle.path());
     let cpu = (0..5).map(|_| {
-        let cost = cost("genuine", &lines, Some(400), bundle.path());
+        let cost = cost("genuine", lines.as_bytes(), Some(400), bundle.path());
         assert_eq!(cost.verified, 400);
         cost.cpu - start
     });
     cpu.fold(f64::INFINITY, f64::min) / lines.len() as f64
+}
+
+/// All shapes, or those whose name has the text of `SVIDENCE_SHAPE` in it.
+fn wanted() -> impl Iterator<Item = &'static Shape> {
+    let only = env::var("SVIDENCE_SHAPE").unwrap_or_default();
+    shapes().filter(move |shape| shape.name.contains(&only))
 }
 
 #[test]
@@ -146,9 +177,8 @@ fn twice_the_size_costs_twice_as_much() {
     let start = start(bundle.path());
     // What is optimised is some times as fast, and less than a hundredth of a second is not measured well.
     let scale = if optimised().is_some() { 4 } else { 1 };
-    let only = env::var("SVIDENCE_SHAPE").ok();
     let mut faults = Vec::new();
-    for shape in SHAPES.iter().filter(|shape| only.as_ref().is_none_or(|only| shape.name.contains(only))) {
+    for shape in wanted() {
         let (mut least, mut least_of_twice, mut bytes, mut allowed) =
             (f64::INFINITY, f64::INFINITY, 0.0, 0.0);
         let mut memory = None;
@@ -199,7 +229,7 @@ fn no_byte_costs_many_times_what_a_genuine_one_does() {
     let start = start(bundle.path());
     eprintln!("a byte of a genuine TaskRun: {:.0} ns", 1e9 * genuine);
     let mut faults = Vec::new();
-    for shape in SHAPES {
+    for shape in wanted() {
         let mut least = f64::INFINITY;
         for _ in 0..TRIES {
             let (cost, bytes) = cost_of(shape, 4 * shape.size, bundle.path());

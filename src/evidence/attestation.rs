@@ -4,7 +4,7 @@
 //! whatever can be said without looking at anything around it: decoding checks it.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use prost::Message as _;
+use prost::{Message as _, bytes::Bytes};
 
 use super::{Sha256, generated, sha256};
 
@@ -282,8 +282,10 @@ impl Attestation {
             });
         };
         let bytes = URL_SAFE_NO_PAD.decode(encoded).map_err(|_| AttestationError::Base64)?;
+        // Of bytes that are shared each field is copied once, not twice.
+        let bytes = Bytes::from(bytes);
         let message =
-            generated::Attestation::decode(bytes.as_slice()).map_err(|_| AttestationError::Protobuf)?;
+            generated::Attestation::decode(bytes.clone()).map_err(|_| AttestationError::Protobuf)?;
         let attestation = Attestation::from_message(message)?;
         if attestation.to_bytes() != bytes {
             return Err(AttestationError::NotCanonical);

@@ -269,7 +269,7 @@ impl CompactLeaf {
             SignatureKind::RsaSha256 => self.signature.clone(),
             _ => {
                 let (r, s) = self.signature.split_at(self.signature.len() / 2);
-                der(SEQUENCE, &[der(INTEGER, &unsigned(r)), der(INTEGER, &unsigned(s))].concat())
+                der_of(SEQUENCE, &[&der(INTEGER, &unsigned(r)), &der(INTEGER, &unsigned(s))])
             }
         };
         Ok(template.certificate(&template.tbs(), &signature))
@@ -363,37 +363,44 @@ impl LeafTemplate<'_> {
         let key_id = ring::digest::digest(&ring::digest::SHA1_FOR_LEGACY_USE_ONLY, self.public_key);
         let mut names: Vec<u8> = self.dns_names.iter().flat_map(|name| der(0x82, name.as_bytes())).collect();
         names.extend(der(0x86, self.spiffe_id.as_bytes()));
-        let extensions = [
-            KEY_USAGE.to_vec(),
-            EXT_KEY_USAGE.to_vec(),
-            BASIC_CONSTRAINTS.to_vec(),
-            extension(OID_SUBJECT_KEY_ID, &der(OCTET_STRING, key_id.as_ref())),
-            extension(OID_AUTHORITY_KEY_ID, &der(SEQUENCE, &der(0x80, self.issuer.key_id))),
-            extension(OID_SUBJECT_ALT_NAME, &der(SEQUENCE, &names)),
-        ]
-        .concat();
-        let parts = [
-            b"\xa0\x03\x02\x01\x02".to_vec(),
-            der(INTEGER, &unsigned(self.serial)),
-            self.signature_algorithm.to_vec(),
-            self.issuer.name.to_vec(),
-            validity(self.not_before, self.not_after),
-            der(SEQUENCE, &subject),
-            spki(self.key_algorithm, self.public_key),
-            der(0xa3, &der(SEQUENCE, &extensions)),
+        let extensions = der_of(
+            SEQUENCE,
+            &[
+                KEY_USAGE,
+                EXT_KEY_USAGE,
+                BASIC_CONSTRAINTS,
+                &extension(OID_SUBJECT_KEY_ID, &der(OCTET_STRING, key_id.as_ref())),
+                &extension(OID_AUTHORITY_KEY_ID, &der(SEQUENCE, &der(0x80, self.issuer.key_id))),
+                &extension(OID_SUBJECT_ALT_NAME, &der(SEQUENCE, &names)),
+            ],
+        );
+        let parts: [&[u8]; 8] = [
+            b"\xa0\x03\x02\x01\x02",
+            &der(INTEGER, &unsigned(self.serial)),
+            self.signature_algorithm,
+            self.issuer.name,
+            &validity(self.not_before, self.not_after),
+            &der(SEQUENCE, &subject),
+            &spki(self.key_algorithm, self.public_key),
+            &der(0xa3, &extensions),
         ];
-        der(SEQUENCE, &parts.concat())
+        der_of(SEQUENCE, &parts)
     }
 
     /// The DER of the certificate, with the CA's signature over [`Self::tbs`].
     pub(crate) fn certificate(&self, tbs: &[u8], signature: &[u8]) -> Vec<u8> {
-        der(SEQUENCE, &[tbs, self.signature_algorithm, &bit_string(signature)].concat())
+        der_of(SEQUENCE, &[tbs, self.signature_algorithm, &bit_string(signature)])
     }
 }
 
 /// One DER element.
 pub(crate) fn der(tag: u8, content: &[u8]) -> Vec<u8> {
-    let length = content.len();
+    der_of(tag, &[content])
+}
+
+/// One DER element of these parts.
+fn der_of(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
+    let length = parts.iter().map(|part| part.len()).sum::<usize>();
     let mut out = Vec::with_capacity(length + 4);
     out.push(tag);
     match length {
@@ -401,7 +408,7 @@ pub(crate) fn der(tag: u8, content: &[u8]) -> Vec<u8> {
         0x80..=0xff => out.extend([0x81, length as u8]),
         _ => out.extend([0x82, (length >> 8) as u8, length as u8]),
     }
-    out.extend(content);
+    parts.iter().for_each(|part| out.extend_from_slice(part));
     out
 }
 
@@ -416,15 +423,15 @@ pub(crate) fn unsigned(number: &[u8]) -> Vec<u8> {
 }
 
 pub(crate) fn bit_string(content: &[u8]) -> Vec<u8> {
-    der(BIT_STRING, &[&[0], content].concat())
+    der_of(BIT_STRING, &[&[0], content])
 }
 
 pub(crate) fn spki(algorithm: &[u8], public_key: &[u8]) -> Vec<u8> {
-    der(SEQUENCE, &[algorithm, &bit_string(public_key)].concat())
+    der_of(SEQUENCE, &[algorithm, &bit_string(public_key)])
 }
 
 pub(crate) fn extension(oid: &[u8], value: &[u8]) -> Vec<u8> {
-    der(SEQUENCE, &[oid, &der(OCTET_STRING, value)].concat())
+    der_of(SEQUENCE, &[oid, &der(OCTET_STRING, value)])
 }
 
 /// Validity: UTCTime before 2050, GeneralizedTime from then (RFC 5280 4.1.2.5).
@@ -441,7 +448,7 @@ pub(crate) fn validity(not_before: i64, not_after: i64) -> Vec<u8> {
             year => der(0x18, format!("{year:04}{month:02}{rest}").as_bytes()),
         }
     };
-    der(SEQUENCE, &[time(not_before), time(not_after)].concat())
+    der_of(SEQUENCE, &[&time(not_before), &time(not_after)])
 }
 
 /// PrintableString where the characters allow it, else UTF8String (Go `encoding/asn1`).

@@ -16,7 +16,9 @@ use serde::de::{
 
 /// Reads a `T` from the bytes of exactly one JSON document. `None`: it breaks a rule, or is no `T`.
 pub(super) fn from_slice<'de, T: Deserialize<'de>>(document: &'de [u8]) -> Option<T> {
-    let mut json = serde_json::Deserializer::from_slice(document);
+    // Looked at as a whole it is UTF-8 sooner than text by text.
+    let document = std::str::from_utf8(document).ok()?;
+    let mut json = serde_json::Deserializer::from_str(document);
     let value = T::deserialize(Strict { inner: &mut json }).ok()?;
     json.end().ok()?;
     Some(value)

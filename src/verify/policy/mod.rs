@@ -423,10 +423,11 @@ fn read(text: &str) -> Result<Node, PolicyError> {
 
 /// A demand that nothing can meet is a mistake in the file.
 fn possible(rule: &Rule, index: usize) -> Result<(), PolicyError> {
+    let mut names = HashSet::with_capacity(rule.results.len());
     for (i, result) in rule.results.iter().enumerate() {
         let problem = if !is_result_name(&result.name) {
             "is not the name of a result"
-        } else if rule.results[..i].iter().any(|earlier| earlier.name == result.name) {
+        } else if !names.insert(result.name.as_str()) {
             "appears twice"
         } else if result.step_result.is_some() && result.from.is_none() {
             "has a stepResult, but no step that it is from"
