@@ -9,12 +9,8 @@
 
 #[path = "support/hostile.rs"]
 mod hostile;
-#[allow(unreachable_pub)]
-#[path = "support/packed.rs"]
-mod packed;
 mod pki;
 mod support;
-#[allow(dead_code)]
 #[path = "support/token.rs"]
 mod token;
 

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{Shape, annotated, forged, shape, verified, with_message, yaml};
-use crate::packed::{gzip, zstd};
+use crate::support::packed::{gzip, zstd};
 
 fn spaces(count: usize) -> String {
     " ".repeat(count) + "{}"
