@@ -1,9 +1,10 @@
 //! Reports of many findings, and long files of the operator's own.
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::json;
-use svidence::evidence::tep0089;
+use svidence::evidence::{sha256, tep0089};
 
-use super::{Shape, declared_results, genuine, one_step, shape, task_results, verified};
+use super::{Shape, attestation_of, declared_results, genuine, one_step, shape, task_results, verified};
 use crate::{
     pki::{self, Key, Plan},
     token::{Plot, ess_v2},
@@ -40,16 +41,11 @@ const fn of_files(name: &'static str, size: usize, files: fn(usize) -> Vec<(&'st
 /// The genuine run with a time stamp of its first step.
 fn stamped(change: impl FnOnce(&mut Plot)) -> String {
     let mut object = genuine();
-    let attestation = super::attestation_of(&object, |_| ());
-    let token = Plot::new(&svidence::evidence::sha256(&attestation.to_bytes())).with(change).token();
-    let stamps = json!({"one": tep0089_base64(&token)}).to_string();
+    let attestation = attestation_of(&object, |_| ());
+    let token = Plot::new(&sha256(&attestation.to_bytes())).with(change).token();
+    let stamps = json!({"one": STANDARD.encode(&token)}).to_string();
     object["metadata"]["annotations"] = json!({"svidence.dev/timestamps": stamps});
     object.to_string()
-}
-
-fn tep0089_base64(bytes: &[u8]) -> String {
-    use base64::{Engine as _, engine::general_purpose::STANDARD};
-    STANDARD.encode(bytes)
 }
 
 fn tsa(_: usize) -> Vec<(&'static str, String)> {
@@ -57,7 +53,7 @@ fn tsa(_: usize) -> Vec<(&'static str, String)> {
 }
 
 const fn stamp(name: &'static str, size: usize, input: fn(usize) -> String) -> Shape {
-    Shape { files: tsa, ..shape(name, size, input) }
+    Shape { files: tsa, ..verified(name, size, input) }
 }
 
 pub(super) const SHAPES: &[Shape] = &[
