@@ -3,7 +3,7 @@
 use std::ffi::{CString, OsStr, OsString};
 use std::fs::File;
 use std::io::PipeWriter;
-use std::os::fd::{AsRawFd as _, BorrowedFd};
+use std::os::fd::AsRawFd as _;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, open};
+use nix::fcntl::OFlag;
 use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, PosixSpawnFlags, posix_spawn};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::stat::Mode;
@@ -174,12 +174,7 @@ pub fn run(
         }
         let running = context.is_none();
         let deadline = deadline.into_iter().chain(cancellation.look_at()).min().filter(|_| running);
-        let open = child.open_copies();
-        if child.status.is_some() && open.is_empty() {
-            // The last copy has ended since we looked: nothing would wake us any more.
-            break;
-        }
-        let woken = events.wait(&open, deadline, running && cancellation.looking());
+        let woken = events.wait(&[], deadline, running && cancellation.looking());
         asked_to_end |= woken.asks_to_end();
         child.take(&woken);
         // Among many orphans that end, its turn might be long in coming.
@@ -242,9 +237,7 @@ fn spawn(
 
 /// Starts the program with `/dev/null` as its standard input.
 fn exec(command: &Command<'_>, program: &Path, ends: &[(PipeWriter, i32)]) -> Result<i32, Errno> {
-    let null = open("/dev/null", OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())?;
-    let mut descriptors = vec![(null.as_raw_fd(), 0)];
-    descriptors.extend(ends.iter().map(|(end, number)| (end.as_raw_fd(), *number)));
+    let descriptors: Vec<_> = ends.iter().map(|(end, number)| (end.as_raw_fd(), *number)).collect();
     let argv: Vec<CString> = command.argv.iter().map(|arg| c_string(arg)).collect::<Result<_, _>>()?;
     let environment: Vec<CString> = command
         .environment
@@ -293,6 +286,9 @@ fn posix(program: &sys::Program<'_>) -> Result<i32, Errno> {
     attributes.set_sigmask(&SigSet::empty())?;
     attributes.set_sigdefault(&SigSet::all())?;
     let mut actions = PosixSpawnFileActions::init()?;
+    // The lowest number that is free. Not opened by us: we may have no descriptor to spare.
+    actions.add_close(0)?;
+    actions.add_open(0, sys::STDIN, OFlag::O_RDONLY, Mode::empty())?;
     for &(from, to) in program.descriptors {
         actions.add_dup2(from, to)?;
     }
@@ -315,10 +311,6 @@ impl Child {
     /// As in Go, the program has ended when it has exited and everybody who holds its output has closed it.
     fn complete(&self) -> bool {
         self.status.is_some() && self.copies.iter().all(Copy::complete)
-    }
-
-    fn open_copies(&self) -> Vec<BorrowedFd<'_>> {
-        self.copies.iter().filter(|copy| !copy.complete()).map(Copy::fd).collect()
     }
 
     /// Kills the program itself, not its group, as Tekton does (contract 3.7.1).

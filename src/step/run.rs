@@ -39,8 +39,8 @@ pub fn main(args: Vec<OsString>, roots: &Roots) -> i32 {
     // This process is going to hold a key: no other one may open its memory, not even before that, and it leaves no core.
     let _ = nix::sys::prctl::set_dumpable(false);
     // From here on no signal ends us before the post file is written.
-    let events = Events::start();
     let most_descriptors = MostDescriptors::raise();
+    let events = Events::start();
     let mut args = args.into_iter();
     let program = args.next().unwrap_or_default();
     let arguments: Vec<OsString> = args.collect();
@@ -446,7 +446,7 @@ impl<'a> Step<'a> {
         let Told { evidence, prepared: Prepared { exit_code, post } } = told;
         let entries = message.as_ref().map(|message| evidence.among(message));
         if let Some(entries) = &entries
-            && let Err(error) = self.write(entries)
+            && let Err(error) = self.write_when_possible(events, entries)
         {
             outcome.failure = Some(Failure::Message(error.to_string()));
         }
@@ -481,6 +481,19 @@ impl<'a> Step<'a> {
             log::line(&line);
         }
         outcome.exit_status()
+    }
+
+    /// Writes the message, if need be when what signing has opened is closed: its thread ends by itself.
+    fn write_when_possible(&self, events: &Events, entries: &[Entry]) -> Result<(), WriteError> {
+        let deadline = Instant::now() + Duration::from_secs(1);
+        loop {
+            match self.write(entries) {
+                Err(error) if error.lacks_descriptors() && Instant::now() < deadline => {
+                    events.wait(&[], Some(Instant::now() + Duration::from_millis(20)), false);
+                }
+                written => return written,
+            }
+        }
     }
 
     fn write(&self, entries: &[Entry]) -> Result<(), WriteError> {

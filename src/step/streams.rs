@@ -2,16 +2,20 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, PipeReader, PipeWriter, Read as _, Write as _};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::Signal;
 
 use super::directories::{self, MkdirError};
 use super::go_text::path_error;
+use super::sys;
 
 /// Why a stream cannot be copied.
 #[derive(Debug, thiserror::Error)]
@@ -67,11 +71,20 @@ pub fn open(path: &Path) -> Result<File, StreamError> {
         .map_err(|error| StreamError::Open { path: path.to_owned(), error })
 }
 
-/// A thread that copies one stream until every holder of its other end has closed it.
+/// A thread that copies one stream until every holder of its other end has closed it. Its end wakes the wait loop.
 pub struct Copy {
     thread: Option<JoinHandle<Result<(), StreamError>>>,
-    /// Its other end belongs to the thread and closes when that ends: the wait loop's sign.
-    ended: PipeReader,
+    ended: Arc<AtomicBool>,
+}
+
+/// Says that the thread has ended, however it does. A SIGCHLD wakes the loop: that takes no descriptor, of which there may be few.
+struct Ending(Arc<AtomicBool>);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Release);
+        sys::send(nix::unistd::getpid().as_raw(), Signal::SIGCHLD as i32);
+    }
 }
 
 impl Copy {
@@ -79,8 +92,9 @@ impl Copy {
     pub fn start(stream: Stream, file: File, path: &Path) -> Result<(Copy, PipeWriter), StreamError> {
         let failed = |error| StreamError::Start { path: path.to_owned(), error };
         let (output, for_program) = io::pipe().map_err(failed)?;
-        let (ended, ending) = io::pipe().map_err(failed)?;
         let file_path = path.to_owned();
+        let ended = Arc::new(AtomicBool::new(false));
+        let ending = Ending(Arc::clone(&ended));
         let thread = std::thread::Builder::new()
             .spawn(move || {
                 let _ending = ending;
@@ -90,15 +104,9 @@ impl Copy {
         Ok((Copy { thread: Some(thread), ended }, for_program))
     }
 
-    /// A descriptor that is readable (closed at the other end) when the copy is complete.
-    pub fn fd(&self) -> BorrowedFd<'_> {
-        self.ended.as_fd()
-    }
-
     /// True once everything is copied.
     pub fn complete(&self) -> bool {
-        let mut ended = [PollFd::new(self.ended.as_fd(), PollFlags::POLLIN)];
-        poll(&mut ended, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
+        self.ended.load(Ordering::Acquire)
     }
 
     /// How the copy went; waits for the thread.

@@ -4,7 +4,7 @@
 #[cfg(all(target_env = "musl", not(feature = "cli")))]
 mod musl;
 
-use std::ffi::{CString, c_char, c_int, c_void};
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::io::{self, PipeReader, PipeWriter, Read as _, pipe};
 use std::os::fd::{AsRawFd as _, IntoRawFd as _, RawFd};
 use std::os::unix::process::ExitStatusExt as _;
@@ -177,6 +177,9 @@ pub struct Program<'a> {
     pub most_descriptors: Option<MostDescriptors>,
 }
 
+/// What a program has as its standard input.
+pub const STDIN: &CStr = c"/dev/null";
+
 /// Starts a program as posix_spawn does: in a process group of its own, with an empty signal mask and all signals at their
 /// default. `namespaces` are CLONE_NEW… flags. `map` is called with the child's PID before the program runs and gives it its
 /// users, if it has a user namespace of its own; if it fails, the program is not run.
@@ -252,11 +255,14 @@ unsafe fn child(
             libc::_exit(1);
         }
         libc::setpgid(0, 0);
-        // The call itself, since musl makes dup2 of it. It refuses to duplicate a descriptor to itself; that one has to survive.
-        let is_done = program.descriptors.iter().all(|&(from, to)| match from == to {
-            true => libc::fcntl(to, libc::F_SETFD, 0) == 0,
-            false => libc::syscall(libc::SYS_dup3, from, to, 0) >= 0,
-        });
+        // dup3 by itself, since musl makes dup2 of it. It refuses to duplicate a descriptor to itself; that one has to survive.
+        libc::close(0);
+        let has_stdin = libc::open(STDIN.as_ptr(), libc::O_RDONLY) == 0;
+        let is_done = has_stdin
+            && program.descriptors.iter().all(|&(from, to)| match from == to {
+                true => libc::fcntl(to, libc::F_SETFD, 0) == 0,
+                false => libc::syscall(libc::SYS_dup3, from, to, 0) >= 0,
+            });
         let mut errno = Errno::last_raw();
         if let Some(most) = program.most_descriptors {
             let _ = most.set();

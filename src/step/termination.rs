@@ -227,6 +227,13 @@ pub enum WriteError {
     },
 }
 
+impl WriteError {
+    /// Whether it was for want of a descriptor.
+    pub fn lacks_descriptors(&self) -> bool {
+        matches!(self, WriteError::System { error, .. } if error.raw_os_error() == Some(Errno::EMFILE as i32))
+    }
+}
+
 /// Writes the message once, whole. What was in the file is not merged in (design 4.3). The file is a mount of the
 /// kubelet's, which cannot be replaced, so it is emptied and written in one go; a link in its place is not followed.
 /// Unlike Tekton we do not have it put on the disk: its one reader is the kubelet of this node, and of a node that goes down

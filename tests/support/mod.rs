@@ -13,6 +13,7 @@ pub mod documents;
 pub mod fleet;
 #[cfg(feature = "cli")]
 pub mod kubelet;
+pub mod modes;
 #[cfg(feature = "cli")]
 pub mod packed;
 pub mod peers;
