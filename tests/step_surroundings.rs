@@ -109,25 +109,30 @@ fn a_slow_reader_of_a_stream_in_non_blocking_mode_is_waited_for() {
     });
 }
 
-/// Nobody reads what it logs while the command runs: the SIGPIPE is its own affair, however it gets its signals.
+/// Nobody reads what it logs while the command runs, or it is more than a file may have: the signal that this brings is its own
+/// affair, however it gets its signals.
 #[test]
-fn a_sigpipe_of_our_own_is_not_the_steps() {
+fn a_signal_that_a_write_of_ours_brings_is_not_the_steps() {
     const SCRIPT: &str =
-        "trap 'exit 5' PIPE; : >/tekton/begun; for i in 1 2 3 4 5 6 7 8 9 10; do sleep 0.1; done";
-    let Some(ours) = shipped("a_sigpipe_of_our_own_is_not_the_steps") else { return };
+        "trap 'exit 5' PIPE XFSZ; : >/tekton/begun; for i in 1 2 3 4 5 6 7 8 9 10; do sleep 0.1; done";
+    const FULL: &str = "head -c 512 /dev/zero >/tekton/log; exec 2>>/tekton/log; ulimit -f 1";
+    let Some(ours) = shipped("a_signal_that_a_write_of_ours_brings_is_not_the_steps") else { return };
     let mode = mode("logs", &[], Some((SCRIPT, &[])), "exit 0");
-    each(&[&[][..], &named("signalfd4")], |refused| {
-        let launch =
-            |program: &OsStr, args: &[&OsStr]| barred(program, args, Barred::Only(refused), Errno::EPERM);
+    let signalfd = named("signalfd4");
+    each(&[(":", &[][..]), (":", &signalfd), (FULL, &[]), (FULL, &signalfd)], |(surroundings, refused)| {
+        let launch = |program: &OsStr, args: &[&OsStr]| {
+            let surroundings = format!("{surroundings}; exec \"$@\"");
+            let barred = barred(program, args, Barred::Only(refused), Errno::EPERM);
+            ["/bin/sh", "-c", &surroundings, "sh"].iter().map(OsString::from).chain(barred).collect()
+        };
         let (pod, mut command) = prepare(&ours, &mode, Runs::Shell, "", &launch);
         let mut child = command.spawn().unwrap();
         drop(child.stderr.take());
         once_it_runs(&pod);
         // "Error while waiting for cancellation".
         pod.write("downward/cancel.err", "");
-        // Somebody else's is the step's.
         let status = support::step::status(child.wait().unwrap());
-        (status != "exit 0").then(|| format!("without {refused:?}: {status}"))
+        (status != "exit 0").then(|| format!("{surroundings}, without {refused:?}: {status}"))
     });
 }
 

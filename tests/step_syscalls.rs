@@ -21,6 +21,10 @@ use support::{
 
 /// Which calls `program` makes in this mode.
 fn calls_of(program: &Path, mode: &Mode, socket: &str) -> BTreeSet<Call> {
+    calls_in_order(program, mode, socket).into_iter().collect()
+}
+
+fn calls_in_order(program: &Path, mode: &Mode, socket: &str) -> Vec<Call> {
     let (pod, mut command) = prepare(program, mode, Runs::Itself, socket, &traced);
     let pod = &pod;
     thread::scope(|scope| {
@@ -146,12 +150,22 @@ fn the_documented_calls_are_those_that_are_made() {
 #[test]
 fn tekton_makes_the_calls_of_the_recorded_profile() {
     let test = "tekton_makes_the_calls_of_the_recorded_profile";
-    let Some(program) = tekton().map(PathBuf::from).filter(|_| support::private::available(test)) else {
-        return;
-    };
+    let Some(program) = shipped(test).and_then(|_| tekton()).map(PathBuf::from) else { return };
     let Some(spire) = spire() else { return };
     let made: BTreeSet<Call> =
         modes(Some(&spire)).iter().flat_map(|mode| calls_of(&program, mode, &spire.socket_uri())).collect();
     let missing: Vec<Call> = recorded(&["entrypoint"]).difference(&made).copied().collect();
     assert!(missing.is_empty(), "Tekton's does not make {missing:?}");
+}
+
+/// A signal that comes after these is not lost. What comes before is musl's, and the system's loading.
+#[test]
+fn signals_are_blocked_before_anything_else() {
+    let Some(program) = shipped("signals_are_blocked_before_anything_else") else { return };
+    let plain = modes(None)[0];
+    let made = calls_in_order(&program, plain, "");
+    let block = named("rt_sigprocmask")[0];
+    let before: BTreeSet<Call> = made.into_iter().take_while(|call| *call != block).collect();
+    let start: BTreeSet<Call> = named("execve mmap arch_prctl set_tid_address").into_iter().collect();
+    assert!(before.is_subset(&start), "{before:?}");
 }

@@ -81,7 +81,7 @@ pub fn receive_signals() -> io::Result<PipeReader> {
     Ok(received)
 }
 
-/// Notes a signal, but for a fault of our own, which ends us, and a SIGPIPE of our own.
+/// Notes a signal, but for a fault of our own, which ends us, and what we have caused.
 extern "C" fn note_signal(signal: c_int, info: *mut libc::siginfo_t, _: *mut c_void) {
     const FAULTS: [c_int; 6] =
         [libc::SIGILL, libc::SIGTRAP, libc::SIGBUS, libc::SIGFPE, libc::SIGSEGV, libc::SIGSYS];
@@ -99,9 +99,10 @@ extern "C" fn note_signal(signal: c_int, info: *mut libc::siginfo_t, _: *mut c_v
     errno.set();
 }
 
-/// True for the SIGPIPE that a write of ours causes, when nobody reads any more: it says that we sent it.
+/// True for what a call of ours has caused, SIGPIPE or SIGXFSZ where we write: it says that we sent it. But for SIGCHLD, with which
+/// we do wake ourselves.
 pub fn is_our_own(signal: i32, sender: i32) -> bool {
-    signal == libc::SIGPIPE && sender == nix::unistd::getpid().as_raw()
+    signal != libc::SIGCHLD && sender == nix::unistd::getpid().as_raw()
 }
 
 /// Sends a signal by number to a process (or, with a negative number, to a group), whatever the outcome: nothing can be

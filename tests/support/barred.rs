@@ -1,7 +1,7 @@
 //! Programs under a seccomp filter, and the system calls that a program makes.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     ffi::{OsStr, OsString},
     fmt, fs,
     os::unix::fs::MetadataExt as _,
@@ -122,10 +122,10 @@ pub fn traced(program: &OsStr, args: &[&OsStr]) -> Vec<OsString> {
 }
 
 /// Follows a process that was started with [`traced`] to the end of all that it starts, and tells which system calls the file
-/// `program` made, in all its processes and threads; not those of the programs that it runs. `act` is called once it runs.
+/// `program` made, in order, in all its processes and threads; not those of the programs that it runs. `act` is called once it runs.
 ///
 /// The thread that has started it must call this.
-pub fn calls(mut child: Child, program: &Path, act: impl FnOnce()) -> BTreeSet<Call> {
+pub fn calls(mut child: Child, program: &Path, act: impl FnOnce()) -> Vec<Call> {
     let first = Pid::from_raw(child.id() as i32);
     let program = fs::metadata(program).unwrap();
     let is_program = |pid: Pid| {
@@ -140,7 +140,7 @@ pub fn calls(mut child: Child, program: &Path, act: impl FnOnce()) -> BTreeSet<C
         | Options::PTRACE_O_TRACEEXEC
         | Options::PTRACE_O_EXITKILL;
     ptrace::seize(first, options).unwrap();
-    let (mut calls, mut act) = (BTreeSet::new(), Some(act));
+    let (mut calls, mut act) = (Vec::new(), Some(act));
     // By thread, whether it runs the program.
     let mut threads = BTreeMap::new();
     // Other threads of the tests wait for their own children.

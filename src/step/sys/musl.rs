@@ -4,10 +4,10 @@
 //! On x86-64 musl makes calls that Go's programs never make (`open` where they make `openat`), so a seccomp profile that was
 //! recorded from Tekton's entrypoint refuses them. Each of these makes a call that Tekton's makes too, or falls back to one.
 
-use std::ffi::{c_char, c_int, c_long, c_uint, c_ulong, c_void};
+use std::ffi::{c_int, c_long, c_ulong, c_void};
 
 use nix::errno::Errno;
-use nix::libc::{self, AT_FDCWD, epoll_event, pollfd};
+use nix::libc::{self, epoll_event, pollfd};
 
 /// True if a call failed because the kernel does not know it, or a seccomp profile does not.
 fn is_refused() -> bool {
@@ -16,7 +16,9 @@ fn is_refused() -> bool {
 
 #[cfg(target_arch = "x86_64")]
 mod x86_64 {
-    use super::*;
+    use std::ffi::{c_char, c_int, c_long, c_uint};
+
+    use nix::libc::{self, AT_FDCWD};
 
     // SAFETY of all: the caller keeps the contract of the function whose place this takes, and the call made has the same one.
 
