@@ -87,6 +87,34 @@ fn runs_where_tektons_runs() {
     compare(&program, Runs::Shell, &socket, &cases);
 }
 
+/// The recorded profile is one under which Tekton's entrypoint runs, and there the two end alike.
+#[test]
+fn tektons_runs_there_too_and_ends_alike() {
+    /// Where ours tells the steps after it and Tekton's does not (tests/differential has the reasons).
+    const POSTED_BY_OURS_ALONE: [&str; 2] = ["refused", "TERM while it waits"];
+    let test = "tektons_runs_there_too_and_ends_alike";
+    let Some((ours, theirs)) = shipped(test).and_then(|ours| Some((ours, PathBuf::from(tekton()?)))) else {
+        return;
+    };
+    let allowed: Vec<Call> = recorded(&["entrypoint", "sometimes", "shell"]).into_iter().collect();
+    each(&modes(None), |mode| {
+        let launch =
+            |program: &OsStr, args: &[&OsStr]| barred(program, args, Barred::AllBut(&allowed), Errno::EPERM);
+        let ran = |program: &Path| run(program, mode, Runs::Shell, "", &launch);
+        let (theirs, mut ours) = (ran(&theirs), ran(&ours));
+        // The binary that is copied is one's own, and so is the operator's configuration.
+        ours.files.retain(|file| !file.starts_with("bin/"));
+        if POSTED_BY_OURS_ALONE.contains(&mode.name) {
+            ours.files.retain(|file| !file.starts_with("run/0/out.err"));
+        }
+        let theirs = Left {
+            files: theirs.files.into_iter().filter(|file| !file.starts_with("bin/")).collect(),
+            ..theirs
+        };
+        (theirs != ours).then(|| format!("{}:\n  Tekton {theirs:?}\n  ours {ours:?}", mode.name))
+    });
+}
+
 /// All calls that Tekton's entrypoint does not make, in each mode, and each one by itself, in some. What the step runs makes none but
 /// those of `entrypoint`.
 #[test]
