@@ -110,29 +110,40 @@ fn a_slow_reader_of_a_stream_in_non_blocking_mode_is_waited_for() {
 }
 
 /// Nobody reads what it logs while the command runs, or it is more than a file may have: the signal that this brings is its own
-/// affair, however it gets its signals.
+/// affair, however it gets its signals. Tekton's hands it on, which ends this command.
 #[test]
 fn a_signal_that_a_write_of_ours_brings_is_not_the_steps() {
     const SCRIPT: &str =
         "trap 'exit 5' PIPE XFSZ; : >/tekton/begun; for i in 1 2 3 4 5 6 7 8 9 10; do sleep 0.1; done";
     const FULL: &str = "head -c 512 /dev/zero >/tekton/log; exec 2>>/tekton/log; ulimit -f 1";
-    let Some(ours) = shipped("a_signal_that_a_write_of_ours_brings_is_not_the_steps") else { return };
+    let test = "a_signal_that_a_write_of_ours_brings_is_not_the_steps";
+    let Some((ours, theirs)) = both(test) else { return };
     let mode = mode("logs", &[], Some((SCRIPT, &[])), "exit 0");
     let signalfd = named("signalfd4");
-    each(&[(":", &[][..]), (":", &signalfd), (FULL, &[]), (FULL, &signalfd)], |(surroundings, refused)| {
+    let cases = [
+        (&ours, ":", &[][..], "exit 0"),
+        (&ours, ":", &signalfd, "exit 0"),
+        (&ours, FULL, &[], "exit 0"),
+        (&ours, FULL, &signalfd, "exit 0"),
+        (&theirs, ":", &[], "exit 5"),
+        (&theirs, FULL, &[], "exit 5"),
+    ];
+    each(&cases, |(program, surroundings, refused, ends)| {
         let launch = |program: &OsStr, args: &[&OsStr]| {
             let surroundings = format!("{surroundings}; exec \"$@\"");
             let barred = barred(program, args, Barred::Only(refused), Errno::EPERM);
             ["/bin/sh", "-c", &surroundings, "sh"].iter().map(OsString::from).chain(barred).collect()
         };
-        let (pod, mut command) = prepare(&ours, &mode, Runs::Shell, "", &launch);
+        let (pod, mut command) = prepare(program, &mode, Runs::Shell, "", &launch);
         let mut child = command.spawn().unwrap();
         drop(child.stderr.take());
         once_it_runs(&pod);
         // "Error while waiting for cancellation".
         pod.write("downward/cancel.err", "");
         let status = support::step::status(child.wait().unwrap());
-        (status != "exit 0").then(|| format!("{surroundings}, without {refused:?}: {status}"))
+        (status != *ends).then(|| {
+            format!("{}, {surroundings}, without {refused:?}: {status}, not {ends}", program.display())
+        })
     });
 }
 
