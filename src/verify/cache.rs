@@ -4,7 +4,7 @@
 //! result depends on and is compared byte by byte, so nothing found for one object can vouch for another. Signatures over
 //! evidence are never remembered.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use crate::{
     evidence::leaf::{CompactLeaf, Issuer, LeafError},
@@ -122,16 +122,17 @@ fn key<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Vec<u8> {
     key
 }
 
-/// The entries of late, those of before dropped when there are too many.
+/// The entries of late, those of before dropped when there are too many. Keys are long and differ near their beginning, so
+/// comparing them with a few others costs less than hashing one.
 #[derive(Debug)]
 struct Cache<V> {
-    new: HashMap<Vec<u8>, V>,
-    old: HashMap<Vec<u8>, V>,
+    new: BTreeMap<Vec<u8>, V>,
+    old: BTreeMap<Vec<u8>, V>,
 }
 
 impl<V> Default for Cache<V> {
     fn default() -> Self {
-        Cache { new: HashMap::new(), old: HashMap::new() }
+        Cache { new: BTreeMap::new(), old: BTreeMap::new() }
     }
 }
 
@@ -145,9 +146,7 @@ impl<V: Clone> Cache<V> {
 
     fn insert(&mut self, key: Vec<u8>, value: V) {
         if self.new.len() >= KEPT {
-            // Both keep their tables.
-            std::mem::swap(&mut self.old, &mut self.new);
-            self.new.clear();
+            self.old = std::mem::take(&mut self.new);
         }
         self.new.insert(key, value);
     }
