@@ -65,8 +65,9 @@ fn free<'a>(program: &Path, modes: &[&'a Mode], runs: Runs, socket: &str) -> Vec
 
 /// Runs each mode as `bars` says with each error, and compares it with what it leaves without a filter.
 fn compare(program: &Path, runs: Runs, socket: &str, cases: &[(&Mode, &Left, Barred<'_>)]) {
-    let cases: Vec<_> =
-        cases.iter().flat_map(|case| [Errno::EPERM, Errno::ENOSYS].map(|errno| (case, errno))).collect();
+    // EACCES stands for whatever else a policy may answer.
+    let errors = [Errno::EPERM, Errno::ENOSYS, Errno::EACCES];
+    let cases: Vec<_> = cases.iter().flat_map(|case| errors.map(|errno| (case, errno))).collect();
     each(&cases, |((mode, free, bars), errno)| {
         let launch = |program: &OsStr, args: &[&OsStr]| barred(program, args, *bars, *errno);
         let left = run(program, mode, runs, socket, &launch);

@@ -6,8 +6,6 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
-use nix::libc::{ENOSYS, EPERM};
-
 use super::directories::{self, MkdirError};
 use super::go_text::{path_error, quote, reason};
 use super::roots::Roots;
@@ -151,17 +149,16 @@ fn copy_configuration(src: &Path, dst: &Path) -> Result<(), InitError> {
         Err(error) => return Err(file_error("open", src)(error)),
     };
     let unfinished = dst.with_file_name(format!(".{CONFIGURATION}.{}", std::process::id()));
-    let written =
-        write_readable(&unfinished, &content).map_err(file_error("write", &unfinished)).and_then(|()| {
-            match fs::rename(&unfinished, dst) {
-                // A seccomp profile that knows no rename. Nobody reads the copy before `init` has ended.
-                Err(error) if matches!(error.raw_os_error(), Some(EPERM | ENOSYS)) => {
-                    let _ = fs::remove_file(&unfinished);
-                    write_readable(dst, &content).map_err(file_error("write", dst))
-                }
-                renamed => renamed.map_err(file_error("rename", dst)),
-            }
-        });
+    let renamed = || match fs::rename(&unfinished, dst) {
+        Ok(()) => Ok(()),
+        // A seccomp profile that knows no rename. Nobody reads the copy before `init` has ended.
+        Err(_) => {
+            let _ = fs::remove_file(&unfinished);
+            write_readable(dst, &content).map_err(file_error("write", dst))
+        }
+    };
+    let written = write_readable(&unfinished, &content).map_err(file_error("write", &unfinished));
+    let written = written.and_then(|()| renamed());
     if written.is_err() {
         let _ = fs::remove_file(&unfinished);
     }

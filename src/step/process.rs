@@ -265,11 +265,8 @@ fn exec(command: &Command<'_>, program: &Path, ends: &[(PipeWriter, i32)]) -> Re
     match command.most_descriptors {
         // What posix_spawn starts has our limits.
         Some(_) => without_posix(),
-        // posix_spawn makes a call that a seccomp profile may refuse (dup2). If it is the program that is refused, it will be again.
-        None => posix(&program).or_else(|errno| match errno {
-            Errno::EPERM | Errno::ENOSYS => without_posix(),
-            errno => Err(errno),
-        }),
+        // posix_spawn makes calls that a policy may refuse (dup2, open). If it is the program that is refused, it will be again.
+        None => posix(&program).or_else(|_| without_posix()),
     }
 }
 

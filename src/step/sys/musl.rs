@@ -9,11 +9,6 @@ use std::ffi::{c_int, c_long, c_ulong, c_void};
 use nix::errno::Errno;
 use nix::libc::{self, epoll_event, pollfd};
 
-/// True if a call failed because the kernel does not know it, or a seccomp profile does not.
-fn is_refused() -> bool {
-    matches!(Errno::last(), Errno::ENOSYS | Errno::EPERM)
-}
-
 #[cfg(target_arch = "x86_64")]
 mod x86_64 {
     use std::ffi::{c_char, c_int, c_long, c_uint};
@@ -85,7 +80,7 @@ extern "C" fn poll(polled: *mut pollfd, count: c_ulong, timeout: c_int) -> c_int
     // SAFETY: the caller gives `count` entries, as poll demands.
     unsafe {
         match libc::ppoll(polled, count, wait, std::ptr::null()) {
-            -1 if is_refused() => {
+            -1 if Errno::last() != Errno::EINTR => {
                 poll_by_epoll(std::slice::from_raw_parts_mut(polled, count as usize), timeout)
             }
             ready => ready,
@@ -143,7 +138,7 @@ extern "C" fn __mprotect(at: *mut c_void, length: usize, protection: c_int) -> c
         if libc::syscall(libc::SYS_mprotect, at, length, c_long::from(protection)) == 0 {
             return 0;
         }
-        let is_new = is_refused() && libc::mmap(at, length, protection, NEW, -1, 0) != libc::MAP_FAILED;
+        let is_new = libc::mmap(at, length, protection, NEW, -1, 0) != libc::MAP_FAILED;
         if is_new { 0 } else { -1 }
     }
 }
