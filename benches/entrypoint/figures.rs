@@ -29,6 +29,10 @@ impl Samples {
         self.0.get(rank.saturating_sub(1)).copied()
     }
 
+    pub(crate) fn mean(&self) -> f64 {
+        self.0.iter().sum::<f64>() / self.0.len() as f64
+    }
+
     /// Each sample less this.
     pub(crate) fn less(&self, amount: f64) -> Samples {
         Samples(self.0.iter().map(|sample| sample - amount).collect())

@@ -13,6 +13,8 @@
 use std::cell::Cell;
 use std::future::Future;
 use std::io;
+use std::os::unix::fs::FileTypeExt as _;
+use std::path::Path;
 use std::pin::pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -62,6 +64,12 @@ pub enum FetchError {
         kind: io::ErrorKind,
         /// The system's words.
         reason: String,
+    },
+    /// What is there is not a socket.
+    #[error("cannot connect to the SPIRE agent: at its address there is {found}, not a socket")]
+    NotASocket {
+        /// What it is.
+        found: &'static str,
     },
     /// The call was answered with a status.
     #[error("the SPIRE agent refused the call: {code:?} {message:?}")]
@@ -130,8 +138,8 @@ impl FetchError {
     pub fn hint(&self) -> Option<&'static str> {
         Some(match self {
             FetchError::Connect { kind: io::ErrorKind::NotFound, .. } => {
-                "the socket is not there: check that the SPIFFE CSI driver mounts it into this pod and that the SPIRE \
-                 agent runs on this node"
+                "the socket is not there: check that the SPIFFE CSI driver mounts it into this pod, under this name, and \
+                 that the SPIRE agent runs on this node and has attested to its server"
             }
             FetchError::Connect { kind: io::ErrorKind::ConnectionRefused, .. } => {
                 "the socket is a left-over and nobody listens: check that the SPIRE agent runs on this node"
@@ -139,20 +147,41 @@ impl FetchError {
             FetchError::Connect { kind: io::ErrorKind::PermissionDenied, .. } => {
                 "this user may not open the socket: check the permissions of its folder"
             }
+            FetchError::Connect { kind: io::ErrorKind::WouldBlock, .. } => {
+                "the agent takes no connections: it hangs or is overloaded, check its log"
+            }
+            FetchError::NotASocket { .. }
+            | FetchError::Connect { kind: io::ErrorKind::NotADirectory, .. } => {
+                "check that spire-socket-path names the agent's socket and how it is mounted"
+            }
             FetchError::Refused { code: Code::PermissionDenied, .. }
             | FetchError::Ended { code: Code::PermissionDenied, .. } => {
                 "no registration entry matches this pod: check that the entry exists, that its selectors match and \
-                 that its parent is this node's agent"
+                 that its parent is this node's agent; unix:sha256 and unix:path match only if the agent has \
+                 discover_workload_path"
             }
-            FetchError::Refused { code: Code::Unknown, .. } => {
+            FetchError::Refused { code: Code::Unknown | Code::Internal, .. } => {
                 "the agent cuts the connection of a process it cannot identify: check that the agent runs with \
-                 hostPID, and that this pod is not in a sandboxed runtime (gVisor, Kata)"
+                 hostPID, that this pod is not in a sandboxed runtime (gVisor, Kata), and that it is a SPIRE agent \
+                 that listens there"
+            }
+            FetchError::Refused { code: Code::Unavailable, message } if message.contains("rate limit") => {
+                "the agent limits how often it is called: check the ratelimit of its configuration"
             }
             FetchError::Refused { code: Code::Unavailable | Code::Unauthenticated, .. } => {
                 "the agent could not attest this process: its log says why"
             }
+            FetchError::Refused { code: Code::ResourceExhausted, .. } => {
+                "the agent is overloaded or limits its calls: its log says why"
+            }
+            FetchError::Refused { code: Code::OutOfRange, .. } => {
+                "too many registration entries match this pod: narrow their selectors"
+            }
             FetchError::Refused { code: Code::InvalidArgument | Code::Unimplemented, .. } => {
                 "this socket does not speak the SPIFFE Workload API: check the address"
+            }
+            FetchError::Ended { .. } => {
+                "the agent has gone away: check that it runs on this node, and its log"
             }
             FetchError::TimedOut { .. } | FetchError::NoMessage => {
                 "check that it is a SPIRE agent that listens there, and the agent's log"
@@ -232,7 +261,12 @@ pub(super) async fn channel(address: &Address) -> Result<Channel, FetchError> {
         |error: io::Error| FetchError::Connect { kind: error.kind(), reason: io_error::words(&error) };
     // Connected here and not by the channel, which would hide the system's error.
     let socket = match address {
-        Address::Unix(path) => Socket::Unix(UnixStream::connect(path).await.map_err(refused)?),
+        Address::Unix(path) => Socket::Unix(UnixStream::connect(path).await.map_err(|error| {
+            match not_a_socket(path).filter(|_| error.kind() == io::ErrorKind::ConnectionRefused) {
+                Some(found) => FetchError::NotASocket { found },
+                None => refused(error),
+            }
+        })?),
         Address::Tcp(address) => Socket::Tcp(TcpStream::connect(address).await.map_err(refused)?),
     };
     // The name is not looked up, it only fills HTTP/2's authority. No keep-alive: gRPC servers cut clients that ping
@@ -241,6 +275,16 @@ pub(super) async fn channel(address: &Address) -> Result<Channel, FetchError> {
         .connect_with_connector(Once(Some(socket)))
         .await
         .map_err(|error| FetchError::Refused { code: Code::Unknown, message: error.to_string() })
+}
+
+/// What Linux says of any file that is connected to is that the connection is refused.
+fn not_a_socket(path: &Path) -> Option<&'static str> {
+    let kind = path.metadata().ok()?.file_type();
+    match (kind.is_socket(), kind.is_dir()) {
+        (true, _) => None,
+        (false, true) => Some("a directory"),
+        (false, false) => Some("a file"),
+    }
 }
 
 /// A connector with one connection to give: a channel that has lost it must not quietly make another one.
