@@ -118,6 +118,12 @@ fn matters() -> Vec<Matter> {
             never,
         ),
         matter("another user's post files in a sticky folder", sticky, "", always),
+        matter(
+            "all other names are taken",
+            nothing,
+            "i=0; while [ $i -lt 20 ]; do mkdir $RUN/.unfinished-$PPID-$i $RUN/status/.unfinished-$PPID-$i; i=$((i+1)); done; ",
+            never,
+        ),
         matter("the folder is gone", nothing, "rm -r $RUN; ", never),
         matter("the message's file system is full", small_end, "cat /dev/zero >$END.x 2>/dev/null; ", always),
         matter("a folder in the place of the message", nothing, "rm $END; mkdir $END; ", always),

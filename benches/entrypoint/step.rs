@@ -294,7 +294,9 @@ impl Posts {
         fs::create_dir_all(Posts::FOLDER).unwrap();
         fs::set_permissions(Posts::FOLDER, fs::Permissions::from_mode(0o777)).unwrap();
         let inotify = Inotify::init(InitFlags::IN_CLOEXEC).unwrap();
-        inotify.add_watch(Posts::FOLDER, AddWatchFlags::IN_CREATE).unwrap();
+        // Ours are made under another name.
+        let appears = AddWatchFlags::IN_CREATE | AddWatchFlags::IN_MOVED_TO;
+        inotify.add_watch(Posts::FOLDER, appears).unwrap();
         let (sender, appeared) = channel();
         std::thread::spawn(move || {
             while let Ok(events) = inotify.read_events() {

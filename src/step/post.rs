@@ -82,7 +82,7 @@ impl PreparedPost {
             }
             made = match make_beside(&posted, create_new) {
                 Ok((path, ())) => Some(path),
-                Err(_) if fs::symlink_metadata(&posted).is_ok() => None,
+                Err(error) if can_do_without(&error, &posted) => None,
                 Err(error) => return Err(PostError::Create { file: posted, error }),
             };
         }
@@ -113,6 +113,11 @@ fn forget(made: Option<PathBuf>) {
     }
 }
 
+/// True if the file can be written in its place all the same: it is there, or only other names are taken, by the step's own code.
+fn can_do_without(error: &io::Error, file: &Path) -> bool {
+    error.kind() == io::ErrorKind::AlreadyExists || fs::symlink_metadata(file).is_ok()
+}
+
 /// Makes a file in the directory of another one, under a name of its own.
 fn make_beside<T>(file: &Path, make: impl Fn(&Path) -> io::Result<T>) -> io::Result<(PathBuf, T)> {
     let process = std::process::id();
@@ -130,7 +135,7 @@ fn make_beside<T>(file: &Path, make: impl Fn(&Path) -> io::Result<T>) -> io::Res
 /// Makes an empty file that is not there yet.
 fn create_new(file: &Path) -> io::Result<()> {
     match mknod(file, SFlag::S_IFREG, Mode::from_bits_truncate(0o666), 0) {
-        Err(Errno::EEXIST) => Err(Errno::EEXIST.into()),
+        Err(Errno::EEXIST) if fs::symlink_metadata(file).is_ok() => Err(Errno::EEXIST.into()),
         // File systems and policies refuse mknod with many an error; what else is wrong, opening finds too.
         Err(_) => open_new(file).map(drop),
         Ok(()) => Ok(()),
@@ -193,8 +198,7 @@ impl PreparedExitCode {
     pub fn new(step_metadata_dir: &Path, content: String) -> Result<PreparedExitCode, PostError> {
         let file = join(&[step_metadata_dir.as_os_str(), OsStr::new("exitCode")]);
         make_parent(&file)?;
-        let there = fs::symlink_metadata(&file);
-        if there.as_ref().is_ok_and(fs::Metadata::is_dir) {
+        if fs::symlink_metadata(&file).is_ok_and(|there| there.is_dir()) {
             return Err(PostError::Create { file, error: Errno::EISDIR.into() });
         }
         let made = match make_beside(&file, open_new) {
@@ -205,7 +209,7 @@ impl PreparedExitCode {
                     return Err(PostError::Write { file, error });
                 }
             },
-            Err(_) if there.is_ok_and(|there| there.is_file()) => None,
+            Err(error) if can_do_without(&error, &file) => None,
             Err(error) => return Err(PostError::Create { file, error }),
         };
         Ok(PreparedExitCode { file, content, made })

@@ -11,7 +11,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::support::step::{As, Pod, usual};
+use nix::errno::Errno;
+
+use crate::support::{
+    barred::{Barred, barred, named},
+    step::{As, Pod, usual},
+};
 
 /// What is compared of stderr. The whole of it is only for those who look; a pod's users read the reason.
 #[derive(Clone, Copy)]
@@ -184,6 +189,14 @@ impl Case {
     pub(crate) fn powerless(mut self) -> Case {
         self.by = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", "--"].map(str::to_owned).to_vec();
         self.root()
+    }
+
+    /// Where these system calls fail.
+    pub(crate) fn barred(mut self, calls: &str, errno: Errno) -> Case {
+        let launcher = barred(OsStr::new(""), &[], Barred::Only(&named(calls)), errno);
+        let launcher = launcher.split_last().unwrap().1.iter();
+        self.by.extend(launcher.map(|word| word.to_str().unwrap().to_owned()));
+        self
     }
 
     /// Under a limit of ulimit(1).

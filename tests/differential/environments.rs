@@ -6,7 +6,9 @@ use std::{
     process::Command,
 };
 
-use crate::case::{Case, Stderr, case, shell};
+use nix::errno::Errno;
+
+use crate::case::{Case, Stderr, bare, case, shell};
 use crate::support::step::Pod;
 
 /// Folders below `/tekton` get this mode.
@@ -84,7 +86,8 @@ pub(crate) fn cases() -> Vec<Case> {
     let (space, ro) = ("no space left on device", "read-only file system");
     let denied = "permission denied";
     let continued = &["-on_error=continue"][..];
-    vec![
+    let mut cases = barred();
+    cases.extend([
         hidden("folders of another user", 0o755, FOLDERS),
         hidden("folders that can only be searched", 0o711, FOLDERS),
         hidden("folders that can only be searched, 0111", 0o111, FOLDERS),
@@ -168,5 +171,47 @@ pub(crate) fn cases() -> Vec<Case> {
             .stderr(Stderr::Names(denied)),
         shell("few descriptors", "printf v >/tekton/results/foo; ulimit -n", result).limited("-n 12").shows("12"),
         shell("few descriptors, copies", "printf v >/tekton/results/foo", &["-results=foo", "-stdout_path=/tekton/o", "-stderr_path=/tekton/e"]).limited("-n 20"),
-    ]
+    ]);
+    cases
+}
+
+/// What a policy or a file system refuses, and Tekton's entrypoint never asks for.
+fn barred() -> Vec<Case> {
+    use Errno::{EACCES, EEXIST, EINVAL, EIO, ENOSPC, ENOSYS, EPERM, EROFS, EXDEV};
+    let result = &["-results=foo", "-on_error=continue"][..];
+    let mut cases = Vec::new();
+    for errno in [EPERM, ENOSYS, EROFS, EINVAL, EACCES, EIO, ENOSPC, EEXIST] {
+        for (what, calls) in [("mknod", "mknod mknodat"), ("rename", "rename renameat renameat2")] {
+            for (ends, script) in [("exit 0", "printf v >/tekton/results/foo"), ("exit 3", "exit 3")] {
+                let name = format!("{what} fails with {errno:?}, {ends}");
+                cases.push(shell(&name, script, result).barred(calls, errno));
+                let name = format!("{what} fails with {errno:?}, {ends}, the files are there");
+                let there = format!(": >/tekton/run/0/out; : >/tekton/run/0/status/exitCode; {script}");
+                cases.push(shell(&name, &there, result).barred(calls, errno));
+            }
+        }
+        let name = format!("reading results: openat2 fails with {errno:?}");
+        let step = shell(&name, "printf v >/tekton/results/foo", result).barred("openat2", errno);
+        cases.push(step.shows("\\\"value\\\":\\\"v\\\""));
+    }
+    for errno in [EPERM, ENOSYS, EINVAL, EIO, EXDEV] {
+        let name = format!("cp: the kernel's own copies fail with {errno:?}");
+        let copy = bare(&name, &["cp", "/tekton/from", "/tekton/to"]).file("from", "x".repeat(100_000));
+        cases.push(copy.barred("copy_file_range sendfile splice", errno).shows("tekton/to"));
+    }
+    for errno in [EPERM, ENOSYS] {
+        let name = format!("PATH: the first one is for its owner, faccessat2 fails with {errno:?}");
+        let found = case(&name, &["-entrypoint=thing", "--", "x"])
+            .env("PATH", "/tekton/x:/tekton/bin:/usr/bin:/bin")
+            .file("x/thing", "#!/bin/sh\n")
+            .file("bin/thing", "#!/bin/sh\necho $0 $1\n")
+            .user()
+            .prepare(|pod| of_root(pod, &["x/thing"]))
+            .prepare(modes(0o700, &["x/thing"]))
+            .prepare(modes(0o755, &["bin/thing"]))
+            .shows("/tekton/bin/thing x")
+            .barred("faccessat2", errno);
+        cases.push(found);
+    }
+    cases
 }
