@@ -6,7 +6,10 @@ mod support;
 
 use std::{collections::BTreeMap, fs, path::Path, thread, time::Duration};
 
-use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
+use base64::{
+    Engine as _,
+    engine::general_purpose::{STANDARD, STANDARD_NO_PAD},
+};
 use ring::rand::SystemRandom;
 use serde_json::{Value, json};
 use support::{
@@ -100,6 +103,15 @@ fn seen(container: &Container) -> Value {
     })
 }
 
+/// The script that the controller has `place-scripts` write to this path.
+fn script(pod: &Value, path: &str) -> String {
+    let containers = pod["spec"]["initContainers"].as_array().unwrap();
+    let placing = containers.iter().find(|container| container["name"] == "place-scripts").unwrap();
+    let (_, after) = text(placing, "/args/1").split_once(&format!("scriptfile=\"{path}\"")).unwrap();
+    let encoded = after.split_once("'_EOF_'\n").unwrap().1.split_once('\n').unwrap().0;
+    String::from_utf8(STANDARD.decode(encoded).unwrap()).unwrap()
+}
+
 /// The inline Task of which the controller made the pod, as far as it stands in the pod.
 fn task_spec(pod: &Value) -> Value {
     // The types are the author's and no part of a pod.
@@ -121,9 +133,25 @@ fn task_spec(pod: &Value) -> Value {
         let flag = |flag: &str| args.iter().position(|arg| *arg == flag).map_or("", |at| args[at + 1]);
         results = declared(flag("-results"));
         let mut step = json!({"name": name, "image": text(container, "/image"), "results": declared(flag("-step_results"))});
-        if flag("-on_error") == "continue" {
-            step["onError"] = json!("continue");
+        for (member, flag) in [("onError", flag("-on_error")), ("timeout", flag("-timeout"))] {
+            if !flag.is_empty() {
+                step[member] = json!(flag);
+            }
         }
+        let expressions = flag("--when_expressions");
+        if !expressions.is_empty() {
+            step["when"] = serde_json::from_str(expressions).unwrap();
+        }
+        let own = args.iter().position(|arg| *arg == "--").unwrap() + 1;
+        match flag("-entrypoint") {
+            // The image's, which no task states.
+            "" => {}
+            command => match command.starts_with("/tekton/scripts/") {
+                true => step["script"] = json!(script(pod, command)),
+                false => step["command"] = json!([command]),
+            },
+        }
+        step["args"] = json!(args[own..]);
         steps.push(step);
     }
     json!({"results": results, "steps": steps})
@@ -151,6 +179,19 @@ fn verdict(pod: &Value, ran: &PodRun, created: OffsetDateTime, bundle_pem: &str)
     };
     let log = ran.container(RESULTS_SIDECAR).map(|sidecar| sidecar_log(&sidecar.stdout)).unwrap_or_default();
     judge(&assemble_from_log(&spec, &steps, &log), &trust(bundle_pem))
+}
+
+/// Steps whose program is not attested, although the pod says what it is.
+fn not_attested(pod: &Value, report: &Report) -> Vec<String> {
+    let has_command = |name: &str| {
+        let containers = pod["spec"]["containers"].as_array().unwrap();
+        let step = containers.iter().find(|container| container["name"] == format!("step-{name}")).unwrap();
+        step["args"].as_array().unwrap().iter().any(|arg| arg == "-entrypoint")
+    };
+    let steps = report.proof.iter().flat_map(|proof| proof.basis.steps());
+    let expected = |name: &str| if has_command(name) { "attested" } else { "not stated" };
+    let wrong = steps.filter(|step| step.program.as_str() != expected(&step.name));
+    wrong.map(|step| format!("step {}: its program is {}", step.name, step.program.as_str())).collect()
 }
 
 /// The files that `other` lacks or has otherwise.
@@ -203,6 +244,7 @@ fn compare(name: &str, tekton: &Path) -> Result<(), String> {
                 ours.steps().map(|step| String::from_utf8_lossy(&step.message).into_owned()).collect();
             wrong.push(format!("{}\n{messages:#?}", reasons(&report)));
         }
+        wrong.extend(not_attested(&pod, &report));
     }
     if wrong.is_empty() { Ok(()) } else { Err(format!("== {name}\n{}", wrong.join("\n"))) }
 }
@@ -258,6 +300,7 @@ fn a_pod_of_nine_containers_keeps_its_results_and_verifies() {
     }
     let report = verdict(&pod, &ours, created, &spire.bundle_pem());
     assert_eq!(report.verdict, Verdict::Verified, "{}", reasons(&report));
+    assert_eq!(not_attested(&pod, &report), [""; 0]);
     assert_eq!(report.proof.unwrap().results.len(), 2, "results of the task");
 
     for step in theirs.steps().filter(|step| step.name != "step-scan") {

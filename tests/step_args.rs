@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::Path;
 
+use svidence::evidence::go_duration;
 use svidence::step::args::{self, Args, FlagError};
 use svidence::step::roots::Roots;
 use svidence::step::termination::Encoding;
@@ -49,7 +50,7 @@ fn durations_are_gos() {
         ("--3s", None),
         ("1e3s", None),
     ] {
-        assert_eq!(args::parse_duration(text.as_bytes()), nanoseconds, "duration {text:?}");
+        assert_eq!(go_duration::parse(text.as_bytes()), nanoseconds, "duration {text:?}");
     }
 }
 

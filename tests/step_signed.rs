@@ -293,6 +293,8 @@ fn as_many_results_fit_as_the_design_promises() {
             .last();
         eprintln!("{containers} containers: {most:?} attested results of 71 characters");
         assert!(most >= Some(promised), "{containers} containers: {most:?}, promised {promised}");
+        let (outcome, _) = with_results(&cluster, promised, containers);
+        assert!(attestation(&outcome, "one").program.is_some(), "{containers} containers: what ran");
     }
 }
 

@@ -34,6 +34,7 @@ const NAMESPACE: &str = "default";
 const TASK_RUN: &str = "build-app";
 const UID: &str = "6f1c2f0e-8d3a-4b57-9c7e-2f4a1d5b6c70";
 const POD: &str = "build-app-pod";
+const SHELL: &str = "/bin/sh";
 const RESULTS: &str = "digest,images,commit,report";
 const STEPS: [(&str, &str); 3] = [
     (
@@ -181,6 +182,10 @@ fn story(folder: &Folder, out: &mut dyn Write) -> Result<(), DemoError> {
         say(format!("     {:<8} {}  (step {})", result.name, result.value.canonical_json(), result.step))?;
     }
 
+    for step in report.proof.iter().flat_map(|proof| proof.basis.steps()) {
+        say(format!("   what step {} ran (its program): {}", step.name, step.program.as_str()))?;
+    }
+
     say("\n4. Now somebody who may write taskruns/status alters it:".into())?;
     for (number, forgery) in FORGERIES.iter().enumerate() {
         let mut altered = genuine.clone();
@@ -239,7 +244,7 @@ fn save(folder: &Path, name: &str, object: &Value) -> Result<PathBuf, DemoError>
 
 fn task_spec() -> Value {
     let steps: Vec<Value> =
-        STEPS.iter().map(|(name, script)| json!({"name": name, "image": "demo", "script": script})).collect();
+        STEPS.iter().map(|(name, script)| json!({"name": name, "image": "demo", "command": [SHELL, "-c"], "args": [script]})).collect();
     json!({
         "results": [
             {"name": "digest", "type": "string"},
@@ -305,7 +310,7 @@ impl Pod {
             command.arg("-termination_path").arg(self.root.join("messages").join(name));
             command.arg("-step_metadata_dir").arg(run(index).join("status"));
             command.args(["-enable_spire", "-spire_socket_path"]).arg(agent.address());
-            command.args(["-results", RESULTS, "-entrypoint", "/bin/sh", "--", "-c", script]);
+            command.args(["-results", RESULTS, "-entrypoint", SHELL, "--", "-c", script]);
             command.env("RESULTS", tekton.join("results"));
             let log = io("creating a log", fs::File::create(self.root.join("logs").join(name)))?;
             let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn();

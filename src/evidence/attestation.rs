@@ -163,6 +163,9 @@ impl ResultsFrom {
     }
 }
 
+/// Bytes of the digest of the declared names.
+pub const DECLARED: usize = 12;
+
 /// Bytes of a hint: the first of SHA-256 over `task/<name>`.
 pub const HINT: usize = 3;
 
@@ -190,7 +193,9 @@ pub struct Attestation {
     /// Number of steps.
     pub step_count: u32,
     /// Digest of the declared names, see [`declared`].
-    pub declared: [u8; 12],
+    pub declared: [u8; DECLARED],
+    /// Digest of what the step was given to run ([`super::program::Program::digest`]), if it could tell.
+    pub program: Option<[u8; 32]>,
     /// Start of the child, ms since the epoch.
     pub started: u64,
     /// How long it ran, ms.
@@ -309,7 +314,9 @@ impl Attestation {
             pod_uid: optional(self.pod_uid),
             step_index: self.step_index,
             step_count: self.step_count,
-            declared: self.declared.to_vec(),
+            // One field for both: a field of its own would take four characters more.
+            declared: [self.declared.as_slice(), self.program.as_ref().map_or(&[], <[u8; 32]>::as_slice)]
+                .concat(),
             started: self.started,
             duration: self.duration,
             delay: self.delay,
@@ -410,6 +417,7 @@ impl Attestation {
         if message.leaf.is_empty() || message.signature.is_empty() {
             return Err(Field("signature"));
         }
+        let (declared, program) = message.declared.split_first_chunk().ok_or(Field("declared"))?;
         Ok(Attestation {
             namespace: message.namespace,
             task_run: message.task_run,
@@ -422,7 +430,8 @@ impl Attestation {
             },
             step_index: message.step_index,
             step_count: message.step_count,
-            declared: message.declared.try_into().map_err(|_| Field("declared"))?,
+            declared: *declared,
+            program: absent_or(program, "declared")?,
             started: message.started,
             duration: message.duration,
             delay: message.delay,
@@ -493,7 +502,7 @@ fn absent_or<const N: usize>(bytes: &[u8], field: &'static str) -> Result<Option
 pub fn declared<'a>(
     results: impl IntoIterator<Item = &'a str>,
     step_results: impl IntoIterator<Item = &'a str>,
-) -> [u8; 12] {
+) -> [u8; DECLARED] {
     DeclaredNames::new(results).with_step_results(step_results)
 }
 
@@ -509,13 +518,16 @@ impl DeclaredNames {
         DeclaredNames(hashing)
     }
 
-    pub(crate) fn with_step_results<'a>(&self, step_results: impl IntoIterator<Item = &'a str>) -> [u8; 12] {
+    pub(crate) fn with_step_results<'a>(
+        &self,
+        step_results: impl IntoIterator<Item = &'a str>,
+    ) -> [u8; DECLARED] {
         let DeclaredNames(mut hashing) = self.clone();
         hashing.update(b",\"stepResults\":");
         hashing.update(sorted(step_results).as_bytes());
         hashing.update(b"}");
-        let mut declared = [0; 12];
-        declared.copy_from_slice(&hashing.finish()[..12]);
+        let mut declared = [0; DECLARED];
+        declared.copy_from_slice(&hashing.finish()[..DECLARED]);
         declared
     }
 }

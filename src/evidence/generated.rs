@@ -13,7 +13,8 @@ pub struct Attestation {
     pub step_index: u32,
     #[prost(uint32, tag = "5")]
     pub step_count: u32,
-    /// First 12 bytes of SHA-256 over the declared names.
+    /// First 12 bytes of SHA-256 over the declared names; behind them, if the step could tell, the 32 of SHA-256 over what it was
+    /// given to run.
     #[prost(bytes = "vec", tag = "6")]
     pub declared: ::prost::alloc::vec::Vec<u8>,
     /// Start of the child in ms since the epoch, then differences in ms.

@@ -6,7 +6,7 @@
 //! * [`artifacts`]: a step's artifacts in the form in which a log hands them over.
 //! * [`leaf`]: the compact form of a SPIRE leaf certificate, and `point` its key.
 //! * [`tep0089`]: the entries that Tekton's own signer makes.
-//! * [`program`]: what the step was told to run.
+//! * [`program`]: what the step was given to run; [`go_duration`]: durations as Go writes them.
 //! * [`key`]: the SVID's private key.
 
 #[allow(missing_docs, unreachable_pub, clippy::all)]
@@ -16,6 +16,7 @@ mod generated;
 pub mod artifacts;
 pub mod attestation;
 mod canonical;
+pub mod go_duration;
 pub mod go_json;
 pub mod go_syntax;
 pub mod key;

@@ -45,6 +45,18 @@ pub struct When<'a> {
     pub values: Vec<&'a str>,
 }
 
+/// Whether a file of `/tekton/scripts` is a step's script by its name: `script-<step>-<five random characters>` (Tekton
+/// `pkg/pod/script.go`, `pkg/names/generate.go`). It says nothing about what runs.
+pub fn is_script_name(name: &str) -> bool {
+    let parts = name.strip_prefix("script-").and_then(|rest| rest.split_once('-'));
+    parts.is_some_and(|(step, random)| {
+        !step.is_empty()
+            && step.bytes().all(|b| b.is_ascii_digit())
+            && random.len() == 5
+            && random.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+    })
+}
+
 impl Program<'_> {
     /// The canonical form: JSON as RFC 8785 writes it. Every member is there but `script`, which only a script has, and
     /// `command`, which only what is none has. `timeout` is a text, as nanoseconds may be more than a JSON number holds.

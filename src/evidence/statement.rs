@@ -91,6 +91,9 @@ fn predicate(out: &mut String, attestation: &Attestation, context: &Context<'_>,
         }
         pod.end();
     }
+    if let Some(program) = &attestation.program {
+        digest(predicate.member("program"), program);
+    }
     array(predicate.member("results"), results, |out, covered| {
         let mut result = Object::begin(out);
         if let Some(decoded) = &covered.decoded {

@@ -9,7 +9,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::error::Category;
 
 use crate::{
-    step::args::parse_duration,
+    evidence::go_duration,
     workload::{
         address::{Address, AddressError},
         id::{TrustDomain, parse_trust_domain},
@@ -316,7 +316,7 @@ fn one_of<T: Copy>(value: &str, all: &[T], name: impl Fn(T) -> &'static str) -> 
 }
 
 fn signing_timeout(value: &str) -> Result<Duration, String> {
-    let nanoseconds = parse_duration(value.as_bytes())
+    let nanoseconds = go_duration::parse(value.as_bytes())
         .ok_or("is not a duration such as \"60s\", \"1m30s\" or \"500ms\" (a number needs its unit)")?;
     let duration = Duration::from_nanos(nanoseconds.try_into().map_err(|_| "must not be negative")?);
     if duration > LONGEST_SIGNING_TIMEOUT {

@@ -7,7 +7,8 @@ use ring::rand::SecureRandom;
 use crate::{
     evidence::{
         attestation::{
-            self, Attestation, Covered, Ended, Form, HINT, Kind, PodName, ResultsFrom, hint, is_result_name,
+            self, Attestation, Covered, DECLARED, Ended, Form, HINT, Kind, PodName, ResultsFrom, hint,
+            is_result_name,
         },
         key::KeyError,
         leaf::{CompactLeaf, DnsForm, Issuer},
@@ -79,7 +80,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) bundle: &'a X509Bundle,
     pub(crate) attested: Option<Attested>,
     pub(crate) position: &'a StepPosition,
-    pub(crate) declared: [u8; 12],
+    pub(crate) declared: [u8; DECLARED],
+    pub(crate) program: Option<[u8; 32]>,
     /// All names in `-results` and `-step_results`.
     pub(crate) declared_names: &'a [String],
     pub(crate) pod_name: Option<&'a str>,
@@ -139,8 +141,8 @@ pub(crate) fn evidence(
         let entries = tep0089::entries(&task_results, &names, svid, key, random)?;
         Ok(entries.into_iter().map(|(key, value)| Entry::new(key, value, EntryType::TaskResult)).collect())
     };
-    let attestation = |form, with_tep0089, with_intermediates| -> Result<Vec<Entry>, EmitError> {
-        let value = signer.attestation(form, with_tep0089, with_intermediates, random)?;
+    let attestation = |form, with_tep0089, carried| -> Result<Vec<Entry>, EmitError> {
+        let value = signer.attestation(form, with_tep0089, carried, random)?;
         Ok(vec![Entry::new(attestation::key(&facts.position.name), value, EntryType::TaskResult)])
     };
 
@@ -178,20 +180,28 @@ pub(crate) fn evidence(
             false => None,
         };
         let has_intermediates = !facts.svid.intermediates().is_empty();
-        // What stands beside (`None`: not to be tried), the form, and whether intermediates are carried.
-        let candidates: [(Option<Vec<Entry>>, Form, bool); 4] = [
-            (beside, Form::Digests, true),
-            ((!short).then(Vec::new), Form::Digests, true),
-            (Some(Vec::new()), Form::Hints, true),
-            (has_intermediates.then(Vec::new), Form::Hints, false),
+        let all = Carried { program: true, intermediates: true };
+        let no_program = Carried { program: false, ..all };
+        // What stands beside (`None`: not to be tried), the form, and what else is carried.
+        let candidates: [(Option<Vec<Entry>>, Form, Carried); 6] = [
+            (beside, Form::Digests, all),
+            ((!short).then(Vec::new), Form::Digests, all),
+            // Of a log, hints say too little.
+            ((!short && logged && facts.program.is_some()).then(Vec::new), Form::Digests, no_program),
+            (Some(Vec::new()), Form::Hints, all),
+            (facts.program.map(|_| Vec::new()), Form::Hints, no_program),
+            (has_intermediates.then(Vec::new), Form::Hints, Carried { program: false, intermediates: false }),
         ];
-        for (beside, form, intermediates) in candidates {
+        for (beside, form, carried) in candidates {
             let Some(tep0089) = beside else { continue };
-            let attestation = attestation(form, !tep0089.is_empty(), intermediates)?;
+            let attestation = attestation(form, !tep0089.is_empty(), carried)?;
             let evidence = Evidence { tep0089, attestation, warnings: Vec::new() };
             if fits(&evidence, if form == Form::Digests { limit_of_more } else { limit }) {
                 if logged && form == Form::Hints {
                     warnings.push(SHORT_FORM_OF_LOGGED.to_owned());
+                }
+                if !carried.program && facts.program.is_some() {
+                    warnings.push("there is no room for what ran: the program is not attested".to_owned());
                 }
                 return Ok(Evidence { warnings, ..evidence });
             }
@@ -243,6 +253,13 @@ fn kind(kind: results::Kind) -> Kind {
     }
 }
 
+/// What an attestation carries if there is room for it.
+#[derive(Clone, Copy)]
+struct Carried {
+    program: bool,
+    intermediates: bool,
+}
+
 /// An attestation without its form-dependent parts, and how to sign it.
 struct Signer<'a> {
     facts: &'a Facts<'a>,
@@ -272,6 +289,7 @@ impl<'a> Signer<'a> {
             step_index: facts.position.index,
             step_count: facts.position.count,
             declared: facts.declared,
+            program: facts.program,
             started,
             duration,
             delay: milliseconds(produced.now).saturating_sub(started.saturating_add(duration)),
@@ -308,12 +326,15 @@ impl<'a> Signer<'a> {
         &self,
         form: Form,
         tep0089: bool,
-        with_intermediates: bool,
+        carried: Carried,
         random: &dyn SecureRandom,
     ) -> Result<String, EmitError> {
         let mut attestation = Attestation { form, tep0089, ..self.base.clone() };
-        if !with_intermediates {
+        if !carried.intermediates {
             attestation.intermediates.clear();
+        }
+        if !carried.program {
+            attestation.program = None;
         }
         let mut results = self.covered.clone();
         if form == Form::Hints {

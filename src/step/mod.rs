@@ -28,6 +28,7 @@ pub mod outcome;
 pub mod position;
 pub mod post;
 pub mod process;
+pub mod program;
 pub mod results;
 pub mod roots;
 pub mod run;

@@ -31,7 +31,7 @@ use super::termination::{self, Entry, EntryType, WriteError};
 use super::told::{Evidence, Prepared, Told};
 use super::wait::{self, DeadlySignal, WaitError};
 use super::when::{self, WhenError, WhenExpression};
-use super::{cel, directories, hermetic, init, log, position, post, streams, sys};
+use super::{cel, directories, hermetic, init, log, position, post, program, streams, sys};
 
 /// Runs the program `entrypoint`: a subcommand, or one step from waiting for its turn to its post file. `args` begins with
 /// the program's own name. Returns the exit status; only a signal that ends the process while it waits does not return.
@@ -282,6 +282,7 @@ impl<'a> Step<'a> {
         let before = Before {
             position: position::step(self.roots, &self.args.step_metadata_dir),
             step_metadata_dir: self.args.step_metadata_dir.display().to_string(),
+            program: program::digest(&self.command, &self.when, self.args, self.roots),
             results: self.task_results.texts(),
             step_results: self.step_results.texts(),
             socket_path: self.args.spire_socket_path.clone(),

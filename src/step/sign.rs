@@ -11,7 +11,7 @@ use std::{
 use ring::rand::SystemRandom;
 
 use crate::{
-    evidence::attestation,
+    evidence::attestation::{self, DECLARED},
     io_error,
     workload::{
         address::{Address, AddressError},
@@ -121,7 +121,8 @@ pub struct Signing {
     /// Only an operator's file states a trust domain.
     trust_domain_is_stated: bool,
     position: Option<StepPosition>,
-    declared: [u8; 12],
+    declared: [u8; DECLARED],
+    program: Option<[u8; 32]>,
     declared_names: Vec<String>,
     pod_name: Option<String>,
     pod_uid: Option<[u8; 16]>,
@@ -136,6 +137,8 @@ pub struct Before {
     pub position: Option<StepPosition>,
     /// `-step_metadata_dir`
     pub step_metadata_dir: String,
+    /// Digest of what it is given to run, if that could be told.
+    pub program: Option<[u8; 32]>,
     /// `-results`
     pub results: Vec<String>,
     /// `-step_results`
@@ -228,6 +231,7 @@ impl Signing {
                 before.results.iter().map(String::as_str),
                 before.step_results.iter().map(String::as_str),
             ),
+            program: before.program,
             declared_names: before.results.into_iter().chain(before.step_results).collect(),
             deadline: Instant::now() + config.signing_timeout,
             config,
@@ -353,6 +357,7 @@ impl Signing {
             attested,
             position,
             declared: self.declared,
+            program: self.program,
             declared_names: &self.declared_names,
             pod_name: self.pod_name.as_deref(),
             pod_uid: self.pod_uid,

@@ -172,6 +172,8 @@ details! {
     NOT_CARRIED = "not-carried";
     /// What the certificates attest.
     ATTESTED_BY = "attested-by";
+    /// What a step ran.
+    PROGRAM = "program";
     /// The age of the evidence.
     MAX_AGE = "max-age";
     /// A failure that the rule does not let pass.

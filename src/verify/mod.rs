@@ -20,6 +20,7 @@ mod node;
 mod outcomes;
 mod partial;
 pub mod policy;
+mod program;
 mod report;
 mod retries;
 mod run;
@@ -63,9 +64,10 @@ pub use facts::{Detail, Facts, ResultName, Side};
 pub use findings::{Findings, KEPT, More};
 pub use partial::{Item, NotCarried};
 pub use policy::PolicyFile;
+pub use program::Attested;
 pub use report::{Basis, Proof, Report, StepSummary, TimeProof};
 pub use status::VerifiedResult;
-pub use verdict::{Breach, Changed, Finding, LeafRule, Thing, Verdict};
+pub use verdict::{Breach, Changed, Finding, LeafRule, OtherProgram, Thing, Verdict};
 
 /// What the operator trusts, and when.
 #[derive(Debug, Clone)]
@@ -370,8 +372,8 @@ fn attested(
     let failed = failure.is_some();
     notes.extend(failure);
     let run_bound_by_certificate = proven.iter().all(|step| step.attested.is_some());
-    let summaries = proven.into_iter().zip(times.steps);
-    let summaries = summaries.map(|(step, time)| report::summary(step, time)).collect();
+    let summaries = proven.into_iter().zip(times.steps).zip(compared.programs);
+    let summaries = summaries.map(|((step, time), program)| report::summary(step, time, program)).collect();
     let basis = Basis::attestations(summaries).ok_or_else(nothing_checked)?;
     let proof = Proof {
         basis,

@@ -15,6 +15,7 @@ use super::{
     findings::Findings,
     partial::NotCarried,
     policy::AttestedBy,
+    program::Attested,
     status::VerifiedResult,
     step::ProvenStep,
     tep0089::SignedValue,
@@ -67,6 +68,8 @@ pub struct StepSummary {
     pub time: StepTime,
     /// How it ended, as signed.
     pub outcome: Outcome,
+    /// Whether what it ran is under the signature.
+    pub program: Attested,
     proven: ProvenStep,
 }
 
@@ -74,6 +77,19 @@ impl StepSummary {
     /// UID of the pod, where it is signed.
     pub fn pod_uid(&self) -> Option<[u8; 16]> {
         self.proven.attestation.pod_uid
+    }
+
+    /// Digest of what it was given to run, if it is signed.
+    pub fn program_digest(&self) -> Option<[u8; 32]> {
+        self.proven.attestation.program
+    }
+
+    /// SHA-256 of the script that it ran, if that is attested.
+    pub fn script_digest(&self) -> Option<[u8; 32]> {
+        match self.program {
+            Attested::Program { script } => script,
+            Attested::NotStated | Attested::NotAttested => None,
+        }
     }
 
     /// Start of the command, ms since 1970.
@@ -221,7 +237,7 @@ impl Proof {
 }
 
 /// What a step's certificate attests, and when it says it signed.
-pub(super) fn summary(proven: ProvenStep, time: StepTime) -> StepSummary {
+pub(super) fn summary(proven: ProvenStep, time: StepTime, program: Attested) -> StepSummary {
     let attested = proven.attested.as_ref();
     let authority = proven.path.authority().map(|authority| authority.fingerprint().to_string());
     StepSummary {
@@ -233,6 +249,7 @@ pub(super) fn summary(proven: ProvenStep, time: StepTime) -> StepSummary {
         authority: authority.unwrap_or_default(),
         time,
         outcome: proven.attestation.outcome,
+        program,
         proven,
     }
 }

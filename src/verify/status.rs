@@ -20,6 +20,7 @@ use super::{
     message::entry_type,
     outcomes,
     partial::{self, NotCarried},
+    program::{self, Attested},
     step::ProvenStep,
     taskrun::{DeclaredResult, StatusResult},
     tep0089::InStatus,
@@ -74,6 +75,8 @@ pub(crate) struct Compared {
     /// What is signed and not in a partial object.
     pub(crate) not_carried: Vec<NotCarried>,
     pub(crate) notes: Vec<String>,
+    /// For each proven step whether what it ran is attested.
+    pub(crate) programs: Vec<Attested>,
 }
 
 /// Compares the status with what the steps signed.
@@ -85,6 +88,8 @@ pub(super) fn compare(attempt: &Attempt<'_>) -> Result<Compared, Findings> {
     }
     let mut findings = outcomes::compare(attempt);
     findings.append(declared::declared_names(attempt));
+    let (programs, contradicted) = program::compare(attempt);
+    findings.append(contradicted);
     findings.append(step_results(attempt));
     findings.append(artifacts::compare(attempt));
     let (derived, hidden) = merge(derive(attempt));
@@ -109,7 +114,11 @@ pub(super) fn compare(attempt: &Attempt<'_>) -> Result<Compared, Findings> {
     notes.extend(removed_by_steps(proven));
     notes.extend(unmapped(attempt));
     not_carried.extend(partial::not_carried(object, proven, &verified));
-    if findings.is_empty() { Ok(Compared { results: verified, not_carried, notes }) } else { Err(findings) }
+    if findings.is_empty() {
+        Ok(Compared { results: verified, not_carried, notes, programs })
+    } else {
+        Err(findings)
+    }
 }
 
 /// `status.steps[].results` against the covered step results.

@@ -149,11 +149,38 @@ impl<'de, F: FnMut(String, String)> Visitor<'de> for EachText<F> {
 pub struct Spec {
     /// The task, where it is given inline.
     pub task_spec: Option<TaskSpec>,
+    /// Values of parameters.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub params: HoldsReference,
+}
+
+/// Whether `$(` is in any text of a value, which nothing else needs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct HoldsReference(pub bool);
+
+impl<'de> Deserialize<'de> for HoldsReference {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<HoldsReference, D::Error> {
+        fn holds(value: &Value) -> bool {
+            match value {
+                Value::String(text) => text.contains("$("),
+                Value::Array(items) => items.iter().any(holds),
+                Value::Object(members) => members.values().any(holds),
+                _ => false,
+            }
+        }
+        Value::deserialize(deserializer).map(|value| HoldsReference(holds(&value)))
+    }
 }
 
 /// `spec.taskSpec` and `status.taskSpec`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct TaskSpec {
+    /// Declared parameters with their defaults.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub params: HoldsReference,
+    /// What its steps have in common.
+    pub step_template: Option<StepTemplate>,
     /// Declared results.
     #[serde(default, deserialize_with = "null_is_default")]
     pub results: Vec<DeclaredResult>,
@@ -194,8 +221,52 @@ impl DeclaredResult {
     }
 }
 
+/// `stepTemplate` of a task.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StepTemplate {
+    /// The command of steps without one.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub command: Vec<String>,
+    /// The arguments of steps without any.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub args: Vec<String>,
+    /// Variables.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub env: Vec<Variable>,
+    /// Variables from elsewhere.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub env_from: Vec<Value>,
+}
+
+/// An environment variable; nobody needs its value.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub struct Variable {
+    /// Its name.
+    #[serde(default)]
+    pub name: String,
+}
+
+/// One when expression of a step; what it does not say is empty.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub struct DeclaredWhen {
+    /// A CEL expression.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub cel: String,
+    /// What is looked for.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub input: String,
+    /// `in` or `notin`.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub operator: String,
+    /// Where it is looked for.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub values: Vec<String>,
+}
+
 /// A declared step.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct DeclaredStep {
     /// Its name; empty for an unnamed one.
     #[serde(default)]
@@ -206,6 +277,32 @@ pub struct DeclaredStep {
     /// The StepAction it is taken from, which then declares the results; the status has them resolved.
     #[serde(rename = "ref")]
     pub step_action: Option<Value>,
+    /// Its parameters, which a StepAction has.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub params: HoldsReference,
+    /// The script; empty if it has none.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub script: String,
+    /// The command; empty: the image's.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub command: Vec<String>,
+    /// The arguments.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub args: Vec<String>,
+    /// `continue`, `stopAndFail` or empty.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub on_error: String,
+    /// How long it may run, as Go writes durations.
+    pub timeout: Option<String>,
+    /// What must hold for it to run.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub when: Vec<DeclaredWhen>,
+    /// Variables.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub env: Vec<Variable>,
+    /// Variables from elsewhere.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub env_from: Vec<Value>,
 }
 
 /// `status`.

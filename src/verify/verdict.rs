@@ -200,6 +200,17 @@ impl std::fmt::Display for Changed {
     }
 }
 
+/// A step's program that is not the one that was signed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OtherProgram {
+    /// The digest that is signed.
+    pub signed: [u8; 32],
+    /// That of what the object says.
+    pub found: [u8; 32],
+    /// Path of the step in the object.
+    pub field: String,
+}
+
 /// Why a verdict is not `verified`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Finding {
@@ -311,6 +322,14 @@ pub enum Finding {
         problem: String,
         /// The same for programs.
         detail: Detail,
+    },
+    /// The task in the status is not what a step was given to run.
+    #[error("step {step}: {} is not what the step was given to run (script or command, arguments, onError, timeout, when)", other.field)]
+    Program {
+        /// Step of the entry.
+        step: String,
+        /// Both sides.
+        other: Box<OtherProgram>,
     },
     /// A step has no evidence of its own although others have.
     #[error("step {step} has no attestation, although it must have run or been skipped by a signed decision")]
@@ -510,6 +529,7 @@ impl Finding {
             Finding::ResultMissing { .. } => "result-missing",
             Finding::ResultAdded { .. } => "result-added",
             Finding::Status { .. } => "status",
+            Finding::Program { .. } => "program",
             Finding::Uncovered { .. } => "uncovered",
             Finding::Attempt { .. } => "attempt",
             Finding::Tep0089 { .. } => "tep-0089",
@@ -570,6 +590,13 @@ impl Finding {
             Finding::Status { field, detail, .. } => {
                 Facts { detail: Some(*detail), field: Some(Cow::Borrowed(field)), ..Facts::default() }
             }
+            Finding::Program { step, other } => Facts {
+                step: Some(step),
+                expected: Some(Side::Digest(other.signed)),
+                found: Some(Side::Digest(other.found)),
+                field: Some(Cow::Borrowed(&other.field)),
+                ..Facts::default()
+            },
             Finding::Uncovered { step } | Finding::Unsigned { step, .. } => {
                 Facts { step: Some(step), ..Facts::default() }
             }

@@ -102,6 +102,7 @@ pub fn task_run(ca: &DevCa, number: usize, shape: Shape, created: OffsetDateTime
             step_index: step as u32,
             step_count: shape.steps as u32,
             declared: attestation::declared(names.iter().map(String::as_str), []),
+            program: None,
             started: started.unix_timestamp() as u64 * 1000,
             duration: 512,
             delay: 2,

@@ -322,7 +322,7 @@ impl Fleet {
             .steps
             .iter()
             .map(|step| {
-                let mut declared = json!({"name": step.name, "image": "busybox", "script": step.script});
+                let mut declared = json!({"name": step.name, "image": "busybox", "command": ["sh"], "args": ["-c", step.script.replace("$$", "$$$$")]});
                 if step.results != json!([]) {
                     declared["results"] = step.results.clone();
                 }

@@ -134,6 +134,7 @@ fn signed(steps: &[Step], task: &[Value]) -> Value {
                 collected().map(|result| result["name"].as_str().unwrap()),
                 own.iter().copied(),
             ),
+            program: None,
             started: (SIGNED as u64 + index as u64) * 1000,
             duration: 0,
             delay: 0,

@@ -31,6 +31,7 @@ pub(crate) fn one_step(
         step_index: 0,
         step_count: 1,
         declared: declared([], []),
+        program: None,
         started: signed as u64 * 1000,
         duration: 0,
         delay: 0,

@@ -114,7 +114,7 @@ pub fn task_run(
     let declared: Vec<Value> =
         results.iter().map(|(name, kind)| json!({"name": name, "type": kind})).collect();
     let task_steps: Vec<Value> =
-        steps.iter().map(|step| json!({"name": step.name, "image": "busybox", "script": "true"})).collect();
+        steps.iter().map(|step| json!({"name": step.name, "image": "busybox"})).collect();
     let spec = RunSpec {
         namespace: "default".into(),
         name: name.into(),

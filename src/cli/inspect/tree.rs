@@ -190,6 +190,10 @@ fn attestation(facts: &AttestationFacts, found_in: &str, certificates: &mut Cert
         "started {}, ran {} ms, signed {} ({} ms later)",
         facts.started, facts.duration_ms, facts.signed, facts.delay_ms
     ));
+    node.push(format!("program: sha256 {}", or(&facts.program_sha256, "not attested")));
+    if let Some(script) = &facts.script_sha256 {
+        node.push(format!("script, as status.taskSpec says it: sha256 {script}"));
+    }
     facts.results.iter().for_each(|facts| node.push(result(facts)));
     for artifacts in &facts.artifacts {
         node.push(format!("artifacts of the {}: sha256 {}", artifacts.kind, artifacts.sha256));

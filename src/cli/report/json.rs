@@ -217,8 +217,15 @@ fn step(walk: &Walk<'_>, step: &StepSummary) -> Value {
         },
         "authoritySha256": step.authority,
         "outcome": outcome(step.outcome),
+        "program": step.program.as_str(),
         "time": time(step.time.proof, step.time.stamp),
     });
+    for (member, digest) in [("programSha256", step.program_digest()), ("scriptSha256", step.script_digest())]
+    {
+        if let Some(digest) = digest {
+            object[member] = json!(hex(&digest));
+        }
+    }
     if let Some(origin) = walk.origins.get(&step.authority) {
         object["authority"] = json!({"name": origin.name, "file": origin.file});
     }

@@ -203,11 +203,12 @@ fn step_line(step: &StepSummary, origins: &Origins) -> String {
         _ => "the name of the run only",
     };
     format!(
-        "step {}: {}, signed at {}, {}; its certificate attests {attested}; authority SHA-256 {}{origin}",
+        "step {}: {}, signed at {}, {}; program {}; its certificate attests {attested}; authority SHA-256 {}{origin}",
         step.name,
         ended(step.outcome),
         format_time(step.signed_at),
         time(step.time.proof),
+        step.program.as_str(),
         step.authority
     )
 }

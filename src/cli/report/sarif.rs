@@ -16,7 +16,7 @@ use super::{
 };
 
 /// Code, what it means in a sentence, and what to do: one rule for each code of a finding, and one for unreadable input.
-const RULES: [(&str, &str, &str); 25] = [
+const RULES: [(&str, &str, &str); 26] = [
     (
         "attestation",
         "An attestation cannot be read.",
@@ -56,6 +56,11 @@ const RULES: [(&str, &str, &str); 25] = [
     ("result-missing", "A signed result is missing.", "Somebody removed it from the TaskRun."),
     ("result-added", "A result was added that nobody signed.", "The value must not be used."),
     ("status", "The status does not follow from what was signed.", "Somebody changed the status."),
+    (
+        "program",
+        "A step was given something else to run than the task in the status says.",
+        "Somebody changed status.taskSpec.",
+    ),
     ("uncovered", "A step has no evidence of its own.", "Its evidence was removed."),
     (
         "tep-0089",

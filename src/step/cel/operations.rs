@@ -7,7 +7,8 @@ use super::evaluator::{Fault, Machine, Outcome};
 use super::go_number::{self, double_text};
 use super::moment::{Moment, NANOSECONDS};
 use super::value::{self, Value, ValueKind};
-use crate::step::args::{parse_bool, parse_duration};
+use crate::evidence::go_duration;
+use crate::step::args::parse_bool;
 
 const INT_OVERFLOW: &str = "integer overflow";
 const UINT_OVERFLOW: &str = "unsigned integer overflow";
@@ -172,7 +173,7 @@ overloads! {
         go_number::parse_double(text).map(Value::Double).ok_or_else(|| unreadable(ValueKind::Double))
     };
     text_to_duration(_, Value::Text(text)) => {
-        parse_duration(text.as_bytes()).map(Value::Duration).ok_or_else(|| unreadable(ValueKind::Duration))
+        go_duration::parse(text.as_bytes()).map(Value::Duration).ok_or_else(|| unreadable(ValueKind::Duration))
     };
     double_to_int(_, Value::Double(a)) => {
         int((*a > i64::MIN as f64 && *a < i64::MAX as f64).then_some(*a as i64))

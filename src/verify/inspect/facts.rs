@@ -112,6 +112,12 @@ pub struct AttestationFacts {
     pub signed: String,
     /// How it ended.
     pub outcome: String,
+    /// Digest of what it was given to run, hexadecimal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub program_sha256: Option<String>,
+    /// SHA-256 of its script, as the task in the status says it; whether that is what it signed is not checked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub script_sha256: Option<String>,
     /// Whether TEP-0089 entries are said to stand beside.
     pub tep0089_beside: bool,
     /// The results that it covers.

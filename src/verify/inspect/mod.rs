@@ -19,7 +19,7 @@ use super::{
     collect::{self, EvidenceKind, StepEvidence},
     findings::{Findings, KEPT},
     message::entry_type,
-    step,
+    program, step,
     taskrun::{TaskRun, format_time},
 };
 
@@ -97,8 +97,10 @@ fn step_facts(
         Ok(attestation) => {
             let (leaf, signed) =
                 leaf(evidence, &attestation, object.is_partial(), trust, &mut facts.problems);
+            let script = program::script(object, attestation.step_index as usize);
+            let problems = &mut facts.problems;
             facts.attestation =
-                Some(attestation_facts(evidence, &attestation, value.len(), leaf, &mut facts.problems));
+                Some(attestation_facts(evidence, &attestation, value.len(), leaf, script, problems));
             facts.signed = signed;
         }
         Err(error) => facts.problems.push(format!("its attestation ({} bytes): {error}", value.len())),
@@ -111,6 +113,7 @@ fn attestation_facts(
     attestation: &Attestation,
     bytes: usize,
     leaf: LeafFacts,
+    script: Option<[u8; 32]>,
     problems: &mut Vec<String>,
 ) -> AttestationFacts {
     let seconds = |ms: u64| format_time(i64::try_from(ms / 1000).unwrap_or(i64::MAX));
@@ -138,6 +141,8 @@ fn attestation_facts(
         duration_ms: attestation.duration,
         delay_ms: attestation.delay,
         signed: seconds(attestation.signed_at()),
+        program_sha256: attestation.program.as_ref().map(|digest| hex(digest)),
+        script_sha256: script.map(|digest| hex(&digest)),
         outcome: outcome(attestation),
         tep0089_beside: attestation.tep0089,
         results: result_facts(evidence, attestation, problems),

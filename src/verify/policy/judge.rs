@@ -15,7 +15,9 @@ use crate::{
     },
 };
 
-use super::{AcceptedTime, AttestedBy, DemandedResult, Failures, Form, ResultType, Rule, StatedValue};
+use super::{
+    AcceptedTime, AttestedBy, DemandedResult, Failures, Form, ResultType, Rule, StatedValue, program,
+};
 
 /// What a broken demand is about.
 pub(super) enum About<'a> {
@@ -26,7 +28,7 @@ pub(super) enum About<'a> {
 }
 
 /// Takes the kind of demand, what is demanded, what was found, and what that means.
-type Broken<'a> = dyn FnMut(Detail, String, String, Breach) + 'a;
+pub(super) type Broken<'a> = dyn FnMut(Detail, String, String, Breach) + 'a;
 
 /// The same, after what it is about.
 pub(super) type BrokenOf<'a> = dyn FnMut(About<'_>, Detail, String, String, Breach) + 'a;
@@ -43,6 +45,7 @@ pub(super) fn judge(
     carried(rule, proof, broken_of);
     form_and_time(rule, proof, broken_of);
     attested(rule, proof, broken_of);
+    program::of_every_step(rule, proof, broken_of);
     age(rule, proof, trust, broken_of);
     failures(rule, object, proof, broken_of);
     for demanded in &rule.results {
@@ -261,6 +264,7 @@ fn result(demanded: &DemandedResult, typed: &HashSet<&str>, proof: &Proof, broke
         );
     }
     value(demanded, typed, result, broken);
+    program::of_result(demanded, result, proof, broken);
     let Some(from) = &demanded.from else { return };
     let origin = match &demanded.step_result {
         Some(step_result) => {

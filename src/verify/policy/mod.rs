@@ -7,6 +7,7 @@
 mod age;
 mod judge;
 mod pattern;
+mod program;
 mod value;
 
 use std::collections::HashSet;
@@ -35,6 +36,7 @@ use judge::About;
 
 pub use age::{AgeError, MaxAge};
 pub use pattern::{Pattern, PatternError};
+pub use program::{ProgramDemand, StatedDigest, StatedDigestError};
 pub use value::{StatedValue, StatedValueError, WholePattern, WholePatternError};
 
 /// The version of the format that this program reads.
@@ -166,6 +168,12 @@ pub struct DemandedResult {
     pub one_of: Option<Vec<StatedValue>>,
     /// What the whole of its value must match.
     pub matches: Option<WholePattern>,
+    /// That the program of the step that set it is attested.
+    pub program: Option<ProgramDemand>,
+    /// SHA-256 of the scripts of which that step must have run one.
+    pub script_sha256: Option<Vec<StatedDigest>>,
+    /// Digests of programs (docs/evidence.md section 3) of which that step must have run one.
+    pub program_sha256: Option<Vec<StatedDigest>>,
 }
 
 impl DemandedResult {
@@ -179,6 +187,8 @@ impl DemandedResult {
         let values = || self.value.iter().chain(self.one_of.iter().flatten());
         if self.one_of.as_ref().is_some_and(Vec::is_empty) {
             Some("has an empty oneOf, which nothing meets")
+        } else if has_empty_list(&self.script_sha256, &self.program_sha256) {
+            Some("has an empty list of SHA-256, which nothing meets")
         } else if self.kind.is_some_and(|kind| values().any(|value| value.kind() != kind)) {
             Some("has a value of another type than it demands")
         } else if let (Some(value), Some(one_of)) = (&self.value, &self.one_of)
@@ -243,6 +253,12 @@ pub struct Rule {
     pub evidence: Vec<Form>,
     /// What each step's certificate must attest.
     pub attested_by: Option<AttestedBy>,
+    /// That the programs of the steps are attested.
+    pub program: Option<ProgramDemand>,
+    /// SHA-256 of the scripts of which each step must have run one.
+    pub script_sha256: Option<Vec<StatedDigest>>,
+    /// Digests of programs (docs/evidence.md section 3) of which each step must have run one.
+    pub program_sha256: Option<Vec<StatedDigest>>,
     /// How long ago a step may say it signed, counted to now or to the time of `--at`.
     pub max_age: Option<MaxAge>,
     /// How the time may be known.
@@ -401,6 +417,10 @@ impl PolicyFile {
     }
 }
 
+fn has_empty_list(scripts: &Option<Vec<StatedDigest>>, programs: &Option<Vec<StatedDigest>>) -> bool {
+    [scripts, programs].into_iter().flatten().any(Vec::is_empty)
+}
+
 fn documents_words(count: usize) -> String {
     match count {
         0 => "it is empty".to_owned(),
@@ -441,6 +461,8 @@ fn possible(rule: &Rule, index: usize) -> Result<(), PolicyError> {
     }
     let problem = if rule.time.is_empty() {
         "time is an empty list, which nothing meets"
+    } else if has_empty_list(&rule.script_sha256, &rule.program_sha256) {
+        "scriptSha256 or programSha256 is an empty list, which nothing meets"
     } else if rule.min == Some(0) {
         "min is 0, which demands nothing; leave it out, or write 1 or more"
     } else {

@@ -101,15 +101,20 @@ fn complete() -> Value {
     let result = json!({"name": "r", "type": "string", "value": "v"});
     let artifact =
         json!({"name": "a", "buildOutput": true, "values": [{"digest": {"sha256": "0"}, "uri": "u"}]});
-    let task =
-        json!({"results": [result], "steps": [{"name": "s", "results": [result], "ref": {"name": "x"}}]});
+    let step = json!({
+        "name": "s", "results": [result], "ref": {"name": "x"}, "params": [], "script": "true", "command": ["c"],
+        "args": ["a"], "onError": "continue", "timeout": "1s", "env": [{"name": "V"}], "envFrom": [],
+        "when": [{"cel": "true", "input": "i", "operator": "in", "values": ["i"]}],
+    });
+    let template = json!({"command": ["c"], "args": ["a"], "env": [{"name": "V"}], "envFrom": []});
+    let task = json!({"results": [result], "steps": [step], "params": [], "stepTemplate": template});
     json!({
         "apiVersion": "tekton.dev/v1", "kind": "TaskRun",
         "metadata": {
             "name": "n", "namespace": "d", "uid": "u", "creationTimestamp": "t", "labels": {"Name": "b"},
             "annotations": {"svidence.dev/timestamps": "{}", "Status": "x"},
         },
-        "spec": {"taskSpec": task},
+        "spec": {"taskSpec": task, "params": []},
         "status": {
             "podName": "n-pod", "startTime": "t", "completionTime": "t", "taskSpec": task,
             "conditions": [{"type": "Succeeded", "status": "True"}],

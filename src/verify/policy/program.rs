@@ -1,0 +1,150 @@
+//! What a step must have run.
+
+use serde::Deserialize;
+
+use crate::{
+    evidence::statement::hex,
+    verify::{
+        Attested,
+        facts::Detail,
+        report::{Proof, StepSummary},
+        status::VerifiedResult,
+        verdict::Breach,
+    },
+};
+
+use super::{
+    DemandedResult, Rule,
+    judge::{About, Broken, BrokenOf},
+};
+
+/// That a step's program is attested.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProgramDemand {
+    /// The task in the status says what the step signed.
+    Attested,
+}
+
+/// SHA-256 as `sha256sum` prints it: 64 hexadecimal digits in lower case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct StatedDigest([u8; 32]);
+
+/// Why a text is no [`StatedDigest`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a SHA-256, which is 64 hexadecimal digits in lower case")]
+pub struct StatedDigestError;
+
+impl TryFrom<String> for StatedDigest {
+    type Error = StatedDigestError;
+
+    fn try_from(text: String) -> Result<StatedDigest, StatedDigestError> {
+        let mut digest = [0; 32];
+        for (i, byte) in digest.iter_mut().enumerate() {
+            let digits = text.get(2 * i..2 * i + 2).ok_or(StatedDigestError)?;
+            *byte = u8::from_str_radix(digits, 16).map_err(|_| StatedDigestError)?;
+        }
+        // What is read back is what was written: two digits a byte, no signs, nothing behind.
+        if hex(&digest) == text { Ok(StatedDigest(digest)) } else { Err(StatedDigestError) }
+    }
+}
+
+/// What a rule or a demanded result says of programs.
+#[derive(Clone, Copy)]
+struct Demands<'a> {
+    attested: Option<ProgramDemand>,
+    scripts: Option<&'a [StatedDigest]>,
+    programs: Option<&'a [StatedDigest]>,
+}
+
+impl Demands<'_> {
+    fn is_empty(self) -> bool {
+        self.attested.is_none() && self.scripts.is_none() && self.programs.is_none()
+    }
+}
+
+/// Every step that signed must have run what the rule says.
+pub(super) fn of_every_step(rule: &Rule, proof: &Proof, broken: &mut BrokenOf<'_>) {
+    let demands = Demands {
+        attested: rule.program,
+        scripts: rule.script_sha256.as_deref(),
+        programs: rule.program_sha256.as_deref(),
+    };
+    if demands.is_empty() {
+        return;
+    }
+    if proof.basis.tep0089_values().is_some() {
+        let demanded = "what every step ran must be attested".to_owned();
+        let found = "there are no attestations".to_owned();
+        return broken(About::TaskRun, Detail::PROGRAM, demanded, found, Breach::TooWeak);
+    }
+    for step in proof.basis.steps() {
+        judge(demands, step, &mut |detail, demanded, found, breach| {
+            broken(About::Step(&step.name), detail, demanded, found, breach);
+        });
+    }
+}
+
+/// The step that set a result must have run what is demanded.
+pub(super) fn of_result(
+    demanded: &DemandedResult,
+    result: &VerifiedResult,
+    proof: &Proof,
+    broken: &mut Broken<'_>,
+) {
+    let demands = Demands {
+        attested: demanded.program,
+        scripts: demanded.script_sha256.as_deref(),
+        programs: demanded.program_sha256.as_deref(),
+    };
+    if demands.is_empty() {
+        return;
+    }
+    let text = || format!("what the step ran that set result {} must be attested", demanded.name);
+    let Some(step) = proof.basis.steps().find(|step| step.name == result.step) else {
+        let found = "there is no attestation of it".to_owned();
+        return broken(Detail::PROGRAM, text(), found, Breach::TooWeak);
+    };
+    if !result.set {
+        let found = format!("step {} found it so", step.name);
+        return broken(Detail::PROGRAM, text(), found, Breach::Contradicted);
+    }
+    judge(demands, step, broken);
+}
+
+fn judge(demands: Demands<'_>, step: &StepSummary, broken: &mut Broken<'_>) {
+    let name = &step.name;
+    let is_attested = matches!(step.program, Attested::Program { .. });
+    let said = format!("its program is {}", step.program.as_str());
+    if demands.attested.is_some() && !is_attested {
+        broken(
+            Detail::PROGRAM,
+            format!("what step {name} ran must be attested"),
+            said.clone(),
+            Breach::TooWeak,
+        );
+    }
+    let mut one_of = |what: &str, stated: &[StatedDigest], ran: Result<[u8; 32], (String, Breach)>| {
+        let (found, breach) = match ran {
+            Ok(ran) if stated.contains(&StatedDigest(ran)) => return,
+            Ok(ran) => (format!("it is {}", hex(&ran)), Breach::Contradicted),
+            Err(not) => not,
+        };
+        let stated: Vec<String> = stated.iter().map(|StatedDigest(digest)| hex(digest)).collect();
+        let demanded = format!("the {what} of step {name} must have the SHA-256 {}", stated.join(" or "));
+        broken(Detail::PROGRAM, demanded, found, breach);
+    };
+    if let Some(stated) = demands.scripts {
+        let ran = match (step.script_digest(), is_attested) {
+            (Some(script), _) => Ok(script),
+            (None, true) => Err(("it ran a command, not a script".to_owned(), Breach::Contradicted)),
+            (None, false) => Err((said.clone(), Breach::TooWeak)),
+        };
+        one_of("script", stated, ran);
+    }
+    if let Some(stated) = demands.programs {
+        // That one is signed, whatever the task in the status says of it.
+        one_of("program", stated, step.program_digest().ok_or((said, Breach::TooWeak)));
+    }
+}
