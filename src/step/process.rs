@@ -161,6 +161,8 @@ pub fn run(
         if child.status.is_some() && (context.is_some() || asked_to_end) && !leftovers_ended {
             leftovers_ended = true;
             end_leftovers(events);
+            // What the end of a copy wakes may have been taken in there, and would wake us no more.
+            continue;
         }
         if context.is_none() {
             if cancellation.look(events) {
