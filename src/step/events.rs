@@ -190,21 +190,16 @@ impl Events {
     /// Waits until a signal comes, a child ends, a watched directory changes, one of `descriptors` is readable or
     /// closed, or `deadline` passes. `looking`: awaited files are to be looked at after [`FALLBACK`] in any case.
     pub fn wait(&self, descriptors: &[BorrowedFd<'_>], deadline: Option<Instant>, looking: bool) -> Woken {
-        loop {
-            let unheard_until = self.changes.unheard_until(Instant::now());
-            let inotify = self.inotify().filter(|_| unheard_until.is_none());
-            let mut polled = vec![PollFd::new(self.signals.fd(), PollFlags::POLLIN)];
-            polled.extend(inotify.map(|inotify| PollFd::new(inotify.as_fd(), PollFlags::POLLIN)));
-            polled.extend(descriptors.iter().map(|fd| PollFd::new(*fd, PollFlags::POLLIN)));
-            let until = deadline.into_iter().chain(unheard_until).min();
-            // Any error of poll means the same as a wake-up: the caller looks again.
-            let timeout = if self.more.get() { PollTimeout::ZERO } else { timeout(until, looking) };
-            let nothing_came = poll(&mut polled, timeout) == Ok(0);
-            if nothing_came && !self.more.get() && unheard_until.is_some_and(|at| Some(at) == until) {
-                continue;
-            }
-            return self.woken();
-        }
+        let unheard_until = self.changes.unheard_until(Instant::now());
+        let inotify = self.inotify().filter(|_| unheard_until.is_none());
+        let mut polled = vec![PollFd::new(self.signals.fd(), PollFlags::POLLIN)];
+        polled.extend(inotify.map(|inotify| PollFd::new(inotify.as_fd(), PollFlags::POLLIN)));
+        polled.extend(descriptors.iter().map(|fd| PollFd::new(*fd, PollFlags::POLLIN)));
+        let until = deadline.into_iter().chain(unheard_until).min();
+        // Any error of poll means the same as a wake-up: the caller looks again.
+        let timeout = if self.more.get() { PollTimeout::ZERO } else { timeout(until, looking) };
+        let _ = poll(&mut polled, timeout);
+        self.woken()
     }
 
     /// What has come in so far; does not wait.
@@ -229,13 +224,24 @@ impl Events {
     /// What changed does not matter: the caller looks at its files.
     fn forget_changes(&self) {
         let Some(inotify) = self.inotify() else { return };
-        let mut changes = [0; 4096];
-        let read = |_: &usize| nix::unistd::read(inotify, &mut changes).is_err();
-        if (0..CHANGES_A_TURN).find(read) != Some(0) {
+        let mut changes = [0; 16 * 1024];
+        let mut came = false;
+        for _ in 0..CHANGES_A_TURN {
+            let Ok(length) = nix::unistd::read(inotify, &mut changes) else { break };
+            came = true;
+            // A change that did not fit would be no longer than this.
+            if length + LONGEST_CHANGE <= changes.len() {
+                break;
+            }
+        }
+        if came {
             self.changes.came(Instant::now());
         }
     }
 }
+
+/// In bytes: a header and a name (inotify(7)).
+const LONGEST_CHANGE: usize = 16 + 256;
 
 /// Changes that nobody waits for must not keep us busy, however fast they come: after [`BURST`] of them each one buys its turn
 /// of the loop with [`A_CHANGE`] in which changes are not heard.
