@@ -12,7 +12,8 @@ use support::{
 use svidence::evidence::attestation::UNSIGNED;
 
 const NO_SOCKET: &str = "cannot connect to the SPIRE agent: No such file or directory; the socket is not there: \
-                         check that the SPIFFE CSI driver mounts it into this pod and that the SPIRE agent runs on this node; ";
+                         check that the SPIFFE CSI driver mounts it into this pod, under this name, and that the SPIRE agent runs on this node \
+                         and has attested to its server; ";
 
 /// A step of a pod whose socket is not there.
 fn step(settings: &[(&str, &str)], flags: &[&str], script: &str) -> (Pod, StepOutcome) {

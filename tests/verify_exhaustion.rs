@@ -45,9 +45,10 @@ const TRIES: usize = 12;
 const PER_BYTE: f64 = 20.0;
 /// Each object has a line in the report, so the smallest ones count for more bytes than they have.
 const SMALLEST: f64 = 16.0;
-/// Memory for each byte of an object, bytes, and besides. The largest that is read has 16 MiB.
+/// Memory for each byte of an object, bytes, and besides: 32 MiB of answers may be under way, however small the objects. The
+/// largest object that is read has 16 MiB.
 const MEMORY_PER_BYTE: f64 = 64.0;
-const MEMORY: f64 = 48e6;
+const MEMORY: f64 = 64e6;
 
 /// What was spent on one input.
 #[derive(Debug, Clone, Copy)]

@@ -322,7 +322,16 @@ impl Fleet {
             .steps
             .iter()
             .map(|step| {
-                let mut declared = json!({"name": step.name, "image": "busybox", "command": ["sh"], "args": ["-c", step.script.replace("$$", "$$$$")]});
+                let arguments = ["-c".to_owned(), step.script.replace("$$", "$$$$")];
+                let mut declared =
+                    json!({"name": step.name, "image": "busybox", "command": ["sh"], "args": arguments});
+                for flag in step.flags.chunks_exact(2) {
+                    match flag {
+                        ["-on_error", value] => declared["onError"] = json!(value),
+                        ["-when_expressions", json] => declared["when"] = serde_json::from_str(json).unwrap(),
+                        other => panic!("{other:?} has no place in a declared step here"),
+                    }
+                }
                 if step.results != json!([]) {
                     declared["results"] = step.results.clone();
                 }
