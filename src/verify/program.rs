@@ -59,6 +59,8 @@ struct Stated {
     script: Option<[u8; 32]>,
     /// Nothing that the object does not hold can have been put in.
     is_certain: bool,
+    /// The controller makes pods of such steps.
+    is_possible: bool,
 }
 
 /// For each of the proven steps what is attested of its program; and what contradicts what they signed.
@@ -76,8 +78,10 @@ fn of_step(object: &TaskRun, step: &ProvenStep) -> (Attested, Option<Finding>) {
     let Some(signed) = step.attestation.program else { return (Attested::NotAttested, None) };
     let place = step.attestation.step_index as usize;
     match stated(object, place) {
-        Some(stated) if stated.digest == signed => (Attested::Program { script: stated.script }, None),
-        Some(stated) if stated.is_certain => {
+        Some(stated) if stated.digest == signed && stated.is_possible => {
+            (Attested::Program { script: stated.script }, None)
+        }
+        Some(stated) if stated.digest != signed && stated.is_certain => {
             let other =
                 OtherProgram { signed, found: stated.digest, field: format!("{IN_STATUS}.steps[{place}]") };
             let finding = Finding::Program { step: step.name.clone(), other: Box::new(other) };
@@ -113,17 +117,19 @@ fn stated(object: &TaskRun, place: usize) -> Option<Stated> {
         (own, _) => own.to_vec(),
     };
     let mut words = or_template(&step.args, |common| &common.args);
+    let mut line = or_template(&step.command, |common| &common.command);
+    let on_error = with_credentials(&step.on_error);
+    // `pkg/pod/entrypoint.go`, and for both script and command `pkg/apis/pipeline/v1/container_validation.go`.
+    let is_possible = matches!(on_error.as_ref(), "" | "continue" | "stopAndFail")
+        && (step.script.is_empty() || line.is_empty());
     let (mut command, mut script) = (String::new(), None);
     if step.script.is_empty() {
-        let mut line = or_template(&step.command, |common| &common.command);
-        line.append(&mut words);
-        words = line;
         // Only the image says what its command is.
-        let own_command = !step.command.is_empty()
-            || task.step_template.as_ref().is_some_and(|common| !common.command.is_empty());
-        if !own_command || words.is_empty() {
+        if line.is_empty() {
             return None;
         }
+        line.append(&mut words);
+        words = line;
         command = texts.in_pod(&words.remove(0));
         // An empty word leads to the image's command; a script's name to a file.
         if command.is_empty() || command.strip_prefix(SCRIPTS).is_some_and(is_script_name) {
@@ -146,14 +152,14 @@ fn stated(object: &TaskRun, place: usize) -> Option<Stated> {
     let program = Program {
         start: script.map_or(Start::Command(&command), Start::Script),
         arguments: words.iter().map(String::as_str).collect(),
-        continues: with_credentials(&step.on_error) == "continue",
+        continues: on_error == "continue",
         timeout: match &step.timeout {
             None => 0,
             Some(timeout) => go_duration::parse(timeout.as_bytes())?,
         },
         when: expressions.iter().map(as_when).collect(),
     };
-    Some(Stated { digest: program.digest(), script, is_certain: texts.is_certain })
+    Some(Stated { digest: program.digest(), script, is_certain: texts.is_certain, is_possible })
 }
 
 fn as_when(when: &DeclaredWhen) -> When<'_> {

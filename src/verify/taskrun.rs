@@ -154,7 +154,7 @@ pub struct Spec {
     pub params: HoldsReference,
 }
 
-/// Whether `$(` is in any text of a value, which nothing else needs.
+/// Whether any text of a value holds `$(` or ends where one may begin, which is all that is needed of it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct HoldsReference(pub bool);
 
@@ -162,7 +162,7 @@ impl<'de> Deserialize<'de> for HoldsReference {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<HoldsReference, D::Error> {
         fn holds(value: &Value) -> bool {
             match value {
-                Value::String(text) => text.contains("$("),
+                Value::String(text) => text.contains("$(") || text.ends_with('$'),
                 Value::Array(items) => items.iter().any(holds),
                 Value::Object(members) => members.values().any(holds),
                 _ => false,

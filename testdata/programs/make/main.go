@@ -36,11 +36,11 @@ type container struct {
 }
 
 type made struct {
-	Name    string            `json:"name"`
-	Params  v1.Params         `json:"params,omitempty"`
-	Spec    *v1.TaskSpec      `json:"taskSpec"`
-	Steps   []container       `json:"steps"`
-	Scripts string            `json:"placeScripts"`
+	Name    string       `json:"name"`
+	Params  v1.Params    `json:"params,omitempty"`
+	Spec    *v1.TaskSpec `json:"taskSpec"`
+	Steps   []container  `json:"steps"`
+	Scripts string       `json:"placeScripts"`
 }
 
 func build(k kind) (*made, error) {
@@ -59,6 +59,9 @@ func build(k kind) (*made, error) {
 	tr.Namespace, tr.Spec.ServiceAccountName = "default", "default"
 	tr.UID = "6f1c2f0e-8d3a-4b57-9c7e-2f4a1d5b6c70"
 	tr.SetDefaults(ctx)
+	if err := tr.Validate(ctx); err != nil {
+		return nil, err
+	}
 	kube := kubefake.NewSimpleClientset(&corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: "default", Namespace: "default"}})
 	objects := []runtime.Object{}
 	for i := range k.StepActions {
@@ -76,13 +79,23 @@ func build(k kind) (*made, error) {
 	// pkg/reconciler/taskrun/taskrun.go, reconcile and applyParamsContextsResultsAndWorkspaces
 	resources.ApplyParametersToWorkspaceBindings(spec, tr)
 	volumes := workspace.CreateVolumes(tr.Spec.Workspaces)
-	ts := resources.ApplyParameters(spec, tr, spec.Params...)
-	ts = resources.ApplyContexts(ts, "the-task", tr)
-	ts = resources.ApplyResults(ts)
-	ts = resources.ApplyArtifacts(ts)
-	ts = resources.ApplyStepExitCodePath(ts)
-	ts = resources.ApplyWorkspaces(ctx, ts, ts.Workspaces, tr.Spec.Workspaces, volumes)
-	status := ts.DeepCopy()
+	apply := func(spec *v1.TaskSpec) *v1.TaskSpec {
+		ts := resources.ApplyParameters(spec, tr, spec.Params...)
+		ts = resources.ApplyContexts(ts, "the-task", tr)
+		ts = resources.ApplyResults(ts)
+		ts = resources.ApplyArtifacts(ts)
+		ts = resources.ApplyStepExitCodePath(ts)
+		return resources.ApplyWorkspaces(ctx, ts, ts.Workspaces, tr.Spec.Workspaces, volumes)
+	}
+	ts := apply(spec)
+	// Each later reconcile does it again, to the task in the status.
+	status := apply(apply(ts.DeepCopy()))
+	if err := v1.ValidateUsageOfDeclaredParameters(ctx, ts.Steps, ts.Params); err != nil {
+		return nil, err
+	}
+	if err := ts.Validate(ctx); err != nil {
+		return nil, err
+	}
 	// createPod
 	ts, err = workspace.Apply(ctx, *ts.DeepCopy(), tr.Spec.Workspaces, volumes)
 	if err != nil {
@@ -94,7 +107,7 @@ func build(k kind) (*made, error) {
 		return nil, err
 	}
 	builder := pod.Builder{
-		Images: pipeline.Images{EntrypointImage: "e", NopImage: "n", ShellImage: "s", ShellImageWin: "w", WorkingDirInitImage: "d", SidecarLogResultsImage: "l"},
+		Images:     pipeline.Images{EntrypointImage: "e", NopImage: "n", ShellImage: "s", ShellImageWin: "w", WorkingDirInitImage: "d", SidecarLogResultsImage: "l"},
 		KubeClient: kube, EntrypointCache: cache,
 	}
 	p, err := builder.Build(ctx, tr, *ts)
