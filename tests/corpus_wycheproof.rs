@@ -1,7 +1,7 @@
 //! Wycheproof's signature vectors through the verifier's own signature check, in the form of each scheme.
 //!
-//! A vector marked valid whose s is high is refused by the attestation's scheme on purpose (design 5.2: low s), and accepted
-//! with the low one. There are no exceptions.
+//! A vector marked valid whose s is high is refused by the attestation's scheme on purpose (docs/evidence.md 7: low s), and
+//! accepted with the low one. There are no exceptions.
 
 #![cfg(feature = "cli")]
 

@@ -19,7 +19,7 @@ fn sh<'a>(script: &'a str, flags: &[&'a str]) -> Vec<&'a str> {
     usual(&[flags, &["-entrypoint", "/bin/sh", "--", "-c", script]].concat())
 }
 
-/// Early failures post `.err`, so that later steps do not wait for ever (design 4.4).
+/// Early failures post `.err`, so that later steps do not wait for ever (docs/architecture.md 4.4).
 #[test]
 fn early_failures_are_posted() {
     if !available("early_failures_are_posted") {
@@ -94,7 +94,7 @@ fn hermetic_steps_have_no_network() {
 }
 
 /// What a user process wrote into the termination file is not merged in; result files are not followed out of their
-/// directory and cannot hang us (design 4.3).
+/// directory and cannot hang us (docs/architecture.md 4.3).
 #[test]
 fn the_message_is_ours() {
     if !available("the_message_is_ours") {
@@ -128,7 +128,7 @@ fn the_message_is_ours() {
     assert!(pod.read("other").is_none() && pod.read("run/0/out.err").is_some());
 }
 
-/// Message, then exitCode, then post file (design 4.1).
+/// Message, then exitCode, then post file (docs/architecture.md 4.1).
 #[test]
 fn the_post_file_comes_last() {
     use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
@@ -153,7 +153,8 @@ fn the_post_file_comes_last() {
     );
 }
 
-/// As the container's first process, what the step left behind is ended before the message is written (design 4.2).
+/// As the container's first process, what the step left behind is ended before the message is written
+/// (docs/architecture.md 4.2).
 #[test]
 fn leftovers_are_ended() {
     if !available("leftovers_are_ended") {
@@ -175,7 +176,7 @@ fn leftovers_are_ended() {
     }
 }
 
-/// As the first process it takes in orphans (design 4.2).
+/// As the first process it takes in orphans (docs/architecture.md 4.2).
 #[test]
 fn orphans_are_reaped() {
     if !available("orphans_are_reaped") {
@@ -253,7 +254,8 @@ fn files_without_events_are_found() {
     assert_eq!(finish(child).status, "exit 0");
 }
 
-/// Signals while waiting: what ends a Go program ends us, after `.err` is posted (contract 3.7.3, design 4.4).
+/// Signals while waiting: what ends a Go program ends us, after `.err` is posted (docs/tekton-contract.md 3.7.3,
+/// docs/architecture.md 4.4).
 #[test]
 fn signals_while_waiting() {
     if !available("signals_while_waiting") {
@@ -415,7 +417,7 @@ fn cancellation() {
     }
 }
 
-/// Timeout kills the program itself only; with copies it waits for whoever holds the streams (contract 3.7.1).
+/// Timeout kills the program itself only; with copies it waits for whoever holds the streams (docs/tekton-contract.md 3.7.1).
 #[test]
 fn timeout_kills_the_direct_child() {
     if !available("timeout_kills_the_direct_child") {

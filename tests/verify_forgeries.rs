@@ -713,7 +713,7 @@ fn guarded(object: &Value) -> Vec<String> {
             walk(value, format!("/status/{part}"), &mut out);
         }
     }
-    // Nobody signs these (design 7).
+    // Nobody signs these (docs/threat-model.md "What is not signed").
     let unsigned = ["containerID", "imageID", "startedAt", "finishedAt", "reason", "container", "provenance"];
     out.retain(|path| !unsigned.iter().any(|name| path.ends_with(name)));
     out

@@ -1,4 +1,4 @@
-//! Attestation v1: the value of a `SVIDENCE.<step>.sig` entry (design 5.2, docs/evidence.md).
+//! Attestation v1: the value of a `SVIDENCE.<step>.sig` entry (docs/evidence.md 2).
 //!
 //! `sv1.` and base64url (no padding) of a protobuf message in canonical encoding. A value of [`Attestation`] holds
 //! whatever can be said without looking at anything around it: decoding checks it.

@@ -1,4 +1,4 @@
-//! The compact form of an X509-SVID's leaf (design 5.2).
+//! The compact form of an X509-SVID's leaf (docs/evidence.md 6).
 //!
 //! A SPIRE leaf is a form letter: what cannot be known otherwise is the serial, the two dates, the public key and the CA's
 //! signature. The rest follows from the issuing certificate, the SPIFFE ID, the DNS names and SPIRE's template (SPIRE
@@ -50,7 +50,7 @@ enum SignatureKind {
     RsaSha256,
 }
 
-/// Which DNS SAN the leaf carries (design 5.3); the names themselves follow from run and step.
+/// Which DNS SAN the leaf carries (docs/evidence.md 8); the names themselves follow from run and step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DnsForm {
     /// None, or names given by the caller.

@@ -1,4 +1,4 @@
-//! What is signed and how it is carried (design section 5). Pure: no I/O, no clock; randomness is a parameter.
+//! What is signed and how it is carried (docs/evidence.md). Pure: no I/O, no clock; randomness is a parameter.
 //!
 //! * [`value`]: result values as Tekton decodes them; [`go_json`] and [`go_syntax`]: JSON as Go reads and
 //!   refuses it.

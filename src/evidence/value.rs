@@ -56,7 +56,7 @@ impl ResultValue {
     }
 }
 
-/// Decodes the raw text of a result; never fails (contract 4.1).
+/// Decodes the raw text of a result; never fails (docs/tekton-contract.md 4.1).
 pub fn decode(raw: &str) -> ResultValue {
     let decoded = match raw.as_bytes().first() {
         Some(b'[') => list(raw).map(ResultValue::Array),

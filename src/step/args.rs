@@ -1,4 +1,4 @@
-//! The command line: Go's `flag` package, exactly (contract 1.1 to 1.3; Tekton cmd/entrypoint/args.go).
+//! The command line: Go's `flag` package, exactly (docs/tekton-contract.md 1.1 to 1.3; Tekton cmd/entrypoint/args.go).
 
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
@@ -162,7 +162,7 @@ pub struct Refused {
 /// The parsed command line.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Args {
-    /// `-entrypoint`: the program; empty means `TEKTON_PLATFORM_COMMANDS` (contract 1.5).
+    /// `-entrypoint`: the program; empty means `TEKTON_PLATFORM_COMMANDS` (docs/tekton-contract.md 1.5).
     pub entrypoint: OsString,
     /// What follows the first `--`: the program's arguments.
     pub command_args: Vec<OsString>,
@@ -215,7 +215,7 @@ impl Args {
     }
 
     /// True if the step signs: `-enable_spire`, and no socket path that was explicitly left empty, which switches
-    /// signing off silently (contract 1.6).
+    /// signing off silently (docs/tekton-contract.md 1.6).
     pub fn signs(&self) -> bool {
         self.enable_spire && self.spire_socket_path.as_ref().is_none_or(|path| !path.is_empty())
     }
@@ -278,8 +278,8 @@ impl Args {
     }
 }
 
-/// Where the arguments (without argv\[0\]) are cut: at the first `--` (Tekton cmd/entrypoint/args.go; contract 1.2). At index
-/// 0 Tekton does not cut: the flag parser then takes `--` as its own end mark.
+/// Where the arguments (without argv\[0\]) are cut: at the first `--` (Tekton cmd/entrypoint/args.go;
+/// docs/tekton-contract.md 1.2). At index 0 Tekton does not cut: the flag parser then takes `--` as its own end mark.
 fn cut(arguments: &[OsString]) -> Option<usize> {
     arguments.iter().position(|arg| arg == "--").filter(|&at| at > 0)
 }
@@ -292,7 +292,7 @@ fn split(mut arguments: Vec<OsString>) -> (Vec<OsString>, Vec<OsString>) {
     (arguments, command)
 }
 
-/// Parses the arguments, argv\[0\] not among them. Credential flags read their files meanwhile (contract 1.4).
+/// Parses the arguments, argv\[0\] not among them. Credential flags read their files meanwhile (docs/tekton-contract.md 1.4).
 pub fn parse(arguments: Vec<OsString>, roots: &Roots) -> Result<Args, Box<Refused>> {
     let (arguments, command_args) = split(arguments);
     let mut args = Args { command_args, ..Args::default() };

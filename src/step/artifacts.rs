@@ -1,4 +1,4 @@
-//! The step's artifacts (contract 3.11; Tekton pkg/entrypoint/entrypointer.go appendArtifactOutputs).
+//! The step's artifacts (docs/tekton-contract.md 3.11; Tekton pkg/entrypoint/entrypointer.go appendArtifactOutputs).
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};

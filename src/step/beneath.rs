@@ -1,4 +1,4 @@
-//! Reading a file that the step's own code made, without being led astray by it (design 4.3).
+//! Reading a file that the step's own code made, without being led astray by it (docs/architecture.md 4.3).
 //!
 //! No symbolic link is followed below the directory, nothing outside it is reached, and only a regular file is read: a
 //! FIFO cannot make us wait and a device cannot be touched. Reading ends at a limit.

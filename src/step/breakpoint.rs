@@ -1,4 +1,4 @@
-//! Pauses for whoever debugs a TaskRun: before a step's command, and after it failed (contract 3.3, 3.9; Tekton
+//! Pauses for whoever debugs a TaskRun: before a step's command, and after it failed (docs/tekton-contract.md 3.3, 3.9; Tekton
 //! pkg/entrypoint/entrypointer.go). The scripts that end a pause are the controller's, in `/tekton/debug/scripts`.
 
 use std::ffi::OsStr;

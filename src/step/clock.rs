@@ -1,4 +1,4 @@
-//! The container's local time zone, found and printed as Go does (contract 3.12.4; Go time/zoneinfo_unix.go).
+//! The container's local time zone, found and printed as Go does (docs/tekton-contract.md 3.12.4; Go time/zoneinfo_unix.go).
 //!
 //! The time itself is always a parameter.
 

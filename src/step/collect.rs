@@ -1,4 +1,5 @@
-//! What the step left, read in Tekton's order and with its rules of what a failure leaves out (contract 3.10 to 3.12).
+//! What the step left, read in Tekton's order and with its rules of what a failure leaves out (docs/tekton-contract.md 3.10 to
+//! 3.12).
 
 use super::args::Args;
 use super::artifacts::Artifacts;
@@ -75,7 +76,7 @@ fn nothing(args: &Args) -> Collected {
     }
 }
 
-/// For a step that its when expressions skip: nothing is read (contract 3.6).
+/// For a step that its when expressions skip: nothing is read (docs/tekton-contract.md 3.6).
 pub fn skipped(args: &Args, started_at: Entry, outcome: &mut Outcome) -> Collected {
     let mut collected = nothing(args);
     finish(&mut collected, started_at, outcome);

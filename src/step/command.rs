@@ -1,4 +1,4 @@
-//! Which command a step runs (contract 1.5; Tekton cmd/entrypoint/main.go, pkg/platforms).
+//! Which command a step runs (docs/tekton-contract.md 1.5; Tekton cmd/entrypoint/main.go, pkg/platforms).
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;

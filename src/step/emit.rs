@@ -1,4 +1,4 @@
-//! Which evidence a step emits: the richest form that fits (design 5.1).
+//! Which evidence a step emits: the richest form that fits (docs/evidence.md 10).
 
 use std::{collections::HashMap, num::NonZeroU32, time::SystemTime, time::UNIX_EPOCH};
 
@@ -33,7 +33,7 @@ use super::{
     termination::{Encoding, Entry, EntryType, MAX_MESSAGE, go_utf8},
 };
 
-/// What the kubelet keeps of all messages of a pod, shared by its containers (design 5.1).
+/// What the kubelet keeps of all messages of a pod, shared by its containers (docs/evidence.md 10).
 const ALL_MESSAGES: usize = 12288;
 /// Containers besides the steps that are reckoned with: three init containers and a sidecar.
 const OTHER_CONTAINERS: u32 = 4;

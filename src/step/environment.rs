@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 
-/// The environment variables in their order; of duplicates the first one counts, as Go has it (contract 3.4).
+/// The environment variables in their order; of duplicates the first one counts, as Go has it (docs/tekton-contract.md 3.4).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Environment(Vec<(OsString, OsString)>);
 

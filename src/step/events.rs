@@ -1,4 +1,5 @@
-//! The one wait loop of a step (design 4.2): signals, ended children, files, timers and other descriptors in one `poll`.
+//! The one wait loop of a step (docs/architecture.md 4.2): signals, ended children, files, timers and other descriptors in one
+//! `poll`.
 //!
 //! It is level-triggered: a caller looks at what it waits for, and if that is not there calls [`Events::wait`], which
 //! returns when something may have changed. It is also the only place where children are waited for; as the first
@@ -20,7 +21,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 use super::sys;
 
-/// How often awaited files are looked at where the file system may give no events (contract 3.2).
+/// How often awaited files are looked at where the file system may give no events (docs/tekton-contract.md 3.2).
 pub const FALLBACK: Duration = Duration::from_secs(1);
 
 /// What [`Events::wait`] brought.
@@ -116,7 +117,7 @@ impl Events {
     /// Blocks every signal that can be blocked and from now on receives them here. Must be called before any thread is
     /// started: threads inherit the mask.
     pub fn start() -> io::Result<Events> {
-        // SIGHUP and SIGINT stay ignored if they were when we started (nohup); contract 3.7.3.
+        // SIGHUP and SIGINT stay ignored if they were when we started (nohup); docs/tekton-contract.md 3.7.3.
         let ignored = [Signal::SIGHUP, Signal::SIGINT]
             .into_iter()
             .filter(|&signal| sys::default_action(signal))

@@ -1,4 +1,5 @@
-//! Hermetic mode: a step's program runs without a network (contract 3.7; Tekton cmd/entrypoint/namespaces_linux.go).
+//! Hermetic mode: a step's program runs without a network (docs/tekton-contract.md 3.7; Tekton
+//! cmd/entrypoint/namespaces_linux.go).
 
 use std::fs;
 

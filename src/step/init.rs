@@ -1,4 +1,4 @@
-//! The subcommands: `init`, `cp`, `step-init`, `decode-script` (contract 2; Tekton cmd/entrypoint/subcommands).
+//! The subcommands: `init`, `cp`, `step-init`, `decode-script` (docs/tekton-contract.md 2; Tekton cmd/entrypoint/subcommands).
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, OpenOptions, Permissions};

@@ -1,4 +1,4 @@
-//! Log lines on stderr as Go's `log` package writes them (contract 1.7).
+//! Log lines on stderr as Go's `log` package writes them (docs/tekton-contract.md 1.7).
 
 use std::sync::OnceLock;
 use std::time::SystemTime;

@@ -1,6 +1,6 @@
-//! Results that the results sidecar hands to the controller by its log (`results-from: sidecar-logs`; contract 6.5, Tekton
-//! internal/sidecarlogresults). They may be large, so they are hashed piece by piece and not kept. With them goes what the
-//! step's provenance.json says.
+//! Results that the results sidecar hands to the controller by its log (`results-from: sidecar-logs`;
+//! docs/tekton-contract.md 6.5, Tekton internal/sidecarlogresults). They may be large, so they are hashed piece by piece and
+//! not kept. With them goes what the step's provenance.json says.
 
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Finding the program in `PATH` (Go os/exec.LookPath; contract 3.7).
+//! Finding the program in `PATH` (Go os/exec.LookPath; docs/tekton-contract.md 3.7).
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, Metadata};

@@ -1,4 +1,4 @@
-//! Putting the termination message together, with Tekton's rules for what does not fit (contract 3.10 to 3.12).
+//! Putting the termination message together, with Tekton's rules for what does not fit (docs/tekton-contract.md 3.10 to 3.12).
 //!
 //! Tekton writes up to three times: the task's results, the step's results, the rest; each round is refused as a whole.
 //! Here it is written once, but what is kept and what is refused stays the same.

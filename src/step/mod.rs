@@ -1,7 +1,7 @@
-//! One step's life, in order (design section 4).
+//! One step's life, in order (docs/architecture.md 3.1, 4).
 //!
 //! [`run::main`] reads like the table of contents; every other module is one chapter. Rules taken over from Tekton name
-//! the Go file they come from and the section of the contract (`reference/tekton-entrypoint.md`).
+//! the Go file they come from and the heading of docs/tekton-contract.md.
 
 pub mod args;
 pub mod artifacts;

@@ -1,5 +1,5 @@
-//! How a step ended and what follows from it: the outcome table (contract 3.8; Tekton pkg/entrypoint/entrypointer.go and
-//! cmd/entrypoint/main.go).
+//! How a step ended and what follows from it: the outcome table (docs/tekton-contract.md 3.8; Tekton
+//! pkg/entrypoint/entrypointer.go and cmd/entrypoint/main.go).
 
 use super::args::Args;
 use super::artifacts::ArtifactError;
@@ -82,7 +82,7 @@ pub struct Outcome {
     pub breakpoint_on_failure: bool,
     /// What failed after the end. The step fails with 1 then.
     pub failure: Option<Failure>,
-    /// The step was to be signed, was not, and the configuration makes that a failure (design 4.5).
+    /// The step was to be signed, was not, and the configuration makes that a failure (docs/architecture.md 4.5).
     pub failed_unsigned: bool,
 }
 
@@ -213,7 +213,7 @@ impl Outcome {
 mod tests {
     use super::*;
 
-    /// The exit code rule of a step that was to be signed and is not (design 4.5).
+    /// The exit code rule of a step that was to be signed and is not (docs/architecture.md 4.5).
     #[test]
     fn unsigned_steps_fail_with_their_own_code() {
         for (end, on_error_continue, status, entry, exit_code) in [

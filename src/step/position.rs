@@ -8,7 +8,7 @@ use crate::{evidence::attestation::step_name, workload::id::parse_uid};
 
 use super::roots::Roots;
 
-/// A step's place in its TaskRun, from the links that `step-init` made in `/tekton/steps` (contract 2).
+/// A step's place in its TaskRun, from the links that `step-init` made in `/tekton/steps` (docs/tekton-contract.md 2).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StepPosition {
     /// The step's name: that of its container, without the `step-` prefix.

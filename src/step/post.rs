@@ -1,4 +1,4 @@
-//! The files that tell other steps how this one ended: post file and `exitCode` (contract 3; Tekton
+//! The files that tell other steps how this one ended: post file and `exitCode` (docs/tekton-contract.md 3; Tekton
 //! cmd/entrypoint/post_writer.go).
 
 use std::ffi::OsStr;

@@ -1,4 +1,4 @@
-//! Running the step's program (contract 3.7; Tekton cmd/entrypoint/runner.go).
+//! Running the step's program (docs/tekton-contract.md 3.7; Tekton cmd/entrypoint/runner.go).
 
 use std::ffi::{CString, OsStr, OsString};
 use std::fs::File;
@@ -74,7 +74,7 @@ pub struct Command<'a> {
     pub most_descriptors: Option<MostDescriptors>,
 }
 
-/// The watch for `/tekton/downward/cancel` (contract 3.7.2). A `.err` file beside it or an error ends the watch.
+/// The watch for `/tekton/downward/cancel` (docs/tekton-contract.md 3.7.2). A `.err` file beside it or an error ends the watch.
 #[derive(Debug)]
 pub struct Cancellation {
     file: PathBuf,
@@ -312,7 +312,7 @@ impl Child {
         self.status.is_some() && self.copies.iter().all(Copy::complete)
     }
 
-    /// Kills the program itself, not its group, as Tekton does (contract 3.7.1).
+    /// Kills the program itself, not its group, as Tekton does (docs/tekton-contract.md 3.7.1).
     fn kill(&self) {
         if self.status.is_none() {
             sys::send(self.pid, Signal::SIGKILL as i32);
@@ -339,7 +339,8 @@ impl Child {
         }
     }
 
-    /// Exit 0 is success even if the context ended meanwhile; any other end is then the context's (contract 3.7.5).
+    /// Exit 0 is success even if the context ended meanwhile; any other end is then the context's
+    /// (docs/tekton-contract.md 3.7.5).
     fn end(self, context: Option<End>) -> End {
         let copied =
             self.copies.into_iter().map(Copy::finish).collect::<Vec<_>>().into_iter().find_map(Result::err);
@@ -357,8 +358,8 @@ impl Child {
 }
 
 /// Ends what the step left behind in our own PID namespace, so that nothing can touch the results any more. Only the
-/// namespace's first process may do so: as any other one we would hit processes that are not the step's (design 4.2).
-/// True if a signal came meanwhile that asks the container to end.
+/// namespace's first process may do so: as any other one we would hit processes that are not the step's
+/// (docs/architecture.md 4.2). True if a signal came meanwhile that asks the container to end.
 pub fn end_leftovers(events: &Events) -> bool {
     if nix::unistd::getpid().as_raw() != 1 {
         return false;

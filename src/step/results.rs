@@ -1,4 +1,4 @@
-//! The step's results (contract 3.10; Tekton pkg/entrypoint/entrypointer.go readResultsFromDisk).
+//! The step's results (docs/tekton-contract.md 3.10; Tekton pkg/entrypoint/entrypointer.go readResultsFromDisk).
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;

@@ -27,37 +27,37 @@ impl Roots {
         }
     }
 
-    /// The termination message file when `-termination_path` is not given (contract 1.1).
+    /// The termination message file when `-termination_path` is not given (docs/tekton-contract.md 1.1).
     pub fn termination(&self) -> PathBuf {
         self.tekton.join("termination")
     }
 
-    /// Where task results are written; no flag changes it (contract 1.1).
+    /// Where task results are written; no flag changes it (docs/tekton-contract.md 1.1).
     pub fn results(&self) -> PathBuf {
         self.tekton.join("results")
     }
 
-    /// The links `<name>` and `<index>` that lead to each step's metadata directory (contract 2).
+    /// The links `<name>` and `<index>` that lead to each step's metadata directory (docs/tekton-contract.md 2).
     pub fn steps(&self) -> PathBuf {
         self.tekton.join("steps")
     }
 
-    /// Where the controller puts the scripts of steps (contract 5.1).
+    /// Where the controller puts the scripts of steps (docs/tekton-contract.md 5.1).
     pub fn scripts(&self) -> PathBuf {
         self.tekton.join("scripts")
     }
 
-    /// Where the Secrets of the TaskRun's service account are mounted, a folder each (contract 1.4).
+    /// Where the Secrets of the TaskRun's service account are mounted, a folder each (docs/tekton-contract.md 1.4).
     pub fn creds_secrets(&self) -> PathBuf {
         self.tekton.join("creds-secrets")
     }
 
-    /// Where credentials are written for the step's program (contract 1.4).
+    /// Where credentials are written for the step's program (docs/tekton-contract.md 1.4).
     pub fn creds(&self) -> PathBuf {
         self.tekton.join("creds")
     }
 
-    /// The file whose content asks the step to stop (contract 3.7.2).
+    /// The file whose content asks the step to stop (docs/tekton-contract.md 3.7.2).
     pub fn cancel(&self) -> PathBuf {
         self.tekton.join("downward").join("cancel")
     }

@@ -1,4 +1,5 @@
-//! The whole life of a step, top-down (design 4; Tekton cmd/entrypoint/main.go, pkg/entrypoint/entrypointer.go).
+//! The whole life of a step, top-down (docs/architecture.md 3.1, 4; Tekton cmd/entrypoint/main.go,
+//! pkg/entrypoint/entrypointer.go).
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -98,7 +99,7 @@ fn post_on_panic(post_file: PathBuf) {
     }));
 }
 
-/// Tells the later steps of a failure (design 4.4): without a post file they would wait for ever.
+/// Tells the later steps of a failure (docs/architecture.md 4.4): without a post file they would wait for ever.
 fn post_failure(post_file: &Path) {
     if let Err(error) = post::post(post_file, false) {
         log::line(&error.to_string());
@@ -249,7 +250,7 @@ impl<'a> Step<'a> {
         Outcome::new(end, self.args)
     }
 
-    /// `results` and `artifacts` below the metadata directory (contract 3.1).
+    /// `results` and `artifacts` below the metadata directory (docs/tekton-contract.md 3.1).
     fn make_directories(&self) -> Result<(), String> {
         for name in ["results", "artifacts"] {
             let directory = join(&[self.args.step_metadata_dir.as_os_str(), OsStr::new(name)]);
@@ -269,7 +270,7 @@ impl<'a> Step<'a> {
         self.conclude(events, outcome, Some(entries.message), Told::default())
     }
 
-    /// The pause before the program. A negative timeout fails the step whatever was decided (contract 3.3).
+    /// The pause before the program. A negative timeout fails the step whatever was decided (docs/tekton-contract.md 3.3).
     fn debug_before_step(&self, events: &Events) -> Result<Decision, DeadlySignal> {
         if !self.args.debug_before_step {
             return Ok(Decision::Continue);
@@ -341,7 +342,7 @@ impl<'a> Step<'a> {
     }
 
     /// Waits until the signer can sign or never will. Cancellation, and a signal that asks us to end, do not cut it off
-    /// but lower its deadline (design 4.6).
+    /// but lower its deadline (docs/architecture.md 4.6).
     fn await_identity(
         &self,
         events: &Events,
@@ -410,7 +411,7 @@ impl<'a> Step<'a> {
                 Evidence { tep0089: Vec::new(), attestation: entries }
             }
         };
-        // Results come first: they are never lost to evidence (design 4.5).
+        // Results come first: they are never lost to evidence (docs/architecture.md 4.5).
         match collected.message.with_evidence(&evidence.tep0089, &evidence.attestation) {
             Ok(_) => evidence,
             Err(error) => {
@@ -441,8 +442,8 @@ impl<'a> Step<'a> {
         prepared
     }
 
-    /// The end of every life: message, then `exitCode`, then the post file, which starts the next step (design 4.1), unless
-    /// whoever debugs the step decides about that.
+    /// The end of every life: message, then `exitCode`, then the post file, which starts the next step
+    /// (docs/architecture.md 4.1), unless whoever debugs the step decides about that.
     fn conclude(&self, events: &Events, mut outcome: Outcome, message: Option<Message>, told: Told) -> i32 {
         let Told { evidence, prepared: Prepared { exit_code, post } } = told;
         let entries = message.as_ref().map(|message| evidence.among(message));
@@ -542,7 +543,7 @@ impl<'a> Step<'a> {
 }
 
 /// Ends as a Go program does that nobody made handle the signal: as the first process of its PID namespace, and for
-/// signals that make it dump its state, with status 2; else by the signal (contract 3.7.3).
+/// signals that make it dump its state, with status 2; else by the signal (docs/tekton-contract.md 3.7.3).
 fn die(DeadlySignal { signal, kills }: DeadlySignal) -> i32 {
     if kills
         && nix::unistd::getpid().as_raw() != 1

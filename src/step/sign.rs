@@ -1,5 +1,5 @@
-//! Signing what the step produced (design 4.5, 4.6): the identity is fetched while the command runs, the signature is made
-//! when it has ended, and results are never lost for want of one.
+//! Signing what the step produced (docs/architecture.md 4.5, 4.6): the identity is fetched while the command runs, the
+//! signature is made when it has ended, and results are never lost for want of one.
 
 use std::{
     ffi::OsString,
@@ -378,7 +378,7 @@ fn operators_config(file: &std::path::Path) -> Result<Option<Config>, NotSigned>
     }
 }
 
-/// The address is the first of: the flag, the operator's file, the environment, the default (design 4).
+/// The address is the first of: the flag, the operator's file, the environment, the default (docs/architecture.md 4.10).
 fn fetcher(
     flag: Option<OsString>,
     stated: Option<&Address>,
@@ -408,7 +408,7 @@ fn fetcher(
 }
 
 /// With a pinned certificate only the container's first process signs, untraced: a step can run the entrypoint itself, and
-/// a `kubectl exec` has no parent either (design 5.3).
+/// a `kubectl exec` has no parent either (docs/threat-model.md "What a certificate attests").
 fn check_pin(attested: Option<&Attested>, traced: bool, nested: bool) -> Result<(), NotSigned> {
     if attested.is_none_or(|attested| attested.pin.is_none()) {
         return Ok(());

@@ -1,4 +1,4 @@
-//! Copies of the program's output: `-stdout_path`, `-stderr_path` (contract 3.7).
+//! Copies of the program's output: `-stdout_path`, `-stderr_path` (docs/tekton-contract.md 3.7).
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, PipeReader, PipeWriter, Read as _, Write as _};

@@ -1,4 +1,4 @@
-//! The termination message: entries, their JSON as Go writes it, and the file (contract 3.12; Tekton
+//! The termination message: entries, their JSON as Go writes it, and the file (docs/tekton-contract.md 3.12; Tekton
 //! pkg/termination/write.go, pkg/result/result.go).
 
 use std::io::{self, Write as _};
@@ -18,7 +18,7 @@ use super::go_text::path_error;
 /// The most that Tekton writes and the kubelet keeps.
 pub const MAX_MESSAGE: usize = 4096;
 
-/// The type of an entry, with its number in the message (contract 3.12.1).
+/// The type of an entry, with its number in the message (docs/tekton-contract.md 3.12.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EntryType {
     /// A result of the task, or evidence, which travels as one.
@@ -150,7 +150,7 @@ pub fn to_json(entries: &[Entry]) -> String {
     out
 }
 
-/// Appends text as Go's encoding/json escapes it inside quotes, HTML characters included (contract 3.12.2).
+/// Appends text as Go's encoding/json escapes it inside quotes, HTML characters included (docs/tekton-contract.md 3.12.2).
 pub fn escape(out: &mut String, text: &str) {
     use std::fmt::Write as _;
     for c in text.chars() {
@@ -234,7 +234,7 @@ impl WriteError {
     }
 }
 
-/// Writes the message once, whole. What was in the file is not merged in (design 4.3). The file is a mount of the
+/// Writes the message once, whole. What was in the file is not merged in (docs/architecture.md 4.3). The file is a mount of the
 /// kubelet's, which cannot be replaced, so it is emptied and written in one go; a link in its place is not followed.
 /// Unlike Tekton we do not have it put on the disk: its one reader is the kubelet of this node, and of a node that goes down
 /// no container's message is read.

@@ -1,4 +1,4 @@
-//! Waiting for the step's turn (contract 3.2; Tekton cmd/entrypoint/waiter.go).
+//! Waiting for the step's turn (docs/tekton-contract.md 3.2; Tekton cmd/entrypoint/waiter.go).
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -42,7 +42,7 @@ pub struct DeadlySignal {
 }
 
 /// Waits for each of the comma-separated files in order. Empty elements are no-ops. `in_spite_of_failure`: an earlier step
-/// that failed is waited for as one that did not (a breakpoint on failure, contract 3.2).
+/// that failed is waited for as one that did not (a breakpoint on failure, docs/tekton-contract.md 3.2).
 pub fn for_files(
     events: &Events,
     list: &OsStr,
@@ -119,7 +119,7 @@ pub fn split_list(list: &OsStr) -> impl Iterator<Item = OsString> {
     list.as_bytes().split(|&b| b == b',').map(|part| OsString::from_vec(part.to_vec()))
 }
 
-/// What Go's runtime does with a signal nobody asked for (Go runtime/sigtab_linux_generic.go; contract 3.7.3).
+/// What Go's runtime does with a signal nobody asked for (Go runtime/sigtab_linux_generic.go; docs/tekton-contract.md 3.7.3).
 fn refuse_deadly(events: &Events, signals: &[i32]) -> Result<(), DeadlySignal> {
     const KILLING: [Signal; 3] = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP];
     const DUMPING: [Signal; 9] = [

@@ -1,5 +1,5 @@
-//! When expressions of a step: whether it runs (contract 3.6; Tekton pkg/apis/pipeline/v1/types/when_types.go, pkg/entrypoint
-//! allowExec).
+//! When expressions of a step: whether it runs (docs/tekton-contract.md 3.6; Tekton pkg/apis/pipeline/v1/types/when_types.go,
+//! pkg/entrypoint allowExec).
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;

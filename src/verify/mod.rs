@@ -1,4 +1,4 @@
-//! Verification (design section 7): is what a TaskRun's status says really what its steps produced in that run?
+//! Verification (docs/architecture.md 3.2): is what a TaskRun's status says really what its steps produced in that run?
 //!
 //! [`verify`] reads like the list of stages: collect the evidence, prove each step, bind the steps to one run, derive what
 //! the status must be, compare, look at the time. Nothing in the evidence is trusted for being in the evidence.

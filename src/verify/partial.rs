@@ -114,7 +114,8 @@ pub(super) struct Claimed<'a> {
 }
 
 /// Without any task, nothing says which task result is taken from which step result: one that has the value of a signed step
-/// result may be it. Its name is then claimed (design 7). `derived` are the names of results that follow from signed ones.
+/// result may be it. Its name is then claimed (docs/threat-model.md "What is not signed"). `derived` are the names of results
+/// that follow from signed ones.
 pub(super) fn step_results<'a>(attempt: &Attempt<'a>, derived: &HashSet<&str>) -> Claimed<'a> {
     let object = attempt.object;
     let mut claimed = Claimed::default();

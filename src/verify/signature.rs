@@ -7,7 +7,7 @@ use crate::workload::certificate::{Certificate, KeyAlgorithm};
 /// Which signatures are meant: ECDSA as fixed-length r‖s or as DER, and the digest for P-384.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scheme {
-    /// Design 5.2: P-256/SHA-256 and P-384/SHA-384, r‖s with low s; RSA PKCS#1 v1.5/SHA-256.
+    /// docs/evidence.md 7: P-256/SHA-256 and P-384/SHA-384, r‖s with low s; RSA PKCS#1 v1.5/SHA-256.
     Attestation,
     /// Tekton's signer: SHA-256 throughout, ECDSA as DER.
     Tep0089,

@@ -7,7 +7,7 @@ use crate::evidence::statement::{hex, uuid};
 /// Every implementation accepts IDs of this length (SPIFFE-ID 2.3); SPIRE issues none that is longer.
 const MAX_ID_BYTES: usize = 2048;
 
-/// Under this name the SPIRE server vouches for a run (design 5.3).
+/// Under this name the SPIRE server vouches for a run (docs/evidence.md 8).
 const RUN_SUFFIX: &str = ".taskrun.internal";
 
 /// Why a text is not the identity it should be.
@@ -189,7 +189,7 @@ pub enum RunNameError {
     },
 }
 
-/// What a certificate's DNS name attests about a run (design 5.3).
+/// What a certificate's DNS name attests about a run (docs/evidence.md 8).
 ///
 /// ```text
 /// <uid>.taskrun.internal                  the TaskRun's UID

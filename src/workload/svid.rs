@@ -252,7 +252,7 @@ impl X509Svid {
         &self.hint
     }
 
-    /// What the leaf's DNS names attest about a run (design 5.3).
+    /// What the leaf's DNS names attest about a run (docs/evidence.md 8).
     pub fn attested(&self) -> Result<Option<Attested>, RunNameError> {
         Attested::from_dns_names(self.leaf.dns_sans())
     }

@@ -1,4 +1,4 @@
-//! `$(steps.<name>.outputs.<artifact>)` and `.inputs` in command, environment and scripts (contract 3.5).
+//! `$(steps.<name>.outputs.<artifact>)` and `.inputs` in command, environment and scripts (docs/tekton-contract.md 3.5).
 
 use std::{fs, os::unix::fs::PermissionsExt as _};
 

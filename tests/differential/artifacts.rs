@@ -1,4 +1,4 @@
-//! Artifacts (contract 3.11).
+//! Artifacts (docs/tekton-contract.md 3.11).
 
 use crate::case::{Case, Stderr, shell};
 

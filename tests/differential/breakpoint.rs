@@ -1,4 +1,4 @@
-//! The breakpoint on failure (contract 3.9).
+//! The breakpoint on failure (docs/tekton-contract.md 3.9).
 
 use crate::case::{Case, Stderr, case, shell, soon};
 

@@ -1,4 +1,4 @@
-//! Flags, and the cut at `--` (contract 1.1 to 1.3).
+//! Flags, and the cut at `--` (docs/tekton-contract.md 1.1 to 1.3).
 
 use crate::case::{Case, Stderr, bare, case};
 

@@ -1,4 +1,4 @@
-//! The command, also by platform (contract 1.5).
+//! The command, also by platform (docs/tekton-contract.md 1.5).
 
 use crate::case::{Case, Stderr, case, shell};
 

@@ -28,7 +28,7 @@ pub(crate) struct Difference {
     theirs: &'static str,
     /// What is seen of ours and not of Tekton's.
     ours: &'static str,
-    /// The paragraph of the design that wants it so.
+    /// The paragraph of docs/architecture.md that wants it so.
     pub(crate) paragraph: &'static str,
     pub(crate) reason: &'static str,
 }

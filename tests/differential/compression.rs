@@ -1,4 +1,5 @@
-//! Compressed termination messages (contract 3.12, step 4): what counts is what they inflate to, and when they are used.
+//! Compressed termination messages (docs/tekton-contract.md 3.12, step 4): what counts is what they inflate to, and when they
+//! are used.
 
 use crate::case::{Case, shell};
 

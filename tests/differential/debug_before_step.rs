@@ -1,4 +1,4 @@
-//! The pause before the command (contract 3.3).
+//! The pause before the command (docs/tekton-contract.md 3.3).
 
 use crate::case::{Case, case, shell, soon};
 

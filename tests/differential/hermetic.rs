@@ -1,4 +1,4 @@
-//! Steps in namespaces of their own (contract 3.7).
+//! Steps in namespaces of their own (docs/tekton-contract.md 3.7).
 
 use crate::case::{Case, case, shell};
 

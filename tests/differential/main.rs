@@ -2,8 +2,9 @@
 //! compared: how the program ended, the termination message, every file below `/tekton` and in `/tmp`, the post files, what the
 //! command saw of itself, and which cause stderr names.
 //!
-//! A module for each section of the contract. What differs on purpose is listed in `differences.tsv`, and nowhere else; a difference
-//! that is listed and not found fails too. `SHOW_TEKTON=<part of a name>` prints what is seen of Tekton's, with `--nocapture`.
+//! A module for each section of docs/tekton-contract.md. What differs on purpose is listed in `differences.tsv`, and nowhere
+//! else; a difference that is listed and not found fails too. `SHOW_TEKTON=<part of a name>` prints what is seen of Tekton's,
+//! with `--nocapture`.
 
 mod case;
 mod compare;
@@ -99,8 +100,8 @@ fn every_listed_difference_is_of_a_case_and_has_its_paragraph() {
         assert!(names.contains(difference.case), "no such case: {difference:?}");
         assert!(observe::RESPECTS.contains(&difference.respect), "no such respect: {difference:?}");
         assert!(lines.insert((difference.case, difference.respect)), "twice: {difference:?}");
-        let section = difference.paragraph.strip_prefix("design 4.").and_then(|number| number.parse().ok());
-        assert!(matches!(section, Some(1..=8)), "not a paragraph of the design: {difference:?}");
+        let number = difference.paragraph.strip_prefix("docs/architecture.md 4.").map(str::parse);
+        assert!(matches!(number, Some(Ok(1..=8_u8))), "not a deliberate difference: {difference:?}");
         assert!(!difference.reason.is_empty(), "no reason: {difference:?}");
     }
 }

@@ -1,4 +1,4 @@
-//! The termination message: escaping, limit, and what was in the file before (contract 3.12).
+//! The termination message: escaping, limit, and what was in the file before (docs/tekton-contract.md 3.12).
 
 use crate::case::{Case, Stderr, shell};
 

@@ -1,4 +1,4 @@
-//! How a step can end (contract 3.8), but for the rows that have sections of their own.
+//! How a step can end (docs/tekton-contract.md 3.8), but for the rows that have sections of their own.
 
 use crate::case::{Case, Stderr, case, shell};
 

@@ -1,4 +1,4 @@
-//! The command: how it is found and started, and what it is given (contract 3.7).
+//! The command: how it is found and started, and what it is given (docs/tekton-contract.md 3.7).
 
 use std::{
     fs,

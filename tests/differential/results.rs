@@ -1,4 +1,4 @@
-//! Results (contract 3.10).
+//! Results (docs/tekton-contract.md 3.10).
 
 use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _};
 

@@ -1,4 +1,4 @@
-//! `-result_from` (contract 3.10, 3.11).
+//! `-result_from` (docs/tekton-contract.md 3.10, 3.11).
 
 use crate::case::{Case, Stderr, shell};
 

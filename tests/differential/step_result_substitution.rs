@@ -1,4 +1,4 @@
-//! `$(steps.<name>.results.<result>)` in command, environment and when expressions (contract 3.4).
+//! `$(steps.<name>.results.<result>)` in command, environment and when expressions (docs/tekton-contract.md 3.4).
 
 use crate::case::{Case, Stderr, case, probe, shell};
 

@@ -1,4 +1,4 @@
-//! `init`, `cp`, `decode-script` and `step-init` (contract 2).
+//! `init`, `cp`, `decode-script` and `step-init` (docs/tekton-contract.md 2).
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;

@@ -1,4 +1,4 @@
-//! Timeout and cancellation (contract 3.7.1, 3.7.2, 3.7.5).
+//! Timeout and cancellation (docs/tekton-contract.md 3.7.1, 3.7.2, 3.7.5).
 
 use crate::case::{Case, case, probe, shell, soon};
 use crate::support::step::Pod;

@@ -1,4 +1,4 @@
-//! The zone of `StartedAt` (contract 3.12.4).
+//! The zone of `StartedAt` (docs/tekton-contract.md 3.12.4).
 
 use crate::case::{Case, shell};
 

@@ -1,4 +1,4 @@
-//! Waiting for the step's turn (contract 3.2).
+//! Waiting for the step's turn (docs/tekton-contract.md 3.2).
 
 use crate::case::{Case, Stderr, shell, soon};
 

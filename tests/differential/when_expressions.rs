@@ -1,4 +1,5 @@
-//! When expressions (contract 3.6). `testdata/cel-vectors.tsv` goes through CEL itself; here stands what a step makes of it.
+//! When expressions (docs/tekton-contract.md 3.6). `testdata/cel-vectors.tsv` goes through CEL itself; here stands what a step
+//! makes of it.
 
 use crate::case::{Case, Stderr, case, shell};
 

@@ -24,7 +24,7 @@ use super::{Item, Walk, Writer, safe::escaped_json};
 /// The version of the schema: a field may be added under it, none is removed or changes its meaning.
 const VERSION: u32 = 2;
 
-/// What nobody signs (design 7): it is never printed as verified.
+/// What nobody signs (docs/threat-model.md "What is not signed"): it is never printed as verified.
 const UNSIGNED_FIELDS: [&str; 8] = [
     "metadata.labels",
     "metadata.annotations",

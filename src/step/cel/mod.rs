@@ -1,6 +1,6 @@
-//! CEL, for the `cel` field of a step's when expressions (contract 3.6), as cel-go v0.29.2 type-checks and evaluates it in
-//! the environment Tekton gives it (pkg/entrypoint/entrypointer.go allowExec): the standard library and its macros, no
-//! variables, no extensions.
+//! CEL, for the `cel` field of a step's when expressions (docs/tekton-contract.md 3.6), as cel-go v0.29.2 type-checks and
+//! evaluates it in the environment Tekton gives it (pkg/entrypoint/entrypointer.go allowExec): the standard library and its
+//! macros, no variables, no extensions.
 //!
 //! `parser` makes a tree of the text, `checker` finds types and functions, `evaluator` runs the tree. The one table of
 //! functions is in `overloads`. All of it is bounded: by cel-go's own limits on the text, and by limits on steps and

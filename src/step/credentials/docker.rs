@@ -1,5 +1,5 @@
-//! `-basic-docker`, `-docker-config`, `-docker-cfg`: logins for registries, merged into one `.docker/config.json` (contract 1.4;
-//! Tekton pkg/credentials/dockercreds).
+//! `-basic-docker`, `-docker-config`, `-docker-cfg`: logins for registries, merged into one `.docker/config.json`
+//! (docs/tekton-contract.md 1.4; Tekton pkg/credentials/dockercreds).
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};

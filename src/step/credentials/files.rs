@@ -1,4 +1,4 @@
-//! Writing the files below `/tekton/creds` (Go os.WriteFile; contract 1.4).
+//! Writing the files below `/tekton/creds` (Go os.WriteFile; docs/tekton-contract.md 1.4).
 
 use std::fs::OpenOptions;
 use std::io::{self, Write as _};

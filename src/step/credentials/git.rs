@@ -1,4 +1,5 @@
-//! `-basic-git`: user names and passwords for Git over HTTP (contract 1.4; Tekton pkg/credentials/gitcreds/basic.go).
+//! `-basic-git`: user names and passwords for Git over HTTP (docs/tekton-contract.md 1.4; Tekton
+//! pkg/credentials/gitcreds/basic.go).
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;

@@ -1,4 +1,4 @@
-//! The copy of `/tekton/creds` in `$HOME`, where Git, SSH and Docker look (contract 1.4; Tekton
+//! The copy of `/tekton/creds` in `$HOME`, where Git, SSH and Docker look (docs/tekton-contract.md 1.4; Tekton
 //! pkg/credentials/writer CopyCredsToHome). What is in `$HOME` may come from the image or from an earlier step.
 
 use std::ffi::OsStr;

@@ -1,5 +1,5 @@
 //! Credentials that the controller mounts for the step: read while flags are parsed, written to `/tekton/creds`, copied to
-//! `$HOME` (contract 1.4; Tekton pkg/credentials).
+//! `$HOME` (docs/tekton-contract.md 1.4; Tekton pkg/credentials).
 //!
 //! * [`secret`]: the files of a Secret.
 //! * [`git`]: `-basic-git`, with [`url`] and [`ip_literal`] for what Go's net/url makes of an address.

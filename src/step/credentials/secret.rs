@@ -1,4 +1,4 @@
-//! Reading the files of a Secret (contract 1.4; Tekton pkg/credentials/matcher VolumeName).
+//! Reading the files of a Secret (docs/tekton-contract.md 1.4; Tekton pkg/credentials/matcher VolumeName).
 //!
 //! In the kubelet's mount of a Secret each file is a link (`username -> ..data/username`), so links are followed. Anything
 //! but a regular file is refused, and reading ends at the size that a Secret can have.

@@ -1,4 +1,4 @@
-//! `-ssh-git`: keys for Git over SSH (contract 1.4; Tekton pkg/credentials/gitcreds/ssh.go).
+//! `-ssh-git`: keys for Git over SSH (docs/tekton-contract.md 1.4; Tekton pkg/credentials/gitcreds/ssh.go).
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;

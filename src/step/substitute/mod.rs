@@ -1,8 +1,9 @@
 //! What earlier steps left takes the place of references to it, in the environment, the when expressions and the command
-//! (contract 3.4, 3.5; Tekton pkg/entrypoint/entrypointer.go applyStepResultSubstitutions, applyStepArtifactSubstitutions).
+//! (docs/tekton-contract.md 3.4, 3.5; Tekton pkg/entrypoint/entrypointer.go applyStepResultSubstitutions,
+//! applyStepArtifactSubstitutions).
 //!
 //! As in Tekton, what cannot be substituted ends the substitution, is logged, and the step runs with what was replaced so far.
-//! Only an index outside of an array fails the step, where Tekton panics (design 4.7).
+//! Only an index outside of an array fails the step, where Tekton panics (docs/architecture.md 4.7).
 
 use std::cell::Cell;
 use std::ffi::OsString;

@@ -176,7 +176,8 @@ fn failures(rule: &Rule, object: &TaskRun, proof: &Proof, broken: &mut BrokenOf<
     }
 }
 
-/// Names and types rest on the task of the status, which nobody signs, unless the policy says the same (design 7).
+/// Names and types rest on the task of the status, which nobody signs, unless the policy says the same
+/// (docs/threat-model.md "What is not signed").
 pub(super) fn vouch(demanded: &DemandedResult, results: &mut [VerifiedResult]) {
     for result in results.iter_mut().filter(|result| result.name == demanded.name) {
         let origin = (Some(result.step.as_str()), result.step_result.as_deref());

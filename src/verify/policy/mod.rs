@@ -1,4 +1,4 @@
-//! The policy file: what an operator demands of TaskRuns beyond that their evidence is good (design 7).
+//! The policy file: what an operator demands of TaskRuns beyond good evidence (docs/verify.md "Policy").
 //!
 //! A policy only ever demands. What the command line accepts is still refused where a rule forbids it, and what a rule
 //! accepts is still refused where the command line does not: the stricter wins. Nothing in a file turns a check off. One field

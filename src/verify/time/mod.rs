@@ -1,5 +1,5 @@
-//! When was it signed (design 7, "Time")? Certificates that are valid now answer it; else a time-stamp token of the attestation
-//! may (RFC 3161), or the operator's word.
+//! When was it signed (docs/verify.md "Time")? Certificates that are valid now answer it; else a time-stamp token of the
+//! attestation may (RFC 3161), or the operator's word.
 
 mod ber;
 mod error;

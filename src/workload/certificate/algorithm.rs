@@ -46,7 +46,7 @@ impl KeyAlgorithm {
         *self == KeyAlgorithm::P521 || self.signs_attestations()
     }
 
-    /// Whether such a key signs attestations (design 5.2).
+    /// Whether such a key signs attestations (docs/evidence.md 7).
     pub fn signs_attestations(&self) -> bool {
         matches!(self, KeyAlgorithm::P256 | KeyAlgorithm::P384 | KeyAlgorithm::Rsa { bits: 2048..=8192 })
     }

@@ -101,7 +101,7 @@ pub enum PathRule {
     /// RFC 5280 6.1.3 b, c: the name constraints of a CA above bind.
     #[error("it breaks the name constraints of a CA above it: {0}")]
     Names(#[from] NameError),
-    /// Design 7, "What must agree".
+    /// docs/certificates.md "The certificates above it".
     #[error(
         "its URI SAN ({uris}) is not spiffe://{trust_domain} alone, so it does not speak for that trust domain; two domains under \
          one root are told apart only so"
@@ -112,7 +112,8 @@ pub enum PathRule {
         /// What it carries.
         uris: String,
     },
-    /// Design 7, "What must agree": a CA that an upstream authority minted may lack it, and then the operator vouches.
+    /// docs/certificates.md "The certificates above it": a CA that an upstream authority minted may lack it, and then the
+    /// operator vouches.
     #[error(
         "it carries no SPIFFE ID, so nothing says that it signs for {trust_domain}; if {authority} mints CAs for that trust domain \
          alone, say so with --authority-without-uri {fingerprint}"

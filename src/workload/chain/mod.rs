@@ -53,8 +53,8 @@ impl Path {
 /// Finds a path from `leaf` over `intermediates` to the bundle that is valid at `at` (Unix seconds).
 ///
 /// Every issuer obeys the X509-SVID standard (3.2, 4.1, 4.3) and none belongs to another trust domain; the leaf's own issuer
-/// carries exactly `spiffe://<trust domain>` (design 7, "What must agree"), or no SPIFFE ID, if the bundle's owner named it or the
-/// authority that minted it ([`X509Bundle::without_uri`]). The leaf's own rules are
+/// carries exactly `spiffe://<trust domain>` (docs/certificates.md "The certificates above it"), or no SPIFFE ID, if the
+/// bundle's owner named it or the authority that minted it ([`X509Bundle::without_uri`]). The leaf's own rules are
 /// [`check_leaf`](crate::workload::certificate::check_leaf)'s.
 pub fn find_path(
     leaf: &Certificate,
