@@ -31,7 +31,7 @@ QUICK := --profile quick --config 'profile.quick.inherits="release"' --config 'p
 FAST := --profile fast --config 'profile.fast.inherits="release"' --config 'profile.fast.lto="thin"' \
 	--config profile.fast.codegen-units=16
 
-.PHONY: help demo test fuzz peers lint bench release emulated entrypoint image toolchain proto clean
+.PHONY: help demo check test fuzz peers lint bench release emulated entrypoint image toolchain proto clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' Makefile | while IFS=$$'\t' read -r name text; do \
@@ -41,6 +41,13 @@ demo: toolchain ## sign a TaskRun of three steps, verify it, forge it; needs no 
 	@echo "make demo: builds target/quick/svidence, which takes some minutes the first time, and runs it" >&2
 	cargo build --locked $(QUICK) --bin svidence
 	@"$${CARGO_TARGET_DIR:-target}/quick/svidence" demo
+
+check: toolchain ## the inner loop: compile all tests; T=verify_policy runs that file, T="verify_policy ages" the tests named so
+ifdef T
+	cargo test --locked --test $(T)
+else
+	cargo check --locked --tests
+endif
 
 test: entrypoint ## all tests; those against SPIRE and Tekton need Go and are skipped by name without it
 	@if command -v go >/dev/null; then $(MAKE) --no-print-directory peers; \
@@ -75,10 +82,12 @@ fuzz: ## fuzz what reads untrusted input, FUZZ_SECONDS (600) for each target; ne
 peers: ## build the real SPIRE and Tekton programs that the tests run against
 	@tests/peers/build.sh target/peers
 
-lint: toolchain ## formatting, clippy with and without the command line, dependencies
+lint: toolchain ## formatting, clippy with and without the command line, documentation, dependencies
 	cargo fmt --all --check
 	cargo clippy --locked --all-targets -- -D warnings
 	cargo clippy --locked --all-targets --no-default-features -- -D warnings
+	@# Written for those who change it, so links to private items are right.
+	RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" cargo doc --locked --no-deps --document-private-items
 	@if ! command -v cargo-deny >/dev/null; then \
 		echo "cargo-deny is not installed: licences, bans, sources and advisories are not checked"; \
 	else \

@@ -76,7 +76,7 @@ fn visit<'a>(mut content: &'a [u8], mut each: impl FnMut(Element<'a>) -> Option<
 }
 
 /// Takes a certificate off the input: SEQUENCE { tbs, algorithm, signature } with nothing behind the last field, and
-/// extensions that fill their list and are { oid, [critical], value } each.
+/// extensions that fill their list and are `{ oid, [critical], value }` each.
 pub(super) fn certificate(input: &[u8]) -> Option<(Shape<'_>, &[u8])> {
     let (outer, rest) = element(input)?;
     let (tbs, fields) = element(outer.content)?;

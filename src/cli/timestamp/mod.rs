@@ -53,7 +53,7 @@ pub struct TimestampArgs {
     /// Ask for time stamps under this policy of the TSA
     #[arg(long, value_name = "OID")]
     policy: Option<TsaPolicy>,
-    /// Write <namespace>_<taskrun>_<step>_<digest>.tsr into this folder; without it, a merge patch for one TaskRun goes to stdout
+    /// Write NAMESPACE_TASKRUN_STEP_DIGEST.tsr into this folder; without it, a merge patch for one TaskRun goes to stdout
     #[arg(long, value_name = "DIR")]
     output: Option<PathBuf>,
     /// How long to wait for each answer, in seconds

@@ -2,7 +2,7 @@
 //!
 //! [`folder`] goes through files and folders, [`compressed`] decompresses, [`unsuitable`] says what holds no TaskRun.
 //! One thread reads and only splits the input into documents ([`read`], [`json`]); what is in a document is read
-//! elsewhere ([`document`]), so that all cores take part. Nothing here holds more than one object.
+//! elsewhere ([`mod@document`]), so that all cores take part. Nothing here holds more than one object.
 
 #[cfg(test)]
 mod agreement;

@@ -174,7 +174,7 @@ impl SignerId {
     }
 }
 
-/// Signed is a SET OF, not the [0] that it is carried as. RFC 5652 5.4 has it sorted as in DER, however it is carried, and so do some;
+/// Signed is a SET OF, not the `[0]` that it is carried as. RFC 5652 5.4 has it sorted as in DER, however it is carried, and so do some;
 /// others sign what they carry, and OpenSSL checks that. The attributes are the same either way.
 fn to_be_signed(content: &[u8]) -> Result<Vec<Vec<u8>>, TokenError> {
     let mut attributes = Fields::new(content, "signedAttrs").all()?;
