@@ -9,13 +9,17 @@
 
 pub mod evidence;
 pub mod io_error;
-pub mod parser_words;
 pub mod step;
+pub mod tekton;
 pub mod workload;
 
 #[cfg(feature = "cli")]
 pub mod cli;
 #[cfg(feature = "cli")]
-pub mod devagent;
+pub mod report;
+#[cfg(feature = "cli")]
+pub mod sources;
+#[cfg(feature = "cli")]
+pub mod standin;
 #[cfg(feature = "cli")]
 pub mod verify;

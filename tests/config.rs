@@ -6,7 +6,7 @@ use std::{fs, num::NonZeroU32, path::Path, time::Duration};
 
 use svidence::{
     cli::config,
-    step::config::{Config, Evidence, KEYS, SigningFailure},
+    step::signing::config::{Config, Evidence, KEYS, SigningFailure},
 };
 
 fn shipped() -> std::path::PathBuf {

@@ -13,7 +13,7 @@ use std::{
 
 use serde_json::{Value, json};
 use support::signed::{Cluster, judge, reasons, trust};
-use svidence::{devagent::taskrun::assemble, verify::Verdict};
+use svidence::{standin::taskrun::assemble, verify::Verdict};
 
 /// What it says of each step, or why it refuses the object.
 fn second(run: &Value, bundle: &str) -> Result<Vec<Value>, String> {

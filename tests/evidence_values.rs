@@ -1,6 +1,6 @@
 //! Result values: Tekton's decoding and canonical forms, against vectors that Tekton's own code made.
 
-use svidence::evidence::value::{ResultValue, decode, decoded_json};
+use svidence::tekton::value::{ResultValue, decode, decoded_json};
 
 /// Reads a string as Go's `%q` writes it. Bytes that are not UTF-8 become U+FFFD, as they do in a termination message.
 fn go_unquote(quoted: &str) -> String {

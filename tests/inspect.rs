@@ -16,10 +16,7 @@ use support::{
     command::{Ran, path, svidence_to},
     signed::{Cluster, trust},
 };
-use svidence::{
-    devagent::taskrun::assemble,
-    verify::{inspect::inspect, taskrun::TaskRun},
-};
+use svidence::{standin::taskrun::assemble, tekton::taskrun::TaskRun, verify::inspect::inspect};
 
 fn run(args: &[&str]) -> Ran {
     svidence_to(&[&["inspect"], args].concat(), Stdio::piped())

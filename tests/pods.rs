@@ -21,7 +21,7 @@ use support::{
     step::OURS,
 };
 use svidence::{
-    devagent::{
+    standin::{
         agent::DevAgent,
         ca::DevCa,
         taskrun::{RunSpec, StepReport, assemble_from_log},

@@ -13,10 +13,12 @@ use support::{
     peers,
     readers::Reader,
 };
-use svidence::verify::{
-    taskrun::{Artifacts, TaskRun, TaskSpec, parse_time},
-    walk::for_each,
-    yaml::{Dates, documents as read},
+use svidence::{
+    sources::walk::for_each,
+    tekton::{
+        strict::yaml::{Dates, documents as read},
+        taskrun::{Artifacts, TaskRun, TaskSpec, parse_time},
+    },
 };
 
 fn go() -> Option<Reader> {

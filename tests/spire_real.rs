@@ -16,7 +16,7 @@ use support::{
     spire::{EntryOptions, Spire, SpireOptions, Upstream},
     taskrun,
 };
-use svidence::devagent::taskrun::assemble;
+use svidence::standin::taskrun::assemble;
 
 /// `spire-agent api fetch x509` as this user, until the entry has reached the agent.
 fn fetch(spire: &Spire) -> String {

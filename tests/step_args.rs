@@ -1,13 +1,15 @@
 //! The command line, by itself: what each one parses to.
 
-use std::ffi::OsString;
-use std::os::unix::ffi::OsStringExt as _;
-use std::path::Path;
+use std::{ffi::OsString, os::unix::ffi::OsStringExt as _, path::Path};
 
-use svidence::evidence::go_duration;
-use svidence::step::args::{self, Args, FlagError};
-use svidence::step::roots::Roots;
-use svidence::step::termination::Encoding;
+use go::duration;
+use svidence::{
+    step::{
+        args::{self, Args, FlagError},
+        roots::Roots,
+    },
+    tekton::termination::Encoding,
+};
 
 fn parse(args: &[&str]) -> Result<Args, FlagError> {
     args::parse(args.iter().map(OsString::from).collect(), &Roots::real()).map_err(|refused| refused.error)
@@ -50,7 +52,7 @@ fn durations_are_gos() {
         ("--3s", None),
         ("1e3s", None),
     ] {
-        assert_eq!(go_duration::parse(text.as_bytes()), nanoseconds, "duration {text:?}");
+        assert_eq!(duration::parse(text.as_bytes()), nanoseconds, "duration {text:?}");
     }
 }
 

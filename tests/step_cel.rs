@@ -1,16 +1,21 @@
 //! CEL as in when expressions, against what cel-go says: recorded answers, and the real thing where it is built.
 
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
-use std::{fs, thread};
+use std::{
+    fs,
+    io::Write as _,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
 
-use proptest::prelude::*;
-use proptest::strategy::ValueTree as _;
-use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
-use svidence::step::cel::{CelError, Limit, evaluate};
-use svidence::step::clock::{LocalZone, UnknownZone, Zones};
+use cel::{CelError, Limit, evaluate};
+use go::zone::{LocalZone, UnknownZone, Zones};
+use proptest::{
+    prelude::*,
+    strategy::ValueTree as _,
+    test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
+};
 
 #[allow(unreachable_pub)]
 #[path = "support/peers.rs"]

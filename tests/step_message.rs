@@ -1,17 +1,27 @@
 //! The termination message: Go's JSON, byte for byte, and the file it goes into.
 
-use std::ffi::OsStr;
-use std::fs;
-use std::os::unix::fs::symlink;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, UNIX_EPOCH};
+use std::{
+    ffi::OsStr,
+    fs,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+    time::{Duration, UNIX_EPOCH},
+};
 
-use svidence::step::clock::LocalZone;
-use svidence::step::message::Message;
-use svidence::step::results::{Kind, RawResult};
-use svidence::step::termination::{self, Encoding, Entry, EntryType, escape_bytes, go_utf8, to_json};
-use svidence::step::{position, roots::Roots};
-use svidence::workload::id::parse_uid;
+use go::{json::escape_bytes, text::utf8, zone::LocalZone};
+use svidence::{
+    step::{
+        output::{
+            message::Message,
+            results::{Kind, RawResult},
+            termination,
+        },
+        roots::Roots,
+        signing::position,
+    },
+    tekton::termination::{Encoding, Entry, EntryType, to_json},
+    workload::id::parse_uid,
+};
 
 #[path = "support/skip.rs"]
 mod skip;
@@ -25,11 +35,11 @@ fn invalid_bytes_are_replaced_one_by_one() {
         (b"\xf0\x9f\x92x", "\u{fffd}\u{fffd}\u{fffd}x"),
         (b"\xf4\x90\x80\x80", "\u{fffd}\u{fffd}\u{fffd}\u{fffd}"),
     ] {
-        assert_eq!(go_utf8(bytes), (replaced.to_owned(), bytes != b"plain"), "{bytes:?}");
+        assert_eq!(utf8(bytes), (replaced.to_owned(), bytes != b"plain"), "{bytes:?}");
         assert_eq!(escape_bytes(bytes), replaced.replace('\u{fffd}', "\\ufffd"), "{bytes:?}");
     }
     // A genuine U+FFFD is no invalid byte.
-    assert_eq!(go_utf8("\u{fffd}".as_bytes()), ("\u{fffd}".to_owned(), false));
+    assert_eq!(utf8("\u{fffd}".as_bytes()), ("\u{fffd}".to_owned(), false));
     assert_eq!(escape_bytes("\u{fffd}".as_bytes()), "\u{fffd}");
 }
 

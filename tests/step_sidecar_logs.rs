@@ -16,8 +16,8 @@ use support::{
     step::OURS,
 };
 use svidence::{
-    devagent::taskrun::{LogLine, StepReport, assemble_from_log, assemble_with_log},
     evidence::attestation::{Attestation, Form, ResultsFrom},
+    standin::taskrun::{LogLine, StepReport, assemble_from_log, assemble_with_log},
     verify::Verdict,
 };
 

@@ -21,8 +21,8 @@ use support::{
     signed::{Cluster, entry, judge, reasons, trust},
 };
 use svidence::{
-    devagent::taskrun::{RunSpec, StepReport, assemble},
     evidence::attestation::{Attestation, Ended, Form, Outcome},
+    standin::taskrun::{RunSpec, StepReport, assemble},
     verify::{Report, Verdict},
 };
 use time::OffsetDateTime;

@@ -8,7 +8,7 @@ use std::{fs, path::Path};
 
 use serde_json::{Value, json};
 use support::taskrun::{at, spec, step};
-use svidence::devagent::taskrun::{RunSpec, StepReport, assemble};
+use svidence::standin::taskrun::{RunSpec, StepReport, assemble};
 use time::{Date, Month, OffsetDateTime, Time};
 
 /// The parts of a status that follow from the steps' messages and exit codes.

@@ -19,9 +19,10 @@ use ring::rand::SystemRandom;
 use serde_json::{Value, json};
 use support::{signed::Cluster, skip};
 use svidence::{
-    devagent::taskrun::assemble,
     evidence::{sha256, statement::hex},
-    verify::{taskrun::TaskRun, time::attestations},
+    standin::taskrun::assemble,
+    tekton::taskrun::TaskRun,
+    verify::time::attestations,
 };
 use time::OffsetDateTime;
 use tsa::{P256, RSA, Server, Setup, Tsa, require_openssl, write};

@@ -18,15 +18,15 @@ use support::{
     spire::{EntryOptions, Spire, SpireOptions},
 };
 use svidence::{
-    devagent::{
-        ca::{DevCa, IssuedSvid},
-        taskrun::{RunSpec, StepReport, assemble},
-    },
     evidence::{
         attestation::Attestation,
         key::SigningKey,
         sha256,
         statement::{Context, pre_authentication_encoding, statement},
+    },
+    standin::{
+        ca::{DevCa, IssuedSvid},
+        taskrun::{RunSpec, StepReport, assemble},
     },
     verify::{Policy, Trust, Verdict},
     workload::certificate::Certificate,

@@ -18,7 +18,8 @@ use pki::{Key, Plan, extension, oid, sequence, tlv};
 use ring::rand::SystemRandom;
 use svidence::{
     evidence::key::SigningKey,
-    verify::{Policy, PolicyFile, Report, Trust, Verdict, taskrun::TaskRun, verify},
+    tekton::taskrun::TaskRun,
+    verify::{Policy, PolicyFile, Report, Trust, Verdict, verify},
     workload::{
         bundle::X509Bundle,
         certificate::{Certificate, Fingerprint},

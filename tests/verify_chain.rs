@@ -11,11 +11,8 @@ use one_step::one_step;
 use pki::{Key, Plan, extension, sequence, tlv};
 use serde_json::Value;
 use svidence::{
-    verify::{
-        Policy, Report, Trust, Verdict,
-        taskrun::{TaskRun, parse_time},
-        verify,
-    },
+    tekton::taskrun::{TaskRun, parse_time},
+    verify::{Policy, Report, Trust, Verdict, verify},
     workload::{bundle::X509Bundle, id::TrustDomain},
 };
 

@@ -14,7 +14,7 @@ use support::{
     command::{self, Ran, path},
     packed::{gzip, zstd},
 };
-use svidence::verify::{source::SourceError, walk::for_each};
+use svidence::sources::{source::SourceError, walk::for_each};
 
 fn verify(args: &[&str], stdin: impl AsRef<[u8]>) -> Ran {
     command::verify(args, &["-o", "json"], stdin)

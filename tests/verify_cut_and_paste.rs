@@ -19,13 +19,13 @@ use support::{
     signed::reasons,
 };
 use svidence::{
-    devagent::ca::{DevCa, IssuedSvid},
     evidence::{
         attestation::{Attestation, Ended, Outcome},
         key::SigningKey,
         sha256,
         statement::{Context, pre_authentication_encoding, statement},
     },
+    standin::ca::{DevCa, IssuedSvid},
     verify::Verdict,
 };
 use time::OffsetDateTime;

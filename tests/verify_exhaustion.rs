@@ -30,7 +30,7 @@ use nix::sys::{
 };
 use ring::rand::SystemRandom;
 use support::{corpus, signed::file, skip::skip};
-use svidence::devagent::ca::DevCa;
+use svidence::standin::ca::DevCa;
 use tempfile::NamedTempFile;
 use time::OffsetDateTime;
 

@@ -14,9 +14,10 @@ use ring::rand::SystemRandom;
 use serde_json::{Value, json};
 use support::signed::{Cluster, judge, judge_with, reasons, trust};
 use svidence::{
-    devagent::{ca::DevCa, taskrun::assemble},
     evidence::attestation::{Attestation, Form},
-    verify::{Policy, Trust, Verdict, taskrun::TaskRun},
+    standin::{ca::DevCa, taskrun::assemble},
+    tekton::taskrun::TaskRun,
+    verify::{Policy, Trust, Verdict},
 };
 use time::OffsetDateTime;
 
@@ -735,7 +736,7 @@ proptest! {
         // An absent reason is what older Tekton versions write.
         prop_assume!(!(path.ends_with("terminationReason") && matches!(text.as_str(), "" | "Completed" | "Error")));
         *value = replacement;
-        let verdict = svidence::verify::taskrun::TaskRun::from_value(altered)
+        let verdict = svidence::tekton::taskrun::TaskRun::from_value(altered)
             .map(|object| svidence::verify::verify(&object, trust, &Policy::default()).verdict);
         let ordinary_reason = path.ends_with("terminationReason") && !path.contains("/1/");
         prop_assert!(ordinary_reason || verdict != Ok(Verdict::Verified), "{path} = {text:?}");

@@ -13,8 +13,8 @@ use support::{
     signed::{Cluster, judge, reasons, trust},
 };
 use svidence::{
-    devagent::taskrun::{Log, LogLine, assemble_from_log},
     evidence::attestation::{Attestation, Form},
+    standin::taskrun::{Log, LogLine, assemble_from_log},
     verify::{Item, Report, Verdict},
 };
 use time::OffsetDateTime;

@@ -7,7 +7,7 @@ mod support;
 use serde_json::{Value, json};
 use support::signed::{Cluster, judge, judge_with, reasons, trust};
 use svidence::{
-    devagent::taskrun::assemble,
+    standin::taskrun::assemble,
     verify::{Policy, PolicyFile, Verdict},
 };
 

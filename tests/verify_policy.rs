@@ -9,12 +9,14 @@ use std::sync::OnceLock;
 use serde_json::{Value, json};
 use support::signed::{Cluster, judge_with, reasons, trust};
 use svidence::{
-    devagent::taskrun::assemble,
-    evidence::value::{ResultValue, decode},
+    standin::taskrun::assemble,
+    tekton::{
+        taskrun::{format_time, parse_time},
+        value::{ResultValue, decode},
+    },
     verify::{
         Detail, Policy, PolicyFile, Report, Trust, Verdict,
         policy::{MaxAge, Pattern},
-        taskrun::{format_time, parse_time},
     },
 };
 

@@ -23,8 +23,9 @@ use svidence::{
         sha256,
         statement::{Context, hex, pre_authentication_encoding, statement},
     },
-    step::{args, program, roots::Roots, when},
-    verify::{Attested, Policy, PolicyFile, Report, Trust, Verdict, taskrun::format_time},
+    step::{args, roots::Roots, signing::given, when},
+    tekton::taskrun::format_time,
+    verify::{Attested, Policy, PolicyFile, Report, Trust, Verdict},
 };
 
 const NAME: &str = "run";
@@ -91,7 +92,7 @@ fn signed(cluster: &Cluster, kind: &Value, program: impl Fn(Option<[u8; 32]>) ->
             step_index: i as u32,
             step_count: steps.len() as u32,
             declared: attestation::declared(task.iter().map(String::as_str), own.iter().map(String::as_str)),
-            program: program(program::digest(&command, &expressions, &args, &roots)),
+            program: program(given::digest(&command, &expressions, &args, &roots)),
             started: (now + i as i64) as u64 * 1000,
             duration: 10,
             delay: 1,
@@ -542,7 +543,7 @@ fn a_policy_demands_what_the_step_ran_that_set_a_result() {
             {"name": "two", "image": "i"},
         ],
     });
-    let object = svidence::devagent::taskrun::assemble(&cluster.spec(task), &reports);
+    let object = svidence::standin::taskrun::assemble(&cluster.spec(task), &reports);
     let trust = trust(&cluster.ca.bundle_pem());
     let report = judge(&object, &trust);
     assert_eq!(programs(&report), ["attested", "not stated"], "{}", reasons(&report));

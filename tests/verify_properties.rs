@@ -17,7 +17,8 @@ use support::{
 };
 use svidence::{
     evidence::attestation::{Attestation, Form},
-    verify::{Policy, Trust, Verdict, verify, walk::for_each},
+    sources::walk::for_each,
+    verify::{Policy, Trust, Verdict, verify},
 };
 
 fn fleet() -> &'static Fleet {

@@ -8,14 +8,15 @@ use ring::rand::SystemRandom;
 use serde_json::{Value, json};
 use support::signed::{Cluster, judge, judge_with, reasons, trust};
 use svidence::{
-    devagent::taskrun::retried,
     evidence::{
         attestation::Attestation,
         key::SigningKey,
         sha256,
         statement::{Context, pre_authentication_encoding, statement},
     },
-    verify::{Policy, Trust, Verdict, taskrun::parse_time},
+    standin::taskrun::retried,
+    tekton::taskrun::parse_time,
+    verify::{Policy, Trust, Verdict},
 };
 use zeroize::Zeroizing;
 

@@ -15,14 +15,13 @@ use std::{
 use ring::rand::SystemRandom;
 use serde_json::{Value, json};
 use svidence::{
-    devagent::ca::DevCa,
-    verify::{
-        Policy, Report, Verdict, Verifier,
+    sources::{
         source::SourceError,
-        taskrun::TaskRun,
-        verify,
         walk::{Event, Progress, walk},
     },
+    standin::ca::DevCa,
+    tekton::taskrun::TaskRun,
+    verify::{Policy, Report, Verdict, Verifier, verify},
 };
 use time::OffsetDateTime;
 

@@ -22,8 +22,8 @@ use support::{
     command::{self, Ran, path, svidence},
     packed::{gzip, zstd},
 };
-use svidence::verify::{
-    source::{COMPRESSED_ENDINGS, ENDINGS},
+use svidence::sources::{
+    files::{COMPRESSED_ENDINGS, ENDINGS},
     walk::{Walked, for_each},
 };
 

@@ -12,10 +12,14 @@ use svidence::{
         key::SigningKey,
         statement::pre_authentication_encoding,
         tep0089::{self, Tep0089Error},
-        value,
     },
-    verify::{Policy, Report, Trust, Verdict, taskrun::TaskRun, verify},
-    workload::{bundle::X509Bundle, certificate::Certificate, certificate::check_leaf, id::TrustDomain},
+    tekton::{taskrun::TaskRun, value},
+    verify::{Policy, Report, Trust, Verdict, verify},
+    workload::{
+        bundle::X509Bundle,
+        certificate::{Certificate, check_leaf},
+        id::TrustDomain,
+    },
 };
 use x509_parser::pem::Pem;
 use zeroize::Zeroizing;

@@ -26,7 +26,8 @@ use proptest::{collection::vec, prelude::*};
 use serde_json::{Value, json};
 use svidence::{
     evidence::{sha256, tep0089::pem},
-    verify::{Policy, Report, TimeProof, Trust, Verdict, taskrun::TaskRun, time::TimeStamps, verify},
+    tekton::taskrun::TaskRun,
+    verify::{Policy, Report, TimeProof, Trust, Verdict, time::TimeStamps, verify},
     workload::{bundle::X509Bundle, id::TrustDomain},
 };
 use token::{

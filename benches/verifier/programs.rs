@@ -14,7 +14,7 @@ use nix::sys::{
 };
 use ring::rand::SystemRandom;
 use serde_json::{Value, json};
-use svidence::{devagent::ca::DevCa, evidence::attestation};
+use svidence::{evidence::attestation, standin::ca::DevCa};
 use time::{Duration, OffsetDateTime};
 
 use super::corpus::{Check, Shape, task_run};

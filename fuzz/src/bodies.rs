@@ -15,7 +15,6 @@ use std::{
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::Value;
 use svidence::{
-    devagent::taskrun::{RunSpec, StepReport, assemble},
     evidence::{
         attestation::{Attestation, PREFIX},
         leaf::{CompactLeaf, Issuer},
@@ -23,13 +22,16 @@ use svidence::{
         statement::{Context, statement},
         tep0089::pem,
     },
+    sources::walk::for_each,
+    standin::taskrun::{RunSpec, StepReport, assemble},
+    tekton::{
+        strict::yaml::{Dates, documents},
+        taskrun::{TaskRun, parse_time},
+    },
     verify::{
         Policy, Report, Trust, VerifiedResult,
-        taskrun::{TaskRun, parse_time},
         time::{MAX_TOKEN, TimeStamp, TimeStamps},
         verify,
-        walk::for_each,
-        yaml::{Dates, documents},
     },
     workload::{
         bundle::X509Bundle,

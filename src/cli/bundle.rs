@@ -7,19 +7,18 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use super::{
+    input::{self, Input},
+    trust::{Refusal, unchecked},
+};
 use crate::{
     evidence::{sha256, statement::hex},
     io_error,
+    report::safe::Line,
     workload::{
         bundle::{BundleError, X509Bundle},
         id::TrustDomain,
     },
-};
-
-use super::{
-    input::{self, Input},
-    report::safe::Line,
-    trust::{Refusal, unchecked},
 };
 
 /// What the names of a folder's bundles end with.

@@ -2,8 +2,8 @@
 
 use std::{
     collections::BTreeMap,
-    fmt, fs, io,
-    io::{Read, Write},
+    fmt, fs,
+    io::{self, Read, Write},
     path::{Path, PathBuf},
 };
 
@@ -12,8 +12,8 @@ use serde_saphyr::Spanned;
 
 use crate::{
     io_error,
-    parser_words::plain,
-    step::config::{Config, ConfigError},
+    step::signing::config::{Config, ConfigError},
+    tekton::strict::parser_words::plain,
 };
 
 /// Name of the ConfigMap that is read.

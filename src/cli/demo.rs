@@ -4,8 +4,8 @@
 //! as Tekton's controller does, verified, and then altered in several ways.
 
 use std::{
-    fs, io,
-    io::Write,
+    fs,
+    io::{self, Write},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::SystemTime,
@@ -16,13 +16,14 @@ use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime};
 
 use crate::{
-    devagent::{
+    io_error,
+    standin::{
         agent::DevAgent,
         ca::{CaError, DevCa},
         taskrun::{RunSpec, StepReport, assemble},
     },
-    io_error,
-    verify::{Policy, Report, Trust, Verdict, taskrun::TaskRun, taskrun::TaskRunError, verify},
+    tekton::taskrun::{TaskRun, TaskRunError},
+    verify::{Policy, Report, Trust, Verdict, verify},
     workload::{
         bundle::{BundleError, X509Bundle},
         id::TrustDomain,
@@ -411,7 +412,7 @@ const FORGERIES: [Forgery; 9] = [
             let later = created + Duration::hours(1);
             run["metadata"]["uid"] = json!("00000000-0000-4000-8000-000000000000");
             run["metadata"]["creationTimestamp"] =
-                json!(crate::verify::taskrun::format_time(later.unix_timestamp()));
+                json!(crate::tekton::taskrun::format_time(later.unix_timestamp()));
         },
     },
     Forgery {

@@ -10,24 +10,20 @@ use std::{
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
-use crate::{
-    io_error,
-    verify::{
-        Trust, Verdict,
-        inspect::{InspectedStep, Inspection, inspect},
-        walk::{Place, for_each},
-    },
-};
-
 use super::{
     colour::{Choice, Colour},
     input::Input,
-    report::{
-        self,
-        safe::{Line, escaped_json},
-    },
     sources::SourceArgs,
     trust::{Refusal, TrustArgs, Trusted, usage, variable},
+};
+use crate::{
+    io_error, report,
+    report::safe::{Line, escaped_json},
+    sources::walk::{Place, for_each},
+    verify::{
+        Trust, Verdict,
+        inspect::{InspectedStep, Inspection, inspect},
+    },
 };
 
 /// Arguments of `svidence inspect`.

@@ -1,7 +1,7 @@
 //! Arguments and printing of each subcommand of svidence.
 
-mod bundle;
-mod colour;
+pub(crate) mod bundle;
+pub(crate) mod colour;
 mod completion;
 pub mod config;
 pub mod demo;
@@ -12,7 +12,6 @@ pub mod inspect;
 mod man;
 mod number;
 mod progress;
-mod report;
 mod sources;
 mod streams;
 pub mod timestamp;
@@ -28,10 +27,9 @@ use std::{
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use clap_complete::Shell;
+use streams::Stream;
 
 use crate::{io_error, verify::Verdict};
-
-use streams::Stream;
 
 /// Exit code of a wrong command line (`EX_USAGE` of sysexits.h).
 pub const USAGE_ERROR: u8 = 64;

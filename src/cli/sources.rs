@@ -4,8 +4,8 @@ use std::{fs, path::PathBuf};
 
 use clap::Args;
 
-use crate::verify::{
-    source::{COMPRESSED_ENDINGS, NamePattern, Sources},
+use crate::sources::{
+    files::{COMPRESSED_ENDINGS, NamePattern, Sources},
     walk::Walked,
 };
 

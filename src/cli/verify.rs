@@ -14,16 +14,6 @@ use std::{
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
-use crate::{
-    io_error,
-    verify::{
-        Demand, Detail, Finding, Policy, PolicyFile, Trust, Verdict, Verifier,
-        taskrun::{TaskRun, parse_time},
-        time::TimeStamps,
-        walk::{Event, Progress, Walked, walk},
-    },
-};
-
 use super::{
     USAGE_ERROR,
     bundle::Origins,
@@ -32,9 +22,15 @@ use super::{
     input::{self, Input},
     number,
     progress::Bar,
-    report::{Destination, Item, People, ReportError, Reports, Verbosity, Walk, safe::Line},
     sources::SourceArgs,
     trust::{Refusal, TrustArgs, Trusted, unchecked, usage, variable},
+};
+use crate::{
+    io_error,
+    report::{Destination, Item, People, ReportError, Reports, Verbosity, Walk, safe::Line},
+    sources::walk::{Event, Progress, Walked, walk},
+    tekton::taskrun::{TaskRun, parse_time},
+    verify::{Demand, Detail, Finding, Policy, PolicyFile, Trust, Verdict, Verifier, time::TimeStamps},
 };
 
 /// Arguments of `svidence verify`.

@@ -7,6 +7,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use prost::{Message as _, bytes::Bytes};
 
 use super::{Sha256, generated, sha256};
+use crate::tekton::canonical;
 
 /// What the value of an attestation begins with; the number is the version.
 pub const PREFIX: &str = "sv1.";
@@ -216,7 +217,7 @@ pub struct Attestation {
     pub found_hints: Vec<[u8; HINT]>,
     /// Results with digests, by kind and name.
     pub results: Vec<Covered>,
-    /// SHA-256 of the step's provenance.json; by log [`super::artifacts::Artifacts::digest`] of it.
+    /// SHA-256 of the step's provenance.json; by log [`crate::tekton::artifacts::Artifacts::digest`] of it.
     pub step_artifacts: Option<[u8; 32]>,
     /// SHA-256 of the task's provenance.json, which no log hands over.
     pub task_artifacts: Option<[u8; 32]>,
@@ -538,6 +539,6 @@ fn sorted<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     names.sort_unstable();
     names.dedup();
     let mut out = String::new();
-    super::canonical::array(&mut out, &names, |out, name| super::canonical::string(out, name));
+    canonical::array(&mut out, &names, |out, name| canonical::string(out, name));
     out
 }

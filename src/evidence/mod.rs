@@ -13,19 +13,15 @@
 #[rustfmt::skip]
 mod generated;
 
-pub mod artifacts;
 pub mod attestation;
-mod canonical;
-pub mod go_duration;
-pub mod go_json;
-pub mod go_syntax;
+#[cfg(feature = "cli")]
+pub mod envelope;
 pub mod key;
 pub mod leaf;
 mod point;
 pub mod program;
 pub mod statement;
 pub mod tep0089;
-pub mod value;
 
 /// SHA-256.
 pub fn sha256(bytes: &[u8]) -> [u8; 32] {

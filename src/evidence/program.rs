@@ -3,10 +3,8 @@
 //! The entrypoint makes it of its flags before it puts anything into them, the verifier of the task in the status. Image,
 //! environment and working directory are not in it.
 
-use super::{
-    canonical::{Object, array, string},
-    sha256,
-};
+use super::sha256;
+use crate::tekton::canonical::{Object, array, string};
 
 /// What a step runs.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,10 +7,8 @@ use std::fmt::Write as _;
 
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-use super::{
-    attestation::{Attestation, Covered, Ended, Form, Kind},
-    canonical::{Object, array, escaped, string},
-};
+use super::attestation::{Attestation, Covered, Ended, Form, Kind};
+use crate::tekton::canonical::{Object, array, escaped, string};
 
 /// `payloadType` of the DSSE envelope.
 pub const PAYLOAD_TYPE: &str = "application/vnd.in-toto+json";

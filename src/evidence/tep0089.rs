@@ -6,8 +6,8 @@ use ring::rand::SecureRandom;
 use super::{
     key::{KeyError, SigningKey},
     statement::PRE_AUTHENTICATION_PREFIX,
-    value,
 };
+use crate::tekton::value;
 
 /// Why these entries are not made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

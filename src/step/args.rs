@@ -1,17 +1,17 @@
 //! The command line: Go's `flag` package, exactly (docs/tekton-contract.md 1.1 to 1.3; Tekton cmd/entrypoint/args.go).
 
-use std::ffi::{OsStr, OsString};
-use std::fmt::Write as _;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::PathBuf;
-use std::time::Duration;
+use std::{
+    ffi::{OsStr, OsString},
+    fmt::Write as _,
+    os::unix::ffi::{OsStrExt, OsStringExt},
+    path::PathBuf,
+    time::Duration,
+};
 
-use crate::evidence::go_duration;
+use go::{duration, flag::parse_bool, text::quote};
 
-use super::credentials::Credentials;
-use super::go_text::quote;
-use super::roots::Roots;
-use super::termination::Encoding;
+use super::{credentials::Credentials, roots::Roots};
+use crate::tekton::termination::Encoding;
 
 /// What a flag holds, as Go's `flag` names it in the usage text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -250,7 +250,7 @@ impl Args {
             "step_metadata_dir" => self.step_metadata_dir = value.into(),
             "result_from" => self.result_from = Some(value),
             "spire_socket_path" => self.spire_socket_path = Some(value),
-            "timeout" => match go_duration::parse(value.as_bytes()) {
+            "timeout" => match duration::parse(value.as_bytes()) {
                 Some(nanoseconds) => self.timeout = nanoseconds,
                 None => {
                     let reason = "parse error".into();
@@ -377,15 +377,6 @@ fn parse_flags(args: &mut Args, arguments: Vec<OsString>, roots: &Roots) -> Resu
 
 fn os(bytes: &[u8]) -> OsString {
     OsString::from_vec(bytes.to_vec())
-}
-
-/// Go strconv.ParseBool.
-pub(crate) fn parse_bool(text: &[u8]) -> Option<bool> {
-    match text {
-        b"1" | b"t" | b"T" | b"true" | b"TRUE" | b"True" => Some(true),
-        b"0" | b"f" | b"F" | b"false" | b"FALSE" | b"False" => Some(false),
-        _ => None,
-    }
 }
 
 /// Go flag.PrintDefaults with its heading.

@@ -1,13 +1,19 @@
 //! The subcommands: `init`, `cp`, `step-init`, `decode-script` (docs/tekton-contract.md 2; Tekton cmd/entrypoint/subcommands).
 
-use std::ffi::{OsStr, OsString};
-use std::fs::{self, File, OpenOptions, Permissions};
-use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _, symlink};
-use std::path::{Path, PathBuf};
+use std::{
+    ffi::{OsStr, OsString},
+    fs::{self, File, OpenOptions, Permissions},
+    io::{self, Read as _, Write as _},
+    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _, symlink},
+    path::{Path, PathBuf},
+};
 
-use super::directories::{self, MkdirError};
-use super::go_text::{path_error, quote, reason};
+use go::{
+    errno::{path_error, reason},
+    mkdir::{self, MkdirError},
+    text::quote,
+};
+
 use super::roots::Roots;
 
 /// The operator's configuration file, beside the binary in the image and beside its copy in the pod.
@@ -178,13 +184,13 @@ fn write_readable(path: &Path, content: &[u8]) -> io::Result<()> {
 /// Links `/tekton/steps/<name>` and `/tekton/steps/<index>` to `/tekton/run/<index>/status`; existing links stay.
 fn step_init(steps: &[OsString], roots: &Roots) -> Result<(), InitError> {
     let directory = roots.steps();
-    directories::make_all(&directory)
+    mkdir::make_all(&directory)
         .map_err(|error| InitError::StepsDirectory { path: directory.clone(), error })?;
     for (index, name) in steps.iter().enumerate() {
         let index = index.to_string();
         let target = roots.tekton.join("run").join(&index).join("status");
         for link in [name.as_os_str(), OsStr::new(&index)] {
-            let link = super::go_text::join(&[directory.as_os_str(), link]);
+            let link = go::filepath::join(&[directory.as_os_str(), link]);
             match symlink(&target, &link) {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
@@ -203,98 +209,11 @@ fn decode_script(script: &OsStr) -> Result<(), InitError> {
     let mut encoded = Vec::new();
     file.read_to_end(&mut encoded).map_err(read_error("read"))?;
     let decoded =
-        decode_base64(&encoded).map_err(|at| InitError::Base64 { script: script.to_owned(), at })?;
+        go::base64::decode(&encoded).map_err(|at| InitError::Base64 { script: script.to_owned(), at })?;
     fs::write(script, decoded).map_err(|error| InitError::WriteScript { script: script.to_owned(), error })
 }
 
 fn file_error(operation: &'static str, path: &Path) -> impl Fn(io::Error) -> InitError {
     let path = path.to_owned();
     move |error| InitError::File { operation, path: path.clone(), error }
-}
-
-/// Go's base64.StdEncoding, not strict: CR and LF anywhere, padding demanded, trailing bits ignored. The error is the
-/// position Go names (encoding/base64 decodeQuantum).
-fn decode_base64(encoded: &[u8]) -> Result<Vec<u8>, usize> {
-    let mut out = Vec::with_capacity(encoded.len() / 4 * 3);
-    let mut at = 0;
-    let skip_newlines = |mut at: usize| {
-        while matches!(encoded.get(at), Some(b'\n' | b'\r')) {
-            at += 1;
-        }
-        at
-    };
-    loop {
-        let mut quantum = [0u8; 4];
-        let mut filled = 0;
-        while filled < 4 {
-            let Some(&byte) = encoded.get(at) else {
-                return if filled == 0 { Ok(out) } else { Err(at - filled) };
-            };
-            at += 1;
-            match byte {
-                b'\n' | b'\r' => continue,
-                b'=' => break,
-                _ => quantum[filled] = sextet(byte).ok_or(at - 1)?,
-            }
-            filled += 1;
-        }
-        if filled < 4 {
-            // A padding character was read.
-            if filled < 2 {
-                return Err(at - 1);
-            }
-            if filled == 2 {
-                at = skip_newlines(at);
-                match encoded.get(at) {
-                    None => return Err(encoded.len()),
-                    Some(b'=') => at += 1,
-                    Some(_) => return Err(at - 1),
-                }
-            }
-            at = skip_newlines(at);
-            if at < encoded.len() {
-                return Err(at);
-            }
-        }
-        let [a, b, c, d] = quantum;
-        let bytes = [a << 2 | b >> 4, b << 4 | c >> 2, c << 6 | d];
-        out.extend(&bytes[..filled - 1]);
-        if filled < 4 {
-            return Ok(out);
-        }
-    }
-}
-
-fn sextet(byte: u8) -> Option<u8> {
-    match byte {
-        b'A'..=b'Z' => Some(byte - b'A'),
-        b'a'..=b'z' => Some(byte - b'a' + 26),
-        b'0'..=b'9' => Some(byte - b'0' + 52),
-        b'+' => Some(62),
-        b'/' => Some(63),
-        _ => None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn base64_as_go_reads_it() {
-        for (encoded, decoded) in [
-            (&b""[..], Ok(&b""[..])),
-            (b"aGVsbG8=", Ok(b"hello")),
-            (b"aGVsbG9=", Ok(b"hello")),
-            (b"aGV\nsbG8\r\n=\n", Ok(b"hello")),
-            (b"aA=\n=\n", Ok(b"h")),
-            (b"aGVsbG8", Err(4)),
-            (b"aGVsbG8=x", Err(8)),
-            (b"aA=", Err(3)),
-            (b"aA=x", Err(2)),
-            (b"a===", Err(1)),
-            (b"aGVs bG8=", Err(4)),
-            (b"aGVs\n", Ok(b"hel")),
-        ] {
-            assert_eq!(super::decode_base64(encoded), decoded.map(<[u8]>::to_vec), "decoding {encoded:?}");
-        }
-    }
 }

@@ -1,11 +1,10 @@
 //! Log lines on stderr as Go's `log` package writes them (docs/tekton-contract.md 1.7).
 
-use std::sync::OnceLock;
-use std::time::SystemTime;
+use std::{sync::OnceLock, time::SystemTime};
 
-use super::clock::LocalZone;
-use super::go_text::quote;
-use super::streams;
+use go::{text::quote, zone::LocalZone};
+
+use crate::step::program::streams;
 
 static ZONE: OnceLock<LocalZone> = OnceLock::new();
 

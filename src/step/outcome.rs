@@ -2,9 +2,10 @@
 //! pkg/entrypoint/entrypointer.go and cmd/entrypoint/main.go).
 
 use super::args::Args;
-use super::artifacts::ArtifactError;
-use super::beneath::ReadError;
-use super::termination::TooLarge;
+use crate::{
+    step::output::{artifacts::ArtifactError, beneath::ReadError},
+    tekton::termination::TooLarge,
+};
 
 /// The exit status of a step whose program a signal killed: Go's -1.
 const SIGNALLED: i32 = 255;

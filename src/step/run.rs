@@ -1,38 +1,60 @@
 //! The whole life of a step, top-down (docs/architecture.md 3.1, 4; Tekton cmd/entrypoint/main.go,
 //! pkg/entrypoint/entrypointer.go).
 
-use std::ffi::{OsStr, OsString};
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime};
+use std::{
+    ffi::{OsStr, OsString},
+    path::{Path, PathBuf},
+    time::{Duration, Instant, SystemTime},
+};
 
+use go::{
+    filepath::join,
+    mkdir,
+    zone::{LocalZone, Zones},
+};
 use nix::sys::signal::{SigSet, Signal};
 
-use crate::evidence::attestation::{KEY_PREFIX, is_reserved, is_result_name};
-
-use super::args::{self, Args, FlagError, Refused};
-use super::breakpoint::{self, Decision};
-use super::clock::{LocalZone, Zones};
-use super::collect::{self, Collected, Declarations};
-use super::command::{self, CommandError};
-use super::credentials::home;
-use super::environment::Environment;
-use super::events::Events;
-use super::go_text::join;
-use super::message::Message;
-use super::outcome::{End, Failure, Outcome};
-use super::post::{PostError, PreparedExitCode, PreparedPost};
-use super::process::{self, Cancellation, Command, Ran};
-use super::results::Declared;
-use super::roots::Roots;
-use super::sign::{self, Before, Produced, Signed, Signing};
-use super::stood::{Looking, Standing};
-use super::substitute::{self, Subjects};
-use super::sys::MostDescriptors;
-use super::termination::{self, Entry, EntryType, WriteError};
-use super::told::{Evidence, Prepared, Told};
-use super::wait::{self, DeadlySignal, WaitError};
-use super::when::{self, WhenError, WhenExpression};
-use super::{cel, directories, hermetic, init, log, position, post, program, streams, sys};
+use super::{
+    args::{self, Args, FlagError, Refused},
+    credentials::home,
+    init, log,
+    outcome::{End, Failure, Outcome},
+    roots::Roots,
+    substitute::{self, Subjects},
+    when::{self, WhenError, WhenExpression},
+};
+use crate::{
+    evidence::attestation::{KEY_PREFIX, is_reserved, is_result_name},
+    step::{
+        output::{
+            collect::{self, Collected, Declarations},
+            message::Message,
+            results::Declared,
+            stood::{Looking, Standing},
+            termination::{self, WriteError},
+        },
+        program::{
+            command::{self, CommandError},
+            environment::Environment,
+            events::Events,
+            hermetic,
+            process::{self, Cancellation, Command, Ran},
+            streams,
+            sys::{self, MostDescriptors},
+        },
+        signing::{
+            given, position,
+            sign::{self, Before, Produced, Signed, Signing},
+        },
+        turn::{
+            breakpoint::{self, Decision},
+            post::{self, PostError, PreparedExitCode, PreparedPost},
+            told::{Evidence, Prepared, Told},
+            wait::{self, DeadlySignal, WaitError},
+        },
+    },
+    tekton::termination::{Entry, EntryType},
+};
 
 /// Runs the program `entrypoint`: a subcommand, or one step from waiting for its turn to its post file. `args` begins with
 /// the program's own name. Returns the exit status; only a signal that ends the process while it waits does not return.
@@ -254,7 +276,7 @@ impl<'a> Step<'a> {
     fn make_directories(&self) -> Result<(), String> {
         for name in ["results", "artifacts"] {
             let directory = join(&[self.args.step_metadata_dir.as_os_str(), OsStr::new(name)]);
-            directories::make_all(&directory).map_err(|error| error.to_string())?;
+            mkdir::make_all(&directory).map_err(|error| error.to_string())?;
         }
         Ok(())
     }
@@ -283,7 +305,7 @@ impl<'a> Step<'a> {
         let before = Before {
             position: position::step(self.roots, &self.args.step_metadata_dir),
             step_metadata_dir: self.args.step_metadata_dir.display().to_string(),
-            program: program::digest(&self.command, &self.when, self.args, self.roots),
+            program: given::digest(&self.command, &self.when, self.args, self.roots),
             results: self.task_results.texts(),
             step_results: self.step_results.texts(),
             socket_path: self.args.spire_socket_path.clone(),

@@ -1,12 +1,15 @@
 //! When expressions of a step: whether it runs (docs/tekton-contract.md 3.6; Tekton pkg/apis/pipeline/v1/types/when_types.go,
 //! pkg/entrypoint allowExec).
 
-use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::OsStrExt as _;
+use std::{
+    ffi::{OsStr, OsString},
+    os::unix::ffi::OsStrExt as _,
+};
 
-use crate::evidence::go_json::{self, Json, SyntaxError, TypeError, member, scalar};
-
-use super::termination::go_utf8;
+use go::{
+    json::{self, Json, SyntaxError, TypeError, member, scalar},
+    text::utf8,
+};
 
 /// One expression. An absent part is empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -37,7 +40,7 @@ pub fn parse(json: &OsStr) -> Result<Vec<WhenExpression>, WhenError> {
     if json.is_empty() {
         return Ok(Vec::new());
     }
-    let list = go_json::parse(json.as_bytes())?;
+    let list = json::parse(json.as_bytes())?;
     let expressions = list.as_list("", "types.WhenExpressions", expression)?;
     Ok(expressions.unwrap_or_default())
 }
@@ -62,7 +65,7 @@ pub fn allow<E>(
     evaluate: impl Fn(&str) -> Result<bool, E>,
 ) -> Result<bool, E> {
     for expression in expressions.iter().filter(|expression| !expression.cel.is_empty()) {
-        if !evaluate(&go_utf8(expression.cel.as_bytes()).0)? {
+        if !evaluate(&utf8(expression.cel.as_bytes()).0)? {
             return Ok(false);
         }
     }

@@ -5,17 +5,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::evidence::{artifacts as logged, attestation::ResultsFrom};
-
-use super::{
-    attempt::Attempt,
-    facts::Detail,
-    findings::Findings,
-    message::entry_type,
-    step::ProvenStep,
-    strict,
-    taskrun::{Artifact, ArtifactValue, Artifacts, TaskRun},
-    verdict::Finding,
+use super::{attempt::Attempt, facts::Detail, findings::Findings, step::ProvenStep, verdict::Finding};
+use crate::{
+    evidence::attestation::ResultsFrom,
+    tekton::{
+        artifacts as logged,
+        message::entry_type,
+        strict,
+        taskrun::{Artifact, ArtifactValue, Artifacts, TaskRun},
+    },
 };
 
 /// Compares `steps[].inputs`, `steps[].outputs` and `status.artifacts` with what was signed.

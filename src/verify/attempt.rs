@@ -2,17 +2,11 @@
 
 use std::{cell::OnceCell, collections::HashMap};
 
+use super::{by_name::ByName, collect::StepEvidence, declared::DeclaredTask, step::ProvenStep};
 use crate::{
     evidence::{attestation::Kind, tep0089},
+    tekton::taskrun::{DeclaredResult, StatusResult, StepState, TaskRun},
     workload::certificate::Certificate,
-};
-
-use super::{
-    by_name::ByName,
-    collect::StepEvidence,
-    declared::DeclaredTask,
-    step::ProvenStep,
-    taskrun::{DeclaredResult, StatusResult, StepState, TaskRun},
 };
 
 /// What the stages that follow the proof of each step compare.

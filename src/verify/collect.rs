@@ -6,17 +6,16 @@ use std::{
     rc::Rc,
 };
 
-use super::{
-    by_name::ByName,
-    facts::Detail,
-    findings::Findings,
-    message::{self, Entry, entry_type},
-    taskrun::TaskRun,
-    verdict::Finding,
-};
-use crate::evidence::{
-    attestation::{self, Attestation, HINT, Kind, ResultsFrom, hint},
-    tep0089,
+use super::{by_name::ByName, facts::Detail, findings::Findings, verdict::Finding};
+use crate::{
+    evidence::{
+        attestation::{self, Attestation, HINT, Kind, ResultsFrom, hint},
+        tep0089,
+    },
+    tekton::{
+        message::{self, Entry, entry_type},
+        taskrun::TaskRun,
+    },
 };
 
 /// What a compressed message begins with (Tekton `pkg/termination`).

@@ -5,16 +5,12 @@ use std::{
     collections::{BTreeSet, HashMap, HashSet},
 };
 
-use crate::evidence::attestation::{self, DeclaredNames, Kind, step_name};
-
 use super::{
-    attempt::Attempt,
-    by_name::ByName,
-    facts::Detail,
-    findings::Findings,
-    step::ProvenStep,
-    taskrun::{DeclaredResult, DeclaredStep, TaskSpec},
-    verdict::Finding,
+    attempt::Attempt, by_name::ByName, facts::Detail, findings::Findings, step::ProvenStep, verdict::Finding,
+};
+use crate::{
+    evidence::attestation::{self, DeclaredNames, Kind, step_name},
+    tekton::taskrun::{DeclaredResult, DeclaredStep, TaskSpec},
 };
 
 /// Where a TaskRun holds its task inline.

@@ -2,9 +2,11 @@
 
 use std::{fmt, str::FromStr};
 
-use crate::evidence::{attestation::is_result_name, sha256, value::ResultValue};
-
-use super::{policy::Pattern, status::VerifiedResult, taskrun::TaskRun};
+use super::{policy::Pattern, status::VerifiedResult};
+use crate::{
+    evidence::{attestation::is_result_name, sha256},
+    tekton::{taskrun::TaskRun, value::ResultValue},
+};
 
 /// A result that must be there: `NAME`, `NAME=VALUE`, and either after `TASKRUN:`.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -10,55 +10,32 @@ mod cache;
 mod collect;
 mod declared;
 mod demand;
-pub mod envelope;
-mod facts;
+pub(crate) mod facts;
 mod findings;
 pub mod inspect;
-mod json;
-mod message;
-mod node;
 mod outcomes;
 mod partial;
 pub mod policy;
-mod program;
+pub(crate) mod program;
 mod report;
 mod retries;
 mod run;
 pub mod signature;
-pub mod source;
 mod status;
 mod step;
-mod strict;
-pub mod taskrun;
 mod tep0089;
 pub mod time;
 mod verdict;
-pub mod walk;
-pub mod yaml;
 
 use std::{
     borrow::Cow,
     collections::{BTreeMap, HashMap},
 };
 
-use crate::{
-    evidence::{
-        attestation::{Attestation, UNSIGNED},
-        sha256,
-    },
-    workload::{bundle::X509Bundle, certificate::Certificate},
-};
-
 use attempt::Attempt;
 use cache::Caches;
 use collect::{EvidenceKind, StepEvidence};
 use declared::DeclaredTask;
-use step::ProvenStep;
-use taskrun::{TaskRun, parse_time};
-use tep0089::SignedValue;
-use time::TimeStamps;
-
-pub use crate::workload::chain;
 pub use demand::{Demand, DemandError};
 pub use facts::{Detail, Facts, ResultName, Side};
 pub use findings::{Findings, KEPT, More};
@@ -67,7 +44,20 @@ pub use policy::PolicyFile;
 pub use program::Attested;
 pub use report::{Basis, Proof, Report, StepSummary, TimeProof};
 pub use status::VerifiedResult;
+use step::ProvenStep;
+use tep0089::SignedValue;
+use time::TimeStamps;
 pub use verdict::{Breach, Changed, Finding, LeafRule, OtherProgram, Thing, Verdict};
+
+pub use crate::workload::chain;
+use crate::{
+    evidence::{
+        attestation::{Attestation, UNSIGNED},
+        sha256,
+    },
+    tekton::taskrun::{TaskRun, parse_time},
+    workload::{bundle::X509Bundle, certificate::Certificate},
+};
 
 /// What the operator trusts, and when.
 #[derive(Debug, Clone)]

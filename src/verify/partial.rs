@@ -6,15 +6,6 @@ use std::{
     fmt,
 };
 
-use crate::{
-    evidence::{
-        attestation::{self, Covered, Form, Kind},
-        sha256,
-        value::ResultValue,
-    },
-    workload::select::pod_names_match,
-};
-
 use super::{
     artifacts,
     attempt::Attempt,
@@ -22,8 +13,18 @@ use super::{
     findings::Findings,
     status::{self, Declared, Derived, VerifiedResult, fits, may_be_decoded},
     step::ProvenStep,
-    taskrun::{StatusResult, TaskRun},
     verdict::Finding,
+};
+use crate::{
+    evidence::{
+        attestation::{self, Covered, Form, Kind},
+        sha256,
+    },
+    tekton::{
+        taskrun::{StatusResult, TaskRun},
+        value::ResultValue,
+    },
+    workload::select::pod_names_match,
 };
 
 /// Something that a step signed and that a partial object does not hold.

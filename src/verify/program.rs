@@ -6,19 +6,21 @@
 
 use std::borrow::Cow;
 
-use crate::evidence::{
-    go_duration,
-    program::{Program, Start, When, is_script_name},
-    sha256,
-};
+use go::duration;
 
 use super::{
     attempt::Attempt,
     declared::IN_STATUS,
     findings::Findings,
     step::ProvenStep,
-    taskrun::{DeclaredStep, DeclaredWhen, TaskRun, TaskSpec},
     verdict::{Finding, OtherProgram},
+};
+use crate::{
+    evidence::{
+        program::{Program, Start, When, is_script_name},
+        sha256,
+    },
+    tekton::taskrun::{DeclaredStep, DeclaredWhen, TaskRun, TaskSpec},
 };
 
 /// What is put before a script that has no first line of its own (`pkg/pod/script.go`, `defaultScriptPreamble`).
@@ -109,13 +111,14 @@ fn stated(object: &TaskRun, place: usize) -> Option<Stated> {
         // The controller puts parameters into what it has put them into already, after the pod is made.
         is_certain: !(object.spec.params.0 || task.params.0 || step.params.0),
     };
-    let or_template = |own: &'_ [String], template: fn(&super::taskrun::StepTemplate) -> &[String]| match (
-        own,
-        &task.step_template,
-    ) {
-        ([], Some(common)) => template(common).to_vec(),
-        (own, _) => own.to_vec(),
-    };
+    let or_template =
+        |own: &'_ [String], template: fn(&crate::tekton::taskrun::StepTemplate) -> &[String]| match (
+            own,
+            &task.step_template,
+        ) {
+            ([], Some(common)) => template(common).to_vec(),
+            (own, _) => own.to_vec(),
+        };
     let mut words = or_template(&step.args, |common| &common.args);
     let mut line = or_template(&step.command, |common| &common.command);
     let on_error = with_credentials(&step.on_error);
@@ -155,7 +158,7 @@ fn stated(object: &TaskRun, place: usize) -> Option<Stated> {
         continues: on_error == "continue",
         timeout: match &step.timeout {
             None => 0,
-            Some(timeout) => go_duration::parse(timeout.as_bytes())?,
+            Some(timeout) => duration::parse(timeout.as_bytes())?,
         },
         when: expressions.iter().map(as_when).collect(),
     };

@@ -2,16 +2,7 @@
 
 use std::num::NonZeroUsize;
 
-use crate::{
-    evidence::{
-        attestation::{self, Outcome},
-        sha256,
-    },
-    workload::certificate::Certificate,
-};
-
 use super::{
-    envelope::Envelope,
     findings::Findings,
     partial::NotCarried,
     policy::AttestedBy,
@@ -21,6 +12,14 @@ use super::{
     tep0089::SignedValue,
     time::{StepTime, TimeStamp},
     verdict::Verdict,
+};
+use crate::{
+    evidence::{
+        attestation::{self, Outcome},
+        envelope::Envelope,
+        sha256,
+    },
+    workload::certificate::Certificate,
 };
 
 /// How the time of signing is known, from strong to weak.

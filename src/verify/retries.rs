@@ -4,16 +4,17 @@
 
 use std::collections::HashMap;
 
-use crate::workload::select::pod_names_match;
-
 use super::{
     Found, Trust, Verdict,
     collect::{self, EvidenceKind},
     facts::Detail,
     findings::Findings,
     report::{Basis, StepSummary},
-    taskrun::{Status, StepState, TaskRun},
     verdict::Finding,
+};
+use crate::{
+    tekton::taskrun::{Status, StepState, TaskRun},
+    workload::select::pod_names_match,
 };
 
 /// What the earlier attempts say about the object.

@@ -5,26 +5,29 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::evidence::{
-    attestation::{self, Attestation, Ended, Form, Kind, ResultsFrom},
-    sha256,
-    value::{self, ResultValue},
-};
-
 use super::{
     artifacts,
     attempt::Attempt,
     declared::{self, DeclaredTask},
     facts::{Detail, ResultName},
     findings::Findings,
-    message::entry_type,
     outcomes,
     partial::{self, NotCarried},
     program::{self, Attested},
     step::ProvenStep,
-    taskrun::{DeclaredResult, StatusResult},
     tep0089::InStatus,
     verdict::{Changed, Finding, Thing},
+};
+use crate::{
+    evidence::{
+        attestation::{self, Attestation, Ended, Form, Kind, ResultsFrom},
+        sha256,
+    },
+    tekton::{
+        message::entry_type,
+        taskrun::{DeclaredResult, StatusResult},
+        value::{self, ResultValue},
+    },
 };
 
 /// A result of the status that follows from a signed one.

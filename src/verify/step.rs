@@ -1,20 +1,5 @@
 //! One step's evidence: from the entry to a proof, each stage a function.
 
-use crate::{
-    evidence::{
-        attestation::{Attestation, Covered, Form, Kind},
-        leaf::{CompactLeaf, DnsForm, Issuer},
-        sha256, statement,
-        statement::Context,
-        tep0089, value,
-    },
-    workload::{
-        certificate::{Certificate, CertificateError, check_leaf},
-        class::Class,
-        id::{Attested, SpiffeId},
-    },
-};
-
 use super::{
     Trust,
     cache::{Caches, RebuildError},
@@ -22,10 +7,27 @@ use super::{
     collect::StepEvidence,
     facts::{Detail, ResultName},
     findings::Findings,
-    message::entry_type,
     signature::{self, Scheme},
-    taskrun::{TaskRun, format_time, parse_time},
     verdict::{Changed, Finding, LeafRule, Thing},
+};
+use crate::{
+    evidence::{
+        attestation::{Attestation, Covered, Form, Kind},
+        leaf::{CompactLeaf, DnsForm, Issuer},
+        sha256,
+        statement::{self, Context},
+        tep0089,
+    },
+    tekton::{
+        message::entry_type,
+        taskrun::{TaskRun, format_time, parse_time},
+        value,
+    },
+    workload::{
+        certificate::{Certificate, CertificateError, check_leaf},
+        class::Class,
+        id::{Attested, SpiffeId},
+    },
 };
 
 /// A step whose signature, certificate, chain, identity and run binding are good.

@@ -10,16 +10,6 @@ use std::{
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
-use crate::{
-    evidence::{
-        attestation::{Kind, is_result_name},
-        statement::PRE_AUTHENTICATION_PREFIX,
-        tep0089,
-        value::{self, ResultValue},
-    },
-    workload::certificate::Certificate,
-};
-
 use super::{
     Trust,
     attempt::Attempt,
@@ -27,11 +17,22 @@ use super::{
     collect::StepEvidence,
     facts::{Detail, ResultName},
     findings::{Findings, KEPT},
-    message::entry_type,
     signature::{self, Scheme},
     step::{ProvenStep, leaf_id, no_path},
-    taskrun::{StatusResult, TaskRun, parse_time},
     verdict::Finding,
+};
+use crate::{
+    evidence::{
+        attestation::{Kind, is_result_name},
+        statement::PRE_AUTHENTICATION_PREFIX,
+        tep0089,
+    },
+    tekton::{
+        message::entry_type,
+        taskrun::{StatusResult, TaskRun, parse_time},
+        value::{self, ResultValue},
+    },
+    workload::certificate::Certificate,
 };
 
 /// A result that Tekton's form covers, by name and value only.

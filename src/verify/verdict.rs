@@ -2,23 +2,22 @@
 
 use std::borrow::Cow;
 
+use super::{
+    chain::ChainError,
+    facts::{Detail, Facts, ResultName, Side},
+};
 use crate::{
     evidence::{
         attestation::{self, AttestationError},
         leaf::LeafError,
         statement::hex,
     },
+    tekton::taskrun::format_time,
     workload::{
         certificate::CertificateError,
         class::{Class, class_of},
         id::RunNameError,
     },
-};
-
-use super::{
-    chain::ChainError,
-    facts::{Detail, Facts, ResultName, Side},
-    taskrun::format_time,
 };
 
 /// The answer for one TaskRun, and for several: the worst wins, so the order of the variants is from good to bad.

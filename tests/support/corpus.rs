@@ -3,18 +3,19 @@
 use ring::rand::SystemRandom;
 use serde_json::{Value, json};
 use svidence::{
-    devagent::{
-        ca::DevCa,
-        taskrun::{RunSpec, StepReport, assemble},
-    },
     evidence::{
         attestation::{self, Attestation, Covered, Ended, Form, Kind, Outcome, PodName, ResultsFrom},
         key::SigningKey,
         leaf::{CompactLeaf, DnsForm, Issuer},
         sha256,
         statement::{self, Context},
-        tep0089, value,
+        tep0089,
     },
+    standin::{
+        ca::DevCa,
+        taskrun::{RunSpec, StepReport, assemble},
+    },
+    tekton::value,
     workload::certificate::Certificate,
 };
 use time::{Duration, OffsetDateTime};

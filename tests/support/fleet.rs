@@ -7,13 +7,16 @@ use proptest::test_runner::{Config as ProptestConfig, RngSeed};
 use ring::rand::SystemRandom;
 use serde_json::{Value, json};
 use svidence::{
-    devagent::{
+    standin::{
         agent::DevAgent,
         ca::{DevCa, IssuedSvid},
         taskrun::{LogLine, RunSpec, StepReport, assemble_with_log},
     },
-    evidence::value::{ResultValue, decode},
-    verify::{Policy, Proof, Report, Trust, taskrun::TaskRun, verify},
+    tekton::{
+        taskrun::TaskRun,
+        value::{ResultValue, decode},
+    },
+    verify::{Policy, Proof, Report, Trust, verify},
 };
 use time::OffsetDateTime;
 

@@ -20,9 +20,8 @@ use svidence::{
         sha256,
         statement::{Context, pre_authentication_encoding, statement},
         tep0089,
-        value::decoded_json,
     },
-    verify::taskrun::format_time,
+    tekton::{taskrun::format_time, value::decoded_json},
 };
 use zeroize::Zeroizing;
 

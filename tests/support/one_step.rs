@@ -9,7 +9,7 @@ use svidence::{
         sha256,
         statement::{Context, pre_authentication_encoding, statement},
     },
-    verify::taskrun::format_time,
+    tekton::taskrun::format_time,
 };
 use zeroize::Zeroizing;
 

@@ -10,7 +10,7 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-use svidence::devagent::taskrun::StepReport;
+use svidence::standin::taskrun::StepReport;
 use tempfile::TempDir;
 use time::OffsetDateTime;
 
@@ -132,7 +132,7 @@ pub struct StepCommand<'a> {
 pub struct StepOutcome {
     /// Exit status and output of the entrypoint.
     pub output: Output,
-    /// For [`svidence::devagent::taskrun::assemble`].
+    /// For [`svidence::standin::taskrun::assemble`].
     pub report: StepReport,
 }
 

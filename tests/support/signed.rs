@@ -5,12 +5,13 @@ use std::io::Write as _;
 use ring::rand::SystemRandom;
 use serde_json::{Value, json};
 use svidence::{
-    devagent::{
+    standin::{
         agent::DevAgent,
         ca::DevCa,
         taskrun::{Log, LogLine, RunSpec, StepReport, assemble},
     },
-    verify::{Policy, Report, Trust, taskrun::TaskRun, verify},
+    tekton::taskrun::TaskRun,
+    verify::{Policy, Report, Trust, verify},
     workload::{bundle::X509Bundle, id::TrustDomain},
 };
 use time::OffsetDateTime;

@@ -1,7 +1,7 @@
 //! TaskRuns for tests, assembled by the same code that serves the demo.
 
 use serde_json::Value;
-use svidence::devagent::taskrun::{RunSpec, StepReport};
+use svidence::standin::taskrun::{RunSpec, StepReport};
 use time::{Duration, OffsetDateTime};
 
 /// 2026-11-22 05:30:09 UTC and some seconds.

@@ -7,7 +7,7 @@ use std::{fs, process::Command, sync::Arc};
 use ring::digest;
 use svidence::{
     evidence::{sha256, tep0089::pem},
-    verify::taskrun::format_time,
+    tekton::taskrun::format_time,
 };
 use tempfile::TempDir;
 

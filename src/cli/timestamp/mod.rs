@@ -3,8 +3,8 @@
 mod service;
 
 use std::{
-    fs, io,
-    io::{Read, Write},
+    fs,
+    io::{self, Read, Write},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -13,30 +13,28 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use clap::Args;
 use ring::rand::SecureRandom;
 use serde_json::{Map, Value, json};
+use service::{Service, ServiceError, TsaUrl};
 use ureq::tls::{Certificate, PemItem};
-
-use crate::{
-    evidence::{sha256, statement::hex},
-    io_error,
-    verify::{
-        Finding, Findings, Verdict,
-        taskrun::{TaskRun, format_time},
-        time::{ANNOTATION, Request, TimeStamp, TimeStamps, TokenError, TsaPolicy, annotated, attestations},
-        walk::for_each,
-    },
-};
 
 use super::{
     USAGE_ERROR,
     input::Input,
     number,
-    report::{output::write_whole, safe::Line},
     sources::SourceArgs,
     trust::{Refusal, unchecked},
     verify::time_stamps,
 };
-
-use service::{Service, ServiceError, TsaUrl};
+use crate::{
+    evidence::{sha256, statement::hex},
+    io_error,
+    report::{output::write_whole, safe::Line},
+    sources::walk::for_each,
+    tekton::taskrun::{TaskRun, format_time},
+    verify::{
+        Finding, Findings, Verdict,
+        time::{ANNOTATION, Request, TimeStamp, TimeStamps, TokenError, TsaPolicy, annotated, attestations},
+    },
+};
 
 /// Arguments of `svidence timestamp`.
 #[derive(Debug, Args)]

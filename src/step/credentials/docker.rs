@@ -1,21 +1,25 @@
 //! `-basic-docker`, `-docker-config`, `-docker-cfg`: logins for registries, merged into one `.docker/config.json`
 //! (docs/tekton-contract.md 1.4; Tekton pkg/credentials/dockercreds).
 
-use std::collections::BTreeMap;
-use std::ffi::{OsStr, OsString};
-use std::fmt;
-use std::os::unix::ffi::OsStrExt as _;
-use std::path::Path;
+use std::{
+    collections::BTreeMap,
+    ffi::{OsStr, OsString},
+    fmt,
+    os::unix::ffi::OsStrExt as _,
+    path::Path,
+};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use go::{
+    json::{self, Json, TypeError, escape_bytes, is_field},
+    mkdir,
+};
 
-use super::files::{self, WriteError};
-use super::secret;
-use super::{CredentialError, secret_and_url};
-use crate::evidence::go_json::{self, Json, TypeError, is_field};
-use crate::step::directories;
-use crate::step::termination::escape_bytes;
+use super::{
+    CredentialError,
+    files::{self, WriteError},
+    secret, secret_and_url,
+};
 
 /// The address that Tekton gives a login that has none.
 const EMAIL: &str = "not@val.id";
@@ -85,18 +89,18 @@ impl Docker {
         let mut auths = Auths::new();
         for secret in &self.cfg_secrets {
             let json = secret::read(secrets, secret.as_bytes(), CFG_FILE)?;
-            auths.extend(read_auths(&go_json::parse(json.bytes())?, &TOP)?);
+            auths.extend(read_auths(&json::parse(json.bytes())?, &TOP)?);
         }
         for secret in &self.config_secrets {
             let json = secret::read(secrets, secret.as_bytes(), CONFIG_FILE)?;
-            auths.extend(read_config(&go_json::parse(json.bytes())?)?);
+            auths.extend(read_config(&json::parse(json.bytes())?)?);
         }
         auths.extend(self.basic.clone());
         if auths.is_empty() {
             return Ok(());
         }
         let folder = creds.join(".docker");
-        directories::make_all(&folder)?;
+        mkdir::make_all(&folder)?;
         files::write(&folder.join("config.json"), to_json(&auths).as_bytes())
     }
 }

@@ -1,16 +1,20 @@
 //! Writing the files below `/tekton/creds` (Go os.WriteFile; docs/tekton-contract.md 1.4).
 
-use std::fs::OpenOptions;
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
+use std::{
+    fs::OpenOptions,
+    io::{self, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
+    path::{Path, PathBuf},
+};
 
+use go::{
+    errno::path_error,
+    json::{SyntaxError, TypeError},
+    mkdir::MkdirError,
+};
 use nix::libc::{O_NOCTTY, O_NONBLOCK};
 
 use super::secret::SecretError;
-use crate::evidence::go_json::{SyntaxError, TypeError};
-use crate::step::directories::MkdirError;
-use crate::step::go_text::path_error;
 
 /// The mode of every file with credentials, before umask. A file that is there keeps its own.
 pub const FILE_MODE: u32 = 0o600;

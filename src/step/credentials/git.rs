@@ -1,15 +1,16 @@
 //! `-basic-git`: user names and passwords for Git over HTTP (docs/tekton-contract.md 1.4; Tekton
 //! pkg/credentials/gitcreds/basic.go).
 
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt as _;
-use std::path::Path;
+use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _, path::Path};
 
-use super::files::{self, WriteError};
-use super::secret::{self, SecretData};
-use super::url::Url;
-use super::{CredentialError, secret_and_url};
-use crate::step::go_text::quote_bytes;
+use go::{text::quote_bytes, url::Url};
+
+use super::{
+    CredentialError,
+    files::{self, WriteError},
+    secret::{self, SecretData},
+    secret_and_url,
+};
 
 /// The values of `-basic-git` in their order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -1,17 +1,23 @@
 //! The copy of `/tekton/creds` in `$HOME`, where Git, SSH and Docker look (docs/tekton-contract.md 1.4; Tekton
 //! pkg/credentials/writer CopyCredsToHome). What is in `$HOME` may come from the image or from an earlier step.
 
-use std::ffi::OsStr;
-use std::fs::{self, File, OpenOptions};
-use std::io;
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
-use std::path::{Path, PathBuf};
+use std::{
+    ffi::OsStr,
+    fs::{self, File, OpenOptions},
+    io,
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
+    path::{Path, PathBuf},
+};
 
+use go::{
+    errno::path_error,
+    filepath::join,
+    mkdir::{self, MkdirError},
+    text::quote,
+};
 use nix::libc::{O_NOCTTY, O_NONBLOCK};
 
 use super::files::FILE_MODE;
-use crate::step::directories::{self, MkdirError};
-use crate::step::go_text::{join, path_error, quote};
 use crate::step::init::copy_bytes;
 
 /// What is copied, in this order.
@@ -115,7 +121,7 @@ enum Source {
 }
 
 fn copy_folder(source: &Path, entries: fs::ReadDir, destination: &Path) -> Result<(), CopyError> {
-    directories::make_all_of(destination, FOLDER_MODE)?;
+    mkdir::make_all_of(destination, FOLDER_MODE)?;
     let names: Vec<_> = entries
         .map(|entry| entry.map(|entry| entry.file_name()))
         .collect::<Result<_, _>>()

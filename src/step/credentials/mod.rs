@@ -12,21 +12,18 @@ pub mod docker;
 pub mod files;
 pub mod git;
 pub mod home;
-pub mod ip_literal;
 pub mod secret;
 pub mod ssh;
-pub mod url;
 
-use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::OsStrExt as _;
-use std::path::Path;
+use std::{
+    ffi::{OsStr, OsString},
+    os::unix::ffi::OsStrExt as _,
+    path::Path,
+};
 
-use self::docker::Docker;
-use self::files::WriteError;
-use self::git::BasicGit;
-use self::secret::SecretError;
-use self::ssh::SshGit;
-use self::url::UrlError;
+use go::url::UrlError;
+
+use self::{docker::Docker, files::WriteError, git::BasicGit, secret::SecretError, ssh::SshGit};
 use super::roots::Roots;
 
 /// Why a flag's value is refused, in Tekton's words.

@@ -3,17 +3,17 @@
 //! In the kubelet's mount of a Secret each file is a link (`username -> ..data/username`), so links are followed. Anything
 //! but a regular file is refused, and reading ends at the size that a Secret can have.
 
-use std::ffi::OsStr;
-use std::fmt;
-use std::fs::OpenOptions;
-use std::io::{self, Read as _};
-use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
+use std::{
+    ffi::OsStr,
+    fmt,
+    fs::OpenOptions,
+    io::{self, Read as _},
+    os::unix::{ffi::OsStrExt as _, fs::OpenOptionsExt as _},
+    path::{Path, PathBuf},
+};
 
+use go::{errno::path_error, filepath::join};
 use nix::libc::{EISDIR, O_NOCTTY, O_NONBLOCK};
-
-use crate::step::go_text::{join, path_error};
 
 /// The most that a Secret holds, in bytes (Kubernetes core/v1 MaxSecretSize).
 pub const MAX_SECRET: usize = 1 << 20;

@@ -1,14 +1,19 @@
 //! `-ssh-git`: keys for Git over SSH (docs/tekton-contract.md 1.4; Tekton pkg/credentials/gitcreds/ssh.go).
 
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt as _;
-use std::path::{Path, PathBuf};
+use std::{
+    ffi::OsStr,
+    os::unix::ffi::OsStrExt as _,
+    path::{Path, PathBuf},
+};
 
-use super::files::{self, WriteError};
-use super::secret::{self, SecretData, SecretError};
-use super::{CredentialError, secret_and_url};
-use crate::step::directories;
-use crate::step::go_text::join;
+use go::{filepath::join, mkdir};
+
+use super::{
+    CredentialError,
+    files::{self, WriteError},
+    secret::{self, SecretData, SecretError},
+    secret_and_url,
+};
 
 /// The port that SSH has if none is given.
 const PORT: &[u8] = b"22";
@@ -55,7 +60,7 @@ impl SshGit {
             return Ok(());
         }
         let folder = creds.join(".ssh");
-        directories::make_all(&folder)?;
+        mkdir::make_all(&folder)?;
         let mut entries: Vec<(Remote, &[Key])> =
             self.0.iter().map(|entry| (Remote::parse(&entry.address), &entry.keys[..])).collect();
         // SSH takes the first block that matches.

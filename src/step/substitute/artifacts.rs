@@ -1,22 +1,30 @@
 //! References to artifacts of earlier steps: `$(steps.<step>.outputs.<artifact>)`, `$(steps.<step>.inputs.<artifact>)`.
 
-use std::cell::RefCell;
-use std::collections::HashMap;
-use std::ffi::{OsStr, OsString};
-use std::fs;
-use std::io::{self, Write as _};
-use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
-use std::rc::Rc;
+use std::{
+    cell::RefCell,
+    collections::HashMap,
+    ffi::{OsStr, OsString},
+    fs,
+    io::{self, Write as _},
+    os::unix::{
+        ffi::{OsStrExt as _, OsStringExt as _},
+        fs::PermissionsExt as _,
+    },
+    path::{Path, PathBuf},
+    rc::Rc,
+};
 
-use crate::evidence::go_json::{self, Json, SyntaxError, TypeError, member, scalar};
+use go::{
+    errno::path_error,
+    json::{self, Json, SyntaxError, TypeError, escape_bytes, member, scalar},
+    text::utf8,
+};
 
-use super::references::{inner, to_artifacts};
 use super::{Earlier, EarlierError, Subjects};
-use crate::step::environment::Environment;
-use crate::step::go_text::path_error;
-use crate::step::termination::{escape_bytes, go_utf8};
+use crate::{
+    step::program::environment::Environment,
+    tekton::references::{inner, to_artifacts},
+};
 
 /// Why a reference cannot be replaced.
 #[derive(Debug, thiserror::Error)]
@@ -109,14 +117,14 @@ impl Provenance<'_> {
             return Ok(artifacts.clone());
         }
         let raw = self.earlier.read(step, "artifacts", b"provenance.json")?;
-        let artifacts = Rc::new(Artifacts::of(&go_json::parse(&raw)?)?);
+        let artifacts = Rc::new(Artifacts::of(&json::parse(&raw)?)?);
         self.loaded.borrow_mut().insert(step.to_vec(), artifacts.clone());
         Ok(artifacts)
     }
 }
 
 fn not_found(reference: &[u8]) -> ArtifactReferenceError {
-    ArtifactReferenceError::NotFound { reference: go_utf8(reference).0 }
+    ArtifactReferenceError::NotFound { reference: utf8(reference).0 }
 }
 
 /// A provenance file (Tekton pkg/apis/pipeline/v1/types/artifacts_types.go).

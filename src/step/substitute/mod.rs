@@ -5,23 +5,27 @@
 //! As in Tekton, what cannot be substituted ends the substitution, is logged, and the step runs with what was replaced so far.
 //! Only an index outside of an array fails the step, where Tekton panics (docs/architecture.md 4.7).
 
-use std::cell::Cell;
-use std::ffi::OsString;
-use std::fs;
-use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
-use std::path::{Path, PathBuf};
+use std::{
+    cell::Cell,
+    ffi::OsString,
+    fs,
+    os::unix::ffi::{OsStrExt as _, OsStringExt as _},
+    path::{Path, PathBuf},
+};
 
+use go::filepath::join;
 use nix::errno::Errno;
 
-use super::beneath::{self, Content, ReadError};
-use super::environment::Environment;
-use super::go_text::join;
-use super::log;
-use super::roots::Roots;
-use super::when::WhenExpression;
+use super::{log, roots::Roots, when::WhenExpression};
+use crate::{
+    step::{
+        output::beneath::{self, Content, ReadError},
+        program::environment::Environment,
+    },
+    tekton::references,
+};
 
 mod artifacts;
-mod references;
 mod results;
 
 /// The largest file of an earlier step that is read. Tekton's own limit for a result is 1.5 MiB (`max-result-size`), and the

@@ -1,17 +1,21 @@
 //! References to results of earlier steps: `$(steps.<step>.results.<result>)`, an element `[<index>]` of an array, all of them
 //! `[*]`, or a member `.<key>` of an object.
 
-use std::cell::RefCell;
-use std::collections::HashMap;
-use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
-use std::rc::Rc;
+use std::{
+    cell::RefCell,
+    collections::HashMap,
+    ffi::{OsStr, OsString},
+    os::unix::ffi::{OsStrExt as _, OsStringExt as _},
+    rc::Rc,
+};
 
-use crate::evidence::value::{self, ResultValue};
+use go::text::utf8;
 
-use super::references::{inner, to_results};
 use super::{Earlier, EarlierError, OutOfRange, Subjects};
-use crate::step::termination::go_utf8;
+use crate::tekton::{
+    references::{inner, to_results},
+    value::{self, ResultValue},
+};
 
 /// Why a reference cannot be replaced.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -67,8 +71,8 @@ pub(super) fn apply(subjects: &mut Subjects<'_>, earlier: &Earlier<'_>) -> Repla
     let in_command = |reference: &[u8], word: &OsStr, error| match error {
         ResultReferenceError::OutOfRange(_) => error,
         error => ResultReferenceError::InCommand {
-            reference: go_utf8(reference).0,
-            word: go_utf8(word.as_bytes()).0,
+            reference: utf8(reference).0,
+            word: utf8(word.as_bytes()).0,
             error: Box::new(error),
         },
     };
@@ -150,7 +154,7 @@ impl Results<'_> {
                 let elements = value.elements();
                 let at = usize::try_from(index).ok().and_then(|index| elements.get(index));
                 let length = elements.len();
-                let out_of_range = || OutOfRange { index, length, reference: go_utf8(reference).0 };
+                let out_of_range = || OutOfRange { index, length, reference: utf8(reference).0 };
                 Replacement::Text(at.cloned().ok_or_else(out_of_range)?.into_bytes())
             }
         })
@@ -175,13 +179,13 @@ struct Value {
 
 impl Value {
     fn of(raw: Vec<u8>) -> Value {
-        let decoded = value::decode(&go_utf8(&raw).0);
+        let decoded = value::decode(&utf8(&raw).0);
         Value { raw, decoded }
     }
 
     fn text(&self) -> Vec<u8> {
         match &self.decoded {
-            ResultValue::String(text) if *text == go_utf8(&self.raw).0 => self.raw.clone(),
+            ResultValue::String(text) if *text == utf8(&self.raw).0 => self.raw.clone(),
             ResultValue::String(text) => text.clone().into_bytes(),
             _ => Vec::new(),
         }

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::{verify::envelope::Envelope, workload::certificate::Certificate};
+use crate::{evidence::envelope::Envelope, workload::certificate::Certificate};
 
 /// What one TaskRun holds.
 #[derive(Debug, Serialize)]

@@ -2,6 +2,19 @@
 
 mod facts;
 
+use facts::Signed;
+pub use facts::{
+    ArtifactFacts, AttestationFacts, CertificateFacts, CompactFacts, EntrySize, InspectedStep, Inspection,
+    LeafFacts, ResultFacts, Tep0089Facts,
+};
+
+use super::{
+    Trust,
+    cache::Caches,
+    collect::{self, EvidenceKind, StepEvidence},
+    findings::{Findings, KEPT},
+    program, step,
+};
 use crate::{
     evidence::{
         attestation::{self, Attestation, Ended, Form, Kind, UNSIGNED},
@@ -10,24 +23,11 @@ use crate::{
         statement::{hex, uuid},
         tep0089,
     },
+    tekton::{
+        message::entry_type,
+        taskrun::{TaskRun, format_time},
+    },
     workload::certificate::Certificate,
-};
-
-use super::{
-    Trust,
-    cache::Caches,
-    collect::{self, EvidenceKind, StepEvidence},
-    findings::{Findings, KEPT},
-    message::entry_type,
-    program, step,
-    taskrun::{TaskRun, format_time},
-};
-
-use facts::Signed;
-
-pub use facts::{
-    ArtifactFacts, AttestationFacts, CertificateFacts, CompactFacts, EntrySize, InspectedStep, Inspection,
-    LeafFacts, ResultFacts, Tep0089Facts,
 };
 
 /// Reads whatever can be read. With `trust` the leaf and the statement are rebuilt as well.

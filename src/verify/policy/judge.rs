@@ -2,21 +2,20 @@
 
 use std::collections::HashSet;
 
+use super::{
+    AcceptedTime, AttestedBy, DemandedResult, Failures, Form, ResultType, Rule, StatedValue, program,
+};
 use crate::{
     evidence::attestation::Ended,
+    tekton::taskrun::{TaskRun, format_time},
     verify::{
         Trust,
         facts::Detail,
         partial::Item,
         report::{Proof, StepSummary, TimeProof},
         status::VerifiedResult,
-        taskrun::{TaskRun, format_time},
         verdict::Breach,
     },
-};
-
-use super::{
-    AcceptedTime, AttestedBy, DemandedResult, Failures, Form, ResultType, Rule, StatedValue, program,
 };
 
 /// What a broken demand is about.

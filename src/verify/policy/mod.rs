@@ -12,32 +12,34 @@ mod value;
 
 use std::collections::HashSet;
 
+pub use age::{AgeError, MaxAge};
+use judge::About;
+pub use pattern::{Pattern, PatternError};
+pub use program::{ProgramDemand, StatedDigest, StatedDigestError};
 use serde::Deserialize;
-
-use crate::{
-    evidence::{attestation::is_result_name, sha256, value::ResultValue},
-    parser_words::plain,
-    workload::certificate::Fingerprint,
-};
+pub use value::{StatedValue, StatedValueError, WholePattern, WholePatternError};
 
 use super::{
     Trust,
     facts::{Detail, ResultName},
     findings::Findings,
-    node::{Misfit, Node},
     report::Proof,
     status::VerifiedResult,
-    taskrun::{TaskRun, format_time, parse_time},
     verdict::{Breach, Finding},
-    yaml::{self, Dates},
 };
-
-use judge::About;
-
-pub use age::{AgeError, MaxAge};
-pub use pattern::{Pattern, PatternError};
-pub use program::{ProgramDemand, StatedDigest, StatedDigestError};
-pub use value::{StatedValue, StatedValueError, WholePattern, WholePatternError};
+use crate::{
+    evidence::{attestation::is_result_name, sha256},
+    tekton::{
+        strict::{
+            node::{Misfit, Node},
+            parser_words::plain,
+            yaml::{self, Dates},
+        },
+        taskrun::{TaskRun, format_time, parse_time},
+        value::ResultValue,
+    },
+    workload::certificate::Fingerprint,
+};
 
 /// The version of the format that this program reads.
 const VERSION: u64 = 1;

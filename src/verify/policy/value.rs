@@ -2,16 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use cel::pattern::{self, Regex};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::{
-    evidence::value::ResultValue,
-    step::cel::pattern::{self, Regex},
-    verify::status::VerifiedResult,
-};
-
 use super::ResultType;
+use crate::{tekton::value::ResultValue, verify::status::VerifiedResult};
 
 /// A value as a policy states it: text, a list of texts, or texts by key.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]

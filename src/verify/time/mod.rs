@@ -15,22 +15,16 @@ use std::{
     collections::{BTreeMap, HashSet},
 };
 
-use super::{
-    Trust,
-    facts::Detail,
-    findings::Findings,
-    report::TimeProof,
-    step::ProvenStep,
-    taskrun::{TaskRun, format_time},
-    verdict::Finding,
-};
-
-use token::Token;
-
 pub use error::TokenError;
 pub use request::{Request, TsaPolicy, attestations};
 pub use stamps::{TimeStamps, TsaFileError, annotated};
 pub use token::MAX_TOKEN;
+use token::Token;
+
+use super::{
+    Trust, facts::Detail, findings::Findings, report::TimeProof, step::ProvenStep, verdict::Finding,
+};
+use crate::tekton::taskrun::{TaskRun, format_time};
 
 /// Where time-stamp tokens may stand beside the TaskRun.
 pub const ANNOTATION: &str = "svidence.dev/timestamps";

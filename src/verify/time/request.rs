@@ -4,17 +4,6 @@ use std::str::FromStr;
 
 use x509_parser::asn1_rs::Oid;
 
-use crate::{
-    evidence::{
-        leaf::{INTEGER, OCTET_STRING, SEQUENCE, der, unsigned},
-        sha256,
-    },
-    verify::{
-        collect, facts::Detail, findings::Findings, read_attestations, retries, taskrun::TaskRun,
-        verdict::Finding,
-    },
-};
-
 use super::{
     TimeStamp,
     error::TokenError,
@@ -22,6 +11,14 @@ use super::{
     signer::SHA256,
     stamps::TimeStamps,
     token::Token,
+};
+use crate::{
+    evidence::{
+        leaf::{INTEGER, OCTET_STRING, SEQUENCE, der, unsigned},
+        sha256,
+    },
+    tekton::taskrun::TaskRun,
+    verify::{collect, facts::Detail, findings::Findings, read_attestations, retries, verdict::Finding},
 };
 
 /// A TSA's policy: an object identifier such as `1.3.6.1.4.1.13762.3`.

@@ -1,19 +1,16 @@
 //! The rules for a TSA's certificate (RFC 3161 2.3) and its chain to one that the operator gave, at the token's time.
 
+use super::{
+    error::TokenError,
+    fields::{BOOLEAN, OCTET_STRING, OID, tagged},
+};
 use crate::{
-    verify::{
-        chain::{Limits, Search},
-        taskrun::format_time,
-    },
+    tekton::taskrun::format_time,
+    verify::chain::{Limits, Search},
     workload::{
         certificate::{Certificate, KeyPurpose, check_end_entity},
         der::{element, elements},
     },
-};
-
-use super::{
-    error::TokenError,
-    fields::{BOOLEAN, OCTET_STRING, OID, tagged},
 };
 
 /// What every certificate of the chain that says what its key is for must say.

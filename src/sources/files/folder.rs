@@ -1,0 +1,269 @@
+//! Going through what was given: each file is read once, and what is not read is named.
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    ffi::{OsStr, OsString},
+    fmt,
+    fs::{self, File, Metadata, OpenOptions},
+    io::{self, Read},
+    os::unix::{
+        ffi::OsStrExt as _,
+        fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _},
+    },
+    path::Path,
+};
+
+use crate::sources::{
+    files::{
+        Failure, content,
+        input::Input,
+        only::{COMPRESSED_ENDINGS, ENDINGS, Meant, Sources},
+    },
+    source::{Found, Sink, Stopped},
+};
+
+/// Files that are not read are named up to this number, then counted.
+const NAMED: usize = 10;
+
+/// Why a file is not read.
+#[derive(Debug)]
+pub enum NotRead {
+    /// Its name does not say that it holds TaskRuns.
+    Ending,
+    /// Packed or compressed in a way that is not read; its name.
+    Packed(&'static str),
+    /// A link to a folder.
+    LinkToFolder,
+    /// A link that leads nowhere.
+    DeadLink,
+    /// Neither a file nor a folder: a FIFO, a socket, a device.
+    Special(&'static str),
+    /// The operating system's answer.
+    Failed(io::Error),
+}
+
+impl NotRead {
+    /// What several of the kind are called.
+    fn several(&self) -> &'static str {
+        match self {
+            NotRead::Ending => "with other endings",
+            NotRead::Packed(_) => "packed in a way that is not read",
+            NotRead::LinkToFolder => "links to folders",
+            NotRead::DeadLink => "links that lead nowhere",
+            NotRead::Special(_) => "FIFOs, sockets or devices",
+            NotRead::Failed(_) => "unreadable",
+        }
+    }
+}
+
+impl fmt::Display for NotRead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NotRead::Ending => write!(
+                f,
+                "not read: its name does not end in {} ({} may follow); --only PATTERN says which files are meant",
+                ENDINGS.join(", "),
+                COMPRESSED_ENDINGS.join(", ")
+            ),
+            NotRead::Packed(name) => write!(
+                f,
+                "not read: it is packed ({name}); unpack it, or leave it out with --only PATTERN of what is meant"
+            ),
+            NotRead::LinkToFolder => {
+                f.write_str("not read: links to folders are not followed; give the folder that it leads to")
+            }
+            NotRead::DeadLink => f.write_str("not read: it is a link that leads nowhere"),
+            NotRead::Special(what) => {
+                write!(f, "not read: it is a {what}; give it by its own name to read it")
+            }
+            NotRead::Failed(error) => match error.kind() {
+                io::ErrorKind::NotFound => f.write_str("not read: there is no such file or folder"),
+                io::ErrorKind::PermissionDenied => {
+                    f.write_str("not read: permission denied; run this as a user who may read it")
+                }
+                _ => write!(f, "not read: {}", crate::io_error::words(error)),
+            },
+        }
+    }
+}
+
+/// Files that are not named: how many, by what they are called.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Unnamed(BTreeMap<&'static str, u64>);
+
+impl Unnamed {
+    /// How many.
+    pub fn count(&self) -> u64 {
+        self.0.values().sum()
+    }
+}
+
+impl fmt::Display for Unnamed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kinds: Vec<String> = self.0.iter().map(|(what, count)| format!("{count} {what}")).collect();
+        write!(f, "{} more files are not read: {}", self.count(), kinds.join(", "))
+    }
+}
+
+/// What tells one file from all others, also from one that gets its number after it is deleted.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Identity {
+    device: u64,
+    number: u64,
+    changed: (i64, i64),
+}
+
+impl From<&Metadata> for Identity {
+    fn from(metadata: &Metadata) -> Identity {
+        Identity {
+            device: metadata.dev(),
+            number: metadata.ino(),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
+}
+
+/// Hands every document of `sources` to `sink`, one at a time; `-` is `stdin`.
+pub(crate) fn read(sources: Sources<'_>, stdin: &mut dyn Read, sink: &mut dyn Sink) -> Result<(), Stopped> {
+    let given = sources.paths.iter().flat_map(|path| [path.metadata(), path.symlink_metadata()]);
+    let given = given.flatten().map(|found| Identity::from(&found)).collect();
+    let mut walk = Walk { sources, given, met: HashSet::new(), named: 0, unnamed: Unnamed::default(), sink };
+    let mut stdin = Some(stdin);
+    for path in sources.paths {
+        if path == Path::new("-") {
+            if let Some(stdin) = stdin.take() {
+                walk.sink.begin("standard input".into());
+                content::split(&mut Input::new(stdin, true), walk.sink)?;
+            }
+        } else if path.is_dir() {
+            walk.folder(path)?;
+            walk.say_unnamed(path)?;
+        } else {
+            walk.given(path)?;
+        }
+    }
+    Ok(())
+}
+
+struct Walk<'a> {
+    sources: Sources<'a>,
+    /// What is given by a name of its own, and read under that: links, and what they lead to.
+    given: HashSet<Identity>,
+    /// What was read.
+    met: HashSet<Identity>,
+    /// How many files that are not read were named.
+    named: usize,
+    unnamed: Unnamed,
+    sink: &'a mut dyn Sink,
+}
+
+impl Walk<'_> {
+    /// A file by its own name, whatever it is: a FIFO is what a shell gives for `<(kubectl …)`.
+    fn given(&mut self, path: &Path) -> Result<(), Stopped> {
+        match File::open(path).and_then(|file| Ok((file.metadata()?, file))) {
+            Ok((metadata, file)) => self.file(path, file, &metadata),
+            Err(error) => {
+                self.sink.begin(path.display().to_string().into());
+                self.sink.take(Found::Failed(Failure::NotRead(NotRead::Failed(error))))
+            }
+        }
+    }
+
+    fn folder(&mut self, path: &Path) -> Result<(), Stopped> {
+        match path.metadata() {
+            Ok(metadata) if !self.met.insert(Identity::from(&metadata)) => return Ok(()),
+            Ok(_) => {}
+            Err(error) => return self.leave(path, NotRead::Failed(error)),
+        }
+        let listed = || -> io::Result<Vec<OsString>> {
+            let mut names =
+                fs::read_dir(path)?.map(|entry| Ok(entry?.file_name())).collect::<io::Result<Vec<_>>>()?;
+            names.sort_unstable();
+            Ok(names)
+        };
+        match listed() {
+            Ok(names) => names.iter().try_for_each(|name| self.entry(&path.join(name), name)),
+            Err(error) => self.leave(path, NotRead::Failed(error)),
+        }
+    }
+
+    fn entry(&mut self, path: &Path, name: &OsStr) -> Result<(), Stopped> {
+        let found =
+            fs::symlink_metadata(path).map_err(NotRead::Failed).and_then(|here| match here.is_symlink() {
+                true => Ok((fs::metadata(path).map_err(|_| NotRead::DeadLink)?, here)),
+                false => Ok((here.clone(), here)),
+            });
+        let (metadata, here) = match found {
+            Ok(found) => found,
+            Err(_) if self.sources.leaves_out(name) => return Ok(()),
+            Err(reason) => return self.leave(path, reason),
+        };
+        if metadata.is_dir() && name.as_bytes().starts_with(b".") {
+            return Ok(());
+        }
+        if here.is_dir() {
+            return self.folder(path);
+        }
+        let is_read_elsewhere =
+            self.given.contains(&Identity::from(if metadata.is_dir() { &here } else { &metadata }));
+        match self.sources.means(name) {
+            _ if is_read_elsewhere => Ok(()),
+            Meant::No => Ok(()),
+            _ if metadata.is_dir() => self.leave(path, NotRead::LinkToFolder),
+            _ if !metadata.is_file() => self.leave(path, NotRead::Special(special(&metadata))),
+            _ if self.met.contains(&Identity::from(&metadata)) => Ok(()),
+            Meant::Unknown(reason) => self.leave(path, reason),
+            Meant::Yes => self.found(path),
+        }
+    }
+
+    /// A file of a folder. It may have become something else meanwhile, and a FIFO would be waited for.
+    fn found(&mut self, path: &Path) -> Result<(), Stopped> {
+        let opened = OpenOptions::new().read(true).custom_flags(nix::libc::O_NONBLOCK).open(path);
+        match opened.and_then(|file| Ok((file.metadata()?, file))) {
+            Ok((metadata, _)) if !metadata.is_file() => {
+                self.leave(path, NotRead::Special(special(&metadata)))
+            }
+            Ok((metadata, file)) => self.file(path, file, &metadata),
+            Err(error) => self.leave(path, NotRead::Failed(error)),
+        }
+    }
+
+    fn file(&mut self, path: &Path, mut file: File, metadata: &Metadata) -> Result<(), Stopped> {
+        if metadata.is_file() && !self.met.insert(Identity::from(metadata)) {
+            return Ok(());
+        }
+        self.sink.begin(path.display().to_string().into());
+        content::split(&mut Input::new(&mut file, !metadata.is_file()), self.sink)
+    }
+
+    /// Says that something is not read.
+    fn leave(&mut self, path: &Path, reason: NotRead) -> Result<(), Stopped> {
+        if self.named == NAMED {
+            *self.unnamed.0.entry(reason.several()).or_default() += 1;
+            return Ok(());
+        }
+        self.named += 1;
+        self.sink.begin(path.display().to_string().into());
+        self.sink.take(Found::Failed(Failure::NotRead(reason)))
+    }
+
+    /// Says how many more files of a folder are not read.
+    fn say_unnamed(&mut self, path: &Path) -> Result<(), Stopped> {
+        let unnamed = std::mem::take(&mut self.unnamed);
+        if unnamed.count() == 0 {
+            return Ok(());
+        }
+        self.sink.begin(path.display().to_string().into());
+        self.sink.take(Found::Failed(Failure::Unnamed(unnamed)))
+    }
+}
+
+fn special(metadata: &Metadata) -> &'static str {
+    let kind = metadata.file_type();
+    match () {
+        () if kind.is_fifo() => "FIFO",
+        () if kind.is_socket() => "socket",
+        () => "device",
+    }
+}

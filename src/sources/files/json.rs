@@ -1,0 +1,323 @@
+//! Splitting JSON into documents by their brackets, without reading what is in them.
+//!
+//! JSON lines are split by line, so that a broken one costs nothing but itself.
+
+use std::io;
+
+use memchr::{memchr, memchr3};
+use serde::de::IgnoredAny;
+
+use crate::sources::{
+    files::{Failure, input::Input, list},
+    source::{Found, LARGEST_OBJECT, Rest, Sink, Stopped},
+};
+
+/// A document of more bytes than this is looked at member by member, as it may be a List of any size.
+const MEMBER_BY_MEMBER: usize = 1 << 20;
+
+/// How the documents of an input follow each other, as far as it is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Layout {
+    /// One may span lines.
+    Free,
+    /// The first one had a line of its own.
+    ByLine,
+    /// One could not be read, so that nothing but the lines is left to go by.
+    LinesOnly,
+}
+
+/// Hands on every document of an input.
+pub(super) fn split(input: &mut Input<'_>, layout: Layout, sink: &mut dyn Sink) -> Result<(), Stopped> {
+    let mut layout = layout;
+    loop {
+        let first = match input.skip_space(sink)? {
+            Ok(Some(first)) => first,
+            Ok(None) => return Ok(()),
+            Err(error) => return sink.take(Found::Failed(Failure::Read(error))),
+        };
+        let line = match line(input, sink)? {
+            Ok(line) => line,
+            Err(error) => return sink.take(Found::Failed(Failure::Read(error))),
+        };
+        if let Some(length) = line {
+            let text = input.text_of_line(length);
+            let text = &input.bytes()[..text];
+            let end = if layout == Layout::Free { end(text) } else { End::Open };
+            let whole = match layout {
+                Layout::Free => end == End::At(text.len()),
+                Layout::ByLine => is_bracketed(text),
+                Layout::LinesOnly => true,
+            };
+            let opens = matches!(first, b'{' | b'[');
+            if whole || (layout != Layout::Free && !opens) {
+                sink.take(Found::Json { bytes: text, line: input.line(), inherited: None })?;
+                input.consume(length);
+                if layout == Layout::Free {
+                    layout = Layout::ByLine;
+                }
+                continue;
+            }
+            // No first line of a longer document, so that it is the first of JSON lines if the next one is whole.
+            if !opens || (layout == Layout::Free && !matches!(end, End::At(_)) && cannot_go_on(text)) {
+                let goes_on = match is_object_behind(input, length, sink)? {
+                    Ok(goes_on) => goes_on,
+                    Err(error) => return sink.take(Found::Failed(Failure::Read(error))),
+                };
+                if goes_on {
+                    let failure = Failure::json(&input.bytes()[..length], input.line(), Rest::Read);
+                    sink.take(Found::Failed(failure))?;
+                    input.consume(length);
+                    layout = Layout::LinesOnly;
+                    continue;
+                }
+            }
+            if !opens {
+                let failure = Failure::json(&input.bytes()[..length], input.line(), Rest::NotRead);
+                return sink.take(Found::Failed(failure));
+            }
+        }
+        layout = match spanning_lines(input, sink, layout)? {
+            Some(layout) => layout,
+            None => return Ok(()),
+        };
+    }
+}
+
+/// A document that is no line. `None`: what follows is not read.
+fn spanning_lines(
+    input: &mut Input<'_>,
+    sink: &mut dyn Sink,
+    layout: Layout,
+) -> Result<Option<Layout>, Stopped> {
+    let rest = if layout == Layout::Free { Rest::NotRead } else { Rest::Read };
+    let mut nesting = Nesting::default();
+    let mut scanned = 0;
+    let found = loop {
+        match nesting.scan(&input.bytes()[scanned..]) {
+            End::At(length) => break Ok(Some(scanned + length)),
+            End::Broken => break Ok(None),
+            End::Open => scanned = input.bytes().len(),
+        }
+        if scanned > MEMBER_BY_MEMBER || layout == Layout::LinesOnly {
+            break Err(());
+        }
+        match input.more(sink)? {
+            Ok(true) => {}
+            Ok(false) => break Ok(None),
+            Err(error) => {
+                sink.take(Found::Failed(Failure::Read(error)))?;
+                return Ok(None);
+            }
+        }
+    };
+    match found {
+        Ok(Some(length)) => {
+            sink.take(Found::Json { bytes: &input.bytes()[..length], line: input.line(), inherited: None })?;
+            input.consume(length);
+            Ok(Some(layout))
+        }
+        Ok(None) => {
+            // What cannot be closed: of JSON lines it is this line that is broken, else all the rest.
+            let bytes = input.bytes();
+            let length = match layout {
+                Layout::Free => bytes.len(),
+                _ => memchr(b'\n', bytes).unwrap_or(bytes.len()),
+            };
+            let failure = Failure::json(&bytes[..length], input.line(), rest);
+            sink.take(Found::Failed(failure))?;
+            input.consume(length);
+            Ok((layout != Layout::Free).then_some(Layout::LinesOnly))
+        }
+        Err(()) => {
+            let failure = match list::members(input, sink)? {
+                Ok(()) => return Ok(Some(layout)),
+                Err(failure) => failure.with_rest(rest),
+            };
+            let lost = matches!(failure, Failure::Read(_));
+            sink.take(Found::Failed(failure))?;
+            if layout == Layout::Free || lost {
+                return Ok(None);
+            }
+            Ok(skip_line(input, sink)?.then_some(Layout::LinesOnly))
+        }
+    }
+}
+
+/// The length of the line that the input starts with, without its end; `None` if it is longer than what is looked at as one.
+fn line(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<io::Result<Option<usize>>, Stopped> {
+    loop {
+        if let Some(end) = input.newline() {
+            return Ok(Ok(Some(end)));
+        }
+        let searched = input.bytes().len();
+        if searched > MEMBER_BY_MEMBER {
+            return Ok(Ok(None));
+        }
+        match input.more(sink)? {
+            Ok(true) => {}
+            Ok(false) => return Ok(Ok(Some(searched))),
+            Err(error) => return Ok(Err(error)),
+        }
+    }
+}
+
+/// Uses everything up to the end of the line. `false`: nothing comes after it.
+fn skip_line(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<bool, Stopped> {
+    loop {
+        if let Some(end) = memchr(b'\n', input.bytes()) {
+            input.consume(end);
+            return Ok(true);
+        }
+        input.consume(input.bytes().len());
+        match input.more(sink)? {
+            Ok(true) => {}
+            Ok(false) => return Ok(false),
+            Err(error) => {
+                sink.take(Found::Failed(Failure::Read(error)))?;
+                return Ok(false);
+            }
+        }
+    }
+}
+
+/// Whether no document begins with this line and an object in the next one.
+fn cannot_go_on(line: &[u8]) -> bool {
+    let with_object = [line, b"\n{"].concat();
+    serde_json::from_slice::<IgnoredAny>(&with_object).is_err_and(|error| !error.is_eof())
+}
+
+/// Whether the line behind the first `length` bytes and their line's end is a whole object.
+fn is_object_behind(
+    input: &mut Input<'_>,
+    length: usize,
+    sink: &mut dyn Sink,
+) -> Result<io::Result<bool>, Stopped> {
+    let mut ended = false;
+    loop {
+        let behind = input.bytes().get(length + 1..).unwrap_or_default();
+        let line = match memchr(b'\n', behind) {
+            Some(end) => Some(&behind[..end]),
+            None => Some(behind).filter(|_| ended),
+        };
+        if let Some(line) = line {
+            let line = line.trim_ascii_end();
+            return Ok(Ok(line.first() == Some(&b'{') && end(line) == End::At(line.len())));
+        }
+        if behind.first().is_some_and(|first| *first != b'{') || behind.len() > MEMBER_BY_MEMBER {
+            return Ok(Ok(false));
+        }
+        match input.more(sink)? {
+            Ok(more) => ended = !more,
+            Err(error) => return Ok(Err(error)),
+        }
+    }
+}
+
+/// Whether the input, which starts like no JSON, is JSON lines of which the first is broken: the next one is whole. YAML has
+/// a bracket there only behind the start of a document, a comment or a key.
+pub(super) fn is_behind_broken_line(
+    input: &mut Input<'_>,
+    sink: &mut dyn Sink,
+) -> Result<io::Result<bool>, Stopped> {
+    let length = match line(input, sink)? {
+        Ok(Some(length)) => length,
+        Ok(None) => return Ok(Ok(false)),
+        Err(error) => return Ok(Err(error)),
+    };
+    let first = input.bytes()[..length].trim_ascii_end();
+    if first.starts_with(b"---")
+        || first.starts_with(b"#")
+        || first.starts_with(b"%")
+        || first.ends_with(b":")
+    {
+        return Ok(Ok(false));
+    }
+    is_object_behind(input, length, sink)
+}
+
+fn is_bracketed(text: &[u8]) -> bool {
+    matches!((text.first(), text.last()), (Some(b'{'), Some(b'}')) | (Some(b'['), Some(b']')))
+}
+
+fn end(text: &[u8]) -> End {
+    Nesting::default().scan(text)
+}
+
+/// Where a value in brackets ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// After so many bytes.
+    At(usize),
+    /// Not in these bytes.
+    Open,
+    /// A line ends within a string, which JSON does not have.
+    Broken,
+}
+
+/// How deep in brackets the bytes so far are.
+#[derive(Debug, Default)]
+pub(super) struct Nesting {
+    depth: usize,
+    in_string: bool,
+    escaped: bool,
+}
+
+impl Nesting {
+    /// Goes on over more bytes of a value that starts with a bracket.
+    pub(super) fn scan(&mut self, bytes: &[u8]) -> End {
+        let mut at = 0;
+        while at < bytes.len() {
+            if self.escaped {
+                self.escaped = false;
+                at += 1;
+            } else if self.in_string {
+                let Some(found) = memchr3(b'"', b'\\', b'\n', &bytes[at..]) else { return End::Open };
+                match bytes[at + found] {
+                    b'"' => self.in_string = false,
+                    b'\\' => self.escaped = true,
+                    _ => return End::Broken,
+                }
+                at += found + 1;
+            } else {
+                match bytes[at] {
+                    b'"' => self.in_string = true,
+                    b'{' | b'[' => self.depth += 1,
+                    b'}' | b']' => {
+                        self.depth = self.depth.saturating_sub(1);
+                        if self.depth == 0 {
+                            return End::At(at + 1);
+                        }
+                    }
+                    _ => {}
+                }
+                at += 1;
+            }
+        }
+        End::Open
+    }
+}
+
+/// The length of a value in brackets that the input starts with, `from` bytes on.
+pub(super) fn bracketed(
+    input: &mut Input<'_>,
+    from: usize,
+    sink: &mut dyn Sink,
+) -> Result<Result<usize, Failure>, Stopped> {
+    let mut nesting = Nesting::default();
+    let mut scanned = from;
+    loop {
+        match nesting.scan(&input.bytes()[scanned..]) {
+            End::At(length) => return Ok(Ok(scanned + length - from)),
+            End::Broken => return Ok(Err(Failure::unclosed(input.line()))),
+            End::Open => scanned = input.bytes().len(),
+        }
+        if scanned - from > LARGEST_OBJECT {
+            return Ok(Err(Failure::TooLarge(Rest::NotRead)));
+        }
+        match input.more(sink)? {
+            Ok(true) => {}
+            Ok(false) => return Ok(Err(Failure::unclosed(input.line()))),
+            Err(error) => return Ok(Err(Failure::Read(error))),
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! Files and folders of JSON or YAML, and standard input, of any size.
+//!
+//! `folder` goes through files and folders, `compressed` decompresses, `input` splits into documents (`json`, `list`, `yaml`), and
+//! `document` reads what is in one, on any core.
+
+#[cfg(test)]
+mod agreement;
+pub(super) mod compressed;
+mod content;
+mod document;
+mod folder;
+pub(super) mod input;
+mod json;
+mod list;
+mod only;
+mod yaml;
+
+pub(super) use document::{Document, Failure, LeftOut};
+pub(super) use folder::read;
+pub use folder::{NotRead, Unnamed};
+pub use only::{COMPRESSED_ENDINGS, ENDINGS, NamePattern, NamePatternError, Sources};

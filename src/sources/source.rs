@@ -1,0 +1,217 @@
+//! Where TaskRuns come from: files and folders of JSON or YAML, and standard input, of any size.
+//!
+//! [`folder`] goes through files and folders, [`compressed`] decompresses, [`unsuitable`] says what holds no TaskRun.
+//! One thread reads and only splits the input into documents ([`read`], [`json`]); what is in a document is read
+//! elsewhere ([`mod@document`]), so that all cores take part. Nothing here holds more than one object.
+
+use std::{io, sync::Arc};
+
+use crate::{
+    sources::files::{Failure, NotRead, Unnamed},
+    tekton::{
+        strict::node::Node,
+        taskrun::{Inherited, TaskRunError},
+        unsuitable::Unsuitable,
+    },
+    verify::facts::Detail,
+};
+
+/// The largest object that is read, bytes. An API server keeps none of more than some 1.5 MB (etcd's limit); what is read
+/// takes a multiple of this in memory, at worst.
+pub const LARGEST_OBJECT: usize = 16 << 20;
+
+/// Why an input gives no TaskRun.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// A file or folder is not read.
+    #[error("{path}: {reason}")]
+    NotRead {
+        /// As given or found.
+        path: String,
+        /// Why not.
+        reason: NotRead,
+    },
+    /// More files are not read than are named.
+    #[error("{path}: {unnamed}")]
+    Unnamed {
+        /// The folder that they are in.
+        path: String,
+        /// How many.
+        unnamed: Unnamed,
+    },
+    /// The input holds something else than TaskRuns.
+    #[error("{path}: {what}")]
+    Unsuitable {
+        /// As given or found.
+        path: String,
+        /// What it is.
+        what: Unsuitable,
+    },
+    /// Reading ends in the middle.
+    #[error("{path}: it cannot be read any further: {}", crate::io_error::words(error))]
+    Read {
+        /// As given.
+        path: String,
+        /// From the operating system.
+        error: io::Error,
+    },
+    /// Neither JSON nor YAML.
+    #[error("{path}: not {format}: {}{rest}", crate::tekton::strict::parser_words::plain(error))]
+    Syntax {
+        /// As given, with the number of the object.
+        path: String,
+        /// JSON or YAML.
+        format: &'static str,
+        /// With line and column.
+        error: String,
+        /// What becomes of the rest.
+        rest: Rest,
+    },
+    /// An object that is no TaskRun.
+    #[error("{path}: {error}")]
+    Object {
+        /// As given, with the number of the object.
+        path: String,
+        /// Why not.
+        error: TaskRunError,
+    },
+    /// More than [`LARGEST_OBJECT`].
+    #[error("{path}: the object is larger than {} MiB, more than Kubernetes keeps{rest}", LARGEST_OBJECT >> 20)]
+    TooLarge {
+        /// As given, with the number of the object.
+        path: String,
+        /// What becomes of the rest.
+        rest: Rest,
+    },
+    /// A List that is none after all.
+    #[error("{path}: its items were taken for those of a List, but {reason}")]
+    List {
+        /// As given.
+        path: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A List that is not whole.
+    #[error(
+        "{path}: it is only a part of a List: {} not in it; kubectl get … -o json reads it to its end",
+        lacking(*remaining)
+    )]
+    Part {
+        /// As given.
+        path: String,
+        /// How many items it lacks, if it says so.
+        remaining: Option<u64>,
+    },
+    /// Nothing in it.
+    #[error("{path}: there is no object in it")]
+    Empty {
+        /// As given.
+        path: String,
+    },
+    /// A bug.
+    #[error("{path}: checking it panicked, which is a bug in svidence; it is not verified")]
+    Panicked {
+        /// As given, with the number of the object.
+        path: String,
+    },
+}
+
+impl SourceError {
+    /// What is wrong, for programs.
+    pub fn detail(&self) -> Detail {
+        match self {
+            SourceError::NotRead { .. } | SourceError::Unnamed { .. } | SourceError::Read { .. } => {
+                Detail::NOT_READ
+            }
+            SourceError::Unsuitable { what, .. }
+            | SourceError::Object { error: TaskRunError::Unsuitable(what), .. } => detail_of(what),
+            SourceError::Syntax { .. } => Detail::SYNTAX,
+            SourceError::Object { error: TaskRunError::Shape(_), .. } => Detail::SHAPE,
+            SourceError::TooLarge { .. } => Detail::OBJECT_TOO_LARGE,
+            SourceError::List { .. } => Detail::LIST,
+            SourceError::Part { .. } => Detail::PART_OF_LIST,
+            SourceError::Empty { .. } => Detail::EMPTY,
+            SourceError::Panicked { .. } => Detail::PANICKED,
+        }
+    }
+}
+
+fn detail_of(what: &Unsuitable) -> Detail {
+    match what {
+        Unsuitable::NoKind => Detail::NO_KIND,
+        Unsuitable::ApiStatus(_)
+        | Unsuitable::PipelineRun(..)
+        | Unsuitable::Pod(..)
+        | Unsuitable::CustomRun(_)
+        | Unsuitable::Definition(_)
+        | Unsuitable::TaskRunVersion(_)
+        | Unsuitable::Kind(..) => Detail::OTHER_KIND,
+        _ => Detail::NO_OBJECT,
+    }
+}
+
+fn lacking(remaining: Option<u64>) -> String {
+    match remaining {
+        None | Some(0) => "more items exist that are".to_owned(),
+        Some(1) => "1 more item exists that is".to_owned(),
+        Some(count) => format!("{count} more items exist that are"),
+    }
+}
+
+/// What becomes of the input after something that cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rest {
+    /// It is judged.
+    Read,
+    /// Nobody can tell where it goes on.
+    NotRead,
+}
+
+impl std::fmt::Display for Rest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Rest::Read => Ok(()),
+            Rest::NotRead => f.write_str("; what follows in it is not read"),
+        }
+    }
+}
+
+/// Nobody takes any more documents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stopped;
+
+/// What the reader finds, in order.
+pub(super) enum Found<'a> {
+    /// One JSON document, or what should be one.
+    Json {
+        /// All of it.
+        bytes: &'a [u8],
+        /// The line of the input that it starts in, from 1.
+        line: u64,
+        /// What its list says of it.
+        inherited: Option<&'a Inherited>,
+    },
+    /// An object of YAML, read.
+    Yaml {
+        /// All of it.
+        node: Node,
+        /// Bytes that it came from.
+        weight: usize,
+        /// What its list says of it.
+        inherited: Option<&'a Inherited>,
+    },
+    /// Something that cannot be read.
+    Failed(Failure),
+}
+
+/// Takes what the reader finds.
+pub(super) trait Sink {
+    /// What comes from now on is from this input.
+    fn begin(&mut self, path: Arc<str>);
+    /// Takes one thing.
+    fn take(&mut self, found: Found<'_>) -> Result<(), Stopped>;
+    /// The reader may have to wait for more: what was taken should not.
+    fn waiting(&mut self) -> Result<(), Stopped>;
+    /// So many bytes more were read.
+    fn count(&mut self, bytes: usize);
+}

@@ -1,0 +1,434 @@
+//! Judging every TaskRun of the sources on all cores, with the answers in the order of the input.
+//!
+//! One thread reads and splits, several read and judge TaskRuns, and the caller's takes the answers. What is under way is
+//! bounded in number and in bytes, so memory does not grow with the input.
+
+use std::{
+    fmt,
+    io::Read,
+    num::NonZeroUsize,
+    ops::Range,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc, Condvar, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+        mpsc::{Receiver, SyncSender, TryRecvError, sync_channel},
+    },
+    thread,
+};
+
+use crate::{
+    sources::{
+        files::{self, Document, Failure, LeftOut, Sources},
+        source::{Found, LARGEST_OBJECT, Sink, SourceError, Stopped},
+    },
+    tekton::{
+        strict::node::Node,
+        taskrun::{Inherited, TaskRun},
+    },
+};
+
+/// Bytes of documents after which a batch is full.
+const BATCH: usize = 128 << 10;
+/// Bytes that the answer to a document takes at least.
+const ANSWER: usize = 1 << 10;
+/// More workers than any machine has use for, and no more threads than it can start.
+const MOST_WORKERS: usize = 512;
+/// Batches under way for each worker.
+const BATCHES_PER_WORKER: usize = 3;
+/// Bytes of documents under way: more than one large object at a time is not worth its memory.
+const UNDER_WAY: usize = 2 * LARGEST_OBJECT;
+
+/// Where an object is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place<'a> {
+    /// The file, as it was found, or "standard input".
+    pub path: &'a str,
+    /// Number of the object in it, from 1: in a List, JSON lines, or YAML of several documents.
+    pub index: u64,
+    /// The line that the object starts in, from 1, if it is known.
+    pub line: Option<u64>,
+}
+
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Place { path, index, line } = self;
+        match line {
+            _ if *index == 1 => f.write_str(path),
+            Some(line) if *line > 1 => write!(f, "{path} (object {index}, line {line})"),
+            _ => write!(f, "{path} (object {index})"),
+        }
+    }
+}
+
+/// What the walk tells.
+#[derive(Debug)]
+pub enum Event<'a, R> {
+    /// An object, in the order of the input.
+    Object {
+        /// Where it is.
+        place: Place<'a>,
+        /// The judgement, or why there was nothing to judge.
+        outcome: Result<R, SourceError>,
+    },
+    /// Nothing more is ready; what was written may be flushed.
+    Waiting,
+}
+
+/// What a walk did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Walked {
+    /// TaskRuns that were judged.
+    pub objects: u64,
+    /// Files, and standard input, that were read to their end.
+    pub files_read: u64,
+    /// Files of which nothing, or not all, was read.
+    pub files_not_read: u64,
+}
+
+/// How far a walk has come.
+#[derive(Debug, Default)]
+pub struct Progress {
+    bytes: AtomicU64,
+}
+
+impl Progress {
+    /// Bytes read so far.
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+}
+
+/// Judges every TaskRun of `sources`, where `-` is `stdin`, with `jobs` workers, at most 512. `judge` makes the judge of one worker. A judge
+/// that panics has judged nothing: the object is [`SourceError::Panicked`].
+pub fn walk<'s, R: Send, J: FnMut(TaskRun) -> R>(
+    sources: impl Into<Sources<'s>>,
+    stdin: &mut (dyn Read + Send),
+    jobs: NonZeroUsize,
+    progress: &Progress,
+    judge: impl Fn() -> J + Sync,
+    each: &mut dyn FnMut(Event<'_, R>),
+) -> Walked {
+    let sources = sources.into();
+    let budget = Budget::default();
+    let workers = jobs.get().min(MOST_WORKERS);
+    let under_way = workers * BATCHES_PER_WORKER;
+    let (work, to_do) = sync_channel::<Work<R>>(under_way);
+    let (promise, promised) = sync_channel::<Promise<R>>(under_way);
+    let to_do = Mutex::new(to_do);
+    thread::scope(|scope| {
+        // However this ends, the reader must not wait for what nobody will give back.
+        let _close = CloseOnDrop(&budget);
+        for _ in 0..workers {
+            scope.spawn(|| {
+                let mut current = judge();
+                loop {
+                    let next = to_do.lock().unwrap_or_else(PoisonError::into_inner).recv();
+                    let Ok((batch, answer)) = next else { return };
+                    let _ = answer.send(batch.judged(&judge, &mut current));
+                }
+            });
+        }
+        let (budget, reader) = (&budget, &mut *stdin);
+        let reading = scope.spawn(move || {
+            let mut batches = Batches::new(work, promise, budget, progress);
+            let read = files::read(sources, reader, &mut batches);
+            let _ = read.and_then(|()| batches.send());
+            batches.files.end();
+            (batches.files.read, batches.files.not_read)
+        });
+        let objects = collect(&promised, budget, each);
+        let (files_read, files_not_read) =
+            reading.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        Walked { objects, files_read, files_not_read }
+    })
+}
+
+/// Hands every TaskRun of `sources` to `each`, in the order of the input, with its place.
+pub fn for_each<'s>(
+    sources: impl Into<Sources<'s>>,
+    stdin: &mut (dyn Read + Send),
+    each: &mut dyn FnMut(Place<'_>, Result<TaskRun, SourceError>),
+) -> Walked {
+    let unjudged = || |object| object;
+    walk(sources, stdin, NonZeroUsize::MIN, &Progress::default(), unjudged, &mut |event| {
+        if let Event::Object { place, outcome } = event {
+            each(place, outcome);
+        }
+    })
+}
+
+/// Hands on what the workers answer, in the order in which it was asked; gives the number of TaskRuns.
+fn collect<R>(promised: &Receiver<Promise<R>>, budget: &Budget, each: &mut dyn FnMut(Event<'_, R>)) -> u64 {
+    let mut numbering = Numbering::default();
+    let mut objects = 0;
+    loop {
+        let promise = match promised.try_recv() {
+            Ok(promise) => promise,
+            Err(TryRecvError::Disconnected) => return objects,
+            Err(TryRecvError::Empty) => {
+                each(Event::Waiting);
+                let Ok(promise) = promised.recv() else { return objects };
+                promise
+            }
+        };
+        let answers = match promise.answers.try_recv() {
+            Ok(answers) => Ok(answers),
+            Err(TryRecvError::Disconnected) => Err(()),
+            Err(TryRecvError::Empty) => {
+                each(Event::Waiting);
+                promise.answers.recv().map_err(|_| ())
+            }
+        };
+        // A worker that is gone has judged nothing.
+        let lost =
+            || vec![Answer { path: promise.path.clone(), line: None, outcome: Err(Failure::Panicked) }];
+        for Answer { path, line, outcome } in answers.unwrap_or_else(|()| lost()) {
+            let place = numbering.place(&path, line);
+            objects += u64::from(outcome.is_ok());
+            let outcome = outcome.map_err(|failure| failure.at(place.to_string()));
+            each(Event::Object { place, outcome });
+        }
+        budget.give_back(promise.weight);
+    }
+}
+
+/// Counts the objects of each file.
+#[derive(Default)]
+struct Numbering {
+    path: Option<Arc<str>>,
+    count: u64,
+}
+
+impl Numbering {
+    /// Where the next object is.
+    fn place<'a>(&mut self, path: &'a Arc<str>, line: Option<u64>) -> Place<'a> {
+        if self.path.as_ref().is_none_or(|last| !Arc::ptr_eq(last, path)) {
+            *self = Numbering { path: Some(path.clone()), count: 0 };
+        }
+        self.count += 1;
+        Place { path, index: self.count, line }
+    }
+}
+
+/// What a worker found in one document, or the reader instead of one.
+struct Answer<R> {
+    path: Arc<str>,
+    line: Option<u64>,
+    outcome: Result<R, Failure>,
+}
+
+/// A batch, and where its answers go.
+type Work<R> = (Batch, SyncSender<Vec<Answer<R>>>);
+
+/// Where the answers to a batch will be.
+struct Promise<R> {
+    answers: Receiver<Vec<Answer<R>>>,
+    path: Arc<str>,
+    weight: usize,
+}
+
+/// Several documents, so that handing over costs little for each.
+#[derive(Default)]
+struct Batch {
+    bytes: Vec<u8>,
+    items: Vec<(Arc<str>, Item)>,
+    weight: usize,
+}
+
+enum Item {
+    Json { bytes: Range<usize>, line: u64, inherited: Option<Inherited> },
+    Yaml(Node, Option<Inherited>),
+    Failed(Failure),
+}
+
+impl Batch {
+    fn judged<R, J: FnMut(TaskRun) -> R>(self, judge: &impl Fn() -> J, current: &mut J) -> Vec<Answer<R>> {
+        let mut answers = Vec::with_capacity(self.items.len());
+        for (path, item) in self.items {
+            let (document, line) = match item {
+                Item::Failed(failure) => {
+                    answers.push(Answer { path, line: failure.line(), outcome: Err(failure) });
+                    continue;
+                }
+                Item::Yaml(node, ref inherited) => {
+                    let line = Some(node.line);
+                    (Document::Yaml(node, inherited.as_ref()), line)
+                }
+                Item::Json { ref bytes, line, ref inherited } => {
+                    (Document::Json(&self.bytes[bytes.clone()], line, inherited.as_ref()), Some(line))
+                }
+            };
+            let before = answers.len();
+            let judged = catch_unwind(AssertUnwindSafe(|| {
+                document.task_runs(&mut |object| {
+                    let outcome = object.map(&mut *current);
+                    answers.push(Answer { path: path.clone(), line, outcome });
+                });
+            }));
+            if judged.is_err() {
+                // Whatever it had remembered may be half of something.
+                *current = judge();
+                answers.truncate(before);
+                answers.push(Answer { path, line, outcome: Err(Failure::Panicked) });
+            }
+        }
+        answers
+    }
+}
+
+/// How many inputs were read to their end, and how many were not.
+#[derive(Default)]
+struct Files {
+    read: u64,
+    not_read: u64,
+    /// Whether all of the current one is read, as far as it is known.
+    current: Option<bool>,
+}
+
+impl Files {
+    fn end(&mut self) {
+        match self.current.take() {
+            Some(true) => self.read += 1,
+            Some(false) => self.not_read += 1,
+            None => {}
+        }
+    }
+
+    fn begin(&mut self) {
+        self.end();
+        self.current = Some(true);
+    }
+
+    fn note(&mut self, failure: &Failure) {
+        match failure.left_out() {
+            LeftOut::Nothing => {}
+            LeftOut::Rest => self.current = Some(false),
+            LeftOut::Others(count) => {
+                self.current = None;
+                self.not_read += count;
+            }
+        }
+    }
+}
+
+/// Makes batches of what the reader finds.
+struct Batches<'a, R> {
+    batch: Batch,
+    path: Option<Arc<str>>,
+    files: Files,
+    work: SyncSender<Work<R>>,
+    promise: SyncSender<Promise<R>>,
+    budget: &'a Budget,
+    progress: &'a Progress,
+}
+
+impl<'a, R> Batches<'a, R> {
+    fn new(
+        work: SyncSender<Work<R>>,
+        promise: SyncSender<Promise<R>>,
+        budget: &'a Budget,
+        progress: &'a Progress,
+    ) -> Batches<'a, R> {
+        let (batch, files) = (Batch::default(), Files::default());
+        Batches { batch, path: None, files, work, promise, budget, progress }
+    }
+
+    fn send(&mut self) -> Result<(), Stopped> {
+        let batch = std::mem::take(&mut self.batch);
+        let Some((path, _)) = batch.items.first() else { return Ok(()) };
+        let weight = self.budget.take(batch.weight)?;
+        let (answer, answers) = sync_channel(1);
+        let promise = Promise { answers, path: path.clone(), weight };
+        self.promise.send(promise).map_err(|_| Stopped)?;
+        self.work.send((batch, answer)).map_err(|_| Stopped)
+    }
+}
+
+impl<R> Sink for Batches<'_, R> {
+    fn begin(&mut self, path: Arc<str>) {
+        self.files.begin();
+        self.path = Some(path);
+    }
+
+    fn take(&mut self, found: Found<'_>) -> Result<(), Stopped> {
+        let Some(path) = self.path.clone() else { return Ok(()) };
+        let new = match &found {
+            Found::Json { bytes, .. } => bytes.len(),
+            Found::Yaml { weight, .. } => *weight,
+            Found::Failed(_) => 0,
+        };
+        // An object of two bytes takes as much room as its answer does.
+        let new = new + ANSWER;
+        if self.batch.weight + new > BATCH {
+            self.send()?;
+        }
+        let batch = &mut self.batch;
+        let item = match found {
+            Found::Json { bytes, line, inherited } => {
+                let start = batch.bytes.len();
+                batch.bytes.extend(bytes);
+                Item::Json { bytes: start..batch.bytes.len(), line, inherited: inherited.cloned() }
+            }
+            Found::Yaml { node, inherited, .. } => Item::Yaml(node, inherited.cloned()),
+            Found::Failed(failure) => {
+                self.files.note(&failure);
+                Item::Failed(failure)
+            }
+        };
+        batch.weight += new;
+        batch.items.push((path, item));
+        Ok(())
+    }
+
+    fn waiting(&mut self) -> Result<(), Stopped> {
+        self.send()
+    }
+
+    fn count(&mut self, bytes: usize) {
+        self.progress.bytes.fetch_add(u64::try_from(bytes).unwrap_or_default(), Ordering::Relaxed);
+    }
+}
+
+/// How many bytes may still be under way.
+struct Budget {
+    free: Mutex<Option<usize>>,
+    changed: Condvar,
+}
+
+impl Default for Budget {
+    fn default() -> Budget {
+        Budget { free: Mutex::new(Some(UNDER_WAY)), changed: Condvar::new() }
+    }
+}
+
+impl Budget {
+    /// Waits until there is room for so many bytes; gives what was taken.
+    fn take(&self, bytes: usize) -> Result<usize, Stopped> {
+        let bytes = bytes.min(UNDER_WAY);
+        let free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut free = self
+            .changed
+            .wait_while(free, |free| free.is_some_and(|free| free < bytes))
+            .unwrap_or_else(PoisonError::into_inner);
+        let left = free.as_mut().ok_or(Stopped)?;
+        *left -= bytes;
+        Ok(bytes)
+    }
+
+    fn give_back(&self, bytes: usize) {
+        if let Some(free) = self.free.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+            *free += bytes;
+        }
+        self.changed.notify_one();
+    }
+}
+
+struct CloseOnDrop<'a>(&'a Budget);
+
+impl Drop for CloseOnDrop<'_> {
+    fn drop(&mut self) {
+        *self.0.free.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.0.changed.notify_one();
+    }
+}

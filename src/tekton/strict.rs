@@ -1,0 +1,288 @@
+//! Typed reading of JSON in one pass, with the rules that otherwise need the whole document as a value: no key appears twice
+//! in one object, wherever it is, and where a type with fields is read, none is a case variant of one of them.
+//!
+//! And no list stands where Tekton has an object: serde would read its items as the fields in order, Go refuses it.
+//!
+//! [`Strict`] wraps a deserializer and looks at every key on its way to the type that is read, and at everything that the
+//! type ignores. It only says yes or no: whoever gets a no reads a [`Node`](crate::tekton::strict::node::Node), which words the reason. The
+//! fields are those that the type itself names, there as here.
+
+pub(crate) mod json;
+pub(crate) mod node;
+pub mod parser_words;
+pub mod yaml;
+
+use std::{borrow::Cow, collections::HashSet, fmt};
+
+use serde::de::{
+    Deserialize, DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Unexpected, Visitor,
+    value::{BorrowedStrDeserializer, StrDeserializer},
+};
+
+/// Reads a `T` from the bytes of exactly one JSON document. `None`: it breaks a rule, or is no `T`.
+pub(crate) fn from_slice<'de, T: Deserialize<'de>>(document: &'de [u8]) -> Option<T> {
+    // Looked at as a whole it is UTF-8 sooner than text by text.
+    let document = std::str::from_utf8(document).ok()?;
+    let mut json = serde_json::Deserializer::from_str(document);
+    let value = T::deserialize(Strict { inner: &mut json }).ok()?;
+    json.end().ok()?;
+    Some(value)
+}
+
+/// The field that Go's JSON reader takes a key for although it is written otherwise: it folds case, and two letters beyond
+/// ASCII with it (`encoding/json`, `foldName`).
+pub(crate) fn case_variant(key: &str, fields: &[&'static str]) -> Option<&'static str> {
+    if fields.contains(&key) {
+        return None;
+    }
+    let folded = |character: char| match character {
+        '\u{17f}' => 's',
+        '\u{212a}' => 'k',
+        other => other.to_ascii_lowercase(),
+    };
+    let is_variant = |field: &&&str| key.chars().map(folded).eq(field.chars().map(folded));
+    fields.iter().find(is_variant).copied()
+}
+
+struct Strict<D> {
+    inner: D,
+}
+
+macro_rules! forward {
+    ($($method:ident)*) => {$(
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
+            self.inner.$method(Watch { visitor, fields: None })
+        }
+    )*};
+}
+
+impl<'de, D: Deserializer<'de>> Deserializer<'de> for Strict<D> {
+    type Error = D::Error;
+
+    forward! {
+        deserialize_any deserialize_bool deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64
+        deserialize_u8 deserialize_u16 deserialize_u32 deserialize_u64 deserialize_f32 deserialize_f64 deserialize_char
+        deserialize_str deserialize_string deserialize_bytes deserialize_byte_buf deserialize_option deserialize_unit
+        deserialize_seq deserialize_map deserialize_identifier
+    }
+
+    fn deserialize_unit_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, D::Error> {
+        self.inner.deserialize_unit_struct(name, Watch { visitor, fields: None })
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, D::Error> {
+        self.inner.deserialize_newtype_struct(name, Watch { visitor, fields: None })
+    }
+
+    fn deserialize_tuple<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value, D::Error> {
+        self.inner.deserialize_tuple(len, Watch { visitor, fields: None })
+    }
+
+    fn deserialize_tuple_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        len: usize,
+        visitor: V,
+    ) -> Result<V::Value, D::Error> {
+        self.inner.deserialize_tuple_struct(name, len, Watch { visitor, fields: None })
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, D::Error> {
+        self.inner.deserialize_struct(name, fields, Watch { visitor, fields: Some(fields) })
+    }
+
+    /// An enum's content could not be watched.
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        _: V,
+    ) -> Result<V::Value, D::Error> {
+        Err(D::Error::custom("an enum"))
+    }
+
+    /// What the type ignores is looked through all the same.
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
+        self.inner.deserialize_any(Watch { visitor: IgnoredAny, fields: None })?;
+        visitor.visit_unit()
+    }
+}
+
+/// Hands everything on to the visitor, with what is inside wrapped again.
+struct Watch<V> {
+    visitor: V,
+    /// Those of the type that is read, if it has fields.
+    fields: Option<&'static [&'static str]>,
+}
+
+macro_rules! hand_on {
+    ($($method:ident: $type:ty),* $(,)?) => {$(
+        fn $method<E: Error>(self, value: $type) -> Result<V::Value, E> {
+            self.visitor.$method(value)
+        }
+    )*};
+}
+
+impl<'de, V: Visitor<'de>> Visitor<'de> for Watch<V> {
+    type Value = V::Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.visitor.expecting(f)
+    }
+
+    hand_on! {
+        visit_bool: bool, visit_i64: i64, visit_u64: u64, visit_f64: f64,
+        visit_str: &str, visit_borrowed_str: &'de str, visit_string: String,
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<V::Value, E> {
+        self.visitor.visit_unit()
+    }
+
+    fn visit_none<E: Error>(self) -> Result<V::Value, E> {
+        self.visitor.visit_none()
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, inner: D) -> Result<V::Value, D::Error> {
+        self.visitor.visit_some(Strict { inner })
+    }
+
+    fn visit_newtype_struct<D: Deserializer<'de>>(self, inner: D) -> Result<V::Value, D::Error> {
+        self.visitor.visit_newtype_struct(Strict { inner })
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, inner: A) -> Result<V::Value, A::Error> {
+        if self.fields.is_some() {
+            return Err(A::Error::invalid_type(Unexpected::Seq, &"an object"));
+        }
+        self.visitor.visit_seq(Items { inner })
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, inner: A) -> Result<V::Value, A::Error> {
+        let fields = self.fields.unwrap_or_default();
+        self.visitor.visit_map(Members { inner, fields, seen: Seen::default() })
+    }
+}
+
+struct Items<A> {
+    inner: A,
+}
+
+impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Items<A> {
+    type Error = A::Error;
+
+    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, A::Error> {
+        self.inner.next_element_seed(Seed { seed })
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        self.inner.size_hint()
+    }
+}
+
+struct Members<'de, A> {
+    inner: A,
+    fields: &'static [&'static str],
+    seen: Seen<'de>,
+}
+
+impl<'de, A: MapAccess<'de>> MapAccess<'de> for Members<'de, A> {
+    type Error = A::Error;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, A::Error> {
+        let Some(Key(key)) = self.inner.next_key::<Key<'de>>()? else { return Ok(None) };
+        if case_variant(&key, self.fields).is_some() {
+            return Err(A::Error::custom("a case variant"));
+        }
+        let read = match &key {
+            Cow::Borrowed(key) => seed.deserialize(BorrowedStrDeserializer::new(key)),
+            Cow::Owned(key) => seed.deserialize(StrDeserializer::new(key)),
+        };
+        if !self.seen.insert(key) {
+            return Err(A::Error::custom("a key that appears twice"));
+        }
+        read.map(Some)
+    }
+
+    fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, A::Error> {
+        self.inner.next_value_seed(Seed { seed })
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        self.inner.size_hint()
+    }
+}
+
+struct Seed<S> {
+    seed: S,
+}
+
+impl<'de, S: DeserializeSeed<'de>> DeserializeSeed<'de> for Seed<S> {
+    type Value = S::Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, inner: D) -> Result<S::Value, D::Error> {
+        self.seed.deserialize(Strict { inner })
+    }
+}
+
+/// A key, as it stands in the document if it needs no unescaping.
+struct Key<'de>(Cow<'de, str>);
+
+impl<'de> Deserialize<'de> for Key<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+        impl<'de> Visitor<'de> for Text {
+            type Value = Key<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a key")
+            }
+
+            fn visit_str<E>(self, key: &str) -> Result<Key<'de>, E> {
+                Ok(Key(Cow::Owned(key.to_owned())))
+            }
+
+            fn visit_borrowed_str<E>(self, key: &'de str) -> Result<Key<'de>, E> {
+                Ok(Key(Cow::Borrowed(key)))
+            }
+        }
+        deserializer.deserialize_str(Text)
+    }
+}
+
+/// The keys of one object so far.
+#[derive(Default)]
+struct Seen<'de> {
+    first: Vec<Cow<'de, str>>,
+    rest: HashSet<Cow<'de, str>>,
+}
+
+/// Objects with more keys than this pay for a hash table instead of comparing each with each.
+const FEW: usize = 24;
+
+impl<'de> Seen<'de> {
+    /// `false`: it was there already.
+    fn insert(&mut self, key: Cow<'de, str>) -> bool {
+        if self.first.contains(&key) {
+            return false;
+        }
+        if self.first.len() < FEW {
+            self.first.push(key);
+            return true;
+        }
+        self.rest.insert(key)
+    }
+}
