@@ -7,27 +7,27 @@ CHANNEL := $(shell sed -n 's/^channel = "\(.*\)"/\1/p' rust-toolchain.toml)
 # What `make release`, `make entrypoint`, `make image` and `make emulated` build for.
 ARCH ?= $(shell uname -m)
 MUSL := $(ARCH)-unknown-linux-musl
-# Where the programs go: another machine's do not take the place of one's own.
+# Where the programs go: those for another machine do not replace our own.
 DIST := dist$(if $(filter-out $(shell uname -m),$(ARCH)),/$(ARCH))
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 IMAGE ?= svidence/entrypoint:dev
 PLATFORM := linux/$(patsubst aarch64,arm64,$(patsubst x86_64,amd64,$(ARCH)))
 
-# What --version says; nothing where there is no git, as in a tarball.
+# What --version says; empty without git, as in a tarball.
 COMMIT := $(shell test -e .git && git describe --always --dirty --abbrev=12 --exclude='*' 2>/dev/null)
 
-# ring's C parts: the compiler for glibc serves for musl too, nothing is linked from it. For another machine it links, too.
+# ring has C code. The compiler for glibc can compile it for musl too, since nothing of glibc is linked; for another machine it is also the linker.
 CROSS := $(if $(filter-out $(shell uname -m),$(ARCH)),$(ARCH)-linux-gnu-)
 export CC_$(ARCH)_unknown_linux_musl ?= $(CROSS)gcc
 ifneq ($(CROSS),)
 export CARGO_TARGET_$(shell echo $(ARCH) | tr a-z A-Z)_UNKNOWN_LINUX_MUSL_LINKER ?= $(CROSS)gcc
 endif
 
-# Optimised, but without the minutes that link-time optimisation takes.
+# Optimised, but without link-time optimisation, which takes minutes.
 QUICK := --profile quick --config 'profile.quick.inherits="release"' --config 'profile.quick.lto="off"' \
 	--config profile.quick.codegen-units=16 --config profile.quick.opt-level=1
 
-# Nearly as fast as released, without the minutes that the fat kind of link-time optimisation takes. Without any the verifier is a tenth slower.
+# Nearly as fast as a release, without the minutes that fat link-time optimisation takes. With none at all the verifier is a tenth slower.
 FAST := --profile fast --config 'profile.fast.inherits="release"' --config 'profile.fast.lto="thin"' \
 	--config profile.fast.codegen-units=16
 
@@ -37,8 +37,8 @@ help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' Makefile | while IFS=$$'\t' read -r name text; do \
 		printf '  make %-10s %s\n' "$$name" "$$text"; done
 
-demo: toolchain ## sign a TaskRun of three steps, verify it, forge it; needs no cluster
-	@echo "make demo: builds target/quick/svidence, which takes some minutes the first time, and runs it" >&2
+demo: toolchain ## sign a TaskRun of three steps, verify it, try to forge it; needs no cluster
+	@echo "make demo: building target/quick/svidence (a few minutes the first time), then running it" >&2
 	cargo build --locked $(QUICK) --bin svidence
 	@"$${CARGO_TARGET_DIR:-target}/quick/svidence" demo
 
@@ -49,13 +49,13 @@ else
 	cargo check --locked --tests
 endif
 
-test: entrypoint ## all tests; those against SPIRE and Tekton need Go and are skipped by name without it
+test: entrypoint ## run all tests; those against SPIRE and Tekton need Go, and are skipped by name without it
 	@if command -v go >/dev/null; then $(MAKE) --no-print-directory peers; \
-	elif [ "$${CI:-}" = true ]; then echo "make test: with CI=true the real peers are tested and Go builds them; install Go" >&2; exit 1; \
+	elif [ "$${CI:-}" = true ]; then echo "make test: with CI=true the tests need the real SPIRE and Tekton, which Go builds; install Go" >&2; exit 1; \
 	else echo "Go is not installed: tests against the real SPIRE and Tekton will be skipped" >&2; fi
-	@# What hostile input costs is measured with it.
+	@# Tests measure with it what hostile input costs.
 	cargo build --locked $(QUICK) --bin svidence
-	@# A failure does not keep the others from being run; the last line counts, and it counts what could not run here.
+	@# A failing test does not stop the others. The last line of output counts all of them, and those that could not run here.
 	@mkdir -p $(TARGET); : >$(TARGET)/skipped-tests; status=0; \
 	SVIDENCE_OPTIMISED=$(TARGET)/quick/svidence SVIDENCE_SKIPPED=$(TARGET)/skipped-tests cargo test --locked --no-fail-fast | tee $(TARGET)/test-output || status=$$?; \
 	awk -v status=$$status -v skipped=$(TARGET)/skipped-tests -f tests/summary.awk $(TARGET)/test-output; \
@@ -65,12 +65,12 @@ FUZZ_SECONDS ?= 600
 FUZZ_TARGETS := attestation message bundle certificate taskrun token yaml
 FUZZ := $(TARGET)/fuzz
 
-fuzz: ## fuzz what reads untrusted input, FUZZ_SECONDS (600) for each target; needs nightly Rust
+fuzz: ## fuzz everything that reads untrusted input, FUZZ_SECONDS (600) for each target; needs nightly Rust
 	@test -x target/tools/bin/cargo-fuzz || cargo +nightly install cargo-fuzz --locked --root target/tools
-	@# The target yaml asks Go, where Go is, whether it reads the same.
+	@# With Go installed, the target yaml checks that Go reads the same.
 	@if command -v go >/dev/null; then $(MAKE) --no-print-directory peers; fi
-	@# What a thread-local of std holds counts as a leak, so memory is watched by its limit alone.
-	@# Finds stay in FUZZ/artifacts; a copy in testdata/fuzz/<target>/ makes `make test` replay it.
+	@# Values in std's thread-locals count as leaks, so only the memory limit is watched.
+	@# Inputs that fail stay in FUZZ/artifacts; put a copy into testdata/fuzz/<target>/ and `make test` replays it.
 	@reader=$(abspath target/peers/tekton-reader); if [ -x "$$reader" ]; then export SVIDENCE_READER="$$reader"; fi; \
 	for target in $(FUZZ_TARGETS); do \
 		mkdir -p $(FUZZ)/corpus/$$target $(FUZZ)/artifacts/$$target; \
@@ -82,7 +82,7 @@ fuzz: ## fuzz what reads untrusted input, FUZZ_SECONDS (600) for each target; ne
 peers: ## build the real SPIRE and Tekton programs that the tests run against
 	@tests/peers/build.sh target/peers
 
-lint: toolchain ## formatting, clippy with and without the command line, documentation, dependencies
+lint: toolchain ## check formatting, clippy with and without the command line, documentation, dependencies
 	cargo fmt --all --check
 	cargo clippy --locked --all-targets -- -D warnings
 	cargo clippy --locked --all-targets --no-default-features -- -D warnings
@@ -100,27 +100,27 @@ bench: peers entrypoint ## compare entrypoint and verifier with Tekton's; writes
 	cargo bench --locked --quiet $(QUICK) --no-default-features --bench entrypoint
 	cargo bench --locked --quiet $(FAST) --bench verifier
 
-release: entrypoint ## both programs, static and stripped, and the manual pages, in dist/
+release: entrypoint ## build both programs, static and stripped, and the manual pages, in dist/
 	SVIDENCE_COMMIT=$(COMMIT) cargo build --locked --release --bin svidence --target $(MUSL)
 	@mkdir -p $(DIST)
 	@cp "$${CARGO_TARGET_DIR:-target}/$(MUSL)/release/svidence" $(DIST)/svidence
 	@$(call static,$(DIST)/svidence)
 	@rm -rf $(DIST)/man; if $(DIST)/svidence version >/dev/null 2>&1; then $(DIST)/svidence man $(DIST)/man; \
-	else echo "programs for $(ARCH) do not run here, so the manual pages are not written; those for any other machine are the same"; fi
+	else echo "programs for $(ARCH) do not run here, so the manual pages are not written; they are the same on every machine"; fi
 	@stat -c '%n %s bytes' $(DIST)/entrypoint $(DIST)/svidence
 
-entrypoint: toolchain ## the injected program alone, in dist/
+entrypoint: toolchain ## only the injected program, in dist/
 	cargo build --locked --profile entrypoint --no-default-features --bin entrypoint --target $(MUSL)
 	@mkdir -p $(DIST)
 	@cp "$${CARGO_TARGET_DIR:-target}/$(MUSL)/entrypoint/entrypoint" $(DIST)/entrypoint
 	@$(call static,$(DIST)/entrypoint)
 
-emulated: release ## the demo and the tests of the step with the programs of another machine: ARCH=aarch64
+emulated: release ## run the demo and the step's tests with programs for another machine: ARCH=aarch64
 	@$(DIST)/svidence version >/dev/null || { echo "programs for $(ARCH) do not run here; install qemu-user-static and binfmt-support" >&2; exit 1; }
 	$(DIST)/svidence demo
 	cargo test --locked --no-fail-fast --target $(MUSL) --test 'step_*' --test static_binary
 
-# It runs in any image, so it must not need a file of that image.
+# The program runs in any image, so it must not need any file of that image.
 define static
 if command -v readelf >/dev/null; then \
 	needed=$$(readelf -dl $(1) | grep -E 'NEEDED|INTERP' || true); \
@@ -130,16 +130,16 @@ else echo "cannot tell whether $(1) is static: install readelf (binutils) or fil
 if [ -n "$$needed" ]; then echo "$(1) is not static:" >&2; echo "$$needed" >&2; exit 1; fi
 endef
 
-# Without the operator's configuration the steps take whatever identity the agent gives them; an empty file, which a failed
-# `svidence config` leaves behind a `>`, would let no step sign.
-image: ## the image for Tekton's -entrypoint-image, with docker or buildah; needs dist/svidence.json
+# Without the operator's configuration, steps take whatever identity the agent gives them. With an empty file, as a failed
+# `svidence config > FILE` leaves it, no step could sign.
+image: ## build the image for Tekton's -entrypoint-image, with docker or buildah; needs dist/svidence.json
 	@if [ "$(CONFIG)" = none ]; then \
 		if [ -e dist/svidence.json ]; then echo "make image: CONFIG=none, but dist/svidence.json is there; remove it" >&2; exit 1; fi; \
-		echo "make image: without dist/svidence.json the steps sign with defaults, in whatever trust domain the agent is of" >&2; \
+		echo "make image: without dist/svidence.json the steps sign with defaults, in the agent's trust domain, whichever that is" >&2; \
 	elif ! [ -s dist/svidence.json ]; then \
-		echo "make image: dist/svidence.json is missing or empty. It says which trust domain your steps sign in. Make it:" >&2; \
+		echo "make image: dist/svidence.json is missing or empty. It says which trust domain your steps sign in. Create it:" >&2; \
 		echo "  make release && dist/svidence config config/config-spire.yaml > dist/svidence.json" >&2; \
-		echo "or say CONFIG=none for an image that signs with defaults, in whatever trust domain the agent is of" >&2; exit 1; \
+		echo "or set CONFIG=none for an image that signs with defaults, in the agent's trust domain, whichever that is" >&2; exit 1; \
 	fi
 	@$(MAKE) --no-print-directory entrypoint
 	@if docker info >/dev/null 2>&1; then docker build --platform $(PLATFORM) --build-arg DIST=$(DIST) --tag $(IMAGE) .; \
@@ -148,7 +148,7 @@ image: ## the image for Tekton's -entrypoint-image, with docker or buildah; need
 		buildah $$driver build --isolation chroot --platform $(PLATFORM) --build-arg DIST=$(DIST) --tag $(IMAGE) .; \
 	else echo "make image: no running docker and no buildah here; install one of them" >&2; exit 1; fi
 
-toolchain: ## the pinned Rust, with clippy, rustfmt and the musl target
+toolchain: ## install the pinned Rust, with clippy, rustfmt and the musl target
 	@command -v rustup >/dev/null || { command -v cargo >/dev/null && exit 0; \
 		echo "Rust is not installed: see https://rustup.rs" >&2; exit 1; }; \
 	command -v rustup >/dev/null || exit 0; \
@@ -156,9 +156,9 @@ toolchain: ## the pinned Rust, with clippy, rustfmt and the musl target
 	if has component cargo && has component clippy && has component rustfmt && has target $(MUSL); then exit 0; fi; \
 	rustup toolchain install $(CHANNEL) --profile minimal --component clippy --component rustfmt --target $(MUSL) --no-self-update
 
-proto: toolchain ## write the protobuf code anew after a change in proto/
+proto: toolchain ## regenerate the protobuf code after a change in proto/
 	SVIDENCE_REGENERATE=1 cargo test --locked --test generated
 
-clean: ## remove what was built; the peers too
+clean: ## remove everything that was built, including the peers
 	cargo clean
 	rm -rf dist

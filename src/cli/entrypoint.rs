@@ -13,12 +13,12 @@ use crate::step::{roots::Roots, run};
 const USAGE: &str = "\
 Usage: svidence entrypoint [--root DIR] [--pod-name NAME] [Tekton's flags] [-- ARGUMENTS]
 
-Runs as a step's entrypoint, for trying it by hand. What Tekton's controller gives it stands below; these two come first:
+Runs as a step's entrypoint, for trying it by hand. Tekton's own flags are listed below; these two come first:
   --root DIR
-    \tFind DIR/tekton in place of /tekton, and DIR/serviceaccount in place of the service account's folder. A path
-    \tthat a flag gives is used as it is: with -post_file /tekton/run/0/out, that very file is written
+    \tUse DIR/tekton in place of /tekton, and DIR/serviceaccount in place of the service account's folder. Paths
+    \tgiven by flags are used as they are: -post_file /tekton/run/0/out writes exactly that file
   --pod-name NAME
-    \tThe pod's name, in place of the host name
+    \tThe pod's name, instead of the host name
 
 ";
 

@@ -54,9 +54,9 @@ Examples:
 enum Output {
     /// For people
     Text,
-    /// One JSON object a TaskRun
+    /// One JSON object per TaskRun
     Json,
-    /// One DSSE envelope a step; needs --bundle
+    /// One DSSE envelope per step; needs --bundle
     Dsse,
 }
 

@@ -57,26 +57,26 @@ enum Command {
     ///
     /// Exit codes: 0 verified, 1 invalid, 2 absent, 3 unchecked, 4 weak, 64 wrong arguments.
     Verify(verify::VerifyArgs),
-    /// Show who signed what, when and until when, with chain and sizes: no verdict, nothing is checked
+    /// Show who signed what, when, and valid until when, with chains and sizes: nothing is checked, and there is no verdict
     ///
     /// Exit codes: 0 shown, 3 something could not be read or written, 64 wrong arguments.
     Inspect(inspect::InspectArgs),
-    /// Have a time-stamp authority witness what the steps signed, so that it can be verified after their certificates expired
+    /// Have a time-stamp authority witness what the steps signed, so that it can be verified after their certificates have expired
     ///
     /// Exit codes: 0 done, 1 an attestation that cannot be read, 2 no attestation, 3 failed, 64 wrong arguments.
     Timestamp(timestamp::TimestampArgs),
-    /// Show the whole thing without a cluster: sign three steps, verify them, tamper, be refused
+    /// Show the whole thing without a cluster: sign three steps, verify them, and see tampering refused
     ///
-    /// Exit codes: 0 all went as it must, 3 it could not be shown.
+    /// Exit codes: 0 everything went as it should, 3 something did not.
     #[command(after_help = "Examples:\n  svidence demo\n  svidence demo --keep demo-files")]
     Demo {
-        /// Leave the files in this folder, to try `verify` by hand
+        /// Keep the files in this folder, for trying `verify` by hand
         #[arg(long, value_name = "DIR")]
         keep: Option<PathBuf>,
     },
     /// Check a config-spire ConfigMap and print the JSON that goes into the image
     ///
-    /// Exit codes: 0 it is good, 3 it cannot be used, 64 wrong arguments.
+    /// Exit codes: 0 it is valid, 3 it cannot be used, 64 wrong arguments.
     #[command(
         after_help = "Examples:\n  svidence config config/config-spire.yaml > svidence.json\n  kubectl -n tekton-pipelines get configmap config-spire -o yaml |\n    svidence config -"
     )]
@@ -90,7 +90,7 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
-    /// Print what makes a shell complete svidence's arguments
+    /// Print the completions of svidence's arguments for a shell
     #[command(after_help = completion::EXAMPLES)]
     Completion {
         /// The shell

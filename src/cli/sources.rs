@@ -13,15 +13,15 @@ use crate::sources::{
 #[derive(Debug, Args)]
 pub(super) struct SourceArgs {
     /// Files or folders with TaskRuns (JSON, JSON lines, YAML, Lists; also compressed: gzip, zstd), or - for standard input.
-    /// In folders, files that end in .json, .jsonl, .ndjson, .yaml or .yml are read, also with .gz or .zst behind it, in
-    /// subfolders too. Hidden folders (.git, ..data) are not looked into; anything else that is there is named as not read
+    /// In folders and their subfolders, files are read whose names end in .json, .jsonl, .ndjson, .yaml or .yml, also with .gz
+    /// or .zst appended. Hidden folders (.git, ..data) are skipped; anything else found there is reported as not read
     #[arg(required = true, value_name = "TASKRUN")]
     paths: Vec<PathBuf>,
-    /// In folders, read the files whose names fit this pattern, for example '*.json', and leave out all others; may be given
+    /// In folders, read the files whose names match this pattern, for example '*.json', and leave out all others; may be given
     /// several times
     #[arg(long, value_name = "PATTERN")]
     only: Vec<NamePattern>,
-    /// No TaskRun at all is fine; what could not be read is not
+    /// Accept input without any TaskRun, but nothing that could not be read
     #[arg(long)]
     allow_empty: bool,
 }

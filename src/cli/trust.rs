@@ -41,8 +41,8 @@ pub struct TrustArgs {
     /// Intermediate certificates (PEM) that evidence may have left out
     #[arg(long, value_name = "FILE")]
     intermediates: Option<PathBuf>,
-    /// Believe the CAs that this authority minted although they carry no SPIFFE ID (its SHA-256). You vouch that no other trust
-    /// domain has its CAs from there; may be given several times
+    /// Trust the CAs that this authority (by its SHA-256) has minted even though they carry no SPIFFE ID. You vouch that it mints
+    /// CAs for no other trust domain; may be given several times
     #[arg(long, value_name = "SHA256")]
     authority_without_uri: Vec<Fingerprint>,
 }

@@ -47,36 +47,36 @@ pub struct VerifyArgs {
     /// Certificates (PEM) of time-stamp authorities that you trust: roots, or a TSA's own; may be given several times
     #[arg(long = "tsa-certificate", value_name = "FILE", help_heading = TIME)]
     tsa_certificates: Vec<PathBuf>,
-    /// A time-stamp token, or a folder of .tsr files; tokens in the annotation svidence.dev/timestamps are found without
+    /// A time-stamp token, or a folder of .tsr files; those in the annotation svidence.dev/timestamps are used anyway
     #[arg(long, value_name = "PATH", requires = "tsa_certificates", help_heading = TIME)]
     timestamps: Vec<PathBuf>,
-    /// How far clocks may be apart, in seconds
+    /// How far apart clocks may be, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = number::within(0..=3600_i64), allow_negative_numbers = true, help_heading = TIME)]
     clock_skew: i64,
     /// Accept a weaker proof; may be given several times
     #[arg(long, value_enum, value_name = "WEAKNESS", help_heading = DEMANDS)]
     accept: Vec<Weakness>,
-    /// A result that every TaskRun must have, with this value if one is given; with TASKRUN: (a name, or one with *) those TaskRuns,
-    /// of which there must be one; may be given several times
+    /// A result that every TaskRun must have, with this value if one is given; with TASKRUN: (a name, or a pattern with *) only those
+    /// TaskRuns, and there must be at least one; may be given several times
     #[arg(long = "require-result", value_name = "[TASKRUN:]NAME[=VALUE]", value_parser = str::parse::<Demand>, help_heading = DEMANDS)]
     demanded: Vec<Demand>,
-    /// Leave out TaskRuns that have not finished: they are named and counted, and not judged
+    /// Leave out TaskRuns that have not finished: they are named and counted, but not judged
     #[arg(long, help_heading = DEMANDS)]
     finished: bool,
-    /// What the TaskRuns must meet beyond good evidence: a policy file (YAML or JSON)
+    /// A policy file (YAML or JSON): what TaskRuns must meet beyond good evidence
     #[arg(long, value_name = "FILE", help_heading = DEMANDS)]
     policy: Option<PathBuf>,
     /// Write a report: text, json, sarif, junit, dsse, vsa, markdown or html, to FILE or standard output; may be given several times.
     /// Without it, text goes to standard output
     #[arg(short, long = "output", value_name = "FORMAT[=FILE]", help_heading = REPORTS)]
     outputs: Vec<Destination>,
-    /// How many TaskRuns to check at once [default: one a core]
+    /// How many TaskRuns to check at once [default: one per core]
     #[arg(long, value_name = "N", value_parser = number::at_least_one, allow_negative_numbers = true, help_heading = None::<&str>)]
     jobs: Option<NonZeroUsize>,
-    /// Say on standard error only what failed, and nothing if nothing did
+    /// Print only failures on standard error, and nothing if there are none
     #[arg(short, long, help_heading = REPORTS)]
     quiet: bool,
-    /// Say everything: each finding, notes, steps, authorities, digests
+    /// Print everything: each finding, notes, steps, authorities, digests
     #[arg(short, long, conflicts_with = "quiet", help_heading = REPORTS)]
     verbose: bool,
     /// Colour on standard error
@@ -99,10 +99,10 @@ Examples:
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Weakness {
-    /// Tekton's own signatures: they prove neither names nor run nor step nor time
+    /// Tekton's own signatures, which prove neither names, run, step nor time
     #[value(name = "tep-0089")]
     Tep0089,
-    /// Certificates that have expired since, with no proof of when they signed
+    /// Certificates that have since expired, without proof of when they signed
     UnprovenTime,
     /// Objects without status.steps that lack signed results
     NotCarried,
