@@ -1,4 +1,5 @@
-//! No word of Rust's or of its parsers' reaches a user: every file that is read, holding everything that it should not.
+//! No word of Rust's or of its parsers' reaches a user: every file that is read, holding everything that it should not. And
+//! documents and help are in plain English.
 
 #![cfg(feature = "cli")]
 
@@ -63,6 +64,51 @@ const WORDS: &[&str] = &[
     "scanner",
     "did not find expected",
 ];
+
+/// What a native engineer would not write. `is no` is looked for as well, but for `there is no` and `is no longer`.
+const PHRASES: &[&str] = &[
+    "stands twice",
+    "stand twice",
+    "stands once",
+    "stands in the",
+    "stands in an",
+    "stands beside",
+    "stand beside",
+    "stands on standard",
+    "stands there",
+    "known rests",
+    "the begin ",
+    "the begin of",
+    "for himself",
+    "by himself",
+    "does not fit",
+    "nothing stands",
+    "one behind the other",
+    "else than",
+    "some minutes",
+    "some bytes",
+    "outside of",
+    "passed over",
+    "anew",
+    "speaks of",
+    "speak of",
+];
+
+/// The phrases of `line` that are not plain English.
+fn clumsy(line: &str) -> Vec<String> {
+    let line = line.to_lowercase();
+    let mut found: Vec<String> =
+        PHRASES.iter().filter(|phrase| line.contains(**phrase)).map(|phrase| (*phrase).to_owned()).collect();
+    let words: Vec<&str> = line.split_whitespace().collect();
+    for three in words.windows(3) {
+        let is_no = ["is", "are", "was", "were"].contains(&three[0]) && three[1] == "no";
+        if is_no && !["longer", "more", "less"].contains(&three[2]) {
+            found.push(three.join(" "));
+        }
+    }
+    found.retain(|phrase| !phrase.contains(" no ") || !line.contains(&format!("there {phrase}")));
+    found
+}
 
 /// What was said that is not plain, so that one run of a test names it all.
 #[derive(Default)]
@@ -413,4 +459,46 @@ fn a_bad_operators_file_is_told_in_plain_words() {
         complaints.plain(name, &entry(outcome.message(), "SVIDENCE.one.sig").unwrap_or_default());
     }
     complaints.none();
+}
+
+#[test]
+fn documents_and_help_are_in_plain_english() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut texts: Vec<(String, String)> = Vec::new();
+    for folder in ["", "docs", "docs/schemas", "config"] {
+        for entry in fs::read_dir(root.join(folder)).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+            if name == "Makefile" || [".md", ".yaml", ".json"].iter().any(|ending| name.ends_with(ending)) {
+                texts.push((name, fs::read_to_string(&path).unwrap()));
+            }
+        }
+    }
+    assert!(texts.len() > 15, "{} documents", texts.len());
+    for command in ["", "verify", "inspect", "timestamp", "demo", "config", "completion", "man"] {
+        let words: Vec<&str> = command.split_whitespace().chain(["--help"]).collect();
+        texts.push((words.join(" "), svidence(&words, "").out));
+    }
+    let mut complaints = Complaints::default();
+    for (name, text) in texts {
+        for (index, line) in text.lines().enumerate() {
+            for phrase in clumsy(line) {
+                complaints.that(false, format!("{name}:{}: {phrase:?}", index + 1));
+            }
+        }
+    }
+    complaints.none();
+}
+
+#[test]
+fn clumsy_phrases_are_found() {
+    for (line, expected) in [
+        ("There is no revocation, and it is no longer there.", vec![]),
+        ("That file is no TaskRun.", vec!["is no taskrun."]),
+        ("The reason stands in the log.", vec!["stands in the"]),
+        ("Known rests: none", vec!["known rests"]),
+        ("What does not fit is left out.", vec!["does not fit"]),
+    ] {
+        assert_eq!(clumsy(line), expected, "{line}");
+    }
 }
