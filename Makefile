@@ -46,7 +46,7 @@ check: toolchain ## the inner loop: compile all tests; T=verify_policy runs that
 ifdef T
 	cargo test --locked --test $(T)
 else
-	cargo check --locked --tests
+	cargo check --locked --workspace --tests
 endif
 
 test: entrypoint ## run all tests; those against SPIRE and Tekton need Go, and are skipped by name without it
@@ -57,7 +57,7 @@ test: entrypoint ## run all tests; those against SPIRE and Tekton need Go, and a
 	cargo build --locked $(QUICK) --bin svidence
 	@# A failing test does not stop the others. The last line of output counts all of them, and those that could not run here.
 	@mkdir -p $(TARGET); : >$(TARGET)/skipped-tests; status=0; \
-	SVIDENCE_OPTIMISED=$(TARGET)/quick/svidence SVIDENCE_SKIPPED=$(TARGET)/skipped-tests cargo test --locked --no-fail-fast | tee $(TARGET)/test-output || status=$$?; \
+	SVIDENCE_OPTIMISED=$(TARGET)/quick/svidence SVIDENCE_SKIPPED=$(TARGET)/skipped-tests cargo test --locked --workspace --no-fail-fast | tee $(TARGET)/test-output || status=$$?; \
 	awk -v status=$$status -v skipped=$(TARGET)/skipped-tests -f tests/summary.awk $(TARGET)/test-output; \
 	exit $$status
 
@@ -84,10 +84,10 @@ peers: ## build the real SPIRE and Tekton programs that the tests run against
 
 lint: toolchain ## check formatting, clippy with and without the command line, documentation, dependencies
 	cargo fmt --all --check
-	cargo clippy --locked --all-targets -- -D warnings
-	cargo clippy --locked --all-targets --no-default-features -- -D warnings
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	cargo clippy --locked --workspace --all-targets --no-default-features -- -D warnings
 	@# Written for those who change it, so links to private items are right.
-	RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" cargo doc --locked --no-deps --document-private-items
+	RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" cargo doc --locked --workspace --no-deps --document-private-items
 	@if ! command -v cargo-deny >/dev/null; then \
 		echo "cargo-deny is not installed: licences, bans, sources and advisories are not checked"; \
 	else \

@@ -5,7 +5,10 @@
 //! * [`step`]: one step's life inside the pod (`entrypoint`).
 //! * [`workload`]: SPIFFE identities, the Workload API client, SVIDs and bundles.
 //! * [`evidence`]: what is signed and how it is carried. No I/O, no clock.
-//! * `verify`, `cli`, `devagent`: only in `svidence` (feature `cli`).
+//! * [`tekton`]: Tekton's own data.
+//! * `verify`, `sources`, `report`, `standin`, `cli`: only in `svidence` (feature `cli`).
+//!
+//! docs/architecture.md says which of them may use which.
 
 pub mod evidence;
 pub mod io_error;

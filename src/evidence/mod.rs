@@ -1,12 +1,9 @@
 //! What is signed and how it is carried (docs/evidence.md). Pure: no I/O, no clock; randomness is a parameter.
 //!
-//! * [`value`]: result values as Tekton decodes them; [`go_json`] and [`go_syntax`]: JSON as Go reads and
-//!   refuses it.
-//! * [`attestation`]: attestation v1, one entry a step; [`statement`]: the in-toto statement under its signature.
-//! * [`artifacts`]: a step's artifacts in the form in which a log hands them over.
+//! * [`attestation`]: attestation v1, one entry per step; [`statement`]: the in-toto statement under its signature.
 //! * [`leaf`]: the compact form of a SPIRE leaf certificate, and `point` its key.
 //! * [`tep0089`]: the entries that Tekton's own signer makes.
-//! * [`program`]: what the step was given to run; [`go_duration`]: durations as Go writes them.
+//! * [`program`]: what the step was given to run.
 //! * [`key`]: the SVID's private key.
 
 #[allow(missing_docs, unreachable_pub, clippy::all)]

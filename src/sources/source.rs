@@ -1,8 +1,7 @@
-//! Where TaskRuns come from: files and folders of JSON or YAML, and standard input, of any size.
+//! What a source of TaskRuns hands over, and why it may not.
 //!
-//! [`folder`] goes through files and folders, [`compressed`] decompresses, [`unsuitable`] says what holds no TaskRun.
-//! One thread reads and only splits the input into documents ([`read`], [`json`]); what is in a document is read
-//! elsewhere ([`mod@document`]), so that all cores take part. Nothing here holds more than one object.
+//! One thread reads and only splits the input into documents; their contents are read elsewhere, so that all cores take part.
+//! Nothing here holds more than one object.
 
 use std::{io, sync::Arc};
 

@@ -2,7 +2,7 @@
 //! `$HOME` (docs/tekton-contract.md 1.4; Tekton pkg/credentials).
 //!
 //! * [`secret`]: the files of a Secret.
-//! * [`git`]: `-basic-git`, with [`url`] and [`ip_literal`] for what Go's net/url makes of an address.
+//! * [`git`]: `-basic-git`, with [`go::url`] and [`go::net`] for what Go's net/url makes of an address.
 //! * [`ssh`][]: `-ssh-git`.
 //! * [`docker`]: `-basic-docker`, `-docker-config`, `-docker-cfg`.
 //! * [`files`]: how they are written.
