@@ -3,7 +3,6 @@
 use std::{
     ffi::{OsStr, OsString},
     fs,
-    io::Read as _,
     os::unix::fs::{PermissionsExt as _, symlink},
     path::{Path, PathBuf},
     process::{Child, Command},
@@ -16,7 +15,7 @@ use std::{
 
 use super::{
     private,
-    skip::{lacks, skip},
+    skip::{emulated, lacks},
     spire::{EntryOptions, Spire, SpireOptions},
     step::{As, Mount, Pod, end, until},
 };
@@ -277,8 +276,7 @@ pub fn shipped(test: &str) -> Option<PathBuf> {
     if !private::available(test) {
         return None;
     }
-    if is_emulated() {
-        skip(test, "an emulated program's system calls cannot be refused or traced");
+    if emulated(test, "a program's system calls cannot be refused or traced") {
         return None;
     }
     if !shipped.is_file() {
@@ -286,18 +284,6 @@ pub fn shipped(test: &str) -> Option<PathBuf> {
         return None;
     }
     Some(shipped)
-}
-
-/// Whether this machine's own programs are for another processor than the tests.
-fn is_emulated() -> bool {
-    // e_machine of the ELF header.
-    let machine = |program: &Path| {
-        let mut header = [0; 20];
-        let mut file = fs::File::open(program).unwrap();
-        file.read_exact(&mut header).unwrap();
-        [header[18], header[19]]
-    };
-    machine(Path::new("/bin/sh")) != machine(&std::env::current_exe().unwrap())
 }
 
 /// SPIRE with an identity for whoever runs the tests.

@@ -4,7 +4,11 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
 
-use std::{fs::OpenOptions, io::Write as _};
+use std::{
+    fs::{File, OpenOptions},
+    io::{Read as _, Write as _},
+    path::Path,
+};
 
 /// Says on stderr that `test`, or a part of it, is skipped and why. A line with both goes to the file that `SVIDENCE_SKIPPED`
 /// names: `make test` counts those.
@@ -17,6 +21,22 @@ pub fn skip(test: &str, why: &str) {
     let line = format!("{}::{name}\t{why}\n", env!("CARGO_CRATE_NAME"));
     let file = OpenOptions::new().create(true).append(true).open(file);
     file.and_then(|mut file| file.write_all(line.as_bytes())).expect("SVIDENCE_SKIPPED names a file");
+}
+
+/// True if the programs under test are for another processor than this machine's own, so that an emulator runs them, and `test`, or
+/// a part of it, asks for what emulators do not do; it is skipped then ([`skip`]).
+pub fn emulated(test: &str, why: &str) -> bool {
+    // e_machine of the ELF header.
+    let machine = |program: &Path| {
+        let mut header = [0; 20];
+        File::open(program).unwrap().read_exact(&mut header).unwrap();
+        [header[18], header[19]]
+    };
+    let emulated = machine(Path::new("/bin/sh")) != machine(&std::env::current_exe().unwrap());
+    if emulated {
+        skip(test, &format!("under an emulator {why}"));
+    }
+    emulated
 }
 
 /// [`skip`], but with `CI=true` a failure: a run that tested nothing must not look like one that passed.
