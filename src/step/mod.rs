@@ -13,6 +13,7 @@ pub mod program;
 pub mod roots;
 pub mod run;
 pub mod signing;
+pub mod stack;
 pub mod substitute;
 pub mod turn;
 pub mod when;
