@@ -4,74 +4,24 @@
 
 mod support;
 
-use std::{fs, process::Command, time::Duration};
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, time::Duration};
 
-use serde_json::json;
 use support::{
     pod::{Pod, StepOutcome},
-    signed::{entry, file, judge, reasons, task_run, trust},
+    private,
+    signed::entry,
     spire::{EntryOptions, Spire, SpireOptions},
+    unsigned::{self, UID, step, step_by},
 };
-use svidence::verify::Verdict;
-use time::OffsetDateTime;
-
-const UID: &str = "6f1c2f0e-8d3a-4b57-9c7e-2f4a1d5b6c70";
-/// `unsigned: `, and the most that may follow.
-const LONGEST: usize = 10 + 400;
-
-/// A step of TaskRun `cause` that asks at this socket, with these results and more of the operator's settings.
-fn step(socket: &str, settings: &[(&str, &str)], result: &str) -> StepOutcome {
-    let pod = Pod::new("cause", &["build"]);
-    let mut configuration = json!({
-        "spire-trust-domain": "example.org",
-        "spire-socket-path": socket,
-        "svidence-signing-timeout": "1s",
-        "svidence-signing-failure": "report",
-    });
-    for (key, value) in settings {
-        configuration[*key] = json!(value);
-    }
-    pod.write("tekton/bin/svidence.json", &configuration.to_string());
-    let script = format!("printf %s '{result}' >$RESULTS/digest");
-    let outcome = pod.step(0).signed(socket).results(&["digest"]).script(&script).run();
-    assert_eq!(entry(outcome.message(), "digest").as_deref(), Some(result), "results are never lost");
-    outcome
-}
-
-/// What is said everywhere, and that the manual has a row for it.
-#[track_caller]
-fn assert_told(case: &str, outcome: &StepOutcome, expected: &str, spire: &Spire) {
-    let log = outcome.stderr();
-    let said = log.find("the step is not signed: ").unwrap_or_else(|| panic!("{case}: {log}"));
-    assert!(log[said..].contains(expected), "{case}: no {expected:?} in {log}");
-    for end in ["the command succeeded", "svidence-signing-failure is report", "this can be mended by"] {
-        assert!(log[said..].contains(end), "{case}: no {end:?} in {log}");
-    }
-    let value = entry(outcome.message(), "SVIDENCE.build.sig").unwrap();
-    assert!(value.starts_with("unsigned: ") && value.len() <= LONGEST, "{case}: {value}");
-    assert!(value.contains(expected), "{case}: no {expected:?} in {value}");
-    let now = OffsetDateTime::now_utc();
-    let object = task_run("cause", UID, &[("digest", "string")], std::slice::from_ref(&outcome.report), now);
-    let report = judge(&object, &trust(&spire.bundle_pem()));
-    assert_eq!(report.verdict, Verdict::Absent, "{case}");
-    assert!(reasons(&report).contains(expected), "{case}: {}", reasons(&report));
-    let object = file(&object.to_string());
-    for format in [&["--output", "text"][..], &["--output", "json"]] {
-        let mut inspect = Command::new(env!("CARGO_BIN_EXE_svidence"));
-        let output = inspect.arg("inspect").arg(object.path()).args(format).output().unwrap();
-        let text = String::from_utf8_lossy(&output.stdout).split_whitespace().collect::<Vec<_>>().join(" ");
-        assert!(text.contains(expected), "{case}, {format:?}: {text}");
-    }
-    let manual = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/operations.md")).unwrap();
-    assert!(
-        manual.contains(&format!("`{expected}`")),
-        "{case}: docs/operations.md has no row for {expected:?}"
-    );
-}
+use svidence::evidence::{sha256, statement::hex};
 
 #[test]
 fn each_cause_is_told_apart() {
     let Some(mut spire) = Spire::start(SpireOptions::default()) else { return };
+    let bundle = spire.bundle_pem();
+    let assert_told = |case: &str, outcome: &StepOutcome, expected: &str| {
+        unsigned::assert_told(case, outcome, expected, &bundle)
+    };
     let socket = spire.socket_uri();
     let beside = |name: &str| format!("unix://{}", spire.agent_socket().with_file_name(name).display());
     let me = format!("unix:uid:{}", nix::unistd::geteuid());
@@ -102,24 +52,92 @@ fn each_cause_is_told_apart() {
         let entry =
             (!id.is_empty()).then(|| spire.entry(EntryOptions { selectors, ..EntryOptions::new(id) }));
         std::thread::sleep(Duration::from_millis(500));
-        assert_told(case, &step(&socket, &[], "sha256:1"), expected, &spire);
+        assert_told(case, &step(&socket, &[], "sha256:1"), expected);
         entry.into_iter().for_each(|entry| spire.delete_entry(&entry));
     }
     spire.freeze_agent();
     let outcome = step(&socket, &[("svidence-signing-timeout", "3s")], "sha256:1");
     assert!(outcome.stderr().contains("waiting for an identity from SPIRE"), "{}", outcome.stderr());
-    assert_told("the agent hangs", &outcome, "has not answered the last call", &spire);
+    assert_told("the agent hangs", &outcome, "has not answered the last call");
     spire.thaw_agent();
     spire.entry(EntryOptions::new(run));
     std::thread::sleep(Duration::from_millis(500));
     let domain = [("spire-trust-domain", "elsewhere.test")];
     let outcome = step(&socket, &domain, "sha256:1");
-    assert_told("another trust domain", &outcome, "is not of the configured trust domain", &spire);
+    assert_told("another trust domain", &outcome, "is not of the configured trust domain");
     let narrow = [("svidence-containers", "14")];
     let outcome = step(&socket, &narrow, &"x".repeat(3850));
-    assert_told("no room", &outcome, "no room", &spire);
+    assert_told("no room", &outcome, "no room");
+    // Other users may not enter; root without its privileges is such a one.
+    let folder = spire.agent_socket().parent().unwrap().to_owned();
+    let enter = |mode| fs::set_permissions(&folder, fs::Permissions::from_mode(mode)).unwrap();
+    enter(0o600);
+    let unprivileged = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", "--"];
+    let words = if nix::unistd::geteuid().is_root() { &unprivileged[..] } else { &[] };
+    let outcome = step_by(words, &unsigned::pod(&socket, &[]), &socket, "sha256:1");
+    enter(0o755);
+    assert_told("a folder that is closed", &outcome, "this user may not open the socket");
+    spire.freeze_agent();
+    fill(&spire.agent_socket());
+    assert_told(
+        "nobody takes connections",
+        &step(&socket, &[], "sha256:1"),
+        "the agent takes no connections",
+    );
     spire.kill_agent();
-    assert_told("a left-over socket", &step(&socket, &[], "sha256:1"), "nobody listens", &spire);
+    assert_told("a left-over socket", &step(&socket, &[], "sha256:1"), "nobody listens");
+}
+
+/// Connects until no more connections fit into the queue of those that are not taken yet. They stay in it when they are closed.
+fn fill(path: &Path) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let error = loop {
+        if let Err(error) = runtime.block_on(tokio::net::UnixStream::connect(path)) {
+            break error;
+        }
+    };
+    assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock, "{error}");
+}
+
+/// Without `hostPID` the agent cannot tell who calls.
+#[test]
+fn an_agent_that_does_not_see_the_callers_process_is_told_apart() {
+    const TEST: &str = "an_agent_that_does_not_see_the_callers_process_is_told_apart";
+    if !private::available(TEST) {
+        return;
+    }
+    let options = SpireOptions { sees_processes: false, ..SpireOptions::default() };
+    let Some(spire) = Spire::start(options) else { return };
+    spire.entry(EntryOptions::new("/ns/default/taskrun/cause"));
+    let outcome = step(&spire.socket_uri(), &[], "sha256:1");
+    let expected = "the agent cuts the connection of a process it cannot identify";
+    unsigned::assert_told("no hostPID", &outcome, expected, &spire.bundle_pem());
+}
+
+/// Whoever traces a program can make it sign what it likes.
+#[test]
+fn a_traced_program_does_not_sign_with_a_certificate_that_names_it() {
+    let Some(spire) = Spire::start(SpireOptions { discover_workload_path: true, ..SpireOptions::default() })
+    else {
+        return;
+    };
+    let program = Path::new(env!("CARGO_BIN_EXE_svidence"));
+    let digest = hex(&sha256(&fs::read(program).unwrap()));
+    spire.entry(EntryOptions {
+        dns: vec![format!("x{}.build.{UID}.taskrun.internal", &digest[..16])],
+        selectors: vec![format!("unix:sha256:{digest}")],
+        ..EntryOptions::new("/ns/default/taskrun/cause")
+    });
+    std::thread::sleep(Duration::from_millis(500));
+    let socket = spire.socket_uri();
+    let pod = unsigned::pod(&socket, &[("svidence-signing-timeout", "20s")]);
+    // A fake: a tracer in the container that may be ended is ended before the step is signed.
+    pod.write("status", "TracerPid:\t7\n");
+    let status = pod.root().join("status").display().to_string();
+    let traced = r#"mount --bind "$0" /proc/1/status && exec "$@""#;
+    let first = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child", "sh", "-c", traced, &status];
+    let outcome = step_by(&first, &pod, &socket, "sha256:1");
+    unsigned::assert_told("traced", &outcome, "another process traces it", &spire.bundle_pem());
 }
 
 /// The agent keeps refusing until the entry is made, and is hardly asked meanwhile: it tells when it is worth it.

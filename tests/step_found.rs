@@ -133,6 +133,6 @@ fn storage_that_hangs_does_not_keep_the_command_from_starting_and_nothing_is_cla
     assert!(took < Duration::from_secs(15), "{took:?}");
     assert_eq!(entry(outcome.message(), "a").as_deref(), Some("v"), "{}", outcome.stderr());
     let evidence = entry(outcome.message(), "SVIDENCE.one.sig").unwrap();
-    assert!(evidence.starts_with("unsigned: it is not known whether"), "{evidence}");
+    assert!(evidence.starts_with("unsigned: it is not known whether this step set result a "), "{evidence}");
     assert_eq!(outcome.output.status.code(), Some(1), "{}", outcome.stderr());
 }

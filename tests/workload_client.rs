@@ -1,155 +1,36 @@
 //! The Workload API client against a scripted endpoint, for what a real agent cannot be made to do at will.
 #![cfg(feature = "cli")]
 
+#[path = "support/endpoint.rs"]
+mod endpoint;
 mod pki;
 
 use std::os::unix::net::UnixListener as StdListener;
 use std::path::{Path, PathBuf};
-use std::pin::Pin;
-use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use endpoint::{
+    Act::{self, Hang, Headers, Refuse, Serve},
+    Endpoint,
+};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use pki::{Key, Plan};
 use svidence::workload::address::Address;
 use svidence::workload::client::{FetchError, Seconds, attempt};
 use svidence::workload::fetch::{Accept, Fetcher, Identity, Settings, State};
-use svidence::workload::generated::spiffe_workload_api_server::{SpiffeWorkloadApi, SpiffeWorkloadApiServer};
-use svidence::workload::generated::{X509svid, X509svidRequest, X509svidResponse};
+use svidence::workload::generated::{X509svid, X509svidResponse};
 use svidence::workload::identity::from_message;
 use svidence::workload::retry::{ATTEMPT_DEADLINE, Backoff, attempt_deadline, is_final};
 use svidence::workload::select::{Expectation, SelectError, take};
 use svidence::workload::svid::SvidError;
 use tokio::sync::Notify;
-use tokio_stream::wrappers::{ReceiverStream, UnixListenerStream};
-use tokio_stream::{Stream, StreamExt as _};
-use tonic::{Code, Request, Response, Status};
+use tonic::Code;
 
 const DEMO: &str = "spiffe://example.org/ns/default/taskrun/demo";
 /// Inside the validity of every test certificate.
 const NOW: i64 = pki::START + 1000;
-
-/// What the endpoint does with one call.
-#[derive(Clone)]
-enum Act {
-    /// No answer at all.
-    Hang,
-    /// Headers and then nothing.
-    Headers,
-    /// A status instead of a stream.
-    Refuse(Code),
-    /// After this many milliseconds these messages, 100 ms apart, and then the end, if there is one.
-    Serve(u64, Vec<X509svidResponse>, Option<Code>),
-}
-use Act::{Hang, Headers, Refuse, Serve};
-
-/// The n-th call gets the n-th act, all later ones the last.
-struct Script {
-    acts: Vec<Act>,
-    calls: Arc<AtomicUsize>,
-}
-
-#[tonic::async_trait]
-impl SpiffeWorkloadApi for Script {
-    type FetchX509SVIDStream = Pin<Box<dyn Stream<Item = Result<X509svidResponse, Status>> + Send>>;
-
-    async fn fetch_x509svid(
-        &self,
-        request: Request<X509svidRequest>,
-    ) -> Result<Response<Self::FetchX509SVIDStream>, Status> {
-        let headers: Vec<_> = request.metadata().get_all("workload.spiffe.io").iter().collect();
-        if headers != ["true"] {
-            return Err(Status::unimplemented("the security header must be there exactly once"));
-        }
-        let call = self.calls.fetch_add(1, Ordering::SeqCst);
-        match self.acts[call.min(self.acts.len() - 1)].clone() {
-            Hang => std::future::pending().await,
-            Headers => Ok(Response::new(Box::pin(tokio_stream::pending()))),
-            Refuse(code) => Err(Status::new(code, "scripted")),
-            Serve(delay, messages, end) => {
-                tokio::time::sleep(Duration::from_millis(delay)).await;
-                let (sender, receiver) = tokio::sync::mpsc::channel(1);
-                tokio::spawn(async move {
-                    for message in messages {
-                        let _ = sender.send(Ok(message)).await;
-                        tokio::time::sleep(Duration::from_millis(100)).await;
-                    }
-                    match end {
-                        Some(Code::Ok) => {}
-                        Some(code) => drop(sender.send(Err(Status::new(code, "scripted"))).await),
-                        None => sender.closed().await,
-                    }
-                });
-                Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
-            }
-        }
-    }
-}
-
-/// A scripted endpoint. Dropping it cuts all connections and leaves the socket's file.
-struct Endpoint {
-    stop: Option<tokio::sync::oneshot::Sender<()>>,
-    thread: Option<std::thread::JoinHandle<()>>,
-    calls: Arc<AtomicUsize>,
-    connections: Arc<AtomicUsize>,
-}
-
-impl Endpoint {
-    fn start(socket: &Path, acts: Vec<Act>) -> Endpoint {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let (calls, connections) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
-        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-        let _ = std::fs::remove_file(socket);
-        let listener = {
-            let _inside = runtime.enter();
-            tokio::net::UnixListener::bind(socket).unwrap()
-        };
-        let count = Arc::clone(&connections);
-        let service = SpiffeWorkloadApiServer::new(Script { acts, calls: Arc::clone(&calls) });
-        let thread = std::thread::spawn(move || {
-            runtime.block_on(async {
-                let incoming = UnixListenerStream::new(listener).map(move |connection| {
-                    count.fetch_add(1, Ordering::SeqCst);
-                    connection
-                });
-                let server = tonic::transport::Server::builder().add_service(service);
-                tokio::select! {
-                    end = server.serve_with_incoming(incoming) => end.unwrap(),
-                    _ = stopped => {}
-                }
-            });
-        });
-        Endpoint { stop: Some(stop), thread: Some(thread), calls, connections }
-    }
-
-    /// On a busy machine an attempt may make more than one call.
-    fn calls(&self) -> usize {
-        self.calls.load(Ordering::SeqCst)
-    }
-
-    /// One for each call, and one to watch a refusal.
-    fn connections(&self) -> usize {
-        self.connections.load(Ordering::SeqCst)
-    }
-
-    #[track_caller]
-    fn wait_for_connections(&self, case: &str, count: usize) {
-        let end = Instant::now() + Duration::from_secs(10);
-        while self.connections() < count {
-            assert!(Instant::now() < end, "{case}: {} connections", self.connections());
-            std::thread::sleep(Duration::from_millis(5));
-        }
-    }
-}
-
-impl Drop for Endpoint {
-    fn drop(&mut self) {
-        drop(self.stop.take());
-        let ended = self.thread.take().map(std::thread::JoinHandle::join);
-        assert!(matches!(ended, Some(Ok(()))) || std::thread::panicking());
-    }
-}
 
 fn svid(id: &str, number: u8, start: i64, end: i64) -> X509svid {
     let (ca, root) = pki::root("example.org");
@@ -294,7 +175,7 @@ fn an_identity_comes_with_its_bundle() {
 fn refusals_are_retried_on_new_connections() {
     let bench = Bench::new();
     let codes = [Code::PermissionDenied, Code::Unavailable, Code::Unknown, Code::Internal];
-    let mut acts: Vec<Act> = codes.into_iter().map(Refuse).collect();
+    let mut acts: Vec<Act> = codes.into_iter().map(|code| Refuse(code, "scripted")).collect();
     acts.push(serve());
     let endpoint = Endpoint::start(&bench.socket(), acts);
     let fetcher = bench.fetcher();
@@ -306,7 +187,7 @@ fn refusals_are_retried_on_new_connections() {
 fn only_pointless_codes_stop() {
     for code in [Code::InvalidArgument, Code::Unimplemented] {
         let bench = Bench::new();
-        let endpoint = Endpoint::start(&bench.socket(), vec![Refuse(code)]);
+        let endpoint = Endpoint::start(&bench.socket(), vec![Refuse(code, "scripted")]);
         let fetcher = bench.fetcher();
         let state = wait(&format!("{code:?}"), &fetcher, 10_000, |state| matches!(state, State::Failed(_)));
         assert!(refused(&state, code), "{state:?}");
@@ -326,7 +207,7 @@ fn a_held_call_is_joined_by_others() {
         ("headers came, nothing else", vec![Headers, serve()], 400, 2),
         (
             "the second is refused, the third answered",
-            vec![Hang, Refuse(Code::PermissionDenied), serve()],
+            vec![Hang, Refuse(Code::PermissionDenied, "scripted"), serve()],
             450,
             3,
         ),
@@ -334,7 +215,7 @@ fn a_held_call_is_joined_by_others() {
         ("the second has nothing of use", vec![Hang, Serve(0, vec![stranger()], None), serve()], 450, 3),
         (
             "the first is answered late",
-            vec![Serve(300, vec![demo()], None), Refuse(Code::PermissionDenied)],
+            vec![Serve(300, vec![demo()], None), Refuse(Code::PermissionDenied, "scripted")],
             700,
             3,
         ),
@@ -413,7 +294,7 @@ fn a_stream_without_a_fitting_identity_is_stayed_on() {
     ] {
         let bench = Bench::new();
         // Whoever asks again is refused.
-        let acts = vec![Serve(0, messages, None), Refuse(Code::PermissionDenied)];
+        let acts = vec![Serve(0, messages, None), Refuse(Code::PermissionDenied, "scripted")];
         let _endpoint = Endpoint::start(&bench.socket(), acts);
         let fetcher = bench.fetcher();
         if begins {
@@ -656,7 +537,8 @@ fn what_ends_a_stream_decides_about_the_identity() {
         ("nothing offered any more", Serve(0, vec![demo(), message(vec![])], None), false),
     ] {
         let bench = Bench::new();
-        let endpoint = Endpoint::start(&bench.socket(), vec![act, Refuse(Code::PermissionDenied)]);
+        let endpoint =
+            Endpoint::start(&bench.socket(), vec![act, Refuse(Code::PermissionDenied, "scripted")]);
         let fetcher = bench.fetcher();
         // The third attempt: by then the first one's identity has come and its stream has ended.
         endpoint.wait_for_connections(case, 3);
@@ -699,7 +581,7 @@ fn no_attempt_follows_when_the_time_is_up() {
     // One more if an attempt ended before signing began.
     for (case, timeout, attempts) in [("one attempt", 0, 1..=2), ("a second", 1000, 2..=5)] {
         let bench = Bench::new();
-        let endpoint = Endpoint::start(&bench.socket(), vec![Refuse(Code::PermissionDenied)]);
+        let endpoint = Endpoint::start(&bench.socket(), vec![Refuse(Code::PermissionDenied, "scripted")]);
         let mut settings = bench.settings();
         settings.signing_timeout = Duration::from_millis(timeout);
         let fetcher = Fetcher::start(settings, accept()).unwrap();
@@ -770,7 +652,7 @@ fn dropping_ends_the_thread() {
 #[test]
 fn the_report_says_what_to_do() {
     let bench = Bench::new();
-    let _endpoint = Endpoint::start(&bench.socket(), vec![Refuse(Code::PermissionDenied)]);
+    let _endpoint = Endpoint::start(&bench.socket(), vec![Refuse(Code::PermissionDenied, "scripted")]);
     let fetcher = bench.fetcher();
     let begun = Instant::now();
     fetcher.begin(begun);
@@ -803,9 +685,12 @@ fn the_report_says_what_to_do() {
 #[test]
 fn an_attempt_that_is_cut_does_not_hide_what_the_agent_said_before() {
     for (case, acts) in [
-        ("refused, then held", vec![Refuse(Code::PermissionDenied), Hang]),
-        ("held, and the call that joins it refused", vec![Hang, Refuse(Code::PermissionDenied), Hang]),
-        ("refused, then headers alone", vec![Refuse(Code::PermissionDenied), Headers]),
+        ("refused, then held", vec![Refuse(Code::PermissionDenied, "scripted"), Hang]),
+        (
+            "held, and the call that joins it refused",
+            vec![Hang, Refuse(Code::PermissionDenied, "scripted"), Hang],
+        ),
+        ("refused, then headers alone", vec![Refuse(Code::PermissionDenied, "scripted"), Headers]),
     ] {
         let bench = Bench::new();
         let _endpoint = Endpoint::start(&bench.socket(), acts);

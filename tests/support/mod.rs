@@ -10,6 +10,8 @@ pub mod corpus;
 pub mod credentials;
 pub mod documents;
 #[cfg(feature = "cli")]
+pub mod endpoint;
+#[cfg(feature = "cli")]
 pub mod fleet;
 #[cfg(feature = "cli")]
 pub mod kubelet;
@@ -30,3 +32,5 @@ pub mod spire;
 pub mod step;
 #[cfg(feature = "cli")]
 pub mod taskrun;
+#[cfg(feature = "cli")]
+pub mod unsigned;

@@ -47,6 +47,8 @@ pub struct SpireOptions {
     pub sync: Duration,
     /// Whether the agent finds `unix:path` and `unix:sha256` selectors.
     pub discover_workload_path: bool,
+    /// Whether the agent sees the processes of those that call it, as with `hostPID`; else it has a PID namespace of its own.
+    pub sees_processes: bool,
     /// Lifetime of the server's CA.
     pub ca_ttl: String,
     /// Lifetime of an SVID whose entry does not say.
@@ -62,6 +64,7 @@ impl Default for SpireOptions {
             upstream: Upstream::None,
             sync: Duration::from_millis(20),
             discover_workload_path: false,
+            sees_processes: true,
             ca_ttl: "24h".into(),
             svid_ttl: "1h".into(),
         }
@@ -268,12 +271,13 @@ impl Spire {
         let folder = self.folder.path();
         let configuration = folder.join("agent.conf");
         fs::write(&configuration, agent_configuration(folder, self.port, &self.options)).unwrap();
+        let mut program = Command::new(&self.agent_program);
+        if !self.options.sees_processes {
+            program = Command::new("unshare");
+            program.args(["--pid", "--fork", "--kill-child"]).arg(&self.agent_program);
+        }
         let mut agent = spawn(
-            Command::new(&self.agent_program)
-                .arg("run")
-                .arg("-config")
-                .arg(&configuration)
-                .args(["-joinToken", &token]),
+            program.arg("run").arg("-config").arg(&configuration).args(["-joinToken", &token]),
             &folder.join("agent.log"),
         );
         let answers = wait_for(&mut agent, &self.agent_socket());
