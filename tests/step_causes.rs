@@ -5,7 +5,7 @@
 mod pki;
 mod support;
 
-use std::fs;
+use std::{fs, thread};
 
 use pki::{Key, Plan};
 use support::{
@@ -45,7 +45,7 @@ fn each_cause_is_told_apart() {
     let another = svid("spiffe://example.org/ns/default/sa/default", |_| {});
     let mut large = another.clone();
     large.svids[0].x509_svid.resize(17 << 20, 0);
-    for (case, acts, expected) in [
+    let cases = [
         // As SPIRE says it when the caller is gone before it is attested.
         (
             "not attested",
@@ -79,13 +79,19 @@ fn each_cause_is_told_apart() {
             served(svid(RUN, |leaf| leaf.key_usage = Some(pki::KEY_AGREEMENT))),
             "no verifier will believe the certificate",
         ),
-    ] {
-        let folder = tempfile::tempdir().unwrap();
-        let socket = folder.path().join("a.sock");
-        let _endpoint = Endpoint::start(&socket, acts);
-        let outcome = step(&format!("unix://{}", socket.display()), &[], "sha256:1");
-        assert_told(case, &outcome, expected, &bundle);
-    }
+    ];
+    thread::scope(|scope| {
+        for (case, acts, expected) in cases {
+            let bundle = &bundle;
+            scope.spawn(move || {
+                let folder = tempfile::tempdir().unwrap();
+                let socket = folder.path().join("a.sock");
+                let _endpoint = Endpoint::start(&socket, acts);
+                let outcome = step(&format!("unix://{}", socket.display()), &[], "sha256:1");
+                assert_told(case, &outcome, expected, bundle);
+            });
+        }
+    });
 }
 
 /// The name is part of the evidence's key, so only the log can tell.

@@ -22,7 +22,7 @@ pub fn pod(socket: &str, settings: &[(&str, &str)]) -> Pod {
     let mut configuration = json!({
         "spire-trust-domain": "example.org",
         "spire-socket-path": socket,
-        "svidence-signing-timeout": "1s",
+        "svidence-signing-timeout": "3s",
         "svidence-signing-failure": "report",
     });
     for (key, value) in settings {
