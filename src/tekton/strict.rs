@@ -40,7 +40,10 @@ pub(crate) fn case_variant(key: &str, fields: &[&'static str]) -> Option<&'stati
         '\u{212a}' => 'k',
         other => other.to_ascii_lowercase(),
     };
-    let is_variant = |field: &&&str| key.chars().map(folded).eq(field.chars().map(folded));
+    let is_variant = |field: &&&str| match key.is_ascii() {
+        true => key.eq_ignore_ascii_case(field),
+        false => key.chars().map(folded).eq(field.chars().map(folded)),
+    };
     fields.iter().find(is_variant).copied()
 }
 
@@ -173,7 +176,7 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Watch<V> {
 
     fn visit_map<A: MapAccess<'de>>(self, inner: A) -> Result<V::Value, A::Error> {
         let fields = self.fields.unwrap_or_default();
-        self.visitor.visit_map(Members { inner, fields, seen: Seen::default() })
+        self.visitor.visit_map(Members { inner, fields, seen_fields: 0, seen: Seen::default() })
     }
 }
 
@@ -196,7 +199,18 @@ impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Items<A> {
 struct Members<'de, A> {
     inner: A,
     fields: &'static [&'static str],
+    /// A bit for each of `fields` that was there.
+    seen_fields: u64,
+    /// The other keys.
     seen: Seen<'de>,
+}
+
+impl<A> Members<'_, A> {
+    /// The bit of a field; none of a key that is no field, or one of the fields for which there are no more bits.
+    fn bit(&self, key: &str) -> Option<u64> {
+        let place = self.fields.iter().position(|field| *field == key)?;
+        1u64.checked_shl(u32::try_from(place).ok()?)
+    }
 }
 
 impl<'de, A: MapAccess<'de>> MapAccess<'de> for Members<'de, A> {
@@ -204,14 +218,20 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Members<'de, A> {
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, A::Error> {
         let Some(Key(key)) = self.inner.next_key::<Key<'de>>()? else { return Ok(None) };
-        if case_variant(&key, self.fields).is_some() {
+        let bit = self.bit(&key);
+        if bit.is_none() && case_variant(&key, self.fields).is_some() {
             return Err(A::Error::custom("a case variant"));
         }
         let read = match &key {
             Cow::Borrowed(key) => seed.deserialize(BorrowedStrDeserializer::new(key)),
             Cow::Owned(key) => seed.deserialize(StrDeserializer::new(key)),
         };
-        if !self.seen.insert(key) {
+        let is_new = match bit {
+            Some(bit) => self.seen_fields & bit == 0,
+            None => self.seen.insert(key),
+        };
+        self.seen_fields |= bit.unwrap_or_default();
+        if !is_new {
             return Err(A::Error::custom("a key that appears twice"));
         }
         read.map(Some)
