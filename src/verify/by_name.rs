@@ -29,7 +29,10 @@ impl<T, L: AsRef<[T]>> ByName<L, T> {
     pub(crate) fn places(&self, name: &str) -> Option<(usize, usize)> {
         let list = self.list();
         if list.len() <= FEW {
-            let mut places = (0..list.len()).filter(|&place| (self.name)(&list[place]) == name);
+            // Names in one list mostly differ in their last byte, and that is cheaper to compare.
+            let last = |name: &str| name.as_bytes().last().copied();
+            let is_named = |other: &str| last(other) == last(name) && other == name;
+            let mut places = (0..list.len()).filter(|&place| is_named((self.name)(&list[place])));
             let first = places.next()?;
             return Some((first, places.next_back().unwrap_or(first)));
         }

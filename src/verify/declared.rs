@@ -9,7 +9,7 @@ use super::{
     attempt::Attempt, by_name::ByName, facts::Detail, findings::Findings, step::ProvenStep, verdict::Finding,
 };
 use crate::{
-    evidence::attestation::{self, DeclaredNames, Kind, step_name},
+    evidence::attestation::{self, DECLARED, DeclaredNames, Kind, step_name},
     tekton::taskrun::{DeclaredResult, DeclaredStep, TaskSpec},
 };
 
@@ -30,13 +30,15 @@ pub(super) struct DeclaredTask<'a> {
     mapped: HashMap<(&'a str, &'a str), &'a str>,
     own_findings: OnceCell<Findings>,
     collected: OnceCell<DeclaredNames>,
+    /// What a step without results of its own is told to collect.
+    without_step_results: OnceCell<[u8; DECLARED]>,
 }
 
 /// The results that one step declares.
 struct ResultsOfStep<'a> {
     by_name: ByName<&'a [DeclaredResult], DeclaredResult>,
     /// What a step is told to collect under this task.
-    digest: OnceCell<[u8; 12]>,
+    digest: OnceCell<[u8; DECLARED]>,
     repeated: OnceCell<Findings>,
 }
 
@@ -67,6 +69,7 @@ impl<'a> DeclaredTask<'a> {
                 .collect(),
             own_findings: OnceCell::new(),
             collected: OnceCell::new(),
+            without_step_results: OnceCell::new(),
         }
     }
 
@@ -108,11 +111,14 @@ impl<'a> DeclaredTask<'a> {
     }
 
     /// The digest of the names that the step at this place is told to collect.
-    fn digest(&self, place: usize, step: &DeclaredStep) -> [u8; 12] {
+    fn digest(&self, place: usize, step: &DeclaredStep) -> [u8; DECLARED] {
         let collected = self.collected.get_or_init(|| {
             let collected = self.spec.results.iter().filter(|result| result.value.is_none());
             DeclaredNames::new(collected.map(|result| result.name.as_str()))
         });
+        if step.results.is_empty() {
+            return *self.without_step_results.get_or_init(|| collected.with_step_results([]));
+        }
         let digest =
             || collected.with_step_results(step.results.iter().map(|declared| declared.name.as_str()));
         match self.results_of_steps.get(place) {
