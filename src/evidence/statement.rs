@@ -53,12 +53,9 @@ pub fn statement(attestation: &Attestation, context: Context<'_>) -> String {
 
 /// The DSSE pre-authentication encoding of a statement: these bytes are signed.
 pub fn pre_authentication_encoding(statement: &str) -> Vec<u8> {
-    format!(
-        "{PRE_AUTHENTICATION_PREFIX}{} {PAYLOAD_TYPE} {} {statement}",
-        PAYLOAD_TYPE.len(),
-        statement.len()
-    )
-    .into_bytes()
+    let (kind, length) = (PAYLOAD_TYPE.len(), statement.len());
+    let header = format!("{PRE_AUTHENTICATION_PREFIX}{kind} {PAYLOAD_TYPE} {length} ");
+    [header.as_bytes(), statement.as_bytes()].concat()
 }
 
 fn predicate(out: &mut String, attestation: &Attestation, context: &Context<'_>, results: &[&Covered]) {
@@ -177,9 +174,13 @@ pub fn hex(bytes: &[u8]) -> String {
 
 fn push_hex(out: &mut String, bytes: &[u8]) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    for byte in bytes {
-        out.push(DIGITS[usize::from(byte >> 4)].into());
-        out.push(DIGITS[usize::from(byte & 15)].into());
+    // A digest at a time: one character at a time is several times slower.
+    for bytes in bytes.chunks(32) {
+        let mut digits = [0; 64];
+        for (two, byte) in digits.as_chunks_mut::<2>().0.iter_mut().zip(bytes) {
+            *two = [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]];
+        }
+        out.push_str(str::from_utf8(&digits[..2 * bytes.len()]).unwrap_or_default());
     }
 }
 
