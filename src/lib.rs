@@ -10,9 +10,12 @@
 //!
 //! docs/architecture.md says which of them may use which.
 
+#![warn(clippy::disallowed_methods)]
+
 pub mod evidence;
 pub mod io_error;
 pub mod step;
+pub mod surroundings;
 pub mod tekton;
 pub mod workload;
 

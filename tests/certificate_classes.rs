@@ -8,16 +8,20 @@ use std::{
     path::Path,
 };
 
-use svidence::workload::class::{Class, RULES};
+use svidence::workload::class::{Class, RULES, class_of};
 
 fn file(path: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
 }
 
-/// The codes in a function of the source: the texts behind its arrows.
-fn codes_of(path: &str, function: &str) -> BTreeSet<String> {
+/// The codes in the function `code` of an implementation: the texts behind its arrows.
+fn codes_of(path: &str, implementation: &str) -> BTreeSet<String> {
     let source = file(path);
-    let (_, body) = source.split_once(function).unwrap_or_else(|| panic!("{function} in {path}"));
+    let after = |text: &str, part: &str| {
+        let (_, after) = text.split_once(part).unwrap_or_else(|| panic!("{part} in {path}"));
+        after.to_owned()
+    };
+    let body = after(&after(&source, implementation), "fn code(");
     let body = body.split("\n    }\n").next().unwrap();
     let codes = body.split("=> \"").skip(1).map(|rest| rest.split('"').next().unwrap().to_owned());
     let codes: BTreeSet<String> = codes.collect();
@@ -25,24 +29,31 @@ fn codes_of(path: &str, function: &str) -> BTreeSet<String> {
     codes
 }
 
+fn rules() -> impl Iterator<Item = (&'static str, Class)> {
+    x509::RULES.iter().chain(RULES).copied()
+}
+
 #[test]
 fn every_rule_has_one_class() {
-    let known: BTreeSet<String> = RULES.iter().map(|(code, _)| (*code).to_owned()).collect();
-    assert_eq!(known.len(), RULES.len(), "a code appears twice");
+    let mut known = BTreeSet::new();
+    for (code, class) in rules() {
+        assert!(known.insert(code.to_owned()), "{code} appears twice");
+        assert_eq!(class_of(code), class, "{code}");
+    }
     let mut all: BTreeSet<String> =
         ["no-version", "version", "base64", "protobuf", "not-canonical", "impossible-field"]
             .map(str::to_owned)
             .into();
-    for (path, function) in [
-        ("src/workload/certificate/error.rs", "pub fn code("),
-        ("src/workload/chain/error.rs", "pub fn code("),
-        ("src/workload/bundle.rs", "pub fn code("),
+    for (path, implementation) in [
+        ("crates/x509/src/certificate/error.rs", "impl CertificateError"),
+        ("crates/x509/src/path/error.rs", "impl<R: Rule> PathError<R>"),
+        ("crates/x509/src/path/error.rs", "impl<R: Rule> PathRule<R>"),
+        ("src/workload/svid_rules.rs", "impl SvidRule"),
+        ("src/workload/chain.rs", "impl Rule for IssuerRule"),
+        ("src/workload/bundle.rs", "impl BundleError"),
     ] {
-        all.extend(codes_of(path, function));
+        all.extend(codes_of(path, implementation));
     }
-    let paths = file("src/workload/chain/error.rs");
-    let (_, paths) = paths.split_once("impl PathRule").unwrap();
-    all.extend(paths.split("=> \"").skip(1).map(|rest| rest.split('"').next().unwrap().to_owned()));
     assert_eq!(all, known, "codes that can be reported, and those of the table");
 }
 
@@ -52,7 +63,7 @@ fn the_documentation_says_the_same() {
         Class::Contradicts => "contradicts",
         Class::Unchecked => "unchecked",
     };
-    let rules: BTreeMap<&str, &str> = RULES.iter().map(|(code, class)| (*code, word(*class))).collect();
+    let rules: BTreeMap<&str, &str> = rules().map(|(code, class)| (code, word(class))).collect();
     let text = file("docs/certificates.md");
     let mut documented = BTreeMap::new();
     for line in text.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| rule ")) {

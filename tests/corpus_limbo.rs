@@ -12,11 +12,11 @@ use std::collections::BTreeMap;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::Deserialize;
-use svidence::{
-    verify::chain::{ChainError, Limits, Search},
-    workload::certificate::{Certificate, CertificateError, KeyPurpose},
-};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use x509::{
+    Certificate, CertificateError, KeyPurpose,
+    path::{Limits, PathError, Search},
+};
 use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
 
 /// 2026-01-01T00:00:00Z, for cases that state no time: every certificate in them that should be valid is.
@@ -50,7 +50,7 @@ struct PeerName {
 #[derive(Debug)]
 enum Refusal {
     Unreadable(CertificateError),
-    Path(ChainError),
+    Path(PathError),
     OtherName,
 }
 
@@ -94,8 +94,9 @@ fn check(case: &Case) -> Result<(), Refusal> {
     let limits = Limits::default();
     let search = Search {
         intermediates: &untrusted.iter().collect::<Vec<_>>(),
-        authorities: &trusted.iter().collect::<Vec<_>>(),
+        trust_anchors: &trusted.iter().collect::<Vec<_>>(),
         at: time.map_or(USUAL_TIME, OffsetDateTime::unix_timestamp),
+        slow_by: 0,
         purposes: &[purpose],
         limits: Limits {
             // The corpus counts intermediates.
@@ -103,8 +104,9 @@ fn check(case: &Case) -> Result<(), Refusal> {
             ..limits
         },
         issuer_rule: &|_, _| Ok(()),
+        path_rule: &|_| Ok(()),
     };
-    search.issuers_of(&leaf).map_err(Refusal::Path)?;
+    search.find_path(&leaf).map_err(Refusal::Path)?;
     let (_, parsed) = X509Certificate::from_der(&peer).unwrap();
     let names = parsed.subject_alternative_name().unwrap().map(|san| &san.value.general_names[..]);
     let named = case.expected_peer_name.as_ref().is_none_or(|name| {

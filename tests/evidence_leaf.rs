@@ -2,6 +2,7 @@
 
 use std::{fs, path::PathBuf};
 
+use ::x509::Certificate;
 use proptest::prelude::*;
 use svidence::evidence::leaf::{CompactLeaf, DnsForm, Issuer, LeafError};
 use x509_parser::prelude::*;
@@ -16,6 +17,10 @@ struct RealLeaf {
 }
 
 impl RealLeaf {
+    fn certificate(&self) -> Certificate {
+        Certificate::parse(&self.leaf).unwrap()
+    }
+
     fn issuer(&self) -> Issuer<'_> {
         Issuer { name: &self.issuer_name, key_id: &self.issuer_key_id }
     }
@@ -89,9 +94,14 @@ fn every_real_leaf_comes_back_unchanged() {
     let leaves = real_leaves();
     assert_eq!(leaves.len(), 21, "number of leaves in testdata/spire");
     for real in &leaves {
-        let compact =
-            CompactLeaf::of(&real.leaf, &real.spiffe_id, &real.dns_names, DnsForm::Plain, real.issuer())
-                .unwrap_or_else(|| panic!("{} has no compact form", real.name));
+        let compact = CompactLeaf::of(
+            &real.certificate(),
+            &real.spiffe_id,
+            &real.dns_names,
+            DnsForm::Plain,
+            real.issuer(),
+        )
+        .unwrap_or_else(|| panic!("{} has no compact form", real.name));
         let bytes = compact.to_bytes();
         let read = CompactLeaf::from_bytes(&bytes).unwrap_or_else(|error| panic!("{}: {error}", real.name));
         assert_eq!(read, compact, "{}", real.name);
@@ -113,7 +123,11 @@ fn a_leaf_under_another_name_or_issuer_has_no_compact_form() {
         ("a DNS name it does not have", real.spiffe_id.as_str(), &dns[..], real.issuer()),
         ("another issuer", real.spiffe_id.as_str(), &[][..], other),
     ] {
-        assert_eq!(CompactLeaf::of(&real.leaf, spiffe_id, dns_names, DnsForm::Plain, issuer), None, "{case}");
+        assert_eq!(
+            CompactLeaf::of(&real.certificate(), spiffe_id, dns_names, DnsForm::Plain, issuer),
+            None,
+            "{case}"
+        );
     }
 }
 
@@ -126,8 +140,13 @@ fn a_key_in_another_encoding_is_refused() {
         ("rsa2048-self/svid.pem", 256 + 256),
     ] {
         let real = real_leaves().into_iter().find(|real| real.name == name).unwrap();
-        let compact =
-            CompactLeaf::of(&real.leaf, &real.spiffe_id, &real.dns_names, DnsForm::Plain, real.issuer());
+        let compact = CompactLeaf::of(
+            &real.certificate(),
+            &real.spiffe_id,
+            &real.dns_names,
+            DnsForm::Plain,
+            real.issuer(),
+        );
         let bytes = compact.unwrap().to_bytes();
         let key = bytes.len() - key_and_signature;
         assert!(CompactLeaf::from_bytes(&bytes).is_ok(), "{name}");
@@ -142,10 +161,15 @@ fn a_key_in_another_encoding_is_refused() {
 #[test]
 fn a_truncated_compact_leaf_is_refused() {
     for real in real_leaves() {
-        let bytes =
-            CompactLeaf::of(&real.leaf, &real.spiffe_id, &real.dns_names, DnsForm::Plain, real.issuer())
-                .unwrap()
-                .to_bytes();
+        let bytes = CompactLeaf::of(
+            &real.certificate(),
+            &real.spiffe_id,
+            &real.dns_names,
+            DnsForm::Plain,
+            real.issuer(),
+        )
+        .unwrap()
+        .to_bytes();
         let shortest_rsa = if bytes.len() > 512 { bytes.len() - 256 } else { bytes.len() };
         for length in 0..bytes.len().min(shortest_rsa) {
             let read = CompactLeaf::from_bytes(&bytes[..length]);

@@ -21,9 +21,9 @@ use support::{
 use svidence::{
     evidence::attestation::{Attestation, Form},
     verify::{Policy, Verdict},
-    workload::certificate::Certificate,
 };
 use time::OffsetDateTime;
+use x509::Certificate;
 
 const RESULTS: [(&str, &str); 5] =
     [("commit", "string"), ("digest", "string"), ("image", "string"), ("tag", "string"), ("url", "string")];

@@ -1,16 +1,15 @@
 //! The credential flags: each case is run through Tekton's own entrypoint and ours, and every file that either leaves below
 //! `/tekton/creds` and in `$HOME` is compared, with all that is logged.
 
-use std::ffi::OsString;
-use std::fs;
-use std::os::unix::fs::symlink;
+use std::{ffi::OsString, fs, os::unix::fs::symlink};
 
-use svidence::step::args;
-use svidence::step::roots::Roots;
+use svidence::step::{args, roots::Roots};
 
 mod support;
-use support::credentials::{Case, STEP, case, compare, docker, pod, raw, tree};
-use support::step::{As, OURS, available, tekton, untimed};
+use support::{
+    credentials::{Case, STEP, case, compare, docker, pod, raw, tree},
+    step::{As, OURS, available, tekton, untimed},
+};
 
 #[test]
 fn git_over_http() {

@@ -1,14 +1,18 @@
 //! Where credentials are written: `/tekton/creds` and `$HOME` in any state, compared with what Tekton's own entrypoint makes of
 //! it, but where Tekton waits for ever or loses them.
 
-use std::ffi::OsStr;
-use std::fs;
-use std::os::unix::fs::{PermissionsExt as _, symlink};
-use std::path::Path;
+use std::{
+    ffi::OsStr,
+    fs,
+    os::unix::fs::{PermissionsExt as _, symlink},
+    path::Path,
+};
 
 mod support;
-use support::credentials::{Case, HOME, STEP, case, compare, docker, pod};
-use support::step::{As, OURS, Pod, available, finish};
+use support::{
+    credentials::{Case, HOME, STEP, case, compare, docker, pod},
+    step::{As, OURS, Pod, available, finish},
+};
 
 /// From a place where another user may read it.
 const AS_NOBODY: &str = "cp \"$1\" /tekton/bin/entrypoint; shift; exec setpriv --reuid 65534 --regid 65534 --clear-groups \

@@ -3,8 +3,10 @@
 use std::process::Command;
 
 mod support;
-use support::skip::emulated;
-use support::step::{As, OURS, Pod, available, until, usual};
+use support::{
+    skip::emulated,
+    step::{As, OURS, Pod, available, until, usual},
+};
 
 fn sh<'a>(script: &'a str, flags: &[&'a str]) -> Vec<&'a str> {
     usual(&[flags, &["-entrypoint", "/bin/sh", "--", "-c", script]].concat())

@@ -1,12 +1,16 @@
 //! Lives of steps that differ from Tekton's on purpose, or that two runs one after the other cannot show.
 
-use std::os::unix::fs::{PermissionsExt as _, symlink};
-use std::process::{Child, Command};
-use std::time::{Duration, Instant};
+use std::{
+    os::unix::fs::{PermissionsExt as _, symlink},
+    process::{Child, Command},
+    time::{Duration, Instant},
+};
 
 mod support;
-use support::skip::emulated;
-use support::step::{As, OURS, Pod, available, finish, until, usual};
+use support::{
+    skip::emulated,
+    step::{As, OURS, Pod, available, finish, until, usual},
+};
 
 const STARTED: &str = "{\"key\":\"StartedAt\",\"value\":\"T\",\"type\":3}";
 

@@ -11,15 +11,14 @@ use std::{
 use go::{json::escape_bytes, text::utf8, zone::LocalZone};
 use svidence::{
     step::{
-        output::{
-            message::Message,
-            results::{Kind, RawResult},
-            termination,
-        },
+        output::{message::Message, results::RawResult, termination},
         roots::Roots,
         signing::position,
     },
-    tekton::termination::{Encoding, Entry, EntryType, to_json},
+    tekton::{
+        result_kind::ResultKind,
+        termination::{Encoding, Entry, EntryType, to_json},
+    },
     workload::id::parse_uid,
 };
 
@@ -66,8 +65,8 @@ fn evidence_stands_between_the_groups() {
     let result =
         |kind, name: &str| RawResult { kind, name: name.into(), raw: b"v".to_vec(), found: Some(false) };
     let mut message = Message::new(Encoding::Json);
-    message.add_results(&[result(Kind::Task, "t")]).unwrap();
-    message.add_results(&[result(Kind::Step, "s")]).unwrap();
+    message.add_results(&[result(ResultKind::Task, "t")]).unwrap();
+    message.add_results(&[result(ResultKind::Step, "s")]).unwrap();
     message
         .set_tail(vec![
             Entry::new("StartedAt", "T", EntryType::Internal),

@@ -22,7 +22,7 @@ use svidence::{
     evidence::{sha256, statement::hex},
     standin::taskrun::assemble,
     tekton::taskrun::TaskRun,
-    verify::time::attestations,
+    verify::prove::time::attestations,
 };
 use time::OffsetDateTime;
 use tsa::{P256, RSA, Server, Setup, Tsa, require_openssl, write};
@@ -509,7 +509,7 @@ fn bad_files_and_arguments_have_their_own_errors() {
     write(Path::new(tokens), "other.tsr", other);
     let (empty, key) =
         (write(folder, "empty.pem", ""), write(folder, "key.pem", "-----BEGIN PRIVATE KEY-----\n"));
-    let broken = svidence::evidence::tep0089::pem(&[0x30, 0]);
+    let broken = x509::pem::encode(&[0x30, 0]);
     let (mixed, useless) = (
         write(folder, "mixed.pem", format!("{broken}{}", fs::read_to_string(&root).unwrap())),
         write(folder, "useless.pem", broken),

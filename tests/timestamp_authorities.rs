@@ -26,12 +26,13 @@ use std::{
 
 use one_step::one_step;
 use pki::{Key, Plan, extension, oid, sequence, tlv};
-use svidence::evidence::{sha256, tep0089::pem};
+use svidence::evidence::sha256;
 use token::{
     Plot, Signer, TIME_STAMPING, directory_name, ess_by, ess_v1_of, ess_v2_of, general_time, in_pieces,
     purposes, response, signing_time, tsa_plan,
 };
 use tsa::{Server, openssl_verifies, require_openssl, write};
+use x509::pem;
 
 /// Who is between the TSA and the root that is trusted.
 #[derive(Clone, Copy)]
@@ -388,7 +389,7 @@ fn answers(
         });
         (authority.finish)(response(&(authority.status_info)(), token.token()))
     };
-    (answer, pem(&root))
+    (answer, pem::encode(&root))
 }
 
 fn svidence(args: &[&str]) -> Output {
@@ -408,7 +409,8 @@ fn tokens_with_the_habits_of_real_authorities_are_kept_and_prove_the_time() {
     let folder = folder.path();
     let signed = now();
     let (ca, workload) = (Key::new(1), Key::new(2));
-    let bundle = write(folder, "bundle.pem", pem(&Plan::ca("ca", "ca", "example.org").issue(&ca, &ca)));
+    let bundle =
+        write(folder, "bundle.pem", pem::encode(&Plan::ca("ca", "ca", "example.org").issue(&ca, &ca)));
     let leaf = Plan::leaf("spiffe://example.org/ns/default/taskrun/timed").issue(&workload, &ca);
     let (object, attestation) = one_step("timed", signed, &leaf, &[], workload.pkcs8());
     let task_run = write(folder, "taskrun.json", object.to_string());

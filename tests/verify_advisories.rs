@@ -29,9 +29,9 @@ use svidence::{
         taskrun::{RunSpec, StepReport, assemble},
     },
     verify::{Policy, Trust, Verdict},
-    workload::certificate::Certificate,
 };
 use time::OffsetDateTime;
+use x509::Certificate;
 use zeroize::Zeroizing;
 
 /// The entries of a message.

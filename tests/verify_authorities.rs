@@ -20,12 +20,9 @@ use svidence::{
     evidence::key::SigningKey,
     tekton::taskrun::TaskRun,
     verify::{Policy, PolicyFile, Report, Trust, Verdict, verify},
-    workload::{
-        bundle::X509Bundle,
-        certificate::{Certificate, Fingerprint},
-        id::TrustDomain,
-    },
+    workload::{bundle::X509Bundle, id::TrustDomain},
 };
+use x509::{Certificate, Fingerprint};
 use zeroize::Zeroizing;
 
 /// 2026-11-22T05:30:10Z.

@@ -15,9 +15,10 @@ use proptest::{
     prelude::*,
     test_runner::{Config, TestRunner},
 };
-use svidence::{
-    verify::chain::{ChainError, Limits, PathRule, Search},
-    workload::certificate::{Certificate, CertificateError, KeyPurpose, NameError, SVID_PURPOSES},
+use svidence::workload::svid_rules::SVID_PURPOSES;
+use x509::{
+    Certificate, CertificateError, KeyPurpose, NameError,
+    path::{Limits, PathError, PathRule, Search},
 };
 
 const NOW: i64 = START + 1000;
@@ -29,16 +30,18 @@ fn search<'a>(
     authorities: &'a [Certificate],
     purposes: &'a [KeyPurpose],
     limits: Limits,
-) -> Result<Vec<Certificate>, ChainError> {
+) -> Result<Vec<Certificate>, PathError> {
     let search = Search {
         intermediates: &intermediates.iter().collect::<Vec<_>>(),
-        authorities: &authorities.iter().collect::<Vec<_>>(),
+        trust_anchors: &authorities.iter().collect::<Vec<_>>(),
         at: NOW,
+        slow_by: 0,
         purposes,
         limits,
         issuer_rule: &|_, _| Ok(()),
+        path_rule: &|_| Ok(()),
     };
-    Ok(search.issuers_of(leaf)?.into_iter().cloned().collect())
+    Ok(search.find_path(leaf)?.into_iter().cloned().collect())
 }
 
 fn parse(der: &[u8]) -> Certificate {
@@ -94,7 +97,7 @@ impl Chain {
         ]
     }
 
-    fn search(&self) -> Result<Vec<Certificate>, ChainError> {
+    fn search(&self) -> Result<Vec<Certificate>, PathError> {
         let [leaf, low, high, root] = self.issued();
         search(&leaf, &[high, low], &[root], SVID_PURPOSES, Limits::default())
     }
@@ -253,7 +256,7 @@ fn each_rule_refuses_with_its_own_code_and_names_the_certificate() {
 #[test]
 fn facts_are_fields() {
     let refused = |chain: Chain| match chain.search() {
-        Err(ChainError::Refused { certificate, rule }) => (certificate, rule),
+        Err(PathError::Refused { certificate, rule }) => (certificate, rule),
         other => panic!("{other:?}"),
     };
     assert_eq!(
@@ -266,7 +269,7 @@ fn facts_are_fields() {
     );
     let [leaf, low, _, root] = Chain::new().low(|low| low.more = vec![authority_key_id(0xab)]).issued();
     let error = search(&leaf, &[low], &[root], SVID_PURPOSES, Limits::default()).unwrap_err();
-    assert_eq!(error, ChainError::NoIssuer { certificate: "CN=low".into(), key_id: Some("ab".into()) });
+    assert_eq!(error, PathError::NoIssuer { certificate: "CN=low".into(), key_id: Some("ab".into()) });
     let (certificate, rule) = refused(Chain::new().leaf(|leaf| {
         leaf.subject = "\u{1b}[2Jverified".into();
         leaf.end = NOW - 1;
@@ -281,8 +284,8 @@ fn facts_are_fields() {
 fn signatures_are_of_the_named_issuer() {
     let [leaf, low, high, root] = Chain::new().issued();
     let limits = Limits::default();
-    let bad = |error: ChainError| match error {
-        ChainError::Refused { certificate, rule } => (certificate, rule),
+    let bad = |error: PathError| match error {
+        PathError::Refused { certificate, rule } => (certificate, rule),
         other => panic!("{other:?}"),
     };
     let other = Key::new(9);
@@ -454,7 +457,7 @@ fn name_constraints_bind() {
             ("root", Chain::new().leaf(leaf).root(|ca| ca.more = vec![constraints.clone()])),
         ] {
             let found = chain.search();
-            let answer = found.as_ref().map_or_else(ChainError::code, |_| "");
+            let answer = found.as_ref().map_or_else(|error| error.code(), |_| "");
             assert_eq!(answer, code, "{case}, constraints of {whose}: {found:?}");
             let undecided = found.is_err_and(|error| error.is_undecided());
             assert_eq!(undecided, code == "constraint-not-evaluated", "{case}");
@@ -467,7 +470,7 @@ fn name_constraints_bind_cas_too_but_no_self_issued_one() {
     let only = |name: &str| vec![name_constraints(&[uri(name)], &[])];
     let own = |ca: &mut Plan| ca.uris = vec!["spiffe://other.test".into()];
     let error = Chain::new().high(|ca| ca.more = only("example.org")).low(own).search().unwrap_err();
-    let ChainError::Refused { certificate, rule: PathRule::Names(NameError::NotPermitted { name }) } = error
+    let PathError::Refused { certificate, rule: PathRule::Names(NameError::NotPermitted { name }) } = error
     else {
         panic!("{error:?}")
     };
@@ -505,7 +508,7 @@ fn of_several_paths_the_one_that_lasts_longest_is_found() {
         ("short ones last", [low, high, short_low, short_high], [root, short_root]),
     ] {
         let found = search(&leaf, &intermediates, &authorities, SVID_PURPOSES, Limits::default()).unwrap();
-        assert!(found.iter().all(|issuer| issuer.not_after() == END), "{case}");
+        assert!(found.iter().all(|issuer| issuer.validity().not_after == END), "{case}");
     }
 }
 
@@ -530,7 +533,7 @@ fn hostile_chains_end_the_search_with_an_error_of_their_own() {
     let authority = [parse(&Plan::ca("ca", "ca", "example.org").issue(&stranger, &stranger))];
     let start = std::time::Instant::now();
     let error = search(&leaf, &tangle(10), &authority, SVID_PURPOSES, Limits::default()).unwrap_err();
-    assert_eq!(error, ChainError::Budget { what: "signatures", limit: 100 });
+    assert_eq!(error, PathError::Budget { what: "signatures", limit: 100 });
     assert!(error.is_undecided());
     assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
 
@@ -559,7 +562,7 @@ fn hostile_chains_end_the_search_with_an_error_of_their_own() {
         .leaf(|leaf| leaf.dns = (0..600).map(|n| format!("n{n}.test")).collect())
         .high(|ca| ca.more = vec![name_constraints(&many(600), &[])]);
     let error = chain.search().unwrap_err();
-    assert_eq!(error, ChainError::Budget { what: "comparisons of names", limit: 250_000 });
+    assert_eq!(error, PathError::Budget { what: "comparisons of names", limit: 250_000 });
 
     // Cross-signed CAs, no way out.
     let pair = [

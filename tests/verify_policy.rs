@@ -11,7 +11,7 @@ use support::signed::{Cluster, judge_with, reasons, trust};
 use svidence::{
     standin::taskrun::assemble,
     tekton::{
-        taskrun::{format_time, parse_time},
+        taskrun::parse_time,
         value::{ResultValue, decode},
     },
     verify::{
@@ -19,6 +19,7 @@ use svidence::{
         policy::{MaxAge, Pattern},
     },
 };
+use x509::text::format_time;
 
 /// A genuine TaskRun `default/build-7` of three steps: `build` sets `digest`, `commit` and the list `images`, `flaky` fails
 /// and continues with the step result `own`, `check` sets `commit` again.

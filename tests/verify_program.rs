@@ -24,9 +24,9 @@ use svidence::{
         statement::{Context, hex, pre_authentication_encoding, statement},
     },
     step::{args, roots::Roots, signing::given, when},
-    tekton::taskrun::format_time,
     verify::{Attested, Policy, PolicyFile, Report, Trust, Verdict},
 };
+use x509::text::format_time;
 
 const NAME: &str = "run";
 const SHIFT: i64 = 60;

@@ -15,12 +15,9 @@ use svidence::{
     },
     tekton::{taskrun::TaskRun, value},
     verify::{Policy, Report, Trust, Verdict, verify},
-    workload::{
-        bundle::X509Bundle,
-        certificate::{Certificate, check_leaf},
-        id::TrustDomain,
-    },
+    workload::{bundle::X509Bundle, id::TrustDomain, svid_rules::check_leaf},
 };
+use x509::{Certificate, pem};
 use x509_parser::pem::Pem;
 use zeroize::Zeroizing;
 
@@ -37,7 +34,7 @@ fn the_signatures_printed_in_the_tep_verify() {
     let leaf = Certificate::parse(&der(text("SVID"))).unwrap();
     let id = check_leaf(&leaf).unwrap();
     assert_eq!(id.to_string(), "spiffe://example.org/ns/default/taskrun/non-falsifiable-provenance");
-    assert_eq!(tep0089::pem(leaf.der()), text("SVID"), "our PEM is theirs, byte for byte");
+    assert_eq!(pem::encode(leaf.der()), text("SVID"), "our PEM is theirs, byte for byte");
     let key = UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, leaf.public_key_bits());
     for name in ["foo", "bar", "RESULT_MANIFEST"] {
         let signature = STANDARD.decode(text(&format!("{name}.sig"))).unwrap();

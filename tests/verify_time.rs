@@ -25,9 +25,9 @@ use pki::{KEY_CERT_SIGN, Key, Plan, extension, oid, sequence, tlv};
 use proptest::{collection::vec, prelude::*};
 use serde_json::{Value, json};
 use svidence::{
-    evidence::{sha256, tep0089::pem},
+    evidence::sha256,
     tekton::taskrun::TaskRun,
-    verify::{Policy, Report, TimeProof, Trust, Verdict, time::TimeStamps, verify},
+    verify::{Policy, Report, TimeProof, Trust, Verdict, prove::time::TimeStamps, verify},
     workload::{bundle::X509Bundle, id::TrustDomain},
 };
 use token::{
@@ -35,6 +35,7 @@ use token::{
     purposes, response, tsa_ca, tsa_plan,
 };
 use tsa::{P256, P384, RSA, Setup, Tsa, require_openssl};
+use x509::pem;
 
 const ID: &str = "spiffe://example.org/ns/default/taskrun/timed";
 const YEAR: i64 = 365 * 24 * 3600;
@@ -382,7 +383,7 @@ fn what_is_wrong_with_a_token_is_said_and_it_proves_nothing() {
         assert_eq!(time(&report), Some(TimeProof::ValidNow), "{case}: {}", said(&report));
         assert!(report.notes.iter().any(|note| note.contains(reason)), "{case}: {:?}", report.notes);
         let good = Plot::new(&signed.imprint).with(|good| good.tsa.subject = "another".into());
-        let both = stamps(&[plot.root(), pem(&good.certificate())], &[&good.token()]);
+        let both = stamps(&[plot.root(), pem::encode(&good.certificate())], &[&good.token()]);
         let report = beside.judge(&both, SIGNED + YEAR, None);
         assert!(matches!(time(&report), Some(TimeProof::ValidThen(_))), "{case}: {}", said(&report));
         assert!(report.notes.iter().any(|note| note.contains(reason)), "{case}: {:?}", report.notes);
@@ -397,7 +398,7 @@ fn what_is_wrong_with_a_token_is_said_and_it_proves_nothing() {
 fn a_tsas_own_certificate_vouches_for_itself_alone() {
     let signed = signed(SIGNED, SIGNED + 3600);
     let plot = Plot::new(&signed.imprint);
-    let own = pem(&plot.certificate());
+    let own = pem::encode(&plot.certificate());
     let report = annotated(&signed, &plot.token()).judge(
         &stamps(std::slice::from_ref(&own), &[]),
         SIGNED + YEAR,
@@ -414,7 +415,7 @@ fn a_tsas_own_certificate_vouches_for_itself_alone() {
     assert_eq!(report.verdict, Verdict::Weak, "{}", said(&report));
     // And it counts in its own time only.
     let expired = plot.with(|p| p.tsa.end = SIGNED + 4);
-    let own = pem(&expired.certificate());
+    let own = pem::encode(&expired.certificate());
     let report = annotated(&signed, &expired.token()).judge(&stamps(&[own], &[]), SIGNED + YEAR, None);
     assert!(report.findings[0].to_string().contains("it was not valid then"), "{}", said(&report));
 }
@@ -437,7 +438,7 @@ fn a_time_stamp_from_before_the_claimed_signing_is_a_contradiction() {
     }
     // A TSA that nobody trusts contradicts nothing.
     let other = tsa_ca().issue(&Key::new(6), &Key::new(6));
-    let report = beside.judge(&stamps(&[pem(&other)], &[]), SIGNED + 60, None);
+    let report = beside.judge(&stamps(&[pem::encode(&other)], &[]), SIGNED + 60, None);
     assert_eq!(report.verdict, Verdict::Verified, "{}", said(&report));
 }
 
@@ -446,7 +447,7 @@ fn what_is_known_of_the_time_is_reported() {
     let signed = signed(SIGNED, SIGNED + 3600);
     let plot = Plot::new(&signed.imprint);
     let later = plot.with(|p| p.time = general_time(SIGNED + 50));
-    let stamp = svidence::verify::time::TimeStamp { gen_time: SIGNED + 5, tsa: sha256(&plot.certificate()) };
+    let stamp = x509::time_stamp::TimeStamp { gen_time: SIGNED + 5, tsa: sha256(&plot.certificate()) };
     let then = Some(TimeProof::ValidThen(stamp));
     let none = || stamps(&[], &[]);
     let both = || stamps(&[plot.root()], &[&later.token(), &plot.token()]);
@@ -471,7 +472,7 @@ fn what_is_known_of_the_time_is_reported() {
 
 #[test]
 fn the_weakest_step_decides() {
-    let stamp = |gen_time| svidence::verify::time::TimeStamp { gen_time, tsa: [0; 32] };
+    let stamp = |gen_time| x509::time_stamp::TimeStamp { gen_time, tsa: [0; 32] };
     let order = [
         TimeProof::ValidNow,
         TimeProof::ValidThen(stamp(1)),

@@ -15,7 +15,7 @@ mod tsa;
 use std::collections::BTreeSet;
 
 use pki::{Key, Plan, extension, oid, sequence, tlv};
-use svidence::verify::time::TimeStamps;
+use svidence::verify::prove::time::TimeStamps;
 use token::{
     Plot, SIGNED, Signer, TIME_STAMPING, accuracy, attribute, directory_name, ess_by, ess_v1_of, ess_v2,
     ess_v2_of, hash_id, hashed, in_pieces, indefinite, long_lengths, purposes, response, signing_time,

@@ -2,22 +2,29 @@
 
 mod pki;
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE};
+use base64::{
+    Engine as _,
+    engine::general_purpose::{STANDARD, URL_SAFE},
+};
 use pki::{CRL_SIGN, DIGITAL_SIGNATURE, Key, Plan, extension, oid, sequence, tlv};
 use prost::Message as _;
-use svidence::workload::bundle::{BundleError, BundleWarning, X509Bundle};
-use svidence::workload::certificate::{
-    Certificate, CertificateError, KeyAlgorithm, SignatureAlgorithm, check_authority, check_leaf,
-    parse_concatenated,
+use svidence::workload::{
+    bundle::{BundleError, BundleWarning, X509Bundle},
+    chain::PathError,
+    generated::X509svidResponse,
+    id::TrustDomain,
+    svid::{SvidError, X509Svid},
+    svid_rules::{SvidRule, check_authority, check_leaf},
 };
-use svidence::workload::chain::ChainError;
-use svidence::workload::generated::X509svidResponse;
-use svidence::workload::id::TrustDomain;
-use svidence::workload::svid::{SvidError, X509Svid};
+use x509::{
+    Certificate, CertificateError, KeyAlgorithm, SignatureAlgorithm, Validity, parse_concatenated,
+    pem::PemError,
+};
 use zeroize::Zeroizing;
 
 const DEMO: &str = "spiffe://example.org/ns/default/taskrun/demo";
@@ -81,7 +88,7 @@ fn everything_that_a_real_spire_issued_loads() {
             assert!(anchor.is_some(), "{case}: the chain ends at the bundle");
             assert_eq!(last.authority_key_id(), anchor.unwrap().subject_key_id(), "{case}");
 
-            let (start, end) = svid.validity();
+            let x509::Validity { not_before: start, not_after: end } = svid.validity();
             for (at, good) in [(start, true), (end, true), (start - 1, false), (end + 1, false)] {
                 assert_eq!(svid.check_valid_at(at).is_ok(), good, "{case} at {at}");
             }
@@ -121,7 +128,7 @@ fn the_files_beside_the_responses_say_the_same() {
                 assert!(matches!(error, BundleError::Svid { number: 1, .. }), "{}: {error}", path.display());
             } else if name.starts_with("key") {
                 let error = X509Bundle::from_file_contents(td(domain), &bytes).unwrap_err();
-                let BundleError::PemLabel { number: 1, label } = &error else {
+                let BundleError::Pem(PemError::Label { number: 1, label }) = &error else {
                     panic!("{}: {error}", path.display())
                 };
                 assert_eq!(label, "PRIVATE KEY");
@@ -169,7 +176,7 @@ fn a_real_svid_taken_apart_is_refused() {
     let bundle = X509Bundle::from_der(td("example.org"), &root).unwrap();
     let load = |id: &str, chain: &[u8], private: &[u8]| {
         let svid = X509Svid::from_response(id, chain, key(private), "hint".into())?;
-        let now = svid.validity().0;
+        let now = svid.validity().not_before;
         svid.led_to(&bundle, now)
     };
     let make = |id: &str, chain: &[u8], private: &[u8]| load(id, chain, private).map(|_| ()).unwrap_err();
@@ -203,12 +210,12 @@ fn a_real_svid_taken_apart_is_refused() {
         ),
         ("no PKCS#8", make(DEMO, &mine.x509_svid, b"key"), |e| matches!(e, SvidError::Key { .. })),
         ("CA first", make(DEMO, &[ca, leaf].concat(), private), |e| {
-            matches!(e, SvidError::Certificate { error: CertificateError::RootPath { .. }, .. })
+            matches!(e, SvidError::Certificate { error: SvidRule::RootPath { .. }, .. })
         }),
         (
             "foreign intermediate",
             make(DEMO, &[leaf, &foreign].concat(), private),
-            |e| matches!(e, SvidError::NotOfBundle { error, .. } if matches!(**error, ChainError::NoIssuer { .. })),
+            |e| matches!(e, SvidError::NotOfBundle { error, .. } if matches!(**error, PathError::NoIssuer { .. })),
         ),
         ("bytes behind the chain", make(DEMO, &[&mine.x509_svid, &[0][..]].concat(), private), |e| {
             matches!(e, SvidError::Chain { .. })
@@ -249,7 +256,7 @@ fn a_changed_byte_anywhere_in_a_real_chain_is_refused() {
             X509Svid::from_response(&svid.spiffe_id, &chain, key(&svid.x509_svid_key), String::new());
         let Ok(changed) = changed else { continue };
         let bundle = X509Bundle::from_der(td("example.org"), &svid.bundle).unwrap();
-        let now = changed.validity().0;
+        let now = changed.validity().not_before;
         assert!(changed.led_to(&bundle, now).is_err(), "byte {index} changed unnoticed");
     }
 }
@@ -353,7 +360,9 @@ fn leaves_are_held_to_the_standard() {
         ),
     ];
     for (case, plan, expected) in cases {
-        let result = Certificate::parse(&plan.issue(&subject, &issuer)).and_then(|leaf| check_leaf(&leaf));
+        let result = Certificate::parse(&plan.issue(&subject, &issuer))
+            .map_err(SvidRule::from)
+            .and_then(|leaf| check_leaf(&leaf));
         match (result, expected) {
             (Ok(id), Ok(())) => assert_eq!(id.to_string(), DEMO, "{case}"),
             (Err(error), Err(code)) => assert_eq!(error.code(), code, "{case}: {error}"),
@@ -385,7 +394,9 @@ fn authorities_are_held_to_the_standard() {
         ("S3 bad ID", good.clone().with(|p| p.uris = vec!["SPIFFE://example.org".into()]), Err("spiffe-id")),
     ];
     for (case, plan, expected) in cases {
-        let result = Certificate::parse(&plan.issue(&key, &key)).and_then(|ca| check_authority(&ca));
+        let result = Certificate::parse(&plan.issue(&key, &key))
+            .map_err(SvidRule::from)
+            .and_then(|ca| check_authority(&ca));
         match (&result, expected) {
             (Ok(domain), Ok(expected)) => {
                 assert_eq!(domain.as_ref().map(TrustDomain::as_str), expected, "{case}")
@@ -439,7 +450,7 @@ fn a_certificate_has_one_reading() {
     let good = Certificate::parse(&der).unwrap();
     assert_eq!(good.signature_algorithm(), &SignatureAlgorithm::EcdsaSha256);
     assert!(good.verify_signed_by(&good).is_ok(), "self-signed");
-    assert_eq!((good.not_before(), good.not_after()), (pki::START, pki::END));
+    assert_eq!(good.validity(), Validity { not_before: pki::START, not_after: pki::END });
     assert_eq!((good.serial(), good.public_key_bits()), (&[1][..], key.public().as_slice()));
 
     // A byte inside the outer SEQUENCE, behind the signature.
@@ -488,7 +499,7 @@ fn chains_obey_path_lengths_and_names() {
     }
     let broken = load(&[&leaf, &lower, &upper(Some(0))]).unwrap_err();
     let SvidError::Chained { error, .. } = &broken else { panic!("{broken:?}") };
-    let ChainError::Refused { rule, .. } = error.as_ref() else { panic!("{broken:?}") };
+    let PathError::Refused { rule, .. } = error.as_ref() else { panic!("{broken:?}") };
     assert_eq!(rule.code(), "path-length");
     assert!(broken.is_permanent() && broken.to_string().starts_with("no verifier will believe"), "{broken}");
 }
@@ -536,7 +547,14 @@ fn bundles_in_pem_and_der() {
         }),
         ("an SVID in DER", leaf.clone(), |e| matches!(e, BundleError::Svid { number: 1, .. })),
         ("a server's certificate", pem(&tls).into_bytes(), |e| {
-            matches!(e, BundleError::NotAnAuthority { number: 1, error: CertificateError::NotCa, .. })
+            matches!(
+                e,
+                BundleError::NotAnAuthority {
+                    number: 1,
+                    error: SvidRule::Certificate(CertificateError::NotCa),
+                    ..
+                }
+            )
         }),
         ("another trust domain", format!("{one}{}", pem(&foreign)).into_bytes(), |e| {
             matches!(e, BundleError::OtherTrustDomain { number: 2, found, expected }
@@ -545,16 +563,20 @@ fn bundles_in_pem_and_der() {
         (
             "a private key",
             format!("{one}-----BEGIN EC PRIVATE KEY-----\nAA==\n-----END EC PRIVATE KEY-----\n").into_bytes(),
-            |e| matches!(e, BundleError::PemLabel { number: 2, label } if label == "EC PRIVATE KEY"),
+            |e| matches!(e, BundleError::Pem(PemError::Label { number: 2, label }) if label == "EC PRIVATE KEY"),
         ),
-        ("no END", short(&one).into_bytes(), |e| matches!(e, BundleError::Pem { number: 1, .. })),
+        ("no END", short(&one).into_bytes(), |e| {
+            matches!(e, BundleError::Pem(PemError::Damaged { number: 1, .. }))
+        }),
         ("no END, then another", format!("{}{two}", short(&one)).into_bytes(), |e| {
-            matches!(e, BundleError::Pem { number: 1, .. })
+            matches!(e, BundleError::Pem(PemError::Damaged { number: 1, .. }))
         }),
         ("another END", one.replace("END CERT", "END X509 CERT").into_bytes(), |e| {
-            matches!(e, BundleError::Pem { number: 1, .. })
+            matches!(e, BundleError::Pem(PemError::Damaged { number: 1, .. }))
         }),
-        ("no base64", one.replace("MII", "M%I").into_bytes(), |e| matches!(e, BundleError::Pem { .. })),
+        ("no base64", one.replace("MII", "M%I").into_bytes(), |e| {
+            matches!(e, BundleError::Pem(PemError::NotBase64 { number: 1 }))
+        }),
         ("no certificate", pem(b"hello").into_bytes(), |e| {
             matches!(e, BundleError::Certificate { number: 1, error: CertificateError::Malformed { .. } })
         }),
@@ -669,7 +691,7 @@ proptest::proptest! {
         let loaded = X509Svid::from_response(&svid.spiffe_id, &chain, key(&svid.x509_svid_key), String::new());
         if let Ok(loaded) = loaded {
             let bundle = X509Bundle::from_der(td("example.org"), &svid.bundle).unwrap();
-            let now = loaded.validity().0;
+            let now = loaded.validity().not_before;
             if let Ok(loaded) = loaded.led_to(&bundle, now) {
                 proptest::prop_assert_eq!(loaded.leaf().der(), &svid.x509_svid[..loaded.leaf().der().len()]);
             }
@@ -686,7 +708,7 @@ fn a_chain_must_lead_to_the_bundle_that_came_with_it() {
         let part = &message.svids[0];
         let led_to = |bundle: &X509Bundle| {
             let svid = load(&message, 0).unwrap();
-            let now = svid.validity().1;
+            let now = svid.validity().not_after;
             svid.led_to(bundle, now)
         };
         let own = X509Bundle::from_der(td("example.org"), &part.bundle).unwrap();

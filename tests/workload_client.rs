@@ -5,11 +5,15 @@
 mod endpoint;
 mod pki;
 
-use std::os::unix::net::UnixListener as StdListener;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::{
+    os::unix::net::UnixListener as StdListener,
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
 use endpoint::{
     Act::{self, Hang, Headers, Refuse, Serve},
@@ -17,14 +21,16 @@ use endpoint::{
 };
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use pki::{Key, Plan};
-use svidence::workload::address::Address;
-use svidence::workload::client::{FetchError, Seconds, attempt};
-use svidence::workload::fetch::{Accept, Fetcher, Identity, Settings, State};
-use svidence::workload::generated::{X509svid, X509svidResponse};
-use svidence::workload::identity::from_message;
-use svidence::workload::retry::{ATTEMPT_DEADLINE, Backoff, attempt_deadline, is_final};
-use svidence::workload::select::{Expectation, SelectError, take};
-use svidence::workload::svid::SvidError;
+use svidence::workload::{
+    address::Address,
+    client::{FetchError, Seconds, attempt},
+    fetch::{Accept, Fetcher, Identity, Settings, State},
+    generated::{X509svid, X509svidResponse},
+    identity::from_message,
+    retry::{ATTEMPT_DEADLINE, Backoff, attempt_deadline, is_final},
+    select::{Expectation, SelectError, take},
+    svid::SvidError,
+};
 use tokio::sync::Notify;
 use tonic::Code;
 

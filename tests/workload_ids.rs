@@ -2,10 +2,14 @@
 
 use std::path::PathBuf;
 
-use svidence::evidence::statement::uuid;
-use svidence::workload::address::{Address, AddressError};
-use svidence::workload::id::{Attested, SpiffeId, TaskRunId, TrustDomain, parse_strict, parse_uid};
-use svidence::workload::select::{pod_name, pod_names_match};
+use svidence::{
+    evidence::statement::uuid,
+    workload::{
+        address::{Address, AddressError},
+        id::{Attested, SpiffeId, TaskRunId, TrustDomain, parse_strict, parse_uid},
+        select::{pod_name, pod_names_match},
+    },
+};
 
 #[test]
 fn ids_in_certificates_have_one_written_form() {

@@ -3,9 +3,11 @@
 mod pki;
 
 use pki::{Key, Plan};
-use svidence::workload::id::SpiffeId;
-use svidence::workload::select::{Expectation, Offer, SelectError, choose, choose_offer, take};
-use svidence::workload::svid::X509Svid;
+use svidence::workload::{
+    id::SpiffeId,
+    select::{Expectation, Offer, SelectError, choose, choose_offer, take},
+    svid::X509Svid,
+};
 use zeroize::Zeroizing;
 
 const RUN: &str = "01234567-89ab-cdef-0123-456789abcdef.taskrun.internal";

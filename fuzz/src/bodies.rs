@@ -20,7 +20,6 @@ use svidence::{
         leaf::{CompactLeaf, Issuer},
         sha256,
         statement::{Context, statement},
-        tep0089::pem,
     },
     sources::walk::for_each,
     standin::taskrun::{RunSpec, StepReport, assemble},
@@ -28,18 +27,18 @@ use svidence::{
         strict::yaml::{Dates, documents},
         taskrun::{TaskRun, parse_time},
     },
-    verify::{
-        Policy, Report, Trust, VerifiedResult,
-        time::{MAX_TOKEN, TimeStamp, TimeStamps},
-        verify,
-    },
+    verify::{Policy, Report, Trust, VerifiedResult, prove::time::TimeStamps, verify},
     workload::{
         bundle::X509Bundle,
-        certificate::{Certificate, check_authority, check_leaf},
         id::TrustDomain,
+        svid_rules::{check_authority, check_leaf},
     },
 };
 use time::OffsetDateTime;
+use x509::{
+    Certificate, pem,
+    time_stamp::{MAX_TOKEN, TimeStamp},
+};
 
 /// What runs on an input; it panics if something does not hold.
 pub type Body = fn(&[u8]);
@@ -109,7 +108,7 @@ fn compact_leaf(bytes: &[u8]) {
     assert!(der.len() <= bytes.len() + 1024, "{} from {}", der.len(), bytes.len());
     if let Ok(certificate) = Certificate::parse(&der) {
         assert_eq!(certificate.der(), der);
-        if let Some(again) = CompactLeaf::of(&der, ID, &[], leaf.dns, issuer) {
+        if let Some(again) = CompactLeaf::of(&certificate, ID, &[], leaf.dns, issuer) {
             assert_eq!(again, leaf, "the certificate has one compact form");
         }
     }
@@ -162,7 +161,7 @@ pub fn bundle(data: &[u8]) {
         let carried = check_authority(authority).expect("an authority is one");
         assert!(carried.is_none_or(|carried| carried == trust_domain()), "it is of the stated trust domain");
         assert!(authority.der().len() <= data.len());
-        written.push_str(&pem(authority.der()));
+        written.push_str(&pem::encode(authority.der()));
     }
     let again = X509Bundle::from_pem(trust_domain(), &written).expect("what was read can be written");
     assert_eq!(again.authorities(), bundle.authorities(), "each authority stands once");
@@ -187,7 +186,7 @@ pub fn certificate(data: &[u8]) {
         let key_id = read.authority_key_id().unwrap_or_default().to_vec();
         let issuer = Issuer { name: read.issuer_der(), key_id: &key_id };
         let compact = CompactLeaf::of(
-            data,
+            &read,
             &id.to_string(),
             read.dns_sans(),
             svidence::evidence::leaf::DnsForm::Plain,

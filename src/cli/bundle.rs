@@ -1,20 +1,21 @@
 //! The files and folders of `--bundle`, and which of them each authority is from.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashSet,
     fs,
     io::{self, Write},
     path::{Path, PathBuf},
 };
 
-use super::{
-    input::{self, Input},
-    trust::{Refusal, unchecked},
-};
+use super::input::{self, Input};
 use crate::{
+    cli::refusal::{Refusal, unchecked},
     evidence::{sha256, statement::hex},
     io_error,
-    report::safe::Line,
+    report::{
+        origins::{Origin, Origins},
+        safe::Line,
+    },
     workload::{
         bundle::{BundleError, X509Bundle},
         id::TrustDomain,
@@ -26,18 +27,6 @@ pub(super) const ENDINGS: [&str; 6] = ["pem", "crt", "cer", "der", "json", "bund
 
 /// The option for certificates between leaf and authority.
 pub(super) const INTERMEDIATES: &str = "--intermediates";
-
-/// Where an authority is from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Origin {
-    /// Its URI, or what else it is called by.
-    pub(crate) name: String,
-    /// The first file that it is in.
-    pub(crate) file: String,
-}
-
-/// Origins by the SHA-256 of the authority's certificate, hexadecimal.
-pub(crate) type Origins = HashMap<String, Origin>;
 
 /// Every authority in the files and folders that `option` names, each once. What is odd about them is told on `err`.
 pub(super) fn read(

@@ -8,7 +8,6 @@ use std::{
     io::{self, Write},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    time::SystemTime,
 };
 
 use ring::rand::SystemRandom;
@@ -22,6 +21,7 @@ use crate::{
         ca::{CaError, DevCa},
         taskrun::{RunSpec, StepReport, assemble},
     },
+    surroundings,
     tekton::taskrun::{TaskRun, TaskRunError},
     verify::{Policy, Report, Trust, Verdict, verify},
     workload::{
@@ -128,7 +128,7 @@ impl Folder {
 fn story(folder: &Folder, out: &mut dyn Write) -> Result<(), DemoError> {
     let mut say = |text: String| io("writing", writeln!(out, "{text}"));
     let random = SystemRandom::new();
-    let created = OffsetDateTime::from(SystemTime::now());
+    let created = OffsetDateTime::from(surroundings::now());
     let now = created.unix_timestamp();
 
     say("1. An identity. A small CA and Workload API stand in for SPIRE: the steps of this TaskRun get an X509-SVID.".into())?;
@@ -170,7 +170,7 @@ fn story(folder: &Folder, out: &mut dyn Write) -> Result<(), DemoError> {
     let trust = Trust {
         bundle: X509Bundle::from_pem(trust_domain, &ca.bundle_pem())?,
         intermediates: Vec::new(),
-        now: OffsetDateTime::from(SystemTime::now()).unix_timestamp(),
+        now: OffsetDateTime::from(surroundings::now()).unix_timestamp(),
         at: None,
         clock_skew: 10,
     };
@@ -315,8 +315,10 @@ impl Pod {
             command.env("RESULTS", tekton.join("results"));
             let log = io("creating a log", fs::File::create(self.root.join("logs").join(name)))?;
             let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn();
-            children
-                .push((io(format!("starting step {name}"), child)?, OffsetDateTime::from(SystemTime::now())));
+            children.push((
+                io(format!("starting step {name}"), child)?,
+                OffsetDateTime::from(surroundings::now()),
+            ));
         }
         io("making the pod ready", fs::write(tekton.join("downward/ready"), "READY"))?;
         let mut reports = Vec::new();
@@ -331,7 +333,7 @@ impl Pod {
                 format!("reading the message of step {name}"),
                 fs::read(self.root.join("messages").join(name)),
             )?;
-            let finished = OffsetDateTime::from(SystemTime::now());
+            let finished = OffsetDateTime::from(surroundings::now());
             reports.push(StepReport { name: (*name).into(), message, exit_code: code, started, finished });
         }
         Ok(reports)
@@ -411,8 +413,7 @@ const FORGERIES: [Forgery; 9] = [
         alter: |run, created| {
             let later = created + Duration::hours(1);
             run["metadata"]["uid"] = json!("00000000-0000-4000-8000-000000000000");
-            run["metadata"]["creationTimestamp"] =
-                json!(crate::tekton::taskrun::format_time(later.unix_timestamp()));
+            run["metadata"]["creationTimestamp"] = json!(x509::text::format_time(later.unix_timestamp()));
         },
     },
     Forgery {

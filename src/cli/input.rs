@@ -6,9 +6,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::io_error;
-
-use super::trust::{Refusal, unchecked, usage};
+use crate::{
+    cli::refusal::{Refusal, unchecked, usage},
+    io_error,
+};
 
 /// Reads the files of one command line.
 pub(super) struct Input<'a> {

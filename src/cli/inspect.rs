@@ -2,24 +2,26 @@
 
 mod tree;
 
-use std::{
-    io::{self, IsTerminal as _, Read, Write},
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::io::{self, IsTerminal as _, Read, Write};
 
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
 use super::{
-    colour::{Choice, Colour},
     input::Input,
     sources::SourceArgs,
-    trust::{Refusal, TrustArgs, Trusted, usage, variable},
+    trust::{TrustArgs, Trusted, variable},
 };
 use crate::{
-    io_error, report,
-    report::safe::{Line, escaped_json},
+    cli::refusal::{Refusal, usage},
+    io_error,
+    report::{
+        self,
+        colour::{Choice, Colour},
+        safe::{Line, escaped_json},
+    },
     sources::walk::{Place, for_each},
+    surroundings,
     verify::{
         Trust, Verdict,
         inspect::{InspectedStep, Inspection, inspect},
@@ -80,7 +82,7 @@ pub fn run(
             return exit_code;
         }
     };
-    let colour = Colour::of(args.color, io::stdout().is_terminal(), |name| std::env::var_os(name));
+    let colour = Colour::of(args.color, io::stdout().is_terminal(), surroundings::variable);
     let mut failed = false;
     let mut written = if args.output == Output::Text { writeln!(out, "{NOT_CHECKED}") } else { Ok(()) };
     let walked = for_each(args.sources.sources(), input.stdin(), &mut |place, object| {
@@ -128,8 +130,7 @@ fn trust(args: &InspectArgs, input: &mut Input<'_>, err: &mut dyn Write) -> Resu
             Output::Text | Output::Json => Ok(None),
         };
     };
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    let now = i64::try_from(now).unwrap_or(i64::MAX);
+    let now = surroundings::now_in_seconds();
     Ok(Some(Trust { bundle, intermediates, now, at: None, clock_skew: 0 }))
 }
 

@@ -1,7 +1,6 @@
 //! Arguments and printing of each subcommand of svidence.
 
 pub(crate) mod bundle;
-pub(crate) mod colour;
 mod completion;
 pub mod config;
 pub mod demo;
@@ -12,6 +11,7 @@ pub mod inspect;
 mod man;
 mod number;
 mod progress;
+mod refusal;
 mod sources;
 mod streams;
 pub mod timestamp;
@@ -29,7 +29,7 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use clap_complete::Shell;
 use streams::Stream;
 
-use crate::{io_error, verify::Verdict};
+use crate::{io_error, surroundings, verify::Verdict};
 
 /// Exit code of a wrong command line (`EX_USAGE` of sysexits.h).
 pub const USAGE_ERROR: u8 = 64;
@@ -193,7 +193,7 @@ fn answer(error: &clap::Error, out: &mut dyn Write, err: &mut dyn Write) -> u8 {
     let text = error.render();
     let is_wrong = error.use_stderr();
     let is_terminal = if is_wrong { io::stderr().is_terminal() } else { io::stdout().is_terminal() };
-    let text = match is_terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) {
+    let text = match is_terminal && surroundings::variable("NO_COLOR").is_none_or(|value| value.is_empty()) {
         true => text.ansi().to_string(),
         false => text.to_string(),
     };

@@ -7,21 +7,20 @@ use std::{
 };
 
 use clap::Args;
-
-use crate::{
-    verify::Verdict,
-    workload::{
-        bundle::X509Bundle,
-        certificate::{Certificate, Fingerprint},
-        id::{TrustDomain, parse_trust_domain},
-    },
-};
+use x509::{Certificate, Fingerprint};
 
 use super::{
-    USAGE_ERROR,
-    bundle::{self, Origins},
-    config,
+    bundle, config,
     input::{self, Input},
+};
+use crate::{
+    cli::refusal::{Refusal, unchecked, usage},
+    report::origins::Origins,
+    surroundings,
+    workload::{
+        bundle::X509Bundle,
+        id::{TrustDomain, parse_trust_domain},
+    },
 };
 
 /// Which trust domain, by which certificates.
@@ -58,24 +57,9 @@ pub(super) struct Trusted {
     pub(super) origins: Origins,
 }
 
-/// Why a command cannot begin.
-#[derive(Debug)]
-pub(super) struct Refusal {
-    pub(super) exit_code: u8,
-    pub(super) text: String,
-}
-
-pub(super) fn usage(text: String) -> Refusal {
-    Refusal { exit_code: USAGE_ERROR, text }
-}
-
-pub(super) fn unchecked(text: String) -> Refusal {
-    Refusal { exit_code: Verdict::Unchecked.exit_code(), text }
-}
-
 /// An environment variable's value; an empty one is none.
 pub(super) fn variable(name: &str) -> Option<OsString> {
-    std::env::var_os(name).filter(|value| !value.is_empty())
+    surroundings::variable(name).filter(|value| !value.is_empty())
 }
 
 impl TrustArgs {

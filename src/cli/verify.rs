@@ -8,7 +8,7 @@ use std::{
     num::NonZeroUsize,
     path::{Path, PathBuf},
     thread,
-    time::{Instant, SystemTime, UNIX_EPOCH},
+    time::Instant,
 };
 
 use clap::{Args, ValueEnum};
@@ -16,21 +16,28 @@ use serde_json::json;
 
 use super::{
     USAGE_ERROR,
-    bundle::Origins,
-    colour::{Choice, Colour},
     gate::Gate,
     input::{self, Input},
     number,
     progress::Bar,
     sources::SourceArgs,
-    trust::{Refusal, TrustArgs, Trusted, unchecked, usage, variable},
+    trust::{TrustArgs, Trusted, variable},
 };
 use crate::{
+    cli::refusal::{Refusal, unchecked, usage},
     io_error,
-    report::{Destination, Item, People, ReportError, Reports, Verbosity, Walk, safe::Line},
+    report::{
+        Destination, Item, People, ReportError, Reports, Verbosity, Walk,
+        colour::{Choice, Colour},
+        origins::Origins,
+        safe::Line,
+    },
     sources::walk::{Event, Progress, Walked, walk},
+    surroundings,
     tekton::taskrun::{TaskRun, parse_time},
-    verify::{Demand, Detail, Finding, Policy, PolicyFile, Trust, Verdict, Verifier, time::TimeStamps},
+    verify::{
+        Demand, Detail, Finding, Policy, PolicyFile, Trust, Verdict, Verifier, prove::time::TimeStamps,
+    },
 };
 
 /// Arguments of `svidence verify`.
@@ -144,7 +151,7 @@ pub fn run(args: &VerifyArgs, stdin: &mut (dyn Read + Send), out: &mut dyn Write
         (false, false) => Verbosity::Normal,
     };
     let is_terminal = io::stderr().is_terminal();
-    let colour = Colour::of(args.color, is_terminal, |name| std::env::var_os(name));
+    let colour = Colour::of(args.color, is_terminal, surroundings::variable);
     let mut people = People::new(verbosity, colour, several, &origins);
     let mut lines = BufWriter::new(&mut *err);
     let jobs = args.jobs.or(thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
@@ -296,8 +303,7 @@ fn prepare(
             usage(format!("--at {text}: not an RFC 3339 time; it looks like 2026-11-22T05:30:00Z"))
         })?),
     };
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    let now = i64::try_from(now).unwrap_or(i64::MAX);
+    let now = surroundings::now_in_seconds();
     let trust = Trust { bundle, intermediates, now, at, clock_skew: args.clock_skew };
     let policy = Policy {
         accept_tep0089: args.accept.contains(&Weakness::Tep0089),

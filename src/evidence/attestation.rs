@@ -7,7 +7,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use prost::{Message as _, bytes::Bytes};
 
 use super::{Sha256, generated, sha256};
-use crate::tekton::canonical;
+use crate::tekton::{canonical, result_kind::ResultKind};
 
 /// What the value of an attestation begins with; the number is the version.
 pub const PREFIX: &str = "sv1.";
@@ -47,30 +47,11 @@ pub fn is_result_name(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
 }
 
-/// Task result or step result.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Kind {
-    /// From `/tekton/results`, type 1 in the message.
-    Task,
-    /// From the step's own directory, type 4.
-    Step,
-}
-
-impl Kind {
-    /// `task` or `step`, as in a subject's name.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Kind::Task => "task",
-            Kind::Step => "step",
-        }
-    }
-}
-
 /// A result that the attestation covers, with its digests.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Covered {
     /// Task or step result.
-    pub kind: Kind,
+    pub kind: ResultKind,
     /// Its name, of Tekton's grammar.
     pub name: String,
     /// Whether this step set it; otherwise it found it so.
@@ -172,7 +153,7 @@ pub const HINT: usize = 3;
 
 /// The hint of a task result's name.
 pub fn hint(name: &str) -> [u8; HINT] {
-    let digest = sha256(format!("{}/{name}", Kind::Task.as_str()).as_bytes());
+    let digest = sha256(format!("{}/{name}", ResultKind::Task.as_str()).as_bytes());
     [digest[0], digest[1], digest[2]]
 }
 
@@ -336,7 +317,7 @@ impl Attestation {
                     name: covered.name.clone(),
                     digest: covered.digest.to_vec(),
                     decoded: optional(covered.decoded),
-                    flags: flag(covered.kind == Kind::Step, STEP_RESULT) | flag(!covered.set, FOUND),
+                    flags: flag(covered.kind == ResultKind::Step, STEP_RESULT) | flag(!covered.set, FOUND),
                 })
                 .collect(),
             leaf: self.leaf.clone(),
@@ -462,7 +443,7 @@ fn covered(result: generated::Result) -> Result<Covered, AttestationError> {
         return Err(AttestationError::Field("results"));
     }
     Ok(Covered {
-        kind: if result.flags & STEP_RESULT != 0 { Kind::Step } else { Kind::Task },
+        kind: if result.flags & STEP_RESULT != 0 { ResultKind::Step } else { ResultKind::Task },
         name: result.name,
         set: result.flags & FOUND == 0,
         digest: result.digest.try_into().map_err(|_| AttestationError::Field("results"))?,

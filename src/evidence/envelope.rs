@@ -2,15 +2,15 @@
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
+use x509::{
+    Certificate, KeyAlgorithm,
+    der::{INTEGER, SEQUENCE, unsigned, write},
+    pem,
+};
 
-use crate::{
-    evidence::{
-        leaf::{INTEGER, SEQUENCE, der, unsigned},
-        sha256,
-        statement::{PAYLOAD_TYPE, hex},
-        tep0089::pem,
-    },
-    workload::certificate::{Certificate, KeyAlgorithm},
+use crate::evidence::{
+    sha256,
+    statement::{PAYLOAD_TYPE, hex},
 };
 
 /// A statement, what signs it, and the certificates that lead from there towards the bundle.
@@ -32,7 +32,7 @@ impl Envelope<'_> {
         match self.leaf.algorithm() {
             KeyAlgorithm::P256 | KeyAlgorithm::P384 => {
                 let (r, s) = self.signature.split_at(self.signature.len() / 2);
-                der(SEQUENCE, &[der(INTEGER, &unsigned(r)), der(INTEGER, &unsigned(s))].concat())
+                write(SEQUENCE, &[&write(INTEGER, &[&unsigned(r)]), &write(INTEGER, &[&unsigned(s)])])
             }
             _ => self.signature.to_vec(),
         }
@@ -41,7 +41,7 @@ impl Envelope<'_> {
     /// The envelope. `keyid` is the SHA-256 of the leaf's SubjectPublicKeyInfo in hexadecimal; `certificate` and
     /// `intermediates` are base64 of PEM, as go-witness writes them. DSSE demands of readers to ignore what they do not know.
     pub fn to_json(&self) -> Value {
-        let encoded = |der: &[u8]| STANDARD.encode(pem(der));
+        let encoded = |der: &[u8]| STANDARD.encode(pem::encode(der));
         let mut signature = json!({
             "keyid": hex(&sha256(self.leaf.spki_der())),
             "sig": STANDARD.encode(self.signature_der()),

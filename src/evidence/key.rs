@@ -3,11 +3,15 @@
 //! Attestation: ECDSA P-256/SHA-256, ECDSA P-384/SHA-384 (both fixed length r‖s, low s), RSA PKCS#1 v1.5/SHA-256.
 //! TEP-0089 form: SHA-256 throughout, ECDSA as ASN.1 DER (Tekton `pkg/spire/sign.go`), so P-384 signs a SHA-256 digest.
 
-use p384::ecdsa::signature::{Signer as _, hazmat::PrehashSigner as _};
-use p384::pkcs8::DecodePrivateKey as _;
-use ring::rand::{SecureRandom, SystemRandom};
-use ring::rsa;
-use ring::signature::{self, EcdsaKeyPair, KeyPair as _};
+use p384::{
+    ecdsa::signature::{Signer as _, hazmat::PrehashSigner as _},
+    pkcs8::DecodePrivateKey as _,
+};
+use ring::{
+    rand::{SecureRandom, SystemRandom},
+    rsa,
+    signature::{self, EcdsaKeyPair, KeyPair as _},
+};
 use zeroize::Zeroizing;
 
 /// Why a private key cannot be used.

@@ -9,7 +9,13 @@
 //! public key (compressed point, or RSA modulus), the CA's signature (r‖s, or RSA).
 
 use p256::elliptic_curve::sec1::ToSec1Point as _;
-use x509_parser::prelude::{FromDer as _, X509Certificate};
+use x509::{
+    Certificate, Validity,
+    der::{
+        GENERALIZED_TIME, INTEGER, OCTET_STRING, PRINTABLE_STRING, SEQUENCE, SET, UTC_TIME, UTF8_STRING,
+        bit_string, tagged, tagged_primitive, unsigned, write,
+    },
+};
 
 use super::point;
 
@@ -82,26 +88,22 @@ pub struct CompactLeaf {
 const FORM_BIT: u8 = 0x40;
 
 impl CompactLeaf {
-    /// The compact form of `der`, if the certificate can be rebuilt from it byte for byte; otherwise `None`, and the DER
+    /// The compact form of a certificate, if it can be rebuilt from it byte for byte; otherwise `None`, and the DER
     /// has to be carried.
     pub fn of(
-        der: &[u8],
+        certificate: &Certificate,
         spiffe_id: &str,
         dns_names: &[String],
         dns: DnsForm,
         issuer: Issuer<'_>,
     ) -> Option<CompactLeaf> {
-        let (rest, certificate) = X509Certificate::from_der(der).ok()?;
-        if !rest.is_empty() {
-            return None;
-        }
-        let serial_bytes = certificate.tbs_certificate.serial.to_bytes_be();
         let mut serial = [0; 16];
-        serial.get_mut(16usize.checked_sub(serial_bytes.len())?..)?.copy_from_slice(&serial_bytes);
-        let not_before = certificate.validity().not_before.timestamp();
-        let not_after = certificate.validity().not_after.timestamp();
-        let (key, public_key) = compress(certificate.public_key().subject_public_key.data.as_ref())?;
-        let (signature_kind, signature) = flatten(certificate.signature_value.data.as_ref())?;
+        let significant = certificate.serial().iter().position(|octet| *octet != 0).unwrap_or_default();
+        let significant = &certificate.serial()[significant..];
+        serial.get_mut(16usize.checked_sub(significant.len())?..)?.copy_from_slice(significant);
+        let Validity { not_before, not_after } = certificate.validity();
+        let (key, public_key) = compress(certificate.public_key_bits())?;
+        let (signature_kind, signature) = flatten(certificate.signature())?;
         let leaf = CompactLeaf {
             dns,
             issuer_hint: issuer.key_id.get(..KEY_ID_HINT)?.try_into().ok()?,
@@ -113,7 +115,7 @@ impl CompactLeaf {
             public_key,
             signature,
         };
-        (leaf.to_der(spiffe_id, dns_names, issuer).ok()? == der).then_some(leaf)
+        (leaf.to_der(spiffe_id, dns_names, issuer).ok()? == certificate.der()).then_some(leaf)
     }
 
     /// Reads the compact form. Certificates' DER begins with 0x30 and is never mistaken for it.
@@ -243,7 +245,7 @@ impl CompactLeaf {
                 .as_bytes()
                 .to_vec(),
             KeyKind::Rsa2048 => {
-                der(SEQUENCE, &[der(INTEGER, &unsigned(&self.public_key)), vec![2, 3, 1, 0, 1]].concat())
+                write(SEQUENCE, &[&write(INTEGER, &[&unsigned(&self.public_key)]), &[2, 3, 1, 0, 1]])
             }
         };
         let template = LeafTemplate {
@@ -269,7 +271,7 @@ impl CompactLeaf {
             SignatureKind::RsaSha256 => self.signature.clone(),
             _ => {
                 let (r, s) = self.signature.split_at(self.signature.len() / 2);
-                der_of(SEQUENCE, &[&der(INTEGER, &unsigned(r)), &der(INTEGER, &unsigned(s))])
+                write(SEQUENCE, &[&write(INTEGER, &[&unsigned(r)]), &write(INTEGER, &[&unsigned(s)])])
             }
         };
         Ok(template.certificate(&template.tbs(), &signature))
@@ -303,12 +305,6 @@ fn flatten(signature: &[u8]) -> Option<(SignatureKind, Vec<u8>)> {
     }
     Some((SignatureKind::RsaSha256, signature.to_vec()))
 }
-
-pub(crate) const SEQUENCE: u8 = 0x30;
-pub(crate) const SET: u8 = 0x31;
-pub(crate) const INTEGER: u8 = 0x02;
-pub(crate) const BIT_STRING: u8 = 0x03;
-pub(crate) const OCTET_STRING: u8 = 0x04;
 
 /// AlgorithmIdentifier of ecdsa-with-SHA256.
 pub(crate) const ECDSA_SHA256: &[u8] = b"\x30\x0a\x06\x08\x2a\x86\x48\xce\x3d\x04\x03\x02";
@@ -357,81 +353,51 @@ impl LeafTemplate<'_> {
     pub(crate) fn tbs(&self) -> Vec<u8> {
         let mut subject = [SUBJECT_C, SUBJECT_O].concat();
         if let Some(name) = self.dns_names.first() {
-            subject
-                .extend(der(SET, &der(SEQUENCE, &[OID_CN, &der(printable(name), name.as_bytes())].concat())));
+            let name = write(text_type(name), &[name.as_bytes()]);
+            subject.extend(write(SET, &[&write(SEQUENCE, &[OID_CN, &name])]));
         }
         let key_id = ring::digest::digest(&ring::digest::SHA1_FOR_LEGACY_USE_ONLY, self.public_key);
-        let mut names: Vec<u8> = self.dns_names.iter().flat_map(|name| der(0x82, name.as_bytes())).collect();
-        names.extend(der(0x86, self.spiffe_id.as_bytes()));
-        let extensions = der_of(
+        let dns_names = self.dns_names.iter();
+        let mut names: Vec<u8> =
+            dns_names.flat_map(|name| write(tagged_primitive(2), &[name.as_bytes()])).collect();
+        names.extend(write(tagged_primitive(6), &[self.spiffe_id.as_bytes()]));
+        let issuer_key_id = write(tagged_primitive(0), &[self.issuer.key_id]);
+        let extensions = write(
             SEQUENCE,
             &[
                 KEY_USAGE,
                 EXT_KEY_USAGE,
                 BASIC_CONSTRAINTS,
-                &extension(OID_SUBJECT_KEY_ID, &der(OCTET_STRING, key_id.as_ref())),
-                &extension(OID_AUTHORITY_KEY_ID, &der(SEQUENCE, &der(0x80, self.issuer.key_id))),
-                &extension(OID_SUBJECT_ALT_NAME, &der(SEQUENCE, &names)),
+                &extension(OID_SUBJECT_KEY_ID, &write(OCTET_STRING, &[key_id.as_ref()])),
+                &extension(OID_AUTHORITY_KEY_ID, &write(SEQUENCE, &[&issuer_key_id])),
+                &extension(OID_SUBJECT_ALT_NAME, &write(SEQUENCE, &[&names])),
             ],
         );
         let parts: [&[u8]; 8] = [
             b"\xa0\x03\x02\x01\x02",
-            &der(INTEGER, &unsigned(self.serial)),
+            &write(INTEGER, &[&unsigned(self.serial)]),
             self.signature_algorithm,
             self.issuer.name,
             &validity(self.not_before, self.not_after),
-            &der(SEQUENCE, &subject),
+            &write(SEQUENCE, &[&subject]),
             &spki(self.key_algorithm, self.public_key),
-            &der(0xa3, &extensions),
+            &write(tagged(3), &[&extensions]),
         ];
-        der_of(SEQUENCE, &parts)
+        write(SEQUENCE, &parts)
     }
 
     /// The DER of the certificate, with the CA's signature over [`Self::tbs`].
     pub(crate) fn certificate(&self, tbs: &[u8], signature: &[u8]) -> Vec<u8> {
-        der_of(SEQUENCE, &[tbs, self.signature_algorithm, &bit_string(signature)])
+        write(SEQUENCE, &[tbs, self.signature_algorithm, &bit_string(signature)])
     }
-}
-
-/// One DER element.
-pub(crate) fn der(tag: u8, content: &[u8]) -> Vec<u8> {
-    der_of(tag, &[content])
-}
-
-/// One DER element of these parts.
-fn der_of(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
-    let length = parts.iter().map(|part| part.len()).sum::<usize>();
-    let mut out = Vec::with_capacity(length + 4);
-    out.push(tag);
-    match length {
-        0..=0x7f => out.push(length as u8),
-        0x80..=0xff => out.extend([0x81, length as u8]),
-        _ => out.extend([0x82, (length >> 8) as u8, length as u8]),
-    }
-    parts.iter().for_each(|part| out.extend_from_slice(part));
-    out
-}
-
-/// The content of a DER INTEGER that holds an unsigned big-endian number.
-pub(crate) fn unsigned(number: &[u8]) -> Vec<u8> {
-    let start = number.iter().position(|&b| b != 0).unwrap_or(number.len());
-    let significant = &number[start..];
-    match significant.first() {
-        Some(0..=0x7f) => significant.to_vec(),
-        _ => [&[0], significant].concat(),
-    }
-}
-
-pub(crate) fn bit_string(content: &[u8]) -> Vec<u8> {
-    der_of(BIT_STRING, &[&[0], content])
 }
 
 pub(crate) fn spki(algorithm: &[u8], public_key: &[u8]) -> Vec<u8> {
-    der_of(SEQUENCE, &[algorithm, &bit_string(public_key)])
+    write(SEQUENCE, &[algorithm, &bit_string(public_key)])
 }
 
 pub(crate) fn extension(oid: &[u8], value: &[u8]) -> Vec<u8> {
-    der_of(SEQUENCE, &[oid, &der(OCTET_STRING, value)])
+    write(SEQUENCE, &[oid, &write(OCTET_STRING, &[value])])
 }
 
 /// Validity: UTCTime before 2050, GeneralizedTime from then (RFC 5280 4.1.2.5).
@@ -444,15 +410,15 @@ pub(crate) fn validity(not_before: i64, not_after: i64) -> Vec<u8> {
             format!("{:02}{:02}{:02}{:02}Z", t.day(), t.hour(), t.minute(), t.second()),
         );
         match t.year() {
-            1950..2050 => der(0x17, format!("{:02}{month:02}{rest}", t.year() % 100).as_bytes()),
-            year => der(0x18, format!("{year:04}{month:02}{rest}").as_bytes()),
+            1950..2050 => write(UTC_TIME, &[format!("{:02}{month:02}{rest}", t.year() % 100).as_bytes()]),
+            year => write(GENERALIZED_TIME, &[format!("{year:04}{month:02}{rest}").as_bytes()]),
         }
     };
-    der_of(SEQUENCE, &[&time(not_before), &time(not_after)])
+    write(SEQUENCE, &[&time(not_before), &time(not_after)])
 }
 
 /// PrintableString where the characters allow it, else UTF8String (Go `encoding/asn1`).
-fn printable(text: &str) -> u8 {
+fn text_type(text: &str) -> u8 {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || b" '()+,-./:=?".contains(&b);
-    if text.bytes().all(allowed) { 0x13 } else { 0x0c }
+    if text.bytes().all(allowed) { PRINTABLE_STRING } else { UTF8_STRING }
 }

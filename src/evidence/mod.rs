@@ -20,29 +20,5 @@ pub mod program;
 pub mod statement;
 pub mod tep0089;
 
-/// SHA-256.
-pub fn sha256(bytes: &[u8]) -> [u8; 32] {
-    let mut hashing = Sha256::new();
-    hashing.update(bytes);
-    hashing.finish()
-}
-
-/// SHA-256 of what comes piece by piece.
-#[derive(Clone)]
-pub(crate) struct Sha256(ring::digest::Context);
-
-impl Sha256 {
-    pub(crate) fn new() -> Sha256 {
-        Sha256(ring::digest::Context::new(&ring::digest::SHA256))
-    }
-
-    pub(crate) fn update(&mut self, piece: &[u8]) {
-        self.0.update(piece);
-    }
-
-    pub(crate) fn finish(self) -> [u8; 32] {
-        let mut digest = [0; 32];
-        digest.copy_from_slice(self.0.finish().as_ref());
-        digest
-    }
-}
+pub(crate) use x509::digest::Sha256;
+pub use x509::digest::sha256;

@@ -5,10 +5,14 @@
 
 use std::fmt::Write as _;
 
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use x509::text::push_hex;
+pub use x509::text::{format_time, hex};
 
-use super::attestation::{Attestation, Covered, Ended, Form, Kind};
-use crate::tekton::canonical::{Object, array, escaped, string};
+use super::attestation::{Attestation, Covered, Ended, Form};
+use crate::tekton::{
+    canonical::{Object, array, escaped, string},
+    result_kind::ResultKind,
+};
 
 /// `payloadType` of the DSSE envelope.
 pub const PAYLOAD_TYPE: &str = "application/vnd.in-toto+json";
@@ -60,8 +64,9 @@ pub fn pre_authentication_encoding(statement: &str) -> Vec<u8> {
 
 fn predicate(out: &mut String, attestation: &Attestation, context: &Context<'_>, results: &[&Covered]) {
     let mut predicate = Object::begin(out);
-    let artifacts = [(Kind::Task, attestation.task_artifacts), (Kind::Step, attestation.step_artifacts)];
-    let artifacts: Vec<(Kind, [u8; 32])> =
+    let artifacts =
+        [(ResultKind::Task, attestation.task_artifacts), (ResultKind::Step, attestation.step_artifacts)];
+    let artifacts: Vec<(ResultKind, [u8; 32])> =
         artifacts.into_iter().filter_map(|(kind, signed)| Some((kind, signed?))).collect();
     if !artifacts.is_empty() {
         array(predicate.member("artifacts"), &artifacts, |out, (kind, signed)| {
@@ -163,33 +168,6 @@ fn number(out: &mut String, number: u64) {
 
 fn boolean(out: &mut String, value: bool) {
     out.push_str(if value { "true" } else { "false" });
-}
-
-/// Lower-case hexadecimal.
-pub fn hex(bytes: &[u8]) -> String {
-    let mut out = String::with_capacity(2 * bytes.len());
-    push_hex(&mut out, bytes);
-    out
-}
-
-fn push_hex(out: &mut String, bytes: &[u8]) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    // A digest at a time: one character at a time is several times slower.
-    for bytes in bytes.chunks(32) {
-        let mut digits = [0; 64];
-        for (two, byte) in digits.as_chunks_mut::<2>().0.iter_mut().zip(bytes) {
-            *two = [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]];
-        }
-        out.push_str(str::from_utf8(&digits[..2 * bytes.len()]).unwrap_or_default());
-    }
-}
-
-/// RFC 3339 of Unix seconds.
-pub fn format_time(seconds: i64) -> String {
-    OffsetDateTime::from_unix_timestamp(seconds)
-        .ok()
-        .and_then(|time| time.format(&Rfc3339).ok())
-        .unwrap_or_else(|| format!("{seconds} s since 1970"))
 }
 
 /// A UUID in its usual form: 8-4-4-4-12 lower-case hexadecimal digits.

@@ -2,6 +2,7 @@
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use ring::rand::SecureRandom;
+use x509::pem;
 
 use super::{
     key::{KeyError, SigningKey},
@@ -50,7 +51,7 @@ pub fn entries(
     let sign = |text: &str| -> Result<String, KeyError> {
         Ok(STANDARD.encode(key.sign_tep0089(text.as_bytes(), random)?))
     };
-    let mut entries = vec![(SVID.to_owned(), pem(leaf))];
+    let mut entries = vec![(SVID.to_owned(), pem::encode(leaf))];
     for (name, text) in results {
         let text = value::decode(text).tep0089_text();
         if text.starts_with(PRE_AUTHENTICATION_PREFIX) {
@@ -77,19 +78,4 @@ pub fn collision<'a>(names: &[&'a str]) -> Option<&'a str> {
             || *name == MANIFEST
             || name.strip_suffix(SUFFIX).is_some_and(|base| base == MANIFEST || names.contains(&base))
     })
-}
-
-/// A certificate as PEM, with lines of 64 characters as Go writes them.
-pub fn pem(der: &[u8]) -> String {
-    let base64 = STANDARD.encode(der);
-    let mut out = String::from("-----BEGIN CERTIFICATE-----\n");
-    let mut rest = base64.as_str();
-    while !rest.is_empty() {
-        let (line, remaining) = rest.split_at(rest.len().min(64));
-        out.push_str(line);
-        out.push('\n');
-        rest = remaining;
-    }
-    out.push_str("-----END CERTIFICATE-----\n");
-    out
 }

@@ -2,9 +2,10 @@
 
 use std::collections::{HashMap, HashSet};
 
+use x509::text::format_time;
+
 use crate::{
     evidence::statement::hex,
-    tekton::taskrun::format_time,
     verify::{Finding, Report, Verdict},
 };
 

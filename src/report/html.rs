@@ -9,6 +9,7 @@ use std::{
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use x509::{Certificate, Validity, text::format_time};
 
 use crate::{
     evidence::{sha256, statement::hex},
@@ -19,9 +20,7 @@ use crate::{
         safe::Xml,
         tally::Tally,
     },
-    tekton::taskrun::format_time,
     verify::{Finding, Proof, Report, StepSummary, Verdict, VerifiedResult},
-    workload::certificate::Certificate,
 };
 
 const STYLE: &str = include_str!("html.css");
@@ -205,6 +204,7 @@ fn path(
         // The SPIFFE ID says more than the subject, which nobody reads.
         let name = certificate.uri_sans().first().cloned().unwrap_or_else(|| certificate.label());
         let attested = if i == 0 { attested(first) } else { format!("of {}", walk.trust_domain) };
+        let Validity { not_before, not_after } = certificate.validity();
         let origin = walk.origins.get(&hex(&sha256(certificate.der()))).filter(|_| kind == "bundle");
         let attested = origin.map_or(attested, |origin| format!("from {}", origin.file));
         boxed(
@@ -215,8 +215,8 @@ fn path(
             &[
                 attested,
                 format!("{} key", certificate.algorithm()),
-                format!("valid from {}", format_time(certificate.not_before())),
-                format!("until {}", format_time(certificate.not_after())),
+                format!("valid from {}", format_time(not_before)),
+                format!("until {}", format_time(not_after)),
                 format!("SHA-256 {}", hex(&sha256(certificate.der()))),
             ],
         )?;

@@ -6,6 +6,7 @@
 use std::io::{self, Write};
 
 use serde_json::{Value, json};
+use x509::{text::format_time, time_stamp::TimeStamp};
 
 use crate::{
     evidence::{
@@ -14,10 +15,8 @@ use crate::{
     },
     report::{Item, Walk, Writer, safe::escaped_json},
     sources::{source::SourceError, walk::Place},
-    tekton::{taskrun::format_time, value::ResultValue},
-    verify::{
-        Finding, NotCarried, Proof, Report, StepSummary, TimeProof, Verdict, VerifiedResult, time::TimeStamp,
-    },
+    tekton::value::ResultValue,
+    verify::{Finding, NotCarried, Proof, Report, StepSummary, TimeProof, Verdict, VerifiedResult},
 };
 
 /// The version of the schema: a field may be added under it, none is removed or changes its meaning.

@@ -3,11 +3,13 @@
 //! A file is written under another name beside its place and renamed at the end: what has the name is whole.
 
 mod causes;
+pub(crate) mod colour;
 mod dsse;
 mod html;
 mod json;
 mod junit;
 mod markdown;
+pub(crate) mod origins;
 pub(super) mod output;
 mod people;
 pub(crate) mod safe;
@@ -28,8 +30,8 @@ pub(crate) use people::{People, Verbosity};
 pub(crate) use tally::count;
 
 use crate::{
-    cli::bundle::Origins,
     io_error,
+    report::origins::Origins,
     sources::{source::SourceError, walk::Place},
     verify::{Finding, PolicyFile, Report},
 };

@@ -2,11 +2,9 @@
 
 use std::io::{self, Write};
 
+use x509::text::format_time;
+
 use crate::{
-    cli::{
-        bundle::Origins,
-        colour::{Colour, Style},
-    },
     evidence::{
         attestation::{Ended, Outcome},
         statement::hex,
@@ -14,11 +12,12 @@ use crate::{
     report::{
         Item,
         causes::{alone, causes},
+        colour::{Colour, Style},
+        origins::Origins,
         safe::Line,
         tally::{Tally, count},
     },
     sources::{source::SourceError, walk::Place},
-    tekton::taskrun::format_time,
     verify::{Finding, Proof, Report, StepSummary, TimeProof, Verdict},
 };
 

@@ -5,6 +5,7 @@
 use std::io::{self, Write};
 
 use serde_json::{Value, json};
+use x509::text::format_time;
 
 use crate::{
     evidence::{sha256, statement::hex},
@@ -12,7 +13,6 @@ use crate::{
         Item, Walk, Writer,
         safe::{escaped_json, file_uri, uri_part},
     },
-    tekton::taskrun::format_time,
     verify::{Finding, Proof, Report, VerifiedResult},
 };
 

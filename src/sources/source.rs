@@ -3,21 +3,13 @@
 //! One thread reads and only splits the input into documents; their contents are read elsewhere, so that all cores take part.
 //! Nothing here holds more than one object.
 
-use std::{io, sync::Arc};
+use std::io;
 
 use crate::{
-    sources::files::{Failure, NotRead, Unnamed},
-    tekton::{
-        strict::node::Node,
-        taskrun::{Inherited, TaskRunError},
-        unsuitable::Unsuitable,
-    },
+    sources::not_read::{NotRead, Unnamed},
+    tekton::{taskrun::TaskRunError, unsuitable::Unsuitable},
     verify::facts::Detail,
 };
-
-/// The largest object that is read, bytes. An API server keeps none of more than some 1.5 MB (etcd's limit); what is read
-/// takes a multiple of this in memory, at worst.
-pub const LARGEST_OBJECT: usize = 16 << 20;
 
 /// Why an input gives no TaskRun.
 #[derive(Debug, thiserror::Error)]
@@ -175,42 +167,6 @@ impl std::fmt::Display for Rest {
     }
 }
 
-/// Nobody takes any more documents.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Stopped;
-
-/// What the reader finds, in order.
-pub(super) enum Found<'a> {
-    /// One JSON document, or what should be one.
-    Json {
-        /// All of it.
-        bytes: &'a [u8],
-        /// The line of the input that it starts in, from 1.
-        line: u64,
-        /// What its list says of it.
-        inherited: Option<&'a Inherited>,
-    },
-    /// An object of YAML, read.
-    Yaml {
-        /// All of it.
-        node: Node,
-        /// Bytes that it came from.
-        weight: usize,
-        /// What its list says of it.
-        inherited: Option<&'a Inherited>,
-    },
-    /// Something that cannot be read.
-    Failed(Failure),
-}
-
-/// Takes what the reader finds.
-pub(super) trait Sink {
-    /// What comes from now on is from this input.
-    fn begin(&mut self, path: Arc<str>);
-    /// Takes one thing.
-    fn take(&mut self, found: Found<'_>) -> Result<(), Stopped>;
-    /// The reader may have to wait for more: what was taken should not.
-    fn waiting(&mut self) -> Result<(), Stopped>;
-    /// So many bytes more were read.
-    fn count(&mut self, bytes: usize);
-}
+/// The largest object that is read, bytes. An API server keeps none of more than some 1.5 MB (etcd's limit); what is read
+/// takes a multiple of this in memory, at worst.
+pub(crate) const LARGEST_OBJECT: usize = 16 << 20;

@@ -19,8 +19,10 @@ use std::{
 
 use crate::{
     sources::{
-        files::{self, Document, Failure, LeftOut, Sources},
-        source::{Found, LARGEST_OBJECT, Sink, SourceError, Stopped},
+        failure::{Failure, LeftOut},
+        files::{self, Document, Sources},
+        sink::{Found, Sink, Stopped},
+        source::{LARGEST_OBJECT, SourceError},
     },
     tekton::{
         strict::node::Node,

@@ -4,15 +4,13 @@ use ring::{
     rand::SecureRandom,
     signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _},
 };
+use x509::{
+    der::{INTEGER, OCTET_STRING, SEQUENCE, bit_string, tagged, tagged_primitive, unsigned, write},
+    pem,
+};
 use zeroize::Zeroizing;
 
-use crate::evidence::{
-    leaf::{
-        ECDSA_SHA256, INTEGER, Issuer, KEY_P256, LeafTemplate, OCTET_STRING, SEQUENCE, bit_string, der,
-        extension, spki, unsigned, validity,
-    },
-    tep0089::pem,
-};
+use crate::evidence::leaf::{ECDSA_SHA256, Issuer, KEY_P256, LeafTemplate, extension, spki, validity};
 
 /// Seconds by which SPIRE dates certificates back.
 const BACKDATING: i64 = 10;
@@ -54,29 +52,31 @@ impl DevCa {
         let (_, key) = generate(random)?;
         let public_key = key.public_key().as_ref().to_vec();
         let key_id = sha1(&public_key);
-        let uri = der(0x86, format!("spiffe://{trust_domain}").as_bytes());
-        let extensions = [
-            CA_KEY_USAGE.to_vec(),
-            CA_BASIC_CONSTRAINTS.to_vec(),
-            extension(b"\x06\x03\x55\x1d\x0e", &der(OCTET_STRING, &key_id)),
-            extension(b"\x06\x03\x55\x1d\x11", &der(SEQUENCE, &uri)),
-        ];
-        let tbs = der(
+        let uri = write(tagged_primitive(6), &[format!("spiffe://{trust_domain}").as_bytes()]);
+        let extensions = write(
             SEQUENCE,
             &[
-                b"\xa0\x03\x02\x01\x02".to_vec(),
-                der(INTEGER, &unsigned(&serial(random)?)),
-                ECDSA_SHA256.to_vec(),
-                CA_SUBJECT.to_vec(),
-                validity(now - BACKDATING, now + CA_LIFETIME),
-                CA_SUBJECT.to_vec(),
-                spki(KEY_P256, &public_key),
-                der(0xa3, &der(SEQUENCE, &extensions.concat())),
-            ]
-            .concat(),
+                CA_KEY_USAGE,
+                CA_BASIC_CONSTRAINTS,
+                &extension(b"\x06\x03\x55\x1d\x0e", &write(OCTET_STRING, &[&key_id])),
+                &extension(b"\x06\x03\x55\x1d\x11", &write(SEQUENCE, &[&uri])),
+            ],
+        );
+        let tbs = write(
+            SEQUENCE,
+            &[
+                b"\xa0\x03\x02\x01\x02",
+                &write(INTEGER, &[&unsigned(&serial(random)?)]),
+                ECDSA_SHA256,
+                CA_SUBJECT,
+                &validity(now - BACKDATING, now + CA_LIFETIME),
+                CA_SUBJECT,
+                &spki(KEY_P256, &public_key),
+                &write(tagged(3), &[&extensions]),
+            ],
         );
         let signature = key.sign(random, &tbs).map_err(|_| CaError)?;
-        let certificate = der(SEQUENCE, &[&tbs, ECDSA_SHA256, &bit_string(signature.as_ref())].concat());
+        let certificate = write(SEQUENCE, &[&tbs, ECDSA_SHA256, &bit_string(signature.as_ref())]);
         Ok(DevCa { trust_domain: trust_domain.to_owned(), key, key_id, certificate })
     }
 
@@ -120,7 +120,7 @@ impl DevCa {
 
     /// The bundle as PEM.
     pub fn bundle_pem(&self) -> String {
-        pem(&self.certificate)
+        pem::encode(&self.certificate)
     }
 }
 

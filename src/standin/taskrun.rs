@@ -12,7 +12,10 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value, json};
 use time::{OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339};
 
-use crate::tekton::value::{ResultValue, decode};
+use crate::tekton::{
+    termination::{COMPRESSED, EntryType, MAX_DECOMPRESSED},
+    value::{ResultValue, decode},
+};
 
 /// What stands in the TaskRun before its steps have run.
 #[derive(Clone, Debug)]
@@ -173,11 +176,11 @@ struct Entry {
     kind: i64,
 }
 
-const TASK_RESULT: i64 = 1;
-const INTERNAL: i64 = 3;
-const STEP_RESULT: i64 = 4;
-const STEP_ARTIFACTS: i64 = 5;
-const TASK_ARTIFACTS: i64 = 6;
+const TASK_RESULT: i64 = EntryType::TaskResult as i64;
+const INTERNAL: i64 = EntryType::Internal as i64;
+const STEP_RESULT: i64 = EntryType::StepResult as i64;
+const STEP_ARTIFACTS: i64 = EntryType::StepArtifacts as i64;
+const TASK_ARTIFACTS: i64 = EntryType::TaskArtifacts as i64;
 const UNKNOWN: i64 = 10;
 
 fn is_zero(kind: &i64) -> bool {
@@ -206,15 +209,12 @@ fn entry_type<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Erro
     })
 }
 
-/// The most that the controller decompresses (`pkg/termination`).
-const MAX_DECOMPRESSED: usize = 128 * 1024;
-
 /// The entries of a message: empty ones dropped, one a key (the last), sorted by key. `None` if it is unreadable.
 fn parse_message(message: &str) -> Option<Vec<Entry>> {
     if message.is_empty() {
         return Some(Vec::new());
     }
-    let json = match message.strip_prefix("tknz:") {
+    let json = match message.strip_prefix(COMPRESSED) {
         None => message.as_bytes().to_vec(),
         Some(compressed) => {
             let deflated = STANDARD_NO_PAD.decode(compressed).ok()?;

@@ -1,17 +1,17 @@
 //! Log lines on stderr as Go's `log` package writes them (docs/tekton-contract.md 1.7).
 
-use std::{sync::OnceLock, time::SystemTime};
+use std::sync::OnceLock;
 
 use go::{text::quote, zone::LocalZone};
 
-use crate::step::program::streams;
+use crate::{step::program::streams, surroundings};
 
 static ZONE: OnceLock<LocalZone> = OnceLock::new();
 
 /// Writes `2026/08/01 10:00:00 <text>` to stderr, local time. Nobody reads it if stderr is closed: that is no error.
 pub fn line(text: &str) {
-    let zone = ZONE.get_or_init(|| LocalZone::local(std::env::var_os("TZ").as_deref()));
-    let line = format!("{} {text}\n", zone.log_prefix(SystemTime::now()));
+    let zone = ZONE.get_or_init(|| LocalZone::local(surroundings::variable("TZ").as_deref()));
+    let line = format!("{} {text}\n", zone.log_prefix(surroundings::now()));
     let _ = streams::write_all(std::io::stderr(), line.as_bytes());
 }
 

@@ -28,8 +28,8 @@ use crate::{
     step::{
         output::{
             collect::{self, Collected, Declarations},
+            declared::Declared,
             message::Message,
-            results::Declared,
             stood::{Looking, Standing},
             termination::{self, WriteError},
         },
@@ -43,8 +43,9 @@ use crate::{
             sys::{self, MostDescriptors},
         },
         signing::{
+            facts::Produced,
             given, position,
-            sign::{self, Before, Produced, Signed, Signing},
+            sign::{self, Before, Signed, Signing},
         },
         turn::{
             breakpoint::{self, Decision},
@@ -53,6 +54,7 @@ use crate::{
             wait::{self, DeadlySignal, WaitError},
         },
     },
+    surroundings,
     tekton::termination::{Entry, EntryType},
 };
 
@@ -223,7 +225,7 @@ impl<'a> Step<'a> {
             Err(signal) => return self.die(signal),
         };
 
-        let started = SystemTime::now();
+        let started = surroundings::now();
         let largest = Declarations::largest(self.args);
         let looking =
             self.args.signs().then(|| Looking::start(&self.task_results, &self.step_results, largest));
@@ -288,7 +290,7 @@ impl<'a> Step<'a> {
             other => End::WaitFailed(other.to_string()),
         };
         let mut outcome = self.ended(end);
-        let entries = collect::skipped(self.args, self.started_at(SystemTime::now()), &mut outcome);
+        let entries = collect::skipped(self.args, self.started_at(surroundings::now()), &mut outcome);
         self.conclude(events, outcome, Some(entries.message), Told::default())
     }
 
@@ -417,7 +419,7 @@ impl<'a> Step<'a> {
             outcome,
             started,
             duration,
-            now: SystemTime::now(),
+            now: surroundings::now(),
             others: &others,
         });
         let evidence = match signed {

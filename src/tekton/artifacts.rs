@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use go::json::{self, Json, TypeError, is_field};
 
-use crate::{evidence::sha256, tekton::canonical};
+use crate::tekton::canonical;
 
 /// Inputs and outputs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -66,13 +66,13 @@ impl Artifacts {
         Ok(Artifacts { inputs: list(inputs, artifact)?, outputs: list(outputs, artifact)? })
     }
 
-    /// SHA-256 of their canonical JSON (RFC 8785), with Tekton's names and without what is empty; `None` where all is.
-    pub fn digest(&self) -> Option<[u8; 32]> {
+    /// Their canonical JSON (RFC 8785), whose SHA-256 is signed: with Tekton's names and without what is empty; `None` where all is.
+    pub fn canonical_json(&self) -> Option<String> {
         let json = object([
             ("inputs", array(&self.inputs, Artifact::canonical_json)),
             ("outputs", array(&self.outputs, Artifact::canonical_json)),
         ]);
-        (*self != Artifacts::default()).then(|| sha256(json.as_bytes()))
+        (*self != Artifacts::default()).then_some(json)
     }
 }
 
@@ -189,8 +189,8 @@ mod tests {
             ("no JSON", "{", Err(Refused)),
         ] {
             let read = Artifacts::read(file.as_bytes());
-            let digest = read.map(|artifacts| artifacts.digest());
-            assert_eq!(digest, expected.map(|json| json.map(|json| sha256(json.as_bytes()))), "{case}");
+            let written = read.map(|artifacts| artifacts.canonical_json());
+            assert_eq!(written, expected.map(|json| json.map(str::to_owned)), "{case}");
         }
     }
 }

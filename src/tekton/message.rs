@@ -11,18 +11,18 @@ use crate::tekton::strict::{json::Object, node::Node};
 
 /// Types of entries that evidence speaks of.
 pub(crate) mod entry_type {
-    use crate::evidence::attestation::Kind;
+    use crate::tekton::{result_kind::ResultKind, termination::EntryType};
 
-    pub(crate) const TASK_RESULT: i64 = 1;
-    pub(crate) const STEP_RESULT: i64 = 4;
-    pub(crate) const STEP_ARTIFACTS: i64 = 5;
-    pub(crate) const TASK_ARTIFACTS: i64 = 6;
+    pub(crate) const TASK_RESULT: i64 = EntryType::TaskResult as i64;
+    pub(crate) const STEP_RESULT: i64 = EntryType::StepResult as i64;
+    pub(crate) const STEP_ARTIFACTS: i64 = EntryType::StepArtifacts as i64;
+    pub(crate) const TASK_ARTIFACTS: i64 = EntryType::TaskArtifacts as i64;
 
     /// The type of a result.
-    pub(crate) fn of_result(kind: Kind) -> i64 {
+    pub(crate) fn of_result(kind: ResultKind) -> i64 {
         match kind {
-            Kind::Task => TASK_RESULT,
-            Kind::Step => STEP_RESULT,
+            ResultKind::Task => TASK_RESULT,
+            ResultKind::Step => STEP_RESULT,
         }
     }
 }

@@ -9,6 +9,7 @@ pub(crate) mod canonical;
 #[cfg(feature = "cli")]
 pub(crate) mod message;
 pub(crate) mod references;
+pub mod result_kind;
 #[cfg(feature = "cli")]
 pub mod strict;
 #[cfg(feature = "cli")]

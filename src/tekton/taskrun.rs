@@ -12,15 +12,11 @@ use serde::{
 use serde_json::{Map, Value};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-pub use crate::evidence::statement::format_time;
-use crate::{
-    tekton::{
-        strict,
-        strict::node::{Content, Misfit, Node},
-        unsuitable::Unsuitable,
-        value::ResultValue,
-    },
-    verify::time::ANNOTATION,
+use crate::tekton::{
+    strict,
+    strict::node::{Content, Misfit, Node},
+    unsuitable::Unsuitable,
+    value::ResultValue,
 };
 
 /// Why a document is no TaskRun.
@@ -703,3 +699,6 @@ pub fn parse_time(text: &str) -> Option<i64> {
     let text = Some(text).filter(|text| text.len() <= LONGEST_TIME)?;
     OffsetDateTime::parse(text, &Rfc3339).ok().map(OffsetDateTime::unix_timestamp)
 }
+
+/// Where time-stamp tokens may stand beside the TaskRun.
+pub const ANNOTATION: &str = "svidence.dev/timestamps";

@@ -68,9 +68,9 @@ impl Entry {
 }
 
 /// What a compressed message begins with (Tekton pkg/termination/write.go).
-const COMPRESSED: &str = "tknz:";
+pub const COMPRESSED: &str = "tknz:";
 /// The most that the controller decompresses; a longer message is lost to it as a whole.
-const MAX_DECOMPRESSED: usize = 128 * 1024;
+pub const MAX_DECOMPRESSED: usize = 128 * 1024;
 /// The highest level of miniz.
 const LEVEL: i32 = 10;
 /// Neither a header nor a checksum around the DEFLATE stream.

@@ -6,20 +6,18 @@
 
 use std::collections::BTreeMap;
 
+use x509::{Certificate, CertificateError, Validity};
+
+use super::chain::{self, Path, PathError};
 use crate::{
     evidence::leaf::{CompactLeaf, Issuer, LeafError},
-    workload::{
-        bundle::X509Bundle,
-        certificate::{Certificate, CertificateError},
-    },
+    workload::bundle::X509Bundle,
 };
-
-use super::chain::{self, ChainError, Path};
 
 /// Entries of a cache that are kept; as many more may be there.
 const KEPT: usize = 64;
 
-/// Caches of one verifier, all for one [`super::Trust`].
+/// Caches of one verifier, all for one [`crate::verify::trust::Trust`].
 #[derive(Debug, Default)]
 pub(crate) struct Caches {
     certificates: Cache<Certificate>,
@@ -67,7 +65,7 @@ impl Caches {
         bundle: &X509Bundle,
         at: i64,
         slow_by: i64,
-    ) -> Result<Path, ChainError> {
+    ) -> Result<Path, PathError> {
         let named = bundle.without_uri().iter().map(|named| named.as_bytes().as_slice());
         let certificates = [leaf].into_iter().chain(intermediates.iter().copied()).map(Certificate::der);
         let key = key(named.chain([&[][..]]).chain(certificates));
@@ -101,7 +99,8 @@ impl TimedPath {
         let mut timed = TimedPath { path, from: i64::MIN, until: i64::MAX };
         for certificate in certificates {
             // The first second of a new state.
-            for change in [certificate.not_before(), certificate.not_after().saturating_add(1)] {
+            let Validity { not_before, not_after } = certificate.validity();
+            for change in [not_before, not_after.saturating_add(1)] {
                 match change <= at {
                     true => timed.from = timed.from.max(change),
                     false => timed.until = timed.until.min(change - 1 - slow_by),

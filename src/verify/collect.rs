@@ -6,20 +6,20 @@ use std::{
     rc::Rc,
 };
 
-use super::{by_name::ByName, facts::Detail, findings::Findings, verdict::Finding};
+use super::{by_name::ByName, facts::Detail, findings::Findings};
 use crate::{
     evidence::{
-        attestation::{self, Attestation, HINT, Kind, ResultsFrom, hint},
+        attestation::{self, Attestation, HINT, ResultsFrom, hint},
         tep0089,
     },
     tekton::{
         message::{self, Entry, entry_type},
+        result_kind::ResultKind,
         taskrun::TaskRun,
+        termination::COMPRESSED,
     },
+    verify::finding::Finding,
 };
-
-/// What a compressed message begins with (Tekton `pkg/termination`).
-const COMPRESSED: &str = "tknz:";
 
 /// What one step of the status carries.
 #[derive(Debug, Clone)]
@@ -62,7 +62,7 @@ impl<'a> StatusResults<'a> {
 }
 
 /// Whether a text is a step's message, be it a damaged one: a reader that is more lenient must not find in it what was not checked.
-pub(super) fn is_message(text: &str) -> bool {
+pub(crate) fn is_message(text: &str) -> bool {
     let start = text.trim_start();
     start.starts_with('[') || start.starts_with(COMPRESSED) || text.contains(attestation::KEY_PREFIX)
 }
@@ -101,7 +101,7 @@ impl<'a> StepEvidence<'a> {
     }
 
     /// The raw value of a result in its message.
-    pub(crate) fn raw(&self, kind: Kind, name: &str) -> Option<&str> {
+    pub(crate) fn raw(&self, kind: ResultKind, name: &str) -> Option<&str> {
         self.value(entry_type::of_result(kind), name)
     }
 

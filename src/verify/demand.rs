@@ -2,10 +2,11 @@
 
 use std::{fmt, str::FromStr};
 
-use super::{policy::Pattern, status::VerifiedResult};
+use super::policy::Pattern;
 use crate::{
     evidence::{attestation::is_result_name, sha256},
     tekton::{taskrun::TaskRun, value::ResultValue},
+    verify::compare::value::VerifiedResult,
 };
 
 /// A result that must be there: `NAME`, `NAME=VALUE`, and either after `TASKRUN:`.
@@ -81,7 +82,7 @@ impl Demand {
     }
 
     /// Its value as a message shows it beside the one that is there, which is JSON.
-    pub(super) fn value_beside(&self, found: &ResultValue) -> String {
+    pub(crate) fn value_beside(&self, found: &ResultValue) -> String {
         let value = self.value.clone().unwrap_or_default();
         match found {
             ResultValue::String(_) => ResultValue::String(value).canonical_json(),
@@ -90,7 +91,7 @@ impl Demand {
     }
 
     /// Whether a result of its name has its value.
-    pub(super) fn accepts(&self, result: &VerifiedResult) -> bool {
+    pub(crate) fn accepts(&self, result: &VerifiedResult) -> bool {
         let Some(value) = &self.value else { return true };
         match &result.value {
             _ if sha256(value.as_bytes()) == result.digest => true,
@@ -100,7 +101,7 @@ impl Demand {
     }
 
     /// What to say of a result whose text is only what the text of its step means as JSON.
-    pub(super) fn read_as(result: &VerifiedResult) -> &'static str {
+    pub(crate) fn read_as(result: &VerifiedResult) -> &'static str {
         match &result.value {
             ResultValue::String(text) if sha256(text.as_bytes()) != result.digest => {
                 " only by what the text that its step wrote means as JSON"

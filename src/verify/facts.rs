@@ -2,9 +2,9 @@
 
 use std::{borrow::Cow, fmt};
 
-use crate::evidence::{
-    attestation::{AttestationError, Kind},
-    statement::hex,
+use crate::{
+    evidence::{attestation::AttestationError, statement::hex},
+    tekton::result_kind::ResultKind,
 };
 
 /// The exact rule behind a finding, a stable name of lower-case words. Those of certificates and chains are listed in
@@ -275,7 +275,7 @@ details! {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ResultName {
     /// Of the task or of the step.
-    pub kind: Kind,
+    pub kind: ResultKind,
     /// As the step or the task calls it.
     pub name: String,
 }
@@ -283,18 +283,18 @@ pub struct ResultName {
 impl ResultName {
     /// A result of the task.
     pub fn task(name: &str) -> ResultName {
-        ResultName { kind: Kind::Task, name: name.to_owned() }
+        ResultName { kind: ResultKind::Task, name: name.to_owned() }
     }
 
     /// A result of the step.
     pub fn step(name: &str) -> ResultName {
-        ResultName { kind: Kind::Step, name: name.to_owned() }
+        ResultName { kind: ResultKind::Step, name: name.to_owned() }
     }
 }
 
 impl AttestationError {
     /// The exact rule, for a finding.
-    pub(super) fn detail(&self) -> Detail {
+    pub(crate) fn detail(&self) -> Detail {
         match self {
             AttestationError::Version(_) => Detail::VERSION,
             AttestationError::Prefix => Detail::NO_VERSION,

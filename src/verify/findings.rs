@@ -2,7 +2,8 @@
 
 use std::{fmt, ops::Deref};
 
-use super::verdict::{Finding, Verdict};
+use super::verdict::Verdict;
+use crate::verify::finding::Finding;
 
 /// So many findings of one kind are kept. An object can give rise to as many as it has bytes, and nobody reads them.
 pub const KEPT: usize = 20;

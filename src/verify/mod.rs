@@ -3,28 +3,20 @@
 //! [`verify`] reads like the list of stages: collect the evidence, prove each step, bind the steps to one run, derive what
 //! the status must be, compare, look at the time. Nothing in the evidence is trusted for being in the evidence.
 
-mod artifacts;
-mod attempt;
+mod bind;
 mod by_name;
 mod cache;
 mod collect;
-mod declared;
+mod compare;
 mod demand;
 pub(crate) mod facts;
+mod finding;
 mod findings;
 pub mod inspect;
-mod outcomes;
-mod partial;
 pub mod policy;
-pub(crate) mod program;
-mod report;
-mod retries;
-mod run;
-pub mod signature;
-mod status;
-mod step;
-mod tep0089;
-pub mod time;
+mod proof;
+pub mod prove;
+mod trust;
 mod verdict;
 
 use std::{
@@ -32,23 +24,37 @@ use std::{
     collections::{BTreeMap, HashMap},
 };
 
-use attempt::Attempt;
-use cache::Caches;
-use collect::{EvidenceKind, StepEvidence};
-use declared::DeclaredTask;
+pub use compare::{
+    partial::{Item, NotCarried},
+    program::Attested,
+    value::VerifiedResult,
+};
 pub use demand::{Demand, DemandError};
 pub use facts::{Detail, Facts, ResultName, Side};
+pub use finding::Finding;
 pub use findings::{Findings, KEPT, More};
-pub use partial::{Item, NotCarried};
 pub use policy::PolicyFile;
-pub use program::Attested;
-pub use report::{Basis, Proof, Report, StepSummary, TimeProof};
-pub use status::VerifiedResult;
-use step::ProvenStep;
-use tep0089::SignedValue;
-use time::TimeStamps;
-pub use verdict::{Breach, Changed, Finding, LeafRule, OtherProgram, Thing, Verdict};
+pub use proof::{AttestedBy, Basis, Proof, Report, StepSummary};
+pub use prove::time::TimeProof;
+pub use trust::Trust;
+pub use verdict::{Breach, Changed, LeafRule, OtherProgram, Thing, Verdict};
 
+use self::{
+    bind::{
+        attempt::Attempt,
+        coverage,
+        declared_task::{self, DeclaredTask},
+        retries, run,
+    },
+    cache::Caches,
+    collect::{EvidenceKind, StepEvidence},
+    compare::{message, partial, status, value},
+    prove::{
+        step::{self, ProvenStep},
+        tep0089::{self, SignedValue},
+        time::{self, TimeStamps},
+    },
+};
 pub use crate::workload::chain;
 use crate::{
     evidence::{
@@ -56,34 +62,7 @@ use crate::{
         sha256,
     },
     tekton::taskrun::{TaskRun, parse_time},
-    workload::{bundle::X509Bundle, certificate::Certificate},
 };
-
-/// What the operator trusts, and when.
-#[derive(Debug, Clone)]
-pub struct Trust {
-    /// The authorities of the operator's trust domain.
-    pub bundle: X509Bundle,
-    /// Intermediates that evidence may have left out; they are not trusted by themselves.
-    pub intermediates: Vec<Certificate>,
-    /// Now, Unix seconds.
-    pub now: i64,
-    /// A time that the operator asserts for the check, Unix seconds.
-    pub at: Option<i64>,
-    /// How far clocks may be apart, seconds.
-    pub clock_skew: i64,
-}
-
-impl Trust {
-    fn spiffe_id(&self, namespace: &str, task_run: &str) -> String {
-        format!("spiffe://{}/ns/{namespace}/taskrun/{task_run}", self.bundle.trust_domain())
-    }
-
-    /// The asserted time, else a claimed one, else now.
-    fn check_time_or(&self, claimed: Option<i64>) -> i64 {
-        self.at.or(claimed).unwrap_or(self.now)
-    }
-}
 
 /// What the operator accepts and demands.
 #[derive(Debug, Clone, Default)]
@@ -133,7 +112,7 @@ fn judge(object: &TaskRun, trust: &Trust, policy: &Policy, caches: &mut Caches) 
     let rules = policy.file.as_ref().map(|file| file.select(object)).unwrap_or_default();
     let undecided = policy.file.as_ref().and_then(|file| file.undecided(object, &rules, trust));
     let trust = &*trust_for(trust, policy, &rules);
-    let inline = object.spec.task_spec.as_ref().map(|spec| DeclaredTask::new(declared::INLINE, spec));
+    let inline = object.spec.task_spec.as_ref().map(|spec| DeclaredTask::new(declared_task::INLINE, spec));
     let against = Against { trust, time_stamps: &policy.time_stamps, inline: inline.as_ref() };
     let outcome = match retries::last_never_ran(object) {
         Some(finding) => Err(finding.into()),
@@ -327,7 +306,7 @@ fn attested(
     for (place, attestation) in attestations {
         match step::prove(object, (place, &steps[place]), attestation, trust, caches) {
             Ok(step) => {
-                findings.append(step::compare_entries(&step, &steps[place]));
+                findings.append(message::compare_entries(&step, &steps[place]));
                 proven.push(step);
             }
             Err(reasons) => findings.append(reasons),
@@ -336,16 +315,17 @@ fn attested(
     if object.is_partial() {
         proven.sort_by_key(|step| step.attestation.step_index);
     }
-    let in_status = object.status.task_spec.as_ref().map(|spec| DeclaredTask::new(declared::IN_STATUS, spec));
+    let in_status =
+        object.status.task_spec.as_ref().map(|spec| DeclaredTask::new(declared_task::IN_STATUS, spec));
     let attempt = Attempt::new(object, steps, &proven, [against.inline, in_status.as_ref()]);
     if findings.is_empty() {
         findings.append(run::one_run(&attempt, trust));
         findings.append(match object.is_partial() {
-            true => run::coverage_without_steps(&attempt),
-            false => run::coverage(&attempt),
+            true => coverage::coverage_without_steps(&attempt),
+            false => coverage::coverage(&attempt),
         });
         for step in &proven {
-            findings.append(tep0089::verify_beside(&attempt, step));
+            findings.append(compare::tep0089::verify_beside(&attempt, step));
         }
     }
     if !findings.is_empty() {
@@ -363,7 +343,7 @@ fn attested(
     notes.extend(failure);
     let run_bound_by_certificate = proven.iter().all(|step| step.attested.is_some());
     let summaries = proven.into_iter().zip(times.steps).zip(compared.programs);
-    let summaries = summaries.map(|((step, time), program)| report::summary(step, time, program)).collect();
+    let summaries = summaries.map(|((step, time), program)| proof::summary(step, time, program)).collect();
     let basis = Basis::attestations(summaries).ok_or_else(nothing_checked)?;
     let proof = Proof {
         basis,
@@ -429,7 +409,8 @@ fn weakly_signed(
 ) -> Result<Found, Findings> {
     let trust = against.trust;
     let signed = tep0089::verify(object, steps, trust)?;
-    let in_status = object.status.task_spec.as_ref().map(|spec| DeclaredTask::new(declared::IN_STATUS, spec));
+    let in_status =
+        object.status.task_spec.as_ref().map(|spec| DeclaredTask::new(declared_task::IN_STATUS, spec));
     let attempt = Attempt::new(object, steps, &[], [against.inline, in_status.as_ref()]);
     // Of several with one name the last.
     let mut lost: HashMap<&str, &SignedValue> =
@@ -445,7 +426,7 @@ fn weakly_signed(
         };
         lost.remove(result.name.as_str());
         let declared = attempt.declared_result(&result.name).map(|declared| declared.declared_type());
-        let expected = status::decode_as(&last.raw, declared);
+        let expected = value::decode_as(&last.raw, declared);
         if result.decoded().as_ref() != Some(&expected) {
             let reason = format!("result {} in status.results is not the one that it signed", result.name);
             return Err(Finding::Tep0089 {

@@ -4,15 +4,18 @@
 
 use std::collections::HashSet;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::Deserialize;
 use serde_json::Value;
+use x509::{
+    Certificate, CertificateError, Class, Fingerprint, der,
+    pem::{self, PemError},
+};
 
-use super::certificate::{Certificate, CertificateError, Fingerprint, check_authority};
-use super::class::Class;
-use super::der::elements;
-use super::id::TrustDomain;
+use super::{
+    id::TrustDomain,
+    svid_rules::{SvidRule, check_authority},
+};
 
 /// Far more than any bundle; a larger file is something else.
 const MAX_BYTES: usize = 4 << 20;
@@ -63,7 +66,7 @@ pub enum BundleError {
         /// The certificate, for people.
         certificate: String,
         /// Which rule.
-        error: CertificateError,
+        error: SvidRule,
     },
     /// An SVID instead of the bundle.
     #[error(
@@ -86,22 +89,9 @@ pub enum BundleError {
         /// The trust domain it was given for.
         expected: String,
     },
-    /// Text around the base64 that is no PEM.
-    #[error("its PEM is damaged: {reason} (block {number})")]
-    Pem {
-        /// Which block, from 1.
-        number: usize,
-        /// What is wrong.
-        reason: &'static str,
-    },
-    /// A private key or anything else.
-    #[error("it holds a PEM block of type {label:?} (block {number}); only CERTIFICATE blocks belong in it")]
-    PemLabel {
-        /// Which block, from 1.
-        number: usize,
-        /// The label.
-        label: String,
-    },
+    /// Damaged PEM, or a block of something else.
+    #[error(transparent)]
+    Pem(#[from] PemError),
     /// JSON, but not a SPIFFE bundle.
     #[error("it is JSON, but not a SPIFFE bundle: {reason}")]
     Json {
@@ -129,14 +119,13 @@ impl BundleError {
             BundleError::Empty { .. } => "bundle-empty",
             BundleError::TooLarge { .. } => "bundle-too-large",
             BundleError::Unrecognised { .. } => "bundle-form",
-            BundleError::Certificate { error, .. } | BundleError::NotAnAuthority { error, .. } => {
-                error.code()
-            }
+            BundleError::Certificate { error, .. } => error.code(),
+            BundleError::NotAnAuthority { error, .. } => error.code(),
             BundleError::Der => "bundle-der",
             BundleError::Svid { .. } => "bundle-svid",
             BundleError::OtherTrustDomain { .. } => "bundle-other-trust-domain",
-            BundleError::Pem { .. } => "bundle-pem",
-            BundleError::PemLabel { .. } => "bundle-pem-label",
+            BundleError::Pem(PemError::Damaged { .. } | PemError::NotBase64 { .. }) => "bundle-pem",
+            BundleError::Pem(PemError::Label { .. }) => "bundle-pem-label",
             BundleError::Json { .. } => "bundle-json",
             BundleError::PlainJwks => "bundle-plain-jwks",
             BundleError::Base64 { .. } => "bundle-base64",
@@ -217,7 +206,7 @@ impl X509Bundle {
                 Ok(_) if certificate.algorithm().is_supported() => usable = true,
                 Ok(_) => {
                     let key = certificate.algorithm().to_string();
-                    left_out.push(not_an_authority(CertificateError::UnsupportedKey { key }));
+                    left_out.push(not_an_authority(CertificateError::UnsupportedKey { key }.into()));
                 }
                 Err(error) if error.class() == Class::Unchecked => left_out.push(not_an_authority(error)),
                 Err(error) => {
@@ -257,17 +246,21 @@ impl X509Bundle {
 
     /// Reads concatenated DER, as the Workload API carries it (SPIFFE Workload API 5).
     pub fn from_der(trust_domain: TrustDomain, der: &[u8]) -> Result<X509Bundle, BundleError> {
-        let elements = elements(der).ok_or(BundleError::Der)?;
+        let elements = der::read_all(der).ok_or(BundleError::Der)?;
         let candidates = elements.iter().enumerate().map(|(index, element)| read(index + 1, element.whole));
         X509Bundle::new(trust_domain, candidates)
     }
 
     /// Reads PEM: any number of CERTIFICATE blocks, with any text around them (RFC 7468).
     pub fn from_pem(trust_domain: TrustDomain, text: &str) -> Result<X509Bundle, BundleError> {
-        let candidates = pem_blocks(text)?.into_iter().enumerate().map(|(index, block)| match block {
-            Ok(der) => read(index + 1, &der),
-            Err(error) => (index + 1, Err(error)),
-        });
+        let mut candidates = Vec::new();
+        for (index, block) in pem::certificates(text).enumerate() {
+            candidates.push(match block {
+                Ok(der) => read(index + 1, &der),
+                Err(error @ PemError::NotBase64 { .. }) => (index + 1, Err(error.into())),
+                Err(error) => return Err(error.into()),
+            });
+        }
         X509Bundle::new(trust_domain, candidates)
     }
 
@@ -345,7 +338,7 @@ impl X509Bundle {
                 None if text.trim_start().starts_with(['{', '[']) => {
                     X509Bundle::from_spiffe_json(trust_domain, text)?
                 }
-                None if text.contains(BEGIN) => (X509Bundle::from_pem(trust_domain, text)?, Vec::new()),
+                None if pem::is_in(text) => (X509Bundle::from_pem(trust_domain, text)?, Vec::new()),
                 None => {
                     return Err(BundleError::Unrecognised {
                         found: "text without PEM or JSON in it".to_owned(),
@@ -476,46 +469,4 @@ fn kind_of_text(text: &str) -> Option<String> {
         ),
         kind => Some(format!("a Kubernetes object of kind {}", kind.chars().take(64).collect::<String>())),
     }
-}
-
-const BEGIN: &str = "-----BEGIN ";
-const END: &str = "-----END ";
-const DASHES: &str = "-----";
-
-/// The contents of all CERTIFICATE blocks.
-#[cfg(feature = "cli")]
-pub(crate) fn pem_certificates(text: &str) -> Result<Vec<Vec<u8>>, BundleError> {
-    pem_blocks(text)?.into_iter().collect()
-}
-
-/// The content of each CERTIFICATE block, if it is base64.
-fn pem_blocks(text: &str) -> Result<Vec<Result<Vec<u8>, BundleError>>, BundleError> {
-    let mut found = Vec::new();
-    let mut lines = text.lines().map(str::trim);
-    let mut number = 0;
-    while let Some(line) = lines.next() {
-        let Some(label) = line.strip_prefix(BEGIN) else { continue };
-        number += 1;
-        let damaged = |reason| BundleError::Pem { number, reason };
-        let label = label.strip_suffix(DASHES).ok_or(damaged("its first line has no end"))?;
-        if label != "CERTIFICATE" {
-            return Err(BundleError::PemLabel { number, label: label.to_owned() });
-        }
-        let mut encoded = String::new();
-        loop {
-            let line = lines.next().ok_or(damaged("the END line is missing"))?;
-            if let Some(end) = line.strip_prefix(END) {
-                if end.strip_suffix(DASHES) != Some(label) {
-                    return Err(damaged("the END line does not match"));
-                }
-                break;
-            }
-            if line.starts_with(BEGIN) {
-                return Err(damaged("the END line is missing"));
-            }
-            encoded.push_str(line);
-        }
-        found.push(STANDARD.decode(encoded).map_err(|_| damaged("it is not base64")));
-    }
-    Ok(found)
 }

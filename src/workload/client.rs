@@ -10,34 +10,40 @@
 //! command is short. Then it is left alone, without a deadline: it wakes nobody. When somebody begins to wait, it is
 //! joined at once.
 
-use std::cell::Cell;
-use std::future::Future;
-use std::io;
-use std::os::unix::fs::FileTypeExt as _;
-use std::path::Path;
-use std::pin::pin;
-use std::task::{Context, Poll};
-use std::time::Duration;
+use std::{
+    cell::Cell,
+    future::Future,
+    io,
+    os::unix::fs::FileTypeExt as _,
+    path::Path,
+    pin::pin,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use hyper_util::rt::TokioIo;
-use tokio::net::{TcpStream, UnixStream};
-use tokio::sync::{Notify, oneshot};
-use tokio::time::{sleep, timeout};
-use tonic::codegen::{Service, http::Uri};
-use tonic::metadata::MetadataValue;
-use tonic::transport::{Channel, Endpoint};
-use tonic::{Code, Request, Status, Streaming};
+use tokio::{
+    net::{TcpStream, UnixStream},
+    sync::{Notify, oneshot},
+    time::{sleep, timeout},
+};
+use tonic::{
+    Code, Request, Status, Streaming,
+    codegen::{Service, http::Uri},
+    metadata::MetadataValue,
+    transport::{Channel, Endpoint},
+};
 
+use super::{
+    address::Address,
+    bundle::BundleError,
+    generated::{X509svidRequest, X509svidResponse, spiffe_workload_api_client::SpiffeWorkloadApiClient},
+    retry,
+    select::SelectError,
+    socket::Socket,
+    svid::SvidError,
+};
 use crate::io_error;
-
-use super::address::Address;
-use super::bundle::BundleError;
-use super::generated::spiffe_workload_api_client::SpiffeWorkloadApiClient;
-use super::generated::{X509svidRequest, X509svidResponse};
-use super::retry;
-use super::select::SelectError;
-use super::socket::Socket;
-use super::svid::SvidError;
 
 /// A thousand SVIDs are 1.2 MB; gRPC's usual limit of 4 MiB would be met at some 3,400.
 const MAX_MESSAGE: usize = 16 << 20;

@@ -6,23 +6,29 @@
 //! A registration may come late. If the agent has other SVIDs for this process it keeps the call open and pushes the next
 //! state; if it has none it refuses, and [`super::watch`] tells when that changes.
 
-use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::{
+    os::fd::{AsFd, BorrowedFd},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
 
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use ring::rand::SecureRandom as _;
 use tokio::sync::Notify;
 use tonic::{Code, Status as GrpcStatus};
+use x509::Validity;
 
-use super::address::Address;
-use super::client::{self, Answer, FetchError, Seconds, Stream};
-use super::generated::X509svidResponse;
-use super::identity::from_message;
 pub use super::identity::{Accept, Identity};
-use super::retry::{Backoff, attempt_deadline};
-use super::svid::SvidError;
-use super::watch::Watch;
+use super::{
+    address::Address,
+    client::{self, Answer, FetchError, Seconds, Stream},
+    generated::X509svidResponse,
+    identity::from_message,
+    retry::{Backoff, attempt_deadline},
+    svid::SvidError,
+    watch::Watch,
+};
+use crate::surroundings;
 
 /// How often an identity whose time has not come is looked at while somebody waits for it.
 const CLOCK_POLL: Duration = Duration::from_millis(200);
@@ -58,10 +64,7 @@ impl Settings {
             address,
             signing_timeout: Duration::from_secs(60),
             expected,
-            clock: Arc::new(|| {
-                let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-                now.map_or(0, |now| i64::try_from(now.as_secs()).unwrap_or(i64::MAX))
-            }),
+            clock: Arc::new(surroundings::now_in_seconds),
             random: Box::new(move || {
                 let mut bytes = [0; 8];
                 // Without randomness the pauses are merely not spread.
@@ -517,7 +520,7 @@ impl Work {
         let now = (self.shared.clock)();
         let mut status = self.shared.lock();
         let Some(identity) = &status.identity else { return Ok(UNLIMITED) };
-        let (start, end) = identity.svid.validity();
+        let Validity { not_before, not_after } = identity.svid.validity();
         match identity.svid.check_valid_at(now) {
             Ok(()) => {
                 let was_waiting = status.last.take().is_some();
@@ -526,11 +529,11 @@ impl Work {
                     self.shared.update(|_| {});
                 }
                 // Valid throughout its last second.
-                Ok(seconds(now, end.saturating_add(1)))
+                Ok(seconds(now, not_after.saturating_add(1)))
             }
             Err(error @ SvidError::NotYetValid { .. }) => {
                 status.last = Some(FetchError::Svid(error));
-                Ok(if status.begun.is_some() { CLOCK_POLL } else { seconds(now, start) })
+                Ok(if status.begun.is_some() { CLOCK_POLL } else { seconds(now, not_before) })
             }
             Err(error) => {
                 status.identity = None;

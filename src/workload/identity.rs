@@ -2,11 +2,13 @@
 
 use zeroize::Zeroizing;
 
-use super::bundle::X509Bundle;
-use super::client::FetchError;
-use super::generated::X509svidResponse;
-use super::select::SelectError;
-use super::svid::{SvidError, X509Svid};
+use super::{
+    bundle::X509Bundle,
+    client::FetchError,
+    generated::X509svidResponse,
+    select::SelectError,
+    svid::{SvidError, X509Svid},
+};
 
 /// Chooses among the SVIDs of a message, or says why none of them will do.
 pub type Accept = Box<dyn Fn(Vec<X509Svid>) -> Result<X509Svid, SelectError> + Send>;

@@ -5,11 +5,9 @@
 pub mod generated;
 pub mod address;
 pub mod bundle;
-pub mod certificate;
 pub mod chain;
 pub mod class;
 pub mod client;
-pub(crate) mod der;
 pub mod fetch;
 pub mod id;
 pub mod identity;
@@ -17,4 +15,5 @@ pub mod retry;
 pub mod select;
 mod socket;
 pub mod svid;
+pub mod svid_rules;
 mod watch;

@@ -1,10 +1,11 @@
 //! Which of the offered X509-SVIDs is this step's. An agent hands out every identity whose entry matches the process,
 //! in the order of the entries' random IDs, so the first one says nothing.
 
+use super::{
+    id::{Attested, SpiffeId, TaskRunId},
+    svid::X509Svid,
+};
 use crate::evidence::statement::hex;
-
-use super::id::{Attested, SpiffeId, TaskRunId};
-use super::svid::X509Svid;
 
 /// What is known about this step from the pod itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -36,7 +37,7 @@ impl From<&X509Svid> for Offer {
             id: svid.id().clone(),
             dns_names: svid.leaf().dns_sans().to_vec(),
             hint: svid.hint().to_owned(),
-            not_after: svid.validity().1,
+            not_after: svid.validity().not_after,
         }
     }
 }

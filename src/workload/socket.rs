@@ -1,13 +1,17 @@
 //! A socket that is read and written as a file is. A seccomp profile recorded from a Go program allows that, and not the calls that
 //! are for sockets alone (`recvfrom`, `sendto`, `writev`), which the standard library makes.
 
-use std::io;
-use std::os::fd::{AsFd as _, BorrowedFd};
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::{
+    io,
+    os::fd::{AsFd as _, BorrowedFd},
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
 
-use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
-use tokio::net::{TcpStream, UnixStream};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, Interest, ReadBuf},
+    net::{TcpStream, UnixStream},
+};
 
 /// A connected socket.
 pub(super) enum Socket {

@@ -1,15 +1,19 @@
 //! An X509-SVID that was checked on construction: leaf and key, and then its chain to a bundle, by the rules of verifiers.
 
 use ring::{rand::SystemRandom, signature};
+use x509::{Certificate, CertificateError, Validity, parse_concatenated, text::format_time};
 use zeroize::Zeroizing;
 
-use super::bundle::X509Bundle;
-use super::certificate::{Certificate, CertificateError, check_leaf, parse_concatenated};
-use super::chain::{ChainError, PathRule, find_path_within};
-use super::id::{Attested, IdError, RunNameError, SpiffeId, TaskRunId, parse_strict};
-use crate::evidence::attestation::MOST_INTERMEDIATES;
-use crate::evidence::key::{KeyError, SigningKey};
-use crate::evidence::statement::format_time;
+use super::{
+    bundle::X509Bundle,
+    chain::{IssuerRule, PathError, PathRule, find_path_within},
+    id::{Attested, IdError, RunNameError, SpiffeId, TaskRunId, parse_strict},
+    svid_rules::{SvidRule, check_leaf},
+};
+use crate::evidence::{
+    attestation::MOST_INTERMEDIATES,
+    key::{KeyError, SigningKey},
+};
 
 /// More certificates than any chain in use; bounds the work an endpoint can cause.
 const MAX_CHAIN: usize = 16;
@@ -71,7 +75,7 @@ pub enum SvidError {
         /// The SVID.
         id: String,
         /// Which rule.
-        error: CertificateError,
+        error: SvidRule,
     },
     /// The chain breaks a rule.
     #[error("no verifier will believe the certificate of {id}: {error}")]
@@ -79,7 +83,7 @@ pub enum SvidError {
         /// The SVID.
         id: String,
         /// Which certificate and which rule; boxed to keep errors small.
-        error: Box<ChainError>,
+        error: Box<PathError>,
     },
     /// The ID of the message is not the certificate's.
     #[error("the Workload API calls the X509-SVID {stated}, its certificate says {certified}")]
@@ -109,7 +113,7 @@ pub enum SvidError {
         /// The SVID.
         id: String,
         /// What the search for a path says; boxed to keep errors small.
-        error: Box<ChainError>,
+        error: Box<PathError>,
     },
     /// Not valid yet.
     #[error(
@@ -151,14 +155,14 @@ impl SvidError {
             | SvidError::Key { id, .. } => id,
             SvidError::Chained { id, error } => match error.as_ref() {
                 // Of a namesake's signature: while the one that made it is not in the bundle yet.
-                ChainError::Refused {
+                PathError::Refused {
                     rule:
                         PathRule::Expired { .. }
                         | PathRule::NotYetValid { .. }
                         | PathRule::Certificate(CertificateError::BadSignature),
                     ..
                 } => return false,
-                ChainError::Refused { .. } => id,
+                PathError::Refused { .. } => id,
                 _ => return false,
             },
             _ => return false,
@@ -175,7 +179,7 @@ pub struct X509Svid {
     intermediates: Vec<Certificate>,
     /// Known once the chain has been led to a bundle.
     authority: Option<Certificate>,
-    caution: Option<ChainError>,
+    caution: Option<PathError>,
     key: SigningKey,
     hint: String,
 }
@@ -262,19 +266,23 @@ impl X509Svid {
     /// what is signed. One that asks verifiers to vouch for an authority is taken, with a [caution](X509Svid::caution).
     pub fn led_to(mut self, bundle: &X509Bundle, now: i64) -> Result<X509Svid, SvidError> {
         let id = || self.id.to_string();
-        let at = now.max(self.leaf.not_before()).min(self.leaf.not_after());
-        let slow_by = self.leaf.not_after().saturating_sub(at);
+        let Validity { not_before, not_after } = self.leaf.validity();
+        let at = now.max(not_before).min(not_after);
+        let slow_by = not_after.saturating_sub(at);
         let intermediates: Vec<&Certificate> = self.intermediates.iter().collect();
         let find = |bundle: &X509Bundle| find_path_within(&self.leaf, &intermediates, bundle, at, slow_by);
         let (path, caution) = match find(bundle) {
-            Err(ChainError::Refused { rule: PathRule::WithoutUri { fingerprint, .. }, .. }) => {
+            Err(PathError::Refused {
+                rule: PathRule::Caller(IssuerRule::WithoutUri { fingerprint, .. }),
+                ..
+            }) => {
                 let caution = find(bundle).err();
                 (find(&bundle.clone().naming_without_uri([fingerprint])), caution)
             }
             path => (path, None),
         };
         let path = path.map_err(|error| match error {
-            ChainError::Refused { .. } => SvidError::Chained { id: id(), error: Box::new(error) },
+            PathError::Refused { .. } => SvidError::Chained { id: id(), error: Box::new(error) },
             error => SvidError::NotOfBundle { id: id(), error: Box::new(error) },
         })?;
         let count = path.issuers().len();
@@ -287,7 +295,7 @@ impl X509Svid {
     }
 
     /// What verifiers have to be told before they believe this certificate.
-    pub fn caution(&self) -> Option<&ChainError> {
+    pub fn caution(&self) -> Option<&PathError> {
         self.caution.as_ref()
     }
 
@@ -295,7 +303,7 @@ impl X509Svid {
     pub fn check_valid_at(&self, now: i64) -> Result<(), SvidError> {
         for (position, certificate) in self.positions() {
             let id = || self.id.to_string();
-            let (not_before, not_after) = (certificate.not_before(), certificate.not_after());
+            let Validity { not_before, not_after } = certificate.validity();
             if now < not_before {
                 return Err(SvidError::NotYetValid { id: id(), position, not_before, now });
             }
@@ -306,11 +314,9 @@ impl X509Svid {
         Ok(())
     }
 
-    /// The seconds in which all certificates are valid, both ends included.
-    pub fn validity(&self) -> (i64, i64) {
-        self.positions().fold((i64::MIN, i64::MAX), |(start, end), (_, certificate)| {
-            (start.max(certificate.not_before()), end.min(certificate.not_after()))
-        })
+    /// When all certificates are valid.
+    pub fn validity(&self) -> Validity {
+        self.positions().fold(Validity::ALWAYS, |all, (_, certificate)| all.and(certificate.validity()))
     }
 
     /// Leaf, intermediates, and the authority if it is known.

@@ -8,19 +8,19 @@
 //!
 //! Where an agent serves no SDS there are the pauses of [`super::retry`] alone.
 
-use std::cell::Cell;
-use std::convert::Infallible;
-use std::future::poll_fn;
-use std::pin::{Pin, pin};
-use std::task::{Context, Poll};
+use std::{
+    cell::Cell,
+    convert::Infallible,
+    future::poll_fn,
+    pin::{Pin, pin},
+    task::{Context, Poll},
+};
 
 use http_body::{Body as _, Frame};
 use tokio::sync::Notify;
 use tonic::codegen::{Bytes, Service as _, http};
 
-use super::address::Address;
-use super::client::channel;
-use super::retry::Backoff;
+use super::{address::Address, client::channel, retry::Backoff};
 
 /// Envoy api/envoy/service/secret/v3/sds.proto, with the authority that the Workload API's client has too.
 const STREAM_SECRETS: &str = "http://localhost/envoy.service.secret.v3.SecretDiscoveryService/StreamSecrets";

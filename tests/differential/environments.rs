@@ -8,8 +8,10 @@ use std::{
 
 use nix::errno::Errno;
 
-use crate::case::{Case, Stderr, bare, case, shell};
-use crate::support::step::Pod;
+use crate::{
+    case::{Case, Stderr, bare, case, shell},
+    support::step::Pod,
+};
 
 /// Folders below `/tekton` get this mode.
 fn modes(mode: u32, folders: &'static [&'static str]) -> impl Fn(&Pod) + Send + Sync + 'static {

@@ -7,8 +7,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::case::{Case, Stderr, bare, case, probe, shell, soon};
-use crate::support::step::Pod;
+use crate::{
+    case::{Case, Stderr, bare, case, probe, shell, soon},
+    support::step::Pod,
+};
 
 fn executable(pod: &Pod) {
     pod.write("bin/here", "echo hello\n");

@@ -1,7 +1,6 @@
 //! `init`, `cp`, `decode-script` and `step-init` (docs/tekton-contract.md 2).
 
-use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::{fs, os::unix::fs::PermissionsExt as _};
 
 use crate::case::{Case, Stderr, bare};
 

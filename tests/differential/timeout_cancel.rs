@@ -1,7 +1,9 @@
 //! Timeout and cancellation (docs/tekton-contract.md 3.7.1, 3.7.2, 3.7.5).
 
-use crate::case::{Case, case, probe, shell, soon};
-use crate::support::step::Pod;
+use crate::{
+    case::{Case, case, probe, shell, soon},
+    support::step::Pod,
+};
 
 fn cancel(pod: &Pod) {
     soon(|| pod.path("ready").exists());

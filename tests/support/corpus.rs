@@ -4,7 +4,7 @@ use ring::rand::SystemRandom;
 use serde_json::{Value, json};
 use svidence::{
     evidence::{
-        attestation::{self, Attestation, Covered, Ended, Form, Kind, Outcome, PodName, ResultsFrom},
+        attestation::{self, Attestation, Covered, Ended, Form, Outcome, PodName, ResultsFrom},
         key::SigningKey,
         leaf::{CompactLeaf, DnsForm, Issuer},
         sha256,
@@ -15,10 +15,10 @@ use svidence::{
         ca::DevCa,
         taskrun::{RunSpec, StepReport, assemble},
     },
-    tekton::value,
-    workload::certificate::Certificate,
+    tekton::{result_kind::ResultKind, value},
 };
 use time::{Duration, OffsetDateTime};
+use x509::Certificate;
 
 /// Of what shape the TaskRuns are.
 #[derive(Debug, Clone, Copy)]
@@ -60,8 +60,7 @@ pub fn task_run(ca: &DevCa, number: usize, shape: Shape, created: OffsetDateTime
     let key = SigningKey::from_pkcs8(&svid.key).unwrap();
     let leaf = Certificate::parse(&svid.certificate).unwrap();
     let issuer = Issuer { name: authority.subject_der(), key_id: authority.subject_key_id().unwrap() };
-    let compact =
-        CompactLeaf::of(&svid.certificate, &svid.spiffe_id, &[], DnsForm::Plain, issuer).unwrap().to_bytes();
+    let compact = CompactLeaf::of(&leaf, &svid.spiffe_id, &[], DnsForm::Plain, issuer).unwrap().to_bytes();
     let mut checks = vec![Check {
         public_key: authority.public_key_bits().to_vec(),
         message: leaf.tbs_der().to_vec(),
@@ -86,7 +85,7 @@ pub fn task_run(ca: &DevCa, number: usize, shape: Shape, created: OffsetDateTime
             .iter()
             .enumerate()
             .map(|(number, (name, text))| Covered {
-                kind: Kind::Task,
+                kind: ResultKind::Task,
                 name: (*name).to_owned(),
                 set: number >= first_of(step),
                 digest: sha256(text.as_bytes()),

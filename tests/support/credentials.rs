@@ -1,10 +1,14 @@
 //! Pods with Secrets, and the comparison of all that is left below `/tekton/creds` and in `$HOME`.
 
-use std::ffi::OsStr;
-use std::fs;
-use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _, symlink};
-use std::path::Path;
+use std::{
+    ffi::OsStr,
+    fs,
+    os::unix::{
+        ffi::OsStrExt as _,
+        fs::{FileTypeExt as _, PermissionsExt as _, symlink},
+    },
+    path::Path,
+};
 
 use super::step::{As, OURS, Pod, Ran, available, content, finish, tekton, untimed};
 

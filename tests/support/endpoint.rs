@@ -2,19 +2,26 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
 
-use std::path::Path;
-use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
-
-use svidence::workload::generated::spiffe_workload_api_server::{SpiffeWorkloadApi, SpiffeWorkloadApiServer};
-use svidence::workload::generated::{X509svidRequest, X509svidResponse};
-use tokio_stream::wrappers::{ReceiverStream, UnixListenerStream};
-use tokio_stream::{Stream, StreamExt as _};
-use tonic::{Code, Request, Response, Status};
+use std::{
+    path::Path,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
 use Act::{Hang, Headers, Refuse, Serve};
+use svidence::workload::generated::{
+    X509svidRequest, X509svidResponse,
+    spiffe_workload_api_server::{SpiffeWorkloadApi, SpiffeWorkloadApiServer},
+};
+use tokio_stream::{
+    Stream, StreamExt as _,
+    wrappers::{ReceiverStream, UnixListenerStream},
+};
+use tonic::{Code, Request, Response, Status};
 
 /// What the endpoint does with one call.
 #[derive(Clone)]

@@ -14,15 +14,16 @@ use serde_json::{Map, Value, json};
 use svidence::{
     evidence::{
         attestation::{
-            Attestation, Covered, Ended, Form, Kind, Outcome, PodName, ResultsFrom, declared, hint, key,
+            Attestation, Covered, Ended, Form, Outcome, PodName, ResultsFrom, declared, hint, key,
         },
         key::SigningKey,
         sha256,
         statement::{Context, pre_authentication_encoding, statement},
         tep0089,
     },
-    tekton::{taskrun::format_time, value::decoded_json},
+    tekton::{result_kind::ResultKind, value::decoded_json},
 };
+use x509::text::format_time;
 use zeroize::Zeroizing;
 
 use crate::pki::{self, Key, Plan, START, extension, oid, sequence, tlv};
@@ -59,7 +60,7 @@ const SIGNED: i64 = START + 1000;
 
 /// The CA's certificate as PEM.
 pub(crate) fn bundle() -> String {
-    tep0089::pem(&pki::root("example.org").1)
+    x509::pem::encode(&pki::root("example.org").1)
 }
 
 fn leaf() -> (Key, Vec<u8>) {
@@ -73,26 +74,26 @@ fn leaf() -> (Key, Vec<u8>) {
 #[derive(Clone)]
 struct Step {
     name: String,
-    results: Vec<(Kind, String, String)>,
+    results: Vec<(ResultKind, String, String)>,
     form: Form,
     /// Entries of Tekton's own form, too.
     beside: bool,
 }
 
 impl Step {
-    fn new(name: &str, results: impl IntoIterator<Item = (Kind, String, String)>) -> Step {
+    fn new(name: &str, results: impl IntoIterator<Item = (ResultKind, String, String)>) -> Step {
         let mut results: Vec<_> = results.into_iter().collect();
         results.sort();
         Step { name: name.to_owned(), results, form: Form::Digests, beside: false }
     }
 }
 
-fn task_results(count: usize) -> impl Iterator<Item = (Kind, String, String)> {
-    (0..count).map(|i| (Kind::Task, format!("r{i}"), format!("value {i}")))
+fn task_results(count: usize) -> impl Iterator<Item = (ResultKind, String, String)> {
+    (0..count).map(|i| (ResultKind::Task, format!("r{i}"), format!("value {i}")))
 }
 
-fn step_results(count: usize) -> impl Iterator<Item = (Kind, String, String)> {
-    (0..count).map(|i| (Kind::Step, format!("r{i}"), format!("value {i}")))
+fn step_results(count: usize) -> impl Iterator<Item = (ResultKind, String, String)> {
+    (0..count).map(|i| (ResultKind::Step, format!("r{i}"), format!("value {i}")))
 }
 
 fn status_result(name: &str, value: &str) -> Value {
@@ -107,7 +108,7 @@ fn signed(steps: &[Step], task: &[Value]) -> Value {
     let (mut states, mut in_status, mut declared_steps) = (Vec::new(), Map::new(), Vec::new());
     for (index, step) in steps.iter().enumerate() {
         let of_kind = |kind| step.results.iter().filter(move |(of, ..)| *of == kind);
-        let own: Vec<&str> = of_kind(Kind::Step).map(|(_, name, _)| name.as_str()).collect();
+        let own: Vec<&str> = of_kind(ResultKind::Step).map(|(_, name, _)| name.as_str()).collect();
         let covered: Vec<Covered> = step
             .results
             .iter()
@@ -119,7 +120,7 @@ fn signed(steps: &[Step], task: &[Value]) -> Value {
                 decoded: decoded_json(raw).map(|value| sha256(value.canonical_json().as_bytes())),
             })
             .collect();
-        let mut hints: Vec<[u8; 3]> = of_kind(Kind::Task).map(|(_, name, _)| hint(name)).collect();
+        let mut hints: Vec<[u8; 3]> = of_kind(ResultKind::Task).map(|(_, name, _)| hint(name)).collect();
         hints.sort_unstable();
         let mut attestation = Attestation {
             namespace: "default".into(),
@@ -166,11 +167,11 @@ fn signed(steps: &[Step], task: &[Value]) -> Value {
             }
         };
         for (kind, name, raw) in &step.results {
-            add(name, raw, if *kind == Kind::Task { 1 } else { 4 });
+            add(name, raw, if *kind == ResultKind::Task { 1 } else { 4 });
         }
         if step.beside {
             let texts: Vec<(&str, &str)> =
-                of_kind(Kind::Task).map(|(_, name, raw)| (name.as_str(), raw.as_str())).collect();
+                of_kind(ResultKind::Task).map(|(_, name, raw)| (name.as_str(), raw.as_str())).collect();
             for (key, value) in
                 tep0089::entries(&texts, &[], &certificate, &signing, &SystemRandom::new()).unwrap()
             {
@@ -178,7 +179,8 @@ fn signed(steps: &[Step], task: &[Value]) -> Value {
             }
         }
         add(&key(&step.name), &attestation.to_value(), 1);
-        let found: Vec<Value> = of_kind(Kind::Step).map(|(_, name, raw)| status_result(name, raw)).collect();
+        let found: Vec<Value> =
+            of_kind(ResultKind::Step).map(|(_, name, raw)| status_result(name, raw)).collect();
         states.push(json!({
             "name": step.name, "results": found,
             "terminated": {"exitCode": 0, "message": Value::from(entries).to_string()},
@@ -192,8 +194,9 @@ fn signed(steps: &[Step], task: &[Value]) -> Value {
         let mapped = mapping.trim_start_matches("$(steps.").trim_end_matches(')').split_once(".results.");
         let (step, own) = mapped.unwrap();
         let step = steps.iter().find(|known| known.name == step).unwrap();
-        let place =
-            step.results.binary_search_by(|(kind, name, _)| (kind, name.as_str()).cmp(&(&Kind::Step, own)));
+        let place = step
+            .results
+            .binary_search_by(|(kind, name, _)| (kind, name.as_str()).cmp(&(&ResultKind::Step, own)));
         in_status.insert(result["name"].as_str().unwrap().to_owned(), json!(step.results[place.unwrap()].2));
     }
     let in_status: Vec<Value> =
@@ -237,7 +240,7 @@ pub(crate) fn genuine() -> Value {
     signed(&steps, &declared_results(5))
 }
 
-fn one_step(results: impl IntoIterator<Item = (Kind, String, String)>, task: &[Value]) -> Value {
+fn one_step(results: impl IntoIterator<Item = (ResultKind, String, String)>, task: &[Value]) -> Value {
     signed(&[Step::new("one", results)], task)
 }
 
@@ -341,7 +344,7 @@ fn tekton_signed(count: usize, names: impl Fn(usize) -> String) -> String {
     // Its manifest is empty, and then any name is as good as another.
     let signature = STANDARD.encode(signing.sign_tep0089(b"", &SystemRandom::new()).unwrap());
     let mut values = vec![
-        ("SVID".to_owned(), tep0089::pem(&certificate)),
+        ("SVID".to_owned(), x509::pem::encode(&certificate)),
         ("RESULT_MANIFEST".to_owned(), String::new()),
         ("RESULT_MANIFEST.sig".to_owned(), signature.clone()),
     ];

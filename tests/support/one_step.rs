@@ -2,15 +2,13 @@
 
 use ring::rand::SystemRandom;
 use serde_json::{Value, json};
-use svidence::{
-    evidence::{
-        attestation::{Attestation, Ended, Form, Outcome, PodName, ResultsFrom, declared},
-        key::SigningKey,
-        sha256,
-        statement::{Context, pre_authentication_encoding, statement},
-    },
-    tekton::taskrun::format_time,
+use svidence::evidence::{
+    attestation::{Attestation, Ended, Form, Outcome, PodName, ResultsFrom, declared},
+    key::SigningKey,
+    sha256,
+    statement::{Context, pre_authentication_encoding, statement},
 };
+use x509::text::format_time;
 use zeroize::Zeroizing;
 
 /// The TaskRun of this name, and what its step `one` signed at `signed` (Unix seconds) with the key in `pkcs8`.

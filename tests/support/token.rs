@@ -5,11 +5,9 @@
 use std::{fs, process::Command, sync::Arc};
 
 use ring::digest;
-use svidence::{
-    evidence::{sha256, tep0089::pem},
-    tekton::taskrun::format_time,
-};
+use svidence::evidence::sha256;
 use tempfile::TempDir;
+use x509::text::format_time;
 
 use super::pki::{self, DIGITAL_SIGNATURE, Key, Plan, extension, oid, sequence, tlv};
 
@@ -270,7 +268,7 @@ impl Plot {
 
     /// The root that is trusted.
     pub fn root(&self) -> String {
-        pem(&self.ca_key.issues(&self.ca, &self.ca_key, self.chain_hash))
+        x509::pem::encode(&self.ca_key.issues(&self.ca, &self.ca_key, self.chain_hash))
     }
 
     pub fn certificate(&self) -> Vec<u8> {

@@ -6,11 +6,14 @@
 //! functions is in `overloads`. All of it is bounded: by cel-go's own limits on the text, and by limits on steps and
 //! memory where cel-go has none.
 
+#![warn(clippy::disallowed_methods)]
+
 mod ast;
 mod checker;
 mod evaluator;
 mod lexer;
 mod literal;
+mod machine;
 mod macros;
 mod messages;
 mod moment;
@@ -26,12 +29,7 @@ use std::{fmt, thread};
 
 use go::zone::Zones;
 
-use crate::{
-    checker::Refused,
-    evaluator::{Evaluator, Fault},
-    source::Source,
-    value::Value,
-};
+use crate::{checker::Refused, evaluator::Evaluator, machine::Fault, source::Source, value::Value};
 
 /// cel-go's limits let through trees of some 4,000 nodes one below the other, which take less than 8 MiB without any
 /// optimisation (`tests/step_cel.rs` has such trees). Only what is used is taken from the system.

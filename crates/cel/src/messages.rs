@@ -5,7 +5,7 @@ use std::rc::Rc;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 use crate::{
-    evaluator::{Fault, Machine, Outcome},
+    machine::{Fault, Machine, Outcome},
     moment::Moment,
     operations,
     types::{Primitive, Type},

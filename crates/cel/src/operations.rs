@@ -10,7 +10,7 @@ use go::{
 };
 
 use crate::{
-    evaluator::{Fault, Machine, Outcome},
+    machine::{Fault, Machine, Outcome},
     moment::{Moment, NANOSECONDS},
     value::{self, Value, ValueKind},
 };

@@ -2,7 +2,7 @@
 //! common/stdlib/standard.go, in its order).
 
 use crate::{
-    evaluator::{Machine, Outcome},
+    machine::{Machine, Outcome},
     operations as op,
     types::{Type, Unifier},
     value::{Value, ValueKind},

@@ -8,6 +8,8 @@
 //! * [`errno`]: the system's errors in Go's words; [`filepath`], [`mkdir`], [`exec`]: paths, `os.MkdirAll`, look-up in `PATH`.
 //! * [`url`], [`net`]: `net/url` and `net/netip`.
 
+#![warn(clippy::disallowed_methods)]
+
 pub mod base64;
 pub mod duration;
 pub mod errno;

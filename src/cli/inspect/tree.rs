@@ -6,8 +6,11 @@ use std::{
 };
 
 use crate::{
-    cli::colour::{Colour, Style},
-    report::{count, safe::Line},
+    report::{
+        colour::{Colour, Style},
+        count,
+        safe::Line,
+    },
     sources::walk::Place,
     verify::inspect::{
         AttestationFacts, CertificateFacts, InspectedStep, Inspection, LeafFacts, ResultFacts, Tep0089Facts,

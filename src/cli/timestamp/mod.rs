@@ -14,25 +14,24 @@ use clap::Args;
 use ring::rand::SecureRandom;
 use serde_json::{Map, Value, json};
 use service::{Service, ServiceError, TsaUrl};
-use ureq::tls::{Certificate, PemItem};
-
-use super::{
-    USAGE_ERROR,
-    input::Input,
-    number,
-    sources::SourceArgs,
-    trust::{Refusal, unchecked},
-    verify::time_stamps,
+use ureq::tls::Certificate;
+use x509::{
+    pem,
+    text::format_time,
+    time_stamp::{Request, TimeStamp, TsaPolicy},
 };
+
+use super::{USAGE_ERROR, input::Input, number, sources::SourceArgs, verify::time_stamps};
 use crate::{
+    cli::refusal::{Refusal, unchecked},
     evidence::{sha256, statement::hex},
     io_error,
     report::{output::write_whole, safe::Line},
     sources::walk::for_each,
-    tekton::taskrun::{TaskRun, format_time},
+    tekton::taskrun::{ANNOTATION, TaskRun},
     verify::{
         Finding, Findings, Verdict,
-        time::{ANNOTATION, Request, TimeStamp, TimeStamps, TokenError, TsaPolicy, annotated, attestations},
+        prove::time::{TimeStamps, TokenError, annotated, attestations},
     },
 };
 
@@ -211,12 +210,10 @@ fn web_authorities(file: &Path, input: &mut Input<'_>) -> Result<Vec<Certificate
         text: format!("{}; name another file with it", refusal.text),
         ..refusal
     };
-    let pem = input.bytes("--tls-ca", file).map_err(advise)?;
-    let found: Vec<_> = ureq::tls::parse_pem(&pem)
-        .filter_map(|item| match item {
-            Ok(PemItem::Certificate(certificate)) => Some(certificate),
-            _ => None,
-        })
+    let text = input.bytes("--tls-ca", file).map_err(advise)?;
+    // Whatever else is in it, or damaged, vouches for nobody.
+    let found: Vec<_> = pem::certificates(&String::from_utf8_lossy(&text))
+        .filter_map(|block| Some(Certificate::from_der(&block.ok()?).to_owned()))
         .collect();
     if found.is_empty() {
         Err(advise(unchecked(format!("--tls-ca {}: it holds no certificate in PEM", file.display()))))
@@ -282,9 +279,9 @@ impl Stamping<'_> {
     fn ask(&self, step: &str, attestation: Vec<u8>) -> Result<(TimeStamp, Vec<u8>), StampError> {
         let mut nonce = [0; 16];
         self.random.fill(&mut nonce).map_err(|_| StampError::Random)?;
-        let request = Request::new(attestation, nonce, self.args.policy.clone());
+        let request = Request::new(&attestation, nonce, self.args.policy.clone());
         let answer = self.service.ask(&request.to_der())?;
-        match request.check(&answer, &self.trusted) {
+        match self.trusted.check_answer(&request, &answer, &attestation) {
             Ok(stamp) => Ok((stamp, answer)),
             Err(error) => Err(StampError::Answer { step: step.to_owned(), error }),
         }

@@ -7,8 +7,9 @@ use ureq::{
     http::{Response, StatusCode, Uri, header},
     tls::{Certificate, RootCerts, TlsConfig, TlsProvider},
 };
+use x509::time_stamp::MAX_TOKEN;
 
-use crate::{io_error, verify::time::MAX_TOKEN};
+use crate::io_error;
 
 /// The most redirects that are followed.
 const MOST_REDIRECTS: usize = 5;

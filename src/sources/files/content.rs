@@ -1,8 +1,13 @@
 //! What an input holds, JSON, JSON lines or YAML, and handing on every document of it.
 
-use super::{Failure, compressed::Compression, input::Input, json, yaml};
+use super::{compressed::Compression, input::Input, json, yaml};
 use crate::{
-    sources::source::{Found, LARGEST_OBJECT, Rest, Sink, Stopped},
+    sources::{
+        failure::Failure,
+        files::input::is_space,
+        sink::{Found, Sink, Stopped},
+        source::{LARGEST_OBJECT, Rest},
+    },
     tekton::unsuitable::Unsuitable,
 };
 
@@ -71,9 +76,4 @@ fn first(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<Result<Option<u8>
             Err(error) => return Ok(Err(Failure::Read(error))),
         }
     }
-}
-
-/// White space to JSON.
-pub(super) fn is_space(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
 }

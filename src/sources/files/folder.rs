@@ -1,9 +1,8 @@
 //! Going through what was given: each file is read once, and what is not read is named.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::HashSet,
     ffi::{OsStr, OsString},
-    fmt,
     fs::{self, File, Metadata, OpenOptions},
     io::{self, Read},
     os::unix::{
@@ -14,96 +13,18 @@ use std::{
 };
 
 use crate::sources::{
+    failure::Failure,
     files::{
-        Failure, content,
+        content,
         input::Input,
-        only::{COMPRESSED_ENDINGS, ENDINGS, Meant, Sources},
+        only::{Meant, Sources},
     },
-    source::{Found, Sink, Stopped},
+    not_read::{NotRead, Unnamed},
+    sink::{Found, Sink, Stopped},
 };
 
 /// Files that are not read are named up to this number, then counted.
 const NAMED: usize = 10;
-
-/// Why a file is not read.
-#[derive(Debug)]
-pub enum NotRead {
-    /// Its name does not say that it holds TaskRuns.
-    Ending,
-    /// Packed or compressed in a way that is not read; its name.
-    Packed(&'static str),
-    /// A link to a folder.
-    LinkToFolder,
-    /// A link that leads nowhere.
-    DeadLink,
-    /// Neither a file nor a folder: a FIFO, a socket, a device.
-    Special(&'static str),
-    /// The operating system's answer.
-    Failed(io::Error),
-}
-
-impl NotRead {
-    /// What several of the kind are called.
-    fn several(&self) -> &'static str {
-        match self {
-            NotRead::Ending => "with other endings",
-            NotRead::Packed(_) => "packed in a way that is not read",
-            NotRead::LinkToFolder => "links to folders",
-            NotRead::DeadLink => "links that lead nowhere",
-            NotRead::Special(_) => "FIFOs, sockets or devices",
-            NotRead::Failed(_) => "unreadable",
-        }
-    }
-}
-
-impl fmt::Display for NotRead {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            NotRead::Ending => write!(
-                f,
-                "not read: its name does not end in {} ({} may follow); --only PATTERN says which files are meant",
-                ENDINGS.join(", "),
-                COMPRESSED_ENDINGS.join(", ")
-            ),
-            NotRead::Packed(name) => write!(
-                f,
-                "not read: it is packed ({name}); unpack it, or leave it out with --only PATTERN of what is meant"
-            ),
-            NotRead::LinkToFolder => {
-                f.write_str("not read: links to folders are not followed; give the folder that it leads to")
-            }
-            NotRead::DeadLink => f.write_str("not read: it is a link that leads nowhere"),
-            NotRead::Special(what) => {
-                write!(f, "not read: it is a {what}; give it by its own name to read it")
-            }
-            NotRead::Failed(error) => match error.kind() {
-                io::ErrorKind::NotFound => f.write_str("not read: there is no such file or folder"),
-                io::ErrorKind::PermissionDenied => {
-                    f.write_str("not read: permission denied; run this as a user who may read it")
-                }
-                _ => write!(f, "not read: {}", crate::io_error::words(error)),
-            },
-        }
-    }
-}
-
-/// Files that are not named: how many, by what they are called.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Unnamed(BTreeMap<&'static str, u64>);
-
-impl Unnamed {
-    /// How many.
-    pub fn count(&self) -> u64 {
-        self.0.values().sum()
-    }
-}
-
-impl fmt::Display for Unnamed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kinds: Vec<String> = self.0.iter().map(|(what, count)| format!("{count} {what}")).collect();
-        write!(f, "{} more files are not read: {}", self.count(), kinds.join(", "))
-    }
-}
 
 /// What tells one file from all others, also from one that gets its number after it is deleted.
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -240,7 +161,7 @@ impl Walk<'_> {
     /// Says that something is not read.
     fn leave(&mut self, path: &Path, reason: NotRead) -> Result<(), Stopped> {
         if self.named == NAMED {
-            *self.unnamed.0.entry(reason.several()).or_default() += 1;
+            self.unnamed.add(reason.several());
             return Ok(());
         }
         self.named += 1;

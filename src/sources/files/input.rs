@@ -8,11 +8,8 @@ use std::{
 use memchr::{memchr, memchr_iter};
 
 use crate::sources::{
-    files::{
-        compressed::{Compression, MAGIC},
-        content::is_space,
-    },
-    source::{Sink, Stopped},
+    files::compressed::{Compression, MAGIC},
+    sink::{Sink, Stopped},
 };
 
 /// Bytes that are asked for at a time.
@@ -152,4 +149,9 @@ impl<'a> Input<'a> {
             }
         }
     }
+}
+
+/// White space to JSON.
+pub(crate) fn is_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
 }

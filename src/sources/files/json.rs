@@ -4,12 +4,18 @@
 
 use std::io;
 
-use memchr::{memchr, memchr3};
+use memchr::memchr;
 use serde::de::IgnoredAny;
 
 use crate::sources::{
-    files::{Failure, input::Input, list},
-    source::{Found, LARGEST_OBJECT, Rest, Sink, Stopped},
+    failure::Failure,
+    files::{
+        input::Input,
+        list,
+        nesting::{End, Nesting},
+    },
+    sink::{Found, Sink, Stopped},
+    source::Rest,
 };
 
 /// A document of more bytes than this is looked at member by member, as it may be a List of any size.
@@ -241,83 +247,4 @@ fn is_bracketed(text: &[u8]) -> bool {
 
 fn end(text: &[u8]) -> End {
     Nesting::default().scan(text)
-}
-
-/// Where a value in brackets ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum End {
-    /// After so many bytes.
-    At(usize),
-    /// Not in these bytes.
-    Open,
-    /// A line ends within a string, which JSON does not have.
-    Broken,
-}
-
-/// How deep in brackets the bytes so far are.
-#[derive(Debug, Default)]
-pub(super) struct Nesting {
-    depth: usize,
-    in_string: bool,
-    escaped: bool,
-}
-
-impl Nesting {
-    /// Goes on over more bytes of a value that starts with a bracket.
-    pub(super) fn scan(&mut self, bytes: &[u8]) -> End {
-        let mut at = 0;
-        while at < bytes.len() {
-            if self.escaped {
-                self.escaped = false;
-                at += 1;
-            } else if self.in_string {
-                let Some(found) = memchr3(b'"', b'\\', b'\n', &bytes[at..]) else { return End::Open };
-                match bytes[at + found] {
-                    b'"' => self.in_string = false,
-                    b'\\' => self.escaped = true,
-                    _ => return End::Broken,
-                }
-                at += found + 1;
-            } else {
-                match bytes[at] {
-                    b'"' => self.in_string = true,
-                    b'{' | b'[' => self.depth += 1,
-                    b'}' | b']' => {
-                        self.depth = self.depth.saturating_sub(1);
-                        if self.depth == 0 {
-                            return End::At(at + 1);
-                        }
-                    }
-                    _ => {}
-                }
-                at += 1;
-            }
-        }
-        End::Open
-    }
-}
-
-/// The length of a value in brackets that the input starts with, `from` bytes on.
-pub(super) fn bracketed(
-    input: &mut Input<'_>,
-    from: usize,
-    sink: &mut dyn Sink,
-) -> Result<Result<usize, Failure>, Stopped> {
-    let mut nesting = Nesting::default();
-    let mut scanned = from;
-    loop {
-        match nesting.scan(&input.bytes()[scanned..]) {
-            End::At(length) => return Ok(Ok(scanned + length - from)),
-            End::Broken => return Ok(Err(Failure::unclosed(input.line()))),
-            End::Open => scanned = input.bytes().len(),
-        }
-        if scanned - from > LARGEST_OBJECT {
-            return Ok(Err(Failure::TooLarge(Rest::NotRead)));
-        }
-        match input.more(sink)? {
-            Ok(true) => {}
-            Ok(false) => return Ok(Err(Failure::unclosed(input.line()))),
-            Err(error) => return Ok(Err(Failure::Read(error))),
-        }
-    }
 }

@@ -5,8 +5,10 @@
 
 use crate::{
     sources::{
-        files::{Failure, input::Input, json::bracketed},
-        source::{Found, LARGEST_OBJECT, Rest, Sink, Stopped},
+        failure::Failure,
+        files::{input::Input, nesting::bracketed},
+        sink::{Found, Sink, Stopped},
+        source::{LARGEST_OBJECT, Rest},
     },
     tekton::{
         strict::{

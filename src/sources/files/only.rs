@@ -2,12 +2,11 @@
 
 use std::{ffi::OsStr, path::PathBuf, str::FromStr};
 
-use crate::sources::files::folder::NotRead;
+use crate::sources::{
+    files::endings::{COMPRESSED_ENDINGS, ENDINGS},
+    not_read::NotRead,
+};
 
-/// Endings of files that are read in folders; upper or lower case.
-pub const ENDINGS: [&str; 5] = [".json", ".jsonl", ".ndjson", ".yaml", ".yml"];
-/// Endings that may come behind those.
-pub const COMPRESSED_ENDINGS: [&str; 2] = [".gz", ".zst"];
 /// Endings of what is packed in a way that is not read.
 const PACKED_ENDINGS: [(&str, &str); 13] = [
     (".tar", "tar"),

@@ -10,8 +10,10 @@ use memchr::memchr;
 
 use crate::{
     sources::{
-        files::{Failure, input::Input, list},
-        source::{Found, LARGEST_OBJECT, Rest, Sink, Stopped},
+        failure::Failure,
+        files::{input::Input, list},
+        sink::{Found, Sink, Stopped},
+        source::{LARGEST_OBJECT, Rest},
     },
     tekton::{
         strict::{

@@ -8,9 +8,10 @@ use crate::{
         outcome::{Failure, Outcome},
         output::{
             artifacts::Artifacts,
+            declared::Declared,
             logged::{self, Logged, LoggedError},
             message::Message,
-            results::{Declared, RawResult, ResultError},
+            results::{RawResult, ResultError},
             stood::Standing,
         },
         roots::Roots,

@@ -11,11 +11,12 @@ use crate::{
     step::output::{
         artifacts::PROVENANCE,
         beneath::{self, Content, ReadError},
-        results::{Declared, Kind},
+        declared::Declared,
         stood::Stood,
     },
     tekton::{
         artifacts::{Artifacts, ArtifactsError},
+        result_kind::ResultKind,
         value,
     },
 };
@@ -39,7 +40,7 @@ pub struct Logged {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LoggedResult {
     /// Whose it is.
-    pub kind: Kind,
+    pub kind: ResultKind,
     /// Its name.
     pub name: String,
     /// SHA-256 of its text: U+FFFD for each byte that is not UTF-8, as the sidecar's JSON has it.
@@ -101,7 +102,7 @@ pub fn artifacts(step_metadata_dir: &Path) -> Result<Option<[u8; 32]>, LoggedErr
         Some(Content::TooLarge) => return Err(LoggedError::LargeArtifacts),
     };
     match Artifacts::read(&raw) {
-        Ok(artifacts) => Ok(artifacts.digest()),
+        Ok(artifacts) => Ok(artifacts.canonical_json().map(|json| sha256(json.as_bytes()))),
         Err(ArtifactsError::Refused) => Ok(None),
         Err(error @ ArtifactsError::Ambiguous(_)) => Err(LoggedError::Artifacts(error)),
     }
@@ -151,7 +152,7 @@ impl Hashing {
     }
 
     /// The result, as set, and the SHA-256 of its bytes.
-    fn finish(mut self, kind: Kind, name: String) -> (LoggedResult, [u8; 32]) {
+    fn finish(mut self, kind: ResultKind, name: String) -> (LoggedResult, [u8; 32]) {
         let rest = std::mem::take(&mut self.begun);
         self.add(&rest);
         let decoded = self.kept.as_deref().and_then(value::decoded_json);
@@ -200,7 +201,7 @@ mod tests {
             for size in 1..=raw.len().max(1) {
                 let mut hashing = Hashing::new();
                 raw.chunks(size).for_each(|piece| hashing.take(piece));
-                let (result, digest) = hashing.finish(Kind::Task, "r".into());
+                let (result, digest) = hashing.finish(ResultKind::Task, "r".into());
                 assert_eq!(result.digest, sha256(whole.as_bytes()), "{raw:?} in pieces of {size}");
                 assert_eq!(result.decoded, decoded, "{raw:?} in pieces of {size}");
                 assert_eq!(digest, sha256(raw), "{raw:?} in pieces of {size}");

@@ -6,8 +6,11 @@
 use go::text::utf8;
 
 use crate::{
-    step::output::results::{Kind, RawResult},
-    tekton::termination::{Encoding, Entry, EntryType, MAX_MESSAGE, TooLarge},
+    step::output::results::RawResult,
+    tekton::{
+        result_kind::ResultKind,
+        termination::{Encoding, Entry, EntryType, MAX_MESSAGE, TooLarge},
+    },
 };
 
 /// The entries of a message, in the groups between which evidence is put.
@@ -34,8 +37,8 @@ impl Message {
             invalid += result.raw.utf8_chunks().map(|chunk| chunk.invalid().len()).sum::<usize>();
             let value = utf8(&result.raw).0;
             match result.kind {
-                Kind::Task => task.push(Entry::new(&result.name, value, EntryType::TaskResult)),
-                Kind::Step => step.push(Entry::new(&result.name, value, EntryType::StepResult)),
+                ResultKind::Task => task.push(Entry::new(&result.name, value, EntryType::TaskResult)),
+                ResultKind::Step => step.push(Entry::new(&result.name, value, EntryType::StepResult)),
             }
         }
         let with_round: Vec<Entry> =

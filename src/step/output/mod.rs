@@ -3,6 +3,7 @@
 pub mod artifacts;
 pub mod beneath;
 pub mod collect;
+pub mod declared;
 pub mod logged;
 pub mod message;
 pub mod results;

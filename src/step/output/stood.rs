@@ -10,15 +10,16 @@ use std::{
     path::Path,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
 use crate::{
     evidence::Sha256,
     step::output::{
         beneath::{self, Identity},
-        results::Declared,
+        declared::Declared,
     },
+    surroundings,
 };
 
 /// How long the program waits for the looks.
@@ -178,7 +179,7 @@ fn look(declared: &[Declared; 2], limit: u64, shared: &Shared) {
 fn first(directory: &Path, file: &Path, limit: u64) -> Stood {
     for _ in 0..LOOKS.as_millis() / SETTLING.as_millis() {
         // The clock is read first, so that the file's times seem younger rather than older than they are.
-        let now = SystemTime::now();
+        let now = surroundings::now();
         match beneath::identity(directory, file) {
             Ok(Some(identity)) if identity.is_settled(now) || identity.size() > limit => {
                 return Stood::As(identity);

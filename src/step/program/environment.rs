@@ -6,6 +6,8 @@ use std::{
     os::unix::ffi::{OsStrExt as _, OsStringExt as _},
 };
 
+use crate::surroundings;
+
 /// The environment variables in their order; of duplicates the first one counts, as Go has it (docs/tekton-contract.md 3.4).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Environment(Vec<(OsString, OsString)>);
@@ -23,7 +25,7 @@ impl Environment {
 
     /// This process's own.
     pub fn of_process() -> Environment {
-        Environment::new(std::env::vars_os())
+        Environment::new(surroundings::variables())
     }
 
     /// The value of a variable.

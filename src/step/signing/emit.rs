@@ -8,12 +8,12 @@ use std::{
 
 use go::text::utf8;
 use ring::rand::SecureRandom;
+use x509::Certificate;
 
 use crate::{
     evidence::{
         attestation::{
-            self, Attestation, Covered, DECLARED, Ended, Form, HINT, Kind, PodName, ResultsFrom, hint,
-            is_result_name,
+            self, Attestation, Covered, Ended, Form, HINT, PodName, ResultsFrom, hint, is_result_name,
         },
         key::KeyError,
         leaf::{CompactLeaf, DnsForm, Issuer},
@@ -23,27 +23,20 @@ use crate::{
     },
     step::{
         outcome::{End, Outcome},
-        output::{
-            collect::Results,
-            logged::LoggedResult,
-            results::{self, RawResult},
-        },
+        output::{collect::Results, logged::LoggedResult, results::RawResult},
         signing::{
             config::{Config, Evidence as Wanted},
-            position::StepPosition,
-            sign::Produced,
+            facts::{Facts, Produced},
         },
     },
     tekton::{
+        result_kind::ResultKind,
         termination::{Encoding, Entry, EntryType, MAX_MESSAGE},
         value,
     },
     workload::{
-        bundle::X509Bundle,
-        certificate::Certificate,
         id::{Attested, TaskRunId},
         select,
-        svid::X509Svid,
     },
 };
 
@@ -88,20 +81,6 @@ pub(crate) enum EmitError {
     Key(#[from] KeyError),
 }
 
-/// Who signs, and what is known about the step from outside of it.
-pub(crate) struct Facts<'a> {
-    pub(crate) svid: &'a X509Svid,
-    pub(crate) bundle: &'a X509Bundle,
-    pub(crate) attested: Option<Attested>,
-    pub(crate) position: &'a StepPosition,
-    pub(crate) declared: [u8; DECLARED],
-    pub(crate) program: Option<[u8; 32]>,
-    /// All names in `-results` and `-step_results`.
-    pub(crate) declared_names: &'a [String],
-    pub(crate) pod_name: Option<&'a str>,
-    pub(crate) pod_uid: Option<[u8; 16]>,
-}
-
 /// The entries to write.
 #[derive(Debug, Default)]
 pub(crate) struct Evidence {
@@ -141,7 +120,10 @@ pub(crate) fn evidence(
     let mut warnings = warnings(produced, &signer.covered);
     let is_covered = |entry: &&Entry| {
         entry.kind == EntryType::TaskResult
-            && signer.covered.iter().any(|covered| covered.kind == Kind::Task && covered.name == entry.key)
+            && signer
+                .covered
+                .iter()
+                .any(|covered| covered.kind == ResultKind::Task && covered.name == entry.key)
     };
     let task_results: Vec<(&str, &str)> = produced
         .others
@@ -250,7 +232,7 @@ fn warnings(produced: &Produced<'_>, covered: &[Covered]) -> Vec<String> {
         if result.raw.contains(&0) {
             warnings.push(format!("result {} contains NUL, which some archives refuse", result.name));
         }
-        if !covered.iter().any(|covered| covered.kind == kind(result.kind) && covered.name == result.name) {
+        if !covered.iter().any(|covered| covered.kind == result.kind && covered.name == result.name) {
             let name = &result.name;
             warnings.push(format!(
                 "result {name} is hidden by another entry of that name, as in Tekton; it is not covered"
@@ -258,13 +240,6 @@ fn warnings(produced: &Produced<'_>, covered: &[Covered]) -> Vec<String> {
         }
     }
     warnings
-}
-
-fn kind(kind: results::Kind) -> Kind {
-    match kind {
-        results::Kind::Task => Kind::Task,
-        results::Kind::Step => Kind::Step,
-    }
 }
 
 /// What an attestation carries if there is room for it.
@@ -356,7 +331,7 @@ impl<'a> Signer<'a> {
         }
         let hints = if form == Form::Hints { self.unshared_hints() } else { HashMap::new() };
         for covered in &results {
-            match hints.get(covered.name.as_str()).filter(|_| covered.kind == Kind::Task) {
+            match hints.get(covered.name.as_str()).filter(|_| covered.kind == ResultKind::Task) {
                 None => attestation.results.push(covered.clone()),
                 Some(hint) if covered.set => attestation.set_hints.push(*hint),
                 Some(hint) => attestation.found_hints.push(*hint),
@@ -378,7 +353,7 @@ impl<'a> Signer<'a> {
 
     /// The hints of plain task results that no other one shares.
     fn unshared_hints(&self) -> HashMap<&str, [u8; HINT]> {
-        let of_task = self.covered.iter().filter(|covered| covered.kind == Kind::Task);
+        let of_task = self.covered.iter().filter(|covered| covered.kind == ResultKind::Task);
         let hints: Vec<_> = of_task.map(|covered| (covered, hint(&covered.name))).collect();
         let mut sharing: HashMap<[u8; HINT], u32> = HashMap::new();
         hints.iter().for_each(|(_, hint)| *sharing.entry(*hint).or_default() += 1);
@@ -403,7 +378,7 @@ fn covered(produced: &Produced<'_>) -> Vec<Covered> {
 fn covered_in_log(result: &LoggedResult) -> Covered {
     let name = result.name.clone();
     let LoggedResult { digest, decoded, found, .. } = *result;
-    Covered { kind: kind(result.kind), name, set: found != Some(true), digest, decoded }
+    Covered { kind: result.kind, name, set: found != Some(true), digest, decoded }
 }
 
 /// The results that survive Tekton's reading of the message: of entries with one key the last one, whatever its type
@@ -415,9 +390,10 @@ fn covered_in_message(entries: &[Entry], results: &[RawResult]) -> Vec<Covered> 
         if !is_result(entry) || !is_last || !is_result_name(&entry.key) {
             continue;
         }
-        let entry_kind = if entry.kind == EntryType::TaskResult { Kind::Task } else { Kind::Step };
+        let entry_kind =
+            if entry.kind == EntryType::TaskResult { ResultKind::Task } else { ResultKind::Step };
         let found = results.iter().any(|result| {
-            kind(result.kind) == entry_kind && result.name == entry.key && result.found == Some(true)
+            result.kind == entry_kind && result.name == entry.key && result.found == Some(true)
         });
         covered.push(Covered {
             kind: entry_kind,
@@ -474,7 +450,7 @@ fn compact_leaf(facts: &Facts<'_>, id: &TaskRunId) -> Option<CompactLeaf> {
         _ => return None,
     };
     let issuer = Issuer { name: issuer.subject_der(), key_id: issuer.subject_key_id()? };
-    CompactLeaf::of(leaf.der(), &id.spiffe_id().to_string(), leaf.dns_sans(), dns, issuer)
+    CompactLeaf::of(leaf, &id.spiffe_id().to_string(), leaf.dns_sans(), dns, issuer)
 }
 
 fn milliseconds(time: SystemTime) -> u64 {

@@ -2,6 +2,7 @@
 
 pub mod config;
 mod emit;
+pub mod facts;
 pub mod given;
 pub mod position;
 pub mod sign;

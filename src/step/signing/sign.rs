@@ -5,7 +5,7 @@ use std::{
     ffi::OsString,
     fs, io,
     os::fd::BorrowedFd,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
 use ring::rand::SystemRandom;
@@ -15,17 +15,17 @@ use crate::{
     io_error,
     step::{
         log,
-        outcome::Outcome,
         output::{collect::Results, logged::LoggedError},
         program::environment::Environment,
         roots::Roots,
         signing::{
             config::{Config, ConfigError, SigningFailure},
-            emit::{self, Facts},
+            emit,
+            facts::{Facts, Produced},
             position::{self, StepPosition},
         },
     },
-    tekton::termination::{Encoding, Entry, EntryType, MAX_MESSAGE},
+    tekton::termination::{Entry, EntryType, MAX_MESSAGE},
     workload::{
         address::{Address, AddressError},
         client::Seconds,
@@ -145,28 +145,6 @@ pub struct Before {
     pub step_results: Vec<String>,
     /// `-spire_socket_path`, if given.
     pub socket_path: Option<OsString>,
-}
-
-/// What the step did.
-pub struct Produced<'a> {
-    /// The results that are handed over.
-    pub results: &'a Results,
-    /// How the message is written.
-    pub encoding: Encoding,
-    /// The step's artifact file.
-    pub step_artifacts: Option<&'a [u8]>,
-    /// The task's artifact file.
-    pub task_artifacts: Option<&'a [u8]>,
-    /// How it ended.
-    pub outcome: &'a Outcome,
-    /// When its program started.
-    pub started: SystemTime,
-    /// How long that ran.
-    pub duration: Duration,
-    /// The time of signing.
-    pub now: SystemTime,
-    /// The entries that will surround the evidence.
-    pub others: &'a [Entry],
 }
 
 /// What comes of it.

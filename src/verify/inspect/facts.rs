@@ -1,8 +1,9 @@
 //! The facts of evidence, in the shape of `docs/schemas/inspect-v2.json`.
 
 use serde::Serialize;
+use x509::Certificate;
 
-use crate::{evidence::envelope::Envelope, workload::certificate::Certificate};
+use crate::evidence::envelope::Envelope;
 
 /// What one TaskRun holds.
 #[derive(Debug, Serialize)]
@@ -55,16 +56,16 @@ pub struct InspectedStep {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tep0089: Option<Tep0089Facts>,
     #[serde(skip)]
-    pub(super) signed: Option<Signed>,
+    pub(crate) signed: Option<Signed>,
 }
 
 /// The statement, if it could be rebuilt, and what signs it.
 #[derive(Debug)]
-pub(super) struct Signed {
-    pub(super) statement: String,
-    pub(super) signature: Vec<u8>,
-    pub(super) leaf: Certificate,
-    pub(super) intermediates: Vec<Certificate>,
+pub(crate) struct Signed {
+    pub(crate) statement: String,
+    pub(crate) signature: Vec<u8>,
+    pub(crate) leaf: Certificate,
+    pub(crate) intermediates: Vec<Certificate>,
 }
 
 /// One entry of a message.

@@ -7,27 +7,27 @@ pub use facts::{
     ArtifactFacts, AttestationFacts, CertificateFacts, CompactFacts, EntrySize, InspectedStep, Inspection,
     LeafFacts, ResultFacts, Tep0089Facts,
 };
+use x509::{Certificate, pem, text::format_time};
 
 use super::{
-    Trust,
     cache::Caches,
     collect::{self, EvidenceKind, StepEvidence},
     findings::{Findings, KEPT},
-    program, step,
 };
 use crate::{
     evidence::{
-        attestation::{self, Attestation, Ended, Form, Kind, UNSIGNED},
+        attestation::{self, Attestation, Ended, Form, UNSIGNED},
         leaf::{CompactLeaf, DnsForm},
         sha256,
         statement::{hex, uuid},
         tep0089,
     },
-    tekton::{
-        message::entry_type,
-        taskrun::{TaskRun, format_time},
+    tekton::{message::entry_type, result_kind::ResultKind, taskrun::TaskRun},
+    verify::{
+        compare::program,
+        prove::{chain, step},
+        trust::Trust,
     },
-    workload::certificate::Certificate,
 };
 
 /// Reads whatever can be read. With `trust` the leaf and the statement are rebuilt as well.
@@ -118,8 +118,8 @@ fn attestation_facts(
 ) -> AttestationFacts {
     let seconds = |ms: u64| format_time(i64::try_from(ms / 1000).unwrap_or(i64::MAX));
     let artifacts = [
-        (Kind::Task.as_str(), attestation.task_artifacts),
-        (Kind::Step.as_str(), attestation.step_artifacts),
+        (ResultKind::Task.as_str(), attestation.task_artifacts),
+        (ResultKind::Step.as_str(), attestation.step_artifacts),
     ];
     let mut intermediates = Vec::new();
     for (i, der) in attestation.intermediates.iter().enumerate() {
@@ -187,7 +187,7 @@ fn result_facts(
     let with_hint = hints.zip(found).filter_map(|((hint, set), found)| {
         without_result += usize::from(found[0].is_none());
         (found[0].is_some() || without_result <= KEPT).then(|| ResultFacts {
-            kind: Kind::Task.as_str(),
+            kind: ResultKind::Task.as_str(),
             names: found.into_iter().flatten().map(|(name, _)| name.to_owned()).collect(),
             hint: Some(hex(&hint)),
             sha256: None,
@@ -234,7 +234,7 @@ fn leaf(
         Some(trust) => rebuild(evidence, attestation, is_partial, trust, problems),
     };
     if let Some(certificate) = certificate {
-        facts.pem = Some(tep0089::pem(certificate.der()));
+        facts.pem = Some(pem::encode(certificate.der()));
         facts.certificate = Some(certificate_facts(&certificate));
     }
     (facts, signed)
@@ -250,8 +250,8 @@ fn rebuild(
 ) -> (Option<Certificate>, Option<Signed>) {
     let name = evidence.name;
     let mut caches = Caches::default();
-    let carried = step::carried_intermediates(name, attestation, &mut caches);
-    let candidates = match step::leaf_candidates(name, attestation, &carried, trust, &mut caches) {
+    let carried = chain::carried_intermediates(name, attestation, &mut caches);
+    let candidates = match chain::leaf_candidates(name, attestation, &carried, trust, &mut caches) {
         Ok(candidates) => candidates,
         Err(finding) => {
             problems.push(finding.to_string());
@@ -296,8 +296,8 @@ fn certificate_facts(certificate: &Certificate) -> CertificateFacts {
         uris: certificate.uri_sans().to_vec(),
         dns_names: certificate.dns_sans().to_vec(),
         serial: hex(certificate.serial()),
-        not_before: format_time(certificate.not_before()),
-        not_after: format_time(certificate.not_after()),
+        not_before: format_time(certificate.validity().not_before),
+        not_after: format_time(certificate.validity().not_after),
         key: certificate.algorithm().to_string(),
         key_id: certificate.subject_key_id().map(hex),
         issuer_key_id: certificate.authority_key_id().map(hex),
@@ -326,7 +326,7 @@ fn tep0089_facts(
     if svid.is_none() && manifest.is_none() {
         return None;
     }
-    let certificate = svid.and_then(|pem| match super::tep0089::certificate(pem) {
+    let certificate = svid.and_then(|pem| match crate::verify::prove::tep0089::certificate(pem) {
         Ok(certificate) => Some(certificate_facts(&certificate)),
         Err((_, reason)) => {
             problems.push(reason);

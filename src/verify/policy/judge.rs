@@ -2,38 +2,25 @@
 
 use std::collections::HashSet;
 
-use super::{
-    AcceptedTime, AttestedBy, DemandedResult, Failures, Form, ResultType, Rule, StatedValue, program,
-};
+use x509::text::format_time;
+
+use super::{AcceptedTime, DemandedResult, Failures, Form, ResultType, Rule, StatedValue, program};
 use crate::{
     evidence::attestation::Ended,
-    tekton::taskrun::{TaskRun, format_time},
+    tekton::taskrun::TaskRun,
     verify::{
-        Trust,
+        compare::{partial::Item, value::VerifiedResult},
         facts::Detail,
-        partial::Item,
-        report::{Proof, StepSummary, TimeProof},
-        status::VerifiedResult,
+        policy::broken::{About, Broken, BrokenOf},
+        proof::{AttestedBy, Proof, StepSummary},
+        prove::time::TimeProof,
+        trust::Trust,
         verdict::Breach,
     },
 };
 
-/// What a broken demand is about.
-pub(super) enum About<'a> {
-    TaskRun,
-    Step(&'a str),
-    /// A result of the task.
-    Result(&'a str),
-}
-
-/// Takes the kind of demand, what is demanded, what was found, and what that means.
-pub(super) type Broken<'a> = dyn FnMut(Detail, String, String, Breach) + 'a;
-
-/// The same, after what it is about.
-pub(super) type BrokenOf<'a> = dyn FnMut(About<'_>, Detail, String, String, Breach) + 'a;
-
 /// Everything that breaks `rule`. `typed`: names of results for whose type any rule that holds vouches.
-pub(super) fn judge(
+pub(crate) fn judge(
     rule: &Rule,
     typed: &HashSet<&str>,
     object: &TaskRun,
@@ -177,7 +164,7 @@ fn failures(rule: &Rule, object: &TaskRun, proof: &Proof, broken: &mut BrokenOf<
 
 /// Names and types rest on the task of the status, which nobody signs, unless the policy says the same
 /// (docs/threat-model.md "What is not signed").
-pub(super) fn vouch(demanded: &DemandedResult, results: &mut [VerifiedResult]) {
+pub(crate) fn vouch(demanded: &DemandedResult, results: &mut [VerifiedResult]) {
     for result in results.iter_mut().filter(|result| result.name == demanded.name) {
         let origin = (Some(result.step.as_str()), result.step_result.as_deref());
         if demanded.step_result.is_some()

@@ -5,6 +5,7 @@
 //! says whom to trust, as the command line's bundle does.
 
 mod age;
+mod broken;
 mod judge;
 mod pattern;
 mod program;
@@ -13,19 +14,17 @@ mod value;
 use std::collections::HashSet;
 
 pub use age::{AgeError, MaxAge};
-use judge::About;
+use broken::About;
 pub use pattern::{Pattern, PatternError};
 pub use program::{ProgramDemand, StatedDigest, StatedDigestError};
 use serde::Deserialize;
 pub use value::{StatedValue, StatedValueError, WholePattern, WholePatternError};
+use x509::{Fingerprint, text::format_time};
 
 use super::{
-    Trust,
     facts::{Detail, ResultName},
     findings::Findings,
-    report::Proof,
-    status::VerifiedResult,
-    verdict::{Breach, Finding},
+    verdict::Breach,
 };
 use crate::{
     evidence::{attestation::is_result_name, sha256},
@@ -35,10 +34,15 @@ use crate::{
             parser_words::plain,
             yaml::{self, Dates},
         },
-        taskrun::{TaskRun, format_time, parse_time},
+        taskrun::{TaskRun, parse_time},
         value::ResultValue,
     },
-    workload::certificate::Fingerprint,
+    verify::{
+        compare::value::VerifiedResult,
+        finding::Finding,
+        proof::{AttestedBy, Proof},
+        trust::Trust,
+    },
 };
 
 /// The version of the format that this program reads.
@@ -99,18 +103,6 @@ pub enum Form {
     /// Tekton's signatures alone.
     #[serde(rename = "tep-0089")]
     Tep0089,
-}
-
-/// What the certificate of every step must say by itself; each includes the ones before it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum AttestedBy {
-    /// The UID of the run.
-    Run,
-    /// And the step.
-    Step,
-    /// And the program that held the key.
-    Executable,
 }
 
 /// How the time of signing may be known.

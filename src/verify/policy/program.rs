@@ -2,20 +2,17 @@
 
 use serde::Deserialize;
 
+use super::{DemandedResult, Rule};
 use crate::{
     evidence::statement::hex,
     verify::{
         Attested,
+        compare::value::VerifiedResult,
         facts::Detail,
-        report::{Proof, StepSummary},
-        status::VerifiedResult,
+        policy::broken::{About, Broken, BrokenOf},
+        proof::{Proof, StepSummary},
         verdict::Breach,
     },
-};
-
-use super::{
-    DemandedResult, Rule,
-    judge::{About, Broken, BrokenOf},
 };
 
 /// That a step's program is attested.
@@ -65,7 +62,7 @@ impl Demands<'_> {
 }
 
 /// Every step that signed must have run what the rule says.
-pub(super) fn of_every_step(rule: &Rule, proof: &Proof, broken: &mut BrokenOf<'_>) {
+pub(crate) fn of_every_step(rule: &Rule, proof: &Proof, broken: &mut BrokenOf<'_>) {
     let demands = Demands {
         attested: rule.program,
         scripts: rule.script_sha256.as_deref(),
@@ -87,7 +84,7 @@ pub(super) fn of_every_step(rule: &Rule, proof: &Proof, broken: &mut BrokenOf<'_
 }
 
 /// The step that set a result must have run what is demanded.
-pub(super) fn of_result(
+pub(crate) fn of_result(
     demanded: &DemandedResult,
     result: &VerifiedResult,
     proof: &Proof,

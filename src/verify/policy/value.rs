@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::ResultType;
-use crate::{tekton::value::ResultValue, verify::status::VerifiedResult};
+use crate::{tekton::value::ResultValue, verify::compare::value::VerifiedResult};
 
 /// A value as a policy states it: text, a list of texts, or texts by key.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -41,7 +41,7 @@ impl TryFrom<Value> for StatedValue {
 
 impl StatedValue {
     /// Of which type it is; whoever states a value vouches for its type.
-    pub(super) fn kind(&self) -> ResultType {
+    pub(crate) fn kind(&self) -> ResultType {
         match &self.0 {
             ResultValue::String(_) => ResultType::String,
             ResultValue::Array(_) => ResultType::Array,
@@ -50,17 +50,17 @@ impl StatedValue {
     }
 
     /// Whether a result has this value: of text, the very text that its step wrote.
-    pub(super) fn is_of(&self, result: &VerifiedResult) -> bool {
+    pub(crate) fn is_of(&self, result: &VerifiedResult) -> bool {
         result.value == self.0 && self.kind().is_of(result)
     }
 
     /// Whether the value matches.
-    pub(super) fn matches(&self, pattern: &WholePattern) -> bool {
+    pub(crate) fn matches(&self, pattern: &WholePattern) -> bool {
         pattern.matches(&self.0)
     }
 
     /// As JSON.
-    pub(super) fn to_json(&self) -> String {
+    pub(crate) fn to_json(&self) -> String {
         self.0.canonical_json()
     }
 }

@@ -2,7 +2,7 @@
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::json;
-use svidence::evidence::{sha256, tep0089};
+use svidence::evidence::sha256;
 
 use super::{Shape, attestation_of, declared_results, genuine, one_step, shape, task_results, verified};
 use crate::{
@@ -106,7 +106,7 @@ pub(super) const SHAPES: &[Shape] = &[
         let authority = |i| {
             let name = format!("ca {i}");
             let ca = Plan::ca(&name, &name, "example.org");
-            tep0089::pem(&ca.issue(&Key::new(2), &Key::new(2)))
+            x509::pem::encode(&ca.issue(&Key::new(2), &Key::new(2)))
         };
         vec![("--bundle", (0..n).map(authority).collect())]
     }),

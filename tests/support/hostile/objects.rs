@@ -3,7 +3,10 @@
 use std::collections::HashSet;
 
 use serde_json::{Map, Value, json};
-use svidence::evidence::attestation::{Covered, Form, Kind, hint};
+use svidence::{
+    evidence::attestation::{Covered, Form, hint},
+    tekton::result_kind::ResultKind,
+};
 
 use super::{
     Shape, Step, attestation_of, declare, declared_results, forged, genuine, large_intermediate, leaf_of_rsa,
@@ -37,7 +40,7 @@ pub(super) const SHAPES: &[Shape] = &[
     }),
     verified("signed step results, not mapped", 1800, |n| one_step(step_results(n), &[]).to_string()),
     verified("signed lists", 1300, |n| {
-        let results = (0..n).map(|i| (Kind::Task, format!("r{i}"), format!("[\"a{i}\",\"b\"]")));
+        let results = (0..n).map(|i| (ResultKind::Task, format!("r{i}"), format!("[\"a{i}\",\"b\"]")));
         let task: Vec<Value> = (0..n).map(|i| json!({"name": format!("r{i}"), "type": "array"})).collect();
         let mut object = one_step(results, &task);
         let in_status = object["status"]["results"].as_array_mut().unwrap();
@@ -92,7 +95,7 @@ pub(super) const SHAPES: &[Shape] = &[
         object.to_string()
     }),
     verified("results alone, of one signed value", 2000, |n| {
-        let results = (0..n).map(|i| (Kind::Step, format!("r{i}"), "same".to_owned()));
+        let results = (0..n).map(|i| (ResultKind::Step, format!("r{i}"), "same".to_owned()));
         let mut object = one_step(results, &[]);
         results_only(&mut object);
         push(&mut object, "/status/results", (0..n).map(|i| status_result(&format!("m{i}"), "same")));
@@ -135,7 +138,7 @@ pub(super) const SHAPES: &[Shape] = &[
         with_attestation(|attestation| {
             attestation.results = (0..n)
                 .map(|i| Covered {
-                    kind: Kind::Task,
+                    kind: ResultKind::Task,
                     name: format!("r{i:06}"),
                     set: true,
                     digest: [0; 32],

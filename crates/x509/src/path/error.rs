@@ -1,0 +1,140 @@
+//! Why there is no valid path.
+
+use std::convert::Infallible;
+
+use crate::{
+    certificate::{CertificateError, NameError},
+    class::{Class, Rule, class_of},
+    text::format_time,
+};
+
+/// Why no path leads from a certificate to a trust anchor. `R` are the caller's own rules.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PathError<R: Rule = Infallible> {
+    /// Nobody at hand has the name (and key ID) that the certificate states as its issuer's.
+    #[error(
+        "the issuer of {certificate} (key ID {}) is neither among the intermediates nor in the bundle",
+        key_id.as_deref().unwrap_or("not stated")
+    )]
+    NoIssuer {
+        /// The certificate, for people.
+        certificate: String,
+        /// Its authority key ID in hexadecimal, if it states one.
+        key_id: Option<String>,
+    },
+    /// A certificate that every path found needs breaks a rule. Of several such certificates it is one farthest from the leaf.
+    #[error("{certificate}: {rule}")]
+    Refused {
+        /// The certificate, for people.
+        certificate: String,
+        /// The rule.
+        rule: PathRule<R>,
+    },
+    /// Every path is longer than what is looked at.
+    #[error("above {certificate} the chain goes on beyond {limit} issuers, the most that are looked at")]
+    TooLong {
+        /// The last certificate looked at, for people.
+        certificate: String,
+        /// How many issuers were looked at.
+        limit: usize,
+    },
+    /// The search took more work than any honest chain needs.
+    #[error(
+        "the search for a path was given up after {limit} {what}: too many certificates fit on each other"
+    )]
+    Budget {
+        /// Such as `signatures`.
+        what: &'static str,
+        /// How many were allowed.
+        limit: usize,
+    },
+}
+
+impl<R: Rule> PathError<R> {
+    /// What it means for the certificate that there is no path.
+    pub fn class(&self) -> Class {
+        match self {
+            PathError::Refused { rule, .. } => rule.class(),
+            other => class_of(other.code()),
+        }
+    }
+
+    /// Whether the question stays open: more certificates, a more patient search or a program that knows more might find a path.
+    pub fn is_undecided(&self) -> bool {
+        self.class() == Class::Unchecked
+    }
+
+    /// A short stable name of the reason, for reports.
+    pub fn code(&self) -> &'static str {
+        match self {
+            PathError::NoIssuer { .. } => "no-issuer",
+            PathError::Refused { rule, .. } => rule.code(),
+            PathError::TooLong { .. } => "chain-too-long",
+            PathError::Budget { .. } => "chain-budget",
+        }
+    }
+}
+
+/// The rule that a certificate of a path breaks.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PathRule<R: Rule = Infallible> {
+    /// A rule for the certificate by itself, or for its signature.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+    /// RFC 5280 6.1.3 a 2.
+    #[error("it is not valid before {}, the time of the check is {}", format_time(*not_before), format_time(*at))]
+    NotYetValid {
+        /// Start of its validity, Unix seconds.
+        not_before: i64,
+        /// The time of the check, Unix seconds.
+        at: i64,
+    },
+    /// RFC 5280 6.1.3 a 2.
+    #[error("it expired at {}, the time of the check is {}", format_time(*not_after), format_time(*at))]
+    Expired {
+        /// Last second of its validity, Unix seconds.
+        not_after: i64,
+        /// The time of the check, Unix seconds.
+        at: i64,
+    },
+    /// RFC 5280 4.2.1.9.
+    #[error("it allows {allowed} CAs below it, there are {found}")]
+    PathLength {
+        /// Its pathLenConstraint.
+        allowed: u32,
+        /// How many stand between it and the leaf, self-issued ones not counted.
+        found: usize,
+    },
+    /// RFC 5280 6.1.3 b, c: the name constraints of a CA above bind.
+    #[error("it breaks the name constraints of a CA above it: {0}")]
+    Names(#[from] NameError),
+    /// One of the caller's.
+    #[error("{0}")]
+    Caller(R),
+}
+
+impl<R: Rule> PathRule<R> {
+    /// What it means for the path that the rule is broken.
+    pub fn class(&self) -> Class {
+        match self {
+            PathRule::Caller(rule) => rule.class(),
+            other => class_of(other.code()),
+        }
+    }
+
+    /// A short stable name of the rule.
+    pub fn code(&self) -> &'static str {
+        match self {
+            PathRule::Certificate(error) => error.code(),
+            PathRule::NotYetValid { .. } => "not-yet-valid",
+            PathRule::Expired { .. } => "expired",
+            PathRule::PathLength { .. } => "path-length",
+            PathRule::Names(NameError::Excluded { .. }) => "name-excluded",
+            PathRule::Names(NameError::NotPermitted { .. }) => "name-not-permitted",
+            PathRule::Names(NameError::NoDomain { .. }) => "name-without-domain",
+            PathRule::Names(NameError::NotEvaluated { .. }) => "constraint-not-evaluated",
+            PathRule::Names(NameError::TooMany) => "chain-budget",
+            PathRule::Caller(rule) => rule.code(),
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! What a source hands over, one object at a time, and who takes it.
+
+use std::sync::Arc;
+
+use crate::{
+    sources::failure::Failure,
+    tekton::{strict::node::Node, taskrun::Inherited},
+};
+
+/// Nobody takes any more documents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stopped;
+
+/// What the reader finds, in order.
+pub(crate) enum Found<'a> {
+    /// One JSON document, or what should be one.
+    Json {
+        /// All of it.
+        bytes: &'a [u8],
+        /// The line of the input that it starts in, from 1.
+        line: u64,
+        /// What its list says of it.
+        inherited: Option<&'a Inherited>,
+    },
+    /// An object of YAML, read.
+    Yaml {
+        /// All of it.
+        node: Node,
+        /// Bytes that it came from.
+        weight: usize,
+        /// What its list says of it.
+        inherited: Option<&'a Inherited>,
+    },
+    /// Something that cannot be read.
+    Failed(Failure),
+}
+
+/// Takes what the reader finds.
+pub(crate) trait Sink {
+    /// What comes from now on is from this input.
+    fn begin(&mut self, path: Arc<str>);
+    /// Takes one thing.
+    fn take(&mut self, found: Found<'_>) -> Result<(), Stopped>;
+    /// The reader may have to wait for more: what was taken should not.
+    fn waiting(&mut self) -> Result<(), Stopped>;
+    /// So many bytes more were read.
+    fn count(&mut self, bytes: usize);
+}

@@ -1,0 +1,141 @@
+//! The steps of one run: that they belong together, and that none is missing.
+
+use crate::{
+    evidence::statement::uuid,
+    verify::{
+        bind::attempt::Attempt,
+        facts::Detail,
+        finding::{Finding, differs},
+        findings::Findings,
+        prove::step::ProvenStep,
+        trust::Trust,
+    },
+    workload::select::pod_names_match,
+};
+
+/// All steps speak of one pod, one attempt, one number of steps, and each of its own place.
+pub(crate) fn one_run(attempt: &Attempt<'_>, trust: &Trust) -> Findings {
+    let (object, proven) = (attempt.object, attempt.proven);
+    let mut findings = Findings::default();
+    let skew = 1000 * u64::try_from(trust.clock_skew).unwrap_or_default();
+    let Some(first) = proven.first() else { return findings };
+    let pod_of = |step: &ProvenStep| step.attestation.pod_name.resolve(&step.attestation.task_run);
+    let starts = starts(proven);
+    for step in proven.iter().filter(|step| !is_of_one_run(step, first)) {
+        for (what, detail, here, there) in [
+            ("the pod's UID", Detail::POD_UID, uid(step), uid(first)),
+            ("the pod's name", Detail::POD_NAME, pod_of(step), pod_of(first)),
+            (
+                "the number of steps",
+                Detail::STEP_COUNT,
+                Some(step.attestation.step_count.to_string()),
+                Some(first.attestation.step_count.to_string()),
+            ),
+            ("the way of results", Detail::RESULTS_FROM, Some(results_from(step)), Some(results_from(first))),
+        ] {
+            if here == there {
+                continue;
+            }
+            let what = format!(
+                "{what} is {} in step {} and {} in step {}",
+                there.as_deref().unwrap_or("not known"),
+                first.name,
+                here.as_deref().unwrap_or("not known"),
+                step.name
+            );
+            findings.push(match here.is_some() && there.is_some() {
+                true => Finding::Contradiction { what, detail, step: Some(step.name.clone()) },
+                // A step with unusual mounts may not see it.
+                false => Finding::undecided(Detail::UNKNOWN_FACT, Some(&step.name), what),
+            });
+        }
+    }
+    for step in proven {
+        // One pod has one clock, and a step starts when the one before it has signed.
+        let next = starts.partition_point(|(place, _)| *place <= step.attestation.step_index);
+        let follows =
+            starts.get(next).is_none_or(|(_, started)| started + skew >= step.attestation.signed_at());
+        if !follows {
+            findings.push(Finding::Contradiction {
+                what: format!(
+                    "step {} signed after the next signed step had started (if the node's clock was set back meanwhile, \
+                     --clock-skew allows for that)",
+                    step.name
+                ),
+                detail: Detail::ORDER,
+                step: Some(step.name.clone()),
+            });
+        }
+        if object.is_partial() {
+            continue;
+        }
+        let position = attempt.evidence(step).index;
+        if position != usize::try_from(step.attestation.step_index).ok() {
+            let place = position.map_or("nowhere".to_owned(), |position| position.to_string());
+            findings.push(differs(
+                &step.name,
+                ("the step's position", Detail::POSITION),
+                &place,
+                &step.attestation.step_index.to_string(),
+            ));
+        }
+    }
+    if let Some(count) = object.status.steps.as_ref().map(Vec::len)
+        && usize::try_from(first.attestation.step_count).ok() != Some(count)
+    {
+        let signed = first.attestation.step_count.to_string();
+        findings.push(differs(
+            &first.name,
+            ("the number of steps", Detail::STEP_COUNT),
+            &count.to_string(),
+            &signed,
+        ));
+    }
+    if let Some(pod) = pod_of(first) {
+        if !object.status.pod_name.is_empty() && object.status.pod_name != pod {
+            findings.push(differs(
+                &first.name,
+                ("status.podName", Detail::POD_NAME),
+                &object.status.pod_name,
+                &pod,
+            ));
+        }
+        let attempt = pod_names_match(&object.metadata.name, &pod);
+        if let Some(number) = object.attempt_number()
+            && attempt.and_then(|attempt| usize::try_from(attempt).ok()) != Some(number)
+        {
+            let signed = format!("pod {pod}");
+            findings.push(differs(
+                &first.name,
+                ("the attempt", Detail::ATTEMPT),
+                &format!("number {number}"),
+                &signed,
+            ));
+        }
+    }
+    findings
+}
+
+/// Whether two steps state the same pod, number of steps and way of results.
+fn is_of_one_run(step: &ProvenStep, other: &ProvenStep) -> bool {
+    let (one, other) = (&step.attestation, &other.attestation);
+    (one.pod_uid, one.step_count, one.results_from) == (other.pod_uid, other.step_count, other.results_from)
+        && (&one.pod_name, &one.task_run) == (&other.pod_name, &other.task_run)
+}
+
+/// The place of each step and when it started, in the order of the places; of several in one place the first.
+fn starts(proven: &[ProvenStep]) -> Vec<(u32, u64)> {
+    let mut starts: Vec<(u32, u64)> =
+        proven.iter().map(|step| (step.attestation.step_index, step.attestation.started)).collect();
+    starts.sort_by_key(|(place, _)| *place);
+    starts.dedup_by_key(|(place, _)| *place);
+    starts
+}
+
+fn results_from(step: &ProvenStep) -> String {
+    step.attestation.results_from.as_str().to_owned()
+}
+
+fn uid(step: &ProvenStep) -> Option<String> {
+    step.attestation.pod_uid.as_ref().map(uuid)
+}

@@ -1,0 +1,31 @@
+//! What the operator trusts, and when.
+
+use x509::Certificate;
+
+use crate::workload::bundle::X509Bundle;
+
+/// What the operator trusts, and when.
+#[derive(Debug, Clone)]
+pub struct Trust {
+    /// The authorities of the operator's trust domain.
+    pub bundle: X509Bundle,
+    /// Intermediates that evidence may have left out; they are not trusted by themselves.
+    pub intermediates: Vec<Certificate>,
+    /// Now, Unix seconds.
+    pub now: i64,
+    /// A time that the operator asserts for the check, Unix seconds.
+    pub at: Option<i64>,
+    /// How far clocks may be apart, seconds.
+    pub clock_skew: i64,
+}
+
+impl Trust {
+    pub(crate) fn spiffe_id(&self, namespace: &str, task_run: &str) -> String {
+        format!("spiffe://{}/ns/{namespace}/taskrun/{task_run}", self.bundle.trust_domain())
+    }
+
+    /// The asserted time, else a claimed one, else now.
+    pub(crate) fn check_time_or(&self, claimed: Option<i64>) -> i64 {
+        self.at.or(claimed).unwrap_or(self.now)
+    }
+}

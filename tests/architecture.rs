@@ -1,0 +1,373 @@
+//! The house as docs/architecture.md 2.1 draws it: which part may use which, and no two files that need each other.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// Files with their module paths, such as `crate::step::run` in `svidence`: one house for all crates, each under its own name.
+#[derive(Default)]
+struct House {
+    /// Module path → (file as shown, the paths that its `use` declarations and its code name).
+    files: BTreeMap<String, Room>,
+}
+
+#[derive(Default)]
+struct Room {
+    shown: String,
+    /// The last segment of what is imported, or what it is renamed to → the whole path.
+    imports: BTreeMap<String, String>,
+    /// Paths that the code names.
+    named: BTreeSet<String>,
+}
+
+impl House {
+    fn add_crate(&mut self, name: &str, folder: &Path) {
+        let mut files = Vec::new();
+        rust_files(folder, &mut files);
+        for file in files {
+            let below = file.strip_prefix(folder).expect("a file of the folder").with_extension("");
+            let segments: Vec<&str> = below.iter().map(|part| part.to_str().expect("UTF-8")).collect();
+            let module = match segments.as_slice() {
+                ["lib"] => Vec::new(),
+                ["bin", ..] => continue,
+                [folders @ .., "mod"] => folders.to_vec(),
+                all => all.to_vec(),
+            };
+            let module = std::iter::once(name).chain(module).collect::<Vec<_>>().join("::");
+            let text = fs::read_to_string(&file).expect("a source file");
+            let mut room = Room { shown: shown(&file), ..Room::default() };
+            room.read(&without_tests(&text), name, &module);
+            self.files.insert(module, room);
+        }
+    }
+
+    /// The module that a path leads to, through what modules hand on.
+    fn resolve(&self, path: &str, hops: usize) -> Option<&str> {
+        let segments: Vec<&str> = path.split("::").collect();
+        let known = |count: usize| self.files.get_key_value(&segments[..count].join("::"));
+        let (count, (module, room)) =
+            (1..=segments.len()).rev().find_map(|count| Some((count, known(count)?)))?;
+        let handed_on = segments.get(count).and_then(|name| room.imports.get(*name));
+        match handed_on {
+            Some(further) if hops > 0 => {
+                let rest = segments[count + 1..].iter().map(|segment| format!("::{segment}"));
+                self.resolve(&(further.clone() + &rest.collect::<String>()), hops - 1).or(Some(module))
+            }
+            _ => Some(module),
+        }
+    }
+
+    /// Which module uses which other, with one path that shows it.
+    fn arrows(&self) -> BTreeMap<(&str, &str), &str> {
+        let mut arrows = BTreeMap::new();
+        for (module, room) in &self.files {
+            for path in &room.named {
+                if let Some(used) = self.resolve(path, 8).filter(|used| used != module) {
+                    arrows.entry((module.as_str(), used)).or_insert(path.as_str());
+                }
+            }
+        }
+        arrows
+    }
+
+    fn shown(&self, module: &str) -> &str {
+        &self.files[module].shown
+    }
+}
+
+impl Room {
+    fn read(&mut self, text: &str, name: &str, module: &str) {
+        let code: String =
+            text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
+        for declaration in declarations(&code) {
+            for leaf in leaves(&declaration) {
+                let (path, alias) = leaf.split_once(" as ").unwrap_or((&leaf, ""));
+                let Some(path) = absolute(path, name, module) else { continue };
+                let last = path.rsplit("::").next().unwrap_or_default().to_owned();
+                self.imports.insert(if alias.is_empty() { last } else { alias.to_owned() }, path.clone());
+                self.named.insert(path);
+            }
+        }
+        for path in inline(&code) {
+            self.named.extend(absolute(&path, name, module));
+        }
+    }
+}
+
+/// A path from the root of its crate. `None` for one of the standard library or another package.
+fn absolute(path: &str, name: &str, module: &str) -> Option<String> {
+    let mut base: Vec<&str> = module.split("::").collect();
+    let mut rest = path.split("::").peekable();
+    match rest.peek().copied()? {
+        "crate" => {
+            rest.next();
+            base.truncate(1);
+        }
+        "self" => {
+            rest.next();
+        }
+        "super" => {
+            while rest.next_if_eq(&"super").is_some() {
+                base.pop();
+            }
+        }
+        "go" | "cel" | "x509" if name == "svidence" || path.starts_with("go::") => base.clear(),
+        "std" | "core" | "alloc" => return None,
+        // A child of this module, or another package: only one of them is in the house.
+        _ => {}
+    }
+    Some(base.into_iter().chain(rest).collect::<Vec<_>>().join("::"))
+}
+
+/// What stands between `use` and `;`.
+fn declarations(code: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for (at, _) in code.match_indices("use ") {
+        let line = &code[code[..at].rfind('\n').map_or(0, |end| end + 1)..at];
+        let visibility = line.trim_start();
+        if line.starts_with(' ') || !(visibility.is_empty() || visibility.starts_with("pub")) {
+            continue;
+        }
+        let end = code[at..].find(';').expect("the end of a declaration");
+        let tree = &code[at + 4..at + end];
+        found.push(
+            tree.split_whitespace().collect::<Vec<_>>().join(" ").replace("{ ", "{").replace(" }", "}"),
+        );
+    }
+    found
+}
+
+/// The paths of a tree of imports.
+fn leaves(tree: &str) -> Vec<String> {
+    let tree = tree.trim();
+    let Some(open) = tree.find('{') else { return vec![tree.trim_end_matches("::self").to_owned()] };
+    let (prefix, inner) = (&tree[..open], &tree[open + 1..tree.len() - 1]);
+    let (mut depth, mut start, mut parts) = (0, 0, Vec::new());
+    for (at, byte) in inner.bytes().enumerate() {
+        match byte {
+            b'{' => depth += 1,
+            b'}' => depth -= 1,
+            b',' if depth == 0 => {
+                parts.push(&inner[start..at]);
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    parts.push(&inner[start..]);
+    let parts = parts.into_iter().filter(|part| !part.trim().is_empty());
+    parts
+        .flat_map(|part| leaves(part).into_iter().map(|leaf| format!("{prefix}{leaf}")))
+        .map(|leaf| leaf.trim_end_matches("::self").replace("::self as", " as"))
+        .collect()
+}
+
+/// Paths in the code that begin at a crate or a parent.
+fn inline(code: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for root in ["crate::", "super::", "go::", "cel::", "x509::"] {
+        for (at, _) in code.match_indices(root) {
+            let before = code[..at].chars().next_back();
+            if before.is_some_and(|before| before.is_alphanumeric() || matches!(before, '_' | ':')) {
+                continue;
+            }
+            let is_of_path = |c: char| c.is_alphanumeric() || matches!(c, '_' | ':');
+            let end = code[at..].find(|c| !is_of_path(c)).unwrap_or(code.len() - at);
+            let path = code[at..at + end].trim_end_matches(':');
+            // Not the root alone, as before a tree of imports.
+            if path.contains("::") {
+                found.push(path.to_owned());
+            }
+        }
+    }
+    found
+}
+
+/// Tests may use what they like. They come last in a file.
+fn without_tests(text: &str) -> String {
+    text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default().to_owned()
+}
+
+fn rust_files(folder: &Path, found: &mut Vec<PathBuf>) {
+    let entries = fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    for entry in entries {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            rust_files(&path, found);
+        } else if path.extension().is_some_and(|ending| ending == "rs")
+            && path.file_name().is_none_or(|name| name != "generated.rs")
+        {
+            found.push(path);
+        }
+    }
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn shown(file: &Path) -> String {
+    file.strip_prefix(root()).unwrap_or(file).display().to_string()
+}
+
+fn house() -> House {
+    let mut house = House::default();
+    house.add_crate("svidence", &root().join("src"));
+    for entry in fs::read_dir(root().join("crates")).expect("crates") {
+        let folder = entry.expect("an entry").path();
+        let name = folder.file_name().and_then(|name| name.to_str()).expect("UTF-8").to_owned();
+        house.add_crate(&name, &folder.join("src"));
+    }
+    house
+}
+
+/// The part that a module belongs to: a crate, or a folder of `src`.
+fn part(module: &str) -> &str {
+    let mut segments = module.split("::");
+    match segments.next().unwrap_or_default() {
+        "svidence" => segments.next().unwrap_or("svidence"),
+        other => other,
+    }
+}
+
+/// The rows of docs/architecture.md 2.1: each part with those that it may use.
+fn allowed(document: &str) -> BTreeMap<String, BTreeSet<String>> {
+    let section =
+        document.split("### 2.1 ").nth(1).expect("section 2.1").split("\n## ").next().expect("its text");
+    let section = section.split("\n### ").next().expect("its text");
+    let names = |cell: &str| cell.split('`').skip(1).step_by(2).map(str::to_owned).collect::<BTreeSet<_>>();
+    let rows = section.lines().filter(|line| line.starts_with("| `"));
+    let mut table: BTreeMap<String, BTreeSet<String>> = rows
+        .map(|row| {
+            let cells: Vec<&str> = row.trim_matches('|').split('|').collect();
+            let part = names(cells[0]).pop_first().expect("a part");
+            (
+                part,
+                names(cells[1])
+                    .into_iter()
+                    .chain(cells[1].contains("all of them").then(|| "*".to_owned()))
+                    .collect(),
+            )
+        })
+        .collect();
+    let all: BTreeSet<String> = table.keys().cloned().collect();
+    for uses in table.values_mut() {
+        if uses.remove("*") {
+            uses.extend(all.iter().cloned());
+        }
+    }
+    table
+}
+
+#[test]
+fn a_part_uses_only_what_the_document_says() {
+    let document = fs::read_to_string(root().join("docs/architecture.md")).expect("docs/architecture.md");
+    let table = allowed(&document);
+    let house = house();
+    let mut broken = Vec::new();
+    for ((from, to), path) in house.arrows() {
+        let (one, other) = (part(from), part(to));
+        if one == other || one == "svidence" {
+            continue;
+        }
+        let uses =
+            table.get(one).unwrap_or_else(|| panic!("{one} is not in the table of docs/architecture.md 2.1"));
+        if !uses.contains(other) {
+            broken.push(format!("{} uses {path} of {other}, which {one} may not", house.shown(from)));
+        }
+    }
+    assert!(
+        broken.is_empty(),
+        "{} arrows are not in docs/architecture.md 2.1:\n{}",
+        broken.len(),
+        broken.join("\n")
+    );
+}
+
+#[test]
+fn the_table_itself_has_no_circle() {
+    let document = fs::read_to_string(root().join("docs/architecture.md")).expect("docs/architecture.md");
+    let table = allowed(&document);
+    let arrows = table.iter().flat_map(|(part, uses)| {
+        uses.iter().filter(move |used| *used != part).map(move |used| (part.as_str(), used.as_str()))
+    });
+    assert_eq!(circles(&arrows.collect()), Vec::<Vec<&str>>::new());
+}
+
+#[test]
+fn no_files_need_each_other() {
+    let house = house();
+    let is_ancestor =
+        |one: &str, other: &str| other.strip_prefix(one).is_some_and(|rest| rest.starts_with("::"));
+    let arrows = house.arrows();
+    let between: BTreeSet<(&str, &str)> = arrows
+        .keys()
+        .copied()
+        .filter(|(from, to)| !is_ancestor(from, to) && !is_ancestor(to, from))
+        .collect();
+    let mut told = String::new();
+    for circle in circles(&between) {
+        told += "\na circle:";
+        for (from, to) in &between {
+            if circle.contains(from) && circle.contains(to) {
+                told += &format!("\n  {} uses {}", house.shown(from), arrows[&(*from, *to)]);
+            }
+        }
+    }
+    assert!(told.is_empty(), "files need each other:{told}");
+}
+
+/// Groups of nodes that can be reached from each other.
+fn circles<'a>(arrows: &BTreeSet<(&'a str, &'a str)>) -> Vec<Vec<&'a str>> {
+    let mut reached: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    let nodes: BTreeSet<&str> = arrows.iter().flat_map(|(from, to)| [*from, *to]).collect();
+    for &start in &nodes {
+        let (mut open, mut seen) = (vec![start], BTreeSet::new());
+        while let Some(node) = open.pop() {
+            for (_, next) in arrows.range((node, "")..).take_while(|(from, _)| *from == node) {
+                if seen.insert(*next) {
+                    open.push(next);
+                }
+            }
+        }
+        reached.insert(start, seen);
+    }
+    let mut circles: Vec<Vec<&str>> = Vec::new();
+    for node in nodes {
+        let mutual: Vec<&str> =
+            reached[node].iter().copied().filter(|other| reached[other].contains(node)).collect();
+        if mutual.contains(&node) && !circles.iter().any(|circle| circle.contains(&node)) {
+            circles.push(mutual);
+        }
+    }
+    circles
+}
+
+#[test]
+fn a_circle_and_a_wrong_arrow_are_seen() {
+    let mut room = Room::default();
+    let code = "use crate::{\n    b::{self, C as D},\n    e,\n};\npub use super::f::G;\nfn h() { super::i::j(); go::text::quote() }\n";
+    room.read(code, "svidence", "svidence::a::k");
+    let named: Vec<&str> = room.named.iter().map(String::as_str).collect();
+    assert_eq!(
+        named,
+        [
+            "go::text::quote",
+            "svidence::a::f::G",
+            "svidence::a::i::j",
+            "svidence::b",
+            "svidence::b::C",
+            "svidence::e"
+        ]
+    );
+    assert_eq!(room.imports["D"], "svidence::b::C");
+    let arrows = BTreeSet::from([("a", "b"), ("b", "c"), ("c", "a"), ("c", "d")]);
+    assert_eq!(circles(&arrows), [["a", "b", "c"]]);
+    let table = allowed(
+        "### 2.1 T\n\n| part | may use |\n|---|---|\n| `a` | `b`, `c` |\n| `d` | all of them |\n\n## 3. X\n| `z` | `y` |",
+    );
+    assert_eq!(table["a"], BTreeSet::from(["b".to_owned(), "c".to_owned()]));
+    assert_eq!(table["d"], BTreeSet::from(["a".to_owned(), "d".to_owned()]));
+}
