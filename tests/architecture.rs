@@ -121,7 +121,7 @@ fn absolute(path: &str, name: &str, module: &str) -> Option<String> {
     Some(base.into_iter().chain(rest).collect::<Vec<_>>().join("::"))
 }
 
-/// What stands between `use` and `;`.
+/// What is between `use` and `;`.
 fn declarations(code: &str) -> Vec<String> {
     let mut found = Vec::new();
     for (at, _) in code.match_indices("use ") {

@@ -65,7 +65,7 @@ fn numbers(mut text: &str) -> Vec<&str> {
     }
 }
 
-/// What is wrong with the citations of one line. `document` is the name of the document that it stands in, if it does.
+/// What is wrong with the citations of one line. `document` is the name of the document that it is in, if it does.
 fn complaints(line: &str, document: Option<&str>, documents: &Documents) -> Vec<String> {
     let mut wrong = Vec::new();
     // Rules once stood in documents that this repository did not have.

@@ -78,7 +78,7 @@ fn der(pem: &str) -> Vec<u8> {
 }
 
 fn check(case: &Case) -> Result<(), Refusal> {
-    // What cannot be read cannot stand in a path; the leaf has to.
+    // What cannot be read cannot appear in a path; the leaf has to.
     let readable = |pems: &[String]| -> Vec<Certificate> {
         pems.iter().filter_map(|pem| Certificate::parse(&der(pem)).ok()).collect()
     };

@@ -71,7 +71,7 @@ fn only_json_that_the_controller_may_decode_counts_as_json() {
         ("[ \"a\" ,null]", Some("[\"a\",\"\"]")),
         ("[]", Some("[]")),
         ("{\"b\":\"2\",\"a\":\"<\\u0001\"}", Some("{\"a\":\"<\\u0001\",\"b\":\"2\"}")),
-        // RFC 8785 sorts by UTF-16 code units: a character beyond the BMP stands before U+FFFF.
+        // RFC 8785 sorts by UTF-16 code units: a character beyond the BMP comes before U+FFFF.
         ("{\"\u{ffff}\":\"1\",\"😀\":\"2\"}", Some("{\"😀\":\"2\",\"\u{ffff}\":\"1\"}")),
     ] {
         let decoded = decoded_json(raw).map(|value| value.canonical_json());

@@ -112,7 +112,7 @@ fn script(pod: &Value, path: &str) -> String {
     String::from_utf8(STANDARD.decode(encoded).unwrap()).unwrap()
 }
 
-/// The inline Task of which the controller made the pod, as far as it stands in the pod.
+/// The inline Task of which the controller made the pod, as far as it is in the pod.
 fn task_spec(pod: &Value) -> Value {
     // The types are the author's and no part of a pod.
     let of_type = |name: &str| match name {

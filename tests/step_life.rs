@@ -294,7 +294,7 @@ fn signals_while_waiting() {
     }
 }
 
-/// Whoever ends a breakpoint makes the file first and writes then; a file that stays empty is no exit code, which counts as 0.
+/// Whoever ends a breakpoint makes the file first and writes then; a file that stays empty is not an exit code, which counts as 0.
 #[test]
 fn a_breakpoint_ends_with_what_is_written() {
     if !available("a_breakpoint_ends_with_what_is_written") {

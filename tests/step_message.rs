@@ -37,7 +37,7 @@ fn invalid_bytes_are_replaced_one_by_one() {
         assert_eq!(utf8(bytes), (replaced.to_owned(), bytes != b"plain"), "{bytes:?}");
         assert_eq!(escape_bytes(bytes), replaced.replace('\u{fffd}', "\\ufffd"), "{bytes:?}");
     }
-    // A genuine U+FFFD is no invalid byte.
+    // A genuine U+FFFD is not an invalid byte.
     assert_eq!(utf8("\u{fffd}".as_bytes()), ("\u{fffd}".to_owned(), false));
     assert_eq!(escape_bytes("\u{fffd}".as_bytes()), "\u{fffd}");
 }

@@ -127,7 +127,7 @@ fn the_reason_in_the_evidences_place_begins_with_cause_and_advice() {
             outcome.message().len()
         );
     }
-    // Where there is no room for a single word more, the short form stands there or nothing.
+    // Where there is no room for a single word more, the short form is there or nothing.
     let (_pod, outcome) =
         step(&[("svidence-signing-timeout", "0s"), ("svidence-containers", "64")], &[], "true");
     assert_eq!(entry(outcome.message(), "a").as_deref(), Some("v"), "{}", outcome.message());

@@ -188,7 +188,7 @@ fn what_is_there_already_is_kept_or_left_alone() {
     assert!(err(&refused).contains("move it away"), "{}", err(&refused));
     assert_eq!(fs::read_to_string(&file).unwrap(), "something else");
 
-    // In the annotation, what is no good time stamp is replaced.
+    // In the annotation, what is not a good time stamp is replaced.
     let to_patch = |object: &Value| {
         let file = write(folder, "annotated.json", object.to_string());
         let args = ["timestamp", "--tsa", &tsa.address, "--tsa-certificate", &root, &file];

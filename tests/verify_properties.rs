@@ -401,7 +401,7 @@ proptest! {
         let text = altered.pointer_mut(path).unwrap();
         let flipped = with_a_bit_flipped(text.as_str().unwrap(), at, bit);
         *text = json!(flipped);
-        // \u003c and \u003C are one character; an artifact entry's key is no evidence.
+        // \u003c and \u003C are one character; an artifact entry's key is not evidence.
         let keys_aside = |object: &Value| {
             let mut object = opened(object);
             for step in object["status"]["steps"].as_array_mut().unwrap() {

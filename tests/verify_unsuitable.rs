@@ -76,7 +76,7 @@ fn mistakes() -> Vec<(&'static str, Vec<u8>, Vec<&'static str>)> {
         (
             "a warning before objects",
             format!("Warning: v1beta1 is deprecated\n{object:#}\n").into(),
-            vec!["a message stands before the objects: Warning: v1beta1", "leave 2>&1 out"],
+            vec!["a message comes before the objects: Warning: v1beta1", "leave 2>&1 out"],
         ),
         (
             "names",

@@ -176,7 +176,7 @@ fn constructs_that_readers_differ_on_are_refused_with_their_line() {
         ("something after the end", "...\nx: a\n", "follows the end of a document"),
     ] {
         let ran = verify("-", &format!("{yaml}{addition}"));
-        // What stands before the end of a document is read by all.
+        // What comes before the end of a document is read by all.
         let is_behind = case == "something after the end";
         assert!(ran.code == 3 && (ran.out.is_empty() || is_behind), "{case}: {}", ran.err);
         let told = (lines + 1..=lines + 3).any(|line| ran.err.contains(&format!("line {line}")));

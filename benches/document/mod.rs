@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-/// What stands before the part on the verifier.
+/// What comes before the part on the verifier.
 const VERIFIER: &str = "<!-- The verifier: written by its own benchmark. -->\n";
 
 /// Which part.

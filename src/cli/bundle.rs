@@ -71,7 +71,7 @@ pub(super) fn authorities(
     Ok(bundle)
 }
 
-/// What is wrong with a file. One of intermediates is no bundle, and SPIRE prints none.
+/// What is wrong with a file. One of intermediates is not a bundle, and SPIRE prints none.
 fn words(option: &str, error: &BundleError) -> String {
     match error {
         BundleError::Empty { .. } if option == INTERMEDIATES => {

@@ -76,7 +76,7 @@ pub enum ConfigFileError {
         line: u64,
         /// The key.
         key: String,
-        /// What stands there.
+        /// What is there.
         value: String,
     },
     /// A wrong key or value.

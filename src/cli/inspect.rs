@@ -65,7 +65,7 @@ enum Output {
 /// The version of the JSON, see `docs/schemas/inspect-v2.json`.
 const VERSION: u32 = 2;
 
-const NOT_CHECKED: &str = "Nothing was checked: this is what stands in the object, and anybody may have written it. To check it: svidence verify";
+const NOT_CHECKED: &str = "Nothing was checked: this is what is in the object, and anybody may have written it. To check it: svidence verify";
 
 /// Runs `svidence inspect`; returns the exit code: 0, or 3 if something could not be read, rebuilt or written.
 pub fn run(

@@ -1,6 +1,6 @@
 //! `svidence verify`.
 //!
-//! People read stderr: one line a TaskRun, a line for each cause, a tally. Programs read stdout: only what was verified stands there.
+//! People read stderr: one line a TaskRun, a line for each cause, a tally. Programs read stdout: only what was verified is there.
 
 use std::{
     collections::BTreeSet,
@@ -162,7 +162,7 @@ pub fn run(args: &VerifyArgs, stdin: &mut (dyn Read + Send), out: &mut dyn Write
     let progress = Progress::default();
     let mut bar = Bar::new(is_terminal, args.sources.total_size(), Instant::now());
     let walked = walk(args.sources.sources(), input.stdin(), jobs, &progress, judge, &mut |event| {
-        // Nothing is written while it stands there.
+        // Nothing is written while it is there.
         let _ = bar.hide(&mut lines);
         let verdict = match event {
             Event::Object { place, outcome: Ok(report) } if gate.leaves_out(&report) => {

@@ -56,7 +56,7 @@ pub struct Covered {
     pub name: String,
     /// Whether this step set it; otherwise it found it so.
     pub set: bool,
-    /// SHA-256 of the raw value as it stands in the message.
+    /// SHA-256 of the raw value as it is in the message.
     pub digest: [u8; 32],
     /// SHA-256 of the decoded value's canonical JSON, where the controller may decode it (form with digests only).
     pub decoded: Option<[u8; 32]>,
@@ -129,7 +129,7 @@ pub enum Form {
 /// The way that results and artifacts take from the step to the controller (Tekton's `results-from`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ResultsFrom {
-    /// They stand in the termination message, beside the attestation.
+    /// They are in the termination message, beside the attestation.
     TerminationMessage,
     /// The results sidecar prints them; the message holds the attestation alone.
     SidecarLogs,
@@ -186,7 +186,7 @@ pub struct Attestation {
     pub delay: u64,
     /// How it ended.
     pub outcome: Outcome,
-    /// Whether TEP-0089 entries stand beside; never with [`ResultsFrom::SidecarLogs`].
+    /// Whether TEP-0089 entries are beside; never with [`ResultsFrom::SidecarLogs`].
     pub tep0089: bool,
     /// The way that results and artifacts are handed over.
     pub results_from: ResultsFrom,
@@ -210,7 +210,7 @@ pub struct Attestation {
     pub signature: Vec<u8>,
 }
 
-/// Why a value is no attestation.
+/// Why a value is not an attestation.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AttestationError {
     /// Another version: `sv` and a number.

@@ -62,7 +62,7 @@ impl SigningKey {
         }
     }
 
-    /// The public key as it stands in a certificate's SubjectPublicKeyInfo BIT STRING: an uncompressed point, or the
+    /// The public key as it is in a certificate's SubjectPublicKeyInfo BIT STRING: an uncompressed point, or the
     /// DER of RSAPublicKey.
     pub fn public_key(&self) -> Vec<u8> {
         match self {

@@ -37,7 +37,7 @@ pub enum LeafError {
     /// Ends early, goes on, or uses an unknown form.
     #[error("the compact leaf is malformed: {0}")]
     Malformed(&'static str),
-    /// The public key is no point of its curve.
+    /// The public key is not a point of its curve.
     #[error("the compact leaf holds no valid public key")]
     PublicKey,
 }

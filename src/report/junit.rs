@@ -74,7 +74,7 @@ impl Element {
     }
 }
 
-/// What stands in a case.
+/// What is in a case.
 struct Content<'a> {
     uid: Option<&'a str>,
     reasons: Vec<String>,

@@ -171,7 +171,7 @@ pub(crate) enum ReportError {
 impl ReportError {
     fn write(output: &Output, error: io::Error) -> ReportError {
         let left = match output.shows_parts() {
-            true => "what stands there is not the whole report",
+            true => "what is there is not the whole report",
             false => "nothing was changed there",
         };
         ReportError::Write { name: output.name(), error, left }

@@ -14,7 +14,7 @@ fn may_be_unsafe(text: &str) -> bool {
     !text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
 }
 
-/// JSON in which such characters are escaped; it means the same, as they stand inside strings only.
+/// JSON in which such characters are escaped; it means the same, as they are inside strings only.
 pub(crate) fn escaped_json(json: &str) -> Cow<'_, str> {
     if !may_be_unsafe(json) {
         return Cow::Borrowed(json);

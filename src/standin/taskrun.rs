@@ -17,7 +17,7 @@ use crate::tekton::{
     value::{ResultValue, decode},
 };
 
-/// What stands in the TaskRun before its steps have run.
+/// What is in the TaskRun before its steps have run.
 #[derive(Clone, Debug)]
 pub struct RunSpec {
     /// `metadata.namespace`.

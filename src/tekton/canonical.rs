@@ -7,7 +7,7 @@ pub(crate) fn string(out: &mut String, text: &str) {
     out.push('"');
 }
 
-/// Appends `text` as it stands inside a JSON string.
+/// Appends `text` as it is inside a JSON string.
 pub(crate) fn escaped(out: &mut String, text: &str) {
     let is_escaped = |byte: u8| byte < b' ' || byte == b'"' || byte == b'\\';
     // Hardly any is; that is found out faster by looking at all bytes than by stopping at one.

@@ -1,4 +1,4 @@
-//! A step's termination message as it stands in `status.steps[].terminated.message`.
+//! A step's termination message as it is in `status.steps[].terminated.message`.
 //!
 //! Tekton's controller writes it: a JSON list without internal entries, each key once (Tekton `pkg/pod/status.go`,
 //! `createMessageFromResults`; `pkg/termination/parse.go`).

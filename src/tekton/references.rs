@@ -59,7 +59,7 @@ pub(crate) fn find(text: &[u8], what: &[u8]) -> Option<usize> {
     memmem::find(text, what)
 }
 
-/// What stands between `$(` and `)`.
+/// What is between `$(` and `)`.
 pub(crate) fn inner(reference: &[u8]) -> &[u8] {
     let inner = reference.strip_prefix(b"$(").unwrap_or(reference);
     inner.strip_suffix(b")").unwrap_or(inner)

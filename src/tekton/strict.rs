@@ -206,7 +206,7 @@ struct Members<'de, A> {
 }
 
 impl<A> Members<'_, A> {
-    /// The bit of a field; none of a key that is no field, or one of the fields for which there are no more bits.
+    /// The bit of a field; none of a key that is not a field, or one of the fields for which there are no more bits.
     fn bit(&self, key: &str) -> Option<u64> {
         let place = self.fields.iter().position(|field| *field == key)?;
         1u64.checked_shl(u32::try_from(place).ok()?)
@@ -258,7 +258,7 @@ impl<'de, S: DeserializeSeed<'de>> DeserializeSeed<'de> for Seed<S> {
     }
 }
 
-/// A key, as it stands in the document if it needs no unescaping.
+/// A key, as it is in the document if it needs no unescaping.
 struct Key<'de>(Cow<'de, str>);
 
 impl<'de> Deserialize<'de> for Key<'de> {

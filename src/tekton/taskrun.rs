@@ -50,7 +50,7 @@ pub struct TaskRun {
 pub(crate) struct Inherited {
     /// Whether the list is a TaskRunList.
     pub(crate) is_task_run: bool,
-    /// The list's version, if it stands before the item.
+    /// The list's version, if it comes before the item.
     pub(crate) api_version: Option<String>,
 }
 
@@ -92,7 +92,7 @@ pub struct Metadata {
     pub labels: Texts,
 }
 
-/// The part of `metadata.annotations` that verification looks at. Nobody signs it: what stands in it must prove itself.
+/// The part of `metadata.annotations` that verification looks at. Nobody signs it: what is in it must prove itself.
 #[derive(Debug, Clone, Default)]
 pub struct Annotations {
     /// Time-stamp tokens: a JSON object from step names to base64, as text.
@@ -700,5 +700,5 @@ pub fn parse_time(text: &str) -> Option<i64> {
     OffsetDateTime::parse(text, &Rfc3339).ok().map(OffsetDateTime::unix_timestamp)
 }
 
-/// Where time-stamp tokens may stand beside the TaskRun.
+/// Where time-stamp tokens may be beside the TaskRun.
 pub const ANNOTATION: &str = "svidence.dev/timestamps";

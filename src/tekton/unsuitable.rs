@@ -321,7 +321,7 @@ impl fmt::Display for Unsuitable {
             Unsuitable::KubectlMessage(line) => write!(f, "this is a message instead of TaskRuns: {line}"),
             Unsuitable::MessageBefore(line) => write!(
                 f,
-                "a message stands before the objects: {line}; leave 2>&1 out of the command, so that messages stay apart"
+                "a message comes before the objects: {line}; leave 2>&1 out of the command, so that messages stay apart"
             ),
             Unsuitable::Names => f.write_str("this is a list of names (-o name); take -o json instead"),
             Unsuitable::Description => {

@@ -20,7 +20,7 @@ pub struct Demand {
     pub value: Option<String>,
 }
 
-/// Why a text is no demand.
+/// Why a text is not a demand.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{problem}; write NAME, NAME=VALUE, TASKRUN:NAME or TASKRUN:NAME=VALUE, as in digest, scan=clean or *-scan:report=clean"

@@ -29,7 +29,7 @@ macro_rules! details {
         impl Detail {
             $($(#[$doc])+ pub const $name: Detail = Detail($code);)+
 
-            /// Every one that is no rule of an error enum.
+            /// Every one that is not a rule of an error enum.
             pub const ALL: &[Detail] = &[$(Detail::$name),+];
         }
     };
@@ -343,7 +343,7 @@ pub struct Facts<'a> {
     pub result: Option<Cow<'a, ResultName>>,
     /// What is signed or demanded.
     pub expected: Option<Side<'a>>,
-    /// What stands there.
+    /// What is there.
     pub found: Option<Side<'a>>,
     /// Path in the object, such as `status.results[3]`.
     pub field: Option<Cow<'a, str>>,

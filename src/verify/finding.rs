@@ -17,7 +17,7 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Finding {
     // --- invalid ---
-    /// The value of an attestation entry is no attestation.
+    /// The value of an attestation entry is not an attestation.
     #[error("step {step}: the attestation cannot be read: {error}")]
     Attestation {
         /// Step of the entry.
@@ -25,7 +25,7 @@ pub enum Finding {
         /// What is wrong with it.
         error: AttestationError,
     },
-    /// Its leaf is no certificate, or breaks a rule of the X509-SVID standard.
+    /// Its leaf is not a certificate, or breaks a rule of the X509-SVID standard.
     #[error("step {step}: the certificate in the attestation is not acceptable: {rule}")]
     Certificate {
         /// Step of the entry.
@@ -450,7 +450,7 @@ impl Finding {
         }
     }
 
-    /// An entry that is no attestation, or one of a version that takes another svidence.
+    /// An entry that is not an attestation, or one of a version that takes another svidence.
     pub(crate) fn attestation(step: &str, error: AttestationError) -> Finding {
         let detail = error.detail();
         match class_of(detail.as_str()) {

@@ -170,7 +170,7 @@ pub struct Changed {
     pub detail: Detail,
     /// SHA-256 of the signed value, if it is carried.
     pub signed: Option<[u8; 32]>,
-    /// SHA-256 of what stands there.
+    /// SHA-256 of what is there.
     pub found: Option<[u8; 32]>,
     /// Path in the object.
     pub field: String,

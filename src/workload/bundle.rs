@@ -55,10 +55,10 @@ pub enum BundleError {
         /// What is wrong.
         error: CertificateError,
     },
-    /// DER that is no list of certificates.
+    /// DER that is not a list of certificates.
     #[error("it is not a list of certificates in DER (cut short, or followed by something else)")]
     Der,
-    /// A certificate that is no authority.
+    /// A certificate that is not an authority.
     #[error("certificate {number} in it ({certificate}) is not an authority that can be used: {error}")]
     NotAnAuthority {
         /// Which one, from 1.
@@ -461,7 +461,7 @@ fn kind_of_text(text: &str) -> Option<String> {
         value_of("kind:")?.trim_matches(['"', '\'']).to_owned()
     };
     match kind.as_str() {
-        // Text in it is found as it stands there, but for JSON's escapes.
+        // Text in it is found as it is there, but for JSON's escapes.
         "ConfigMap" | "Secret" if !start.starts_with('{') => None,
         "ConfigMap" => Some(
             "a ConfigMap, of which the bundle must be taken out (`-o jsonpath={.data.bundle\\.crt}`)"

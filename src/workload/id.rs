@@ -37,7 +37,7 @@ pub enum IdError {
         /// The form it should have.
         canonical: String,
     },
-    /// A namespace and name that cannot stand in a SPIFFE ID's path.
+    /// A namespace and name that cannot appear in a SPIFFE ID's path.
     #[error("namespace {namespace:?} and TaskRun {name:?} cannot be part of a SPIFFE ID: {reason}")]
     TaskRun {
         /// The namespace.
@@ -49,7 +49,7 @@ pub enum IdError {
     },
 }
 
-/// Parses a SPIFFE ID as it stands in a certificate or a Workload API message.
+/// Parses a SPIFFE ID as it is in a certificate or a Workload API message.
 ///
 /// SPIFFE-ID 2.1 allows lower case only, 2.4 compares without case. A certificate is held to the former: SPIRE never
 /// issues anything else, and one ID must not have two spellings in what is signed.
@@ -249,7 +249,7 @@ impl Attested {
         Ok(found.map(|(_, attested)| attested))
     }
 
-    /// The DNS name that attests this. A pin without a step, or a step that is no label, has none.
+    /// The DNS name that attests this. A pin without a step, or a step that is not a label, has none.
     pub fn dns_name(&self) -> Result<String, RunNameError> {
         let mut name = String::new();
         if let Some(pin) = self.pin {

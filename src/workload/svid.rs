@@ -187,7 +187,7 @@ pub struct X509Svid {
 impl X509Svid {
     /// Checks what the Workload API sent as one X509-SVID (message `X509SVID`) and takes it over.
     ///
-    /// Checked: the chain parses and nothing else stands in it; the leaf obeys the X509-SVID standard; the stated ID is the
+    /// Checked: the chain parses and nothing else is in it; the leaf obeys the X509-SVID standard; the stated ID is the
     /// certified one; the key belongs to the leaf. Not checked: the certificates behind the leaf ([`X509Svid::led_to`]), and time
     /// ([`X509Svid::check_valid_at`]).
     pub fn from_response(
@@ -262,7 +262,7 @@ impl X509Svid {
     }
 
     /// Leads the chain to the bundle with the verifier's own search, at a time from `now` (seconds since the epoch) on at which the
-    /// leaf is valid, and leaves only what stands between leaf and authority, in order. Without such a path no verifier will believe
+    /// leaf is valid, and leaves only what is between leaf and authority, in order. Without such a path no verifier will believe
     /// what is signed. One that asks verifiers to vouch for an authority is taken, with a [caution](X509Svid::caution).
     pub fn led_to(mut self, bundle: &X509Bundle, now: i64) -> Result<X509Svid, SvidError> {
         let id = || self.id.to_string();

@@ -124,7 +124,7 @@ impl Key {
     }
 }
 
-/// What stands in a certificate.
+/// What is in a certificate.
 #[derive(Clone)]
 pub struct Plan {
     pub subject: String,

@@ -22,7 +22,7 @@ use time::OffsetDateTime;
 
 use super::{pod::Pod, signed::trust};
 
-/// What one step produced, as it stands in its termination message or in the results sidecar's log.
+/// What one step produced, as it is in its termination message or in the results sidecar's log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fact {
     pub step: String,

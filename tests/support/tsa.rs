@@ -188,7 +188,7 @@ impl Server {
         let seen = requests.clone();
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                // A client that hangs up is no concern of the server's.
+                // A client that hangs up is not a concern of the server's.
                 let _ = serve(stream, &answer, &seen);
             }
         });

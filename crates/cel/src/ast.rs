@@ -104,7 +104,7 @@ impl Ast {
         self.nodes.len() - 1
     }
 
-    /// A call of a function that is no method.
+    /// A call of a function that is not a method.
     pub(super) fn call(&mut self, at: usize, function: &str, arguments: &[Id]) -> Id {
         self.add(at, Expr::Call { function: function.into(), target: None, arguments: arguments.to_vec() })
     }

@@ -24,7 +24,7 @@ pub(super) enum Meaning {
     Message(&'static Message),
 }
 
-/// Why an expression is no program.
+/// Why an expression is not a program.
 #[derive(Debug)]
 pub(super) enum Refused {
     /// cel-go refuses it, too: the text of all errors.

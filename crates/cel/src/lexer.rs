@@ -33,7 +33,7 @@ const SIGNS: [&str; 24] = [
 ];
 const KEYWORDS: [&str; 4] = ["in", "true", "false", "null"];
 
-/// All tokens, with [`Kind::End`] as the last one. What is no token is reported and left out.
+/// All tokens, with [`Kind::End`] as the last one. What is not a token is reported and left out.
 pub(super) fn tokens(source: &Source, issues: &mut Issues) -> Vec<Token> {
     let mut tokens = Vec::new();
     let mut lexer = Lexer { letters: &source.letters };

@@ -268,7 +268,7 @@ impl<'a> Reader<'a> {
         Ok(whole)
     }
 
-    /// `{2}`, `{2,}` or `{2,3}`; anything else is no repetition, and left where it is.
+    /// `{2}`, `{2,}` or `{2,3}`; anything else is not a repetition, and left where it is.
     fn counts(&mut self) -> Option<(u64, Option<u64>)> {
         let inside = &self.rest[1..self.rest.find('}')?];
         let number = |digits: &str| {

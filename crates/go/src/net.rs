@@ -11,7 +11,7 @@ pub enum Family {
     V6,
 }
 
-/// What is no address, in Go's words.
+/// What is not an address, in Go's words.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("ParseAddr({}): {reason}{}", quote_bytes(.text), at_text(.at))]
 pub struct IpLiteralError {

@@ -40,7 +40,7 @@ pub fn parse_double(text: &str) -> Option<f64> {
     (value.is_finite() || unsigned.starts_with(['i', 'I'])).then_some(value)
 }
 
-/// Underscores stand between digits, or after the prefix.
+/// Underscores are between digits, or after the prefix.
 fn underscores_fit(unsigned: &str, prefixed: Option<&str>) -> bool {
     let digit = |c: u8| if prefixed.is_some() { c.is_ascii_hexdigit() } else { c.is_ascii_digit() };
     let number = prefixed.unwrap_or(unsigned).as_bytes();

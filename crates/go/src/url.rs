@@ -165,7 +165,7 @@ impl Escaped {
     }
 }
 
-/// A part of a URL, by what may stand in it unescaped.
+/// A part of a URL, by what may be in it unescaped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Part {
     Path,
@@ -279,7 +279,7 @@ fn unescape(text: &[u8], part: Part) -> Result<Vec<u8>, Reason> {
         let escape = &rest[..rest.len().min(3)];
         let wrong = || Reason::Escape { escape: escape.to_vec() };
         let value = hex(escape).ok_or_else(wrong)?;
-        // In a host only bytes beyond ASCII are escaped; in a zone, what could stand there itself, and the space.
+        // In a host only bytes beyond ASCII are escaped; in a zone, what could be there itself, and the space.
         let allowed = match part {
             Part::Host => !value.is_ascii() || escape == b"%25",
             Part::Zone => value == b' ' || escape == b"%25" || Part::Host.allows(value),

@@ -239,7 +239,7 @@ fn words(response: &mut Response<Body>) -> String {
     let text = String::from_utf8(body).unwrap_or_default();
     let words: Vec<&str> = text.split_whitespace().collect();
     let words: String = words.join(" ").chars().take(MOST_WORDS).collect();
-    // A page is no message.
+    // A page is not a message.
     if words.is_empty() || words.starts_with('<') { String::new() } else { format!(": {words}") }
 }
 

@@ -89,7 +89,7 @@ pub(super) fn split(input: &mut Input<'_>, layout: Layout, sink: &mut dyn Sink) 
     }
 }
 
-/// A document that is no line. `None`: what follows is not read.
+/// A document that is not a line. `None`: what follows is not read.
 fn spanning_lines(
     input: &mut Input<'_>,
     sink: &mut dyn Sink,

@@ -124,7 +124,7 @@ impl Stream<'_, '_> {
     }
 
     /// The items of a List that starts with `head`, and what follows them. Gives whether another document follows; `None` if
-    /// they are no items on lines of their own after all, and stand in `text` now.
+    /// they are no items on lines of their own after all, and are in `text` now.
     fn items(&mut self, head: Head, text: &mut Piece) -> Result<Option<bool>, Lost> {
         let items_line = self.input.line();
         let length = self.next_line()?;
@@ -190,7 +190,7 @@ impl Stream<'_, '_> {
         self.found = true;
         let node = item.read().and_then(|node| match node.map(|node| node.content) {
             Some(Content::List(mut items)) if items.len() == 1 => Ok(items.remove(0)),
-            _ => Err(failure(item.line, "it is not one item of the list that it stands in")),
+            _ => Err(failure(item.line, "it is not one item of the list that it is in")),
         });
         match node {
             Ok(node) => held.items.push((node, item.bytes.len())),
@@ -245,7 +245,7 @@ impl Stream<'_, '_> {
     }
 }
 
-/// Whether a line is the key of a List's items, which stand in the lines after it.
+/// Whether a line is the key of a List's items, which are in the lines after it.
 fn is_items(line: &[u8]) -> bool {
     line.strip_prefix(b"items:")
         .is_some_and(|rest| rest.iter().all(|byte| matches!(byte, b' ' | b'\r' | b'\n')))
@@ -296,7 +296,7 @@ impl Piece {
     }
 }
 
-/// What stands before the items.
+/// What comes before the items.
 struct Head {
     members: Vec<Member>,
     inherited: Inherited,

@@ -108,7 +108,7 @@ impl Docker {
 /// What Go's errors call a map of logins, and the fields of one.
 struct Place {
     map: &'static str,
-    /// What stands before a login's field.
+    /// What comes before a login's field.
     fields: &'static str,
 }
 

@@ -28,7 +28,7 @@ use nix::{
 /// on `/dev/null` before `main`, and a report that nobody gets would pass for written.
 #[cfg(feature = "cli")]
 #[used]
-// SAFETY: the loader calls what stands in this section, once and before `main`, with arguments that need not be taken.
+// SAFETY: the loader calls what is in this section, once and before `main`, with arguments that need not be taken.
 #[unsafe(link_section = ".init_array")]
 static KEEP_CLOSED_STREAMS: extern "C" fn() = {
     extern "C" fn keep_closed() {
@@ -51,7 +51,7 @@ static KEEP_CLOSED_STREAMS: extern "C" fn() = {
 macro_rules! block_signals_when_loaded {
     () => {
         #[used]
-        // SAFETY: the loader calls what stands in this section, once and before `main`, with arguments that need not be taken.
+        // SAFETY: the loader calls what is in this section, once and before `main`, with arguments that need not be taken.
         #[unsafe(link_section = ".init_array")]
         static BLOCK_SIGNALS: extern "C" fn() = $crate::step::program::sys::block_signals;
     };

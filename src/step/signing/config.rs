@@ -105,7 +105,7 @@ pub struct Config {
     pub socket_path: Address,
     /// Address of the SPIRE server, for registration.
     pub server_addr: String,
-    /// What stands before a node's name in its SPIFFE ID, for registration.
+    /// What comes before a node's name in its SPIFFE ID, for registration.
     pub node_alias_prefix: String,
     /// Which forms of evidence a step emits.
     pub evidence: Evidence,

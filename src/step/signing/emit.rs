@@ -178,7 +178,7 @@ pub(crate) fn evidence(
         let has_intermediates = !facts.svid.intermediates().is_empty();
         let all = Carried { program: true, intermediates: true };
         let no_program = Carried { program: false, ..all };
-        // What stands beside (`None`: not to be tried), the form, and what else is carried.
+        // What is beside (`None`: not to be tried), the form, and what else is carried.
         let candidates: [(Option<Vec<Entry>>, Form, Carried); 6] = [
             (beside, Form::Digests, all),
             ((!short).then(Vec::new), Form::Digests, all),

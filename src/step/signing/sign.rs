@@ -162,7 +162,7 @@ pub enum Signed {
         reason: String,
         /// Who can do something about it.
         can_be_mended_by: &'static str,
-        /// What stands in the attestation's place.
+        /// What is in the attestation's place.
         entries: Vec<Entry>,
         /// Whether the step fails for it.
         fail: bool,
@@ -419,7 +419,7 @@ fn is_nested(roots: &Roots) -> bool {
         || ids.is_some_and(|ids| ids.split_whitespace().count() > 1)
 }
 
-/// What stands in the attestation's place. Results come first: it is shortened, and left out where there is no room.
+/// What is in the attestation's place. Results come first: it is shortened, and left out where there is no room.
 fn placeholder(step: &str, error: &NotSigned, produced: &Produced<'_>, limit: usize) -> Vec<Entry> {
     let Produced { others, encoding, .. } = *produced;
     let short = match error {

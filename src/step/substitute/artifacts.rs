@@ -158,7 +158,7 @@ struct ArtifactValue {
 }
 
 impl Artifact {
-    /// `list`: the member of the file that it stands in, which Go names in its errors.
+    /// `list`: the member of the file that it is in, which Go names in its errors.
     fn of(json: &Json, list: &str) -> Result<Artifact, TypeError> {
         let members = json.as_members(&format!("Artifacts.{list}"), "types.Artifact")?;
         let field = |name: &str| format!("Artifact.{list}.{name}");

@@ -235,7 +235,7 @@ fn split_index(result: &[u8]) -> (Vec<u8>, Index) {
     let index = match index {
         None | Some(b"") => Index::None,
         Some(b"*") => Index::All,
-        // Go's Atoi: what is no number is 0, what is too large is the largest.
+        // Go's Atoi: what is not a number is 0, what is too large is the largest.
         Some(digits) if digits.ends_with(b"*") => Index::At(0),
         Some(digits) => {
             let digits = String::from_utf8_lossy(digits);

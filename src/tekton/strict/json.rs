@@ -7,7 +7,7 @@ use serde::{
     de::{MapAccess, Visitor, value::MapAccessDeserializer},
 };
 
-/// A `T` that stands there as an object: serde would take a list of its fields, too, and Go does not.
+/// A `T` that is there as an object: serde would take a list of its fields, too, and Go does not.
 pub(crate) struct Object<T>(pub(crate) T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {

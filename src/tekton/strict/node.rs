@@ -98,7 +98,7 @@ impl Node {
 /// What to do about a scalar of YAML that should be text.
 const QUOTE: &str = "; quote it, or give JSON";
 
-/// A text as it stands in a message: quoted, and not all of a long one.
+/// A text as it is in a message: quoted, and not all of a long one.
 fn shortened(text: &str) -> String {
     let start: String = text.chars().take(60).collect();
     if start.len() < text.len() { format!("{start:?}…") } else { format!("{start:?}") }

@@ -15,7 +15,7 @@ use serde_json::{Error, Value, json};
 
 use crate::tekton::taskrun::{Document, TaskRun};
 
-/// The fields of each type, by where it stands in a document.
+/// The fields of each type, by where it is in a document.
 type Fields = BTreeMap<String, &'static [&'static str]>;
 
 /// Notes the fields that are asked for on the way to what is read.

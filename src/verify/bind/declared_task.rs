@@ -88,7 +88,7 @@ impl<'a> DeclaredTask<'a> {
         self.mapped.get(&(step, result)).copied()
     }
 
-    /// Names that are none, or stand twice.
+    /// Names that are none, or appear twice.
     pub(crate) fn own_findings(&self) -> &Findings {
         self.own_findings.get_or_init(|| {
             let mut findings = Findings::default();

@@ -18,7 +18,7 @@ pub(crate) fn compare_entries(proven: &ProvenStep, evidence: &StepEvidence<'_>) 
     let mut findings = Findings::default();
     let Some(entries) = evidence.entries() else { return findings };
     let step = &proven.name;
-    // Nothing that the results sidecar hands over stands in the message.
+    // Nothing that the results sidecar hands over is in the message.
     let in_message = evidence.entries_with_results(&proven.attestation).is_some();
     for covered in proven.covered.iter().filter(|_| in_message) {
         let result = || ResultName { kind: covered.kind, name: covered.name.clone() };

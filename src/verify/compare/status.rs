@@ -223,7 +223,7 @@ fn merge(derived: Vec<Derived<'_>>) -> (Vec<Derived<'_>>, Vec<String>) {
                 }
                 if earlier.digest != result.digest && !result.set {
                     hidden.push(format!(
-                        "result {}: between the steps {} and {} something that is no step changed it",
+                        "result {}: between the steps {} and {} something other than a step changed it",
                         result.name, earlier.step, result.step
                     ));
                 }
@@ -399,7 +399,7 @@ fn sides(found: &StatusResult, digest: [u8; 32], decoded: Option<[u8; 32]>) -> (
     }
 }
 
-/// Every TEP-0089 entry that stands in a step's message.
+/// Every TEP-0089 entry that is in a step's message.
 fn written_tep0089_entries<'a>(attempt: &Attempt<'a>, step: &'a ProvenStep) -> impl Iterator<Item = &'a str> {
     let entries = attempt.evidence(step).entries().filter(|_| step.attestation.tep0089);
     let keys = entries.unwrap_or_default().iter().map(|entry| entry.key.as_str());

@@ -23,7 +23,7 @@ use crate::{
     },
 };
 
-/// Checks the TEP-0089 entries that stand beside a step's attestation.
+/// Checks the TEP-0089 entries that are beside a step's attestation.
 pub(crate) fn verify_beside(attempt: &Attempt<'_>, proven: &ProvenStep) -> Findings {
     let evidence = attempt.evidence(proven);
     if evidence.entries().is_none() || !proven.attestation.tep0089 {

@@ -44,7 +44,7 @@ pub struct InspectedStep {
     /// Where the attestation was found.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub found_in: Option<&'static str>,
-    /// The reason that stands in an attestation's place.
+    /// The reason that is in an attestation's place.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unsigned: Option<String>,
     /// Why its attestation, or a part of it, cannot be read.
@@ -119,7 +119,7 @@ pub struct AttestationFacts {
     /// SHA-256 of its script, as the task in the status says it; whether that is what it signed is not checked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub script_sha256: Option<String>,
-    /// Whether TEP-0089 entries are said to stand beside.
+    /// Whether TEP-0089 entries are said to be beside.
     pub tep0089_beside: bool,
     /// The results that it covers.
     pub results: Vec<ResultFacts>,

@@ -10,7 +10,7 @@ pub struct MaxAge {
     seconds: i64,
 }
 
-/// Why a text is no age.
+/// Why a text is not an age.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not an age: write a number above 0 and s, m, h or d, for example 720h or 30d")]
 pub struct AgeError(String);

@@ -48,7 +48,7 @@ use crate::{
 /// The version of the format that this program reads.
 const VERSION: u64 = 1;
 
-/// Why a file is no policy.
+/// Why a file is not a policy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PolicyError {
     /// Neither JSON nor YAML, or a key appears twice in one object.
@@ -76,7 +76,7 @@ pub enum PolicyError {
     /// Another version.
     #[error("its version is {0}; this program knows version 1")]
     Version(u64),
-    /// `expires` is no time.
+    /// `expires` is not a time.
     #[error("expires: {0:?} is not an RFC 3339 time; it looks like 2027-11-22T00:00:00Z")]
     Expires(String),
     /// No rule, so nothing could ever be accepted.

@@ -7,7 +7,7 @@ use serde::Deserialize;
 #[serde(try_from = "String")]
 pub struct Pattern(String);
 
-/// Why a text is no pattern.
+/// Why a text is not a pattern.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{0:?} matches no name that Kubernetes admits: those hold lower-case letters, digits, '-' and '.'; '*' stands for any \

@@ -28,7 +28,7 @@ pub enum ProgramDemand {
 #[serde(try_from = "String")]
 pub struct StatedDigest([u8; 32]);
 
-/// Why a text is no [`StatedDigest`].
+/// Why a text is not a [`StatedDigest`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a SHA-256, which is 64 hexadecimal digits in lower case")]
 pub struct StatedDigestError;

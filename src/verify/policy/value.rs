@@ -73,7 +73,7 @@ pub struct WholePattern {
     regex: Regex,
 }
 
-/// Why a text is no pattern.
+/// Why a text is not a pattern.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{pattern:?} is not a pattern (RE2): {problem}")]
 pub struct WholePatternError {

@@ -1,4 +1,4 @@
-//! What stands between operators: names, calls, literals, and all that has brackets.
+//! What is between operators: names, calls, literals, and all that has brackets.
 
 use crate::{
     ast::{Entry, Expr, Field, Id},
@@ -200,7 +200,7 @@ impl Parser<'_> {
         Ok(Node { id, height: tallest(&parts) })
     }
 
-    /// What stands between the parentheses of a call; the closing one is consumed.
+    /// What is between the parentheses of a call; the closing one is consumed.
     pub(super) fn arguments(&mut self) -> Result<Vec<Node>, Stopped> {
         let mut arguments = Vec::new();
         if self.accept(")").is_some() {

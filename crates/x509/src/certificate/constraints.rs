@@ -35,7 +35,7 @@ pub enum NameError {
     Excluded {
         /// The name.
         name: String,
-        /// The constraint, as it stands in the CA's certificate.
+        /// The constraint, as it is in the CA's certificate.
         constraint: String,
     },
     /// The name lies in none of the permitted subtrees.
@@ -44,7 +44,7 @@ pub enum NameError {
         /// The name.
         name: String,
     },
-    /// RFC 5280 4.2.1.10: a URI whose host is no domain name cannot be held against a constraint.
+    /// RFC 5280 4.2.1.10: a URI whose host is not a domain name cannot be held against a constraint.
     #[error("the name {name:?} has no domain name, so it cannot be held against a constraint")]
     NoDomain {
         /// The name.
@@ -184,7 +184,7 @@ struct Uri<'a> {
 }
 
 impl<'a> Uri<'a> {
-    /// RFC 3986 3.2: what follows `//`, without user and port. An IP address is no domain name.
+    /// RFC 3986 3.2: what follows `//`, without user and port. An IP address is not a domain name.
     fn parse(text: &'a str) -> Option<Uri<'a>> {
         let (_, rest) = text.split_once("://")?;
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();

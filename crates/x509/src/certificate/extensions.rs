@@ -189,7 +189,7 @@ impl Extensions {
                 GeneralName::URI(uri) if uri.is_ascii() => self.uris.push((*uri).to_owned()),
                 GeneralName::DNSName(dns) if dns.is_ascii() => self.dns.push((*dns).to_owned()),
                 GeneralName::URI(_) | GeneralName::DNSName(_) => return Err(malformed("subjectAltName")),
-                // A DNS name or URI that is no text (tags of RFC 5280 4.2.1.6).
+                // A DNS name or URI that is not a text (tags of RFC 5280 4.2.1.6).
                 GeneralName::Invalid(tag, _) if matches!(tag.0, 2 | 6) => {
                     return Err(malformed("subjectAltName"));
                 }

@@ -12,7 +12,7 @@ use crate::{digest::sha256, text::hex};
 #[serde(try_from = "String")]
 pub struct Fingerprint([u8; 32]);
 
-/// Why a text is no [`Fingerprint`].
+/// Why a text is not a [`Fingerprint`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "not the SHA-256 of a certificate, which is 64 hexadecimal digits: `openssl x509 -in FILE -noout -fingerprint -sha256`"

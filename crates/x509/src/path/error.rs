@@ -102,7 +102,7 @@ pub enum PathRule<R: Rule = Infallible> {
     PathLength {
         /// Its pathLenConstraint.
         allowed: u32,
-        /// How many stand between it and the leaf, self-issued ones not counted.
+        /// How many are between it and the leaf, self-issued ones not counted.
         found: usize,
     },
     /// RFC 5280 6.1.3 b, c: the name constraints of a CA above bind.

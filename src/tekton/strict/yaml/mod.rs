@@ -1,5 +1,5 @@
 //! Reading YAML that every reader reads the same way: YAML 1.1 (kubectl and other Go programs by `sigs.k8s.io/yaml`, PyYAML)
-//! and YAML 1.2. What one of them might read otherwise is refused with the line that it stands in.
+//! and YAML 1.2. What one of them might read otherwise is refused with the line that it is in.
 //!
 //! Accepted are block and flow collections, plain, quoted and block scalars, anchors and aliases, and comments: all that those
 //! programs write. Refused are characters that end a line or stop the reader for some ([`text`]); tags, directives, merge

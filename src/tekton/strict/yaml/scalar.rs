@@ -167,7 +167,9 @@ fn hexadecimal(escape: &str, digits: usize) -> Refused<usize> {
     let code = code.and_then(|code| u32::from_str_radix(code, 16).ok());
     match code.and_then(char::from_u32) {
         Some(_) => Ok(1 + digits),
-        None => Err("an escape that is no character to some readers; write the character itself".into()),
+        None => {
+            Err("an escape that some readers do not take for a character; write the character itself".into())
+        }
     }
 }
 
@@ -184,7 +186,7 @@ pub(crate) fn key(raw: &str) -> Refused<()> {
 
 /// What is wrong with a key `<<`, however it is written.
 pub(crate) const MERGE_KEY: &str =
-    "a merge key (<<): readers differ on whether it overrides what stands beside it; write it out";
+    "a merge key (<<): readers differ on whether it overrides what is beside it; write it out";
 
 /// Longer ones are no simple keys to some readers.
 const LONGEST_KEY: usize = 1000;

@@ -1,4 +1,4 @@
-//! The text between scalars: nothing may stand there but what every reader takes for the same structure.
+//! The text between scalars: nothing may be there but what every reader takes for the same structure.
 
 use std::{borrow::Cow, collections::HashSet, ops::Range};
 
@@ -27,7 +27,7 @@ impl<'a> Gaps<'a> {
         self.gap(start, false)
     }
 
-    /// A scalar stands there.
+    /// A scalar is there.
     pub(crate) fn scalar(&mut self, range: Range<usize>, style: ScalarStyle) -> Refused {
         let is_block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
         self.gap(range.start, is_block)?;
@@ -39,7 +39,7 @@ impl<'a> Gaps<'a> {
         if is_block { block(raw) } else { continued(raw) }
     }
 
-    /// An alias stands there.
+    /// An alias is there.
     pub(crate) fn alias(&mut self, range: Range<usize>) -> Refused {
         self.gap(range.start, false)?;
         self.at = range.end;
@@ -82,7 +82,7 @@ impl<'a> Gaps<'a> {
                 b':' if after == Some(b'\t') => {
                     return Err("a tab outside of quotes; readers differ on what it is".into());
                 }
-                b':' => return Err("a colon that does not stand between its key and a blank".into()),
+                b':' => return Err("a colon that is not between its key and a blank".into()),
                 b'-' if self.depth == 0
                     && matches!(before, None | Some(b' ' | b'\n'))
                     && matches!(after, Some(b' ' | b'\n') | None) => {}

@@ -60,7 +60,7 @@ pub(crate) fn marker(line: &[u8]) -> Result<Marker, &'static str> {
     match rest.iter().all(|byte| matches!(byte, b' ' | b'\r' | b'\n')) {
         true => Ok(marker),
         false => {
-            Err("\"---\" or \"...\" must stand alone in its line; kubectl splits documents at nothing else")
+            Err("\"---\" or \"...\" must be alone on its line; kubectl splits documents at nothing else")
         }
     }
 }

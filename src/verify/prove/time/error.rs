@@ -5,7 +5,7 @@ use std::fmt;
 /// Why a time-stamp token proves nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TokenError {
-    /// Not base64, where it stands in an annotation.
+    /// Not base64, where it is in an annotation.
     Base64,
     /// What is wrong with the token itself, or with its signer.
     Token(x509::time_stamp::TokenError),
