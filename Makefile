@@ -31,6 +31,9 @@ QUICK := --profile quick --config 'profile.quick.inherits="release"' --config 'p
 FAST := --profile fast --config 'profile.fast.inherits="release"' --config 'profile.fast.lto="thin"' \
 	--config profile.fast.codegen-units=16
 
+# The programs that are shipped do not say where they were built; so two builds are equal.
+REMAP := RUSTFLAGS="--remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=/cargo --remap-path-prefix=$(CURDIR)=/svidence"
+
 .PHONY: help demo check test fuzz peers lint bench release emulated entrypoint image toolchain proto clean
 
 help: ## list the targets
@@ -105,7 +108,7 @@ bench: peers entrypoint ## compare entrypoint and verifier with Tekton's; writes
 	cargo bench --locked --quiet $(FAST) --bench verifier
 
 release: entrypoint ## build both programs, static and stripped, and the manual pages, in dist/
-	SVIDENCE_COMMIT=$(COMMIT) cargo build --locked --release --bin svidence --target $(MUSL)
+	$(REMAP) SVIDENCE_COMMIT=$(COMMIT) cargo build --locked --release --bin svidence --target $(MUSL)
 	@mkdir -p $(DIST)
 	@cp "$${CARGO_TARGET_DIR:-target}/$(MUSL)/release/svidence" $(DIST)/svidence
 	@$(call static,$(DIST)/svidence)
@@ -114,7 +117,7 @@ release: entrypoint ## build both programs, static and stripped, and the manual 
 	@stat -c '%n %s bytes' $(DIST)/entrypoint $(DIST)/svidence
 
 entrypoint: toolchain ## only the injected program, in dist/
-	cargo build --locked --profile entrypoint --no-default-features --bin entrypoint --target $(MUSL)
+	$(REMAP) cargo build --locked --profile entrypoint --no-default-features --bin entrypoint --target $(MUSL)
 	@mkdir -p $(DIST)
 	@cp "$${CARGO_TARGET_DIR:-target}/$(MUSL)/entrypoint/entrypoint" $(DIST)/entrypoint
 	@$(call static,$(DIST)/entrypoint)

@@ -53,3 +53,72 @@ fn the_shipped_entrypoint_is_small_and_runs_a_step_in_an_empty_chroot() {
     let message = fs::read_to_string(root.path().join("message")).unwrap();
     assert!(message.starts_with(r#"[{"key":"StartedAt","value":"#), "{message}");
 }
+
+/// What the headers of the shipped program say, reviewed: each with its reason.
+const HARDENING: [(&str, bool); 6] = [
+    // Its place in memory is not known before it runs.
+    ("position-independent", true),
+    // No loader of the image takes part.
+    ("interpreter", false),
+    // What the loader wrote cannot be written again, and all of it is written at the start.
+    ("relro", true),
+    ("bind now", true),
+    // Nothing on the stack is run.
+    ("executable stack", false),
+    // It says the same wherever it was built.
+    ("builder's paths", false),
+];
+
+/// The little-endian number of `N` bytes at `at`.
+fn number<const N: usize>(bytes: &[u8], at: usize) -> u64 {
+    bytes[at..at + N].iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte))
+}
+
+/// What is true of an ELF64 program (System V gABI, chapters 4 and 5; Linux Standard Base for `PT_GNU_*`).
+fn hardening(elf: &[u8]) -> Vec<&'static str> {
+    assert_eq!(&elf[..5], b"\x7fELF\x02", "an ELF64 program");
+    let mut found = Vec::new();
+    if number::<2>(elf, 16) == 3 {
+        found.push("position-independent");
+    }
+    let (table, count) = (number::<8>(elf, 32), number::<2>(elf, 56));
+    for index in 0..count {
+        let header = usize::try_from(table + index * 56).unwrap();
+        let (kind, flags) = (number::<4>(elf, header), number::<4>(elf, header + 4));
+        let start = usize::try_from(number::<8>(elf, header + 8)).unwrap();
+        let length = usize::try_from(number::<8>(elf, header + 32)).unwrap();
+        match kind {
+            2 => {
+                let entries = elf[start..start + length].chunks_exact(16);
+                // DF_BIND_NOW of DT_FLAGS.
+                if entries.clone().any(|entry| number::<8>(entry, 0) == 30 && number::<8>(entry, 8) & 8 != 0) {
+                    found.push("bind now");
+                }
+            }
+            3 => found.push("interpreter"),
+            0x6474_e551 if flags & 1 != 0 => found.push("executable stack"),
+            0x6474_e552 => found.push("relro"),
+            _ => {}
+        }
+    }
+    let holds = |path: &str| elf.windows(path.len()).any(|window| window == path.as_bytes());
+    if holds("/.cargo/registry/") || holds(env!("CARGO_MANIFEST_DIR")) {
+        found.push("builder's paths");
+    }
+    found
+}
+
+#[test]
+fn the_shipped_entrypoint_is_hardened() {
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("dist/entrypoint");
+    if !shipped.is_file() {
+        return lacks("the_shipped_entrypoint_is_hardened", "needs dist/entrypoint; build it with `make entrypoint`");
+    }
+    let found = hardening(&fs::read(&shipped).unwrap());
+    for (what, expected) in HARDENING {
+        assert_eq!(found.contains(&what), expected, "{what}: {found:?}");
+    }
+    // This test's own program was linked otherwise, so the reading can say no.
+    let own = hardening(&fs::read(std::env::current_exe().unwrap()).unwrap());
+    assert!(own.contains(&"interpreter") && own.contains(&"builder's paths"), "{own:?}");
+}
