@@ -172,7 +172,7 @@ fn constructs_that_readers_differ_on_are_refused_with_their_line() {
         ("an escape of YAML 1.2", "x: \"\\/\"\n", ""),
         ("a text that goes on at the margin", "x: 'a\nb'\n", ""),
         ("brackets that go on at the margin", "x: [a,\nb]\n", ""),
-        ("a marker with something in its line", "--- # next\n", "must stand alone"),
+        ("a marker with something in its line", "--- # next\n", "must be alone"),
         ("something after the end", "...\nx: a\n", "follows the end of a document"),
     ] {
         let ran = verify("-", &format!("{yaml}{addition}"));

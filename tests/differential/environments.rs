@@ -172,7 +172,7 @@ pub(crate) fn cases() -> Vec<Case> {
             .prepare(|pod| std::os::unix::fs::chown(pod.path("run/0"), Some(1000), Some(1000)).unwrap())
             .stderr(Stderr::Names(denied)),
         shell("few descriptors", "printf v >/tekton/results/foo; ulimit -n", result).limited("-n 12").shows("12"),
-        shell("a small stack", "printf v >/tekton/results/foo; ulimit -s", result).limited("-s 16").shows("16"),
+        shell("a small stack", "printf v >/tekton/results/foo; ulimit -s", result).limited("-s 32").shows("32"),
         shell("few descriptors, copies", "printf v >/tekton/results/foo", &["-results=foo", "-stdout_path=/tekton/o", "-stderr_path=/tekton/e"]).limited("-n 20"),
     ]);
     cases
