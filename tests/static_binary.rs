@@ -91,7 +91,8 @@ fn hardening(elf: &[u8]) -> Vec<&'static str> {
             2 => {
                 let entries = elf[start..start + length].chunks_exact(16);
                 // DF_BIND_NOW of DT_FLAGS.
-                if entries.clone().any(|entry| number::<8>(entry, 0) == 30 && number::<8>(entry, 8) & 8 != 0) {
+                if entries.clone().any(|entry| number::<8>(entry, 0) == 30 && number::<8>(entry, 8) & 8 != 0)
+                {
                     found.push("bind now");
                 }
             }
@@ -112,7 +113,10 @@ fn hardening(elf: &[u8]) -> Vec<&'static str> {
 fn the_shipped_entrypoint_is_hardened() {
     let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("dist/entrypoint");
     if !shipped.is_file() {
-        return lacks("the_shipped_entrypoint_is_hardened", "needs dist/entrypoint; build it with `make entrypoint`");
+        return lacks(
+            "the_shipped_entrypoint_is_hardened",
+            "needs dist/entrypoint; build it with `make entrypoint`",
+        );
     }
     let found = hardening(&fs::read(&shipped).unwrap());
     for (what, expected) in HARDENING {

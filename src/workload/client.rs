@@ -166,11 +166,9 @@ impl FetchError {
                  that its parent is this node's agent; unix:sha256 and unix:path match only if the agent has \
                  discover_workload_path"
             }
-            FetchError::Refused { code: Code::Unknown | Code::Internal, .. } => {
-                "the agent cuts the connection of a process it cannot identify: check that the agent runs with \
-                 hostPID, that this pod is not in a sandboxed runtime (gVisor, Kata), and that it is a SPIRE agent \
-                 that listens there"
-            }
+            // Whether the agent cuts it before or in the call is a matter of moments.
+            FetchError::Refused { code: Code::Unavailable, message } if message == CLOSED => CUT,
+            FetchError::Refused { code: Code::Unknown | Code::Internal, .. } => CUT,
             FetchError::Refused { code: Code::Unavailable, message } if message.contains("rate limit") => {
                 "the agent limits how often it is called: check the ratelimit of its configuration"
             }
@@ -293,6 +291,12 @@ fn not_a_socket(path: &Path) -> Option<&'static str> {
     }
 }
 
+/// What is said of a connection that was lost before the call.
+const CLOSED: &str = "the connection was closed";
+/// What to do about an agent that ends the connection.
+const CUT: &str = "the agent cuts the connection of a process it cannot identify: check that the agent runs with hostPID, that this pod \
+                   is not in a sandboxed runtime (gVisor, Kata), and that it is a SPIRE agent that listens there";
+
 /// A connector with one connection to give: a channel that has lost it must not quietly make another one.
 struct Once(Option<Socket>);
 
@@ -307,7 +311,7 @@ impl Service<Uri> for Once {
 
     fn call(&mut self, _: Uri) -> Self::Future {
         let socket = self.0.take().map(TokioIo::new);
-        std::future::ready(socket.ok_or_else(|| io::Error::other("the connection was closed")))
+        std::future::ready(socket.ok_or_else(|| io::Error::other(CLOSED)))
     }
 }
 
