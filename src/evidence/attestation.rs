@@ -198,7 +198,7 @@ pub struct Attestation {
     pub found_hints: Vec<[u8; HINT]>,
     /// Results with digests, by kind and name.
     pub results: Vec<Covered>,
-    /// SHA-256 of the step's provenance.json; by log [`crate::tekton::artifacts::Artifacts::digest`] of it.
+    /// SHA-256 of the step's provenance.json; by log of [`canonical_json`](crate::tekton::artifacts::Artifacts::canonical_json) of it.
     pub step_artifacts: Option<[u8; 32]>,
     /// SHA-256 of the task's provenance.json, which no log hands over.
     pub task_artifacts: Option<[u8; 32]>,

@@ -32,7 +32,7 @@ const LARGEST_DECODED: usize = 1536 * 1024;
 pub struct Logged {
     /// Its results, the task's first.
     pub results: Vec<LoggedResult>,
-    /// [`Artifacts::digest`] of its artifacts.
+    /// SHA-256 of [`Artifacts::canonical_json`] of its artifacts.
     pub artifacts: Option<[u8; 32]>,
 }
 

@@ -15,7 +15,7 @@ pub(super) struct Shape<'a> {
 }
 
 /// Takes a certificate off the input: SEQUENCE { tbs, algorithm, signature } with nothing behind the last field, and
-/// extensions that fill their list and are { oid, [critical], value } each.
+/// extensions that fill their list and are `{ oid, [critical], value }` each.
 pub(super) fn read(input: &[u8]) -> Option<(Shape<'_>, &[u8])> {
     const EXTENSIONS: u8 = tagged(3);
     let (outer, rest) = der::read(input)?;
