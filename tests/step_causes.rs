@@ -10,7 +10,7 @@ use std::{fs, thread};
 use pki::{Key, Plan};
 use support::{
     endpoint::{
-        Act::{Hang, Refuse, Serve},
+        Act::{Leave, Refuse, Serve},
         Endpoint,
     },
     pod::Pod,
@@ -59,11 +59,7 @@ fn each_cause_is_told_apart() {
         ),
         ("overloaded", vec![Refuse(Code::ResourceExhausted, "busy")], "the agent is overloaded"),
         ("a message of 17 MiB", served(large), "too many registration entries match this pod"),
-        (
-            "gone away, and hanging when it is back",
-            vec![Serve(0, vec![another], Some(Code::Unavailable)), Hang],
-            "the agent has gone away",
-        ),
+        ("gone away, and hanging when it is back", vec![Leave(another)], "the agent has gone away"),
         (
             "not valid yet",
             served(svid(RUN, |leaf| leaf.start = now + 3600)),

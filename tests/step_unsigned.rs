@@ -96,10 +96,19 @@ fn the_log_says_how_the_command_ended_what_follows_and_who_can_mend_it() {
 fn a_wait_is_announced_once() {
     let (_pod, outcome) = step(&[("svidence-signing-timeout", "3s")], &[], "true");
     let stderr = outcome.stderr();
-    let waiting = "the command has ended; waiting for an identity from SPIRE to sign its results with, for 1 s more at most";
+    let waiting = "the command has ended; waiting for an identity from SPIRE to sign its results with, for ";
+    // On a busy machine it is less.
+    let left = stderr
+        .split_once(waiting)
+        .and_then(|(_, after)| after.split_once(" s more at most"))
+        .map(|(left, _)| left);
+    let left: f64 = left.unwrap_or_else(|| panic!("{stderr}")).parse().unwrap();
     assert_eq!(stderr.matches("waiting for").count(), 1, "{stderr}");
-    assert!(stderr.contains(waiting) && stderr.contains(&format!("So far: {NO_SOCKET}")), "{stderr}");
-    assert!(stderr.contains("attempts in 3 s at unix://"), "{stderr}");
+    assert!(left <= 1.0 && stderr.contains(&format!("So far: {NO_SOCKET}")), "{stderr}");
+    let attempted =
+        stderr.rsplit_once(" attempts in ").and_then(|(_, after)| after.split_once(" s at unix://"));
+    let attempted: f64 = attempted.unwrap_or_else(|| panic!("{stderr}")).0.parse().unwrap();
+    assert!(attempted >= 3.0, "{stderr}");
     let (_pod, outcome) = step(&[("svidence-signing-timeout", "1s")], &[], "true");
     assert!(!outcome.stderr().contains("waiting for"), "{}", outcome.stderr());
 }

@@ -7,12 +7,12 @@ use std::{
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
 
-use Act::{Hang, Headers, Refuse, Serve};
+use Act::{Hang, Headers, Leave, Refuse, Serve};
 use svidence::workload::generated::{
     X509svidRequest, X509svidResponse,
     spiffe_workload_api_server::{SpiffeWorkloadApi, SpiffeWorkloadApiServer},
@@ -34,12 +34,15 @@ pub enum Act {
     Refuse(Code, &'static str),
     /// After this many milliseconds these messages, 100 ms apart, and then the end, if there is one.
     Serve(u64, Vec<X509svidResponse>, Option<Code>),
+    /// This message, and half a second later the end, for all calls made by then; those made later hang.
+    Leave(X509svidResponse),
 }
 
 /// The n-th call gets the n-th act, all later ones the last.
 struct Script {
     acts: Vec<Act>,
     calls: Arc<AtomicUsize>,
+    left: Arc<AtomicBool>,
 }
 
 #[tonic::async_trait]
@@ -75,6 +78,18 @@ impl SpiffeWorkloadApi for Script {
                 });
                 Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
             }
+            Leave(_) if self.left.load(Ordering::SeqCst) => std::future::pending().await,
+            Leave(message) => {
+                let (sender, receiver) = tokio::sync::mpsc::channel(2);
+                sender.try_send(Ok(message)).unwrap();
+                let left = Arc::clone(&self.left);
+                tokio::spawn(async move {
+                    tokio::time::sleep(Duration::from_millis(500)).await;
+                    left.store(true, Ordering::SeqCst);
+                    let _ = sender.send(Err(Status::unavailable("scripted"))).await;
+                });
+                Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
+            }
         }
     }
 }
@@ -98,7 +113,8 @@ impl Endpoint {
             tokio::net::UnixListener::bind(socket).unwrap()
         };
         let count = Arc::clone(&connections);
-        let service = SpiffeWorkloadApiServer::new(Script { acts, calls: Arc::clone(&calls) });
+        let service =
+            SpiffeWorkloadApiServer::new(Script { acts, calls: Arc::clone(&calls), left: Arc::default() });
         let thread = std::thread::spawn(move || {
             runtime.block_on(async {
                 let incoming = UnixListenerStream::new(listener).map(move |connection| {
