@@ -213,7 +213,7 @@ fn a_name_in_an_object_makes_no_link_in_sarif() {
 
 #[test]
 fn every_code_of_a_finding_has_a_sarif_rule_and_no_rule_is_without() {
-    let source = file("src/verify/verdict.rs");
+    let source = file("src/verify/finding.rs");
     let (_, codes) = source.split_once("pub fn code(").unwrap();
     let mut codes: Vec<&str> =
         codes.split("=> \"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
