@@ -23,16 +23,20 @@ pub fn skip(test: &str, why: &str) {
     file.and_then(|mut file| file.write_all(line.as_bytes())).expect("SVIDENCE_SKIPPED names a file");
 }
 
-/// True if the programs under test are for another processor than this machine's own, so that an emulator runs them, and `test`, or
-/// a part of it, asks for what emulators do not do; it is skipped then ([`skip`]).
-pub fn emulated(test: &str, why: &str) -> bool {
+/// True if the programs under test are for another processor than this machine's own, so that an emulator runs them.
+pub fn is_emulated() -> bool {
     // e_machine of the ELF header.
     let machine = |program: &Path| {
         let mut header = [0; 20];
         File::open(program).unwrap().read_exact(&mut header).unwrap();
         [header[18], header[19]]
     };
-    let emulated = machine(Path::new("/bin/sh")) != machine(&std::env::current_exe().unwrap());
+    machine(Path::new("/bin/sh")) != machine(&std::env::current_exe().unwrap())
+}
+
+/// True if [`is_emulated`] and `test`, or a part of it, asks for what emulators do not do; it is skipped then ([`skip`]).
+pub fn emulated(test: &str, why: &str) -> bool {
+    let emulated = is_emulated();
     if emulated {
         skip(test, &format!("under an emulator {why}"));
     }
