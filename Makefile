@@ -27,10 +27,6 @@ endif
 QUICK := --profile quick --config 'profile.quick.inherits="release"' --config 'profile.quick.lto="off"' \
 	--config profile.quick.codegen-units=16 --config profile.quick.opt-level=1
 
-# Nearly as fast as a release, without the minutes that fat link-time optimisation takes. With none at all the verifier is a tenth slower.
-FAST := --profile fast --config 'profile.fast.inherits="release"' --config 'profile.fast.lto="thin"' \
-	--config profile.fast.codegen-units=16
-
 # The programs that are shipped do not say where they were built; so two builds are equal.
 REMAP := RUSTFLAGS="--remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=/cargo --remap-path-prefix=$(CURDIR)=/svidence"
 
@@ -52,10 +48,10 @@ else
 	cargo check --locked --workspace --tests
 endif
 
-test: entrypoint ## run all tests; those against SPIRE and Tekton need Go, and are skipped by name without it
+test: entrypoint ## run all tests; those against SPIRE, Tekton and Kubernetes need Go, and are skipped by name without it
 	@if command -v go >/dev/null; then $(MAKE) --no-print-directory peers; \
-	elif [ "$${CI:-}" = true ]; then echo "make test: with CI=true the tests need the real SPIRE and Tekton, which Go builds; install Go" >&2; exit 1; \
-	else echo "Go is not installed: tests against the real SPIRE and Tekton will be skipped" >&2; fi
+	elif [ "$${CI:-}" = true ]; then echo "make test: with CI=true the tests need the real SPIRE, Tekton and Kubernetes, which Go builds; install Go" >&2; exit 1; \
+	else echo "Go is not installed: tests against the real SPIRE, Tekton and Kubernetes will be skipped" >&2; fi
 	@# Tests measure with it what hostile input costs.
 	cargo build --locked $(QUICK) --bin svidence
 	@$(call counted,SVIDENCE_OPTIMISED=$(TARGET)/quick/svidence cargo test --locked --workspace --no-fail-fast)
@@ -86,7 +82,7 @@ fuzz: ## fuzz everything that reads untrusted input, FUZZ_SECONDS (600) for each
 			-max_len=65536 -print_final_stats=1 -artifact_prefix=$(FUZZ)/artifacts/$$target/; \
 	done
 
-peers: ## build the real SPIRE and Tekton programs that the tests run against
+peers: ## build the real SPIRE, Tekton and Kubernetes programs that the tests run against
 	@tests/peers/build.sh target/peers
 
 lint: toolchain ## check formatting, clippy with and without the command line, documentation, dependencies
@@ -105,7 +101,7 @@ lint: toolchain ## check formatting, clippy with and without the command line, d
 
 bench: peers entrypoint ## compare entrypoint and verifier with Tekton's; writes docs/benchmarks.md
 	cargo bench --locked --quiet $(QUICK) --no-default-features --bench entrypoint
-	cargo bench --locked --quiet $(FAST) --bench verifier
+	cargo bench --locked --quiet --bench verifier
 
 release: entrypoint ## build both programs, static and stripped, and the manual pages, in dist/
 	$(REMAP) SVIDENCE_COMMIT=$(COMMIT) cargo build --locked --release --bin svidence --target $(MUSL)

@@ -6,7 +6,7 @@
 //! * [`workload`]: SPIFFE identities, the Workload API client, SVIDs and bundles.
 //! * [`evidence`]: what is signed and how it is carried. No I/O, no clock.
 //! * [`tekton`]: Tekton's own data.
-//! * `verify`, `sources`, `report`, `standin`, `cli`: only in `svidence` (feature `cli`).
+//! * `verify`, `sources`, `bundles`, `report`, `standin`, `cli`: only in `svidence` (feature `cli`).
 //!
 //! docs/architecture.md says which of them may use which.
 
@@ -20,6 +20,8 @@ pub mod tekton;
 pub mod workload;
 
 #[cfg(feature = "cli")]
+pub mod bundles;
+#[cfg(feature = "cli")]
 pub mod cli;
 #[cfg(feature = "cli")]
 pub mod report;
@@ -27,5 +29,7 @@ pub mod report;
 pub mod sources;
 #[cfg(feature = "cli")]
 pub mod standin;
+#[cfg(feature = "cli")]
+mod tls;
 #[cfg(feature = "cli")]
 pub mod verify;

@@ -6,6 +6,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
+#[allow(unreachable_pub)]
+#[path = "support/tree.rs"]
+mod tree;
+
+use tree::{files, root, shown};
+
 /// Files with their module paths, such as `crate::step::run` in `svidence`: one house for all crates, each under its own name.
 #[derive(Default)]
 struct House {
@@ -24,9 +30,10 @@ struct Room {
 
 impl House {
     fn add_crate(&mut self, name: &str, folder: &Path) {
-        let mut files = Vec::new();
-        rust_files(folder, &mut files);
-        for file in files {
+        let is_ours = |file: &PathBuf| {
+            file.extension().is_some_and(|ending| ending == "rs") && !file.ends_with("generated.rs")
+        };
+        for file in files(folder).into_iter().filter(is_ours) {
             let below = file.strip_prefix(folder).expect("a file of the folder").with_extension("");
             let segments: Vec<&str> = below.iter().map(|part| part.to_str().expect("UTF-8")).collect();
             let module = match segments.as_slice() {
@@ -188,28 +195,6 @@ fn inline(code: &str) -> Vec<String> {
 /// Tests may use what they like. They come last in a file.
 fn without_tests(text: &str) -> String {
     text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default().to_owned()
-}
-
-fn rust_files(folder: &Path, found: &mut Vec<PathBuf>) {
-    let entries = fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
-    for entry in entries {
-        let path = entry.expect("an entry").path();
-        if path.is_dir() {
-            rust_files(&path, found);
-        } else if path.extension().is_some_and(|ending| ending == "rs")
-            && path.file_name().is_none_or(|name| name != "generated.rs")
-        {
-            found.push(path);
-        }
-    }
-}
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-fn shown(file: &Path) -> String {
-    file.strip_prefix(root()).unwrap_or(file).display().to_string()
 }
 
 fn house() -> House {

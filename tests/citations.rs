@@ -6,6 +6,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
+#[allow(unreachable_pub)]
+#[path = "support/tree.rs"]
+mod tree;
+
+use tree::{files, root, shown};
+
 /// The headings of a document: their numbers, their texts, and what a link's fragment may be.
 #[derive(Default)]
 struct Headings {
@@ -129,28 +135,13 @@ fn complaints(line: &str, document: Option<&str>, documents: &Documents) -> Vec<
     wrong
 }
 
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-/// Every file below `folder` that is text of ours; of `testdata` the documents only.
-fn files(folder: &Path, found: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        let name = path.file_name().unwrap().to_str().unwrap();
-        if path.is_dir() {
-            if !name.starts_with('.') && name != "target" && name != "dist" {
-                files(&path, found);
-            }
-            continue;
-        }
-        let ending = name.rsplit('.').next().unwrap_or_default();
-        let ours = ["rs", "md", "py", "sh", "go", "proto", "toml", "awk", "yaml"].contains(&ending)
-            || ["Makefile", "Dockerfile", "differences.tsv"].contains(&name);
-        if ours && (ending == "md" || !path.components().any(|part| part.as_os_str() == "testdata")) {
-            found.push(path);
-        }
-    }
+/// Whether a file is text of ours; of `testdata` the documents only.
+fn is_ours(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let ending = name.rsplit('.').next().unwrap_or_default();
+    let is_text = ["rs", "md", "py", "sh", "go", "proto", "toml", "awk", "yaml"].contains(&ending)
+        || ["Makefile", "Dockerfile", "differences.tsv"].contains(&name);
+    is_text && (ending == "md" || !path.components().any(|part| part.as_os_str() == "testdata"))
 }
 
 fn documents() -> Documents {
@@ -169,11 +160,9 @@ fn documents() -> Documents {
 #[test]
 fn every_citation_leads_to_a_heading() {
     let documents = documents();
-    let mut found = Vec::new();
-    files(root(), &mut found);
     let mut wrong = Vec::new();
-    for path in found {
-        let shown = path.strip_prefix(root()).unwrap().to_str().unwrap();
+    for path in files(root()).into_iter().filter(|path| is_ours(path)) {
+        let shown = shown(&path);
         let document = shown.strip_prefix("docs/").filter(|name| documents.contains_key(*name));
         for (index, line) in fs::read_to_string(&path).unwrap().lines().enumerate() {
             for complaint in complaints(line, document, &documents) {
@@ -186,15 +175,14 @@ fn every_citation_leads_to_a_heading() {
 
 #[test]
 fn every_link_leads_to_a_file() {
-    let mut found = Vec::new();
-    files(root(), &mut found);
     let mut wrong = Vec::new();
-    for path in found.iter().filter(|path| path.extension().is_some_and(|ending| ending == "md")) {
-        let text = fs::read_to_string(path).unwrap();
+    let is_document = |path: &PathBuf| path.extension().is_some_and(|ending| ending == "md");
+    for path in files(root()).into_iter().filter(is_document) {
+        let text = fs::read_to_string(&path).unwrap();
         for link in text.split("](").skip(1).filter_map(|rest| rest.split([')', ' ', '\n']).next()) {
             let file = link.split('#').next().unwrap_or_default();
             if !file.is_empty() && !link.contains(':') && !path.parent().unwrap().join(file).exists() {
-                wrong.push(format!("{}: no file {file}", path.strip_prefix(root()).unwrap().display()));
+                wrong.push(format!("{}: no file {file}", shown(&path)));
             }
         }
     }

@@ -471,8 +471,9 @@ fn a_killed_walk_leaves_no_partial_file() {
             path("taskrun.json"),
             path("bundle.pem")
         );
-        let mut child = Command::new("bash")
-            .args(["-c", &script])
+        // What runs in the background, or by nohup, hands on that it ignores some of them.
+        let mut child = Command::new("env")
+            .args(["--default-signal=INT,TERM,HUP", "bash", "-c", &script])
             .current_dir(folder.path())
             .env(
                 "PATH",

@@ -57,9 +57,9 @@ enum Refusal {
 impl Refusal {
     fn code(&self) -> &'static str {
         match self {
-            Refusal::Unreadable(error) => error.code(),
-            Refusal::Path(error) => error.code(),
-            Refusal::OtherName => "other-name",
+            Self::Unreadable(error) => error.code(),
+            Self::Path(error) => error.code(),
+            Self::OtherName => "other-name",
         }
     }
 }

@@ -18,13 +18,11 @@ use rcgen::{
     IsCa, Issuer, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PKCS_ED25519, SanType,
     SignatureAlgorithm,
 };
-use svidence::{
-    verify::chain::find_path,
-    workload::{
-        bundle::{BundleError, X509Bundle},
-        id::TrustDomain,
-        svid_rules::{SvidRule, check_leaf},
-    },
+use svidence::workload::{
+    bundle::{BundleError, X509Bundle},
+    chain::find_path,
+    id::TrustDomain,
+    svid_rules::{SvidRule, check_leaf},
 };
 use time::OffsetDateTime;
 use x509::{Certificate, CertificateError, Validity};
@@ -71,7 +69,7 @@ struct Plan {
 }
 
 impl Plan {
-    fn new() -> Plan {
+    fn new() -> Self {
         let mut leaf = named("workload");
         leaf.is_ca = IsCa::ExplicitNoCa;
         leaf.subject_alt_names = vec![uri(ID)];
@@ -82,7 +80,7 @@ impl Plan {
         ];
         leaf.extended_key_usages =
             vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
-        Plan {
+        Self {
             trust_domain: "example.org",
             root: ca("root", &[]),
             ca: ca("ca", &["spiffe://example.org"]),

@@ -27,8 +27,8 @@ struct Count {
 }
 
 impl Count {
-    const fn of(all: usize, accepted: usize, high_s: usize) -> Count {
-        Count { all, accepted, high_s }
+    const fn of(all: usize, accepted: usize, high_s: usize) -> Self {
+        Self { all, accepted, high_s }
     }
 }
 

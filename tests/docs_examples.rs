@@ -7,7 +7,7 @@ mod skip;
 
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, process::Command};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// One shell block of a document, with the lines it is said to print.
 struct Example {
@@ -88,12 +88,12 @@ const KUBECTL: &str = r#"#!/bin/sh
 case "$1 $2" in
 "wait --for=jsonpath={.status.completionTime}") ;;
 "get taskrun") cat demo-files/taskrun.json ;;
+"get pipelineruns.v1.tekton.dev") cat pipelinerun.json ;;
 "get taskruns")
     printf '{"apiVersion":"v1","kind":"List","items":['
-    cat demo-files/taskrun.json
     case "$*" in
-    *tekton.dev/pipelineRun=*) ;;
-    *) printf ',{"apiVersion":"tekton.dev/v1","kind":"TaskRun","metadata":{"name":"running","namespace":"default","uid":"u"},"spec":{},"status":{"podName":"p"}}' ;;
+    *tekton.dev/pipelineRun=*) cat child.json ;;
+    *) cat demo-files/taskrun.json; printf ',{"apiVersion":"tekton.dev/v1","kind":"TaskRun","metadata":{"name":"running","namespace":"default","uid":"u"},"spec":{},"status":{"podName":"p"}}' ;;
     esac
     printf ']}' ;;
 *) echo "kubectl $*: not expected" >&2; exit 1 ;;
@@ -118,6 +118,23 @@ fn the_recipes_for_operations_verify_what_kubectl_prints() {
         stdout
     };
     run("svidence demo --keep demo-files && cp demo-files/bundle.pem bundle.json");
+    let file = |name: &str| folder.path().join(name);
+    let mut child: Value =
+        serde_json::from_str(&fs::read_to_string(file("demo-files/taskrun.json")).unwrap()).unwrap();
+    let uid = "d50d30d7-e374-471c-adb5-e624861d22cd";
+    child["metadata"]["labels"] =
+        json!({"tekton.dev/pipelineRun": "build", "tekton.dev/pipelineRunUID": uid});
+    fs::write(file("child.json"), child.to_string()).unwrap();
+    let reference = json!({"kind": "TaskRun", "name": "build-app", "pipelineTaskName": "app"});
+    let pipeline_run = json!({
+        "apiVersion": "tekton.dev/v1", "kind": "PipelineRun",
+        "metadata": {"name": "build", "namespace": "default", "uid": uid, "creationTimestamp": "2026-11-22T05:30:00Z"},
+        "status": {
+            "conditions": [{"type": "Succeeded", "status": "True"}], "pipelineSpec": {"tasks": [{"name": "app"}]},
+            "childReferences": [reference],
+        },
+    });
+    fs::write(file("pipelinerun.json"), pipeline_run.to_string()).unwrap();
     let document = include_str!("../docs/operations.md");
     let recipes = examples(document);
     assert!(recipes.len() >= 4, "{}", recipes.len());

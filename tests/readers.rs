@@ -14,7 +14,7 @@ use support::{
     readers::Reader,
 };
 use svidence::{
-    sources::walk::for_each,
+    sources::{source::Source, walk::for_each},
     tekton::{
         strict::yaml::{Dates, documents as read},
         taskrun::{Artifacts, TaskRun, TaskSpec, parse_time},
@@ -306,7 +306,7 @@ fn value(chance: &mut Chance, depth: usize) -> Value {
 /// The TaskRuns of an input, if it was read to its end.
 fn task_runs(text: &str) -> Option<Vec<TaskRun>> {
     let mut all = Some(Vec::new());
-    for_each(&["-".into()], &mut text.as_bytes(), &mut |_, object| match (object, &mut all) {
+    for_each(Source::files(&["-".into()], &mut text.as_bytes()), &mut |_, object| match (object, &mut all) {
         (Ok(object), Some(all)) => all.push(object),
         (Err(_), all) => *all = None,
         _ => {}

@@ -231,7 +231,7 @@ fn a_certificate_that_names_run_step_and_program_is_told_apart() {
         return;
     };
     let digest = svidence::evidence::sha256(&std::fs::read(env!("CARGO_BIN_EXE_svidence")).unwrap());
-    let digest = svidence::evidence::statement::hex(&digest);
+    let digest = x509::text::hex(&digest);
     let pin = format!("x{}.build.{UID}.taskrun.internal", &digest[..16]);
     for (case, dns, attested, as_first_process) in [
         ("run", format!("{UID}.taskrun.internal"), (true, false, false), false),
@@ -306,7 +306,7 @@ fn other_programs_get_no_svid(spire: &Spire, task_run: &str) {
     std::fs::copy(env!("CARGO_BIN_EXE_svidence"), &altered).unwrap();
     std::fs::OpenOptions::new().append(true).open(&altered).unwrap().write_all(&[0]).unwrap();
     let pod = Pod::new(task_run, &["build"]);
-    let settings = [("svidence-signing-failure", "report"), ("svidence-signing-timeout", "2s")];
+    let settings = [("svidence-signing-failure", "report"), ("svidence-signing-timeout", "10s")];
     pod.write("tekton/bin/svidence.json", &configuration(spire, &settings));
     let step = pod.step(0).signed(&spire.socket_uri()).results(&names()).script(SCRIPT);
     let plain = step.command();

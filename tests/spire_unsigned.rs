@@ -13,7 +13,8 @@ use support::{
     spire::{EntryOptions, Spire, SpireOptions},
     unsigned::{self, UID, step, step_by},
 };
-use svidence::evidence::{sha256, statement::hex};
+use svidence::evidence::sha256;
+use x509::text::hex;
 
 #[test]
 fn each_cause_is_told_apart() {

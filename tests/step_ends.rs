@@ -149,6 +149,11 @@ fn what_is_signed_is_what_happens() {
     let socket = Path::new(address.strip_prefix("unix://").unwrap());
     fs::set_permissions(socket.parent().unwrap(), fs::Permissions::from_mode(0o755)).unwrap();
     fs::set_permissions(socket, fs::Permissions::from_mode(0o777)).unwrap();
+    // Where the program was built the user need not be let in.
+    let folder = tempfile::tempdir().unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let program = folder.path().join("svidence");
+    fs::copy(env!("CARGO_BIN_EXE_svidence"), &program).unwrap();
     for Matter { name, before, script, fails } in matters() {
         for ((kind, end, flags, status), fails) in [
             ("success", "exit 0", &[][..], 0),
@@ -161,7 +166,8 @@ fn what_is_signed_is_what_happens() {
             for signs in [true, false] {
                 let case = format!("{name}, {kind}, {}", if signs { "signed" } else { "unsigned" });
                 let pod = cluster.pod(&["one"], &[]);
-                let outcome = run_as_user(&cluster, &pod, before, &format!("{script}{end}"), flags, signs);
+                let outcome =
+                    run_as_user(&program, &cluster, &pod, before, &format!("{script}{end}"), flags, signs);
                 let code = outcome.output.status.code();
                 assert_eq!(code, Some(if fails { 1 } else { status }), "{case}: {}", outcome.stderr());
                 let goes_on = status == 0 && !fails;
@@ -175,6 +181,7 @@ fn what_is_signed_is_what_happens() {
 }
 
 fn run_as_user(
+    program: &Path,
     cluster: &Cluster,
     pod: &Pod,
     before: fn(&Pod) -> Option<SmallFs>,
@@ -185,7 +192,7 @@ fn run_as_user(
     let owned = Command::new("chown").args(["-R", &format!("{USER}:{USER}")]).arg(pod.root()).status();
     assert!(owned.unwrap().success());
     let _small = before(pod);
-    let mut step = pod.step(0).results(&["a"]).flags(flags);
+    let mut step = pod.step(0).svidence(program).results(&["a"]).flags(flags);
     let end = pod.termination(0);
     let script = format!("printf v >$RESULTS/a; RUN={}; END={}; {script}", run(pod).display(), end.display());
     step = step.script(&script);

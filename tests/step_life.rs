@@ -327,7 +327,7 @@ fn nothing_is_ended_before_a_breakpoint() {
     std::thread::sleep(Duration::from_millis(100));
     let before = pod.read("alive");
     until("the shell still runs", || pod.read("alive") != before);
-    pod.write("run/0/out.breakpointexit", "4");
+    pod.put("run/0/out.breakpointexit", "4");
     assert_eq!(finish(child).status, "exit 4");
 }
 

@@ -19,13 +19,11 @@ use ring::rand::SystemRandom;
 use serde_json::{Value, json};
 use support::{signed::Cluster, skip};
 use svidence::{
-    evidence::{sha256, statement::hex},
-    standin::taskrun::assemble,
-    tekton::taskrun::TaskRun,
-    verify::prove::time::attestations,
+    evidence::sha256, standin::taskrun::assemble, tekton::taskrun::TaskRun, verify::prove::time::attestations,
 };
 use time::OffsetDateTime;
 use tsa::{P256, RSA, Server, Setup, Tsa, require_openssl, write};
+use x509::text::hex;
 
 fn svidence(args: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_svidence"));
@@ -218,8 +216,8 @@ fn a_tsa_behind_tls_is_asked_if_its_certificate_is_known() {
     let (object, _) = signed(600);
     let task_run = write(folder, "taskrun.json", object.to_string());
     let tsa = Tsa::new(&P256);
-    let (server, certificate) =
-        Server::start_tls(Box::new(move |_, query| ("200 OK".into(), tsa.reply(query))));
+    let (config, certificate) = support::tls::loopback();
+    let server = Server::start_tls(config, Box::new(move |_, query| ("200 OK".into(), tsa.reply(query))));
     let known = write(folder, "known.pem", certificate);
     let args = ["timestamp", "--tsa", &server.address, &task_run];
     let ran = svidence(&[&args[..], &["--tls-ca", &known]].concat());
@@ -469,10 +467,12 @@ fn a_redirect_leads_from_http_to_https_and_never_back() {
     let back = plain.address.clone();
     let tsa = Tsa::new(&P256);
     let own_root = write(folder, "own.pem", tsa.pem("root.pem"));
-    let (tls, known) = Server::start_tls(Box::new(move |path, query| match path {
+    let (config, known) = support::tls::loopback();
+    let answer = move |path: &str, query: &[u8]| match path {
         "/back" => (format!("307 Moved\r\nLocation: {back}/"), vec![]),
         _ => ("200 OK".into(), tsa.reply(query)),
-    }));
+    };
+    let tls = Server::start_tls(config, Box::new(answer));
     let known = write(folder, "known.pem", known);
     let up = tls.address.clone();
     let http = Server::start(Box::new(move |_, _| (format!("308 Moved\r\nLocation: {up}/"), vec![])));

@@ -92,6 +92,24 @@ fn every_kind_of_source_is_read() {
 }
 
 #[test]
+fn a_source_is_chosen_by_its_flag_and_never_guessed() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = write(folder.path(), "taskrun/build-app", &genuine());
+    let file = file.to_str().unwrap();
+    for (case, args, code, says) in [
+        ("files by default, whatever they are called", vec![file], 0, "verified  default/build-app"),
+        ("files by name", vec![file, "--from", "files"], 0, "verified  default/build-app"),
+        ("no files by default", vec![], 64, "<TASKRUN>"),
+        ("no files by name", vec!["--from", "files"], 64, "<TASKRUN>"),
+        ("an unknown source", vec![file, "--from", "cluster"], 64, "invalid value 'cluster'"),
+    ] {
+        let ran = verify(&args, &[], "");
+        assert_eq!(ran.code, code, "{case}: {}", ran.err);
+        assert!(ran.err.contains(says), "{case}: {}", ran.err);
+    }
+}
+
+#[test]
 fn bad_objects_have_their_own_errors() {
     let folder = tempfile::tempdir().unwrap();
     let object: Value = serde_json::from_str(&genuine()).unwrap();

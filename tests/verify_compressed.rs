@@ -14,7 +14,7 @@ use support::{
     command::{self, Ran, path},
     packed::{gzip, zstd},
 };
-use svidence::sources::{source::SourceError, walk::for_each};
+use svidence::sources::{error::SourceError, source::Source, walk::for_each};
 
 fn verify(args: &[&str], stdin: impl AsRef<[u8]>) -> Ran {
     command::verify(args, &["-o", "json"], stdin)
@@ -148,7 +148,9 @@ fn what_swells_is_not_held() {
             let mut content = first;
             (0..PIECES).for_each(|_| content.extend(&piece));
             let mut errors: Vec<SourceError> = Vec::new();
-            for_each(&[PathBuf::from("-")], &mut &content[..], &mut |_, object| errors.extend(object.err()));
+            for_each(Source::files(&[PathBuf::from("-")], &mut &content[..]), &mut |_, object| {
+                errors.extend(object.err())
+            });
             let told = errors.iter().map(ToString::to_string).collect::<Vec<_>>();
             assert!(told.last().is_some_and(|last| last.contains(says)), "{name}, {case}: {told:?}");
         }

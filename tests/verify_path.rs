@@ -57,9 +57,9 @@ struct Chain {
 }
 
 impl Chain {
-    fn new() -> Chain {
+    fn new() -> Self {
         let ca = |subject, issuer| Plan::ca(subject, issuer, "example.org").with(|ca| ca.uris.clear());
-        Chain {
+        Self {
             leaf: Plan::leaf(ID).with(|leaf| leaf.issuer = "low".into()),
             low: ca("low", "high"),
             high: ca("high", "root"),
@@ -67,22 +67,22 @@ impl Chain {
         }
     }
 
-    fn leaf(mut self, change: impl FnOnce(&mut Plan)) -> Chain {
+    fn leaf(mut self, change: impl FnOnce(&mut Plan)) -> Self {
         change(&mut self.leaf);
         self
     }
 
-    fn low(mut self, change: impl FnOnce(&mut Plan)) -> Chain {
+    fn low(mut self, change: impl FnOnce(&mut Plan)) -> Self {
         change(&mut self.low);
         self
     }
 
-    fn high(mut self, change: impl FnOnce(&mut Plan)) -> Chain {
+    fn high(mut self, change: impl FnOnce(&mut Plan)) -> Self {
         change(&mut self.high);
         self
     }
 
-    fn root(mut self, change: impl FnOnce(&mut Plan)) -> Chain {
+    fn root(mut self, change: impl FnOnce(&mut Plan)) -> Self {
         change(&mut self.root);
         self
     }

@@ -21,12 +21,12 @@ use svidence::{
         attestation::{self, Attestation, Ended, Form, Outcome, PodName, ResultsFrom},
         key::SigningKey,
         sha256,
-        statement::{Context, hex, pre_authentication_encoding, statement},
+        statement::{Context, pre_authentication_encoding, statement},
     },
     step::{args, roots::Roots, signing::given, when},
     verify::{Attested, Policy, PolicyFile, Report, Trust, Verdict},
 };
-use x509::text::format_time;
+use x509::text::{format_time, hex};
 
 const NAME: &str = "run";
 const SHIFT: i64 = 60;

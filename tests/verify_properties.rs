@@ -17,7 +17,7 @@ use support::{
 };
 use svidence::{
     evidence::attestation::{Attestation, Form},
-    sources::walk::for_each,
+    sources::{source::Source, walk::for_each},
     verify::{Policy, Trust, Verdict, verify},
 };
 
@@ -618,7 +618,7 @@ fn written(object: &Value, writing: Writing) -> String {
 /// The verdicts on a document, as `svidence verify -` would read it.
 fn verdicts(document: &str, trust: &Trust) -> Vec<Result<(Verdict, String), String>> {
     let mut verdicts = Vec::new();
-    for_each(&[PathBuf::from("-")], &mut document.as_bytes(), &mut |_, object| {
+    for_each(Source::files(&[PathBuf::from("-")], &mut document.as_bytes()), &mut |_, object| {
         verdicts.push(match object {
             Ok(object) => {
                 let report = verify(&object, trust, &Policy::default());

@@ -530,7 +530,7 @@ fn summaries_fit_the_public_messages_and_name_verified_values_only() {
             .to_owned()
     };
     let expected = svidence::evidence::sha256(b"main-7f3c2a");
-    assert_eq!(digest(&summaries[0], "task/commit"), svidence::evidence::statement::hex(&expected));
+    assert_eq!(digest(&summaries[0], "task/commit"), x509::text::hex(&expected));
     assert_eq!(summaries[0]["predicate"]["inputAttestations"].as_array().unwrap().len(), 3);
     for failed in &summaries[1..] {
         let subject = failed["subject"][0]["name"].as_str().unwrap();
@@ -584,7 +584,7 @@ fn check_envelope(line: &str, digest: &str, bundle: &str) {
     chain.push("leaf.pem");
     openssl(folder.path(), &chain);
     let spki = openssl(folder.path(), &["pkey", "-pubin", "-in", "key.pem", "-outform", "DER"]);
-    let key_id = svidence::evidence::statement::hex(&svidence::evidence::sha256(&spki));
+    let key_id = x509::text::hex(&svidence::evidence::sha256(&spki));
     assert_eq!(signature["keyid"], key_id);
 }
 
@@ -806,7 +806,7 @@ fn a_policy_file_decides_and_stands_in_the_reports() {
         if case == "it cannot be read" {
             continue;
         }
-        let digest = svidence::evidence::statement::hex(&svidence::evidence::sha256(text.as_bytes()));
+        let digest = x509::text::hex(&svidence::evidence::sha256(text.as_bytes()));
         let line: Value = serde_json::from_str(&ran.out).unwrap();
         assert_valid(&self::schema("docs/schemas/verify-report-v2.json"), &line);
         assert_eq!(line["policy"]["sha256"], digest, "{case}");

@@ -16,11 +16,12 @@ use ring::rand::SystemRandom;
 use serde_json::{Value, json};
 use svidence::{
     sources::{
-        source::SourceError,
+        error::SourceError,
+        source::Source,
         walk::{Event, Progress, walk},
     },
     standin::ca::DevCa,
-    tekton::taskrun::TaskRun,
+    tekton::{run::Run, taskrun::TaskRun},
     verify::{Policy, Report, Verdict, Verifier, verify},
 };
 use time::OffsetDateTime;
@@ -76,18 +77,27 @@ fn names(input: &str, jobs: usize) -> Vec<String> {
 fn told<J: FnMut(TaskRun) -> String>(input: &str, jobs: usize, judge: impl Fn() -> J + Sync) -> Vec<String> {
     let mut told = Vec::new();
     walk(
-        &[PathBuf::from("-")],
-        &mut Cursor::new(input.as_bytes().to_vec()),
+        Source::files(&[PathBuf::from("-")], &mut Cursor::new(input.as_bytes().to_vec())),
         NonZeroUsize::new(jobs).unwrap(),
         &Progress::default(),
-        judge,
+        || {
+            let mut judge = judge();
+            move |run| judge(task_run_of(run))
+        },
         &mut |event: Event<'_, String>| match event {
             Event::Object { outcome: Ok(said), .. } => told.push(said),
             Event::Object { outcome: Err(error), .. } => told.push(error.to_string()),
-            Event::Waiting => {}
+            Event::Waiting | Event::WaitingFor(_) | Event::Settled => {}
         },
     );
     told
+}
+
+fn task_run_of(run: Run) -> TaskRun {
+    match run {
+        Run::TaskRun(object) => object,
+        Run::PipelineRun(object) => panic!("{} is not a TaskRun", object.full_name()),
+    }
 }
 
 fn altered(object: &Value) -> Value {
@@ -297,15 +307,17 @@ fn a_panic_is_no_verdict() {
     let calls = AtomicUsize::new(0);
     let mut told: Vec<Result<Report, SourceError>> = Vec::new();
     let sources = [PathBuf::from("-")];
+    let mut stdin = Cursor::new(lines.clone().into_bytes());
     let judge = || {
-        |object: TaskRun| {
+        |run: Run| {
+            let object = task_run_of(run);
             assert!(calls.fetch_add(1, Ordering::SeqCst) != 1, "a judge that fails");
             verify(&object, &trust, &policy)
         }
     };
     let progress = Progress::default();
     let jobs = NonZeroUsize::MIN;
-    walk(&sources, &mut Cursor::new(lines.clone().into_bytes()), jobs, &progress, judge, &mut |event| {
+    walk(Source::files(&sources, &mut stdin), jobs, &progress, judge, &mut |event| {
         if let Event::Object { outcome, .. } = event {
             told.push(outcome);
         }

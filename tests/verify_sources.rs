@@ -24,6 +24,7 @@ use support::{
 };
 use svidence::sources::{
     files::{COMPRESSED_ENDINGS, ENDINGS},
+    source::Source,
     walk::{Walked, for_each},
 };
 
@@ -268,7 +269,7 @@ fn the_walk_counts_files() {
         write(&folder.path().join(format!("{number}.txt")), "");
     }
     let sources = [folder.path().to_owned(), PathBuf::from("/nowhere"), PathBuf::from("-")];
-    let walked = for_each(&sources, &mut genuine().as_bytes(), &mut |_, _| {});
+    let walked = for_each(Source::files(&sources, &mut genuine().as_bytes()), &mut |_, _| {});
     assert_eq!(walked, Walked { objects: 3, files_read: 3, files_not_read: 24 });
 }
 

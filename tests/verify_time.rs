@@ -63,10 +63,10 @@ fn signed(signed: i64, end: i64) -> Signed {
 }
 
 impl Signed {
-    fn with_annotation(&self, annotation: &Value) -> Signed {
+    fn with_annotation(&self, annotation: &Value) -> Self {
         let mut object = self.object.clone();
         object["metadata"]["annotations"] = json!({"a": "b", "svidence.dev/timestamps": annotation});
-        Signed { object, bundle: self.bundle.clone(), attestation: self.attestation.clone(), ..*self }
+        Self { object, bundle: self.bundle.clone(), attestation: self.attestation.clone(), ..*self }
     }
 
     fn judge(&self, stamps: &TimeStamps, now: i64, at: Option<i64>) -> Report {

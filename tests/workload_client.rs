@@ -85,8 +85,8 @@ struct Bench {
 }
 
 impl Bench {
-    fn new() -> Bench {
-        Bench { folder: tempfile::tempdir().unwrap() }
+    fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap() }
     }
 
     fn socket(&self) -> PathBuf {

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use svidence::{
     evidence::statement::uuid,
+    tekton::names::{pod_name, pod_names_match},
     workload::{
         address::{Address, AddressError},
         id::{Attested, SpiffeId, TaskRunId, TrustDomain, parse_strict, parse_uid},
-        select::{pod_name, pod_names_match},
     },
 };
 

@@ -21,10 +21,10 @@ pub(crate) struct Calls {
 }
 
 impl Calls {
-    pub(crate) fn new(socket: &str) -> Calls {
+    pub(crate) fn new(socket: &str) -> Self {
         let runtime = runtime();
         let client = runtime.block_on(connect(&address(socket))).unwrap();
-        Calls { runtime, client, samples: Samples::default() }
+        Self { runtime, client, samples: Samples::default() }
     }
 
     /// Makes one call.

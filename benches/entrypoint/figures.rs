@@ -34,14 +34,14 @@ impl Samples {
     }
 
     /// Each sample less this.
-    pub(crate) fn less(&self, amount: f64) -> Samples {
-        Samples(self.0.iter().map(|sample| sample - amount).collect())
+    pub(crate) fn less(&self, amount: f64) -> Self {
+        Self(self.0.iter().map(|sample| sample - amount).collect())
     }
 }
 
 impl From<f64> for Samples {
-    fn from(only: f64) -> Samples {
-        Samples(vec![only])
+    fn from(only: f64) -> Self {
+        Self(vec![only])
     }
 }
 
@@ -78,16 +78,16 @@ pub(crate) struct Row {
 }
 
 impl Row {
-    pub(crate) fn new(what: impl Into<String>, unit: &'static str, pair: Pair) -> Row {
-        Row { what: what.into(), unit, pair, target: None, reason: None }
+    pub(crate) fn new(what: impl Into<String>, unit: &'static str, pair: Pair) -> Self {
+        Self { what: what.into(), unit, pair, target: None, reason: None }
     }
 
-    pub(crate) fn at_most(mut self, median: f64, p99: Option<f64>) -> Row {
+    pub(crate) fn at_most(mut self, median: f64, p99: Option<f64>) -> Self {
         self.target = Some(Target { median, p99 });
         self
     }
 
-    pub(crate) fn because(mut self, reason: &'static str) -> Row {
+    pub(crate) fn because(mut self, reason: &'static str) -> Self {
         self.reason = Some(reason);
         self
     }

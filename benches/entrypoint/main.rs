@@ -2,7 +2,7 @@
 //!
 //! `make bench` builds both and runs it. The two take turns in one run, so that whatever else the machine does meets both.
 //! It prints one table and writes it into `docs/benchmarks.md`, with how each figure is taken. `cargo bench --bench entrypoint
-//! -- late` prints what has to do with late registrations alone.
+//! -- late` prints what has to do with late registrations alone, `late=5000` where SPIRE looks for changes every 5 s, its default.
 
 use std::{
     fs,
@@ -10,6 +10,7 @@ use std::{
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::{Command, ExitCode},
+    time::Duration,
 };
 
 #[allow(dead_code, unreachable_pub)]
@@ -35,17 +36,16 @@ use measure::{Bench, WarmAgent};
 
 /// Says that /tekton is private already.
 const INSIDE: &str = "--inside";
-/// Asks for late registrations alone.
+/// Asks for late registrations alone, where SPIRE's agent and server look for changes every so many milliseconds: `late=5000`.
 const LATE: &str = "late";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().collect();
-    let late_only = arguments.iter().any(|argument| argument == LATE);
+    let late_only = arguments.iter().find_map(|argument| late(argument));
     if arguments.iter().any(|argument| argument == INSIDE) {
-        if late_only {
-            run_late()
-        } else {
-            run()
+        match late_only {
+            Some(sync) => run_late(sync),
+            None => run(),
         }
         return ExitCode::SUCCESS;
     }
@@ -71,7 +71,7 @@ fn ours() -> PathBuf {
 }
 
 /// Runs this program again with a /tekton that no one else sees. True if it went well.
-fn in_private_tekton(late_only: bool) -> std::io::Result<bool> {
+fn in_private_tekton(late_only: Option<Duration>) -> std::io::Result<bool> {
     let folder = tempfile::tempdir()?;
     // As the kubelet lays it out: an attestation then holds the pod's UID, as it does in a cluster.
     let pod = folder.path().join("pods/0f8fad5b-d9cb-469f-a165-70867728950e/volumes");
@@ -83,7 +83,8 @@ fn in_private_tekton(late_only: bool) -> std::io::Result<bool> {
         command.arg("--map-root-user");
     }
     command.args(["--mount", "--uts", "--", "sh", "-ec", include_str!("private-tekton.sh"), "sh"]).arg(pod);
-    command.arg(std::env::current_exe()?).arg(INSIDE).args(late_only.then_some(LATE));
+    command.arg(std::env::current_exe()?).arg(INSIDE);
+    command.args(late_only.map(|sync| format!("{LATE}={}", sync.as_millis())));
     Ok(command.status()?.success())
 }
 
@@ -91,9 +92,18 @@ fn say(what: &str) {
     let _ = writeln!(std::io::stderr(), "measuring: {what}");
 }
 
-fn run_late() {
+/// `late`, or `late=` and milliseconds.
+fn late(argument: &str) -> Option<Duration> {
+    match argument.split_once('=') {
+        None => (argument == LATE).then_some(measure::SYNC),
+        Some((LATE, sync)) => sync.parse().ok().map(Duration::from_millis),
+        Some(_) => None,
+    }
+}
+
+fn run_late(sync: Duration) {
     let bench = Bench::new(&peers::folder().join("tekton-entrypoint"), &ours());
-    let agent = WarmAgent::start(&bench);
+    let agent = WarmAgent::start(&bench, sync);
     say("late registrations");
     let table: Vec<_> = agent.late_entry().into_iter().chain(agent.waiting_steps()).collect();
     print!("{}", report::table(&table));
@@ -108,7 +118,7 @@ fn run() {
     say("waiting for the file of the step before");
     table.extend(bench.waiting());
     say("signing");
-    let agent = WarmAgent::start(&bench);
+    let agent = WarmAgent::start(&bench, measure::SYNC);
     table.extend(agent.signing());
     say("memory and size");
     table.extend(agent.size());

@@ -38,7 +38,7 @@ const REFUSED_ROUNDS: usize = 2;
 /// A second of Linux's accounting (`USER_HZ`).
 const TICKS: u32 = 100;
 /// Often enough to wait for, and seldom enough not to take the processor from what is measured.
-const SYNC: Duration = Duration::from_millis(100);
+pub(crate) const SYNC: Duration = Duration::from_millis(100);
 /// A command that takes this long leaves time to fetch an identity.
 const LONG_COMMAND: Duration = Duration::from_millis(100);
 const NO_TIME_TO_FETCH: &str = "the identity is asked for when the command starts, and this one has ended before the agent has taken \
@@ -54,14 +54,14 @@ pub(crate) struct Bench {
 
 impl Bench {
     /// Copies both programs to where a pod has its entrypoint, and compiles the steps' command.
-    pub(crate) fn new(tekton: &Path, ours: &Path) -> Bench {
+    pub(crate) fn new(tekton: &Path, ours: &Path) -> Self {
         for folder in ["bin", "downward", "steps", "artifacts", "results"] {
             fs::create_dir_all(Path::new("/tekton").join(folder)).unwrap();
         }
         fs::set_permissions("/tekton/results", fs::Permissions::from_mode(0o777)).unwrap();
         fs::write("/tekton/downward/ready", "READY").unwrap();
         let bin = Path::new("/tekton/bin");
-        let bench = Bench { tekton: bin.join("tekton"), ours: bin.join("svidence"), posts: Posts::watch() };
+        let bench = Self { tekton: bin.join("tekton"), ours: bin.join("svidence"), posts: Posts::watch() };
         for (from, to) in [(tekton, &bench.tekton), (ours, &bench.ours)] {
             fs::copy(from, to).unwrap();
             fs::set_permissions(to, fs::Permissions::from_mode(0o755)).unwrap();
@@ -148,16 +148,17 @@ impl Bench {
 pub(crate) struct WarmAgent<'a> {
     bench: &'a Bench,
     spire: Spire,
+    sync: Duration,
     socket: String,
 }
 
 impl WarmAgent<'_> {
-    pub(crate) fn start(bench: &Bench) -> WarmAgent<'_> {
-        let spire =
-            Spire::start(SpireOptions { sync: SYNC, ..SpireOptions::default() }).expect("SPIRE is built");
+    /// `sync`: how often SPIRE's agent and server look for changes.
+    pub(crate) fn start(bench: &Bench, sync: Duration) -> WarmAgent<'_> {
+        let spire = Spire::start(SpireOptions { sync, ..SpireOptions::default() }).expect("SPIRE is built");
         spire.entry(EntryOptions::new("/ns/default/taskrun/bench"));
         let socket = spire.socket_uri();
-        let agent = WarmAgent { bench, spire, socket };
+        let agent = WarmAgent { bench, spire, sync, socket };
         agent.reckon_with_containers(3);
         agent.step(&bench.ours, AT_ONCE).start().end();
         agent
@@ -271,11 +272,11 @@ impl WarmAgent<'_> {
             while news.try_recv().is_ok() {}
             self.spire.command(&["entry", "create", "-data", file.to_str().unwrap()]);
             let seen = |wanted: bool| loop {
-                match news.recv_timeout(Duration::from_secs(10)) {
+                match news.recv_timeout(Duration::from_secs(10) + 4 * self.sync) {
                     Ok((at, ids)) if ids.iter().any(|id| id.ends_with("/sa/seen")) == wanted => return at,
                     Ok(_) => {}
                     Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
-                        panic!("the agent has not followed the server in 10 s")
+                        panic!("the agent has not followed the server in time")
                     }
                 }
             };
@@ -326,7 +327,7 @@ impl WarmAgent<'_> {
             all_succeed(running);
             self.bench.posts.clear();
             self.spire.delete_entry(&late);
-            sleep(10 * SYNC);
+            sleep(10 * self.sync);
         }
         let mean = |samples: &Samples| Samples::from(samples.mean());
         vec![Row::new(WHAT, "ms", Pair { tekton: mean(&pair.tekton), ours: mean(&pair.ours) })]

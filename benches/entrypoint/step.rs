@@ -70,7 +70,7 @@ pub(crate) struct Step<'a> {
 }
 
 impl<'a> Step<'a> {
-    pub(crate) fn new(program: &'a Path, command: Command) -> Step<'a> {
+    pub(crate) fn new(program: &'a Path, command: Command) -> Self {
         Step { program, index: 0, command, waits: false, socket: None, as_other: false, service_links: 0 }
     }
 
@@ -273,7 +273,7 @@ impl Running<'_> {
 }
 
 impl Ended {
-    fn succeeded_or_panic(self) -> Ended {
+    fn succeeded_or_panic(self) -> Self {
         assert!(self.succeeded, "a step failed, so nothing can be said");
         self
     }
@@ -290,13 +290,13 @@ impl Posts {
     const FOLDER: &str = "/tekton/posts";
 
     /// Starts watching, in a thread that ends with the program.
-    pub(crate) fn watch() -> Posts {
-        fs::create_dir_all(Posts::FOLDER).unwrap();
-        fs::set_permissions(Posts::FOLDER, fs::Permissions::from_mode(0o777)).unwrap();
+    pub(crate) fn watch() -> Self {
+        fs::create_dir_all(Self::FOLDER).unwrap();
+        fs::set_permissions(Self::FOLDER, fs::Permissions::from_mode(0o777)).unwrap();
         let inotify = Inotify::init(InitFlags::IN_CLOEXEC).unwrap();
         // Ours are made under another name.
         let appears = AddWatchFlags::IN_CREATE | AddWatchFlags::IN_MOVED_TO;
-        inotify.add_watch(Posts::FOLDER, appears).unwrap();
+        inotify.add_watch(Self::FOLDER, appears).unwrap();
         let (sender, appeared) = channel();
         std::thread::spawn(move || {
             while let Ok(events) = inotify.read_events() {
@@ -310,7 +310,7 @@ impl Posts {
                 }
             }
         });
-        Posts { appeared, kept: RefCell::default() }
+        Self { appeared, kept: RefCell::default() }
     }
 
     /// When the post file of step `index` last appeared, which has ended well.

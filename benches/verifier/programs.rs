@@ -39,7 +39,7 @@ pub(crate) struct Corpus {
 }
 
 impl Corpus {
-    pub(crate) fn create(folder: &Path, shape: Shape, count: usize) -> Corpus {
+    pub(crate) fn create(folder: &Path, shape: Shape, count: usize) -> Self {
         let random = SystemRandom::new();
         let created = OffsetDateTime::now_utc() - Duration::minutes(5);
         let before = created.unix_timestamp() - 60;
@@ -68,7 +68,7 @@ impl Corpus {
         write("svid.der", &svid.certificate);
         write("svid.key", &svid.key);
         write("authority.der", ca.certificate());
-        Corpus {
+        Self {
             shape,
             count,
             checks,
@@ -141,7 +141,7 @@ pub(crate) struct WorkloadApi {
 }
 
 impl WorkloadApi {
-    pub(crate) fn start(program: &Path, corpus: &Corpus) -> WorkloadApi {
+    pub(crate) fn start(program: &Path, corpus: &Corpus) -> Self {
         let file = |name: &str| corpus.folder.join(name);
         let socket = file("api.sock");
         let mut child = Command::new(program)
@@ -160,7 +160,7 @@ impl WorkloadApi {
         let mut line = String::new();
         let out = child.stdout.as_mut().expect("its output");
         BufReader::new(out).read_line(&mut line).expect("it says that it serves");
-        WorkloadApi { program: program.to_owned(), socket, child }
+        Self { program: program.to_owned(), socket, child }
     }
 
     /// At which rate Tekton's verifier, with one core, accepts TaskRuns: the message of each of their steps.

@@ -181,8 +181,7 @@ pub(crate) fn markdown(speeds: &[Speed], memory: &Memory) -> String {
 const METHOD: &str = "\
 - A second is one of CPU time, user and system, of the whole process with all its threads (`--jobs 1`, `GOMAXPROCS=1`), so the
   figures are for one core; \"all cores\" is by the clock on the wall with one worker a core. svidence's start is in it, Tekton's is not.
-- svidence reads JSON lines from a file and prints verdicts and results to /dev/null. It is optimised as for a release, but with the
-  thin kind of link-time optimisation.
+- svidence reads JSON lines from a file and prints verdicts and results to /dev/null. It is optimised as it is for a release.
 - The bare loop checks the same signatures with the same library (ring): each attestation's, that of the certificate by its authority once a
   TaskRun, and where there are TEP-0089 entries all of these. It reads, hashes and compares nothing else.
 - Tekton's verifier is given the parsed name and the termination message of each step (it knows nothing else), checks the TEP-0089 entries and

@@ -21,7 +21,7 @@ use svidence::{
         sha256,
         statement::{Context, statement},
     },
-    sources::walk::for_each,
+    sources::{source::Source, walk::for_each},
     standin::taskrun::{RunSpec, StepReport, assemble},
     tekton::{
         strict::yaml::{Dates, documents},
@@ -202,7 +202,7 @@ pub fn certificate(data: &[u8]) {
 /// A document with TaskRuns.
 pub fn taskrun(data: &[u8]) {
     let mut found = 0;
-    for_each(&[PathBuf::from("-")], &mut &data[..], &mut |_, object| {
+    for_each(Source::files(&[PathBuf::from("-")], &mut &data[..]), &mut |_, object| {
         found += 1;
         let Ok(object) = object else { return };
         let report = judge(&object);

@@ -131,29 +131,29 @@ fn unreadable(file: &Path) -> impl Fn(io::Error) -> ConfigFileError {
 /// A YAML node with the line of each part.
 #[derive(Debug)]
 enum Node {
-    Map(Vec<(Spanned<String>, Spanned<Node>)>),
+    Map(Vec<(Spanned<String>, Spanned<Self>)>),
     Text(String),
     /// Anything else, as text for messages.
     Other(String),
 }
 
 impl Node {
-    fn get(&self, key: &str) -> Option<&Spanned<Node>> {
+    fn get(&self, key: &str) -> Option<&Spanned<Self>> {
         match self {
-            Node::Map(members) => members.iter().find(|(name, _)| name.value == key).map(|(_, node)| node),
+            Self::Map(members) => members.iter().find(|(name, _)| name.value == key).map(|(_, node)| node),
             _ => None,
         }
     }
 
     fn text(&self) -> Option<&str> {
         match self {
-            Node::Text(text) => Some(text),
+            Self::Text(text) => Some(text),
             _ => None,
         }
     }
 
     fn is_null(&self) -> bool {
-        matches!(self, Node::Other(text) if text == "null")
+        matches!(self, Self::Other(text) if text == "null")
     }
 }
 

@@ -112,7 +112,7 @@ struct Folder {
 }
 
 impl Folder {
-    fn create(keep: Option<PathBuf>) -> Result<Folder, DemoError> {
+    fn create(keep: Option<PathBuf>) -> Result<Self, DemoError> {
         let temporary = keep.is_none();
         let path = keep
             .unwrap_or_else(|| std::env::temp_dir().join(format!("svidence-demo-{}", std::process::id())));
@@ -121,7 +121,7 @@ impl Folder {
         if io(format!("reading {}", path.display()), fs::read_dir(&path))?.next().is_some() {
             return Err(DemoError::NotEmpty(path.display().to_string()));
         }
-        Ok(Folder { path, temporary })
+        Ok(Self { path, temporary })
     }
 }
 
@@ -263,7 +263,7 @@ struct Pod {
 }
 
 impl Pod {
-    fn create(root: &Path) -> Result<Pod, DemoError> {
+    fn create(root: &Path) -> Result<Self, DemoError> {
         for folder in
             ["tekton/results", "tekton/downward", "tekton/steps", "messages", "logs", "serviceaccount"]
         {
@@ -271,7 +271,7 @@ impl Pod {
             io(format!("creating {}", path.display()), fs::create_dir_all(&path))?;
         }
         io("writing the namespace", fs::write(root.join("serviceaccount/namespace"), NAMESPACE))?;
-        let pod = Pod { root: root.to_owned() };
+        let pod = Self { root: root.to_owned() };
         let names: Vec<String> = STEPS.iter().map(|(name, _)| format!("step-{name}")).collect();
         let status = io(
             "running step-init",

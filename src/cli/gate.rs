@@ -13,7 +13,7 @@ pub(super) struct Gate<'a> {
     rules: Vec<Spoken>,
     /// For each demand: whether a TaskRun met it.
     met: Vec<bool>,
-    /// TaskRuns that have not finished and are left out.
+    /// Runs that have not finished and are left out.
     pub(super) left_out: u64,
 }
 
@@ -41,13 +41,13 @@ impl Spoken {
 
 impl<'a> Gate<'a> {
     /// Nothing seen yet. `finished`: what has not finished is left out.
-    pub(super) fn new(finished: bool, demanded: &'a [Demand], file: Option<&'a PolicyFile>) -> Gate<'a> {
+    pub(super) fn new(finished: bool, demanded: &'a [Demand], file: Option<&'a PolicyFile>) -> Self {
         let rules = file.map_or(0, |file| file.rules().len());
         let rules = (0..rules).map(|_| Spoken::default()).collect();
         Gate { finished, demanded, file, rules, met: vec![false; demanded.len()], left_out: 0 }
     }
 
-    /// Whether a TaskRun is left out; else it is counted. One whose earlier attempts contradict their evidence is not.
+    /// Whether a run is left out; else it is counted. One whose earlier attempts contradict their evidence is not.
     pub(super) fn leaves_out(&mut self, report: &Report) -> bool {
         let is_unfinished = |finding: &Finding| finding.facts().detail == Some(Detail::UNFINISHED);
         let is_undecided =
@@ -58,6 +58,10 @@ impl<'a> Gate<'a> {
         {
             self.left_out += 1;
             return true;
+        }
+        // Demands speak of TaskRuns.
+        if report.pipeline.is_some() {
+            return false;
         }
         let is_good = report.accepted || report.verdict == Verdict::Verified;
         for &index in &report.rules {

@@ -30,7 +30,7 @@ pub(super) fn name(path: &Path) -> String {
 
 impl<'a> Input<'a> {
     /// `sources` are the TaskRuns that are to be read later.
-    pub(super) fn new(stdin: &'a mut (dyn Read + Send), sources: &[PathBuf]) -> Input<'a> {
+    pub(super) fn new(stdin: &'a mut (dyn Read + Send), sources: &[PathBuf]) -> Self {
         let taken = sources.iter().any(|source| is_stdin(source)).then(|| "the TaskRuns".to_owned());
         Input { stdin, taken }
     }

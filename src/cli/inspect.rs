@@ -8,6 +8,7 @@ use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
 use super::{
+    asked::Asked,
     input::Input,
     sources::SourceArgs,
     trust::{TrustArgs, Trusted, variable},
@@ -74,9 +75,11 @@ pub fn run(
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> u8 {
-    let mut input = Input::new(stdin, args.sources.sources().paths);
-    let trust = match trust(args, &mut input, err) {
-        Ok(trust) => trust,
+    let mut input = Input::new(stdin, args.sources.paths());
+    let trust = trust(args, &mut input, err).and_then(|trust| Ok((trust, args.sources.asked()?)));
+    let opened = trust.and_then(|trust| Ok((trust, args.sources.open(input.stdin())?)));
+    let ((trust, mut asked), source) = match opened {
+        Ok(opened) => opened,
         Err(Refusal { exit_code, text }) => {
             let _ = writeln!(err, "svidence inspect: {}", Line(&text));
             return exit_code;
@@ -85,9 +88,13 @@ pub fn run(
     let colour = Colour::of(args.color, io::stdout().is_terminal(), surroundings::variable);
     let mut failed = false;
     let mut written = if args.output == Output::Text { writeln!(out, "{NOT_CHECKED}") } else { Ok(()) };
-    let walked = for_each(args.sources.sources(), input.stdin(), &mut |place, object| {
+    let walked = for_each(source, &mut |place, object| {
+        if let Some(asked) = &mut asked {
+            asked.note(&object);
+        }
         let object = match object {
             Ok(object) => object,
+            Err(error) if args.sources.comes_along(&error) => return,
             Err(error) => {
                 let _ = writeln!(err, "svidence inspect: {}", Line(&error.to_string()));
                 failed = true;
@@ -114,6 +121,10 @@ pub fn run(
         );
         return Verdict::Unchecked.exit_code();
     }
+    for missing in asked.iter().flat_map(Asked::missing) {
+        let _ = writeln!(err, "svidence inspect: {}", Line(&missing.to_string()));
+        failed = true;
+    }
     if !failed && let Some(text) = args.sources.nothing_found(walked) {
         let _ = writeln!(err, "svidence inspect: {text}");
         failed = true;
@@ -122,7 +133,8 @@ pub fn run(
 }
 
 fn trust(args: &InspectArgs, input: &mut Input<'_>, err: &mut dyn Write) -> Result<Option<Trust>, Refusal> {
-    let Some(Trusted { bundle, intermediates, .. }) = args.trust.read(input, &variable, err)? else {
+    let now = surroundings::now_in_seconds();
+    let Some(Trusted { bundle, intermediates, .. }) = args.trust.read(now, input, &variable, err)? else {
         return match args.output {
             Output::Dsse => Err(usage(
                 "-o dsse needs --trust-domain and --bundle: what is signed is not carried and has to be rebuilt".into(),
@@ -130,7 +142,6 @@ fn trust(args: &InspectArgs, input: &mut Input<'_>, err: &mut dyn Write) -> Resu
             Output::Text | Output::Json => Ok(None),
         };
     };
-    let now = surroundings::now_in_seconds();
     Ok(Some(Trust { bundle, intermediates, now, at: None, clock_skew: 0 }))
 }
 

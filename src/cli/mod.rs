@@ -1,6 +1,10 @@
 //! Arguments and printing of each subcommand of svidence.
 
-pub(crate) mod bundle;
+mod answer;
+mod asked;
+pub mod bundle;
+mod caller;
+mod cluster;
 mod completion;
 pub mod config;
 pub mod demo;
@@ -12,11 +16,13 @@ mod man;
 mod number;
 mod progress;
 mod refusal;
+mod results;
 mod sources;
 mod streams;
 pub mod timestamp;
 pub mod trust;
 pub mod verify;
+mod web_authorities;
 
 use std::{
     ffi::OsString,
@@ -53,7 +59,7 @@ Examples:
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Verify TaskRuns: did the steps of that very run produce these results?
+    /// Verify TaskRuns and PipelineRuns: did the steps of that very run produce these results?
     ///
     /// Exit codes: 0 verified, 1 invalid, 2 absent, 3 unchecked, 4 weak, 64 wrong arguments.
     Verify(verify::VerifyArgs),
@@ -90,6 +96,11 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
+    /// Keep every authority that a trust domain was ever seen to have, so that its runs can be verified when SPIRE has pruned them
+    Bundle {
+        #[command(subcommand)]
+        command: BundleCommand,
+    },
     /// Print the completions of svidence's arguments for a shell
     #[command(after_help = completion::EXAMPLES)]
     Completion {
@@ -104,6 +115,15 @@ enum Command {
         /// The folder
         folder: PathBuf,
     },
+}
+
+#[derive(Debug, Subcommand)]
+enum BundleCommand {
+    /// Add what the trust domain's bundle holds now to a store, which keeps when each authority was seen first and last
+    ///
+    /// Exit codes: 0 added, 3 something could not be read or written, or the bundle is older than one that was seen before, 64 wrong
+    /// arguments.
+    Add(bundle::add::AddArgs),
 }
 
 /// The whole command line, as it is called under the name of this program: kubectl and tkn find plug-ins by theirs.
@@ -168,6 +188,7 @@ fn run(
             let done = config::run(&file, stdin, out, err);
             told(done.map_err(|error| format!("config: {error}")), err)
         }
+        Command::Bundle { command: BundleCommand::Add(args) } => bundle::add::run(&args, stdin, out, err),
         Command::Entrypoint { .. } => unreachable!("it was told by its name"),
         Command::Completion { shell } => {
             // What cannot be written is told by the stream.

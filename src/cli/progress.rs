@@ -24,8 +24,8 @@ pub(super) struct Bar {
 
 impl Bar {
     /// Nothing done yet, `now`. Without a terminal it is never drawn.
-    pub(super) fn new(on_terminal: bool, total: Option<u64>, now: Instant) -> Bar {
-        Bar { on_terminal, total, count: 0, start: now, last: now, shown: false }
+    pub(super) fn new(on_terminal: bool, total: Option<u64>, now: Instant) -> Self {
+        Self { on_terminal, total, count: 0, start: now, last: now, shown: false }
     }
 
     /// Counts a TaskRun.

@@ -1,21 +1,65 @@
 //! Where a command takes TaskRuns from.
 
-use std::{fs, path::PathBuf};
+use std::{ffi::OsStr, fmt, fs, io::Read, path::PathBuf};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
-use crate::sources::{
-    files::{COMPRESSED_ENDINGS, NamePattern, Sources},
-    walk::Walked,
+use crate::{
+    cli::{
+        asked::Asked,
+        caller::CallerArgs,
+        cluster::ClusterArgs,
+        input,
+        refusal::{Refusal, usage},
+        results::ResultsArgs,
+    },
+    sources::{
+        error::SourceError,
+        files::{COMPRESSED_ENDINGS, NamePattern, Sources},
+        run_name::RunName,
+        source::Source,
+        walk::Walked,
+    },
+    tekton::unsuitable::Unsuitable,
 };
 
-/// Files, folders, standard input, and what of them is meant.
+/// The ways in. One is chosen by its name, never by what an argument looks like: a file called `taskrun/x` must not stand in for a
+/// cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+enum SourceKind {
+    /// Files, folders and standard input; opens no socket
+    #[default]
+    Files,
+    /// The runs of a cluster, from its API server
+    Kubernetes,
+    /// The archive of Tekton Results
+    Results,
+}
+
+impl fmt::Display for SourceKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Files => "files",
+            Self::Kubernetes => "kubernetes",
+            Self::Results => "results",
+        })
+    }
+}
+
+/// Those that are asked over a network, for somebody.
+const SERVERS: &[SourceKind] = &[SourceKind::Kubernetes, SourceKind::Results];
+
+/// Where TaskRuns are read from, and what of it is meant.
 #[derive(Debug, Args)]
 pub(super) struct SourceArgs {
+    /// Where the TaskRuns are read from
+    #[arg(long, value_enum, value_name = "SOURCE", default_value_t)]
+    from: SourceKind,
     /// Files or folders with TaskRuns (JSON, JSON lines, YAML, Lists; also compressed: gzip, zstd), or - for standard input.
     /// In folders and their subfolders, files are read whose names end in .json, .jsonl, .ndjson, .yaml or .yml, also with .gz
-    /// or .zst appended. Hidden folders (.git, ..data) are skipped; anything else found there is reported as not read
-    #[arg(required = true, value_name = "TASKRUN")]
+    /// or .zst appended. Hidden folders (.git, ..data) are skipped; anything else found there is reported as not read. With any
+    /// other --from: taskrun/NAME or pipelinerun/NAME (with its TaskRuns), or nothing for all runs
+    #[arg(required_unless_present = "from", required_if_eq("from", "files"), value_name = "TASKRUN")]
     paths: Vec<PathBuf>,
     /// In folders, read the files whose names match this pattern, for example '*.json', and leave out all others; may be given
     /// several times
@@ -24,10 +68,118 @@ pub(super) struct SourceArgs {
     /// Accept input without any TaskRun, but nothing that could not be read
     #[arg(long)]
     allow_empty: bool,
+    #[command(flatten)]
+    cluster: ClusterArgs,
+    #[command(flatten)]
+    results: ResultsArgs,
+    #[command(flatten)]
+    caller: CallerArgs,
 }
 
 impl SourceArgs {
-    pub(super) fn sources(&self) -> Sources<'_> {
+    /// What is to be read; `-` is `stdin`. An argument that belongs to another way in is refused.
+    pub(super) fn open<'a>(&'a self, stdin: &'a mut (dyn Read + Send)) -> Result<Source<'a>, Refusal> {
+        self.refuse(&[("--only", !self.only.is_empty())], &[SourceKind::Files])?;
+        self.refuse(&self.cluster.given(), &[SourceKind::Kubernetes])?;
+        self.refuse(&self.results.given(), &[SourceKind::Results])?;
+        self.refuse(&self.caller.given(), SERVERS)?;
+        match self.from {
+            SourceKind::Files => Ok(Source::files(self.files(), stdin)),
+            SourceKind::Kubernetes => {
+                Ok(Source::Kubernetes(Box::new(self.cluster.open(self.named()?, &self.caller)?)))
+            }
+            SourceKind::Results => {
+                Ok(Source::Results(Box::new(self.results.open(self.named()?, &self.caller)?)))
+            }
+        }
+    }
+
+    /// Refuses arguments that are given and mean something to other ways in only.
+    fn refuse(&self, arguments: &[(&str, bool)], to: &[SourceKind]) -> Result<(), Refusal> {
+        let given = arguments.iter().find(|(_, is_given)| *is_given && !to.contains(&self.from));
+        let Some((name, _)) = given else { return Ok(()) };
+        let to = to.iter().map(|from| format!("--from {from}")).collect::<Vec<_>>().join(" or ");
+        Err(usage(format!(
+            "{name} is an argument for {to}, and this reads from {}; leave it out, or say {to}",
+            self.from
+        )))
+    }
+
+    /// The runs that are asked for by name: of any way in but files.
+    fn named(&self) -> Result<Vec<RunName>, Refusal> {
+        let name = |path: &PathBuf| {
+            let text = path.to_string_lossy();
+            text.parse().map_err(|error| usage(format!("{text}: with --from {}, {error}", self.from)))
+        };
+        self.paths.iter().map(name).collect()
+    }
+
+    /// The files and folders that are read.
+    pub(super) fn paths(&self) -> &[PathBuf] {
+        match self.from {
+            SourceKind::Files => &self.paths,
+            SourceKind::Kubernetes | SourceKind::Results => &[],
+        }
+    }
+
+    /// Whether a file of this name is read where it lies in a folder.
+    pub(super) fn reads(&self, name: &OsStr) -> bool {
+        self.files().reads(name)
+    }
+
+    /// What reports call it all.
+    pub(super) fn name(&self) -> String {
+        match self.from {
+            SourceKind::Files => self.paths.first().map(|path| input::name(path)).unwrap_or_default(),
+            SourceKind::Kubernetes => self.from.to_string(),
+            SourceKind::Results => self.results.address(),
+        }
+    }
+
+    /// What is asked for by name, where that may not come.
+    pub(super) fn asked(&self) -> Result<Option<Asked<'_>>, Refusal> {
+        Ok(match self.from {
+            SourceKind::Files => None,
+            SourceKind::Kubernetes => Some(self.cluster.asked(self.named()?)),
+            SourceKind::Results => Some(self.results.asked(self.named()?)),
+        })
+    }
+
+    /// Whether runs that have not finished are left out although nobody says so: those of a cluster that are not named. `judged`: it
+    /// was said that they are judged.
+    pub(super) fn leaves_out_unfinished(&self, judged: bool) -> Result<bool, Refusal> {
+        self.refuse(&[("--all-finished", judged)], &[SourceKind::Kubernetes])?;
+        Ok(self.from == SourceKind::Kubernetes && self.paths.is_empty() && !judged)
+    }
+
+    /// Whether runs are asked for by name: none of them may be left out.
+    pub(super) fn are_named(&self) -> bool {
+        self.from != SourceKind::Files && !self.paths.is_empty()
+    }
+
+    /// The files besides the sources that a server is asked with.
+    pub(super) fn credentials(&self) -> impl Iterator<Item = PathBuf> {
+        self.cluster.files().into_iter().chain(self.results.files())
+    }
+
+    /// Whether it goes on until it is interrupted.
+    pub(super) fn never_ends(&self) -> bool {
+        self.from == SourceKind::Kubernetes && self.cluster.watches()
+    }
+
+    /// Whether a command that is about TaskRuns has no use for what this says is there: a PipelineRun that came along.
+    pub(super) fn comes_along(&self, error: &SourceError) -> bool {
+        let is_pipeline_run =
+            matches!(error, SourceError::Unsuitable { what: Unsuitable::PipelineRun(..), .. });
+        self.from != SourceKind::Files && is_pipeline_run
+    }
+
+    /// Whether places are records of an archive, which may be filed under another namespace than the run's.
+    pub(super) fn is_archive(&self) -> bool {
+        self.from == SourceKind::Results
+    }
+
+    fn files(&self) -> Sources<'_> {
         Sources { paths: &self.paths, only: &self.only }
     }
 
@@ -38,7 +190,7 @@ impl SourceArgs {
 
     /// Whether there may be several files.
     pub(super) fn are_several(&self) -> bool {
-        self.paths.len() > 1 || self.paths.iter().any(|path| path.is_dir())
+        self.from != SourceKind::Files || self.paths.len() > 1 || self.paths.iter().any(|path| path.is_dir())
     }
 
     /// The bytes of all of it, if it is files, and none of them seems to be compressed.
@@ -50,6 +202,9 @@ impl SourceArgs {
                 metadata.is_file() && !COMPRESSED_ENDINGS.iter().any(|ending| name.ends_with(ending));
             is_counted.then_some(metadata.len())
         };
+        if self.from != SourceKind::Files {
+            return None;
+        }
         self.paths.iter().map(size).sum()
     }
 
@@ -60,6 +215,12 @@ impl SourceArgs {
             (0, 0) if !self.only.is_empty() => {
                 Some("no TaskRun found: no file has a name that fits --only (--allow-empty accepts that)")
             }
+            (0, _) if self.from == SourceKind::Results => {
+                Some("no TaskRun found in the archive (--allow-empty accepts that)")
+            }
+            (0, _) if self.from == SourceKind::Kubernetes => Some(
+                "no run found in the cluster: see that -n and -l say what is meant (--allow-empty accepts that)",
+            ),
             (0, 0) => Some("no TaskRun found: there is no file to read (--allow-empty accepts that)"),
             (0, _) => Some("no TaskRun found (--allow-empty accepts that)"),
             _ => None,

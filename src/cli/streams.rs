@@ -16,9 +16,9 @@ pub(super) struct Stream {
 
 impl Stream {
     /// Of an open descriptor. The standard library's own streams take a closed one for written.
-    pub(super) fn of(descriptor: impl AsFd) -> io::Result<Stream> {
+    pub(super) fn of(descriptor: impl AsFd) -> io::Result<Self> {
         let file = File::from(descriptor.as_fd().try_clone_to_owned()?);
-        Ok(Stream { writer: LineWriter::new(file), failed: None })
+        Ok(Self { writer: LineWriter::new(file), failed: None })
     }
 
     fn note<T>(&mut self, result: io::Result<T>) -> io::Result<T> {

@@ -10,7 +10,12 @@ use clap::Args;
 use x509::{Certificate, Fingerprint};
 
 use super::{
-    bundle, config,
+    bundle::{
+        args::BundleArgs,
+        files::{self, INTERMEDIATES},
+        found,
+    },
+    config,
     input::{self, Input},
 };
 use crate::{
@@ -23,20 +28,52 @@ use crate::{
     },
 };
 
+/// Which trust domain.
+#[derive(Debug, Args)]
+pub struct TrustDomainArgs {
+    /// The SPIFFE trust domain the TaskRuns must belong to, for example example.org [env: SVIDENCE_TRUST_DOMAIN]
+    #[arg(long, value_name = "TD")]
+    trust_domain: Option<String>,
+    /// Take the trust domain from this config-spire ConfigMap, instead of --trust-domain
+    #[arg(long, value_name = "FILE", conflicts_with = "trust_domain")]
+    config: Option<PathBuf>,
+}
+
+impl TrustDomainArgs {
+    /// The one that an argument names, or the environment.
+    pub(super) fn read(
+        &self,
+        input: &mut Input<'_>,
+        variable: &dyn Fn(&str) -> Option<OsString>,
+    ) -> Result<Option<TrustDomain>, Refusal> {
+        match (&self.trust_domain, &self.config, variable("SVIDENCE_TRUST_DOMAIN")) {
+            (Some(text), ..) => trust_domain("--trust-domain", text).map(Some),
+            (None, Some(file), _) => {
+                let text = input.text("--config", file)?;
+                let config = config::parse(Path::new(&input::name(file)), &text)
+                    .map_err(|error| unchecked(format!("--config {error}")))?;
+                Ok(Some(config.trust_domain))
+            }
+            (None, None, Some(text)) => {
+                trust_domain("SVIDENCE_TRUST_DOMAIN", &text.to_string_lossy()).map(Some)
+            }
+            (None, None, None) => Ok(None),
+        }
+    }
+
+    fn is_given(&self) -> bool {
+        self.trust_domain.is_some() || self.config.is_some()
+    }
+}
+
 /// Which trust domain, by which certificates.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "What is trusted")]
 pub struct TrustArgs {
-    /// The SPIFFE trust domain the TaskRuns must belong to, for example example.org [env: SVIDENCE_TRUST_DOMAIN]
-    #[arg(long, value_name = "TD")]
-    trust_domain: Option<String>,
-    /// The trust domain's bundle: PEM, DER or SPIFFE bundle JSON; a folder of such files; or -. May be given several times
-    /// [env: SVIDENCE_BUNDLE]
-    #[arg(long = "bundle", value_name = "PATH")]
-    bundles: Vec<PathBuf>,
-    /// Take the trust domain from this config-spire ConfigMap, instead of --trust-domain
-    #[arg(long, value_name = "FILE", conflicts_with = "trust_domain")]
-    config: Option<PathBuf>,
+    #[command(flatten)]
+    trust_domain: TrustDomainArgs,
+    #[command(flatten)]
+    bundles: BundleArgs,
     /// Intermediate certificates (PEM) that evidence may have left out
     #[arg(long, value_name = "FILE")]
     intermediates: Option<PathBuf>,
@@ -63,41 +100,29 @@ pub(super) fn variable(name: &str) -> Option<OsString> {
 }
 
 impl TrustArgs {
-    /// Reads the files; `None` if nothing is to be trusted. What is odd about them is told on `err`. A usage error is 64, a file
-    /// that is of no use is `unchecked`.
+    /// Reads and fetches all of it; `None` if nothing is to be trusted. What is odd about it is told on `err`. A usage error is 64,
+    /// what is of no use is `unchecked`. `now` is in Unix seconds.
     pub(super) fn read(
         &self,
+        now: i64,
         input: &mut Input<'_>,
         variable: &dyn Fn(&str) -> Option<OsString>,
         err: &mut dyn Write,
     ) -> Result<Option<Trusted>, Refusal> {
-        let in_environment = |name: &str| variable(name).filter(|_| self.config.is_none());
-        let trust_domain = match (&self.trust_domain, &self.config, in_environment("SVIDENCE_TRUST_DOMAIN")) {
-            (Some(text), ..) => Some(trust_domain("--trust-domain", text)?),
-            (None, Some(file), _) => {
-                let text = input.text("--config", file)?;
-                let config = config::parse(Path::new(&input::name(file)), &text)
-                    .map_err(|error| unchecked(format!("--config {error}")))?;
-                Some(config.trust_domain)
-            }
-            (None, None, Some(text)) => Some(trust_domain("SVIDENCE_TRUST_DOMAIN", &text.to_string_lossy())?),
-            (None, None, None) => None,
+        let trust_domain = self.trust_domain.read(input, variable)?;
+        let is_any = self.bundles.is_given() || variable("SVIDENCE_BUNDLE").is_some();
+        let trust_domain = match trust_domain {
+            Some(trust_domain) if is_any => trust_domain,
+            trust_domain => return self.incomplete(trust_domain.is_some()),
         };
-        let (option, paths) = match variable("SVIDENCE_BUNDLE").filter(|_| self.bundles.is_empty()) {
-            Some(path) => ("SVIDENCE_BUNDLE", vec![PathBuf::from(path)]),
-            None => ("--bundle", self.bundles.clone()),
-        };
-        let (trust_domain, paths) = match (trust_domain, paths) {
-            (Some(trust_domain), paths) if !paths.is_empty() => (trust_domain, paths),
-            (trust_domain, _) => return self.incomplete(trust_domain.is_some()),
-        };
-        let (bundle, origins) = bundle::read(&trust_domain, option, &paths, input, err)?;
+        let found = self.bundles.read(&trust_domain, now, input, variable, err)?;
+        let (bundle, origins) = found::all(found).ok_or_else(|| unchecked("--bundle: no file".to_owned()))?;
         let bundle = bundle.naming_without_uri(self.authority_without_uri.iter().copied());
         let intermediates = match &self.intermediates {
             None => Vec::new(),
             Some(file) => {
-                let contents = input.bytes(bundle::INTERMEDIATES, file)?;
-                bundle::authorities(&trust_domain, bundle::INTERMEDIATES, &input::name(file), &contents, err)?
+                let contents = input.bytes(INTERMEDIATES, file)?;
+                files::authorities(&trust_domain, INTERMEDIATES, &input::name(file), &contents, err)?
                     .authorities()
                     .to_vec()
             }
@@ -105,16 +130,16 @@ impl TrustArgs {
         Ok(Some(Trusted { bundle, intermediates, origins }))
     }
 
-    /// The files and folders that the arguments name.
-    pub(super) fn files(&self) -> impl Iterator<Item = &PathBuf> {
-        self.bundles.iter().chain(&self.config).chain(&self.intermediates)
+    /// The files and folders that the arguments name, or the environment.
+    pub(super) fn files(&self, variable: &dyn Fn(&str) -> Option<OsString>) -> Vec<PathBuf> {
+        let more = self.trust_domain.config.iter().chain(&self.intermediates).cloned();
+        self.bundles.files(variable).into_iter().chain(more).collect()
     }
 
     /// Nothing to trust is fine where no argument speaks of it: half of what is needed in the environment is not a demand.
     fn incomplete(&self, has_trust_domain: bool) -> Result<Option<Trusted>, Refusal> {
-        let given = self.trust_domain.is_some()
-            || self.config.is_some()
-            || !self.bundles.is_empty()
+        let given = self.trust_domain.is_given()
+            || self.bundles.is_given()
             || self.intermediates.is_some()
             || !self.authority_without_uri.is_empty();
         match (given, has_trust_domain) {
@@ -132,7 +157,7 @@ impl TrustArgs {
 
 const BUNDLE_MISSING: &str =
     "--bundle PATH is missing: the authorities that the trust domain's certificates lead to";
-const TRUST_DOMAIN_MISSING: &str =
+pub(super) const TRUST_DOMAIN_MISSING: &str =
     "--trust-domain TD (or --config FILE) is missing: the trust domain that the TaskRuns must belong to";
 
 fn trust_domain(option: &str, text: &str) -> Result<TrustDomain, Refusal> {

@@ -5,6 +5,7 @@
 use std::{
     collections::BTreeSet,
     io::{self, BufWriter, IsTerminal as _, Read, Write},
+    mem,
     num::NonZeroUsize,
     path::{Path, PathBuf},
     thread,
@@ -16,6 +17,8 @@ use serde_json::json;
 
 use super::{
     USAGE_ERROR,
+    answer::Answer,
+    asked::{Asked, note_where_filed},
     gate::Gate,
     input::{self, Input},
     number,
@@ -32,11 +35,17 @@ use crate::{
         origins::Origins,
         safe::Line,
     },
-    sources::walk::{Event, Progress, Walked, walk},
+    sources::{
+        error::SourceError,
+        run_name::RunKind,
+        walk::{Event, Place, Progress, Walked, walk},
+    },
     surroundings,
-    tekton::taskrun::{TaskRun, parse_time},
+    tekton::{run::Run, taskrun::parse_time},
     verify::{
-        Demand, Detail, Finding, Policy, PolicyFile, Trust, Verdict, Verifier, prove::time::TimeStamps,
+        Demand, Detail, Finding, Policy, PolicyFile, Report, Trust, Verdict, Verifier,
+        pipeline::{Judged, Pipelines},
+        prove::time::TimeStamps,
     },
 };
 
@@ -67,9 +76,12 @@ pub struct VerifyArgs {
     /// TaskRuns, and there must be at least one; may be given several times
     #[arg(long = "require-result", value_name = "[TASKRUN:]NAME[=VALUE]", value_parser = str::parse::<Demand>, help_heading = DEMANDS)]
     demanded: Vec<Demand>,
-    /// Leave out TaskRuns that have not finished: they are named and counted, but not judged
+    /// Leave out runs that have not finished: they are named and counted, but not judged
     #[arg(long, help_heading = DEMANDS)]
     finished: bool,
+    /// Judge runs that have not finished, too, which fails: without names, those of a cluster are left out otherwise
+    #[arg(long, conflicts_with_all = ["finished", "watch"], help_heading = DEMANDS)]
+    all_finished: bool,
     /// A policy file (YAML or JSON): what TaskRuns must meet beyond good evidence
     #[arg(long, value_name = "FILE", help_heading = DEMANDS)]
     policy: Option<PathBuf>,
@@ -115,24 +127,34 @@ enum Weakness {
     NotCarried,
 }
 
+const NAMED_AND_FINISHED: &str = "--finished leaves out runs that have not finished, and these are asked for by name; leave one of both out";
+
 /// Runs `svidence verify`; returns the exit code.
 pub fn run(args: &VerifyArgs, stdin: &mut (dyn Read + Send), out: &mut dyn Write, err: &mut dyn Write) -> u8 {
-    let mut input = Input::new(stdin, args.sources.sources().paths);
-    let (trust, policy, origins) = match prepare(args, &mut input, err) {
-        Ok(prepared) => prepared,
+    let mut input = Input::new(stdin, args.sources.paths());
+    let prepared = prepare(args, &mut input, err).and_then(|prepared| Ok((prepared, args.sources.asked()?)));
+    let opened = prepared.and_then(|prepared| {
+        if args.finished && args.sources.are_named() {
+            return Err(usage(NAMED_AND_FINISHED.to_owned()));
+        }
+        let leaves_out = args.finished || args.sources.leaves_out_unfinished(args.all_finished)?;
+        Ok((prepared, leaves_out, args.sources.open(input.stdin())?))
+    });
+    let (((trust, policy, origins), asked), leaves_out_unfinished, source) = match opened {
+        Ok(opened) => opened,
         Err(Refusal { exit_code, text }) => {
-            let _ = writeln!(err, "svidence verify: {text}");
+            let _ = writeln!(err, "svidence verify: {}", Line(&text));
             return exit_code;
         }
     };
     let text_alone = [Destination::text()];
     let destinations = if args.outputs.is_empty() { &text_alone[..] } else { &args.outputs };
     let mut out = BufWriter::new(out);
-    if let Some(refusal) = replaces_input(args) {
+    if let Some(refusal) = replaces_input(args).or_else(|| never_written(args, destinations)) {
         let _ = writeln!(err, "svidence verify: {}", Line(&refusal));
         return USAGE_ERROR;
     }
-    let mut reports = match Reports::open(destinations, about(args, &trust, &policy, &origins), &mut out) {
+    let reports = match Reports::open(destinations, about(args, &trust, &policy, &origins), &mut out) {
         Ok(reports) => reports,
         Err(error) => {
             let _ = writeln!(err, "svidence verify: {}", Line(&error.to_string()));
@@ -143,8 +165,7 @@ pub fn run(args: &VerifyArgs, stdin: &mut (dyn Read + Send), out: &mut dyn Write
         }
     };
     let several = args.sources.are_several();
-    let mut worst: Option<Verdict> = None;
-    let mut gate = Gate::new(args.finished, &policy.demanded, policy.file.as_ref());
+    let gate = Gate::new(leaves_out_unfinished, &policy.demanded, policy.file.as_ref());
     let verbosity = match (args.quiet, args.verbose) {
         (true, _) => Verbosity::Quiet,
         (false, true) => Verbosity::Verbose,
@@ -152,52 +173,64 @@ pub fn run(args: &VerifyArgs, stdin: &mut (dyn Read + Send), out: &mut dyn Write
     };
     let is_terminal = io::stderr().is_terminal();
     let colour = Colour::of(args.color, is_terminal, surroundings::variable);
-    let mut people = People::new(verbosity, colour, several, &origins);
+    let people = People::new(verbosity, colour, several, &origins);
     let mut lines = BufWriter::new(&mut *err);
     let jobs = args.jobs.or(thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
     let judge = || {
         let mut verifier = Verifier::new(&trust, &policy);
-        move |object: TaskRun| verifier.verify(&object)
+        move |run: Run| Answer::to(run, &mut verifier)
     };
     let progress = Progress::default();
     let mut bar = Bar::new(is_terminal, args.sources.total_size(), Instant::now());
-    let walked = walk(args.sources.sources(), input.stdin(), jobs, &progress, judge, &mut |event| {
+    let mut pipelines = Pipelines::default();
+    let mut told = Told { gate, people, reports, asked, is_archive: args.sources.is_archive(), worst: None };
+    let walked = walk(source, jobs, &progress, judge, &mut |event| {
         // Nothing is written while it is there.
         let _ = bar.hide(&mut lines);
-        let verdict = match event {
-            Event::Object { place, outcome: Ok(report) } if gate.leaves_out(&report) => {
-                let _ = people.left_out(&report, place, &mut lines);
-                None
+        let is_judged = match event {
+            Event::Object { place, outcome: Ok(Answer::TaskRun(report, child)) } => {
+                if let Some(child) = child {
+                    pipelines.child(*child);
+                }
+                told.came(RunKind::TaskRun, &report.task_run);
+                told.tell(place, Ok(report), &mut lines)
             }
-            Event::Object { place, outcome } => {
-                let item = Item { place, outcome: outcome.as_ref() };
-                let _ = people.item(&item, &mut lines);
-                reports.item(&item);
-                Some(match item.outcome {
-                    Ok(report) if report.accepted => Verdict::Verified,
-                    Ok(report) => report.verdict,
-                    Err(_) => Verdict::Unchecked,
-                })
+            Event::Object { place, outcome: Ok(Answer::PipelineRun(object)) } => {
+                told.came(RunKind::PipelineRun, &object.full_name());
+                pipelines.pipeline_run(object, (place.path.to_owned(), place.index, place.line));
+                false
             }
+            Event::Object { place, outcome: Err(error) } => told.tell(place, Err(error), &mut lines),
             Event::Waiting => {
-                reports.flush();
+                told.reports.flush();
                 let _ = lines.flush();
-                None
+                false
+            }
+            Event::Settled => {
+                settle(&mut pipelines, &trust, &mut told, &mut lines);
+                false
+            }
+            Event::WaitingFor(reason) => {
+                let _ = writeln!(lines, "svidence verify: {}", Line(&reason));
+                let _ = lines.flush();
+                false
             }
         };
-        worst = worst.max(verdict);
-        if verdict.is_some() {
+        if is_judged {
             bar.count();
         }
         let now = Instant::now();
         if bar.is_due(now) {
-            reports.flush();
+            told.reports.flush();
             let _ = bar.draw(now, progress.bytes(), &mut lines);
         }
     });
     let _ = bar.hide(&mut lines);
+    settle(&mut pipelines, &trust, &mut told, &mut lines);
     drop(lines);
+    let Told { gate, people, mut reports, asked, mut worst, .. } = told;
     let mut missing = gate.missing();
+    missing.extend(asked.iter().flat_map(Asked::missing));
     worst = worst.max(missing.iter().map(Finding::verdict).max());
     let is_any = worst.is_some();
     if !is_any {
@@ -221,6 +254,66 @@ pub fn run(args: &VerifyArgs, stdin: &mut (dyn Read + Send), out: &mut dyn Write
     exit_code
 }
 
+/// Where a PipelineRun was found.
+type Found = (String, u64, Option<u64>);
+
+/// Judges the PipelineRuns that came, by what came with them; none of it is kept.
+fn settle(pipelines: &mut Pipelines<Found>, trust: &Trust, told: &mut Told<'_>, lines: &mut dyn Write) {
+    for Judged { place: (path, index, line), report } in mem::take(pipelines).finish(trust) {
+        told.tell(Place { path: &path, index, line }, Ok(report), lines);
+    }
+}
+
+/// Whom every answer is told.
+struct Told<'a> {
+    gate: Gate<'a>,
+    people: People<'a>,
+    reports: Reports<'a>,
+    /// Runs that were asked for by name.
+    asked: Option<Asked<'a>>,
+    /// Whether places are records of an archive.
+    is_archive: bool,
+    worst: Option<Verdict>,
+}
+
+impl Told<'_> {
+    /// A run that came, whatever will be told of it.
+    fn came(&mut self, kind: RunKind, full_name: &str) {
+        if let Some(asked) = &mut self.asked {
+            asked.came(kind, full_name);
+        }
+    }
+
+    /// Tells one answer; whether it was judged.
+    fn tell(
+        &mut self,
+        place: Place<'_>,
+        mut outcome: Result<Report, SourceError>,
+        lines: &mut dyn Write,
+    ) -> bool {
+        match (&mut outcome, &mut self.asked) {
+            (Ok(report), _) if self.gate.leaves_out(report) => {
+                let _ = self.people.left_out(report, place, lines);
+                return false;
+            }
+            (Ok(report), _) if self.is_archive => note_where_filed(place, report),
+            (Err(error), Some(asked)) => asked.failed(error),
+            _ => {}
+        }
+        let outcome = outcome.as_ref();
+        let item = Item { place, outcome };
+        let _ = self.people.item(&item, lines);
+        self.reports.item(&item);
+        let verdict = match outcome {
+            Ok(report) if report.accepted => Verdict::Verified,
+            Ok(report) => report.verdict,
+            Err(_) => Verdict::Unchecked,
+        };
+        self.worst = self.worst.max(Some(verdict));
+        true
+    }
+}
+
 /// What is said of a walk that judged nothing, unless that is fine.
 fn nothing(sources: &SourceArgs, walked: Walked, left_out: u64) -> Option<Finding> {
     if left_out > 0 {
@@ -233,26 +326,39 @@ fn nothing(sources: &SourceArgs, walked: Walked, left_out: u64) -> Option<Findin
 
 /// What is wrong with a report that would take the place of a file that is read: it may be the only copy.
 fn replaces_input(args: &VerifyArgs) -> Option<String> {
-    let sources = args.sources.sources();
-    let named: Vec<PathBuf> = (sources.paths.iter())
-        .chain(args.trust.files())
+    let paths = args.sources.paths();
+    let trusted = args.trust.files(&variable);
+    let named: Vec<PathBuf> = (paths.iter())
+        .chain(&trusted)
         .chain(&args.policy)
         .chain(&args.tsa_certificates)
         .chain(&args.timestamps)
+        .cloned()
+        .chain(args.sources.credentials())
         .filter_map(|path| path.canonicalize().ok())
         .collect();
-    let folders: Vec<PathBuf> = (sources.paths.iter())
-        .filter_map(|path| path.canonicalize().ok())
-        .filter(|path| path.is_dir())
-        .collect();
+    // Whatever lies there is read as a bundle, or said to be left out.
+    let of_bundles: Vec<PathBuf> =
+        (trusted.iter()).filter_map(|path| path.canonicalize().ok()).filter(|path| path.is_dir()).collect();
+    let folders: Vec<PathBuf> =
+        (paths.iter()).filter_map(|path| path.canonicalize().ok()).filter(|path| path.is_dir()).collect();
     let is_read = |file: &PathBuf| {
-        let is_meant = file.file_name().is_some_and(|name| sources.reads(name));
-        named.contains(file) || (is_meant && folders.iter().any(|folder| file.starts_with(folder)))
+        let is_meant = file.file_name().is_some_and(|name| args.sources.reads(name));
+        named.contains(file)
+            || of_bundles.iter().any(|folder| file.parent() == Some(folder))
+            || (is_meant && folders.iter().any(|folder| file.starts_with(folder)))
     };
     let canonical = |file: &Path| file.canonicalize().ok().filter(|file| file.is_file());
     let mut files = args.outputs.iter().filter_map(|output| output.file.as_deref());
     let replaced = files.find(|file| canonical(file).as_ref().is_some_and(is_read))?;
     Some(format!("the report would replace {}, which is read; name another file", replaced.display()))
+}
+
+/// What is wrong with a report that is written at the end, where there is none.
+fn never_written(args: &VerifyArgs, destinations: &[Destination]) -> Option<String> {
+    let is_written = destinations.iter().all(Destination::is_of_lines);
+    (args.sources.never_ends() && !is_written)
+        .then(|| "--watch writes text and json: other reports need an end".to_owned())
 }
 
 /// Says which rules spoke of no TaskRun: a mistake in a name would otherwise go unnoticed. If none did, every TaskRun is
@@ -274,7 +380,7 @@ fn about<'a>(args: &'a VerifyArgs, trust: &'a Trust, policy: &'a Policy, origins
     let name = args.policy.as_deref().and_then(Path::to_str).unwrap_or("policy");
     Walk {
         trust_domain: trust.bundle.trust_domain().as_str(),
-        source: args.sources.sources().paths.first().map(|path| input::name(path)).unwrap_or_default(),
+        source: args.sources.name(),
         now: trust.now,
         origins,
         policy_file: policy.file.as_ref().map(|file| (name, file)),
@@ -294,7 +400,9 @@ fn prepare(
     input: &mut Input<'_>,
     err: &mut dyn Write,
 ) -> Result<(Trust, Policy, Origins), Refusal> {
-    let Some(Trusted { bundle, intermediates, origins }) = args.trust.read(input, &variable, err)? else {
+    let now = surroundings::now_in_seconds();
+    let Some(Trusted { bundle, intermediates, origins }) = args.trust.read(now, input, &variable, err)?
+    else {
         return Err(args.trust.missing());
     };
     let at = match &args.at {
@@ -303,7 +411,6 @@ fn prepare(
             usage(format!("--at {text}: not an RFC 3339 time; it looks like 2026-11-22T05:30:00Z"))
         })?),
     };
-    let now = surroundings::now_in_seconds();
     let trust = Trust { bundle, intermediates, now, at, clock_skew: args.clock_skew };
     let policy = Policy {
         accept_tep0089: args.accept.contains(&Weakness::Tep0089),

@@ -110,9 +110,9 @@ impl PodName {
     /// The name in full, if it is known.
     pub fn resolve(&self, task_run: &str) -> Option<String> {
         match self {
-            PodName::Usual => Some(format!("{task_run}-pod")),
-            PodName::Named(name) => Some(name.clone()),
-            PodName::Unknown => None,
+            Self::Usual => Some(format!("{task_run}-pod")),
+            Self::Named(name) => Some(name.clone()),
+            Self::Unknown => None,
         }
     }
 }
@@ -139,8 +139,8 @@ impl ResultsFrom {
     /// Tekton's name of it, as in the statement.
     pub fn as_str(self) -> &'static str {
         match self {
-            ResultsFrom::TerminationMessage => "termination-message",
-            ResultsFrom::SidecarLogs => "sidecar-logs",
+            Self::TerminationMessage => "termination-message",
+            Self::SidecarLogs => "sidecar-logs",
         }
     }
 }
@@ -198,7 +198,7 @@ pub struct Attestation {
     pub found_hints: Vec<[u8; HINT]>,
     /// Results with digests, by kind and name.
     pub results: Vec<Covered>,
-    /// SHA-256 of the step's provenance.json; by log of [`canonical_json`](crate::tekton::artifacts::Artifacts::canonical_json) of it.
+    /// SHA-256 of the step's provenance.json; by log [`super::artifacts::digest`] of it.
     pub step_artifacts: Option<[u8; 32]>,
     /// SHA-256 of the task's provenance.json, which no log hands over.
     pub task_artifacts: Option<[u8; 32]>,
@@ -257,7 +257,7 @@ impl Attestation {
     }
 
     /// Reads the value of an entry.
-    pub fn from_value(value: &str) -> Result<Attestation, AttestationError> {
+    pub fn from_value(value: &str) -> Result<Self, AttestationError> {
         let Some(encoded) = value.strip_prefix(PREFIX) else {
             let version = value.split_once('.').map_or("", |(version, _)| version);
             let number = version.strip_prefix("sv").filter(|number| (1..=9).contains(&number.len()));
@@ -273,7 +273,7 @@ impl Attestation {
         let bytes = Bytes::from(bytes);
         let message =
             generated::Attestation::decode(bytes.clone()).map_err(|_| AttestationError::Protobuf)?;
-        let attestation = Attestation::from_message(message)?;
+        let attestation = Self::from_message(message)?;
         if attestation.to_bytes() != bytes {
             return Err(AttestationError::NotCanonical);
         }
@@ -334,7 +334,7 @@ impl Attestation {
         }
     }
 
-    fn from_message(message: generated::Attestation) -> Result<Attestation, AttestationError> {
+    fn from_message(message: generated::Attestation) -> Result<Self, AttestationError> {
         use AttestationError::Field;
         let code = u8::try_from((message.outcome & !SIDECAR_LOGS) >> 6).map_err(|_| Field("outcome"))?;
         let ended = match (message.outcome >> 3 & 7, code) {
@@ -400,7 +400,7 @@ impl Attestation {
             return Err(Field("signature"));
         }
         let (declared, program) = message.declared.split_first_chunk().ok_or(Field("declared"))?;
-        Ok(Attestation {
+        Ok(Self {
             namespace: message.namespace,
             task_run: message.task_run,
             task_run_uid: absent_or(&message.task_run_uid, "task_run_uid")?,
@@ -493,18 +493,18 @@ pub fn declared<'a>(
 pub(crate) struct DeclaredNames(Sha256);
 
 impl DeclaredNames {
-    pub(crate) fn new<'a>(results: impl IntoIterator<Item = &'a str>) -> DeclaredNames {
-        let mut hashing = Sha256::new();
+    pub(crate) fn new<'a>(results: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut hashing = Sha256::default();
         hashing.update(b"{\"results\":");
         hashing.update(sorted(results).as_bytes());
-        DeclaredNames(hashing)
+        Self(hashing)
     }
 
     pub(crate) fn with_step_results<'a>(
         &self,
         step_results: impl IntoIterator<Item = &'a str>,
     ) -> [u8; DECLARED] {
-        let DeclaredNames(mut hashing) = self.clone();
+        let Self(mut hashing) = self.clone();
         hashing.update(b",\"stepResults\":");
         hashing.update(sorted(step_results).as_bytes());
         hashing.update(b"}");

@@ -6,12 +6,10 @@ use x509::{
     Certificate, KeyAlgorithm,
     der::{INTEGER, SEQUENCE, unsigned, write},
     pem,
+    text::hex,
 };
 
-use crate::evidence::{
-    sha256,
-    statement::{PAYLOAD_TYPE, hex},
-};
+use crate::evidence::{sha256, statement::PAYLOAD_TYPE};
 
 /// A statement, what signs it, and the certificates that lead from there towards the bundle.
 #[derive(Debug, Clone)]

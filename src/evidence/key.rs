@@ -39,25 +39,25 @@ pub enum SigningKey {
 impl std::fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
-            SigningKey::P256(_) => "SigningKey(P-256)",
-            SigningKey::P384(_) => "SigningKey(P-384)",
-            SigningKey::Rsa(_) => "SigningKey(RSA)",
+            Self::P256(_) => "SigningKey(P-256)",
+            Self::P384(_) => "SigningKey(P-384)",
+            Self::Rsa(_) => "SigningKey(RSA)",
         })
     }
 }
 
 impl SigningKey {
     /// Reads unencrypted PKCS#8 DER as the Workload API hands it out (SPIFFE Workload API, field `x509_svid_key`).
-    pub fn from_pkcs8(der: &Zeroizing<Vec<u8>>) -> Result<SigningKey, KeyError> {
+    pub fn from_pkcs8(der: &Zeroizing<Vec<u8>>) -> Result<Self, KeyError> {
         let p256 = &signature::ECDSA_P256_SHA256_FIXED_SIGNING;
         if let Ok(key) = EcdsaKeyPair::from_pkcs8(p256, der, &SystemRandom::new()) {
-            return Ok(SigningKey::P256(Box::new(key)));
+            return Ok(Self::P256(Box::new(key)));
         }
         if let Ok(key) = p384::ecdsa::SigningKey::from_pkcs8_der(der) {
-            return Ok(SigningKey::P384(Box::new(key)));
+            return Ok(Self::P384(Box::new(key)));
         }
         match rsa::KeyPair::from_pkcs8(der) {
-            Ok(key) => Ok(SigningKey::Rsa(Box::new(key))),
+            Ok(key) => Ok(Self::Rsa(Box::new(key))),
             Err(_) => Err(KeyError::Unsupported),
         }
     }
@@ -66,35 +66,35 @@ impl SigningKey {
     /// DER of RSAPublicKey.
     pub fn public_key(&self) -> Vec<u8> {
         match self {
-            SigningKey::P256(key) => key.public_key().as_ref().to_vec(),
-            SigningKey::P384(key) => key.verifying_key().to_sec1_point(false).as_bytes().to_vec(),
-            SigningKey::Rsa(key) => signature::KeyPair::public_key(key.as_ref()).as_ref().to_vec(),
+            Self::P256(key) => key.public_key().as_ref().to_vec(),
+            Self::P384(key) => key.verifying_key().to_sec1_point(false).as_bytes().to_vec(),
+            Self::Rsa(key) => signature::KeyPair::public_key(key.as_ref()).as_ref().to_vec(),
         }
     }
 
     /// Signs `message` for an attestation.
     pub fn sign_attestation(&self, message: &[u8], random: &dyn SecureRandom) -> Result<Vec<u8>, KeyError> {
         match self {
-            SigningKey::P256(key) => Ok(sign_p256(key, message, random)?.normalize_s().to_bytes().to_vec()),
-            SigningKey::P384(key) => {
+            Self::P256(key) => Ok(sign_p256(key, message, random)?.normalize_s().to_bytes().to_vec()),
+            Self::P384(key) => {
                 let signature: p384::ecdsa::Signature = key.try_sign(message).map_err(|_| KeyError::Sign)?;
                 Ok(signature.normalize_s().to_bytes().to_vec())
             }
-            SigningKey::Rsa(key) => sign_rsa(key, message, random),
+            Self::Rsa(key) => sign_rsa(key, message, random),
         }
     }
 
     /// Signs `message` as Tekton's own signer does.
     pub fn sign_tep0089(&self, message: &[u8], random: &dyn SecureRandom) -> Result<Vec<u8>, KeyError> {
         match self {
-            SigningKey::P256(key) => Ok(sign_p256(key, message, random)?.to_der().as_bytes().to_vec()),
-            SigningKey::P384(key) => {
+            Self::P256(key) => Ok(sign_p256(key, message, random)?.to_der().as_bytes().to_vec()),
+            Self::P384(key) => {
                 let digest = ring::digest::digest(&ring::digest::SHA256, message);
                 let signature: p384::ecdsa::Signature =
                     key.sign_prehash(digest.as_ref()).map_err(|_| KeyError::Sign)?;
                 Ok(signature.to_der().as_bytes().to_vec())
             }
-            SigningKey::Rsa(key) => sign_rsa(key, message, random),
+            Self::Rsa(key) => sign_rsa(key, message, random),
         }
     }
 }

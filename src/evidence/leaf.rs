@@ -96,7 +96,7 @@ impl CompactLeaf {
         dns_names: &[String],
         dns: DnsForm,
         issuer: Issuer<'_>,
-    ) -> Option<CompactLeaf> {
+    ) -> Option<Self> {
         let mut serial = [0; 16];
         let significant = certificate.serial().iter().position(|octet| *octet != 0).unwrap_or_default();
         let significant = &certificate.serial()[significant..];
@@ -104,7 +104,7 @@ impl CompactLeaf {
         let Validity { not_before, not_after } = certificate.validity();
         let (key, public_key) = compress(certificate.public_key_bits())?;
         let (signature_kind, signature) = flatten(certificate.signature())?;
-        let leaf = CompactLeaf {
+        let leaf = Self {
             dns,
             issuer_hint: issuer.key_id.get(..KEY_ID_HINT)?.try_into().ok()?,
             key,
@@ -119,7 +119,7 @@ impl CompactLeaf {
     }
 
     /// Reads the compact form. Certificates' DER begins with 0x30 and is never mistaken for it.
-    pub fn from_bytes(bytes: &[u8]) -> Result<CompactLeaf, LeafError> {
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, LeafError> {
         let mut rest = bytes;
         let mut take = |n: usize| -> Result<&[u8], LeafError> {
             let (taken, remaining) = rest.split_at_checked(n).ok_or(LeafError::Malformed("it ends early"))?;
@@ -176,7 +176,7 @@ impl CompactLeaf {
         if !lengths.contains(&signature.len()) {
             return Err(LeafError::Malformed("signature length"));
         }
-        Ok(CompactLeaf {
+        Ok(Self {
             dns,
             issuer_hint,
             key,

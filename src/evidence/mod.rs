@@ -10,6 +10,7 @@
 #[rustfmt::skip]
 mod generated;
 
+pub mod artifacts;
 pub mod attestation;
 #[cfg(feature = "cli")]
 pub mod envelope;

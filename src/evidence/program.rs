@@ -68,7 +68,7 @@ impl Program<'_> {
         }
         string(program.member("onError"), if self.continues { "continue" } else { "stopAndFail" });
         if let Start::Script(digest) = &self.start {
-            string(program.member("script"), &super::statement::hex(digest));
+            string(program.member("script"), &x509::text::hex(digest));
         }
         string(program.member("timeout"), &self.timeout.to_string());
         array(program.member("when"), &self.when, |out, when| {

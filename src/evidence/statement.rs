@@ -5,8 +5,7 @@
 
 use std::fmt::Write as _;
 
-use x509::text::push_hex;
-pub use x509::text::{format_time, hex};
+use x509::text::{hex, push_hex};
 
 use super::attestation::{Attestation, Covered, Ended, Form};
 use crate::tekton::{

@@ -2,12 +2,9 @@
 
 use std::collections::{HashMap, HashSet};
 
-use x509::text::format_time;
+use x509::text::{format_time, hex};
 
-use crate::{
-    evidence::statement::hex,
-    verify::{Finding, Report, Verdict},
-};
+use crate::verify::{Finding, Report, Verdict};
 
 /// One cause.
 #[derive(Debug, Clone, PartialEq, Eq)]

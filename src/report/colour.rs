@@ -38,16 +38,12 @@ pub(crate) enum Style {
 impl Colour {
     /// None.
     #[cfg(test)]
-    pub(crate) const NONE: Colour = Colour(false);
+    pub(crate) const NONE: Self = Self(false);
 
     /// What was chosen, given where the text goes and the environment (<https://no-color.org>, <https://bixense.com/clicolors>).
-    pub(crate) fn of(
-        choice: Choice,
-        is_terminal: bool,
-        variable: impl Fn(&str) -> Option<OsString>,
-    ) -> Colour {
+    pub(crate) fn of(choice: Choice, is_terminal: bool, variable: impl Fn(&str) -> Option<OsString>) -> Self {
         let is_set = |name| variable(name).is_some_and(|value| !value.is_empty());
-        Colour(match choice {
+        Self(match choice {
             Choice::Always => true,
             Choice::Never => false,
             Choice::Auto if is_set("NO_COLOR") => false,

@@ -4,19 +4,24 @@
 //! It is XML as well as HTML, so that any parser can tell that nothing in it was opened or closed by a name in an object.
 
 use std::{
+    borrow::Cow,
     collections::HashMap,
     io::{self, Write},
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use x509::{Certificate, Validity, text::format_time};
+use x509::{
+    Certificate, Validity,
+    text::{format_time, hex},
+};
 
 use crate::{
-    evidence::{sha256, statement::hex},
+    evidence::sha256,
     report::{
         Item, WHOLE_WALK, Walk, Writer,
         causes::{Cause, alone, causes},
         people::{ended, time},
+        pipeline,
         safe::Xml,
         tally::Tally,
     },
@@ -71,8 +76,8 @@ impl Writer for Html {
         self.failed += u64::from(!is_good);
         let open = if !is_good && self.failed <= MOST_OPEN { " open=\"\"" } else { "" };
         let (verdict, name) = match item.outcome {
-            Ok(report) => (report.verdict, report.task_run.as_str()),
-            Err(_) => (Verdict::Unchecked, "not read"),
+            Ok(report) => (report.verdict, report.title()),
+            Err(_) => (Verdict::Unchecked, Cow::Borrowed("not read")),
         };
         let (class, word) = match (verdict, is_good) {
             (Verdict::Weak, true) => ("good weak", "weak, accepted"),
@@ -83,7 +88,7 @@ impl Writer for Html {
             out,
             "<details class=\"{class}\"{open}><summary><span class=\"verdict\">{word}</span> <b>{}</b> \
              <span class=\"place\">{}</span></summary>\n<div class=\"inside\">",
-            Xml(name),
+            Xml(&name),
             Xml(&place)
         )?;
         match item.outcome {
@@ -126,8 +131,12 @@ impl Writer for Html {
 fn task_run(walk: &Walk<'_>, report: &Report, out: &mut dyn Write) -> io::Result<()> {
     let causes = causes(report);
     cause_list(&causes, out)?;
+    if let Some(pipeline) = &report.pipeline {
+        tree(&pipeline::lines(pipeline), out)?;
+    }
     match &report.proof {
         Some(proof) => proven(walk, report, proof, out)?,
+        None if report.accepted => {}
         None if report.uid.is_empty() => {}
         None => writeln!(
             out,
@@ -141,6 +150,27 @@ fn task_run(walk: &Walk<'_>, report: &Report, out: &mut dyn Write) -> io::Result
             writeln!(out, "<li>Note: {}</li>", Xml(note))?;
         }
         writeln!(out, "</ul>")?;
+    }
+    Ok(())
+}
+
+/// Lists in lists, as far as the lines are indented.
+fn tree(lines: &[(usize, String)], out: &mut dyn Write) -> io::Result<()> {
+    let mut depth = 0;
+    for (i, (indent, line)) in lines.iter().enumerate() {
+        while depth <= *indent {
+            writeln!(out, "<ul class=\"tree\">")?;
+            depth += 1;
+        }
+        write!(out, "<li>{}", Xml(line))?;
+        let next = lines.get(i + 1).map_or(0, |(next, _)| *next + 1);
+        if next <= depth {
+            writeln!(out, "</li>")?;
+        }
+        while depth > next {
+            depth -= 1;
+            writeln!(out, "</ul>{}", if depth > 0 { "</li>" } else { "" })?;
+        }
     }
     Ok(())
 }
@@ -206,7 +236,7 @@ fn path(
         let attested = if i == 0 { attested(first) } else { format!("of {}", walk.trust_domain) };
         let Validity { not_before, not_after } = certificate.validity();
         let origin = walk.origins.get(&hex(&sha256(certificate.der()))).filter(|_| kind == "bundle");
-        let attested = origin.map_or(attested, |origin| format!("from {}", origin.file));
+        let attested = origin.map_or(attested, |origin| format!("from {}", origin.place()));
         boxed(
             out,
             "box",

@@ -1,21 +1,21 @@
-//! `json`: one line a TaskRun, of the schema `docs/schemas/verify-report-v2.json`.
+//! `json`: one line a TaskRun or PipelineRun, of the schema `docs/schemas/verify-report-v2.json`.
 //!
-//! Every TaskRun has a line with its verdict; a last line without a place tells what is missing of the walk as a whole, if anything is. Values, steps and a run's UID stand only in the lines of those that were
-//! verified or accepted, so that a program which looks for results finds no other ones.
+//! Each has a line with its verdict; a last line without a place tells what is missing of the walk as a whole, if anything is. Values,
+//! steps and a run's UID are only in the lines of those that were verified or accepted, so that a program which looks for results finds
+//! no other ones.
 
 use std::io::{self, Write};
 
 use serde_json::{Value, json};
-use x509::{text::format_time, time_stamp::TimeStamp};
+use x509::{
+    text::{format_time, hex},
+    time_stamp::TimeStamp,
+};
 
 use crate::{
-    evidence::{
-        attestation::{Ended, Outcome},
-        statement::hex,
-    },
-    report::{Item, Walk, Writer, safe::escaped_json},
-    sources::{source::SourceError, walk::Place},
-    tekton::value::ResultValue,
+    evidence::attestation::{Ended, Outcome},
+    report::{Item, Walk, Writer, origins::Seen, pipeline, safe::escaped_json},
+    sources::{error::SourceError, walk::Place},
     verify::{Finding, NotCarried, Proof, Report, StepSummary, TimeProof, Verdict, VerifiedResult},
 };
 
@@ -39,7 +39,7 @@ pub(super) struct Json;
 impl Writer for Json {
     fn item(&mut self, walk: &Walk<'_>, item: &Item<'_>, out: &mut dyn Write) -> io::Result<()> {
         let line = match item.outcome {
-            Ok(report) => task_run(walk, item.place, report),
+            Ok(report) => run(walk, item.place, report),
             Err(error) => unreadable(item.place, error),
         };
         writeln!(out, "{}", escaped_json(&line.to_string()))
@@ -108,17 +108,25 @@ fn unreadable(at: Place<'_>, error: &SourceError) -> Value {
     })
 }
 
-fn task_run(walk: &Walk<'_>, at: Place<'_>, report: &Report) -> Value {
+fn run(walk: &Walk<'_>, at: Place<'_>, report: &Report) -> Value {
     let findings: Vec<Value> = report.findings.iter().map(finding).collect();
     let mut line = json!({
         "version": VERSION,
         "place": place(at, Some(&report.uid)),
-        "taskRun": report.task_run,
         "verdict": report.verdict.as_str(),
         "accepted": report.accepted,
         "findings": findings,
         "notes": report.notes,
     });
+    let name = if report.pipeline.is_some() { "pipelineRun" } else { "taskRun" };
+    line[name] = json!(report.task_run);
+    if let Some(pipeline) = &report.pipeline {
+        line["tasks"] = pipeline::tasks(pipeline);
+        if report.accepted {
+            line["failed"] = json!(pipeline.failed);
+            line["pipelineResults"] = pipeline::results(pipeline);
+        }
+    }
     let more: Vec<Value> = report
         .findings
         .more()
@@ -185,15 +193,10 @@ fn not_carried(not_carried: &NotCarried) -> Value {
 }
 
 fn result(result: &VerifiedResult) -> Value {
-    let value = match &result.value {
-        ResultValue::String(text) => json!(text),
-        ResultValue::Array(items) => json!(items),
-        ResultValue::Object(members) => json!(members),
-    };
     let mut object = json!({
         "name": result.name,
         "type": result.value.type_name(),
-        "value": value,
+        "value": result.value.to_json(),
         "sha256": hex(&result.digest),
         "step": result.step,
         "set": result.set,
@@ -226,6 +229,10 @@ fn step(walk: &Walk<'_>, step: &StepSummary) -> Value {
     }
     if let Some(origin) = walk.origins.get(&step.authority) {
         object["authority"] = json!({"name": origin.name, "file": origin.file});
+        if let Some(Seen { first, last }) = origin.seen {
+            object["authority"]["firstSeen"] = json!(format_time(first));
+            object["authority"]["lastSeen"] = json!(format_time(last));
+        }
     }
     object
 }

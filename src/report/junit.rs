@@ -1,4 +1,4 @@
-//! `junit`: a test case a TaskRun. `invalid`, `absent` and `weak` are failures, `unchecked` is an error. Nothing is ever
+//! `junit`: a test case a TaskRun or PipelineRun. `invalid`, `absent` and `weak` are failures, `unchecked` is an error. Nothing is ever
 //! "skipped": CI systems count that as good.
 //!
 //! Each case has a suite of its own, since a suite says at its beginning how many of its cases failed, which a walk knows
@@ -29,6 +29,7 @@ impl Writer for Junit {
         match item.outcome {
             Ok(report) => {
                 let (namespace, name) = report.task_run.split_once('/').unwrap_or(("", &report.task_run));
+                let name = if report.pipeline.is_some() { &format!("PipelineRun {name}") } else { name };
                 let element =
                     if report.accepted { Element::None } else { Element::of_failed(report.verdict) };
                 case(out, Some(item.place), (namespace, name), element, report.verdict, &Content::of(report))
@@ -69,8 +70,8 @@ enum Element {
 
 impl Element {
     /// Of what does not count as verified.
-    fn of_failed(verdict: Verdict) -> Element {
-        if verdict == Verdict::Unchecked { Element::Error } else { Element::Failure }
+    fn of_failed(verdict: Verdict) -> Self {
+        if verdict == Verdict::Unchecked { Self::Error } else { Self::Failure }
     }
 }
 

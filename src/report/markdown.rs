@@ -11,6 +11,7 @@ use crate::{
     report::{
         Item, WHOLE_WALK, Walk, Writer,
         causes::{Cause, alone, causes},
+        pipeline,
         safe::Line,
         tally::Tally,
     },
@@ -112,10 +113,13 @@ impl Writer for Markdown {
 fn task_run(item: &Item<'_>, report: &Report, out: &mut dyn Write) -> io::Result<()> {
     let (mark, word) = mark(report.verdict, report.accepted);
     let place = cut(&item.place.to_string(), MOST_OF_A_CAUSE);
-    let name = cut(&report.task_run, MOST_OF_A_CAUSE);
+    let name = cut(&report.title(), MOST_OF_A_CAUSE);
     write!(out, "| {mark} {word} | {}<br>in {} | ", Code(&name), Code(&place))?;
     let causes = causes(report);
     cause_lines(&causes, out)?;
+    if let Some(pipeline) = &report.pipeline {
+        tree(&pipeline::lines(pipeline), !causes.is_empty(), out)?;
+    }
     if let Some(proof) = &report.proof {
         results(proof, !causes.is_empty(), out)?;
     }
@@ -131,6 +135,20 @@ fn cause_lines(causes: &[Cause], out: &mut dyn Write) -> io::Result<()> {
         write!(out, "<br>… and {} more", causes.len() - MOST_LINES)?;
     }
     Ok(())
+}
+
+fn tree(lines: &[(usize, String)], follows: bool, out: &mut dyn Write) -> io::Result<()> {
+    // What tasks were given is in the other reports.
+    let lines: Vec<&str> =
+        lines.iter().filter(|(indent, _)| *indent < 2).map(|(_, line)| line.as_str()).collect();
+    for (i, line) in lines.iter().take(MOST_LINES).enumerate() {
+        let separator = if i == 0 && !follows { "" } else { "<br>" };
+        write!(out, "{separator}{}", Code(&cut(line, MOST_OF_A_CAUSE)))?;
+    }
+    match lines.len().checked_sub(MOST_LINES) {
+        Some(more @ 1..) => write!(out, "<br>… and {more} more"),
+        _ => Ok(()),
+    }
 }
 
 fn results(proof: &Proof, follows: bool, out: &mut dyn Write) -> io::Result<()> {

@@ -1,4 +1,4 @@
-//! The reports of one walk: each `-o FORMAT[=FILE]` gets every TaskRun as it is judged, and nothing is kept.
+//! The reports of one walk: each `-o FORMAT[=FILE]` gets every run as it is judged, and nothing is kept.
 //!
 //! A file is written under another name beside its place and renamed at the end: what has the name is whole.
 
@@ -12,6 +12,7 @@ mod markdown;
 pub(crate) mod origins;
 pub(super) mod output;
 mod people;
+mod pipeline;
 pub(crate) mod safe;
 mod sarif;
 mod tally;
@@ -32,7 +33,7 @@ pub(crate) use tally::count;
 use crate::{
     io_error,
     report::origins::Origins,
-    sources::{source::SourceError, walk::Place},
+    sources::{error::SourceError, walk::Place},
     verify::{Finding, PolicyFile, Report},
 };
 
@@ -69,16 +70,21 @@ pub(crate) struct Destination {
 }
 
 impl Destination {
+    /// Whether each run is told as soon as it is judged: other reports need an end.
+    pub(crate) fn is_of_lines(&self) -> bool {
+        matches!(self.format, Format::Text | Format::Json)
+    }
+
     /// Text on standard output.
-    pub(crate) fn text() -> Destination {
-        Destination { format: Format::Text, file: None }
+    pub(crate) fn text() -> Self {
+        Self { format: Format::Text, file: None }
     }
 }
 
 impl FromStr for Destination {
     type Err = String;
 
-    fn from_str(text: &str) -> Result<Destination, String> {
+    fn from_str(text: &str) -> Result<Self, String> {
         let (name, file) = match text.split_once('=') {
             Some((name, file)) => (name, Some(file)),
             None => (text, None),
@@ -89,9 +95,7 @@ impl FromStr for Destination {
         };
         match file {
             Some("") => Err(format!("no file after {name}=")),
-            file => {
-                Ok(Destination { format: *format, file: file.filter(|file| *file != "-").map(PathBuf::from) })
-            }
+            file => Ok(Self { format: *format, file: file.filter(|file| *file != "-").map(PathBuf::from) }),
         }
     }
 }
@@ -112,7 +116,7 @@ pub(crate) struct Walk<'a> {
     pub(crate) command_line: String,
 }
 
-/// A TaskRun's report, or why there is none, and where it is.
+/// The report of a TaskRun or PipelineRun, or why there is none, and where it is.
 pub(crate) struct Item<'a> {
     pub(crate) place: Place<'a>,
     pub(crate) outcome: Result<&'a Report, &'a SourceError>,
@@ -169,12 +173,12 @@ pub(crate) enum ReportError {
 }
 
 impl ReportError {
-    fn write(output: &Output, error: io::Error) -> ReportError {
+    fn write(output: &Output, error: io::Error) -> Self {
         let left = match output.shows_parts() {
             true => "what is there is not the whole report",
             false => "nothing was changed there",
         };
-        ReportError::Write { name: output.name(), error, left }
+        Self::Write { name: output.name(), error, left }
     }
 }
 
@@ -192,7 +196,7 @@ impl<'a> Reports<'a> {
         destinations: &[Destination],
         walk: Walk<'a>,
         stdout: &'a mut dyn Write,
-    ) -> Result<Reports<'a>, ReportError> {
+    ) -> Result<Self, ReportError> {
         // Spelled in two ways it is still one file.
         let files: Vec<_> = destinations
             .iter()

@@ -1,14 +1,41 @@
 //! Where the authorities that were trusted are from.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, fmt};
+
+use x509::text::format_time;
 
 /// Where an authority is from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Origin {
     /// Its URI, or what else it is called by.
     pub(crate) name: String,
-    /// The first file that it is in.
+    /// The first file or address that it is from.
     pub(crate) file: String,
+    /// When it was in a bundle, if a store has kept that.
+    pub(crate) seen: Option<Seen>,
+}
+
+impl Origin {
+    /// Where it is from and when it was there, for people.
+    pub(crate) fn place(&self) -> String {
+        let seen = self.seen.map(|seen| format!(", {seen}")).unwrap_or_default();
+        format!("{}{seen}", self.file)
+    }
+}
+
+/// When an authority was in a bundle, Unix seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Seen {
+    /// For the first time.
+    pub(crate) first: i64,
+    /// For the last time.
+    pub(crate) last: i64,
+}
+
+impl fmt::Display for Seen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "seen from {} to {}", format_time(self.first), format_time(self.last))
+    }
 }
 
 /// Origins by the SHA-256 of the authority's certificate, hexadecimal.

@@ -25,6 +25,18 @@ pub(crate) fn write_whole(path: &Path, content: &[u8]) -> io::Result<()> {
     output.commit()
 }
 
+/// The same by somebody who is alone with the file: what an earlier process has left unfinished, perhaps under the same number, is not in
+/// the way.
+pub(crate) fn write_whole_alone(path: &Path, content: &[u8]) -> io::Result<()> {
+    if let Some(left) = hidden(&resolved(path)) {
+        match fs::remove_file(left) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    write_whole(path, content)
+}
+
 /// Standard output, or a file.
 pub(super) enum Output {
     Stdout,
@@ -50,10 +62,10 @@ enum UntilWhole {
 
 impl Output {
     /// Opens a file that is to be at `path`, which is [`resolved`].
-    pub(super) fn create(path: &Path) -> io::Result<Output> {
+    pub(super) fn create(path: &Path) -> io::Result<Self> {
         let path = path.to_owned();
         let opened = |file, until_whole| {
-            Ok(Output::File(ReportFile { path: path.clone(), until_whole, writer: BufWriter::new(file) }))
+            Ok(Self::File(ReportFile { path: path.clone(), until_whole, writer: BufWriter::new(file) }))
         };
         if path.metadata().is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir()) {
             return opened(OpenOptions::new().write(true).open(&path)?, UntilWhole::AsItIs);
@@ -73,22 +85,22 @@ impl Output {
     /// What it is called in messages.
     pub(super) fn name(&self) -> String {
         match self {
-            Output::Stdout => "standard output".to_owned(),
-            Output::File(file) => file.path.display().to_string(),
+            Self::Stdout => "standard output".to_owned(),
+            Self::File(file) => file.path.display().to_string(),
         }
     }
 
     /// Whether what was written can be seen although the rest is missing.
     pub(super) fn shows_parts(&self) -> bool {
         match self {
-            Output::Stdout => true,
-            Output::File(file) => matches!(file.until_whole, UntilWhole::AsItIs),
+            Self::Stdout => true,
+            Self::File(file) => matches!(file.until_whole, UntilWhole::AsItIs),
         }
     }
 
     /// Everything reaches the disk, then the file gets its name.
     pub(super) fn commit(&mut self) -> io::Result<()> {
-        let Output::File(ReportFile { path, until_whole, writer }) = self else { return Ok(()) };
+        let Self::File(ReportFile { path, until_whole, writer }) = self else { return Ok(()) };
         writer.flush()?;
         match until_whole {
             UntilWhole::AsItIs => return Ok(()),

@@ -2,23 +2,21 @@
 
 use std::io::{self, Write};
 
-use x509::text::format_time;
+use x509::text::{format_time, hex};
 
 use crate::{
-    evidence::{
-        attestation::{Ended, Outcome},
-        statement::hex,
-    },
+    evidence::attestation::{Ended, Outcome},
     report::{
         Item,
         causes::{alone, causes},
         colour::{Colour, Style},
         origins::Origins,
+        pipeline,
         safe::Line,
         tally::{Tally, count},
     },
-    sources::{source::SourceError, walk::Place},
-    verify::{Finding, Proof, Report, StepSummary, TimeProof, Verdict},
+    sources::{error::SourceError, walk::Place},
+    verify::{Finding, Proof, Report, StepSummary, TimeProof, Verdict, pipeline::Pipeline},
 };
 
 /// How much is said.
@@ -49,12 +47,7 @@ pub(crate) struct People<'a> {
 
 impl<'a> People<'a> {
     /// `several`: the sources are more than one file.
-    pub(crate) fn new(
-        verbosity: Verbosity,
-        colour: Colour,
-        several: bool,
-        origins: &'a Origins,
-    ) -> People<'a> {
+    pub(crate) fn new(verbosity: Verbosity, colour: Colour, several: bool, origins: &'a Origins) -> Self {
         People { verbosity, colour, several, origins, tally: Tally::default(), notes: 0 }
     }
 
@@ -80,7 +73,7 @@ impl<'a> People<'a> {
             return Ok(());
         }
         let at = if self.several { format!(" in {place}") } else { String::new() };
-        let text = format!("left out  {}{at}: it has not finished", report.task_run);
+        let text = format!("left out  {}{at}: it has not finished", report.title());
         writeln!(out, "{}", self.colour.paint(Style::Faint, Line(&text)))
     }
 
@@ -121,7 +114,8 @@ impl<'a> People<'a> {
             (verdict, _) => verdict.as_str(),
         };
         let word = self.colour.paint(style(report.verdict, report.accepted), format!("{word:<9}"));
-        let name = self.colour.paint(Style::Bold, Line(&report.task_run));
+        let title = report.title();
+        let name = self.colour.paint(Style::Bold, Line(&title));
         let is_verbose = self.verbosity == Verbosity::Verbose;
         // What failed has to be found again.
         let is_to_be_found = is_verbose || !report.accepted;
@@ -132,7 +126,8 @@ impl<'a> People<'a> {
         if is_to_be_found && !report.uid.is_empty() {
             at.push_str(&format!(", UID {}", report.uid));
         }
-        let qualities = report.proof.as_ref().map(qualities).unwrap_or_default();
+        let of_pipeline = report.pipeline.as_ref().filter(|_| report.accepted).map(|tree| whole(tree));
+        let qualities = report.proof.as_ref().map(qualities).or(of_pipeline).unwrap_or_default();
         writeln!(out, "{word} {name}{}{qualities}", Line(&at))?;
         match is_verbose {
             true => self.everything(report, out),
@@ -163,6 +158,9 @@ impl<'a> People<'a> {
         for note in &report.notes {
             writeln!(out, "{INDENT}note: {}", Line(note))?;
         }
+        for (indent, line) in report.pipeline.iter().flat_map(|pipeline| pipeline::lines(pipeline)) {
+            writeln!(out, "{INDENT}{:1$}{2}", "", 2 * indent, Line(&line))?;
+        }
         let Some(proof) = &report.proof else { return Ok(()) };
         for step in proof.basis.steps() {
             writeln!(out, "{INDENT}{}", Line(&step_line(step, self.origins)))?;
@@ -192,7 +190,7 @@ fn style(verdict: Verdict, is_accepted: bool) -> Style {
 
 fn step_line(step: &StepSummary, origins: &Origins) -> String {
     let origin = origins.get(&step.authority);
-    let origin = origin.map(|origin| format!(" ({} in {})", origin.name, origin.file)).unwrap_or_default();
+    let origin = origin.map(|origin| format!(" ({} in {})", origin.name, origin.place())).unwrap_or_default();
     let attested = match (step.run_attested, step.step_attested, step.executable_attested) {
         (true, true, true) => "the run, the step and the program",
         (true, true, false) => "the run and the step",
@@ -233,6 +231,21 @@ pub(super) fn time(proof: TimeProof) -> String {
         TimeProof::Asserted(at) => format!("certificates valid at {}, a time you asserted", format_time(at)),
         TimeProof::Unproven => "certificates expired, time of signing not proven".to_owned(),
     }
+}
+
+/// How much of a PipelineRun counts as verified.
+fn whole(pipeline: &Pipeline) -> String {
+    let number = |number: usize| u64::try_from(number).unwrap_or_default();
+    let runs = pipeline.tasks.iter().map(|task| task.runs.len()).sum();
+    let skipped = pipeline.tasks.iter().filter(|task| task.runs.is_empty()).count();
+    let not_run = if skipped > 0 {
+        format!("; {} not run", count(number(skipped), "task", "tasks"))
+    } else {
+        String::new()
+    };
+    let results = count(number(pipeline.results.len()), "result", "results");
+    let failed = if pipeline.failed { "the PipelineRun failed; " } else { "" };
+    format!("  ({failed}{results} of {}{not_run})", count(number(runs), "run", "runs"))
 }
 
 fn qualities(proof: &Proof) -> String {

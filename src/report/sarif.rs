@@ -3,9 +3,10 @@
 use std::io::{self, Write};
 
 use serde_json::{Value, json};
+use x509::text::hex;
 
 use crate::{
-    evidence::{sha256, statement::hex},
+    evidence::sha256,
     report::{
         Item, WHOLE_WALK, Walk, Writer,
         json::{facts, place},
@@ -16,7 +17,7 @@ use crate::{
 };
 
 /// Code, what it means in a sentence, and what to do: one rule for each code of a finding, and one for unreadable input.
-const RULES: [(&str, &str, &str); 26] = [
+const RULES: [(&str, &str, &str); 27] = [
     (
         "attestation",
         "An attestation cannot be read.",
@@ -60,6 +61,11 @@ const RULES: [(&str, &str, &str); 26] = [
         "program",
         "A step was given something else to run than the task in the status says.",
         "Somebody changed status.taskSpec.",
+    ),
+    (
+        "pipeline",
+        "A PipelineRun does not follow from its TaskRuns.",
+        "See the message: something was changed, or a TaskRun of it is not there or not verified.",
     ),
     ("uncovered", "A step has no evidence of its own.", "Its evidence was removed."),
     (
@@ -179,9 +185,9 @@ impl Sarif {
     ) -> io::Result<()> {
         let facts = facts(finding);
         let mut result = result(finding.code(), level(report, finding), &finding.to_string(), at);
-        let mut logical = vec![json!({"fullyQualifiedName": report.task_run, "kind": "object"})];
+        let mut logical = vec![json!({"fullyQualifiedName": report.title(), "kind": "object"})];
         if let Some(field) = facts["field"].as_str() {
-            let name = format!("{}#{field}", report.task_run);
+            let name = format!("{}#{field}", report.title());
             logical.push(json!({"name": field, "fullyQualifiedName": name, "kind": "member"}));
         }
         result["locations"][0]["logicalLocations"] = json!(logical);
@@ -190,7 +196,7 @@ impl Sarif {
         result["partialFingerprints"] = fingerprint(&[
             Some(finding.code()),
             fact("detail"),
-            Some(&report.task_run),
+            Some(&report.title()),
             Some(&report.uid),
             attempt.as_deref(),
             fact("step"),
@@ -205,9 +211,9 @@ impl Sarif {
     /// One result for all findings of a kind that are not kept.
     fn more(&mut self, out: &mut dyn Write, at: Place<'_>, report: &Report, more: &More) -> io::Result<()> {
         let mut result = result(more.code, level_of(report, more.verdict), &more.to_string(), at);
-        let logical = json!([{"fullyQualifiedName": report.task_run, "kind": "object"}]);
+        let logical = json!([{"fullyQualifiedName": report.title(), "kind": "object"}]);
         result["locations"][0]["logicalLocations"] = logical;
-        let parts = [Some(more.code), Some("more"), Some(&report.task_run), Some(&report.uid)];
+        let parts = [Some(more.code), Some("more"), Some(&report.title()), Some(&report.uid)];
         result["partialFingerprints"] = fingerprint(&parts);
         result["properties"] = json!({"place": place(at, Some(&report.uid)), "count": more.count});
         self.write(out, result)

@@ -1,10 +1,10 @@
-//! How many TaskRuns got which verdict, in one line.
+//! How many runs got which verdict, in one line.
 
 use std::fmt;
 
 use crate::{
     report::Item,
-    sources::{source::SourceError, walk::Place},
+    sources::{error::SourceError, walk::Place},
     verify::Verdict,
 };
 
@@ -17,6 +17,8 @@ pub(crate) struct Tally {
     absent: u64,
     unchecked: u64,
     invalid: u64,
+    /// Of all these, PipelineRuns.
+    pipeline_runs: u64,
     files_not_read: u64,
     objects_not_read: u64,
     /// TaskRuns that have not finished and were not judged.
@@ -39,6 +41,7 @@ impl Tally {
                     (Verdict::Invalid, _) => &mut self.invalid,
                 };
                 *count += 1;
+                self.pipeline_runs += u64::from(report.pipeline.is_some());
                 self.is_not_alone(item.place);
             }
             Err(error) => self.not_read(item.place, error),
@@ -67,7 +70,7 @@ impl Tally {
 
     /// How many TaskRuns were judged.
     pub(crate) fn task_runs(&self) -> u64 {
-        self.verdicts().iter().map(|(count, ..)| count).sum()
+        self.verdicts().iter().map(|(count, ..)| count).sum::<u64>() - self.pipeline_runs
     }
 
     /// How many count as verified.
@@ -92,6 +95,9 @@ impl Tally {
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&count(self.task_runs(), "TaskRun", "TaskRuns"))?;
+        if self.pipeline_runs > 0 {
+            write!(f, " and {}", count(self.pipeline_runs, "PipelineRun", "PipelineRuns"))?;
+        }
         let words: Vec<String> = self
             .verdicts()
             .iter()

@@ -1,10 +1,10 @@
-//! `text`: one line a verified result: TaskRun, result, value as JSON, separated by tabs.
+//! `text`: one line a verified result: run, result, value as JSON, separated by tabs. A PipelineRun's name has that word before it.
 
 use std::io::{self, Write};
 
 use crate::{
     report::{
-        Item, Walk, Writer,
+        Item, Walk, Writer, pipeline,
         safe::{Line, escaped_json},
     },
     verify::{Finding, VerifiedResult},
@@ -15,16 +15,15 @@ pub(super) struct Text;
 impl Writer for Text {
     /// Only what was verified, so that a program which reads this reads nothing else.
     fn item(&mut self, _: &Walk<'_>, item: &Item<'_>, out: &mut dyn Write) -> io::Result<()> {
-        let Some((report, proof)) =
-            item.outcome.ok().and_then(|report| Some((report, report.proof.as_ref()?)))
-        else {
-            return Ok(());
-        };
-        for result in &proof.results {
-            let (task_run, name) = (Line(&report.task_run), shown_name(result));
-            writeln!(out, "{task_run}\t{}\t{}", Line(&name), escaped_json(&result.value.canonical_json()))?;
-        }
-        Ok(())
+        let Ok(report) = item.outcome else { return Ok(()) };
+        let of_steps = report.proof.iter().flat_map(|proof| &proof.results);
+        let of_steps = of_steps.map(|result| (shown_name(result), &result.value));
+        let of_tasks = report.pipeline.iter().filter(|_| report.accepted).flat_map(|tree| &tree.results);
+        let of_tasks = of_tasks.map(|result| (pipeline::result_name(result), &result.value));
+        let run = report.title();
+        of_steps.chain(of_tasks).try_for_each(|(name, value)| {
+            writeln!(out, "{}\t{}\t{}", Line(&run), Line(&name), escaped_json(&value.canonical_json()))
+        })
     }
 
     /// The exit code and standard error tell of it.

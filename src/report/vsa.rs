@@ -5,10 +5,10 @@
 use std::io::{self, Write};
 
 use serde_json::{Value, json};
-use x509::text::format_time;
+use x509::text::{format_time, hex};
 
 use crate::{
-    evidence::{sha256, statement::hex},
+    evidence::sha256,
     report::{
         Item, Walk, Writer,
         safe::{escaped_json, file_uri, uri_part},
@@ -37,6 +37,8 @@ fn statement(walk: &Walk<'_>, report: &Report) -> Value {
     let resource = resource(walk, report);
     // A policy's rules say which failures pass; without one none does.
     let passed = report.proof.as_ref().filter(|proof| !proof.failed || !report.rules.is_empty());
+    let has_passed =
+        passed.is_some() || report.pipeline.as_ref().is_some_and(|tree| report.accepted && !tree.failed);
     let subjects: Vec<Value> = passed.iter().flat_map(|proof| &proof.results).map(subject).collect();
     // A refused TaskRun's values are not its subject: whoever forges one would choose what is said to have failed.
     let subjects = if subjects.is_empty() { vec![run_itself(&resource, report)] } else { subjects };
@@ -50,18 +52,19 @@ fn statement(walk: &Walk<'_>, report: &Report) -> Value {
             "resourceUri": resource,
             "policy": policy(walk),
             "inputAttestations": passed.map(|proof| inputs(&resource, proof)).unwrap_or_default(),
-            "verificationResult": if passed.is_some() { "PASSED" } else { "FAILED" },
+            "verificationResult": if has_passed { "PASSED" } else { "FAILED" },
             // svidence says nothing about SLSA's levels.
-            "verifiedLevels": [if passed.is_some() { "SLSA_BUILD_LEVEL_UNEVALUATED" } else { "FAILED" }],
+            "verifiedLevels": [if has_passed { "SLSA_BUILD_LEVEL_UNEVALUATED" } else { "FAILED" }],
             "slsaVersion": "1.0",
         },
     })
 }
 
-/// The SPIFFE ID that the TaskRun's steps must have.
+/// The SPIFFE ID that the TaskRun's steps must have; for a PipelineRun, which has none, one that is made the same way.
 fn resource(walk: &Walk<'_>, report: &Report) -> String {
     let (namespace, name) = report.task_run.split_once('/').unwrap_or_default();
-    format!("spiffe://{}/ns/{}/taskrun/{}", walk.trust_domain, uri_part(namespace), uri_part(name))
+    let kind = if report.pipeline.is_some() { "pipelinerun" } else { "taskrun" };
+    format!("spiffe://{}/ns/{}/{kind}/{}", walk.trust_domain, uri_part(namespace), uri_part(name))
 }
 
 /// A verified value, by the digest of the text that its step wrote.

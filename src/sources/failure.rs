@@ -4,10 +4,13 @@ use std::io;
 
 use crate::{
     sources::{
+        error::{Rest, SourceError},
+        kubernetes::error::KubernetesError,
         not_read::{NotRead, Unnamed},
-        source::{Rest, SourceError},
+        results::ResultsError,
     },
     tekton::{
+        pipelinerun::PipelineRunError,
         strict::{node::Node, yaml::YamlError},
         taskrun::TaskRunError,
         unsuitable::Unsuitable,
@@ -24,10 +27,15 @@ pub(crate) enum Failure {
     Json(String, Rest),
     Yaml(YamlError, Rest),
     Object(TaskRunError),
+    PipelineRun(PipelineRunError),
     TooLarge(Rest),
     List(String),
     /// A List that is not whole; how many items it lacks, if it says so.
     Part(Option<u64>),
+    /// An archive that is not read, or not to its end.
+    Results(Box<ResultsError>),
+    /// A cluster that is not read, or not to the end of a list.
+    Kubernetes(Box<KubernetesError>),
     Empty,
     Panicked,
 }
@@ -45,32 +53,32 @@ pub(crate) enum LeftOut {
 
 impl Failure {
     /// Says what is wrong with what is no JSON.
-    pub(crate) fn json(bytes: &[u8], line: u64, rest: Rest) -> Failure {
+    pub(crate) fn json(bytes: &[u8], line: u64, rest: Rest) -> Self {
         let mut values = serde_json::Deserializer::from_slice(bytes).into_iter::<Node>();
         match values.find_map(Result::err) {
-            Some(error) => Failure::syntax(&error, line, rest),
-            None => Failure::unclosed(line).with_rest(rest),
+            Some(error) => Self::syntax(&error, line, rest),
+            None => Self::unclosed(line).with_rest(rest),
         }
     }
 
-    pub(crate) fn unclosed(line: u64) -> Failure {
-        Failure::Json(format!("the object that starts in line {line} does not end"), Rest::NotRead)
+    pub(crate) fn unclosed(line: u64) -> Self {
+        Self::Json(format!("the object that starts in line {line} does not end"), Rest::NotRead)
     }
 
-    pub(crate) fn expected(what: &str, line: u64) -> Failure {
-        Failure::Json(format!("expected {what} at line {line}"), Rest::NotRead)
+    pub(crate) fn expected(what: &str, line: u64) -> Self {
+        Self::Json(format!("expected {what} at line {line}"), Rest::NotRead)
     }
 
-    pub(crate) fn with_rest(self, rest: Rest) -> Failure {
+    pub(crate) fn with_rest(self, rest: Rest) -> Self {
         match self {
-            Failure::Json(error, _) => Failure::Json(error, rest),
-            Failure::TooLarge(_) => Failure::TooLarge(rest),
+            Self::Json(error, _) => Self::Json(error, rest),
+            Self::TooLarge(_) => Self::TooLarge(rest),
             other => other,
         }
     }
 
     /// The error with the line of the input instead of the document's.
-    pub(crate) fn syntax(error: &serde_json::Error, line: u64, rest: Rest) -> Failure {
+    pub(crate) fn syntax(error: &serde_json::Error, line: u64, rest: Rest) -> Self {
         let text = error.to_string();
         let place = format!(" at line {} column {}", error.line(), error.column());
         let text = match text.strip_suffix(&place) {
@@ -83,31 +91,35 @@ impl Failure {
         let text = text
             .replace("EOF while parsing", "it ends within")
             .replace("recursion limit exceeded", "objects and lists are more than 128 deep in each other");
-        Failure::Json(text, rest)
+        Self::Json(text, rest)
     }
 
     /// What is not read because of it.
     pub(crate) fn left_out(&self) -> LeftOut {
         match self {
-            Failure::Unnamed(unnamed) => LeftOut::Others(unnamed.count()),
-            Failure::NotRead(_) | Failure::Unsuitable(_) | Failure::Read(_) | Failure::Part(_) => {
-                LeftOut::Rest
-            }
-            Failure::Json(_, Rest::NotRead) | Failure::TooLarge(Rest::NotRead) => LeftOut::Rest,
-            Failure::Yaml(_, Rest::NotRead) => LeftOut::Rest,
-            Failure::Json(_, Rest::Read) | Failure::TooLarge(Rest::Read) => LeftOut::Nothing,
-            Failure::Yaml(_, Rest::Read)
-            | Failure::Object(_)
-            | Failure::List(_)
-            | Failure::Empty
-            | Failure::Panicked => LeftOut::Nothing,
+            Self::Unnamed(unnamed) => LeftOut::Others(unnamed.count()),
+            Self::NotRead(_)
+            | Self::Unsuitable(_)
+            | Self::Read(_)
+            | Self::Part(_)
+            | Self::Results(_)
+            | Self::Kubernetes(_) => LeftOut::Rest,
+            Self::Json(_, Rest::NotRead) | Self::TooLarge(Rest::NotRead) => LeftOut::Rest,
+            Self::Yaml(_, Rest::NotRead) => LeftOut::Rest,
+            Self::Json(_, Rest::Read) | Self::TooLarge(Rest::Read) => LeftOut::Nothing,
+            Self::Yaml(_, Rest::Read)
+            | Self::Object(_)
+            | Self::PipelineRun(_)
+            | Self::List(_)
+            | Self::Empty
+            | Self::Panicked => LeftOut::Nothing,
         }
     }
 
     /// The line of the input that it is in, if that is known.
     pub(crate) fn line(&self) -> Option<u64> {
         match self {
-            Failure::Yaml(error, _) => Some(error.line),
+            Self::Yaml(error, _) => Some(error.line),
             _ => None,
         }
     }
@@ -115,20 +127,23 @@ impl Failure {
     /// With the place where it is.
     pub(crate) fn at(self, path: String) -> SourceError {
         match self {
-            Failure::NotRead(reason) => SourceError::NotRead { path, reason },
-            Failure::Unnamed(unnamed) => SourceError::Unnamed { path, unnamed },
-            Failure::Unsuitable(what) => SourceError::Unsuitable { path, what },
-            Failure::Read(error) => SourceError::Read { path, error },
-            Failure::Json(error, rest) => SourceError::Syntax { path, format: "JSON", error, rest },
-            Failure::Yaml(error, rest) => {
+            Self::NotRead(reason) => SourceError::NotRead { path, reason },
+            Self::Unnamed(unnamed) => SourceError::Unnamed { path, unnamed },
+            Self::Unsuitable(what) => SourceError::Unsuitable { path, what },
+            Self::Read(error) => SourceError::Read { path, error },
+            Self::Json(error, rest) => SourceError::Syntax { path, format: "JSON", error, rest },
+            Self::Yaml(error, rest) => {
                 SourceError::Syntax { path, format: "YAML", error: error.to_string(), rest }
             }
-            Failure::Object(error) => SourceError::Object { path, error },
-            Failure::TooLarge(rest) => SourceError::TooLarge { path, rest },
-            Failure::List(reason) => SourceError::List { path, reason },
-            Failure::Part(remaining) => SourceError::Part { path, remaining },
-            Failure::Empty => SourceError::Empty { path },
-            Failure::Panicked => SourceError::Panicked { path },
+            Self::Object(error) => SourceError::Object { path, error },
+            Self::PipelineRun(error) => SourceError::PipelineRun { path, error },
+            Self::TooLarge(rest) => SourceError::TooLarge { path, rest },
+            Self::List(reason) => SourceError::List { path, reason },
+            Self::Part(remaining) => SourceError::Part { path, remaining },
+            Self::Results(error) => SourceError::Results { path, error },
+            Self::Kubernetes(error) => SourceError::Kubernetes { path, error },
+            Self::Empty => SourceError::Empty { path },
+            Self::Panicked => SourceError::Panicked { path },
         }
     }
 }

@@ -1,12 +1,20 @@
 //! Where TaskRuns come from, and the walk that judges each of them.
 //!
-//! * [`source`]: what a source hands over and why it may not; [`walk`]: judging all of it on all cores.
-//! * [`files`]: files, folders and standard input.
+//! * [`source`]: the ways in; [`sink`]: what each of them hands over; [`error`]: why it may not.
+//! * [`files`]: files, folders and standard input; [`kubernetes`]: the API server of a cluster; [`results`]: the archive of Tekton Results.
+//! * [`run_name`]: a run that is asked for by name; [`impersonation`]: for whom a server is asked; [`token`]: by whose right.
+//! * [`walk`]: judging all of it on all cores.
 
+pub mod error;
 mod failure;
 pub mod files;
+pub mod impersonation;
+pub mod kubernetes;
 mod not_read;
+pub mod results;
+pub mod run_name;
 mod sink;
 pub mod source;
+pub mod token;
 pub mod walk;
 pub use not_read::{NotRead, Unnamed};

@@ -25,12 +25,12 @@ impl NotRead {
     /// What several of the kind are called.
     pub(crate) fn several(&self) -> &'static str {
         match self {
-            NotRead::Ending => "with other endings",
-            NotRead::Packed(_) => "packed in a way that is not read",
-            NotRead::LinkToFolder => "links to folders",
-            NotRead::DeadLink => "links that lead nowhere",
-            NotRead::Special(_) => "FIFOs, sockets or devices",
-            NotRead::Failed(_) => "unreadable",
+            Self::Ending => "with other endings",
+            Self::Packed(_) => "packed in a way that is not read",
+            Self::LinkToFolder => "links to folders",
+            Self::DeadLink => "links that lead nowhere",
+            Self::Special(_) => "FIFOs, sockets or devices",
+            Self::Failed(_) => "unreadable",
         }
     }
 }
@@ -38,24 +38,24 @@ impl NotRead {
 impl fmt::Display for NotRead {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            NotRead::Ending => write!(
+            Self::Ending => write!(
                 f,
                 "not read: its name does not end in {} ({} may follow); --only PATTERN says which files are meant",
                 ENDINGS.join(", "),
                 COMPRESSED_ENDINGS.join(", ")
             ),
-            NotRead::Packed(name) => write!(
+            Self::Packed(name) => write!(
                 f,
                 "not read: it is packed ({name}); unpack it, or leave it out with --only PATTERN of what is meant"
             ),
-            NotRead::LinkToFolder => {
+            Self::LinkToFolder => {
                 f.write_str("not read: links to folders are not followed; give the folder that it leads to")
             }
-            NotRead::DeadLink => f.write_str("not read: it is a link that leads nowhere"),
-            NotRead::Special(what) => {
+            Self::DeadLink => f.write_str("not read: it is a link that leads nowhere"),
+            Self::Special(what) => {
                 write!(f, "not read: it is a {what}; give it by its own name to read it")
             }
-            NotRead::Failed(error) => match error.kind() {
+            Self::Failed(error) => match error.kind() {
                 io::ErrorKind::NotFound => f.write_str("not read: there is no such file or folder"),
                 io::ErrorKind::PermissionDenied => {
                     f.write_str("not read: permission denied; run this as a user who may read it")

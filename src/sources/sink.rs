@@ -43,6 +43,10 @@ pub(crate) trait Sink {
     fn take(&mut self, found: Found<'_>) -> Result<(), Stopped>;
     /// The reader may have to wait for more: what was taken should not.
     fn waiting(&mut self) -> Result<(), Stopped>;
+    /// What comes next may take long, for this reason; what was taken so far should not wait for it.
+    fn wait_for(&mut self, reason: String) -> Result<(), Stopped>;
+    /// What was taken so far is whole: nothing of what follows belongs to a PipelineRun in it.
+    fn settle(&mut self) -> Result<(), Stopped>;
     /// So many bytes more were read.
     fn count(&mut self, bytes: usize);
 }

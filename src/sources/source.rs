@@ -1,172 +1,49 @@
-//! What a source of TaskRuns hands over, and why it may not.
+//! Where TaskRuns are read from.
 //!
-//! One thread reads and only splits the input into documents; their contents are read elsewhere, so that all cores take part.
-//! Nothing here holds more than one object.
+//! One thread reads and only splits the input into documents; their contents are read elsewhere, so that all cores take part. What a
+//! source cannot read whole it hands over as a failure, so that it is `unchecked`: nothing is left out silently.
 
-use std::io;
+use std::{fmt, io::Read};
 
-use crate::{
-    sources::not_read::{NotRead, Unnamed},
-    tekton::{taskrun::TaskRunError, unsuitable::Unsuitable},
-    verify::facts::Detail,
+use crate::sources::{
+    files::{self, Sources},
+    kubernetes::Kubernetes,
+    results::Results,
+    sink::{Sink, Stopped},
 };
 
-/// Why an input gives no TaskRun.
-#[derive(Debug, thiserror::Error)]
-pub enum SourceError {
-    /// A file or folder is not read.
-    #[error("{path}: {reason}")]
-    NotRead {
-        /// As given or found.
-        path: String,
-        /// Why not.
-        reason: NotRead,
-    },
-    /// More files are not read than are named.
-    #[error("{path}: {unnamed}")]
-    Unnamed {
-        /// The folder that they are in.
-        path: String,
-        /// How many.
-        unnamed: Unnamed,
-    },
-    /// The input holds something else than TaskRuns.
-    #[error("{path}: {what}")]
-    Unsuitable {
-        /// As given or found.
-        path: String,
-        /// What it is.
-        what: Unsuitable,
-    },
-    /// Reading ends in the middle.
-    #[error("{path}: it cannot be read any further: {}", crate::io_error::words(error))]
-    Read {
-        /// As given.
-        path: String,
-        /// From the operating system.
-        error: io::Error,
-    },
-    /// Neither JSON nor YAML.
-    #[error("{path}: not {format}: {}{rest}", crate::tekton::strict::parser_words::plain(error))]
-    Syntax {
-        /// As given, with the number of the object.
-        path: String,
-        /// JSON or YAML.
-        format: &'static str,
-        /// With line and column.
-        error: String,
-        /// What becomes of the rest.
-        rest: Rest,
-    },
-    /// An object that is no TaskRun.
-    #[error("{path}: {error}")]
-    Object {
-        /// As given, with the number of the object.
-        path: String,
-        /// Why not.
-        error: TaskRunError,
-    },
-    /// More than [`LARGEST_OBJECT`].
-    #[error("{path}: the object is larger than {} MiB, more than Kubernetes keeps{rest}", LARGEST_OBJECT >> 20)]
-    TooLarge {
-        /// As given, with the number of the object.
-        path: String,
-        /// What becomes of the rest.
-        rest: Rest,
-    },
-    /// A List that is none after all.
-    #[error("{path}: its items were taken for those of a List, but {reason}")]
-    List {
-        /// As given.
-        path: String,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// A List that is not whole.
-    #[error(
-        "{path}: it is only a part of a List: {} not in it; kubectl get … -o json reads it to its end",
-        lacking(*remaining)
-    )]
-    Part {
-        /// As given.
-        path: String,
-        /// How many items it lacks, if it says so.
-        remaining: Option<u64>,
-    },
-    /// Nothing in it.
-    #[error("{path}: there is no object in it")]
-    Empty {
-        /// As given.
-        path: String,
-    },
-    /// A bug.
-    #[error("{path}: checking it panicked, which is a bug in svidence; it is not verified")]
-    Panicked {
-        /// As given, with the number of the object.
-        path: String,
-    },
+/// One way in. Somebody chose it: it is never guessed from what is to be read.
+pub enum Source<'a> {
+    /// Files and folders, where `-` is the reader. Opens no socket.
+    Files(Sources<'a>, &'a mut (dyn Read + Send)),
+    /// Runs of a cluster, from its API server.
+    Kubernetes(Box<Kubernetes>),
+    /// The archive of Tekton Results.
+    Results(Box<Results>),
 }
 
-impl SourceError {
-    /// What is wrong, for programs.
-    pub fn detail(&self) -> Detail {
+impl<'a> Source<'a> {
+    /// Files and folders, where `-` is `stdin`.
+    pub fn files(paths: impl Into<Sources<'a>>, stdin: &'a mut (dyn Read + Send)) -> Self {
+        Self::Files(paths.into(), stdin)
+    }
+
+    /// Hands every document to `sink`, one at a time, in an order of its own.
+    pub(crate) fn read(self, sink: &mut dyn Sink) -> Result<(), Stopped> {
         match self {
-            SourceError::NotRead { .. } | SourceError::Unnamed { .. } | SourceError::Read { .. } => {
-                Detail::NOT_READ
-            }
-            SourceError::Unsuitable { what, .. }
-            | SourceError::Object { error: TaskRunError::Unsuitable(what), .. } => detail_of(what),
-            SourceError::Syntax { .. } => Detail::SYNTAX,
-            SourceError::Object { error: TaskRunError::Shape(_), .. } => Detail::SHAPE,
-            SourceError::TooLarge { .. } => Detail::OBJECT_TOO_LARGE,
-            SourceError::List { .. } => Detail::LIST,
-            SourceError::Part { .. } => Detail::PART_OF_LIST,
-            SourceError::Empty { .. } => Detail::EMPTY,
-            SourceError::Panicked { .. } => Detail::PANICKED,
+            Self::Files(sources, stdin) => files::read(sources, stdin, sink),
+            Self::Kubernetes(kubernetes) => kubernetes.read(sink),
+            Self::Results(results) => results.read(sink),
         }
     }
 }
 
-fn detail_of(what: &Unsuitable) -> Detail {
-    match what {
-        Unsuitable::NoKind => Detail::NO_KIND,
-        Unsuitable::ApiStatus(_)
-        | Unsuitable::PipelineRun(..)
-        | Unsuitable::Pod(..)
-        | Unsuitable::CustomRun(_)
-        | Unsuitable::Definition(_)
-        | Unsuitable::TaskRunVersion(_)
-        | Unsuitable::Kind(..) => Detail::OTHER_KIND,
-        _ => Detail::NO_OBJECT,
-    }
-}
-
-fn lacking(remaining: Option<u64>) -> String {
-    match remaining {
-        None | Some(0) => "more items exist that are".to_owned(),
-        Some(1) => "1 more item exists that is".to_owned(),
-        Some(count) => format!("{count} more items exist that are"),
-    }
-}
-
-/// What becomes of the input after something that cannot be read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Rest {
-    /// It is judged.
-    Read,
-    /// Nobody can tell where it goes on.
-    NotRead,
-}
-
-impl std::fmt::Display for Rest {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Source<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Rest::Read => Ok(()),
-            Rest::NotRead => f.write_str("; what follows in it is not read"),
+            Self::Files(sources, _) => f.debug_tuple("Files").field(sources).finish(),
+            Self::Kubernetes(kubernetes) => kubernetes.fmt(f),
+            Self::Results(results) => f.debug_tuple("Results").field(results).finish(),
         }
     }
 }
-
-/// The largest object that is read, bytes. An API server keeps none of more than some 1.5 MB (etcd's limit); what is read
-/// takes a multiple of this in memory, at worst.
-pub(crate) const LARGEST_OBJECT: usize = 16 << 20;

@@ -1,11 +1,10 @@
-//! Judging every TaskRun of the sources on all cores, with the answers in the order of the input.
+//! Judging every run of a source on all cores, with the answers in the order of the input.
 //!
-//! One thread reads and splits, several read and judge TaskRuns, and the caller's takes the answers. What is under way is
+//! One thread reads and splits, several read and judge runs, and the caller's takes the answers. What is under way is
 //! bounded in number and in bytes, so memory does not grow with the input.
 
 use std::{
     fmt,
-    io::Read,
     num::NonZeroUsize,
     ops::Range,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -19,19 +18,22 @@ use std::{
 
 use crate::{
     sources::{
+        error::{LARGEST_OBJECT, SourceError},
         failure::{Failure, LeftOut},
-        files::{self, Document, Sources},
+        files::Document,
         sink::{Found, Sink, Stopped},
-        source::{LARGEST_OBJECT, SourceError},
+        source::Source,
     },
     tekton::{
+        run::Run,
         strict::node::Node,
         taskrun::{Inherited, TaskRun},
+        unsuitable::Unsuitable,
     },
 };
 
 /// Bytes of documents after which a batch is full.
-const BATCH: usize = 128 << 10;
+const BATCH: usize = 256 << 10;
 /// Bytes that the answer to a document takes at least.
 const ANSWER: usize = 1 << 10;
 /// More workers than any machine has use for, and no more threads than it can start.
@@ -75,12 +77,16 @@ pub enum Event<'a, R> {
     },
     /// Nothing more is ready; what was written may be flushed.
     Waiting,
+    /// The source waits for something, and somebody should know for what.
+    WaitingFor(String),
+    /// Nothing of what follows belongs to a PipelineRun that came so far.
+    Settled,
 }
 
 /// What a walk did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Walked {
-    /// TaskRuns that were judged.
+    /// Runs that were judged.
     pub objects: u64,
     /// Files, and standard input, that were read to their end.
     pub files_read: u64,
@@ -101,40 +107,40 @@ impl Progress {
     }
 }
 
-/// Judges every TaskRun of `sources`, where `-` is `stdin`, with `jobs` workers, at most 512. `judge` makes the judge of one worker. A judge
-/// that panics has judged nothing: the object is [`SourceError::Panicked`].
-pub fn walk<'s, R: Send, J: FnMut(TaskRun) -> R>(
-    sources: impl Into<Sources<'s>>,
-    stdin: &mut (dyn Read + Send),
+/// Judges every run of `source` with `jobs` workers, at most 512. `judge` makes the judge of one worker. A judge that panics has judged
+/// nothing: the object is [`SourceError::Panicked`].
+pub fn walk<R: Send, J: FnMut(Run) -> R>(
+    source: Source<'_>,
     jobs: NonZeroUsize,
     progress: &Progress,
     judge: impl Fn() -> J + Sync,
     each: &mut dyn FnMut(Event<'_, R>),
 ) -> Walked {
-    let sources = sources.into();
     let budget = Budget::default();
     let workers = jobs.get().min(MOST_WORKERS);
     let under_way = workers * BATCHES_PER_WORKER;
     let (work, to_do) = sync_channel::<Work<R>>(under_way);
-    let (promise, promised) = sync_channel::<Promise<R>>(under_way);
+    let (promise, promised) = sync_channel::<Next<R>>(under_way);
     let to_do = Mutex::new(to_do);
     thread::scope(|scope| {
         // However this ends, the reader must not wait for what nobody will give back.
         let _close = CloseOnDrop(&budget);
+        let budget = &budget;
         for _ in 0..workers {
             scope.spawn(|| {
                 let mut current = judge();
                 loop {
                     let next = to_do.lock().unwrap_or_else(PoisonError::into_inner).recv();
                     let Ok((batch, answer)) = next else { return };
-                    let _ = answer.send(batch.judged(&judge, &mut current));
+                    let (answers, bytes) = batch.judged(&judge, &mut current);
+                    budget.keep(bytes);
+                    let _ = answer.send(answers);
                 }
             });
         }
-        let (budget, reader) = (&budget, &mut *stdin);
         let reading = scope.spawn(move || {
             let mut batches = Batches::new(work, promise, budget, progress);
-            let read = files::read(sources, reader, &mut batches);
+            let read = source.read(&mut batches);
             let _ = read.and_then(|()| batches.send());
             batches.files.end();
             (batches.files.read, batches.files.not_read)
@@ -146,32 +152,51 @@ pub fn walk<'s, R: Send, J: FnMut(TaskRun) -> R>(
     })
 }
 
-/// Hands every TaskRun of `sources` to `each`, in the order of the input, with its place.
-pub fn for_each<'s>(
-    sources: impl Into<Sources<'s>>,
-    stdin: &mut (dyn Read + Send),
-    each: &mut dyn FnMut(Place<'_>, Result<TaskRun, SourceError>),
-) -> Walked {
-    let unjudged = || |object| object;
-    walk(sources, stdin, NonZeroUsize::MIN, &Progress::default(), unjudged, &mut |event| {
-        if let Event::Object { place, outcome } = event {
-            each(place, outcome);
-        }
-    })
+/// Hands every TaskRun of `source` to `each`, in the order of the input, with its place. A PipelineRun is refused, and not counted.
+pub fn for_each(source: Source<'_>, each: &mut dyn FnMut(Place<'_>, Result<TaskRun, SourceError>)) -> Walked {
+    let unjudged = || |run| run;
+    let mut refused = 0;
+    let walked = walk(source, NonZeroUsize::MIN, &Progress::default(), unjudged, &mut |event| {
+        let Event::Object { place, outcome } = event else { return };
+        each(
+            place,
+            outcome.and_then(|run| match run {
+                Run::TaskRun(object) => Ok(object),
+                Run::PipelineRun(object) => {
+                    let (namespace, name) = (object.metadata.namespace, object.metadata.name);
+                    let what = Unsuitable::PipelineRun(Some(namespace), Some(name));
+                    refused += 1;
+                    Err(SourceError::Unsuitable { path: place.to_string(), what })
+                }
+            }),
+        );
+    });
+    Walked { objects: walked.objects - refused, ..walked }
 }
 
-/// Hands on what the workers answer, in the order in which it was asked; gives the number of TaskRuns.
-fn collect<R>(promised: &Receiver<Promise<R>>, budget: &Budget, each: &mut dyn FnMut(Event<'_, R>)) -> u64 {
+/// Hands on what the workers answer, in the order in which it was asked; gives the number of runs.
+fn collect<R>(promised: &Receiver<Next<R>>, budget: &Budget, each: &mut dyn FnMut(Event<'_, R>)) -> u64 {
     let mut numbering = Numbering::default();
     let mut objects = 0;
     loop {
-        let promise = match promised.try_recv() {
-            Ok(promise) => promise,
+        let next = match promised.try_recv() {
+            Ok(next) => next,
             Err(TryRecvError::Disconnected) => return objects,
             Err(TryRecvError::Empty) => {
                 each(Event::Waiting);
-                let Ok(promise) = promised.recv() else { return objects };
-                promise
+                let Ok(next) = promised.recv() else { return objects };
+                next
+            }
+        };
+        let promise = match next {
+            Next::Promise(promise) => promise,
+            Next::WaitingFor(reason) => {
+                each(Event::WaitingFor(reason));
+                continue;
+            }
+            Next::Settled => {
+                each(Event::Settled);
+                continue;
             }
         };
         let answers = match promise.answers.try_recv() {
@@ -206,7 +231,7 @@ impl Numbering {
     /// Where the next object is.
     fn place<'a>(&mut self, path: &'a Arc<str>, line: Option<u64>) -> Place<'a> {
         if self.path.as_ref().is_none_or(|last| !Arc::ptr_eq(last, path)) {
-            *self = Numbering { path: Some(path.clone()), count: 0 };
+            *self = Self { path: Some(path.clone()), count: 0 };
         }
         self.count += 1;
         Place { path, index: self.count, line }
@@ -222,6 +247,13 @@ struct Answer<R> {
 
 /// A batch, and where its answers go.
 type Work<R> = (Batch, SyncSender<Vec<Answer<R>>>);
+
+/// What comes next, in the order of the input.
+enum Next<R> {
+    Promise(Promise<R>),
+    WaitingFor(String),
+    Settled,
+}
 
 /// Where the answers to a batch will be.
 struct Promise<R> {
@@ -245,7 +277,12 @@ enum Item {
 }
 
 impl Batch {
-    fn judged<R, J: FnMut(TaskRun) -> R>(self, judge: &impl Fn() -> J, current: &mut J) -> Vec<Answer<R>> {
+    /// Its answers, and its room for the bytes of another one.
+    fn judged<R, J: FnMut(Run) -> R>(
+        self,
+        judge: &impl Fn() -> J,
+        current: &mut J,
+    ) -> (Vec<Answer<R>>, Vec<u8>) {
         let mut answers = Vec::with_capacity(self.items.len());
         for (path, item) in self.items {
             let (document, line) = match item {
@@ -263,7 +300,7 @@ impl Batch {
             };
             let before = answers.len();
             let judged = catch_unwind(AssertUnwindSafe(|| {
-                document.task_runs(&mut |object| {
+                document.runs(&mut |object| {
                     let outcome = object.map(&mut *current);
                     answers.push(Answer { path: path.clone(), line, outcome });
                 });
@@ -275,7 +312,7 @@ impl Batch {
                 answers.push(Answer { path, line, outcome: Err(Failure::Panicked) });
             }
         }
-        answers
+        (answers, self.bytes)
     }
 }
 
@@ -320,7 +357,7 @@ struct Batches<'a, R> {
     path: Option<Arc<str>>,
     files: Files,
     work: SyncSender<Work<R>>,
-    promise: SyncSender<Promise<R>>,
+    next: SyncSender<Next<R>>,
     budget: &'a Budget,
     progress: &'a Progress,
 }
@@ -328,12 +365,12 @@ struct Batches<'a, R> {
 impl<'a, R> Batches<'a, R> {
     fn new(
         work: SyncSender<Work<R>>,
-        promise: SyncSender<Promise<R>>,
+        next: SyncSender<Next<R>>,
         budget: &'a Budget,
         progress: &'a Progress,
-    ) -> Batches<'a, R> {
+    ) -> Self {
         let (batch, files) = (Batch::default(), Files::default());
-        Batches { batch, path: None, files, work, promise, budget, progress }
+        Batches { batch, path: None, files, work, next, budget, progress }
     }
 
     fn send(&mut self) -> Result<(), Stopped> {
@@ -342,7 +379,7 @@ impl<'a, R> Batches<'a, R> {
         let weight = self.budget.take(batch.weight)?;
         let (answer, answers) = sync_channel(1);
         let promise = Promise { answers, path: path.clone(), weight };
-        self.promise.send(promise).map_err(|_| Stopped)?;
+        self.next.send(Next::Promise(promise)).map_err(|_| Stopped)?;
         self.work.send((batch, answer)).map_err(|_| Stopped)
     }
 }
@@ -369,6 +406,11 @@ impl<R> Sink for Batches<'_, R> {
         let item = match found {
             Found::Json { bytes, line, inherited } => {
                 let start = batch.bytes.len();
+                if start == 0 {
+                    batch.bytes = self.budget.room();
+                    // At once, since what grows is copied again and again.
+                    batch.bytes.reserve(BATCH.max(bytes.len()));
+                }
                 batch.bytes.extend(bytes);
                 Item::Json { bytes: start..batch.bytes.len(), line, inherited: inherited.cloned() }
             }
@@ -387,6 +429,16 @@ impl<R> Sink for Batches<'_, R> {
         self.send()
     }
 
+    fn wait_for(&mut self, reason: String) -> Result<(), Stopped> {
+        self.send()?;
+        self.next.send(Next::WaitingFor(reason)).map_err(|_| Stopped)
+    }
+
+    fn settle(&mut self) -> Result<(), Stopped> {
+        self.send()?;
+        self.next.send(Next::Settled).map_err(|_| Stopped)
+    }
+
     fn count(&mut self, bytes: usize) {
         self.progress.bytes.fetch_add(u64::try_from(bytes).unwrap_or_default(), Ordering::Relaxed);
     }
@@ -396,11 +448,13 @@ impl<R> Sink for Batches<'_, R> {
 struct Budget {
     free: Mutex<Option<usize>>,
     changed: Condvar,
+    /// Room of batches that were judged: what is given back to the system has to be cleared by it again.
+    rooms: Mutex<Vec<Vec<u8>>>,
 }
 
 impl Default for Budget {
-    fn default() -> Budget {
-        Budget { free: Mutex::new(Some(UNDER_WAY)), changed: Condvar::new() }
+    fn default() -> Self {
+        Self { free: Mutex::new(Some(UNDER_WAY)), changed: Condvar::new(), rooms: Mutex::default() }
     }
 }
 
@@ -416,6 +470,19 @@ impl Budget {
         let left = free.as_mut().ok_or(Stopped)?;
         *left -= bytes;
         Ok(bytes)
+    }
+
+    /// Room for the bytes of a batch, empty.
+    fn room(&self) -> Vec<u8> {
+        self.rooms.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+    }
+
+    /// Keeps room, but not that of a large object.
+    fn keep(&self, mut room: Vec<u8>) {
+        if (1..=2 * BATCH).contains(&room.capacity()) {
+            room.clear();
+            self.rooms.lock().unwrap_or_else(PoisonError::into_inner).push(room);
+        }
     }
 
     fn give_back(&self, bytes: usize) {

@@ -29,7 +29,7 @@ pub struct DevAgent {
 
 impl DevAgent {
     /// Listens on `socket`, whose path has at most 107 bytes, and refuses every workload until [`Self::serve`].
-    pub fn start(socket: &Path) -> io::Result<DevAgent> {
+    pub fn start(socket: &Path) -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let listener = runtime.block_on(async { tokio::net::UnixListener::bind(socket) })?;
         let identity = Arc::new(Mutex::new(None));
@@ -46,7 +46,7 @@ impl DevAgent {
                 }
             });
         })?;
-        Ok(DevAgent { socket: socket.to_owned(), identity, stop: Some(stop), thread: Some(thread) })
+        Ok(Self { socket: socket.to_owned(), identity, stop: Some(stop), thread: Some(thread) })
     }
 
     /// Hands out this SVID from now on.

@@ -48,7 +48,7 @@ pub struct IssuedSvid {
 
 impl DevCa {
     /// Makes a CA that is valid for a day from `now` (Unix seconds).
-    pub fn new(trust_domain: &str, now: i64, random: &dyn SecureRandom) -> Result<DevCa, CaError> {
+    pub fn new(trust_domain: &str, now: i64, random: &dyn SecureRandom) -> Result<Self, CaError> {
         let (_, key) = generate(random)?;
         let public_key = key.public_key().as_ref().to_vec();
         let key_id = sha1(&public_key);
@@ -77,7 +77,7 @@ impl DevCa {
         );
         let signature = key.sign(random, &tbs).map_err(|_| CaError)?;
         let certificate = write(SEQUENCE, &[&tbs, ECDSA_SHA256, &bit_string(signature.as_ref())]);
-        Ok(DevCa { trust_domain: trust_domain.to_owned(), key, key_id, certificate })
+        Ok(Self { trust_domain: trust_domain.to_owned(), key, key_id, certificate })
     }
 
     /// Issues an X509-SVID for `path` (with its leading `/`), valid for `ttl` seconds from `now`.

@@ -13,7 +13,8 @@ use serde_json::{Map, Value, json};
 use time::{OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339};
 
 use crate::tekton::{
-    termination::{COMPRESSED, EntryType, MAX_DECOMPRESSED},
+    message::entry_type::{INTERNAL, STEP_ARTIFACTS, STEP_RESULT, TASK_ARTIFACTS, TASK_RESULT},
+    termination::{COMPRESSED, MAX_DECOMPRESSED},
     value::{ResultValue, decode},
 };
 
@@ -176,11 +177,6 @@ struct Entry {
     kind: i64,
 }
 
-const TASK_RESULT: i64 = EntryType::TaskResult as i64;
-const INTERNAL: i64 = EntryType::Internal as i64;
-const STEP_RESULT: i64 = EntryType::StepResult as i64;
-const STEP_ARTIFACTS: i64 = EntryType::StepArtifacts as i64;
-const TASK_ARTIFACTS: i64 = EntryType::TaskArtifacts as i64;
 const UNKNOWN: i64 = 10;
 
 fn is_zero(kind: &i64) -> bool {
@@ -262,8 +258,8 @@ struct Declared {
 }
 
 impl Declared {
-    fn new(task_spec: &Value) -> Declared {
-        let mut declared = Declared { task: BTreeMap::new(), mapped: BTreeMap::new(), step: BTreeMap::new() };
+    fn new(task_spec: &Value) -> Self {
+        let mut declared = Self { task: BTreeMap::new(), mapped: BTreeMap::new(), step: BTreeMap::new() };
         for result in list(task_spec, "results") {
             let name = text(result, "name");
             declared.task.insert(name.to_owned(), declared_type(result));
@@ -540,13 +536,13 @@ struct Artifacts {
 }
 
 impl Artifacts {
-    fn parse(raw: &str) -> Artifacts {
-        let Ok(value) = serde_json::from_str::<Value>(raw) else { return Artifacts::default() };
-        Artifacts { inputs: list(&value, "inputs").to_vec(), outputs: list(&value, "outputs").to_vec() }
+    fn parse(raw: &str) -> Self {
+        let Ok(value) = serde_json::from_str::<Value>(raw) else { return Self::default() };
+        Self { inputs: list(&value, "inputs").to_vec(), outputs: list(&value, "outputs").to_vec() }
     }
 
     /// By name, each value once. (Tekton's order is random here and it forgets `buildOutput` of inputs.)
-    fn merge(&mut self, other: &Artifacts) {
+    fn merge(&mut self, other: &Self) {
         for (ours, theirs, outputs) in
             [(&mut self.inputs, &other.inputs, false), (&mut self.outputs, &other.outputs, true)]
         {

@@ -39,15 +39,15 @@ pub enum End {
 impl std::fmt::Display for End {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            End::EarlierStepFailed | End::WaitFailed(_) => f.write_str("the command did not run"),
-            End::WhenFalse => f.write_str("the command was skipped by its when expressions"),
-            End::Cancelled => f.write_str("the step was cancelled"),
-            End::TimedOut => f.write_str("the step's timeout passed"),
-            End::Exited(0) => f.write_str("the command succeeded"),
-            End::Exited(code) => write!(f, "the command failed with exit code {code}"),
-            End::Signalled(signal) => write!(f, "signal {signal} ended the command"),
-            End::NotRun(_) => f.write_str("the command could not be run"),
-            End::DebugSkipped => f.write_str("the command was skipped by whoever debugs the step"),
+            Self::EarlierStepFailed | Self::WaitFailed(_) => f.write_str("the command did not run"),
+            Self::WhenFalse => f.write_str("the command was skipped by its when expressions"),
+            Self::Cancelled => f.write_str("the step was cancelled"),
+            Self::TimedOut => f.write_str("the step's timeout passed"),
+            Self::Exited(0) => f.write_str("the command succeeded"),
+            Self::Exited(code) => write!(f, "the command failed with exit code {code}"),
+            Self::Signalled(signal) => write!(f, "signal {signal} ended the command"),
+            Self::NotRun(_) => f.write_str("the command could not be run"),
+            Self::DebugSkipped => f.write_str("the command was skipped by whoever debugs the step"),
         }
     }
 }
@@ -89,8 +89,8 @@ pub struct Outcome {
 
 impl Outcome {
     /// An outcome with nothing else amiss.
-    pub fn new(end: End, args: &Args) -> Outcome {
-        Outcome {
+    pub fn new(end: End, args: &Args) -> Self {
+        Self {
             end,
             on_error_continue: args.on_error_continue(),
             breakpoint_on_failure: args.breakpoint_on_failure,

@@ -18,8 +18,8 @@ pub struct Roots {
 
 impl Roots {
     /// The places inside a pod.
-    pub fn real() -> Roots {
-        Roots {
+    pub fn real() -> Self {
+        Self {
             tekton: PathBuf::from("/tekton"),
             proc: PathBuf::from("/proc"),
             service_account: PathBuf::from("/var/run/secrets/kubernetes.io/serviceaccount"),

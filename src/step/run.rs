@@ -184,7 +184,7 @@ impl<'a> Step<'a> {
         args: &'a Args,
         roots: &'a Roots,
         most_descriptors: Option<MostDescriptors>,
-    ) -> Result<Step<'a>, Refusal> {
+    ) -> Result<Self, Refusal> {
         let environment = Environment::of_process();
         let command = command::select(&args.entrypoint, &args.command_args, &environment)?;
         let when = when::parse(&args.when_expressions)?;

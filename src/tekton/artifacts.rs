@@ -51,19 +51,19 @@ pub enum ArtifactsError {
 
 impl From<TypeError> for ArtifactsError {
     fn from(_: TypeError) -> Self {
-        ArtifactsError::Refused
+        Self::Refused
     }
 }
 
 impl Artifacts {
     /// Reads a `provenance.json` as Go does.
-    pub fn read(text: &[u8]) -> Result<Artifacts, ArtifactsError> {
+    pub fn read(text: &[u8]) -> Result<Self, ArtifactsError> {
         let json = json::parse(text).map_err(|error| match error.is_of_depth() {
             true => ArtifactsError::Ambiguous("it is nested too deep"),
             false => ArtifactsError::Refused,
         })?;
         let [inputs, outputs] = fields(&json, ["inputs", "outputs"])?;
-        Ok(Artifacts { inputs: list(inputs, artifact)?, outputs: list(outputs, artifact)? })
+        Ok(Self { inputs: list(inputs, artifact)?, outputs: list(outputs, artifact)? })
     }
 
     /// Their canonical JSON (RFC 8785), whose SHA-256 is signed: with Tekton's names and without what is empty; `None` where all is.
@@ -72,7 +72,7 @@ impl Artifacts {
             ("inputs", array(&self.inputs, Artifact::canonical_json)),
             ("outputs", array(&self.outputs, Artifact::canonical_json)),
         ]);
-        (*self != Artifacts::default()).then_some(json)
+        (*self != Self::default()).then_some(json)
     }
 }
 

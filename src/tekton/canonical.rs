@@ -75,7 +75,7 @@ pub(crate) struct Object<'a> {
 }
 
 impl<'a> Object<'a> {
-    pub(crate) fn begin(out: &'a mut String) -> Object<'a> {
+    pub(crate) fn begin(out: &'a mut String) -> Self {
         out.push('{');
         Object { out, last: None }
     }

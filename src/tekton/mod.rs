@@ -2,14 +2,20 @@
 //!
 //! * [`termination`]: the termination message; [`message`]: what the controller leaves of it in the status.
 //! * [`value`]: result values as Tekton decodes them; [`artifacts`]: a step's artifacts; [`references`]: `$(steps…)`.
-//! * [`taskrun`]: the TaskRun; [`strict`]: reading it so that nobody can read it otherwise.
+//! * [`taskrun`], [`pipelinerun`]: runs; [`strict`]: reading them so that nobody can read them otherwise; [`names`]: those that Tekton
+//!   gives to what it makes.
 
 pub mod artifacts;
 pub(crate) mod canonical;
 #[cfg(feature = "cli")]
 pub(crate) mod message;
+pub mod names;
+#[cfg(feature = "cli")]
+pub mod pipelinerun;
 pub(crate) mod references;
 pub mod result_kind;
+#[cfg(feature = "cli")]
+pub mod run;
 #[cfg(feature = "cli")]
 pub mod strict;
 #[cfg(feature = "cli")]

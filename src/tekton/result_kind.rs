@@ -13,8 +13,8 @@ impl ResultKind {
     /// `task` or `step`, as in a subject's name.
     pub fn as_str(self) -> &'static str {
         match self {
-            ResultKind::Task => "task",
-            ResultKind::Step => "step",
+            Self::Task => "task",
+            Self::Step => "step",
         }
     }
 }

@@ -13,8 +13,11 @@ use serde_json::{Map, Value};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::tekton::{
-    strict,
-    strict::node::{Content, Misfit, Node},
+    strict::{
+        self,
+        node::{Content, Misfit, Node},
+        parser_words::plain,
+    },
     unsuitable::Unsuitable,
     value::ResultValue,
 };
@@ -26,7 +29,7 @@ pub enum TaskRunError {
     #[error("{0}")]
     Unsuitable(Unsuitable),
     /// A field has another type than Tekton gives it, or is missing.
-    #[error("it is not a TaskRun as Tekton writes it: {}", crate::tekton::strict::parser_words::plain(.0))]
+    #[error("it is not a TaskRun as Tekton writes it: {}", plain(.0))]
     Shape(String),
 }
 
@@ -87,9 +90,42 @@ pub struct Metadata {
     /// Annotations, of which only one counts.
     #[serde(default, deserialize_with = "null_is_default")]
     pub annotations: Annotations,
-    /// Labels. Nothing looks at them, but they are texts.
+    /// Labels, of which one counts.
     #[serde(default, deserialize_with = "null_is_default")]
-    pub labels: Texts,
+    pub labels: Labels,
+    /// What it belongs to.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub owner_references: Vec<OwnerReference>,
+}
+
+/// An entry of `metadata.ownerReferences`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub struct OwnerReference {
+    /// Such as `PipelineRun`.
+    #[serde(default)]
+    pub kind: String,
+    /// UID of the owner.
+    #[serde(default)]
+    pub uid: String,
+}
+
+/// The part of `metadata.labels` that verification looks at. Nobody signs it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Labels {
+    /// UID of the PipelineRun that it belongs to.
+    pub pipeline_run_uid: Option<String>,
+}
+
+impl<'de> Deserialize<'de> for Labels {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut labels = Self::default();
+        deserializer.deserialize_map(EachText(|key: String, value: String| {
+            if key == "tekton.dev/pipelineRunUID" {
+                labels.pipeline_run_uid = Some(value);
+            }
+        }))?;
+        Ok(labels)
+    }
 }
 
 /// The part of `metadata.annotations` that verification looks at. Nobody signs it: what is in it must prove itself.
@@ -100,25 +136,14 @@ pub struct Annotations {
 }
 
 impl<'de> Deserialize<'de> for Annotations {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Annotations, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut timestamps = None;
         deserializer.deserialize_map(EachText(|key: String, value: String| {
             if key == ANNOTATION {
                 timestamps = Some(Value::String(value));
             }
         }))?;
-        Ok(Annotations { timestamps })
-    }
-}
-
-/// An object of texts that nobody needs.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Texts;
-
-impl<'de> Deserialize<'de> for Texts {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Texts, D::Error> {
-        deserializer.deserialize_map(EachText(|_, _| {}))?;
-        Ok(Texts)
+        Ok(Self { timestamps })
     }
 }
 
@@ -148,7 +173,19 @@ pub struct Spec {
     pub task_spec: Option<TaskSpec>,
     /// Values of parameters.
     #[serde(default, deserialize_with = "null_is_default")]
-    pub params: HoldsReference,
+    pub params: Params,
+}
+
+/// `spec.params`: a list of names and values. Nobody signs them; a PipelineRun's say what they must be.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct Params(pub Value);
+
+impl Params {
+    /// Whether any text of a value holds `$(` or ends where one may begin.
+    pub(crate) fn hold_reference(&self) -> bool {
+        holds_reference(&self.0)
+    }
 }
 
 /// Whether any text of a value holds `$(` or ends where one may begin, which is all that is needed of it.
@@ -156,16 +193,17 @@ pub struct Spec {
 pub struct HoldsReference(pub bool);
 
 impl<'de> Deserialize<'de> for HoldsReference {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<HoldsReference, D::Error> {
-        fn holds(value: &Value) -> bool {
-            match value {
-                Value::String(text) => text.contains("$(") || text.ends_with('$'),
-                Value::Array(items) => items.iter().any(holds),
-                Value::Object(members) => members.values().any(holds),
-                _ => false,
-            }
-        }
-        Value::deserialize(deserializer).map(|value| HoldsReference(holds(&value)))
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Value::deserialize(deserializer).map(|value| Self(holds_reference(&value)))
+    }
+}
+
+fn holds_reference(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains("$(") || text.ends_with('$'),
+        Value::Array(items) => items.iter().any(holds_reference),
+        Value::Object(members) => members.values().any(holds_reference),
+        _ => false,
     }
 }
 
@@ -339,7 +377,7 @@ pub struct Status {
 pub struct NotInV1;
 
 impl<'de> Deserialize<'de> for NotInV1 {
-    fn deserialize<D: Deserializer<'de>>(_: D) -> Result<NotInV1, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
         Err(D::Error::custom("it is a field of v1beta1, not of v1"))
     }
 }
@@ -364,6 +402,9 @@ pub struct Condition {
     pub kind: String,
     /// `True`, `False` or `Unknown`.
     pub status: String,
+    /// Why, in a word.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub reason: String,
 }
 
 /// A result in the status.
@@ -382,18 +423,7 @@ pub struct StatusResult {
 impl StatusResult {
     /// The value, if it is of one of Tekton's three types and the type says so.
     pub fn decoded(&self) -> Option<ResultValue> {
-        let text = |value: &Value| value.as_str().map(str::to_owned);
-        let value = match &self.value {
-            Value::String(value) => ResultValue::String(value.clone()),
-            Value::Array(items) => ResultValue::Array(items.iter().map(text).collect::<Option<_>>()?),
-            Value::Object(members) => ResultValue::Object(
-                members
-                    .iter()
-                    .map(|(key, value)| Some((key.clone(), text(value)?)))
-                    .collect::<Option<_>>()?,
-            ),
-            _ => return None,
-        };
+        let value = ResultValue::from_json(&self.value)?;
         (self.kind == value.type_name()).then_some(value)
     }
 }
@@ -477,7 +507,7 @@ impl TaskRun {
     /// Reads a TaskRun of `tekton.dev/v1` from the bytes of one JSON document, in one pass. `None` says nothing but that:
     /// [`TaskRun::from_value`] reads what this does not, or says what is wrong. Both take the same documents for the same
     /// TaskRuns. `inherited` is what an item of a TaskRunList may leave out.
-    pub(crate) fn from_json(document: &[u8], inherited: Option<&Inherited>) -> Option<TaskRun> {
+    pub(crate) fn from_json(document: &[u8], inherited: Option<&Inherited>) -> Option<Self> {
         let Document { kind, api_version, metadata, spec, status } = strict::from_slice(document)?;
         let inherited = inherited.filter(|list| list.is_task_run);
         let kind = kind.or_else(|| inherited.map(|_| "TaskRun".to_owned()))?;
@@ -485,16 +515,16 @@ impl TaskRun {
         if kind != "TaskRun" || api_version != "tekton.dev/v1" {
             return None;
         }
-        Some(TaskRun { metadata, spec, status, is_v1beta1: false, earlier_attempt: None })
+        Some(Self { metadata, spec, status, is_v1beta1: false, earlier_attempt: None })
     }
 
     /// Reads a TaskRun from a document.
-    pub fn from_value(value: Value) -> Result<TaskRun, TaskRunError> {
-        TaskRun::from_node(Node::from(value), None)
+    pub fn from_value(value: Value) -> Result<Self, TaskRunError> {
+        Self::from_node(Node::from(value), None)
     }
 
     /// Reads a TaskRun from a document. `inherited` is what an item of a TaskRunList may leave out.
-    pub(crate) fn from_node(mut node: Node, inherited: Option<&Inherited>) -> Result<TaskRun, TaskRunError> {
+    pub(crate) fn from_node(mut node: Node, inherited: Option<&Inherited>) -> Result<Self, TaskRunError> {
         let inherited = inherited.filter(|list| list.is_task_run);
         let member = |name: &str, inherited: Option<&str>| match node.get(name) {
             Some(value) => value.text().unwrap_or_default().to_owned(),
@@ -511,13 +541,13 @@ impl TaskRun {
             status.map_or(Ok(()), |status| results_as_in_v1(&mut status.value))?;
         }
         let Document { metadata, spec, status, .. } = node.read()?;
-        Ok(TaskRun { metadata, spec, status, is_v1beta1, earlier_attempt: None })
+        Ok(Self { metadata, spec, status, is_v1beta1, earlier_attempt: None })
     }
 
     /// The TaskRun before any of its attempts: for [`TaskRun::become_attempt`].
-    pub(crate) fn without_status(&self) -> TaskRun {
+    pub(crate) fn without_status(&self) -> Self {
         let (metadata, spec, status) = (self.metadata.clone(), self.spec.clone(), Status::default());
-        TaskRun { metadata, spec, status, is_v1beta1: self.is_v1beta1, earlier_attempt: None }
+        Self { metadata, spec, status, is_v1beta1: self.is_v1beta1, earlier_attempt: None }
     }
 
     /// Makes it what it was when its attempt `number` had ended, from 0 (Tekton `pkg/reconciler/taskrun`, `retryTaskRun`).
@@ -568,8 +598,8 @@ impl TaskRun {
 }
 
 impl From<Misfit> for TaskRunError {
-    fn from(misfit: Misfit) -> TaskRunError {
-        TaskRunError::Shape(misfit.to_string())
+    fn from(misfit: Misfit) -> Self {
+        Self::Shape(misfit.to_string())
     }
 }
 
@@ -590,7 +620,7 @@ fn results_as_in_v1(status: &mut Node) -> Result<(), TaskRunError> {
 /// A name of an object (Kubernetes, `IsDNS1123Subdomain`).
 fn subdomain<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     let name = String::deserialize(deserializer)?;
-    match name.len() <= 253 && name.split('.').all(is_label) {
+    match is_object_name(&name) {
         true => Ok(name),
         false => Err(D::Error::custom(format_args!(
             "{name:?} is not the name of a Kubernetes object: up to 253 small letters, digits, hyphens and dots, each part \
@@ -602,7 +632,7 @@ fn subdomain<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Er
 /// A name of a namespace (Kubernetes, `IsDNS1123Label`).
 fn label<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     let name = String::deserialize(deserializer)?;
-    match name.len() <= 63 && is_label(&name) {
+    match is_namespace(&name) {
         true => Ok(name),
         false => Err(D::Error::custom(format_args!(
             "{name:?} is not the name of a Kubernetes namespace: up to 63 small letters, digits and hyphens, beginning and \
@@ -611,13 +641,23 @@ fn label<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error>
     }
 }
 
+/// Whether an object may be called so (Kubernetes, `IsDNS1123Subdomain`).
+pub(crate) fn is_object_name(name: &str) -> bool {
+    name.len() <= 253 && name.split('.').all(is_label)
+}
+
+/// Whether a namespace may be called so (Kubernetes, `IsDNS1123Label`).
+pub(crate) fn is_namespace(name: &str) -> bool {
+    name.len() <= 63 && is_label(name)
+}
+
 fn is_label(text: &str) -> bool {
     let is_inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     !text.is_empty() && text.bytes().all(is_inner) && !text.starts_with('-') && !text.ends_with('-')
 }
 
 /// A text, a list of texts or an object of texts, as Tekton writes the value of a result.
-fn result_value<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Value, D::Error> {
+pub(crate) fn result_value<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Value, D::Error> {
     struct Texts;
     impl<'de> Visitor<'de> for Texts {
         type Value = Value;
@@ -679,7 +719,7 @@ fn optional_result_value<'de, D: Deserializer<'de>>(deserializer: D) -> Result<O
 }
 
 /// Go writes an empty list as `null` where a field has no `omitempty`, and reads `null` as nothing.
-fn null_is_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
+pub(crate) fn null_is_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
     deserializer: D,
 ) -> Result<T, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())

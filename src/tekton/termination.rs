@@ -44,13 +44,13 @@ pub struct Entry {
 
 impl Entry {
     /// An entry whose value is text.
-    pub fn new(key: impl Into<String>, value: impl Into<String>, kind: EntryType) -> Entry {
-        Entry { key: key.into(), value: value.into(), kind }
+    pub fn new(key: impl Into<String>, value: impl Into<String>, kind: EntryType) -> Self {
+        Self { key: key.into(), value: value.into(), kind }
     }
 
     /// The entry of an artifact file.
-    pub fn artifact(path: &Path, raw: &[u8], kind: EntryType) -> Entry {
-        Entry { key: utf8(path.as_os_str().as_bytes()).0, value: escape_bytes(raw), kind }
+    pub fn artifact(path: &Path, raw: &[u8], kind: EntryType) -> Self {
+        Self { key: utf8(path.as_os_str().as_bytes()).0, value: escape_bytes(raw), kind }
     }
 
     fn write(&self, out: &mut String) {
@@ -94,14 +94,14 @@ impl Encoding {
     /// The most bytes that any part of the message may have before it is encoded.
     pub fn largest(self) -> usize {
         match self {
-            Encoding::Json => MAX_MESSAGE,
-            Encoding::Compressed => MAX_DECOMPRESSED,
+            Self::Json => MAX_MESSAGE,
+            Self::Compressed => MAX_DECOMPRESSED,
         }
     }
 
     /// The message as it is written; `Err` if it does not fit.
     pub fn fit(self, entries: &[Entry]) -> Result<String, TooLarge> {
-        if self == Encoding::Compressed && to_json(entries).len() > MAX_DECOMPRESSED {
+        if self == Self::Compressed && to_json(entries).len() > MAX_DECOMPRESSED {
             return Err(TooLarge);
         }
         let message = self.encode(entries);
@@ -111,7 +111,7 @@ impl Encoding {
     /// The message as it is written, whether it fits or not.
     pub fn encode(self, entries: &[Entry]) -> String {
         let json = to_json(entries);
-        if self == Encoding::Json {
+        if self == Self::Json {
             return json;
         }
         let mut compressed = String::from(COMPRESSED);

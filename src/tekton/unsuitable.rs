@@ -108,66 +108,66 @@ const TAR: std::ops::Range<usize> = 257..262;
 
 impl Unsuitable {
     /// By the first bytes of an input, decompressed: what is neither JSON nor YAML for sure.
-    pub(crate) fn of_bytes(first: &[u8]) -> Option<Unsuitable> {
+    pub(crate) fn of_bytes(first: &[u8]) -> Option<Self> {
         if let Some((_, name)) = PACKED.iter().find(|(magic, _)| first.starts_with(magic)) {
-            return Some(Unsuitable::Packed(name));
+            return Some(Self::Packed(name));
         }
         if first.get(TAR) == Some(b"ustar") {
-            return Some(Unsuitable::Packed("tar"));
+            return Some(Self::Packed("tar"));
         }
         if first.starts_with(b"\xff\xfe") || first.starts_with(b"\xfe\xff") {
-            return Some(Unsuitable::Utf16);
+            return Some(Self::Utf16);
         }
         let is_utf16 = matches!(first, [0, b'{' | b'[', ..] | [b'{' | b'[', 0, ..]);
         match memchr::memchr(0, first) {
-            Some(_) if is_utf16 => Some(Unsuitable::Utf16),
-            Some(_) => Some(Unsuitable::Binary),
+            Some(_) if is_utf16 => Some(Self::Utf16),
+            Some(_) => Some(Self::Binary),
             None => None,
         }
     }
 
     /// By the beginning of a text that does not start with a bracket: what is no TaskRun in YAML for sure.
-    pub(crate) fn of_text(beginning: &[u8]) -> Option<Unsuitable> {
+    pub(crate) fn of_text(beginning: &[u8]) -> Option<Self> {
         // The last character may not be there as a whole.
         if std::str::from_utf8(beginning).is_err_and(|error| error.error_len().is_some()) {
-            return Some(Unsuitable::NotUtf8);
+            return Some(Self::NotUtf8);
         }
         let text = String::from_utf8_lossy(beginning);
         let mut lines = text.lines();
         let first = lines.next()?;
         let second = lines.next().unwrap_or_default();
         if let Some(label) = first.strip_prefix("-----BEGIN ") {
-            return Some(Unsuitable::Pem(shown(label.trim_end().trim_end_matches('-'))));
+            return Some(Self::Pem(shown(label.trim_end().trim_end_matches('-'))));
         }
         let is_markup = |rest: &str| rest.starts_with(|c: char| c.is_ascii_alphabetic() || "!?".contains(c));
         if first.strip_prefix('<').is_some_and(is_markup) {
-            return Some(Unsuitable::Markup);
+            return Some(Self::Markup);
         }
         if is_table(first) {
-            return Some(Unsuitable::Table);
+            return Some(Self::Table);
         }
         if is_notice(first) {
             let follows = lines.any(|line| line.starts_with(['{', '[']) || line.starts_with("apiVersion:"))
                 || second.starts_with(['{', '[']);
             return Some(match follows {
-                true => Unsuitable::MessageBefore(shown(first)),
-                false => Unsuitable::KubectlMessage(shown(first)),
+                true => Self::MessageBefore(shown(first)),
+                false => Self::KubectlMessage(shown(first)),
             });
         }
         if is_resource_name(first) {
-            return Some(Unsuitable::Names);
+            return Some(Self::Names);
         }
         if first.starts_with("Name:  ") && second.starts_with("Namespace:  ") {
-            return Some(Unsuitable::Description);
+            return Some(Self::Description);
         }
         if first.starts_with("sv1.") {
-            return Some(Unsuitable::Attestation);
+            return Some(Self::Attestation);
         }
         None
     }
 
     /// By the same: a text without a key, which is a single value to YAML whatever follows.
-    pub(crate) fn of_value_alone(beginning: &[u8]) -> Option<Unsuitable> {
+    pub(crate) fn of_value_alone(beginning: &[u8]) -> Option<Self> {
         let text = String::from_utf8_lossy(beginning);
         let line = text.lines().next()?.trim();
         let may_be_more = line.is_empty() || line.starts_with(|c| "-?#%!&*{[|>@`".contains(c));
@@ -175,20 +175,18 @@ impl Unsuitable {
             return None;
         }
         Some(match serde_json::from_str(line) {
-            Ok(value @ (Value::Null | Value::Bool(_) | Value::Number(_))) => Unsuitable::of_value(&value),
-            _ => Unsuitable::Text(shown(line)),
+            Ok(value @ (Value::Null | Value::Bool(_) | Value::Number(_))) => Self::of_value(&value),
+            _ => Self::Text(shown(line)),
         })
     }
 
     /// What a value is that says of itself neither `kind: TaskRun` nor a version that is known.
-    pub(crate) fn of_value(value: &Value) -> Unsuitable {
+    pub(crate) fn of_value(value: &Value) -> Self {
         match value {
-            Value::String(text) => {
-                Unsuitable::of_text(text.as_bytes()).unwrap_or(Unsuitable::Text(shown(text)))
-            }
-            Value::Array(_) => Unsuitable::Array,
-            Value::Null => Unsuitable::Null,
-            Value::Number(_) | Value::Bool(_) => Unsuitable::Scalar,
+            Value::String(text) => Self::of_text(text.as_bytes()).unwrap_or(Self::Text(shown(text))),
+            Value::Array(_) => Self::Array,
+            Value::Null => Self::Null,
+            Value::Number(_) | Value::Bool(_) => Self::Scalar,
             Value::Object(_) => of_object(value),
         }
     }
@@ -296,70 +294,70 @@ impl fmt::Display for Unsuitable {
             namespace.as_ref().map(|namespace| format!(" -n {namespace}")).unwrap_or_default()
         };
         match self {
-            Unsuitable::Packed("tar") => {
+            Self::Packed("tar") => {
                 f.write_str("this is a tar archive; unpack it and give the folder")
             }
-            Unsuitable::Packed(name) => {
+            Self::Packed(name) => {
                 write!(f, "this is packed ({name}), which is not read; unpack it, or pack it with gzip or zstd")
             }
-            Unsuitable::CompressedTwice => f.write_str("this is compressed twice; decompress it once"),
-            Unsuitable::Utf16 => f.write_str(
+            Self::CompressedTwice => f.write_str("this is compressed twice; decompress it once"),
+            Self::Utf16 => f.write_str(
                 "this is UTF-16, as PowerShell's > writes it; save it as UTF-8: kubectl … | Out-File -Encoding utf8 FILE",
             ),
-            Unsuitable::Binary => f.write_str("this is not text: it holds zero bytes, which neither JSON nor YAML has"),
-            Unsuitable::NotUtf8 => f.write_str("this is not UTF-8, as JSON and YAML are; save it as UTF-8, or look at what it is"),
-            Unsuitable::Pem(label) => match label.as_str() {
+            Self::Binary => f.write_str("this is not text: it holds zero bytes, which neither JSON nor YAML has"),
+            Self::NotUtf8 => f.write_str("this is not UTF-8, as JSON and YAML are; save it as UTF-8, or look at what it is"),
+            Self::Pem(label) => match label.as_str() {
                 "CERTIFICATE" => {
                     f.write_str("this is PEM (CERTIFICATE), not a TaskRun; certificates belong to --bundle or --intermediates")
                 }
                 label => write!(f, "this is PEM ({label}), not a TaskRun"),
             },
-            Unsuitable::Markup => {
+            Self::Markup => {
                 f.write_str("this is HTML or XML, probably a page that asks to log in; look at where it came from")
             }
-            Unsuitable::Table => f.write_str("this is kubectl's table for people; add -o json to the command"),
-            Unsuitable::KubectlMessage(line) => write!(f, "this is a message instead of TaskRuns: {line}"),
-            Unsuitable::MessageBefore(line) => write!(
+            Self::Table => f.write_str("this is kubectl's table for people; add -o json to the command"),
+            Self::KubectlMessage(line) => write!(f, "this is a message instead of TaskRuns: {line}"),
+            Self::MessageBefore(line) => write!(
                 f,
                 "a message comes before the objects: {line}; leave 2>&1 out of the command, so that messages stay apart"
             ),
-            Unsuitable::Names => f.write_str("this is a list of names (-o name); take -o json instead"),
-            Unsuitable::Description => {
+            Self::Names => f.write_str("this is a list of names (-o name); take -o json instead"),
+            Self::Description => {
                 f.write_str("this is a description for people; take kubectl get taskrun NAME -o json instead")
             }
-            Unsuitable::Attestation => f.write_str(
+            Self::Attestation => f.write_str(
                 "this is an attestation's value alone; it is verified with its TaskRun: kubectl get taskrun NAME -o json",
             ),
-            Unsuitable::Text(text) => {
+            Self::Text(text) => {
                 write!(f, "this is text, not a TaskRun; if it comes from kubectl, add -o json; it begins with: {text}")
             }
-            Unsuitable::Array => f.write_str("this is an array, not a List; give its objects one by one, of JSON with jq -c '.[]'"),
-            Unsuitable::Null => f.write_str("there is no object in it: it says null"),
-            Unsuitable::Scalar => f.write_str("this is a single value, not an object"),
-            Unsuitable::WatchEvent => {
+            Self::Array => f.write_str("this is an array, not a List; give its objects one by one, of JSON with jq -c '.[]'"),
+            Self::Null => f.write_str("there is no object in it: it says null"),
+            Self::Scalar => f.write_str("this is a single value, not an object"),
+            Self::WatchEvent => {
                 f.write_str("this is a watch event; give the object in it: jq -c .object, or leave out --output-watch-events")
             }
-            Unsuitable::ResultsRecord => f.write_str(
+            Self::ResultsRecord => f.write_str(
                 "this is a record of Tekton Results; give the TaskRun in it: jq -r '(.records[]?, .) | .data.value? // empty | @base64d'",
             ),
-            Unsuitable::Envelope(payload) => write!(
+            Self::Envelope(payload) => write!(
                 f,
                 "this is a DSSE envelope ({payload}), not a TaskRun; the TaskRun that it speaks of is what is verified here"
             ),
-            Unsuitable::Statement => {
+            Self::Statement => {
                 f.write_str("this is an in-toto statement, not a TaskRun; the TaskRun that it speaks of is what is verified here")
             }
-            Unsuitable::Bundle => f.write_str("this is a bundle of keys, not a TaskRun; it belongs to --bundle"),
-            Unsuitable::PolicyFile => f.write_str("this is a policy, not a TaskRun; it belongs to --policy"),
-            Unsuitable::Report => f.write_str("this is a report of svidence, not a TaskRun"),
-            Unsuitable::StatusAlone => f.write_str(
+            Self::Bundle => f.write_str("this is a bundle of keys, not a TaskRun; it belongs to --bundle"),
+            Self::PolicyFile => f.write_str("this is a policy, not a TaskRun; it belongs to --policy"),
+            Self::Report => f.write_str("this is a report of svidence, not a TaskRun"),
+            Self::StatusAlone => f.write_str(
                 "this looks like the status of a TaskRun alone; give the whole object, with apiVersion, kind and metadata",
             ),
-            Unsuitable::NoKind => f.write_str(
+            Self::NoKind => f.write_str(
                 "it has no kind and no apiVersion, so nothing says that it is a TaskRun; kubectl get taskrun NAME -o json has both",
             ),
-            Unsuitable::ApiStatus(message) => write!(f, "this is an answer of the API server, not a TaskRun: {message}"),
-            Unsuitable::PipelineRun(namespace, name) => {
+            Self::ApiStatus(message) => write!(f, "this is an answer of the API server, not a TaskRun: {message}"),
+            Self::PipelineRun(namespace, name) => {
                 let name = name.as_deref().unwrap_or("NAME");
                 write!(
                     f,
@@ -368,28 +366,28 @@ impl fmt::Display for Unsuitable {
                     in_namespace(namespace)
                 )
             }
-            Unsuitable::Pod(namespace, Some(task_run)) => write!(
+            Self::Pod(namespace, Some(task_run)) => write!(
                 f,
                 "it is the Pod of a TaskRun; give the TaskRun: kubectl get taskrun{} {task_run} -o json",
                 in_namespace(namespace)
             ),
-            Unsuitable::Pod(_, None) => f.write_str("it is a Pod, not a TaskRun"),
-            Unsuitable::CustomRun(kind) => {
+            Self::Pod(_, None) => f.write_str("it is a Pod, not a TaskRun"),
+            Self::CustomRun(kind) => {
                 write!(f, "it is a {kind}, not a TaskRun: it has no steps, so nothing in it is signed")
             }
-            Unsuitable::Definition(kind) => {
+            Self::Definition(kind) => {
                 write!(f, "it is a {kind}: what is to be run, not a run of it; give TaskRuns")
             }
-            Unsuitable::TaskRunVersion(version) => {
+            Self::TaskRunVersion(version) => {
                 write!(f, "it is a TaskRun of {version}; tekton.dev/v1 and tekton.dev/v1beta1 are read")
             }
-            Unsuitable::Kind(kind, version) if kind.is_empty() => {
+            Self::Kind(kind, version) if kind.is_empty() => {
                 write!(f, "it has no kind (its apiVersion is {version}), so nothing says that it is a TaskRun")
             }
-            Unsuitable::Kind(kind, version) if version.is_empty() => {
+            Self::Kind(kind, version) if version.is_empty() => {
                 write!(f, "it is a {kind} without apiVersion, not a TaskRun of tekton.dev/v1 or v1beta1")
             }
-            Unsuitable::Kind(kind, version) => {
+            Self::Kind(kind, version) => {
                 write!(f, "it is a {kind} ({version}), not a TaskRun of tekton.dev/v1 or v1beta1")
             }
         }

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use go::json::Parser;
+use serde_json::Value;
 
 use crate::tekton::canonical;
 
@@ -24,20 +25,46 @@ impl ResultValue {
     /// The `type` of the value in a TaskRun's status.
     pub fn type_name(&self) -> &'static str {
         match self {
-            ResultValue::String(_) => "string",
-            ResultValue::Array(_) => "array",
-            ResultValue::Object(_) => "object",
+            Self::String(_) => "string",
+            Self::Array(_) => "array",
+            Self::Object(_) => "object",
         }
     }
 
     /// The text that Tekton's signer hashes (`getResultValue`): not injective, so only for the TEP-0089 form.
     pub fn tep0089_text(&self) -> String {
         match self {
-            ResultValue::String(text) => text.clone(),
-            ResultValue::Array(items) => items.join(","),
-            ResultValue::Object(members) => {
+            Self::String(text) => text.clone(),
+            Self::Array(items) => items.join(","),
+            Self::Object(members) => {
                 let parts: Vec<&str> = members.iter().flat_map(|(k, v)| [k.as_str(), v.as_str()]).collect();
                 parts.join(",")
+            }
+        }
+    }
+
+    /// Text, a list of texts or an object of texts; `None` of any other JSON.
+    #[cfg(feature = "cli")]
+    pub(crate) fn from_json(value: &Value) -> Option<Self> {
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        match value {
+            Value::String(text) => Some(Self::String(text.clone())),
+            Value::Array(items) => items.iter().map(text).collect::<Option<_>>().map(Self::Array),
+            Value::Object(members) => {
+                let members = members.iter().map(|(key, value)| Some((key.clone(), text(value)?)));
+                members.collect::<Option<_>>().map(Self::Object)
+            }
+            _ => None,
+        }
+    }
+
+    /// The value as JSON.
+    pub fn to_json(&self) -> Value {
+        match self {
+            Self::String(text) => Value::from(text.as_str()),
+            Self::Array(items) => Value::from(items.as_slice()),
+            Self::Object(members) => {
+                members.iter().map(|(key, text)| (key.clone(), Value::from(text.as_str()))).collect()
             }
         }
     }
@@ -46,11 +73,9 @@ impl ResultValue {
     pub fn canonical_json(&self) -> String {
         let mut out = String::new();
         match self {
-            ResultValue::String(text) => return canonical::quoted(text),
-            ResultValue::Array(items) => {
-                canonical::array(&mut out, items, |out, item| canonical::string(out, item))
-            }
-            ResultValue::Object(members) => {
+            Self::String(text) => return canonical::quoted(text),
+            Self::Array(items) => canonical::array(&mut out, items, |out, item| canonical::string(out, item)),
+            Self::Object(members) => {
                 canonical::object(&mut out, members.iter().map(|(k, v)| (k.as_str(), canonical::quoted(v))));
             }
         }

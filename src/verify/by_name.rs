@@ -16,8 +16,8 @@ pub(crate) struct ByName<L, T> {
 const FEW: usize = 12;
 
 impl<T, L: AsRef<[T]>> ByName<L, T> {
-    pub(crate) fn new(list: L, name: fn(&T) -> &str) -> ByName<L, T> {
-        ByName { list, name, order: OnceCell::new() }
+    pub(crate) fn new(list: L, name: fn(&T) -> &str) -> Self {
+        Self { list, name, order: OnceCell::new() }
     }
 
     /// The whole list.
@@ -29,10 +29,7 @@ impl<T, L: AsRef<[T]>> ByName<L, T> {
     pub(crate) fn places(&self, name: &str) -> Option<(usize, usize)> {
         let list = self.list();
         if list.len() <= FEW {
-            // Names in one list mostly differ in their last byte, and that is cheaper to compare.
-            let last = |name: &str| name.as_bytes().last().copied();
-            let is_named = |other: &str| last(other) == last(name) && other == name;
-            let mut places = (0..list.len()).filter(|&place| is_named((self.name)(&list[place])));
+            let mut places = (0..list.len()).filter(|&place| (self.name)(&list[place]) == name);
             let first = places.next()?;
             return Some((first, places.next_back().unwrap_or(first)));
         }

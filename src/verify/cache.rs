@@ -14,15 +14,18 @@ use crate::{
     workload::bundle::X509Bundle,
 };
 
-/// Entries of a cache that are kept; as many more may be there.
-const KEPT: usize = 64;
+/// Entries that are kept of what the steps of one TaskRun share, which is asked for at once; as many more may be there. So few keys are
+/// told apart by a few comparisons.
+const OF_A_TASK_RUN: usize = 4;
+/// The same of what many TaskRuns share.
+const OF_MANY: usize = 64;
 
 /// Caches of one verifier, all for one [`crate::verify::trust::Trust`].
 #[derive(Debug, Default)]
 pub(crate) struct Caches {
-    certificates: Cache<Certificate>,
-    leaves: Cache<Certificate>,
-    paths: Cache<TimedPath>,
+    certificates: Cache<Certificate, OF_MANY>,
+    leaves: Cache<Certificate, OF_A_TASK_RUN>,
+    paths: Cache<TimedPath, OF_A_TASK_RUN>,
 }
 
 /// Why a compact leaf gives no certificate.
@@ -95,8 +98,8 @@ impl TimedPath {
         certificates: impl Iterator<Item = &'a Certificate>,
         at: i64,
         slow_by: i64,
-    ) -> TimedPath {
-        let mut timed = TimedPath { path, from: i64::MIN, until: i64::MAX };
+    ) -> Self {
+        let mut timed = Self { path, from: i64::MIN, until: i64::MAX };
         for certificate in certificates {
             // The first second of a new state.
             let Validity { not_before, not_after } = certificate.validity();
@@ -124,18 +127,18 @@ fn key<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Vec<u8> {
 /// The entries of late, those of before dropped when there are too many. Keys are long and differ near their beginning, so
 /// comparing them with a few others costs less than hashing one.
 #[derive(Debug)]
-struct Cache<V> {
+struct Cache<V, const KEPT: usize> {
     new: BTreeMap<Vec<u8>, V>,
     old: BTreeMap<Vec<u8>, V>,
 }
 
-impl<V> Default for Cache<V> {
+impl<V, const KEPT: usize> Default for Cache<V, KEPT> {
     fn default() -> Self {
-        Cache { new: BTreeMap::new(), old: BTreeMap::new() }
+        Self { new: BTreeMap::new(), old: BTreeMap::new() }
     }
 }
 
-impl<V: Clone> Cache<V> {
+impl<V: Clone, const KEPT: usize> Cache<V, KEPT> {
     fn get(&mut self, key: &[u8]) -> Option<&V> {
         if let Some((key, value)) = self.old.remove_entry(key) {
             self.insert(key, value);

@@ -32,7 +32,7 @@ pub struct DemandError {
 impl FromStr for Demand {
     type Err = DemandError;
 
-    fn from_str(text: &str) -> Result<Demand, DemandError> {
+    fn from_str(text: &str) -> Result<Self, DemandError> {
         let (place, value) = match text.split_once('=') {
             Some((place, value)) => (place, Some(value.to_owned())),
             None => (text, None),
@@ -46,14 +46,14 @@ impl FromStr for Demand {
         }
         let task_run = task_run.map(|pattern| Pattern::try_from(pattern.to_owned())).transpose();
         let task_run = task_run.map_err(|error| DemandError { problem: error.to_string() })?;
-        Ok(Demand { task_run, name: name.to_owned(), value })
+        Ok(Self { task_run, name: name.to_owned(), value })
     }
 }
 
 impl From<&str> for Demand {
     /// A result of this name, of every TaskRun.
-    fn from(name: &str) -> Demand {
-        Demand { task_run: None, name: name.to_owned(), value: None }
+    fn from(name: &str) -> Self {
+        Self { task_run: None, name: name.to_owned(), value: None }
     }
 }
 

@@ -2,10 +2,9 @@
 
 use std::{borrow::Cow, fmt};
 
-use crate::{
-    evidence::{attestation::AttestationError, statement::hex},
-    tekton::result_kind::ResultKind,
-};
+use x509::text::hex;
+
+use crate::{evidence::attestation::AttestationError, tekton::result_kind::ResultKind};
 
 /// The exact rule behind a finding, a stable name of lower-case words. Those of certificates and chains are listed in
 /// docs/certificates.md, all others in docs/findings.md.
@@ -14,8 +13,8 @@ pub struct Detail(&'static str);
 
 impl Detail {
     /// The rule of an error enum, by its own stable name.
-    pub(crate) fn of_rule(code: &'static str) -> Detail {
-        Detail(code)
+    pub(crate) fn of_rule(code: &'static str) -> Self {
+        Self(code)
     }
 
     /// As it is written in reports.
@@ -241,12 +240,36 @@ details! {
     OBJECT_TOO_LARGE = "object-too-large";
     /// Items of what is not a List.
     LIST = "list";
+    /// A run that was asked for, and that the archive does not have.
+    NOT_IN_ARCHIVE = "not-in-archive";
+    /// A run that was asked for, and that the cluster does not have.
+    NOT_IN_CLUSTER = "not-in-cluster";
+    /// An archive that may have more than it hands out.
+    ARCHIVE_NOT_WHOLE = "archive-not-whole";
     /// A List that says that there are more items.
     PART_OF_LIST = "part-of-list";
     /// Nothing in it.
     EMPTY = "empty";
     /// A bug.
     PANICKED = "panicked";
+    /// There is no credential to ask a cluster with.
+    NO_CREDENTIAL = "no-credential";
+    /// A server does not answer.
+    UNREACHABLE = "unreachable";
+    /// A server does not accept the credential (401).
+    UNAUTHORIZED = "unauthorized";
+    /// A server does not allow it (403).
+    FORBIDDEN = "forbidden";
+    /// A cluster does not know Tekton's objects.
+    NO_TEKTON = "no-tekton";
+    /// A list expired before it was read to its end (410).
+    LIST_EXPIRED = "list-expired";
+    /// A server answers with any other status.
+    REFUSED_BY_SERVER = "refused-by-server";
+    /// A connection ended in the middle of an answer.
+    ANSWER_CUT = "answer-cut";
+    /// Something in the place of a server's answer.
+    ODD_ANSWER = "odd-answer";
     // --- no-evidence ---
     /// No step signed anything.
     NOTHING_SIGNED = "nothing-signed";
@@ -264,6 +287,41 @@ details! {
     FAILED_WITHOUT_RESULTS = "failed-without-results";
     /// Earlier attempts hold attestations, the last one does not.
     ATTESTATIONS_REMOVED = "attestations-removed";
+    // --- pipeline ---
+    /// `status.pipelineSpec` is missing.
+    NO_PIPELINE_SPEC = "no-pipeline-spec";
+    /// `status.pipelineSpec` is not what `spec.pipelineSpec` becomes, or names a task twice.
+    PIPELINE_SPEC = "pipeline-spec";
+    /// The status names a task that the pipeline does not have.
+    UNKNOWN_TASK = "unknown-task";
+    /// A child is not in what was read, or a task neither ran nor was skipped.
+    CHILD_MISSING = "child-missing";
+    /// A child does not have the name that the controller gives it.
+    CHILD_NAME = "child-name";
+    /// A child is of another kind than its task.
+    CHILD_KIND = "child-kind";
+    /// A child belongs to another PipelineRun.
+    CHILD_OWNER = "child-owner";
+    /// A run of a task that the status leaves out.
+    CHILD_LEFT_OUT = "child-left-out";
+    /// A child does not count as verified.
+    CHILD_VERDICT = "child-verdict";
+    /// A parameter is not what the attested results make of it.
+    PARAMETER = "parameter";
+    /// Something was made of a result that no task produced.
+    NO_SUCH_RESULT = "no-such-result";
+    /// A matrix has other combinations.
+    MATRIX = "matrix";
+    /// A task ran although its when expressions are false.
+    WHEN = "when";
+    /// A task is said to be skipped, and that is not so.
+    SKIPPED = "skipped";
+    /// A task started before one that it depends on had signed.
+    TASK_ORDER = "task-order";
+    /// A result of the PipelineRun is not what its tasks produced.
+    PIPELINE_RESULT = "pipeline-result";
+    /// What something must be cannot be derived.
+    NOT_DERIVED = "not-derived";
     // --- time-unproven ---
     /// The certificates had expired by the time of the check.
     EXPIRED = "expired";
@@ -282,13 +340,13 @@ pub struct ResultName {
 
 impl ResultName {
     /// A result of the task.
-    pub fn task(name: &str) -> ResultName {
-        ResultName { kind: ResultKind::Task, name: name.to_owned() }
+    pub fn task(name: &str) -> Self {
+        Self { kind: ResultKind::Task, name: name.to_owned() }
     }
 
     /// A result of the step.
-    pub fn step(name: &str) -> ResultName {
-        ResultName { kind: ResultKind::Step, name: name.to_owned() }
+    pub fn step(name: &str) -> Self {
+        Self { kind: ResultKind::Step, name: name.to_owned() }
     }
 }
 
@@ -296,12 +354,12 @@ impl AttestationError {
     /// The exact rule, for a finding.
     pub(crate) fn detail(&self) -> Detail {
         match self {
-            AttestationError::Version(_) => Detail::VERSION,
-            AttestationError::Prefix => Detail::NO_VERSION,
-            AttestationError::Base64 => Detail::BASE64,
-            AttestationError::Protobuf => Detail::PROTOBUF,
-            AttestationError::NotCanonical => Detail::NOT_CANONICAL,
-            AttestationError::Field(_) => Detail::IMPOSSIBLE_FIELD,
+            Self::Version(_) => Detail::VERSION,
+            Self::Prefix => Detail::NO_VERSION,
+            Self::Base64 => Detail::BASE64,
+            Self::Protobuf => Detail::PROTOBUF,
+            Self::NotCanonical => Detail::NOT_CANONICAL,
+            Self::Field(_) => Detail::IMPOSSIBLE_FIELD,
         }
     }
 }

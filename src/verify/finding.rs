@@ -6,7 +6,7 @@ use x509::{Class, text::format_time};
 
 use super::{
     facts::{Detail, Facts, ResultName, Side},
-    verdict::{Breach, Changed, LeafRule, OtherProgram, Thing, Verdict},
+    verdict::{Breach, Changed, LeafRule, OtherProgram, PipelineFault, Thing, Verdict},
 };
 use crate::{
     evidence::attestation::{self, AttestationError},
@@ -145,7 +145,7 @@ pub enum Finding {
         /// Number of the attempt, from 0.
         number: usize,
         /// What.
-        finding: Box<Finding>,
+        finding: Box<Self>,
     },
     /// A TEP-0089 entry is wrong.
     #[error("TEP-0089 evidence: step {step}: {reason}")]
@@ -171,6 +171,10 @@ pub enum Finding {
         /// How it came to be that, if it is not simply what its step wrote.
         read_as: &'static str,
     },
+    // --- by its fault ---
+    /// A PipelineRun does not follow from its TaskRuns.
+    #[error("{}", .0.problem)]
+    Pipeline(Box<PipelineFault>),
     // --- by its breach ---
     /// A demand of the policy file is not met.
     #[error("policy, {rule}: {demanded}, but {found}")]
@@ -303,16 +307,16 @@ impl Finding {
     /// The verdict that this finding leads to; never `Verified`.
     pub fn verdict(&self) -> Verdict {
         match self {
-            Finding::Policy { breach, .. } => breach.verdict(),
-            Finding::UnknownIssuer { .. }
-            | Finding::OpenChain { .. }
-            | Finding::OpenLeaf { .. }
-            | Finding::Undecided { .. } => Verdict::Unchecked,
-            Finding::NoEvidence { .. }
-            | Finding::Unsigned { .. }
-            | Finding::Demanded(_)
-            | Finding::NoTaskRun { .. } => Verdict::Absent,
-            Finding::OnlyTep0089 | Finding::NotCarried { .. } | Finding::TimeUnproven { .. } => Verdict::Weak,
+            Self::Policy { breach, .. } => breach.verdict(),
+            Self::Pipeline(fault) => fault.verdict,
+            Self::UnknownIssuer { .. }
+            | Self::OpenChain { .. }
+            | Self::OpenLeaf { .. }
+            | Self::Undecided { .. } => Verdict::Unchecked,
+            Self::NoEvidence { .. } | Self::Unsigned { .. } | Self::Demanded(_) | Self::NoTaskRun { .. } => {
+                Verdict::Absent
+            }
+            Self::OnlyTep0089 | Self::NotCarried { .. } | Self::TimeUnproven { .. } => Verdict::Weak,
             _ => Verdict::Invalid,
         }
     }
@@ -320,31 +324,32 @@ impl Finding {
     /// A stable name for programs.
     pub fn code(&self) -> &'static str {
         match self {
-            Finding::Attestation { .. } => "attestation",
-            Finding::Certificate { .. } => "certificate",
-            Finding::Signature { .. } => "signature",
-            Finding::Chain { .. } => "chain",
-            Finding::Differs { .. } => "differs",
-            Finding::Time { .. } => "time",
-            Finding::Contradiction { .. } => "contradiction",
-            Finding::ResultChanged { .. } => "result-changed",
-            Finding::ResultMissing { .. } => "result-missing",
-            Finding::ResultAdded { .. } => "result-added",
-            Finding::Status { .. } => "status",
-            Finding::Program { .. } => "program",
-            Finding::Uncovered { .. } => "uncovered",
-            Finding::Attempt { .. } => "attempt",
-            Finding::Tep0089 { .. } => "tep-0089",
-            Finding::Policy { .. } => "policy",
-            Finding::UnknownIssuer { .. } => "unknown-issuer",
-            Finding::Undecided { .. } | Finding::OpenChain { .. } | Finding::OpenLeaf { .. } => "undecided",
-            Finding::NoEvidence { .. } => "no-evidence",
-            Finding::Unsigned { .. } => "unsigned",
-            Finding::Demanded(_) | Finding::NoTaskRun { .. } => "demanded",
-            Finding::OtherValue { .. } => "other-value",
-            Finding::OnlyTep0089 => "only-tep-0089",
-            Finding::NotCarried { .. } => "not-carried",
-            Finding::TimeUnproven { .. } => "time-unproven",
+            Self::Attestation { .. } => "attestation",
+            Self::Certificate { .. } => "certificate",
+            Self::Signature { .. } => "signature",
+            Self::Chain { .. } => "chain",
+            Self::Differs { .. } => "differs",
+            Self::Time { .. } => "time",
+            Self::Contradiction { .. } => "contradiction",
+            Self::ResultChanged { .. } => "result-changed",
+            Self::ResultMissing { .. } => "result-missing",
+            Self::ResultAdded { .. } => "result-added",
+            Self::Status { .. } => "status",
+            Self::Program { .. } => "program",
+            Self::Uncovered { .. } => "uncovered",
+            Self::Attempt { .. } => "attempt",
+            Self::Tep0089 { .. } => "tep-0089",
+            Self::Policy { .. } => "policy",
+            Self::Pipeline(_) => "pipeline",
+            Self::UnknownIssuer { .. } => "unknown-issuer",
+            Self::Undecided { .. } | Self::OpenChain { .. } | Self::OpenLeaf { .. } => "undecided",
+            Self::NoEvidence { .. } => "no-evidence",
+            Self::Unsigned { .. } => "unsigned",
+            Self::Demanded(_) | Self::NoTaskRun { .. } => "demanded",
+            Self::OtherValue { .. } => "other-value",
+            Self::OnlyTep0089 => "only-tep-0089",
+            Self::NotCarried { .. } => "not-carried",
+            Self::TimeUnproven { .. } => "time-unproven",
         }
     }
 
@@ -357,56 +362,63 @@ impl Finding {
             Some(Side::Text(Cow::Borrowed(text)))
         }
         match self {
-            Finding::Attestation { step, error } => {
+            Self::Attestation { step, error } => {
                 Facts { field: Some(Cow::Owned(attestation::key(step))), ..of(step, error.detail()) }
             }
-            Finding::Certificate { step, rule } | Finding::OpenLeaf { step, rule } => of(step, rule.detail()),
-            Finding::Chain { step, error, .. } | Finding::OpenChain { step, error } => {
+            Self::Certificate { step, rule } | Self::OpenLeaf { step, rule } => of(step, rule.detail()),
+            Self::Chain { step, error, .. } | Self::OpenChain { step, error } => {
                 of(step, Detail::of_rule(error.code()))
             }
-            Finding::Signature { step, detail, .. } => of(step, *detail),
-            Finding::Differs { step, detail, object, evidence, .. } => {
+            Self::Signature { step, detail, .. } => of(step, *detail),
+            Self::Differs { step, detail, object, evidence, .. } => {
                 Facts { expected: text(evidence), found: text(object), ..of(step, *detail) }
             }
-            Finding::Time { step, signed, detail, limit, .. } => Facts {
+            Self::Time { step, signed, detail, limit, .. } => Facts {
                 expected: text(limit),
                 found: Some(Side::Text(Cow::Owned(format_time(*signed)))),
                 ..of(step, *detail)
             },
-            Finding::Contradiction { detail, step, .. } | Finding::Undecided { detail, step, .. } => {
+            Self::Contradiction { detail, step, .. } | Self::Undecided { detail, step, .. } => {
                 Facts { detail: Some(*detail), step: step.as_deref(), ..Facts::default() }
             }
-            Finding::ResultChanged { step, changed } => Facts {
+            Self::ResultChanged { step, changed } => Facts {
                 result: Some(Cow::Borrowed(&changed.result)),
                 expected: changed.signed.map(Side::Digest),
                 found: changed.found.map(Side::Digest),
                 field: Some(Cow::Borrowed(&changed.field)),
                 ..of(step, changed.detail)
             },
-            Finding::ResultMissing { step, thing } | Finding::ResultAdded { step, thing } => Facts {
+            Self::ResultMissing { step, thing } | Self::ResultAdded { step, thing } => Facts {
                 result: thing.result.as_ref().map(Cow::Borrowed),
                 expected: thing.signed.map(Side::Digest),
                 field: thing.field.as_deref().map(Cow::Borrowed),
                 ..of(step, thing.detail)
             },
-            Finding::Status { field, detail, .. } => {
+            Self::Status { field, detail, .. } => {
                 Facts { detail: Some(*detail), field: Some(Cow::Borrowed(field)), ..Facts::default() }
             }
-            Finding::Program { step, other } => Facts {
+            Self::Program { step, other } => Facts {
                 step: Some(step),
                 expected: Some(Side::Digest(other.signed)),
                 found: Some(Side::Digest(other.found)),
                 field: Some(Cow::Borrowed(&other.field)),
                 ..Facts::default()
             },
-            Finding::Uncovered { step } | Finding::Unsigned { step, .. } => {
+            Self::Uncovered { step } | Self::Unsigned { step, .. } => {
                 Facts { step: Some(step), ..Facts::default() }
             }
-            Finding::Attempt { number, finding } => Facts { attempt: Some(*number), ..finding.facts() },
-            Finding::Tep0089 { step, detail, result, .. } => {
+            Self::Attempt { number, finding } => Facts { attempt: Some(*number), ..finding.facts() },
+            Self::Tep0089 { step, detail, result, .. } => {
                 Facts { result: result.as_ref().map(Cow::Borrowed), ..of(step, *detail) }
             }
-            Finding::Policy { detail, step, result, demanded, found, .. } => Facts {
+            Self::Pipeline(fault) => Facts {
+                detail: Some(fault.detail),
+                expected: fault.expected.as_deref().and_then(text),
+                found: fault.found.as_deref().and_then(text),
+                field: fault.field.as_deref().map(Cow::Borrowed),
+                ..Facts::default()
+            },
+            Self::Policy { detail, step, result, demanded, found, .. } => Facts {
                 detail: Some(*detail),
                 step: step.as_deref(),
                 result: result.as_deref().map(Cow::Borrowed),
@@ -414,29 +426,29 @@ impl Finding {
                 found: text(found),
                 ..Facts::default()
             },
-            Finding::UnknownIssuer { step, key_id, detail } => {
+            Self::UnknownIssuer { step, key_id, detail } => {
                 Facts { expected: text(key_id), ..of(step, *detail) }
             }
-            Finding::NoEvidence { detail, .. } => Facts { detail: Some(*detail), ..Facts::default() },
-            Finding::Demanded(name) => {
+            Self::NoEvidence { detail, .. } => Facts { detail: Some(*detail), ..Facts::default() },
+            Self::Demanded(name) => {
                 Facts { result: Some(Cow::Owned(ResultName::task(name))), ..Facts::default() }
             }
-            Finding::NoTaskRun { demanded, result } => Facts {
+            Self::NoTaskRun { demanded, result } => Facts {
                 result: Some(Cow::Owned(ResultName::task(result))),
                 expected: text(demanded),
                 ..Facts::default()
             },
-            Finding::OtherValue { result, demanded, found, .. } => Facts {
+            Self::OtherValue { result, demanded, found, .. } => Facts {
                 result: Some(Cow::Owned(ResultName::task(result))),
                 expected: text(demanded),
                 found: text(found),
                 ..Facts::default()
             },
-            Finding::OnlyTep0089 => Facts::default(),
-            Finding::NotCarried { step, result } => {
+            Self::OnlyTep0089 => Facts::default(),
+            Self::NotCarried { step, result } => {
                 Facts { step: Some(step), result: Some(Cow::Borrowed(result)), ..Facts::default() }
             }
-            Finding::TimeUnproven { step, at, not_before, not_after, .. } => {
+            Self::TimeUnproven { step, at, not_before, not_after, .. } => {
                 let (detail, expected) = match at < not_before {
                     true => (Detail::NOT_YET_VALID, *not_before),
                     false => (Detail::EXPIRED, *not_after),
@@ -451,19 +463,19 @@ impl Finding {
     }
 
     /// An entry that is not an attestation, or one of a version that takes another svidence.
-    pub(crate) fn attestation(step: &str, error: AttestationError) -> Finding {
+    pub(crate) fn attestation(step: &str, error: AttestationError) -> Self {
         let detail = error.detail();
         match class_of(detail.as_str()) {
-            Class::Contradicts => Finding::Attestation { step: step.to_owned(), error },
+            Class::Contradicts => Self::Attestation { step: step.to_owned(), error },
             Class::Unchecked => {
                 let reason = format!("step {step}: the attestation cannot be read: {error}");
-                Finding::undecided(detail, Some(step), reason)
+                Self::undecided(detail, Some(step), reason)
             }
         }
     }
 
     /// A certificate that breaks a rule: it contradicts, or cannot be checked here.
-    pub(crate) fn certificate(step: &str, rule: LeafRule) -> Finding {
+    pub(crate) fn certificate(step: &str, rule: LeafRule) -> Self {
         let step = step.to_owned();
         let class = match &rule {
             LeafRule::Certificate(rule) => rule.class(),
@@ -471,19 +483,24 @@ impl Finding {
             _ => Class::Contradicts,
         };
         match class {
-            Class::Unchecked => Finding::OpenLeaf { step, rule },
-            Class::Contradicts => Finding::Certificate { step, rule },
+            Class::Unchecked => Self::OpenLeaf { step, rule },
+            Class::Contradicts => Self::Certificate { step, rule },
         }
     }
 
+    /// A field of the object that is not as its controller writes it.
+    pub(crate) fn status(field: String, detail: Detail, problem: String) -> Self {
+        Self::Status { field, problem, detail }
+    }
+
     /// Something that is not known well enough to decide.
-    pub(crate) fn undecided(detail: Detail, step: Option<&str>, reason: impl Into<String>) -> Finding {
-        Finding::Undecided { reason: reason.into(), detail, step: step.map(str::to_owned) }
+    pub(crate) fn undecided(detail: Detail, step: Option<&str>, reason: impl Into<String>) -> Self {
+        Self::Undecided { reason: reason.into(), detail, step: step.map(str::to_owned) }
     }
 
     /// Nothing that could be verified.
-    pub(crate) fn no_evidence(detail: Detail, reason: impl Into<String>) -> Finding {
-        Finding::NoEvidence { reason: reason.into(), detail }
+    pub(crate) fn no_evidence(detail: Detail, reason: impl Into<String>) -> Self {
+        Self::NoEvidence { reason: reason.into(), detail }
     }
 }
 

@@ -51,7 +51,7 @@ impl Findings {
     }
 
     /// Adds those of another object's part.
-    pub(crate) fn append(&mut self, other: Findings) {
+    pub(crate) fn append(&mut self, other: Self) {
         for finding in other.kept {
             self.push(finding);
         }
@@ -101,8 +101,8 @@ impl<'a> IntoIterator for &'a Findings {
 }
 
 impl From<Finding> for Findings {
-    fn from(finding: Finding) -> Findings {
-        Findings::from_iter([finding])
+    fn from(finding: Finding) -> Self {
+        Self::from_iter([finding])
     }
 }
 
@@ -113,8 +113,8 @@ impl Extend<Finding> for Findings {
 }
 
 impl FromIterator<Finding> for Findings {
-    fn from_iter<T: IntoIterator<Item = Finding>>(findings: T) -> Findings {
-        let mut all = Findings::default();
+    fn from_iter<T: IntoIterator<Item = Finding>>(findings: T) -> Self {
+        let mut all = Self::default();
         all.extend(findings);
         all
     }

@@ -13,6 +13,7 @@ pub(crate) mod facts;
 mod finding;
 mod findings;
 pub mod inspect;
+pub mod pipeline;
 pub mod policy;
 mod proof;
 pub mod prove;
@@ -37,7 +38,7 @@ pub use policy::PolicyFile;
 pub use proof::{AttestedBy, Basis, Proof, Report, StepSummary};
 pub use prove::time::TimeProof;
 pub use trust::Trust;
-pub use verdict::{Breach, Changed, LeafRule, OtherProgram, Thing, Verdict};
+pub use verdict::{Breach, Changed, LeafRule, OtherProgram, PipelineFault, Thing, Verdict};
 
 use self::{
     bind::{
@@ -55,13 +56,14 @@ use self::{
         time::{self, TimeStamps},
     },
 };
-pub use crate::workload::chain;
+
 use crate::{
     evidence::{
         attestation::{Attestation, UNSIGNED},
         sha256,
     },
     tekton::taskrun::{TaskRun, parse_time},
+    workload::chain,
 };
 
 /// What the operator accepts and demands.
@@ -97,7 +99,7 @@ pub struct Verifier<'a> {
 
 impl<'a> Verifier<'a> {
     /// A verifier that remembers nothing yet.
-    pub fn new(trust: &'a Trust, policy: &'a Policy) -> Verifier<'a> {
+    pub fn new(trust: &'a Trust, policy: &'a Policy) -> Self {
         Verifier { trust, policy, caches: Caches::default() }
     }
 
@@ -245,6 +247,7 @@ fn conclude(
         findings,
         notes,
         proof: proof.filter(|_| good),
+        pipeline: None,
     }
 }
 

@@ -1,6 +1,6 @@
-//! What is reported about a TaskRun, and what a proof rests on.
+//! What is reported about a run, and what a proof rests on.
 
-use std::num::NonZeroUsize;
+use std::{borrow::Cow, num::NonZeroUsize};
 
 use serde::Deserialize;
 use x509::{Certificate, time_stamp::TimeStamp};
@@ -14,6 +14,7 @@ use crate::{
     verify::{
         compare::{partial::NotCarried, program::Attested, value::VerifiedResult},
         findings::Findings,
+        pipeline::tree::Pipeline,
         prove::{
             step::ProvenStep,
             tep0089::SignedValue,
@@ -136,6 +137,18 @@ pub struct Report {
     pub notes: Vec<String>,
     /// Only with a verdict of `verified` or an accepted `weak`.
     pub proof: Option<Proof>,
+    /// Its tasks and what follows from them, if it is a PipelineRun's.
+    pub pipeline: Option<Box<Pipeline>>,
+}
+
+impl Report {
+    /// What it is about: a TaskRun by `<namespace>/<name>`, a PipelineRun with that word before it.
+    pub fn title(&self) -> Cow<'_, str> {
+        match self.pipeline {
+            None => Cow::Borrowed(&self.task_run),
+            Some(_) => Cow::Owned(format!("PipelineRun {}", self.task_run)),
+        }
+    }
 }
 
 /// What a proof rests on. It cannot be made of nothing: the fields are this module's to fill, from a first one on.
@@ -155,14 +168,14 @@ enum Evidence {
 }
 
 impl Basis {
-    pub(crate) fn attestations(steps: Vec<StepSummary>) -> Option<Basis> {
+    pub(crate) fn attestations(steps: Vec<StepSummary>) -> Option<Self> {
         let mut steps = steps.into_iter();
         let first = Box::new(steps.next()?);
-        Some(Basis(Evidence::Attestations { first, others: steps.collect() }))
+        Some(Self(Evidence::Attestations { first, others: steps.collect() }))
     }
 
-    pub(crate) fn tep0089(values: &[SignedValue]) -> Option<Basis> {
-        Some(Basis(Evidence::Tep0089 { values: NonZeroUsize::new(values.len())? }))
+    pub(crate) fn tep0089(values: &[SignedValue]) -> Option<Self> {
+        Some(Self(Evidence::Tep0089 { values: NonZeroUsize::new(values.len())? }))
     }
 
     /// How many values are signed in TEP-0089 form, if that is all.

@@ -1,10 +1,10 @@
 //! Verdicts and the findings that lead to them.
 
-use x509::{CertificateError, Class};
+use x509::{CertificateError, Class, text::hex};
 
 use super::facts::{Detail, ResultName};
 use crate::{
-    evidence::{leaf::LeafError, statement::hex},
+    evidence::leaf::LeafError,
     workload::{id::RunNameError, svid_rules::SvidRule},
 };
 
@@ -27,31 +27,31 @@ impl Verdict {
     /// The exit code of `svidence verify`.
     pub fn exit_code(self) -> u8 {
         match self {
-            Verdict::Verified => 0,
-            Verdict::Invalid => 1,
-            Verdict::Absent => 2,
-            Verdict::Unchecked => 3,
-            Verdict::Weak => 4,
+            Self::Verified => 0,
+            Self::Invalid => 1,
+            Self::Absent => 2,
+            Self::Unchecked => 3,
+            Self::Weak => 4,
         }
     }
 
     /// The word that is printed.
     pub fn as_str(self) -> &'static str {
         match self {
-            Verdict::Verified => "verified",
-            Verdict::Weak => "weak",
-            Verdict::Absent => "absent",
-            Verdict::Unchecked => "unchecked",
-            Verdict::Invalid => "invalid",
+            Self::Verified => "verified",
+            Self::Weak => "weak",
+            Self::Absent => "absent",
+            Self::Unchecked => "unchecked",
+            Self::Invalid => "invalid",
         }
     }
 }
 
 impl From<Class> for Verdict {
-    fn from(class: Class) -> Verdict {
+    fn from(class: Class) -> Self {
         match class {
-            Class::Contradicts => Verdict::Invalid,
-            Class::Unchecked => Verdict::Unchecked,
+            Class::Contradicts => Self::Invalid,
+            Class::Unchecked => Self::Unchecked,
         }
     }
 }
@@ -73,10 +73,10 @@ impl Breach {
     /// The verdict that it leads to.
     pub(crate) fn verdict(self) -> Verdict {
         match self {
-            Breach::Missing => Verdict::Absent,
-            Breach::Undecided => Verdict::Unchecked,
-            Breach::TooWeak => Verdict::Weak,
-            Breach::Contradicted => Verdict::Invalid,
+            Self::Missing => Verdict::Absent,
+            Self::Undecided => Verdict::Unchecked,
+            Self::TooWeak => Verdict::Weak,
+            Self::Contradicted => Verdict::Invalid,
         }
     }
 }
@@ -105,8 +105,8 @@ pub enum LeafRule {
 }
 
 impl From<CertificateError> for LeafRule {
-    fn from(error: CertificateError) -> LeafRule {
-        LeafRule::Certificate(error.into())
+    fn from(error: CertificateError) -> Self {
+        Self::Certificate(error.into())
     }
 }
 
@@ -114,12 +114,12 @@ impl LeafRule {
     /// The exact rule.
     pub fn detail(&self) -> Detail {
         match self {
-            LeafRule::Certificate(rule) => Detail::of_rule(rule.code()),
-            LeafRule::Intermediate(error) => Detail::of_rule(error.code()),
-            LeafRule::Compact(_) => Detail::COMPACT_LEAF,
-            LeafRule::DnsNames(_) => Detail::DNS_NAMES,
-            LeafRule::UidNotCarried => Detail::UID_NOT_CARRIED,
-            LeafRule::UidNotAttested => Detail::UID_NOT_ATTESTED,
+            Self::Certificate(rule) => Detail::of_rule(rule.code()),
+            Self::Intermediate(error) => Detail::of_rule(error.code()),
+            Self::Compact(_) => Detail::COMPACT_LEAF,
+            Self::DnsNames(_) => Detail::DNS_NAMES,
+            Self::UidNotCarried => Detail::UID_NOT_CARRIED,
+            Self::UidNotAttested => Detail::UID_NOT_ATTESTED,
         }
     }
 }
@@ -141,21 +141,21 @@ pub struct Thing {
 
 impl Thing {
     /// Something with nothing more to say of it.
-    pub(crate) fn new(detail: Detail, text: String) -> Box<Thing> {
-        Box::new(Thing { text, detail, result: None, signed: None, field: None })
+    pub(crate) fn new(detail: Detail, text: String) -> Box<Self> {
+        Box::new(Self { text, detail, result: None, signed: None, field: None })
     }
 
-    pub(crate) fn with_result(mut self: Box<Self>, result: ResultName) -> Box<Thing> {
+    pub(crate) fn with_result(mut self: Box<Self>, result: ResultName) -> Box<Self> {
         self.result = Some(result);
         self
     }
 
-    pub(crate) fn with_signed(mut self: Box<Self>, signed: [u8; 32]) -> Box<Thing> {
+    pub(crate) fn with_signed(mut self: Box<Self>, signed: [u8; 32]) -> Box<Self> {
         self.signed = Some(signed);
         self
     }
 
-    pub(crate) fn in_field(mut self: Box<Self>, field: String) -> Box<Thing> {
+    pub(crate) fn in_field(mut self: Box<Self>, field: String) -> Box<Self> {
         self.field = Some(field);
         self
     }
@@ -209,4 +209,21 @@ pub struct OtherProgram {
 pub(crate) fn unsigned_step_result(name: &str) -> Box<Thing> {
     Thing::new(Detail::IN_STEP_RESULTS, format!("the step result {name} in the status"))
         .with_result(ResultName::step(name))
+}
+
+/// What is wrong with a PipelineRun.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PipelineFault {
+    /// For people.
+    pub problem: String,
+    /// The same for programs.
+    pub detail: Detail,
+    /// Path in the PipelineRun, or in the child that it begins with.
+    pub field: Option<String>,
+    /// What follows from attested results, as JSON.
+    pub expected: Option<String>,
+    /// What is there, as JSON.
+    pub found: Option<String>,
+    /// What it leads to.
+    pub verdict: Verdict,
 }

@@ -43,7 +43,7 @@ pub enum AddressError {
 impl FromStr for Address {
     type Err = AddressError;
 
-    fn from_str(text: &str) -> Result<Address, AddressError> {
+    fn from_str(text: &str) -> Result<Self, AddressError> {
         let invalid = |reason| AddressError::Invalid { text: text.to_owned(), reason };
         let Some((scheme, rest)) = text.split_once(':') else {
             return Err(invalid("it has no scheme"));
@@ -62,7 +62,7 @@ impl FromStr for Address {
                 if path.len() > MAX_UNIX_PATH_BYTES {
                     Err(AddressError::PathTooLong { text: text.to_owned(), bytes: path.len() })
                 } else {
-                    Ok(Address::Unix(PathBuf::from(path)))
+                    Ok(Self::Unix(PathBuf::from(path)))
                 }
             })
         } else if scheme.eq_ignore_ascii_case("tcp") {
@@ -119,8 +119,8 @@ fn tcp(rest: &str) -> Result<SocketAddr, &'static str> {
 impl std::fmt::Display for Address {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Address::Unix(path) => write!(f, "unix://{}", path.display()),
-            Address::Tcp(address) => write!(f, "tcp://{address}"),
+            Self::Unix(path) => write!(f, "unix://{}", path.display()),
+            Self::Tcp(address) => write!(f, "tcp://{address}"),
         }
     }
 }

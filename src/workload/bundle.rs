@@ -116,19 +116,19 @@ impl BundleError {
     /// A short stable name of the reason, for reports.
     pub fn code(&self) -> &'static str {
         match self {
-            BundleError::Empty { .. } => "bundle-empty",
-            BundleError::TooLarge { .. } => "bundle-too-large",
-            BundleError::Unrecognised { .. } => "bundle-form",
-            BundleError::Certificate { error, .. } => error.code(),
-            BundleError::NotAnAuthority { error, .. } => error.code(),
-            BundleError::Der => "bundle-der",
-            BundleError::Svid { .. } => "bundle-svid",
-            BundleError::OtherTrustDomain { .. } => "bundle-other-trust-domain",
-            BundleError::Pem(PemError::Damaged { .. } | PemError::NotBase64 { .. }) => "bundle-pem",
-            BundleError::Pem(PemError::Label { .. }) => "bundle-pem-label",
-            BundleError::Json { .. } => "bundle-json",
-            BundleError::PlainJwks => "bundle-plain-jwks",
-            BundleError::Base64 { .. } => "bundle-base64",
+            Self::Empty { .. } => "bundle-empty",
+            Self::TooLarge { .. } => "bundle-too-large",
+            Self::Unrecognised { .. } => "bundle-form",
+            Self::Certificate { error, .. } => error.code(),
+            Self::NotAnAuthority { error, .. } => error.code(),
+            Self::Der => "bundle-der",
+            Self::Svid { .. } => "bundle-svid",
+            Self::OtherTrustDomain { .. } => "bundle-other-trust-domain",
+            Self::Pem(PemError::Damaged { .. } | PemError::NotBase64 { .. }) => "bundle-pem",
+            Self::Pem(PemError::Label { .. }) => "bundle-pem-label",
+            Self::Json { .. } => "bundle-json",
+            Self::PlainJwks => "bundle-plain-jwks",
+            Self::Base64 { .. } => "bundle-base64",
         }
     }
 }
@@ -180,7 +180,7 @@ impl X509Bundle {
     fn new(
         trust_domain: TrustDomain,
         candidates: impl IntoIterator<Item = Candidate>,
-    ) -> Result<X509Bundle, BundleError> {
+    ) -> Result<Self, BundleError> {
         let mut authorities: Vec<Certificate> = Vec::new();
         let mut seen = HashSet::new();
         let mut left_out = Vec::new();
@@ -225,11 +225,11 @@ impl X509Bundle {
             let empty = BundleError::Empty { trust_domain: trust_domain.to_string() };
             return Err(left_out.into_iter().next().unwrap_or(empty));
         }
-        Ok(X509Bundle { trust_domain, authorities, left_out, without_uri: Vec::new(), sequence: None })
+        Ok(Self { trust_domain, authorities, left_out, without_uri: Vec::new(), sequence: None })
     }
 
     /// The authorities of all of them, each once; `None` of none. They are of one trust domain: the first one's.
-    pub fn of_all(bundles: Vec<X509Bundle>) -> Option<X509Bundle> {
+    pub fn of_all(bundles: Vec<Self>) -> Option<Self> {
         let mut bundles = bundles.into_iter();
         let mut all = bundles.next()?;
         let mut known: HashSet<Vec<u8>> = all.authorities.iter().map(|known| known.der().to_vec()).collect();
@@ -245,14 +245,14 @@ impl X509Bundle {
     }
 
     /// Reads concatenated DER, as the Workload API carries it (SPIFFE Workload API 5).
-    pub fn from_der(trust_domain: TrustDomain, der: &[u8]) -> Result<X509Bundle, BundleError> {
+    pub fn from_der(trust_domain: TrustDomain, der: &[u8]) -> Result<Self, BundleError> {
         let elements = der::read_all(der).ok_or(BundleError::Der)?;
         let candidates = elements.iter().enumerate().map(|(index, element)| read(index + 1, element.whole));
-        X509Bundle::new(trust_domain, candidates)
+        Self::new(trust_domain, candidates)
     }
 
     /// Reads PEM: any number of CERTIFICATE blocks, with any text around them (RFC 7468).
-    pub fn from_pem(trust_domain: TrustDomain, text: &str) -> Result<X509Bundle, BundleError> {
+    pub fn from_pem(trust_domain: TrustDomain, text: &str) -> Result<Self, BundleError> {
         let mut candidates = Vec::new();
         for (index, block) in pem::certificates(text).enumerate() {
             candidates.push(match block {
@@ -261,14 +261,14 @@ impl X509Bundle {
                 Err(error) => return Err(error.into()),
             });
         }
-        X509Bundle::new(trust_domain, candidates)
+        Self::new(trust_domain, candidates)
     }
 
     /// Reads a SPIFFE bundle document (SPIFFE Trust Domain and Bundle 4, X509-SVID 6).
     pub fn from_spiffe_json(
         trust_domain: TrustDomain,
         text: &str,
-    ) -> Result<(X509Bundle, Vec<BundleWarning>), BundleError> {
+    ) -> Result<(Self, Vec<BundleWarning>), BundleError> {
         let document: Document = serde_json::from_str(text).map_err(|error| not_spiffe_json(text, &error))?;
         let (mut ignored, mut without_use, mut without_certificate) = (0, 0, 0);
         let mut warnings = Vec::new();
@@ -310,7 +310,7 @@ impl X509Bundle {
         if without_certificate > 0 {
             warnings.push(BundleWarning::NoCertificate { count: without_certificate });
         }
-        let mut bundle = X509Bundle::new(trust_domain, certificates)?;
+        let mut bundle = Self::new(trust_domain, certificates)?;
         bundle.sequence = document.spiffe_sequence;
         Ok((bundle, warnings))
     }
@@ -319,7 +319,7 @@ impl X509Bundle {
     pub fn from_file_contents(
         trust_domain: TrustDomain,
         bytes: &[u8],
-    ) -> Result<(X509Bundle, Vec<BundleWarning>), BundleError> {
+    ) -> Result<(Self, Vec<BundleWarning>), BundleError> {
         if bytes.len() > MAX_BYTES {
             return Err(BundleError::TooLarge { bytes: bytes.len() });
         }
@@ -328,7 +328,7 @@ impl X509Bundle {
         }
         // SEQUENCE with a length of more than 127 bytes: no text starts so.
         let (bundle, mut warnings) = if let [0x30, 0x81..=0x84, ..] = bytes {
-            (X509Bundle::from_der(trust_domain, bytes)?, Vec::new())
+            (Self::from_der(trust_domain, bytes)?, Vec::new())
         } else {
             let text = std::str::from_utf8(bytes)
                 .map_err(|_| BundleError::Unrecognised { found: kind_of_bytes(bytes).to_owned() })?;
@@ -336,9 +336,9 @@ impl X509Bundle {
             match kind_of_text(text) {
                 Some(found) => return Err(BundleError::Unrecognised { found }),
                 None if text.trim_start().starts_with(['{', '[']) => {
-                    X509Bundle::from_spiffe_json(trust_domain, text)?
+                    Self::from_spiffe_json(trust_domain, text)?
                 }
-                None if pem::is_in(text) => (X509Bundle::from_pem(trust_domain, text)?, Vec::new()),
+                None if pem::is_in(text) => (Self::from_pem(trust_domain, text)?, Vec::new()),
                 None => {
                     return Err(BundleError::Unrecognised {
                         found: "text without PEM or JSON in it".to_owned(),
@@ -354,8 +354,8 @@ impl X509Bundle {
     /// SPIRE under an upstream authority that leaves the URI SAN out (<https://github.com/spiffe/spire/issues/3968>).
     ///
     /// Whoever names one vouches that no other trust domain has its CAs from there.
-    pub fn naming_without_uri(self, named: impl IntoIterator<Item = Fingerprint>) -> X509Bundle {
-        X509Bundle { without_uri: named.into_iter().collect(), ..self }
+    pub fn naming_without_uri(self, named: impl IntoIterator<Item = Fingerprint>) -> Self {
+        Self { without_uri: named.into_iter().collect(), ..self }
     }
 
     /// The certificates that were named to speak for the trust domain without a URI SAN.

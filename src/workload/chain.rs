@@ -51,9 +51,9 @@ pub enum IssuerRule {
 impl Rule for IssuerRule {
     fn code(&self) -> &'static str {
         match self {
-            IssuerRule::Svid(rule) => rule.code(),
-            IssuerRule::ForeignIssuer { .. } => "foreign-issuer",
-            IssuerRule::WithoutUri { .. } => "issuer-without-uri",
+            Self::Svid(rule) => rule.code(),
+            Self::ForeignIssuer { .. } => "foreign-issuer",
+            Self::WithoutUri { .. } => "issuer-without-uri",
         }
     }
 

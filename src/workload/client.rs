@@ -114,14 +114,14 @@ pub enum FetchError {
 }
 
 impl FetchError {
-    fn refused(status: &Status) -> FetchError {
-        FetchError::Refused { code: status.code(), message: status.message().to_owned() }
+    fn refused(status: &Status) -> Self {
+        Self::Refused { code: status.code(), message: status.message().to_owned() }
     }
 
     /// The gRPC status behind the error, if one was received.
     pub fn code(&self) -> Option<Code> {
         match self {
-            FetchError::Refused { code, .. } | FetchError::Ended { code, .. } => Some(*code),
+            Self::Refused { code, .. } | Self::Ended { code, .. } => Some(*code),
             _ => None,
         }
     }
@@ -134,8 +134,8 @@ impl FetchError {
     /// Whether what the agent sent will be refused however often it is sent.
     pub fn is_permanent(&self) -> bool {
         match self {
-            FetchError::Svid(error) => error.is_permanent(),
-            FetchError::Bundle(BundleError::Certificate { .. } | BundleError::NotAnAuthority { .. }) => true,
+            Self::Svid(error) => error.is_permanent(),
+            Self::Bundle(BundleError::Certificate { .. } | BundleError::NotAnAuthority { .. }) => true,
             _ => false,
         }
     }
@@ -143,57 +143,54 @@ impl FetchError {
     /// What an operator should look at.
     pub fn hint(&self) -> Option<&'static str> {
         Some(match self {
-            FetchError::Connect { kind: io::ErrorKind::NotFound, .. } => {
+            Self::Connect { kind: io::ErrorKind::NotFound, .. } => {
                 "the socket is not there: check that the SPIFFE CSI driver mounts it into this pod, under this name, and \
                  that the SPIRE agent runs on this node and has attested to its server"
             }
-            FetchError::Connect { kind: io::ErrorKind::ConnectionRefused, .. } => {
+            Self::Connect { kind: io::ErrorKind::ConnectionRefused, .. } => {
                 "the socket is a left-over and nobody listens: check that the SPIRE agent runs on this node"
             }
-            FetchError::Connect { kind: io::ErrorKind::PermissionDenied, .. } => {
+            Self::Connect { kind: io::ErrorKind::PermissionDenied, .. } => {
                 "this user may not open the socket: check the permissions of its folder"
             }
-            FetchError::Connect { kind: io::ErrorKind::WouldBlock, .. } => {
+            Self::Connect { kind: io::ErrorKind::WouldBlock, .. } => {
                 "the agent takes no connections: it hangs or is overloaded, check its log"
             }
-            FetchError::NotASocket { .. }
-            | FetchError::Connect { kind: io::ErrorKind::NotADirectory, .. } => {
+            Self::NotASocket { .. } | Self::Connect { kind: io::ErrorKind::NotADirectory, .. } => {
                 "check that spire-socket-path names the agent's socket and how it is mounted"
             }
-            FetchError::Refused { code: Code::PermissionDenied, .. }
-            | FetchError::Ended { code: Code::PermissionDenied, .. } => {
+            Self::Refused { code: Code::PermissionDenied, .. }
+            | Self::Ended { code: Code::PermissionDenied, .. } => {
                 "no registration entry matches this pod: check that the entry exists, that its selectors match and \
                  that its parent is this node's agent; unix:sha256 and unix:path match only if the agent has \
                  discover_workload_path"
             }
             // Whether the agent cuts it before or in the call is a matter of moments.
-            FetchError::Refused { code: Code::Unavailable, message } if message == CLOSED => CUT,
-            FetchError::Refused { code: Code::Unknown | Code::Internal, .. } => CUT,
-            FetchError::Refused { code: Code::Unavailable, message } if message.contains("rate limit") => {
+            Self::Refused { code: Code::Unavailable, message } if message == CLOSED => CUT,
+            Self::Refused { code: Code::Unknown | Code::Internal, .. } => CUT,
+            Self::Refused { code: Code::Unavailable, message } if message.contains("rate limit") => {
                 "the agent limits how often it is called: check the ratelimit of its configuration"
             }
-            FetchError::Refused { code: Code::Unavailable | Code::Unauthenticated, .. } => {
+            Self::Refused { code: Code::Unavailable | Code::Unauthenticated, .. } => {
                 "the agent could not attest this process: its log says why"
             }
-            FetchError::Refused { code: Code::ResourceExhausted, .. } => {
+            Self::Refused { code: Code::ResourceExhausted, .. } => {
                 "the agent is overloaded or limits its calls: its log says why"
             }
-            FetchError::Refused { code: Code::OutOfRange, .. } => {
+            Self::Refused { code: Code::OutOfRange, .. } => {
                 "too many registration entries match this pod: narrow their selectors"
             }
-            FetchError::Refused { code: Code::InvalidArgument | Code::Unimplemented, .. } => {
+            Self::Refused { code: Code::InvalidArgument | Code::Unimplemented, .. } => {
                 "this socket does not speak the SPIFFE Workload API: check the address"
             }
-            FetchError::Ended { .. } => {
-                "the agent has gone away: check that it runs on this node, and its log"
-            }
-            FetchError::TimedOut { .. } | FetchError::NoMessage => {
+            Self::Ended { .. } => "the agent has gone away: check that it runs on this node, and its log",
+            Self::TimedOut { .. } | Self::NoMessage => {
                 "check that it is a SPIRE agent that listens there, and the agent's log"
             }
-            FetchError::Svid(SvidError::NotYetValid { .. }) => {
+            Self::Svid(SvidError::NotYetValid { .. }) => {
                 "check the clocks of this node and of the SPIRE server"
             }
-            FetchError::Svid(SvidError::Expired { .. }) => {
+            Self::Svid(SvidError::Expired { .. }) => {
                 "check that the agent reaches the SPIRE server, and the clock of this node"
             }
             _ => return None,

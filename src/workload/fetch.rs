@@ -58,9 +58,9 @@ pub struct Settings {
 
 impl Settings {
     /// Settings with the system's clock and randomness, and 60 s for signing.
-    pub fn new(address: Address, expected: String) -> Settings {
+    pub fn new(address: Address, expected: String) -> Self {
         let random = ring::rand::SystemRandom::new();
-        Settings {
+        Self {
             address,
             signing_timeout: Duration::from_secs(60),
             expected,
@@ -124,7 +124,7 @@ impl std::fmt::Display for Report {
             )?;
         }
         let plural = if self.attempts == 1 { "" } else { "s" };
-        let Report { attempts, elapsed, address, expected, .. } = self;
+        let Self { attempts, elapsed, address, expected, .. } = self;
         write!(f, "{attempts} attempt{plural} in {} at {address}, for {expected}", Seconds(*elapsed))
     }
 }
@@ -192,7 +192,7 @@ impl Status {
 
 impl Fetcher {
     /// Starts the thread. `accept` chooses among the SVIDs of each message.
-    pub fn start(settings: Settings, accept: Accept) -> Result<Fetcher, std::io::Error> {
+    pub fn start(settings: Settings, accept: Accept) -> Result<Self, std::io::Error> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
         let Settings { address, signing_timeout, expected, clock, random } = settings;
         let shared = Arc::new(Shared {
@@ -217,7 +217,7 @@ impl Fetcher {
         std::thread::Builder::new()
             .name("svid-fetcher".to_owned())
             .spawn(move || runtime.block_on(work.run()))?;
-        Ok(Fetcher { shared })
+        Ok(Self { shared })
     }
 
     /// Becomes readable whenever the state may have changed; [`Fetcher::clear`] makes it unreadable again.

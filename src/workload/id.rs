@@ -1,8 +1,9 @@
 //! Identities: SPIFFE IDs, the ID of a TaskRun, and what a certificate's DNS name attests about a run.
 
 pub use spiffe::{SpiffeId, TrustDomain};
+use x509::text::hex;
 
-use crate::evidence::statement::{hex, uuid};
+use crate::evidence::statement::uuid;
 
 /// Every implementation accepts IDs of this length (SPIFFE-ID 2.3); SPIRE issues none that is longer.
 const MAX_ID_BYTES: usize = 2048;
@@ -118,7 +119,7 @@ pub struct TaskRunId {
 impl TaskRunId {
     /// Puts an identity together. Kubernetes names are always legal path segments, other text is refused
     /// (SPIFFE-ID 2.2).
-    pub fn new(trust_domain: TrustDomain, namespace: &str, name: &str) -> Result<TaskRunId, IdError> {
+    pub fn new(trust_domain: TrustDomain, namespace: &str, name: &str) -> Result<Self, IdError> {
         let id =
             SpiffeId::from_segments(trust_domain, &["ns", namespace, "taskrun", name]).map_err(|error| {
                 IdError::TaskRun {
@@ -127,15 +128,15 @@ impl TaskRunId {
                     reason: error.to_string(),
                 }
             })?;
-        Ok(TaskRunId { id, namespace: namespace.to_owned(), name: name.to_owned() })
+        Ok(Self { id, namespace: namespace.to_owned(), name: name.to_owned() })
     }
 
     /// Reads an ID whose path is exactly `/ns/<namespace>/taskrun/<name>`; any other ID is not a TaskRun's.
-    pub fn from_spiffe_id(id: &SpiffeId) -> Option<TaskRunId> {
+    pub fn from_spiffe_id(id: &SpiffeId) -> Option<Self> {
         let mut parts = id.path().split('/');
         let found = (parts.next()?, parts.next()?, parts.next()?, parts.next()?, parts.next()?, parts.next());
         let ("", "ns", namespace, "taskrun", name, None) = found else { return None };
-        Some(TaskRunId { id: id.clone(), namespace: namespace.to_owned(), name: name.to_owned() })
+        Some(Self { id: id.clone(), namespace: namespace.to_owned(), name: name.to_owned() })
     }
 
     /// The trust domain.
@@ -208,7 +209,7 @@ pub struct Attested {
 
 impl Attested {
     /// Reads one DNS name. Names elsewhere attest nothing about a run: `None`.
-    pub fn from_dns_name(name: &str) -> Result<Option<Attested>, RunNameError> {
+    pub fn from_dns_name(name: &str) -> Result<Option<Self>, RunNameError> {
         // DNS ignores case and a final dot; a name that only differs in those still claims to attest a run.
         let plain = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
         if !plain.ends_with(RUN_SUFFIX) && plain != RUN_SUFFIX[1..] {
@@ -231,16 +232,16 @@ impl Attested {
             None => None,
         };
         match labels.next() {
-            None => Ok(Some(Attested { uid, step, pin })),
+            None => Ok(Some(Self { uid, step, pin })),
             Some(_) => Err(malformed("it has too many labels")),
         }
     }
 
     /// Reads all DNS names of a certificate, of which at most one may attest a run.
-    pub fn from_dns_names<N: AsRef<str>>(names: &[N]) -> Result<Option<Attested>, RunNameError> {
-        let mut found: Option<(&str, Attested)> = None;
+    pub fn from_dns_names<N: AsRef<str>>(names: &[N]) -> Result<Option<Self>, RunNameError> {
+        let mut found: Option<(&str, Self)> = None;
         for name in names.iter().map(AsRef::as_ref) {
-            let Some(attested) = Attested::from_dns_name(name)? else { continue };
+            let Some(attested) = Self::from_dns_name(name)? else { continue };
             if let Some((first, _)) = found {
                 return Err(RunNameError::Several { first: first.to_owned(), second: name.to_owned() });
             }
@@ -263,7 +264,7 @@ impl Attested {
         }
         name.push_str(&uuid(&self.uid));
         name.push_str(RUN_SUFFIX);
-        match Attested::from_dns_name(&name)? {
+        match Self::from_dns_name(&name)? {
             Some(read) if read == *self => Ok(name),
             _ => {
                 Err(RunNameError::Malformed { name, reason: "it does not read back as what it was made of" })

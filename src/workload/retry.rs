@@ -25,8 +25,8 @@ pub struct Backoff {
 
 impl Backoff {
     /// Starts anew.
-    pub fn new() -> Backoff {
-        Backoff::default()
+    pub fn new() -> Self {
+        Self::default()
     }
 
     /// The next pause, while somebody waits for the identity. `random` is any number, evenly spread.

@@ -5,7 +5,7 @@ use super::{
     id::{Attested, SpiffeId, TaskRunId},
     svid::X509Svid,
 };
-use crate::evidence::statement::hex;
+use crate::tekton::names::pod_names_match;
 
 /// What is known about this step from the pod itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -32,8 +32,8 @@ pub struct Offer {
 }
 
 impl From<&X509Svid> for Offer {
-    fn from(svid: &X509Svid) -> Offer {
-        Offer {
+    fn from(svid: &X509Svid) -> Self {
+        Self {
             id: svid.id().clone(),
             dns_names: svid.leaf().dns_sans().to_vec(),
             hint: svid.hint().to_owned(),
@@ -194,40 +194,4 @@ fn judge(offer: &Offer, expectation: &Expectation, pod_is_known: bool) -> Result
         return Err("another step");
     }
     Ok(Candidate { id, attested })
-}
-
-/// Kubernetes allows names of this length where they become host names (`longest` in knative `kmeta/names.go`).
-const LONGEST: usize = 63;
-/// Length of an MD5 digest in hex.
-const MD5_HEX: usize = 32;
-
-/// Whether Tekton gives a pod of this name to a TaskRun of that name, and for which attempt: 0 for `<taskrun>-pod`,
-/// n for `<taskrun>-pod-retry<n>` (Tekton `pkg/pod/pod.go`).
-pub fn pod_names_match(taskrun: &str, pod: &str) -> Option<u32> {
-    let retry = match pod.rsplit_once("-pod-retry") {
-        Some((_, digits)) if is_count(digits) => digits.parse().ok()?,
-        _ => 0,
-    };
-    (pod_name(taskrun, retry) == pod).then_some(retry)
-}
-
-/// The name of the pod that Tekton makes for an attempt of a TaskRun: `kmeta.ChildName(taskrun, suffix)`, which cuts
-/// names that become too long and puts the MD5 of the whole name in.
-pub fn pod_name(taskrun: &str, retry: u32) -> String {
-    let suffix = if retry == 0 { "-pod".to_owned() } else { format!("-pod-retry{retry}") };
-    if taskrun.len() <= LONGEST - suffix.len() {
-        return format!("{taskrun}{suffix}");
-    }
-    // Names of Kubernetes objects are ASCII; of any other text no pod name follows, and this one matches none.
-    let head = taskrun.get(..LONGEST - MD5_HEX - suffix.len()).unwrap_or_default();
-    let mut name = String::with_capacity(LONGEST);
-    name.push_str(head);
-    name.push_str(&hex(&<md5::Md5 as md5::Digest>::digest(taskrun.as_bytes())));
-    name.push_str(&suffix);
-    name
-}
-
-/// A decimal number as Go prints one that is at least 1.
-fn is_count(digits: &str) -> bool {
-    !digits.starts_with('0') && digits.bytes().all(|byte| byte.is_ascii_digit())
 }

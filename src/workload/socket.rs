@@ -27,11 +27,11 @@ impl Socket {
     ) -> Poll<io::Result<usize>> {
         loop {
             let read = match self {
-                Socket::Unix(socket) => {
+                Self::Unix(socket) => {
                     ready!(socket.poll_read_ready(cx))?;
                     socket.try_io(Interest::READABLE, || Ok(read(socket.as_fd())?))
                 }
-                Socket::Tcp(socket) => {
+                Self::Tcp(socket) => {
                     ready!(socket.poll_read_ready(cx))?;
                     socket.try_io(Interest::READABLE, || Ok(read(socket.as_fd())?))
                 }
@@ -45,11 +45,11 @@ impl Socket {
     fn poll_write(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         loop {
             let written = match self {
-                Socket::Unix(socket) => {
+                Self::Unix(socket) => {
                     ready!(socket.poll_write_ready(cx))?;
                     socket.try_io(Interest::WRITABLE, || Ok(nix::unistd::write(socket, bytes)?))
                 }
-                Socket::Tcp(socket) => {
+                Self::Tcp(socket) => {
                     ready!(socket.poll_write_ready(cx))?;
                     socket.try_io(Interest::WRITABLE, || Ok(nix::unistd::write(socket, bytes)?))
                 }
@@ -68,7 +68,7 @@ fn would_block(done: &io::Result<usize>) -> bool {
 impl AsyncRead for Socket {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let free = into.initialize_unfilled();
-        let length = ready!(Socket::poll_read(&self, cx, |socket| nix::unistd::read(socket, free)))?;
+        let length = ready!(Self::poll_read(&self, cx, |socket| nix::unistd::read(socket, free)))?;
         into.advance(length);
         Poll::Ready(Ok(()))
     }
@@ -76,7 +76,7 @@ impl AsyncRead for Socket {
 
 impl AsyncWrite for Socket {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Socket::poll_write(&self, cx, bytes)
+        Self::poll_write(&self, cx, bytes)
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {

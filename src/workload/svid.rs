@@ -32,9 +32,9 @@ pub enum Position {
 impl std::fmt::Display for Position {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Position::Leaf => f.write_str("leaf certificate"),
-            Position::Intermediate(index) => write!(f, "intermediate certificate {}", index + 1),
-            Position::Authority => f.write_str("authority"),
+            Self::Leaf => f.write_str("leaf certificate"),
+            Self::Intermediate(index) => write!(f, "intermediate certificate {}", index + 1),
+            Self::Authority => f.write_str("authority"),
         }
     }
 }
@@ -150,10 +150,8 @@ impl SvidError {
     /// Of an SVID that is not a TaskRun's, and so not ours, that says nothing.
     pub fn is_permanent(&self) -> bool {
         let id = match self {
-            SvidError::Certificate { id, .. }
-            | SvidError::ChainLength { id, .. }
-            | SvidError::Key { id, .. } => id,
-            SvidError::Chained { id, error } => match error.as_ref() {
+            Self::Certificate { id, .. } | Self::ChainLength { id, .. } | Self::Key { id, .. } => id,
+            Self::Chained { id, error } => match error.as_ref() {
                 // Of a namesake's signature: while the one that made it is not in the bundle yet.
                 PathError::Refused {
                     rule:
@@ -195,7 +193,7 @@ impl X509Svid {
         chain: &[u8],
         key: Zeroizing<Vec<u8>>,
         hint: String,
-    ) -> Result<X509Svid, SvidError> {
+    ) -> Result<Self, SvidError> {
         for (field, missing) in [
             ("spiffe_id", spiffe_id.is_empty()),
             ("x509_svid", chain.is_empty()),
@@ -228,7 +226,7 @@ impl X509Svid {
         if !belongs(&key, &leaf).map_err(|error| SvidError::Key { id: id(), error })? {
             return Err(SvidError::OtherKey { id: id() });
         }
-        Ok(X509Svid { id: certified, leaf, intermediates, authority: None, caution: None, key, hint })
+        Ok(Self { id: certified, leaf, intermediates, authority: None, caution: None, key, hint })
     }
 
     /// The identity, as certified.
@@ -264,7 +262,7 @@ impl X509Svid {
     /// Leads the chain to the bundle with the verifier's own search, at a time from `now` (seconds since the epoch) on at which the
     /// leaf is valid, and leaves only what is between leaf and authority, in order. Without such a path no verifier will believe
     /// what is signed. One that asks verifiers to vouch for an authority is taken, with a [caution](X509Svid::caution).
-    pub fn led_to(mut self, bundle: &X509Bundle, now: i64) -> Result<X509Svid, SvidError> {
+    pub fn led_to(mut self, bundle: &X509Bundle, now: i64) -> Result<Self, SvidError> {
         let id = || self.id.to_string();
         let Validity { not_before, not_after } = self.leaf.validity();
         let at = now.max(not_before).min(not_after);

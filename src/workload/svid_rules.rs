@@ -57,14 +57,14 @@ impl SvidRule {
     /// A short stable name of the rule that was broken, for reports.
     pub fn code(&self) -> &'static str {
         match self {
-            SvidRule::Certificate(error) => error.code(),
-            SvidRule::UriCount { .. } => "uri-count",
-            SvidRule::Id(_) => "spiffe-id",
-            SvidRule::RootPath { .. } => "root-path",
-            SvidRule::KeyUsageMissing => "key-usage-missing",
-            SvidRule::KeyUsageNotCritical => "key-usage-not-critical",
-            SvidRule::NoDigitalSignature => "no-digital-signature",
-            SvidRule::AuthorityPath { .. } => "authority-path",
+            Self::Certificate(error) => error.code(),
+            Self::UriCount { .. } => "uri-count",
+            Self::Id(_) => "spiffe-id",
+            Self::RootPath { .. } => "root-path",
+            Self::KeyUsageMissing => "key-usage-missing",
+            Self::KeyUsageNotCritical => "key-usage-not-critical",
+            Self::NoDigitalSignature => "no-digital-signature",
+            Self::AuthorityPath { .. } => "authority-path",
         }
     }
 }

@@ -99,23 +99,23 @@ pub(crate) fn soon(so: impl Fn() -> bool) {
 
 impl Case {
     /// An environment variable of the last step.
-    pub(crate) fn env(self, name: &str, value: impl AsRef<[u8]>) -> Case {
+    pub(crate) fn env(self, name: &str, value: impl AsRef<[u8]>) -> Self {
         self.raw_env(name.as_bytes(), value.as_ref())
     }
 
-    pub(crate) fn raw_env(mut self, name: &[u8], value: &[u8]) -> Case {
+    pub(crate) fn raw_env(mut self, name: &[u8], value: &[u8]) -> Self {
         self.steps.last_mut().unwrap().env.push((name.to_vec(), value.to_vec()));
         self
     }
 
     /// More arguments of the last step.
-    pub(crate) fn args(mut self, args: &[&[u8]]) -> Case {
+    pub(crate) fn args(mut self, args: &[&[u8]]) -> Self {
         self.steps.last_mut().unwrap().args.extend(args.iter().map(|arg| arg.to_vec()));
         self
     }
 
     /// Another step, which is run in the same pod when the one before has ended.
-    pub(crate) fn then(mut self, script: &str, flags: &[&str]) -> Case {
+    pub(crate) fn then(mut self, script: &str, flags: &[&str]) -> Self {
         let wait = ["-wait_file", "/tekton/run/0/out", "-post_file", "/tekton/run/1/out"];
         let own =
             ["-step_metadata_dir", "/tekton/run/1/status", "-termination_path", "/tekton/termination-1"];
@@ -126,24 +126,24 @@ impl Case {
     }
 
     /// A file below `/tekton`.
-    pub(crate) fn file(self, path: &str, content: impl AsRef<[u8]>) -> Case {
+    pub(crate) fn file(self, path: &str, content: impl AsRef<[u8]>) -> Self {
         let (path, content) = (path.to_owned(), content.as_ref().to_vec());
         self.prepare(move |pod| pod.write(&path, &content))
     }
 
     /// A link below `/tekton`.
-    pub(crate) fn link(self, path: &str, target: &str) -> Case {
+    pub(crate) fn link(self, path: &str, target: &str) -> Self {
         let (path, target) = (path.to_owned(), target.to_owned());
         self.prepare(move |pod| symlink(&target, pod.path(&path)).unwrap())
     }
 
     /// The result of an earlier step, `prior`, which is the pod's second so that it does not meet the one under test.
-    pub(crate) fn result(self, name: &str, value: impl AsRef<[u8]>) -> Case {
+    pub(crate) fn result(self, name: &str, value: impl AsRef<[u8]>) -> Self {
         self.file(&format!("run/1/status/results/{name}"), value).prior()
     }
 
     /// The step `prior`.
-    pub(crate) fn prior(self) -> Case {
+    pub(crate) fn prior(self) -> Self {
         self.prepare(|pod| {
             let link = pod.path("steps/step-prior");
             if link.symlink_metadata().is_err() {
@@ -152,30 +152,30 @@ impl Case {
         })
     }
 
-    pub(crate) fn prepare(mut self, prepare: impl Fn(&Pod) + Send + Sync + 'static) -> Case {
+    pub(crate) fn prepare(mut self, prepare: impl Fn(&Pod) + Send + Sync + 'static) -> Self {
         self.prepare.push(Box::new(prepare));
         self
     }
 
     /// What is done once the first step runs.
-    pub(crate) fn act(mut self, act: Act) -> Case {
+    pub(crate) fn act(mut self, act: Act) -> Self {
         self.act = Some(act);
         self
     }
 
-    pub(crate) fn stderr(mut self, stderr: Stderr) -> Case {
+    pub(crate) fn stderr(mut self, stderr: Stderr) -> Self {
         self.stderr = stderr;
         self
     }
 
     /// The first process of its PID namespace.
-    pub(crate) fn first(mut self) -> Case {
+    pub(crate) fn first(mut self) -> Self {
         self.run_as = As::First;
         self
     }
 
     /// Run by an ordinary user, to whom all that is there so far belongs.
-    pub(crate) fn user(mut self) -> Case {
+    pub(crate) fn user(mut self) -> Self {
         let user = ["setpriv", "--reuid=65532", "--regid=65532", "--clear-groups", "--"];
         self.by = user.map(str::to_owned).to_vec();
         self.root().prepare(|pod| {
@@ -186,13 +186,13 @@ impl Case {
     }
 
     /// Run by a root that can do nothing that other users cannot.
-    pub(crate) fn powerless(mut self) -> Case {
+    pub(crate) fn powerless(mut self) -> Self {
         self.by = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", "--"].map(str::to_owned).to_vec();
         self.root()
     }
 
     /// Where these system calls fail.
-    pub(crate) fn barred(mut self, calls: &str, errno: Errno) -> Case {
+    pub(crate) fn barred(mut self, calls: &str, errno: Errno) -> Self {
         let launcher = barred(OsStr::new(""), &[], Barred::Only(&named(calls)), errno);
         let launcher = launcher.split_last().unwrap().1.iter();
         self.by.extend(launcher.map(|word| word.to_str().unwrap().to_owned()));
@@ -200,19 +200,19 @@ impl Case {
     }
 
     /// Under a limit of ulimit(1).
-    pub(crate) fn limited(mut self, limit: &str) -> Case {
+    pub(crate) fn limited(mut self, limit: &str) -> Self {
         let shell = format!("ulimit {limit}; exec \"$@\"");
         self.by = ["/bin/sh", "-c", &shell, "sh"].map(str::to_owned).to_vec();
         self
     }
 
     /// Only where the tests are run by root.
-    pub(crate) fn root(mut self) -> Case {
+    pub(crate) fn root(mut self) -> Self {
         self.needs_root = true;
         self
     }
 
-    pub(crate) fn shows(mut self, what: &str) -> Case {
+    pub(crate) fn shows(mut self, what: &str) -> Self {
         self.shows.push(what.to_owned());
         self
     }

@@ -100,10 +100,10 @@ fn time(seconds: i64) -> Vec<u8> {
 pub struct Key(SigningKey, [u8; 32]);
 
 impl Key {
-    pub fn new(number: u8) -> Key {
+    pub fn new(number: u8) -> Self {
         let mut scalar = [7; 32];
         scalar[31] = number;
-        Key(SigningKey::from_slice(&scalar).unwrap(), scalar)
+        Self(SigningKey::from_slice(&scalar).unwrap(), scalar)
     }
 
     pub fn public(&self) -> Vec<u8> {
@@ -144,8 +144,8 @@ pub struct Plan {
 
 impl Plan {
     /// As SPIRE makes them.
-    pub fn leaf(uri: &str) -> Plan {
-        Plan {
+    pub fn leaf(uri: &str) -> Self {
+        Self {
             subject: "workload".into(),
             issuer: "ca".into(),
             uris: vec![uri.into()],
@@ -163,19 +163,19 @@ impl Plan {
     }
 
     /// As SPIRE makes them, self-signed if `issuer` is `subject`.
-    pub fn ca(subject: &str, issuer: &str, trust_domain: &str) -> Plan {
-        Plan {
+    pub fn ca(subject: &str, issuer: &str, trust_domain: &str) -> Self {
+        Self {
             subject: subject.into(),
             issuer: issuer.into(),
             uris: vec![format!("spiffe://{trust_domain}")],
             ca: Some(true),
             key_usage: Some(KEY_CERT_SIGN | CRL_SIGN),
             ext_key_usages: None,
-            ..Plan::leaf("")
+            ..Self::leaf("")
         }
     }
 
-    pub fn with(mut self, change: impl FnOnce(&mut Plan)) -> Plan {
+    pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
         change(&mut self);
         self
     }

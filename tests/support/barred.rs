@@ -55,14 +55,14 @@ const OLD_NAMES: &[(&str, libc::c_long)] = calls! {
 const OLD_NAMES: &[(&str, libc::c_long)] = &[];
 
 impl Call {
-    fn names() -> impl Iterator<Item = (&'static str, Call)> {
-        NAMES.iter().chain(OLD_NAMES).map(|(name, number)| (name.trim_start_matches("SYS_"), Call(*number)))
+    fn names() -> impl Iterator<Item = (&'static str, Self)> {
+        NAMES.iter().chain(OLD_NAMES).map(|(name, number)| (name.trim_start_matches("SYS_"), Self(*number)))
     }
 }
 
 impl fmt::Display for Call {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match Call::names().find(|(_, call)| call == self) {
+        match Self::names().find(|(_, call)| call == self) {
             Some((name, _)) => f.write_str(name),
             None => write!(f, "call {} of asm/unistd.h", self.0),
         }

@@ -73,7 +73,7 @@ pub fn task_run(ca: &DevCa, number: usize, shape: Shape, created: OffsetDateTime
     };
     let names: Vec<String> = (0..shape.results).map(|result| format!("result-{result}")).collect();
     let text = |result: &str| {
-        statement::hex(&sha256(format!("{name}/{result}").as_bytes())).replacen("", "sha256:", 1)
+        x509::text::hex(&sha256(format!("{name}/{result}").as_bytes())).replacen("", "sha256:", 1)
     };
     let mut reports = Vec::new();
     for step in 0..shape.steps {

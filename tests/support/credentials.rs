@@ -38,19 +38,19 @@ pub(crate) fn raw(name: &'static str, args: &[&[u8]]) -> Case {
 }
 
 impl Case {
-    pub(crate) fn home(mut self, home: Option<&'static str>) -> Case {
+    pub(crate) fn home(mut self, home: Option<&'static str>) -> Self {
         self.home = home;
         self
     }
-    pub(crate) fn shell(mut self, shell: &'static str) -> Case {
+    pub(crate) fn shell(mut self, shell: &'static str) -> Self {
         self.shell = shell;
         self
     }
-    pub(crate) fn prepare(mut self, prepare: fn(&Pod)) -> Case {
+    pub(crate) fn prepare(mut self, prepare: fn(&Pod)) -> Self {
         self.prepare = prepare;
         self
     }
-    pub(crate) fn rest(mut self, rest: &'static [&'static str]) -> Case {
+    pub(crate) fn rest(mut self, rest: &'static [&'static str]) -> Self {
         self.rest = rest;
         self
     }

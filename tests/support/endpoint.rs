@@ -103,7 +103,7 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    pub fn start(socket: &Path, acts: Vec<Act>) -> Endpoint {
+    pub fn start(socket: &Path, acts: Vec<Act>) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let (calls, connections) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
@@ -128,7 +128,7 @@ impl Endpoint {
                 }
             });
         });
-        Endpoint { stop: Some(stop), thread: Some(thread), calls, connections }
+        Self { stop: Some(stop), thread: Some(thread), calls, connections }
     }
 
     /// On a busy machine an attempt may make more than one call.

@@ -111,7 +111,7 @@ const SIDECAR_LOGS: [&str; 2] = ["-result_from", "sidecar-logs"];
 const ATTESTATION: &[(&str, &str)] = &[("svidence-containers", "1"), ("svidence-evidence", "attestation")];
 
 impl Fleet {
-    pub fn new() -> Fleet {
+    pub fn new() -> Self {
         let random = SystemRandom::new();
         let now = OffsetDateTime::now_utc().unix_timestamp();
         let ca = DevCa::new("example.org", now, &random).unwrap();
@@ -125,7 +125,7 @@ impl Fleet {
             other("/ns/default/taskrun/stranger", &[format!("build.{UID_A}.taskrun.internal")]),
             other("/ns/elsewhere/taskrun/both", &[]),
         ];
-        let mut fleet = Fleet { runs: Vec::new(), trust, ca, others, agent, folder };
+        let mut fleet = Self { runs: Vec::new(), trust, ca, others, agent, folder };
         fleet.fill();
         fleet.trust.now = OffsetDateTime::now_utc().unix_timestamp();
         fleet

@@ -5,6 +5,8 @@
 mod files;
 #[path = "hostile/objects.rs"]
 mod objects;
+#[path = "hostile/pipelines.rs"]
+mod pipelines;
 #[path = "hostile/text.rs"]
 mod text;
 
@@ -40,6 +42,8 @@ pub(crate) struct Shape {
     pub(crate) objects: fn(usize) -> usize,
     /// Whether all of them are verified.
     pub(crate) is_verified: bool,
+    /// How many genuine ones are among them, if not all are verified.
+    pub(crate) genuine: usize,
     /// Whether it is judged only when the input has ended, as YAML is.
     pub(crate) needs_end: bool,
     /// What the input is given as, if not as it is.
@@ -52,7 +56,7 @@ pub(crate) struct Shape {
 
 /// Everything that there may be many of.
 pub(crate) fn shapes() -> impl Iterator<Item = &'static Shape> {
-    [objects::SHAPES, text::SHAPES, files::SHAPES].into_iter().flatten()
+    [objects::SHAPES, pipelines::SHAPES, text::SHAPES, files::SHAPES].into_iter().flatten()
 }
 
 const RUN: &str = "hostile";
@@ -81,10 +85,10 @@ struct Step {
 }
 
 impl Step {
-    fn new(name: &str, results: impl IntoIterator<Item = (ResultKind, String, String)>) -> Step {
+    fn new(name: &str, results: impl IntoIterator<Item = (ResultKind, String, String)>) -> Self {
         let mut results: Vec<_> = results.into_iter().collect();
         results.sort();
-        Step { name: name.to_owned(), results, form: Form::Digests, beside: false }
+        Self { name: name.to_owned(), results, form: Form::Digests, beside: false }
     }
 }
 
@@ -382,6 +386,7 @@ const fn shape(name: &'static str, size: usize, input: fn(usize) -> String) -> S
         input,
         objects: ONE,
         is_verified: false,
+        genuine: 0,
         needs_end: false,
         packed: String::into_bytes,
         format: "json",

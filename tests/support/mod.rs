@@ -24,6 +24,8 @@ pub mod pod;
 pub mod private;
 pub mod readers;
 #[cfg(feature = "cli")]
+pub mod scripted;
+#[cfg(feature = "cli")]
 pub mod signed;
 pub mod skip;
 pub mod slow;
@@ -32,5 +34,7 @@ pub mod spire;
 pub mod step;
 #[cfg(feature = "cli")]
 pub mod taskrun;
+#[cfg(feature = "cli")]
+pub mod tls;
 #[cfg(feature = "cli")]
 pub mod unsigned;

@@ -64,16 +64,16 @@ pub const fn mode(
 }
 
 impl Mode {
-    pub const fn env(self, env: &'static [(&'static str, &'static str)]) -> Mode {
-        Mode { env, ..self }
+    pub const fn env(self, env: &'static [(&'static str, &'static str)]) -> Self {
+        Self { env, ..self }
     }
 
-    pub const fn act(self, act: Act) -> Mode {
-        Mode { act: Some(act), ..self }
+    pub const fn act(self, act: Act) -> Self {
+        Self { act: Some(act), ..self }
     }
 
-    pub const fn signed(self) -> Mode {
-        Mode { signed: true, ..self }
+    pub const fn signed(self) -> Self {
+        Self { signed: true, ..self }
     }
 }
 
@@ -122,11 +122,11 @@ pub const MODES: &[Mode] = &[
     mode("timeout", &["-timeout=200ms"], LONG, "exit 1"),
     mode("breakpoint", &["-breakpoint_on_failure"], FAILS, "exit 4").act(|pod, _| {
         until("the step has failed", || pod.read("termination").is_some_and(|message| !message.is_empty()));
-        pod.write("run/0/out.breakpointexit", "4");
+        pod.put("run/0/out.breakpointexit", "4");
     }),
     mode("breakpoint before", &["-debug_before_step", "-results=a"], SHORT, "exit 0").act(|pod, _| {
         once_it_waits(pod);
-        pod.write("run/0/out.beforestepexit", "0");
+        pod.put("run/0/out.beforestepexit", "0");
     }),
     mode("when", &["-when_expressions=[{\"cel\":\"'a' == 'b'\"}]"], SHORT, "exit 0"),
     mode(

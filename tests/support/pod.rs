@@ -27,19 +27,19 @@ pub struct Pod {
 
 impl Pod {
     /// The pod `<taskrun>-pod` of namespace `default`, for `svidence entrypoint --root`.
-    pub fn new(taskrun: &str, steps: &[&str]) -> Pod {
-        Pod::lay_out(taskrun, steps, false)
+    pub fn new(taskrun: &str, steps: &[&str]) -> Self {
+        Self::lay_out(taskrun, steps, false)
     }
 
     /// The same for [`StepCommand::run_by`]: the links in `/tekton/steps` hold the paths of a real pod.
-    pub fn private(taskrun: &str, steps: &[&str]) -> Pod {
-        Pod::lay_out(taskrun, steps, true)
+    pub fn private(taskrun: &str, steps: &[&str]) -> Self {
+        Self::lay_out(taskrun, steps, true)
     }
 
-    fn lay_out(taskrun: &str, steps: &[&str], private: bool) -> Pod {
+    fn lay_out(taskrun: &str, steps: &[&str], private: bool) -> Self {
         let folder = tempfile::Builder::new().prefix("pod-").tempdir().unwrap();
         let steps = steps.iter().map(|&step| step.to_owned()).collect();
-        let mut pod = Pod { folder, name: format!("{taskrun}-pod"), steps, private: None };
+        let mut pod = Self { folder, name: format!("{taskrun}-pod"), steps, private: None };
         for directory in
             ["steps", "results", "downward", "artifacts", "bin", "creds", "scripts", "termination"]
         {
@@ -109,6 +109,7 @@ impl Pod {
             environment: Vec::new(),
             script: "true".into(),
             entrypoint: None,
+            svidence: env!("CARGO_BIN_EXE_svidence").into(),
         }
     }
 }
@@ -125,6 +126,7 @@ pub struct StepCommand<'a> {
     environment: Vec<(String, String)>,
     script: String,
     entrypoint: Option<PathBuf>,
+    svidence: PathBuf,
 }
 
 /// What a step left behind.
@@ -185,6 +187,12 @@ impl StepCommand<'_> {
         self
     }
 
+    /// A copy of `svidence` to run, for a user who need not be let in where it was built.
+    pub fn svidence(mut self, copy: &Path) -> Self {
+        self.svidence = copy.to_owned();
+        self
+    }
+
     /// Has this program run the step, in place of `svidence entrypoint`; for pods made by [`Pod::private`].
     pub fn run_by(mut self, entrypoint: &Path) -> Self {
         assert!(self.pod.private.is_some(), "a program without --root needs Pod::private");
@@ -225,7 +233,7 @@ impl StepCommand<'_> {
         let root = self.pod.root();
         let mut command = match &self.entrypoint {
             None => {
-                let mut command = Command::new(env!("CARGO_BIN_EXE_svidence"));
+                let mut command = Command::new(&self.svidence);
                 command.arg("entrypoint").arg("--root").arg(root).arg("--pod-name").arg(&self.pod.name);
                 command
             }

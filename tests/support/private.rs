@@ -42,7 +42,7 @@ pub struct PrivateRoot {
 
 impl PrivateRoot {
     /// Lays out `folder`: what is in it already stays its own, everything else of `/` is the host's, but for `/tekton`.
-    pub fn new(folder: &Path, mounts: &[Mount]) -> PrivateRoot {
+    pub fn new(folder: &Path, mounts: &[Mount]) -> Self {
         // What `/` is exchanged for has to be a mount itself.
         let mut table = line(folder, folder, "none", "rbind");
         fs::create_dir_all(folder.join(".host")).unwrap();
@@ -79,12 +79,12 @@ impl PrivateRoot {
         ] {
             fs::write(table_of(folder, run_as), format!("{table}{of_proc}")).unwrap();
         }
-        PrivateRoot { folder: folder.to_owned(), hostname: None }
+        Self { folder: folder.to_owned(), hostname: None }
     }
 
     /// With this host name.
-    pub fn hostname(self, name: &str) -> PrivateRoot {
-        PrivateRoot { hostname: Some(name.to_owned()), ..self }
+    pub fn hostname(self, name: &str) -> Self {
+        Self { hostname: Some(name.to_owned()), ..self }
     }
 
     /// The command that runs `program` (a path in the private root) there, in the folder `directory`. Its stdin is empty; its

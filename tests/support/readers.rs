@@ -22,25 +22,25 @@ pub struct Reader {
 
 impl Reader {
     /// `sigs.k8s.io/yaml`, `encoding/json` and Tekton's types: the peer `tekton-reader`.
-    pub fn go(peer: &Path) -> Reader {
-        Reader::start(&mut Command::new(peer))
+    pub fn go(peer: &Path) -> Self {
+        Self::start(&mut Command::new(peer))
     }
 
     /// PyYAML; `None` where it is not installed.
-    pub fn python() -> Option<Reader> {
+    pub fn python() -> Option<Self> {
         let mut has = Command::new("python3");
         let has = has.args(["-c", "import yaml"]).stderr(Stdio::null()).status();
         if !has.is_ok_and(|status| status.success()) {
             return None;
         }
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers/reader.py");
-        Some(Reader::start(Command::new("python3").arg(script)))
+        Some(Self::start(Command::new("python3").arg(script)))
     }
 
-    fn start(command: &mut Command) -> Reader {
+    fn start(command: &mut Command) -> Self {
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let (to, from) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
-        Reader { child, to, from }
+        Self { child, to, from }
     }
 
     /// How it reads each text as `what`: `yaml`, `json`, `taskrun`, `taskrun-json`; `write` makes YAML of JSON.

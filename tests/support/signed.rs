@@ -31,7 +31,7 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    pub fn new(task_run: &str) -> Cluster {
+    pub fn new(task_run: &str) -> Self {
         let random = SystemRandom::new();
         let created = OffsetDateTime::now_utc();
         let now = created.unix_timestamp();
@@ -40,7 +40,7 @@ impl Cluster {
         let agent = DevAgent::start(&folder.path().join("a.sock")).unwrap();
         let path = format!("/ns/default/taskrun/{task_run}");
         agent.serve(&ca, &ca.issue(&path, &[], now, 3600, &random).unwrap());
-        Cluster { ca, agent, created, task_run: task_run.to_owned(), _folder: folder }
+        Self { ca, agent, created, task_run: task_run.to_owned(), _folder: folder }
     }
 
     /// The TaskRun's pod, with these entries in `svidence.json` beside the agent's address.

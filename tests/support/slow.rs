@@ -29,7 +29,7 @@ pub struct SlowFs {
 
 impl SlowFs {
     /// Mounts one at this folder. Reading the file takes so long each time.
-    pub fn at(folder: &Path, name: &str, content: &str, reads_take: Duration) -> SlowFs {
+    pub fn at(folder: &Path, name: &str, content: &str, reads_take: Duration) -> Self {
         fs::create_dir_all(folder).unwrap();
         let device = File::options().read(true).write(true).open("/dev/fuse").unwrap();
         fcntl(&device, FcntlArg::F_SETFD(FdFlag::empty())).unwrap();
@@ -48,7 +48,7 @@ impl SlowFs {
             changed: SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() - 100,
         };
         thread::spawn(move || served.serve());
-        SlowFs { folder: folder.to_owned(), hangs }
+        Self { folder: folder.to_owned(), hangs }
     }
 
     /// From now on nothing is answered, or everything again.

@@ -12,12 +12,12 @@ pub struct SmallFs(PathBuf);
 
 impl SmallFs {
     /// Mounts one at this folder, which is made, for everybody to write to. `options`: of mount(8), `size=64k` for example.
-    pub fn at(folder: &Path, options: &str) -> SmallFs {
+    pub fn at(folder: &Path, options: &str) -> Self {
         fs::create_dir_all(folder).unwrap();
         let mut mount = Command::new("mount");
         mount.args(["-t", "tmpfs", "-o", &format!("mode=0777,{options}"), "tmpfs"]).arg(folder);
         assert!(mount.status().unwrap().success(), "mount a tmpfs at {}", folder.display());
-        SmallFs(folder.to_owned())
+        Self(folder.to_owned())
     }
 
     /// The same, already mounted: from now on it cannot be written to.

@@ -32,6 +32,15 @@ pub enum Upstream {
     DiskP521,
 }
 
+/// How the server's bundle endpoint proves who it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BundleEndpoint {
+    /// `https_spiffe`.
+    Spiffe,
+    /// `https_web`, by this certificate and key (PEM).
+    Web { certificate: PathBuf, key: PathBuf },
+}
+
 /// How to set SPIRE up.
 #[derive(Clone, Debug)]
 pub struct SpireOptions {
@@ -53,11 +62,13 @@ pub struct SpireOptions {
     pub ca_ttl: String,
     /// Lifetime of an SVID whose entry does not say.
     pub svid_ttl: String,
+    /// Whether, and how, the server publishes its bundle.
+    pub bundle_endpoint: Option<BundleEndpoint>,
 }
 
 impl Default for SpireOptions {
     fn default() -> Self {
-        SpireOptions {
+        Self {
             trust_domain: "example.org".into(),
             ca_key_type: "ec-p256".into(),
             workload_key_type: "ec-p256".into(),
@@ -67,6 +78,7 @@ impl Default for SpireOptions {
             sees_processes: true,
             ca_ttl: "24h".into(),
             svid_ttl: "1h".into(),
+            bundle_endpoint: None,
         }
     }
 }
@@ -90,8 +102,8 @@ pub struct EntryOptions {
 
 impl EntryOptions {
     /// An entry for `spiffe_id` (or its path) and this process's user.
-    pub fn new(spiffe_id: impl Into<String>) -> EntryOptions {
-        EntryOptions { spiffe_id: spiffe_id.into(), ..EntryOptions::default() }
+    pub fn new(spiffe_id: impl Into<String>) -> Self {
+        Self { spiffe_id: spiffe_id.into(), ..Self::default() }
     }
 }
 
@@ -101,6 +113,7 @@ pub struct Spire {
     server_program: PathBuf,
     agent_program: PathBuf,
     port: u16,
+    endpoint_port: u16,
     server: Child,
     agent: Option<Child>,
     // Last: the folder goes after the programs.
@@ -109,14 +122,15 @@ pub struct Spire {
 
 impl Spire {
     /// Starts server and agent and waits until both answer. `None` if they are not built, see [`peers::require`].
-    pub fn start(options: SpireOptions) -> Option<Spire> {
+    pub fn start(options: SpireOptions) -> Option<Self> {
         let server_program = peers::require("spire-server")?;
         let agent_program = peers::require("spire-agent")?;
         // Short, since the path of a socket has 107 bytes at most; searchable, since workloads have other users.
         let folder = tempfile::Builder::new().prefix("sv-").tempdir_in("/tmp").unwrap();
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
-        let (server, port) = start_server(&server_program, folder.path(), &options);
-        let mut spire = Spire { options, server_program, agent_program, port, server, agent: None, folder };
+        let (server, [port, endpoint_port]) = start_server(&server_program, folder.path(), &options);
+        let mut spire =
+            Self { options, server_program, agent_program, port, endpoint_port, server, agent: None, folder };
         spire.start_agent();
         Some(spire)
     }
@@ -124,6 +138,11 @@ impl Spire {
     /// Address of the Workload API.
     pub fn socket_uri(&self) -> String {
         format!("unix://{}", self.agent_socket().display())
+    }
+
+    /// Address of the bundle endpoint, if there is one.
+    pub fn bundle_endpoint(&self) -> String {
+        format!("https://127.0.0.1:{}", self.endpoint_port)
     }
 
     /// Path of the Workload API's socket.
@@ -309,17 +328,19 @@ impl Drop for Spire {
     }
 }
 
-fn start_server(program: &Path, folder: &Path, options: &SpireOptions) -> (Child, u16) {
+fn start_server(program: &Path, folder: &Path, options: &SpireOptions) -> (Child, [u16; 2]) {
     let configuration = folder.join("server.conf");
     let log_file = folder.join("server.log");
     // SPIRE cannot choose a port itself, and between our choosing and its binding another test may take it.
     for _ in 0..10 {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        fs::write(&configuration, server_configuration(folder, port, options)).unwrap();
+        let free = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+        let ports = free.each_ref().map(|listener| listener.local_addr().unwrap().port());
+        drop(free);
+        fs::write(&configuration, server_configuration(folder, ports, options)).unwrap();
         let mut server =
             spawn(Command::new(program).arg("run").arg("-config").arg(&configuration), &log_file);
         if wait_for(&mut server, &folder.join("s.sock")) {
-            return (server, port);
+            return (server, ports);
         }
         let _ = server.kill();
         let _ = server.wait();
@@ -329,8 +350,35 @@ fn start_server(program: &Path, folder: &Path, options: &SpireOptions) -> (Child
     panic!("no free port for spire-server in ten attempts");
 }
 
-fn server_configuration(folder: &Path, port: u16, options: &SpireOptions) -> String {
+fn server_configuration(folder: &Path, [port, endpoint]: [u16; 2], options: &SpireOptions) -> String {
     let SpireOptions { trust_domain, ca_key_type, ca_ttl, svid_ttl, .. } = options;
+    let profile = options.bundle_endpoint.as_ref().map(|profile| match profile {
+        BundleEndpoint::Spiffe => r#"profile "https_spiffe" {}"#.to_owned(),
+        BundleEndpoint::Web { certificate, key } => format!(
+            r#"profile "https_web" {{
+        serving_cert_file {{
+          cert_file_path = "{}"
+          key_file_path = "{}"
+          file_sync_interval = "1h"
+        }}
+      }}"#,
+            certificate.display(),
+            key.display()
+        ),
+    });
+    let federation = profile.map(|profile| {
+        format!(
+            r#"
+  federation {{
+    bundle_endpoint {{
+      address = "127.0.0.1"
+      port = {endpoint}
+      {profile}
+    }}
+  }}"#
+        )
+    });
+    let federation = federation.unwrap_or_default();
     let folder = folder.display();
     let reload = options.sync.as_millis();
     let upstream = match options.upstream {
@@ -368,7 +416,7 @@ fn server_configuration(folder: &Path, port: u16, options: &SpireOptions) -> Str
   }}
   experimental {{
     cache_reload_interval = "{reload}ms"
-  }}
+  }}{federation}
 }}
 plugins {{
   DataStore "sql" {{

@@ -48,12 +48,12 @@ pub fn untimed(line: &str) -> &str {
 }
 
 impl Pod {
-    pub fn new() -> Pod {
-        Pod::with(&[], &[])
+    pub fn new() -> Self {
+        Self::with(&[], &[])
     }
 
     /// A pod in whose root these folders are its own too, and with these mounts.
-    pub fn with(own: &[&str], mounts: &[Mount]) -> Pod {
+    pub fn with(own: &[&str], mounts: &[Mount]) -> Self {
         let folder = tempfile::Builder::new().prefix("pod-").tempdir().unwrap();
         let tekton = folder.path().join("tekton");
         for directory in ["run/0/status", "run/1/status", "results", "steps", "downward", "artifacts", "bin"]
@@ -65,12 +65,12 @@ impl Pod {
             std::fs::create_dir_all(folder.path().join(own)).unwrap();
         }
         let root = PrivateRoot::new(folder.path(), mounts);
-        Pod { folder, root }
+        Self { folder, root }
     }
 
     /// With this host name: a pod's own name.
-    pub fn hostname(self, name: &str) -> Pod {
-        Pod { root: self.root.hostname(name), ..self }
+    pub fn hostname(self, name: &str) -> Self {
+        Self { root: self.root.hostname(name), ..self }
     }
 
     /// The folder that stands for `/`.
@@ -87,6 +87,13 @@ impl Pod {
         let path = self.path(below);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, content).unwrap();
+    }
+
+    /// Writes a file that somebody waits for: it has its content when it has its name.
+    pub fn put(&self, below: &str, content: &str) {
+        let new = format!("{below}.new");
+        self.write(&new, content);
+        std::fs::rename(self.path(&new), self.path(below)).unwrap();
     }
 
     pub fn read(&self, below: &str) -> Option<String> {

@@ -28,7 +28,7 @@ pub struct KeyFile {
 
 impl KeyFile {
     /// `rsa:2048`, or the name of a curve.
-    pub fn new(kind: &str) -> KeyFile {
+    pub fn new(kind: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let bits = kind.strip_prefix("rsa:");
         let option = match bits {
@@ -36,7 +36,7 @@ impl KeyFile {
             None => format!("ec_paramgen_curve:{kind}"),
         };
         let algorithm = if bits.is_some() { "RSA" } else { "EC" };
-        let key = KeyFile { folder, is_rsa: bits.is_some() };
+        let key = Self { folder, is_rsa: bits.is_some() };
         key.openssl(&["genpkey", "-algorithm", algorithm, "-pkeyopt", &option, "-out", "key"]);
         key
     }
@@ -49,28 +49,28 @@ impl KeyFile {
 }
 
 impl Signer {
-    pub fn file(kind: &str) -> Signer {
-        Signer::File(Arc::new(KeyFile::new(kind)))
+    pub fn file(kind: &str) -> Self {
+        Self::File(Arc::new(KeyFile::new(kind)))
     }
 
     fn is_rsa(&self) -> bool {
-        matches!(self, Signer::File(key) if key.is_rsa)
+        matches!(self, Self::File(key) if key.is_rsa)
     }
 
     pub fn spki(&self) -> Vec<u8> {
         match self {
-            Signer::Number(number) => sequence(&[
+            Self::Number(number) => sequence(&[
                 sequence(&[oid("1.2.840.10045.2.1"), oid("1.2.840.10045.3.1.7")]),
                 tlv(3, &[vec![0], Key::new(*number).public()].concat()),
             ]),
-            Signer::File(key) => key.openssl(&["pkey", "-in", "key", "-pubout", "-outform", "DER"]),
+            Self::File(key) => key.openssl(&["pkey", "-in", "key", "-pubout", "-outform", "DER"]),
         }
     }
 
     pub fn sign(&self, hash: &str, message: &[u8]) -> Vec<u8> {
         match self {
-            Signer::Number(number) => Key::new(*number).sign(message),
-            Signer::File(key) => {
+            Self::Number(number) => Key::new(*number).sign(message),
+            Self::File(key) => {
                 fs::write(key.folder.path().join("message"), message).unwrap();
                 key.openssl(&["dgst", &format!("-{hash}"), "-sign", "key", "message"])
             }
@@ -92,7 +92,7 @@ impl Signer {
     }
 
     /// The certificate of this plan for another key.
-    pub fn issues(&self, plan: &Plan, subject: &Signer, hash: &str) -> Vec<u8> {
+    pub fn issues(&self, plan: &Plan, subject: &Self, hash: &str) -> Vec<u8> {
         plan.issue_signed(&subject.spki(), &self.algorithm(hash), &|tbs| self.sign(hash, tbs))
     }
 }
@@ -209,8 +209,8 @@ pub struct Plot {
 
 impl Plot {
     /// Everything about the signature by this hash and by these keys of the CA and of the TSA.
-    pub fn signed_by(self, ca: &Signer, chain_hash: &'static str, key: &Signer, hash: &'static str) -> Plot {
-        Plot {
+    pub fn signed_by(self, ca: &Signer, chain_hash: &'static str, key: &Signer, hash: &'static str) -> Self {
+        Self {
             ca_key: ca.clone(),
             chain_hash,
             key: key.clone(),
@@ -222,8 +222,8 @@ impl Plot {
         }
     }
 
-    pub fn new(imprint: &[u8]) -> Plot {
-        Plot {
+    pub fn new(imprint: &[u8]) -> Self {
+        Self {
             version: 1,
             imprint: imprint.to_vec(),
             imprint_algorithm: SHA256,
@@ -260,7 +260,7 @@ impl Plot {
         }
     }
 
-    pub fn with(&self, change: impl FnOnce(&mut Plot)) -> Plot {
+    pub fn with(&self, change: impl FnOnce(&mut Self)) -> Self {
         let mut plot = self.clone();
         change(&mut plot);
         plot

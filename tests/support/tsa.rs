@@ -60,9 +60,9 @@ pub struct Tsa {
 }
 
 impl Tsa {
-    pub fn new(setup: &Setup) -> Tsa {
+    pub fn new(setup: &Setup) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let tsa = Tsa { folder };
+        let tsa = Self { folder };
         let root = ["-x509", "-subj", "/CN=root", "-addext", "keyUsage=critical,keyCertSign"];
         tsa.request("root", setup, &root);
         let mut issuer = "root";
@@ -181,7 +181,7 @@ pub struct Server {
 }
 
 impl Server {
-    pub fn start(answer: Box<Answer>) -> Server {
+    pub fn start(answer: Box<Answer>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         let requests: Arc<Mutex<Vec<Vec<u8>>>> = Arc::default();
@@ -192,21 +192,11 @@ impl Server {
                 let _ = serve(stream, &answer, &seen);
             }
         });
-        Server { address, requests }
+        Self { address, requests }
     }
 
-    /// The same over TLS, and its certificate in PEM.
-    pub fn start_tls(answer: Box<Answer>) -> (Server, String) {
-        let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
-        let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = rustls::ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(vec![made.cert.der().clone()], key)
-            .unwrap();
-        let config = Arc::new(config);
+    /// The same over TLS.
+    pub fn start_tls(config: Arc<rustls::ServerConfig>, answer: Box<Answer>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = format!("https://{}", listener.local_addr().unwrap());
         let requests: Arc<Mutex<Vec<Vec<u8>>>> = Arc::default();
@@ -217,7 +207,7 @@ impl Server {
                 let _ = serve(rustls::StreamOwned::new(connection, stream), &answer, &seen);
             }
         });
-        (Server { address, requests }, made.cert.pem())
+        Self { address, requests }
     }
 }
 

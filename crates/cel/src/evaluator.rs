@@ -23,7 +23,7 @@ pub(super) struct Evaluator<'a> {
 }
 
 impl<'a> Evaluator<'a> {
-    pub(super) fn new(ast: &'a Ast, meanings: &'a [Meaning], zones: &'a Zones) -> Evaluator<'a> {
+    pub(super) fn new(ast: &'a Ast, meanings: &'a [Meaning], zones: &'a Zones) -> Self {
         Evaluator { ast, meanings, machine: Machine::new(zones), variables: Vec::new() }
     }
 

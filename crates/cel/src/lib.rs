@@ -90,9 +90,9 @@ pub enum Limit {
 impl fmt::Display for Limit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Limit::Steps(steps) => write!(f, "more than {steps} steps"),
-            Limit::Bytes(bytes) => write!(f, "more than {bytes} bytes of memory"),
-            Limit::Types => f.write_str("types that are too large to compare"),
+            Self::Steps(steps) => write!(f, "more than {steps} steps"),
+            Self::Bytes(bytes) => write!(f, "more than {bytes} bytes of memory"),
+            Self::Types => f.write_str("types that are too large to compare"),
         }
     }
 }

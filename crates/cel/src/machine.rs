@@ -29,12 +29,12 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    pub(crate) fn error(reason: &str) -> Fault {
-        Fault::Error(reason.to_owned())
+    pub(crate) fn error(reason: &str) -> Self {
+        Self::Error(reason.to_owned())
     }
 
-    pub(crate) fn no_such_overload() -> Fault {
-        Fault::error("no such overload")
+    pub(crate) fn no_such_overload() -> Self {
+        Self::error("no such overload")
     }
 }
 
@@ -48,7 +48,7 @@ pub(crate) struct Machine<'a> {
 }
 
 impl<'a> Machine<'a> {
-    pub(crate) fn new(zones: &'a Zones) -> Machine<'a> {
+    pub(crate) fn new(zones: &'a Zones) -> Self {
         Machine { zones, steps: 0, bytes: 0, pattern: None }
     }
 

@@ -38,15 +38,15 @@ pub(super) enum Is {
 impl Is {
     fn to_type(self) -> Type {
         match self {
-            Is::Any => Type::Any,
-            Is::Dyn => Type::Dyn,
-            Is::Empty => Type::Message("google.protobuf.Empty"),
-            Is::Timestamp => Type::Timestamp,
-            Is::Duration => Type::Duration,
-            Is::Wrapper(primitive) => Type::Wrapper(primitive),
-            Is::Primitive(primitive) => Type::Primitive(primitive),
-            Is::ListOfDyn => Type::list(Type::Dyn),
-            Is::MapToDyn => Type::map(Type::TEXT, Type::Dyn),
+            Self::Any => Type::Any,
+            Self::Dyn => Type::Dyn,
+            Self::Empty => Type::Message("google.protobuf.Empty"),
+            Self::Timestamp => Type::Timestamp,
+            Self::Duration => Type::Duration,
+            Self::Wrapper(primitive) => Type::Wrapper(primitive),
+            Self::Primitive(primitive) => Type::Primitive(primitive),
+            Self::ListOfDyn => Type::list(Type::Dyn),
+            Self::MapToDyn => Type::map(Type::TEXT, Type::Dyn),
         }
     }
 }
@@ -120,7 +120,7 @@ pub(super) fn named_type(name: &str) -> Option<(&'static str, Type)> {
 pub(super) const NULL_VALUE: &str = "google.protobuf.NullValue.NULL_VALUE";
 
 impl Message {
-    pub(super) fn named(name: &str) -> Option<&'static Message> {
+    pub(super) fn named(name: &str) -> Option<&'static Self> {
         MESSAGES.iter().find(|message| message.name == name)
     }
 

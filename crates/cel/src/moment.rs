@@ -39,10 +39,10 @@ pub(super) struct Parts {
 
 impl Moment {
     /// Nanoseconds may be any number: they carry over into the seconds.
-    pub(super) fn utc(seconds: i64, nanoseconds: i64) -> Moment {
+    pub(super) fn utc(seconds: i64, nanoseconds: i64) -> Self {
         let carry = nanoseconds.div_euclid(NANOSECONDS);
         let nanoseconds = nanoseconds.rem_euclid(NANOSECONDS) as u32;
-        Moment { seconds: seconds.wrapping_add(carry), nanoseconds, offset: 0 }
+        Self { seconds: seconds.wrapping_add(carry), nanoseconds, offset: 0 }
     }
 
     pub(super) fn is_in_range(self) -> bool {
@@ -54,16 +54,16 @@ impl Moment {
     }
 
     /// The instant a duration later, in nanoseconds; `None` beyond the range of timestamps.
-    pub(super) fn plus(self, duration: i64) -> Option<Moment> {
+    pub(super) fn plus(self, duration: i64) -> Option<Self> {
         let nanoseconds = i64::from(self.nanoseconds) + duration % NANOSECONDS;
         let seconds = self.seconds.checked_add(duration / NANOSECONDS)?;
         let seconds = seconds.checked_add(nanoseconds.div_euclid(NANOSECONDS))?;
         let nanoseconds = nanoseconds.rem_euclid(NANOSECONDS) as u32;
-        Some(Moment { seconds, nanoseconds, offset: self.offset }).filter(|moment| moment.is_in_range())
+        Some(Self { seconds, nanoseconds, offset: self.offset }).filter(|moment| moment.is_in_range())
     }
 
     /// From an earlier instant to this one, in nanoseconds.
-    pub(super) fn since(self, earlier: Moment) -> Option<i64> {
+    pub(super) fn since(self, earlier: Self) -> Option<i64> {
         let seconds = self.seconds.checked_sub(earlier.seconds)?;
         let nanoseconds = i64::from(self.nanoseconds) - i64::from(earlier.nanoseconds);
         seconds.checked_mul(NANOSECONDS)?.checked_add(nanoseconds)
@@ -103,7 +103,7 @@ impl Moment {
     }
 
     /// Reads RFC 3339 as Go's time.Parse does: an hour of one digit and a comma before the fraction are allowed.
-    pub(super) fn parse(text: &str) -> Option<Moment> {
+    pub(super) fn parse(text: &str) -> Option<Self> {
         let mut rest = Rest(text.as_bytes());
         let year = rest.digits(4)?;
         rest.sign(b'-')?;
@@ -124,7 +124,7 @@ impl Moment {
             UtcDateTime::new(year as i32, month as u8, day as u8, hour as u8, minute as u8, second as u8, 0);
         let seconds = date.ok()?.unix_time() - offset;
         let valid = rest.0.is_empty() && second < 60;
-        valid.then_some(Moment { seconds, nanoseconds, offset: offset as i32 })
+        valid.then_some(Self { seconds, nanoseconds, offset: offset as i32 })
     }
 }
 

@@ -82,7 +82,7 @@ type Implementation = fn(&mut Machine<'_>, &[Value]) -> Outcome;
 
 impl Function {
     /// The function of this name.
-    pub(super) fn named(name: &str) -> Option<&'static Function> {
+    pub(super) fn named(name: &str) -> Option<&'static Self> {
         FUNCTIONS.iter().find(|function| function.name == name)
     }
 

@@ -119,11 +119,11 @@ struct Piece {
 }
 
 impl Piece {
-    fn new(text: impl Into<String>, weight: u64) -> Piece {
-        Piece { text: text.into(), weight, repeats: 1 }
+    fn new(text: impl Into<String>, weight: u64) -> Self {
+        Self { text: text.into(), weight, repeats: 1 }
     }
 
-    fn join(&mut self, other: &Piece) {
+    fn join(&mut self, other: &Self) {
         self.text += &other.text;
         self.weight = self.weight.saturating_add(other.weight);
         self.repeats = self.repeats.max(other.repeats);

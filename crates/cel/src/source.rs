@@ -61,11 +61,11 @@ impl Issues {
 }
 
 impl Source {
-    pub(super) fn new(text: &str) -> Source {
+    pub(super) fn new(text: &str) -> Self {
         let letters: Vec<char> = text.chars().collect();
         let mut lines = vec![0];
         lines.extend(letters.iter().enumerate().filter(|&(_, &c)| c == '\n').map(|(at, _)| at + 1));
-        Source { letters, lines }
+        Self { letters, lines }
     }
 
     /// The text between two offsets.

@@ -29,48 +29,48 @@ pub(super) enum Type {
     Wrapper(Primitive),
     Timestamp,
     Duration,
-    List(Rc<Type>),
-    Map(Rc<Type>, Rc<Type>),
+    List(Rc<Self>),
+    Map(Rc<Self>, Rc<Self>),
     /// The type of types; of which one, if known.
-    Of(Option<Rc<Type>>),
+    Of(Option<Rc<Self>>),
     Message(&'static str),
     /// A type variable.
     Variable(usize),
 }
 
 impl Type {
-    pub(super) const BOOL: Type = Type::Primitive(Primitive::Bool);
-    pub(super) const BYTES: Type = Type::Primitive(Primitive::Bytes);
-    pub(super) const DOUBLE: Type = Type::Primitive(Primitive::Double);
-    pub(super) const INT: Type = Type::Primitive(Primitive::Int);
-    pub(super) const TEXT: Type = Type::Primitive(Primitive::Text);
-    pub(super) const UINT: Type = Type::Primitive(Primitive::Uint);
+    pub(super) const BOOL: Self = Self::Primitive(Primitive::Bool);
+    pub(super) const BYTES: Self = Self::Primitive(Primitive::Bytes);
+    pub(super) const DOUBLE: Self = Self::Primitive(Primitive::Double);
+    pub(super) const INT: Self = Self::Primitive(Primitive::Int);
+    pub(super) const TEXT: Self = Self::Primitive(Primitive::Text);
+    pub(super) const UINT: Self = Self::Primitive(Primitive::Uint);
 
-    pub(super) fn list(element: Type) -> Type {
-        Type::List(Rc::new(element))
+    pub(super) fn list(element: Self) -> Self {
+        Self::List(Rc::new(element))
     }
 
-    pub(super) fn map(key: Type, value: Type) -> Type {
-        Type::Map(Rc::new(key), Rc::new(value))
+    pub(super) fn map(key: Self, value: Self) -> Self {
+        Self::Map(Rc::new(key), Rc::new(value))
     }
 
-    pub(super) fn of(of: Type) -> Type {
-        Type::Of(Some(Rc::new(of)))
+    pub(super) fn of(of: Self) -> Self {
+        Self::Of(Some(Rc::new(of)))
     }
 
     pub(super) fn is_dyn(&self) -> bool {
-        matches!(self, Type::Dyn | Type::Any)
+        matches!(self, Self::Dyn | Self::Any)
     }
 
     pub(super) fn is_dyn_or_error(&self) -> bool {
-        self.is_dyn() || matches!(self, Type::Error)
+        self.is_dyn() || matches!(self, Self::Error)
     }
 
     /// Whether null is a value of it.
     fn nullable(&self) -> bool {
         matches!(
             self,
-            Type::Null | Type::Any | Type::Wrapper(_) | Type::Timestamp | Type::Duration | Type::Message(_)
+            Self::Null | Self::Any | Self::Wrapper(_) | Self::Timestamp | Self::Duration | Self::Message(_)
         )
     }
 }
@@ -78,12 +78,12 @@ impl Type {
 impl fmt::Display for Primitive {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Primitive::Bool => "bool",
-            Primitive::Bytes => "bytes",
-            Primitive::Double => "double",
-            Primitive::Int => "int",
-            Primitive::Text => "string",
-            Primitive::Uint => "uint",
+            Self::Bool => "bool",
+            Self::Bytes => "bytes",
+            Self::Double => "double",
+            Self::Int => "int",
+            Self::Text => "string",
+            Self::Uint => "uint",
         })
     }
 }
@@ -92,20 +92,20 @@ impl fmt::Display for Primitive {
 impl fmt::Display for Type {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Type::Dyn => f.write_str("dyn"),
-            Type::Any => f.write_str("any"),
-            Type::Error => f.write_str("!error!"),
-            Type::Null => f.write_str("null"),
-            Type::Primitive(primitive) => write!(f, "{primitive}"),
-            Type::Wrapper(primitive) => write!(f, "wrapper({primitive})"),
-            Type::Timestamp => f.write_str("timestamp"),
-            Type::Duration => f.write_str("duration"),
-            Type::List(element) => write!(f, "list({element})"),
-            Type::Map(key, value) => write!(f, "map({key}, {value})"),
-            Type::Of(None) => f.write_str("type"),
-            Type::Of(Some(of)) => write!(f, "type({of})"),
-            Type::Message(name) => f.write_str(name),
-            Type::Variable(number) => write!(f, "_var{number}"),
+            Self::Dyn => f.write_str("dyn"),
+            Self::Any => f.write_str("any"),
+            Self::Error => f.write_str("!error!"),
+            Self::Null => f.write_str("null"),
+            Self::Primitive(primitive) => write!(f, "{primitive}"),
+            Self::Wrapper(primitive) => write!(f, "wrapper({primitive})"),
+            Self::Timestamp => f.write_str("timestamp"),
+            Self::Duration => f.write_str("duration"),
+            Self::List(element) => write!(f, "list({element})"),
+            Self::Map(key, value) => write!(f, "map({key}, {value})"),
+            Self::Of(None) => f.write_str("type"),
+            Self::Of(Some(of)) => write!(f, "type({of})"),
+            Self::Message(name) => f.write_str(name),
+            Self::Variable(number) => write!(f, "_var{number}"),
         }
     }
 }

@@ -14,7 +14,7 @@ pub(super) enum Value {
     Double(f64),
     Text(Rc<str>),
     Bytes(Rc<[u8]>),
-    List(Rc<Vec<Value>>),
+    List(Rc<Vec<Self>>),
     Map(Rc<Map>),
     /// A type, by its name at run time.
     Type(&'static str),
@@ -47,19 +47,19 @@ impl ValueKind {
     /// The type's name in CEL, and cel-go's name of its Go type, which some errors show.
     fn names(self) -> (&'static str, &'static str) {
         match self {
-            ValueKind::Null => ("null_type", "types.Null"),
-            ValueKind::Bool => ("bool", "types.Bool"),
-            ValueKind::Int => ("int", "types.Int"),
-            ValueKind::Uint => ("uint", "types.Uint"),
-            ValueKind::Double => ("double", "types.Double"),
-            ValueKind::Text => ("string", "types.String"),
-            ValueKind::Bytes => ("bytes", "types.Bytes"),
-            ValueKind::List => ("list", "*types.baseList"),
-            ValueKind::Map => ("map", "*types.baseMap"),
-            ValueKind::Type => ("type", "*types.Type"),
-            ValueKind::Timestamp => ("google.protobuf.Timestamp", "types.Timestamp"),
-            ValueKind::Duration => ("google.protobuf.Duration", "types.Duration"),
-            ValueKind::Empty => ("google.protobuf.Empty", "*types.protoObj"),
+            Self::Null => ("null_type", "types.Null"),
+            Self::Bool => ("bool", "types.Bool"),
+            Self::Int => ("int", "types.Int"),
+            Self::Uint => ("uint", "types.Uint"),
+            Self::Double => ("double", "types.Double"),
+            Self::Text => ("string", "types.String"),
+            Self::Bytes => ("bytes", "types.Bytes"),
+            Self::List => ("list", "*types.baseList"),
+            Self::Map => ("map", "*types.baseMap"),
+            Self::Type => ("type", "*types.Type"),
+            Self::Timestamp => ("google.protobuf.Timestamp", "types.Timestamp"),
+            Self::Duration => ("google.protobuf.Duration", "types.Duration"),
+            Self::Empty => ("google.protobuf.Empty", "*types.protoObj"),
         }
     }
 
@@ -100,21 +100,21 @@ enum Key {
 
 impl Key {
     /// `None`: it equals nothing.
-    fn of(value: &Value) -> Result<Option<Key>, NoKey> {
+    fn of(value: &Value) -> Result<Option<Self>, NoKey> {
         Ok(Some(match value {
-            Value::Null => Key::Null,
-            Value::Bool(value) => Key::Bool(*value),
-            Value::Int(value) => Key::Int(*value),
-            Value::Uint(value) => Key::Uint(*value),
+            Value::Null => Self::Null,
+            Value::Bool(value) => Self::Bool(*value),
+            Value::Int(value) => Self::Int(*value),
+            Value::Uint(value) => Self::Uint(*value),
             Value::Double(value) if value.is_nan() => return Ok(None),
             // Minus zero is zero.
-            Value::Double(value) => Key::Double((value + 0.0).to_bits()),
-            Value::Text(value) => Key::Text(Rc::clone(value)),
-            Value::Type(name) => Key::Type(name),
-            Value::Timestamp(moment) => Key::Timestamp(*moment),
-            Value::Duration(nanoseconds) => Key::Duration(*nanoseconds),
-            Value::List(list) => Key::Object(Rc::as_ptr(list).cast()),
-            Value::Map(map) => Key::Object(Rc::as_ptr(map).cast()),
+            Value::Double(value) => Self::Double((value + 0.0).to_bits()),
+            Value::Text(value) => Self::Text(Rc::clone(value)),
+            Value::Type(name) => Self::Type(name),
+            Value::Timestamp(moment) => Self::Timestamp(*moment),
+            Value::Duration(nanoseconds) => Self::Duration(*nanoseconds),
+            Value::List(list) => Self::Object(Rc::as_ptr(list).cast()),
+            Value::Map(map) => Self::Object(Rc::as_ptr(map).cast()),
             Value::Empty => return Ok(None),
             Value::Bytes(_) => return Err(NoKey),
         }))
@@ -177,41 +177,41 @@ fn double_to_uint(value: f64) -> Option<Value> {
 }
 
 impl Value {
-    pub(super) fn text(text: impl Into<Rc<str>>) -> Value {
-        Value::Text(text.into())
+    pub(super) fn text(text: impl Into<Rc<str>>) -> Self {
+        Self::Text(text.into())
     }
 
-    pub(super) fn list(elements: Vec<Value>) -> Value {
-        Value::List(Rc::new(elements))
+    pub(super) fn list(elements: Vec<Self>) -> Self {
+        Self::List(Rc::new(elements))
     }
 
     pub(super) fn kind(&self) -> ValueKind {
         match self {
-            Value::Null => ValueKind::Null,
-            Value::Bool(_) => ValueKind::Bool,
-            Value::Int(_) => ValueKind::Int,
-            Value::Uint(_) => ValueKind::Uint,
-            Value::Double(_) => ValueKind::Double,
-            Value::Text(_) => ValueKind::Text,
-            Value::Bytes(_) => ValueKind::Bytes,
-            Value::List(_) => ValueKind::List,
-            Value::Map(_) => ValueKind::Map,
-            Value::Type(_) => ValueKind::Type,
-            Value::Timestamp(_) => ValueKind::Timestamp,
-            Value::Duration(_) => ValueKind::Duration,
-            Value::Empty => ValueKind::Empty,
+            Self::Null => ValueKind::Null,
+            Self::Bool(_) => ValueKind::Bool,
+            Self::Int(_) => ValueKind::Int,
+            Self::Uint(_) => ValueKind::Uint,
+            Self::Double(_) => ValueKind::Double,
+            Self::Text(_) => ValueKind::Text,
+            Self::Bytes(_) => ValueKind::Bytes,
+            Self::List(_) => ValueKind::List,
+            Self::Map(_) => ValueKind::Map,
+            Self::Type(_) => ValueKind::Type,
+            Self::Timestamp(_) => ValueKind::Timestamp,
+            Self::Duration(_) => ValueKind::Duration,
+            Self::Empty => ValueKind::Empty,
         }
     }
 
     /// The order of two values that have one. `Ok(None)`: they are of kinds that do not compare.
-    pub(super) fn compare(&self, other: &Value) -> Result<Option<Ordering>, &'static str> {
-        let not_a_number = |value: &Value| matches!(value, Value::Double(value) if value.is_nan());
+    pub(super) fn compare(&self, other: &Self) -> Result<Option<Ordering>, &'static str> {
+        let not_a_number = |value: &Self| matches!(value, Self::Double(value) if value.is_nan());
         Ok(Some(match (self, other) {
-            (Value::Bool(a), Value::Bool(b)) => a.cmp(b),
-            (Value::Text(a), Value::Text(b)) => a.cmp(b),
-            (Value::Bytes(a), Value::Bytes(b)) => a.cmp(b),
-            (Value::Duration(a), Value::Duration(b)) => a.cmp(b),
-            (Value::Timestamp(a), Value::Timestamp(b)) => a.instant().cmp(&b.instant()),
+            (Self::Bool(a), Self::Bool(b)) => a.cmp(b),
+            (Self::Text(a), Self::Text(b)) => a.cmp(b),
+            (Self::Bytes(a), Self::Bytes(b)) => a.cmp(b),
+            (Self::Duration(a), Self::Duration(b)) => a.cmp(b),
+            (Self::Timestamp(a), Self::Timestamp(b)) => a.instant().cmp(&b.instant()),
             (a, b) => match numbers(a, b) {
                 Some(_) if not_a_number(a) || not_a_number(b) => return Err("NaN values cannot be ordered"),
                 Some(order) => order,

@@ -20,21 +20,21 @@ pub enum Json {
     /// A string.
     Text(String),
     /// A list.
-    List(Vec<Json>),
+    List(Vec<Self>),
     /// An object's members in their order.
-    Object(Vec<(String, Json)>),
+    Object(Vec<(String, Self)>),
 }
 
 impl Json {
     /// What Go calls a value of this kind in its errors.
     pub fn kind(&self) -> &'static str {
         match self {
-            Json::Null => "null",
-            Json::Bool(_) => "bool",
-            Json::Number(_) => "number",
-            Json::Text(_) => "string",
-            Json::List(_) => "array",
-            Json::Object(_) => "object",
+            Self::Null => "null",
+            Self::Bool(_) => "bool",
+            Self::Number(_) => "number",
+            Self::Text(_) => "string",
+            Self::List(_) => "array",
+            Self::Object(_) => "object",
         }
     }
 }
@@ -263,8 +263,8 @@ impl Json {
     /// A Go `string`; `null` is the empty one.
     pub fn as_text(&self, field: &str) -> Result<String, TypeError> {
         match self {
-            Json::Null => Ok(String::new()),
-            Json::Text(text) => Ok(text.clone()),
+            Self::Null => Ok(String::new()),
+            Self::Text(text) => Ok(text.clone()),
             other => Err(other.mismatch(field, "string")),
         }
     }
@@ -272,8 +272,8 @@ impl Json {
     /// A Go `bool`; `null` is false.
     pub fn as_bool(&self, field: &str) -> Result<bool, TypeError> {
         match self {
-            Json::Null => Ok(false),
-            Json::Bool(is) => Ok(*is),
+            Self::Null => Ok(false),
+            Self::Bool(is) => Ok(*is),
             other => Err(other.mismatch(field, "bool")),
         }
     }
@@ -283,20 +283,20 @@ impl Json {
         &self,
         field: &str,
         expected: &'static str,
-        item: impl Fn(&Json) -> Result<T, E>,
+        item: impl Fn(&Self) -> Result<T, E>,
     ) -> Result<Option<Vec<T>>, E> {
         match self {
-            Json::Null => Ok(None),
-            Json::List(items) => items.iter().map(item).collect::<Result<_, _>>().map(Some),
+            Self::Null => Ok(None),
+            Self::List(items) => items.iter().map(item).collect::<Result<_, _>>().map(Some),
             other => Err(other.mismatch(field, expected).into()),
         }
     }
 
     /// A Go struct's or map's members; `null` has none.
-    pub fn as_members(&self, field: &str, expected: &'static str) -> Result<&[(String, Json)], TypeError> {
+    pub fn as_members(&self, field: &str, expected: &'static str) -> Result<&[(String, Self)], TypeError> {
         match self {
-            Json::Null => Ok(&[]),
-            Json::Object(members) => Ok(members),
+            Self::Null => Ok(&[]),
+            Self::Object(members) => Ok(members),
             other => Err(other.mismatch(field, expected)),
         }
     }

@@ -83,19 +83,19 @@ struct Escaped {
 
 impl Url {
     /// Go url.Parse.
-    pub fn parse(text: &[u8]) -> Result<Url, UrlError> {
+    pub fn parse(text: &[u8]) -> Result<Self, UrlError> {
         let (main, fragment) = cut(text, b'#');
-        let mut url = Url::parse_main(main).map_err(|reason| UrlError { url: main.to_vec(), reason })?;
+        let mut url = Self::parse_main(main).map_err(|reason| UrlError { url: main.to_vec(), reason })?;
         url.fragment = Escaped::parse(fragment.unwrap_or_default(), Part::Fragment)
             .map_err(|reason| UrlError { url: text.to_vec(), reason })?;
         Ok(url)
     }
 
-    fn parse_main(text: &[u8]) -> Result<Url, Reason> {
+    fn parse_main(text: &[u8]) -> Result<Self, Reason> {
         if text.iter().any(u8::is_ascii_control) {
             return Err(Reason::ControlCharacter);
         }
-        let mut url = Url::default();
+        let mut url = Self::default();
         let (scheme, rest) = split_scheme(text)?;
         url.scheme = scheme.to_ascii_lowercase();
         let at = rest.iter().position(|&b| b == b'?').unwrap_or(rest.len());
@@ -154,8 +154,8 @@ impl Url {
 }
 
 impl Escaped {
-    fn parse(raw: &[u8], part: Part) -> Result<Escaped, Reason> {
-        Ok(Escaped { resolved: unescape(raw, part)?, raw: raw.to_vec() })
+    fn parse(raw: &[u8], part: Part) -> Result<Self, Reason> {
+        Ok(Self { resolved: unescape(raw, part)?, raw: raw.to_vec() })
     }
 
     /// As it was given, unless that has bytes that must be escaped (Go URL.EscapedPath, EscapedFragment).
@@ -179,10 +179,10 @@ enum Part {
 impl Part {
     fn allows(self, byte: u8) -> bool {
         let others: &[u8] = match self {
-            Part::Path => b"$&+,/:;=@",
-            Part::Host | Part::Zone => b"!\"$&'()*+,:;<=>[]",
-            Part::User => b"$&+,;=",
-            Part::Fragment => b"!$&()*+,/:;=?@",
+            Self::Path => b"$&+,/:;=@",
+            Self::Host | Self::Zone => b"!\"$&'()*+,:;<=>[]",
+            Self::User => b"$&+,;=",
+            Self::Fragment => b"!$&()*+,/:;=?@",
         };
         byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) || others.contains(&byte)
     }

@@ -26,24 +26,24 @@ pub struct LocalZone(Option<TimeZone>);
 
 impl LocalZone {
     /// UTC.
-    pub fn utc() -> LocalZone {
-        LocalZone(None)
+    pub fn utc() -> Self {
+        Self(None)
     }
 
     /// The zone that the environment variable `TZ` and the files of the container name.
-    pub fn local(tz: Option<&OsStr>) -> LocalZone {
+    pub fn local(tz: Option<&OsStr>) -> Self {
         let Some(tz) = tz else {
-            return LocalZone(load(Path::new("/etc/localtime")));
+            return Self(load(Path::new("/etc/localtime")));
         };
         let bytes = tz.as_bytes();
         let name = OsString::from_vec(bytes.strip_prefix(b":").unwrap_or(bytes).to_vec());
         if name.is_empty() || name == "UTC" {
-            return LocalZone::utc();
+            return Self::utc();
         }
         if name.as_bytes()[0] == b'/' {
-            return LocalZone(load(Path::new(&name)));
+            return Self(load(Path::new(&name)));
         }
-        LocalZone(SOURCES.iter().find_map(|source| load(&PathBuf::from(source).join(&name))))
+        Self(SOURCES.iter().find_map(|source| load(&PathBuf::from(source).join(&name))))
     }
 
     /// `StartedAt`: RFC 3339 with three digits, cut not rounded, `Z` for an offset of zero.
@@ -133,13 +133,13 @@ pub enum UnknownZone {
 
 impl Zones {
     /// The zone files of the container's image.
-    pub fn of_image(local: LocalZone) -> Zones {
-        Zones { sources: SOURCES.iter().map(PathBuf::from).collect(), local }
+    pub fn of_image(local: LocalZone) -> Self {
+        Self { sources: SOURCES.iter().map(PathBuf::from).collect(), local }
     }
 
     /// The zone files in one folder.
-    pub fn in_folder(folder: &Path, local: LocalZone) -> Zones {
-        Zones { sources: vec![folder.to_owned()], local }
+    pub fn in_folder(folder: &Path, local: LocalZone) -> Self {
+        Self { sources: vec![folder.to_owned()], local }
     }
 
     /// The zone of this name (Go time/zoneinfo.go LoadLocation). The variable `ZONEINFO` is not looked at.

@@ -2,7 +2,7 @@
 
 /// SHA-256.
 pub fn sha256(bytes: &[u8]) -> [u8; 32] {
-    let mut hashing = Sha256::new();
+    let mut hashing = Sha256::default();
     hashing.update(bytes);
     hashing.finish()
 }
@@ -11,13 +11,14 @@ pub fn sha256(bytes: &[u8]) -> [u8; 32] {
 #[derive(Clone)]
 pub struct Sha256(ring::digest::Context);
 
-impl Sha256 {
+impl Default for Sha256 {
     /// Of nothing yet.
-    #[allow(clippy::new_without_default)]
-    pub fn new() -> Sha256 {
-        Sha256(ring::digest::Context::new(&ring::digest::SHA256))
+    fn default() -> Self {
+        Self(ring::digest::Context::new(&ring::digest::SHA256))
     }
+}
 
+impl Sha256 {
     /// And of this piece.
     pub fn update(&mut self, piece: &[u8]) {
         self.0.update(piece);

@@ -11,11 +11,11 @@ pub struct Validity {
 
 impl Validity {
     /// All seconds there are.
-    pub const ALWAYS: Validity = Validity { not_before: i64::MIN, not_after: i64::MAX };
+    pub const ALWAYS: Self = Self { not_before: i64::MIN, not_after: i64::MAX };
 
     /// The seconds from `at` on, and so many more.
-    pub fn from_on(at: i64, seconds: i64) -> Validity {
-        Validity { not_before: at, not_after: at.saturating_add(seconds) }
+    pub fn from_on(at: i64, seconds: i64) -> Self {
+        Self { not_before: at, not_after: at.saturating_add(seconds) }
     }
 
     /// Whether `at` is one of them.
@@ -24,8 +24,8 @@ impl Validity {
     }
 
     /// The seconds that both have.
-    pub fn and(self, other: Validity) -> Validity {
-        Validity {
+    pub fn and(self, other: Self) -> Self {
+        Self {
             not_before: self.not_before.max(other.not_before),
             not_after: self.not_after.min(other.not_after),
         }

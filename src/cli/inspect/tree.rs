@@ -21,26 +21,26 @@ use crate::{
 struct Node {
     style: Option<Style>,
     text: String,
-    below: Vec<Node>,
+    below: Vec<Self>,
     /// Lines to be copied, so with nothing but spaces before them.
     block: Vec<String>,
 }
 
 impl Node {
-    fn new(text: impl Into<String>) -> Node {
-        Node { style: None, text: text.into(), below: Vec::new(), block: Vec::new() }
+    fn new(text: impl Into<String>) -> Self {
+        Self { style: None, text: text.into(), below: Vec::new(), block: Vec::new() }
     }
 
-    fn styled(style: Style, text: impl Into<String>) -> Node {
-        Node { style: Some(style), ..Node::new(text) }
+    fn styled(style: Style, text: impl Into<String>) -> Self {
+        Self { style: Some(style), ..Self::new(text) }
     }
 
     fn push(&mut self, text: impl Into<String>) {
-        self.below.push(Node::new(text));
+        self.below.push(Self::new(text));
     }
 
     fn problem(&mut self, problem: &str) {
-        self.below.push(Node::styled(Style::Bad, format!("cannot be read: {problem}")));
+        self.below.push(Self::styled(Style::Bad, format!("cannot be read: {problem}")));
     }
 }
 

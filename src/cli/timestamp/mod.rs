@@ -14,17 +14,18 @@ use clap::Args;
 use ring::rand::SecureRandom;
 use serde_json::{Map, Value, json};
 use service::{Service, ServiceError, TsaUrl};
-use ureq::tls::Certificate;
 use x509::{
-    pem,
-    text::format_time,
+    text::{format_time, hex},
     time_stamp::{Request, TimeStamp, TsaPolicy},
 };
 
-use super::{USAGE_ERROR, input::Input, number, sources::SourceArgs, verify::time_stamps};
+use super::{
+    USAGE_ERROR, asked::Asked, input::Input, number, sources::SourceArgs, verify::time_stamps,
+    web_authorities,
+};
 use crate::{
-    cli::refusal::{Refusal, unchecked},
-    evidence::{sha256, statement::hex},
+    cli::refusal::Refusal,
+    evidence::sha256,
     io_error,
     report::{output::write_whole, safe::Line},
     sources::walk::for_each,
@@ -57,7 +58,7 @@ pub struct TimestampArgs {
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = number::within(1..=300_u64))]
     timeout: u64,
     /// Authorities (PEM) of the web server's certificate, for https
-    #[arg(long, value_name = "FILE", default_value = "/etc/ssl/certs/ca-certificates.crt")]
+    #[arg(long, value_name = "FILE", default_value = web_authorities::SYSTEM)]
     tls_ca: PathBuf,
 }
 
@@ -94,7 +95,7 @@ enum StampError {
 impl StampError {
     fn verdict(&self) -> Verdict {
         match self {
-            StampError::Evidence(findings) => {
+            Self::Evidence(findings) => {
                 findings.iter().map(Finding::verdict).max().unwrap_or(Verdict::Unchecked)
             }
             _ => Verdict::Unchecked,
@@ -103,7 +104,7 @@ impl StampError {
 
     /// The same would befall every other TaskRun.
     fn is_about_all(&self) -> bool {
-        matches!(self, StampError::Service(_) | StampError::Random)
+        matches!(self, Self::Service(_) | Self::Random)
     }
 }
 
@@ -119,9 +120,11 @@ pub fn run(
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> u8 {
-    let mut input = Input::new(stdin, args.sources.sources().paths);
-    let (trusted, service) = match prepare(args, &mut input, err) {
-        Ok(prepared) => prepared,
+    let mut input = Input::new(stdin, args.sources.paths());
+    let prepared = prepare(args, &mut input, err).and_then(|prepared| Ok((prepared, args.sources.asked()?)));
+    let opened = prepared.and_then(|prepared| Ok((prepared, args.sources.open(input.stdin())?)));
+    let (((trusted, service), mut asked), source) = match opened {
+        Ok(opened) => opened,
         Err(Refusal { exit_code, text }) => {
             let _ = writeln!(err, "svidence timestamp: {text}");
             return exit_code;
@@ -130,8 +133,12 @@ pub fn run(
     let stamping = Stamping { args, trusted, service, random };
     let mut progress = Progress { worst: Verdict::Verified, stop: false };
     let mut only = None;
-    let walked = for_each(args.sources.sources(), input.stdin(), &mut |_, object| {
+    let walked = for_each(source, &mut |_, object| {
+        if let Some(asked) = &mut asked {
+            asked.note(&object);
+        }
         match (object, &args.output) {
+            (Err(error), _) if args.sources.comes_along(&error) => {}
             (Err(error), _) => {
                 let _ = writeln!(err, "unchecked {}", Line(&error.to_string()));
                 progress.worst = progress.worst.max(Verdict::Unchecked);
@@ -145,6 +152,10 @@ pub fn run(
             (Ok(object), None) => only = Some(object),
         }
     });
+    for missing in asked.iter().flat_map(Asked::missing) {
+        let _ = writeln!(err, "absent {}", Line(&missing.to_string()));
+        progress.worst = progress.worst.max(missing.verdict());
+    }
     if progress.worst == Verdict::Verified
         && let Some(text) = args.sources.nothing_found(walked)
     {
@@ -195,31 +206,13 @@ fn prepare(
     err: &mut dyn Write,
 ) -> Result<(TimeStamps, Service), Refusal> {
     let trusted = time_stamps(&args.tsa_certificates, &[], input, err)?;
-    let authorities = match web_authorities(&args.tls_ca, input) {
+    let authorities = match web_authorities::read("--tls-ca", &args.tls_ca, input) {
         // A redirect may still lead to https, which then finds no authority.
         Err(_) if !args.tsa.is_https() => Vec::new(),
         found => found?,
     };
     let timeout = Duration::from_secs(args.timeout);
     Ok((trusted, Service::new(args.tsa.clone(), &authorities, timeout)))
-}
-
-/// The certificates that vouch for web servers.
-fn web_authorities(file: &Path, input: &mut Input<'_>) -> Result<Vec<Certificate<'static>>, Refusal> {
-    let advise = |refusal: Refusal| Refusal {
-        text: format!("{}; name another file with it", refusal.text),
-        ..refusal
-    };
-    let text = input.bytes("--tls-ca", file).map_err(advise)?;
-    // Whatever else is in it, or damaged, vouches for nobody.
-    let found: Vec<_> = pem::certificates(&String::from_utf8_lossy(&text))
-        .filter_map(|block| Some(Certificate::from_der(&block.ok()?).to_owned()))
-        .collect();
-    if found.is_empty() {
-        Err(advise(unchecked(format!("--tls-ca {}: it holds no certificate in PEM", file.display()))))
-    } else {
-        Ok(found)
-    }
 }
 
 struct Stamping<'a> {

@@ -1,15 +1,15 @@
 //! A TSA that is asked over HTTP (RFC 3161 3.4).
 
-use std::{str::FromStr, sync::Arc, time::Duration};
+use std::{str::FromStr, time::Duration};
 
 use ureq::{
     Agent, Body,
     http::{Response, StatusCode, Uri, header},
-    tls::{Certificate, RootCerts, TlsConfig, TlsProvider},
+    tls::Certificate,
 };
 use x509::time_stamp::MAX_TOKEN;
 
-use crate::io_error;
+use crate::{io_error, tls};
 
 /// The most redirects that are followed.
 const MOST_REDIRECTS: usize = 5;
@@ -23,13 +23,13 @@ pub(super) struct TsaUrl(Uri);
 impl FromStr for TsaUrl {
     type Err = &'static str;
 
-    fn from_str(text: &str) -> Result<TsaUrl, &'static str> {
+    fn from_str(text: &str) -> Result<Self, &'static str> {
         let scheme = text.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
         if !matches!(scheme.as_deref(), Some("http" | "https")) {
             return Err("it begins with neither http:// nor https://");
         }
         match text.parse::<Uri>() {
-            Ok(uri) if uri.host().is_some_and(|host| !host.is_empty()) => Ok(TsaUrl(uri)),
+            Ok(uri) if uri.host().is_some_and(|host| !host.is_empty()) => Ok(Self(uri)),
             _ => Err("not the address of a service; one looks like http://timestamp.example.org/tsa"),
         }
     }
@@ -60,7 +60,7 @@ impl TsaUrl {
 
     /// The place that a `Location` names from here (RFC 3986 4.2, 5.2), if it may be followed: it is on the same host, and not
     /// without TLS if this one is with it.
-    fn redirected(&self, location: &str) -> Result<TsaUrl, ServiceError> {
+    fn redirected(&self, location: &str) -> Result<Self, ServiceError> {
         let refuse = |why| ServiceError::Elsewhere { url: self.to_string(), to: location.to_owned(), why };
         let (scheme, authority, here) = (self.scheme(), self.authority(), self.0.path());
         let absolute = match location {
@@ -73,8 +73,8 @@ impl TsaUrl {
                 format!("{scheme}://{authority}{folder}/{location}")
             }
         };
-        let to: TsaUrl = absolute.parse().map_err(|_| refuse("which is not an address of http or https"))?;
-        let host = |url: &TsaUrl| url.0.host().map(str::to_ascii_lowercase);
+        let to: Self = absolute.parse().map_err(|_| refuse("which is not an address of http or https"))?;
+        let host = |url: &Self| url.0.host().map(str::to_ascii_lowercase);
         if host(self) != host(&to) {
             return Err(refuse("which is another host"));
         }
@@ -160,13 +160,9 @@ pub(super) struct Service {
 
 impl Service {
     /// `authorities` vouch for the web server, for https.
-    pub(super) fn new(url: TsaUrl, authorities: &[Certificate<'static>], timeout: Duration) -> Service {
-        let tls = TlsConfig::builder()
-            .provider(TlsProvider::Rustls)
-            .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .root_certs(RootCerts::new_with_certs(authorities));
+    pub(super) fn new(url: TsaUrl, authorities: &[Certificate<'static>], timeout: Duration) -> Self {
         let agent = Agent::config_builder()
-            .tls_config(tls.build())
+            .tls_config(tls::trusting(authorities).build())
             .timeout_global(Some(timeout))
             .http_status_as_error(false)
             // Followed here: the request stays what it is, and on its host.
@@ -174,7 +170,7 @@ impl Service {
             .max_redirects_will_error(false)
             .build()
             .into();
-        Service { agent, url }
+        Self { agent, url }
     }
 
     /// The answer to a TimeStampReq: of any success, a body that may be a TimeStampResp by its size and beginning.

@@ -22,20 +22,18 @@ pub(super) enum Compression {
 
 impl Compression {
     /// By the first [`MAGIC`] bytes of an input (RFC 1952 2.3.1, RFC 8878 3.1).
-    pub(super) fn of(first: &[u8]) -> Option<Compression> {
+    pub(super) fn of(first: &[u8]) -> Option<Self> {
         match first {
-            [0x1f, 0x8b, ..] => Some(Compression::Gzip),
-            [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => {
-                Some(Compression::Zstandard)
-            }
+            [0x1f, 0x8b, ..] => Some(Self::Gzip),
+            [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Some(Self::Zstandard),
             _ => None,
         }
     }
 
     fn name(self) -> &'static str {
         match self {
-            Compression::Gzip => "gzip",
-            Compression::Zstandard => "zstd",
+            Self::Gzip => "gzip",
+            Self::Zstandard => "zstd",
         }
     }
 
@@ -43,10 +41,8 @@ impl Compression {
     pub(super) fn decompressed<'a>(self, compressed: impl Read + 'a) -> Box<dyn Read + 'a> {
         let compressed = BufReader::new(compressed);
         match self {
-            Compression::Gzip => {
-                Box::new(Worded { reader: MultiGzDecoder::new(compressed), compression: self })
-            }
-            Compression::Zstandard => Box::new(Worded { reader: Frames::new(compressed), compression: self }),
+            Self::Gzip => Box::new(Worded { reader: MultiGzDecoder::new(compressed), compression: self }),
+            Self::Zstandard => Box::new(Worded { reader: Frames::new(compressed), compression: self }),
         }
     }
 }
@@ -85,8 +81,8 @@ struct Frames<R> {
 }
 
 impl<R: BufRead> Frames<R> {
-    fn new(source: R) -> Frames<R> {
-        Frames { source, decoder: FrameDecoder::new(), is_within: false }
+    fn new(source: R) -> Self {
+        Self { source, decoder: FrameDecoder::new(), is_within: false }
     }
 
     /// Begins the next frame. `false`: there is none.

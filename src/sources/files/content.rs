@@ -3,10 +3,10 @@
 use super::{compressed::Compression, input::Input, json, yaml};
 use crate::{
     sources::{
+        error::{LARGEST_OBJECT, Rest},
         failure::Failure,
         files::input::is_space,
         sink::{Found, Sink, Stopped},
-        source::{LARGEST_OBJECT, Rest},
     },
     tekton::unsuitable::Unsuitable,
 };

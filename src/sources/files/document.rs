@@ -1,8 +1,10 @@
-//! From one document to its TaskRuns.
+//! From one document to its runs.
 
 use crate::{
-    sources::{failure::Failure, files::list, source::Rest},
+    sources::{error::Rest, failure::Failure, files::list},
     tekton::{
+        pipelinerun::PipelineRun,
+        run::Run,
         strict::node::{Content, Node},
         taskrun::{Inherited, TaskRun},
         unsuitable::Unsuitable,
@@ -18,14 +20,14 @@ pub(crate) enum Document<'a> {
 }
 
 impl Document<'_> {
-    /// Hands on its TaskRuns: one, those of a List, or none with the reason.
-    pub(crate) fn task_runs(self, each: &mut dyn FnMut(Result<TaskRun, Failure>)) {
+    /// Hands on its runs: one, those of a List, or none with the reason.
+    pub(crate) fn runs(self, each: &mut dyn FnMut(Result<Run, Failure>)) {
         let (bytes, line, inherited) = match self {
             Document::Yaml(node, inherited) => return objects(node, inherited, each),
             Document::Json(bytes, line, inherited) => (bytes, line, inherited),
         };
         if let Some(object) = TaskRun::from_json(bytes, inherited) {
-            return each(Ok(object));
+            return each(Ok(Run::TaskRun(object)));
         }
         for value in serde_json::Deserializer::from_slice(bytes).into_iter::<Node>() {
             match value {
@@ -42,9 +44,8 @@ impl Document<'_> {
     }
 }
 
-fn objects(node: Node, inherited: Option<&Inherited>, each: &mut dyn FnMut(Result<TaskRun, Failure>)) {
-    let mut object =
-        |node, list: Option<&Inherited>| each(TaskRun::from_node(node, list).map_err(Failure::Object));
+fn objects(node: Node, inherited: Option<&Inherited>, each: &mut dyn FnMut(Result<Run, Failure>)) {
+    let mut object = |node, list: Option<&Inherited>| each(run(node, list));
     let kind = node.get("kind").and_then(Node::text).unwrap_or_default();
     let items = node.get("items").map(|items| &items.content);
     if inherited.is_some() || !kind.ends_with("List") || !matches!(items, Some(Content::List(_))) {
@@ -61,4 +62,14 @@ fn objects(node: Node, inherited: Option<&Inherited>, each: &mut dyn FnMut(Resul
     if let Some(part) = part {
         each(Err(part));
     }
+}
+
+fn run(node: Node, inherited: Option<&Inherited>) -> Result<Run, Failure> {
+    let text = |name: &str| node.get(name).and_then(Node::text).unwrap_or_default();
+    let api_version = text("apiVersion").to_owned();
+    if text("kind") == "PipelineRun" && api_version.starts_with("tekton.dev/") {
+        let read = PipelineRun::from_node(node, &api_version).map_err(Failure::PipelineRun)?;
+        return Ok(Run::PipelineRun(Box::new(read)));
+    }
+    TaskRun::from_node(node, inherited).map(Run::TaskRun).map_err(Failure::Object)
 }

@@ -35,8 +35,8 @@ struct Identity {
 }
 
 impl From<&Metadata> for Identity {
-    fn from(metadata: &Metadata) -> Identity {
-        Identity {
+    fn from(metadata: &Metadata) -> Self {
+        Self {
             device: metadata.dev(),
             number: metadata.ino(),
             changed: (metadata.ctime(), metadata.ctime_nsec()),

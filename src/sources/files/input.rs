@@ -31,7 +31,7 @@ pub(super) struct Input<'a> {
 
 impl<'a> Input<'a> {
     /// `waits`: it is a pipe or the like, of which more may come later.
-    pub(super) fn new(reader: &'a mut dyn Read, waits: bool) -> Input<'a> {
+    pub(super) fn new(reader: &'a mut dyn Read, waits: bool) -> Self {
         Input {
             reader: Box::new(reader),
             waits,

@@ -8,6 +8,7 @@ use memchr::memchr;
 use serde::de::IgnoredAny;
 
 use crate::sources::{
+    error::Rest,
     failure::Failure,
     files::{
         input::Input,
@@ -15,7 +16,6 @@ use crate::sources::{
         nesting::{End, Nesting},
     },
     sink::{Found, Sink, Stopped},
-    source::Rest,
 };
 
 /// A document of more bytes than this is looked at member by member, as it may be a List of any size.

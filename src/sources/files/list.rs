@@ -3,12 +3,14 @@
 //! `kind` may come after `items`, as in what kubectl prints. Then they are taken for a List's, which they must be in the end;
 //! and they must say what they are themselves, as only a TaskRunList's need not.
 
+use std::io::Read;
+
 use crate::{
     sources::{
+        error::{LARGEST_OBJECT, Rest},
         failure::Failure,
         files::{input::Input, nesting::bracketed},
         sink::{Found, Sink, Stopped},
-        source::{LARGEST_OBJECT, Rest},
     },
     tekton::{
         strict::{
@@ -32,18 +34,59 @@ macro_rules! step {
     };
 }
 
+/// What a page says of its list (`metav1.ListMeta`).
+pub(in crate::sources) struct Page {
+    /// What the next page is asked for with, if there is one.
+    pub(in crate::sources) next: Option<String>,
+    /// From where on changes can be watched.
+    pub(in crate::sources) version: String,
+}
+
+/// Hands on the items of a list of `kind`, as an API server answers with.
+pub(in crate::sources) fn page(reader: &mut dyn Read, kind: &str, sink: &mut dyn Sink) -> Step<Page> {
+    let mut input = Input::new(reader, false);
+    step!(next(&mut input, sink));
+    let envelope = step!(envelope(&mut input, sink));
+    // To its end: what is cut there is not whole either, and the connection can be used again.
+    match input.skip_space(sink)? {
+        Ok(None) => {}
+        Ok(Some(_)) => return Ok(Err(Failure::expected("the end of the list", input.line()))),
+        Err(error) => return Ok(Err(Failure::Read(error))),
+    }
+    let list: Node = match serde_json::from_slice(&envelope.text) {
+        Ok(list) => list,
+        Err(error) => return Ok(Err(Failure::List(error.to_string()))),
+    };
+    let found = envelope.kind.unwrap_or_default();
+    if found.strip_suffix("List") != Some(kind) || !envelope.has_items {
+        return Ok(Err(Failure::List(format!("its kind is {found:?}, not {kind}List"))));
+    }
+    let text = |key: &str| list.get("metadata")?.get(key)?.text().map(str::to_owned);
+    let next = text("continue").filter(|token| !token.is_empty());
+    match part(&list) {
+        // It says that there is more, but not how to ask for it.
+        Some(failure) if next.is_none() => Ok(Err(failure)),
+        _ => Ok(Ok(Page { next, version: text("resourceVersion").unwrap_or_default() })),
+    }
+}
+
 /// Hands on the object that the input starts with, or the items of the List that it is.
 pub(super) fn members(input: &mut Input<'_>, sink: &mut dyn Sink) -> Step<()> {
     let first_line = input.line();
+    let envelope = step!(envelope(input, sink));
+    envelope.finish(first_line, sink)
+}
+
+/// The object that the input starts with, without what is in `items`: those are handed on.
+fn envelope(input: &mut Input<'_>, sink: &mut dyn Sink) -> Step<Envelope> {
     if input.bytes().first() != Some(&b'{') {
         return Ok(Err(Failure::Unsuitable(Unsuitable::Array)));
     }
-    // The object without what is in `items`.
     let mut envelope = Envelope::default();
     step!(envelope.copy(input, 1));
     if step!(next(input, sink)) == b'}' {
         step!(envelope.copy(input, 1));
-        return envelope.finish(first_line, sink);
+        return Ok(Ok(envelope));
     }
     loop {
         let length = step!(string(input, sink));
@@ -67,7 +110,7 @@ pub(super) fn members(input: &mut Input<'_>, sink: &mut dyn Sink) -> Step<()> {
         let after = step!(next(input, sink));
         step!(envelope.copy(input, 1));
         match after {
-            b'}' => return envelope.finish(first_line, sink),
+            b'}' => return Ok(Ok(envelope)),
             b',' => step!(next(input, sink)),
             _ => return Ok(Err(Failure::expected("a comma or the end of the object", input.line()))),
         };

@@ -20,4 +20,5 @@ mod yaml;
 pub(super) use document::Document;
 pub use endings::{COMPRESSED_ENDINGS, ENDINGS};
 pub(super) use folder::read;
+pub(super) use list::{Page, page};
 pub use only::{NamePattern, NamePatternError, Sources};

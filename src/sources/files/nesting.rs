@@ -3,10 +3,10 @@
 use memchr::memchr3;
 
 use crate::sources::{
+    error::{LARGEST_OBJECT, Rest},
     failure::Failure,
     files::input::Input,
     sink::{Sink, Stopped},
-    source::{LARGEST_OBJECT, Rest},
 };
 
 /// Where a value in brackets ends.

@@ -34,13 +34,13 @@ pub struct Sources<'a> {
 }
 
 impl<'a> From<&'a [PathBuf]> for Sources<'a> {
-    fn from(paths: &'a [PathBuf]) -> Sources<'a> {
+    fn from(paths: &'a [PathBuf]) -> Self {
         Sources { paths, only: &[] }
     }
 }
 
 impl<'a, const N: usize> From<&'a [PathBuf; N]> for Sources<'a> {
-    fn from(paths: &'a [PathBuf; N]) -> Sources<'a> {
+    fn from(paths: &'a [PathBuf; N]) -> Self {
         Sources::from(&paths[..])
     }
 }
@@ -106,7 +106,7 @@ pub enum NamePatternError {
 impl FromStr for NamePattern {
     type Err = NamePatternError;
 
-    fn from_str(text: &str) -> Result<NamePattern, NamePatternError> {
+    fn from_str(text: &str) -> Result<Self, NamePatternError> {
         match text {
             "" => Err(NamePatternError::Empty),
             _ if text.contains('/') => Err(NamePatternError::Slash),

@@ -10,10 +10,10 @@ use memchr::memchr;
 
 use crate::{
     sources::{
+        error::{LARGEST_OBJECT, Rest},
         failure::Failure,
         files::{input::Input, list},
         sink::{Found, Sink, Stopped},
-        source::{LARGEST_OBJECT, Rest},
     },
     tekton::{
         strict::{
@@ -34,14 +34,14 @@ enum Lost {
 }
 
 impl From<Stopped> for Lost {
-    fn from(stopped: Stopped) -> Lost {
-        Lost::Stopped(stopped)
+    fn from(stopped: Stopped) -> Self {
+        Self::Stopped(stopped)
     }
 }
 
 impl From<Failure> for Lost {
-    fn from(failure: Failure) -> Lost {
-        Lost::Failed(failure)
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
     }
 }
 
@@ -269,7 +269,7 @@ impl Piece {
         Ok(())
     }
 
-    fn append(&mut self, other: Piece) -> Result<(), Lost> {
+    fn append(&mut self, other: Self) -> Result<(), Lost> {
         if self.bytes.len() + other.bytes.len() > LARGEST_OBJECT {
             return Err(Failure::TooLarge(Rest::NotRead).into());
         }
@@ -304,7 +304,7 @@ struct Head {
 
 impl Head {
     /// `None`: an object that is no List.
-    fn of(text: &Piece) -> Result<Option<Head>, Failure> {
+    fn of(text: &Piece) -> Result<Option<Self>, Failure> {
         let members = match text.read()?.map(|node| node.content) {
             None => Vec::new(),
             Some(Content::Object(members)) if text.is_at_margin() => members,
@@ -319,7 +319,7 @@ impl Head {
             return Ok(None);
         }
         let inherited = Inherited { is_task_run: kind.as_deref() == Some("TaskRunList"), api_version };
-        Ok(Some(Head { members, inherited }))
+        Ok(Some(Self { members, inherited }))
     }
 
     /// All of the List but its items.

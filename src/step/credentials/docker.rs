@@ -138,8 +138,8 @@ fn read_auths(json: &Json, place: &Place) -> Result<Auths, TypeError> {
 }
 
 impl Login {
-    fn read(json: &Json, place: &Place) -> Result<Login, TypeError> {
-        let mut login = Login::default();
+    fn read(json: &Json, place: &Place) -> Result<Self, TypeError> {
+        let mut login = Self::default();
         for (name, value) in json.as_members(place.map, "dockercreds.entry")? {
             let field = login.fields().into_iter().find(|(field, _)| is_field(name, field));
             match (field, value) {

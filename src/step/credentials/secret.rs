@@ -57,8 +57,8 @@ impl SecretData {
 }
 
 impl From<Vec<u8>> for SecretData {
-    fn from(bytes: Vec<u8>) -> SecretData {
-        SecretData(bytes)
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(bytes)
     }
 }
 

@@ -107,7 +107,7 @@ struct Remote<'a> {
 }
 
 impl<'a> Remote<'a> {
-    fn parse(address: &'a [u8]) -> Remote<'a> {
+    fn parse(address: &'a [u8]) -> Self {
         let (authority, path) =
             address.split_at(address.iter().position(|&b| b == b'/').unwrap_or(address.len()));
         let (host, port) = split_host_port(authority).unwrap_or((authority, PORT));

@@ -49,8 +49,8 @@ pub struct Artifacts {
 
 impl Artifacts {
     /// Reads both files; an absent one is none. `limit`: the most bytes that fit into a message.
-    pub fn read(step_metadata_dir: &Path, roots: &Roots, limit: usize) -> Result<Artifacts, ArtifactError> {
-        Ok(Artifacts {
+    pub fn read(step_metadata_dir: &Path, roots: &Roots, limit: usize) -> Result<Self, ArtifactError> {
+        Ok(Self {
             step: read(
                 step_metadata_dir,
                 beneath::mount_of(step_metadata_dir, PROVENANCE),

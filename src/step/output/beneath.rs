@@ -53,9 +53,8 @@ pub enum ReadError {
 
 impl ReadError {
     /// The same error, told of the path by which users know the file.
-    pub fn at(mut self, known: &Path) -> ReadError {
-        let (ReadError::System { path, .. } | ReadError::Link { path } | ReadError::NotRegular { path }) =
-            &mut self;
+    pub fn at(mut self, known: &Path) -> Self {
+        let (Self::System { path, .. } | Self::Link { path } | Self::NotRegular { path }) = &mut self;
         known.clone_into(path);
         self
     }
@@ -95,9 +94,9 @@ const TICK: Duration = Duration::from_millis(20);
 const WHOLE_SECONDS: Duration = Duration::from_secs(2);
 
 impl Identity {
-    fn of(file: &File) -> io::Result<Identity> {
+    fn of(file: &File) -> io::Result<Self> {
         let found = file.metadata()?;
-        Ok(Identity {
+        Ok(Self {
             file: (found.dev(), found.ino()),
             size: found.size(),
             modified: (found.mtime(), found.mtime_nsec()),

@@ -32,10 +32,10 @@ impl Results {
     /// The name of a result of which it is not known whether the step set it or found it so.
     pub fn unseen(&self) -> Option<&str> {
         match self {
-            Results::InMessage(results) => {
+            Self::InMessage(results) => {
                 results.iter().find(|result| result.found.is_none()).map(|result| &result.name[..])
             }
-            Results::Logged(logged) => {
+            Self::Logged(logged) => {
                 let results = &logged.as_ref().ok()?.results;
                 results.iter().find(|result| result.found.is_none()).map(|result| &result.name[..])
             }

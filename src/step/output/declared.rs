@@ -32,19 +32,14 @@ pub struct Declared {
 
 impl Declared {
     /// `-results`: the results of the task.
-    pub fn task(list: &OsStr, roots: &Roots) -> Declared {
-        Declared {
-            kind: ResultKind::Task,
-            names: names(list),
-            directory: roots.results(),
-            below: PathBuf::new(),
-        }
+    pub fn task(list: &OsStr, roots: &Roots) -> Self {
+        Self { kind: ResultKind::Task, names: names(list), directory: roots.results(), below: PathBuf::new() }
     }
 
     /// `-step_results`: the results of the step.
-    pub fn step(list: &OsStr, step_metadata_dir: &Path) -> Declared {
+    pub fn step(list: &OsStr, step_metadata_dir: &Path) -> Self {
         let (directory, below) = beneath::mount_of(step_metadata_dir, "results");
-        Declared { kind: ResultKind::Step, names: names(list), directory, below }
+        Self { kind: ResultKind::Step, names: names(list), directory, below }
     }
 
     /// The names as text.

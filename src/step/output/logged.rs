@@ -7,7 +7,7 @@ use std::{os::unix::ffi::OsStrExt as _, path::Path};
 use go::text::utf8;
 
 use crate::{
-    evidence::{Sha256, sha256},
+    evidence::{Sha256, artifacts, sha256},
     step::output::{
         artifacts::PROVENANCE,
         beneath::{self, Content, ReadError},
@@ -32,7 +32,7 @@ const LARGEST_DECODED: usize = 1536 * 1024;
 pub struct Logged {
     /// Its results, the task's first.
     pub results: Vec<LoggedResult>,
-    /// SHA-256 of [`Artifacts::canonical_json`] of its artifacts.
+    /// [`artifacts::digest`] of its artifacts.
     pub artifacts: Option<[u8; 32]>,
 }
 
@@ -102,7 +102,7 @@ pub fn artifacts(step_metadata_dir: &Path) -> Result<Option<[u8; 32]>, LoggedErr
         Some(Content::TooLarge) => return Err(LoggedError::LargeArtifacts),
     };
     match Artifacts::read(&raw) {
-        Ok(artifacts) => Ok(artifacts.canonical_json().map(|json| sha256(json.as_bytes()))),
+        Ok(artifacts) => Ok(artifacts::digest(&artifacts)),
         Err(ArtifactsError::Refused) => Ok(None),
         Err(error @ ArtifactsError::Ambiguous(_)) => Err(LoggedError::Artifacts(error)),
     }
@@ -120,10 +120,10 @@ struct Hashing {
 }
 
 impl Hashing {
-    fn new() -> Hashing {
-        Hashing {
-            raw: Sha256::new(),
-            text: Sha256::new(),
+    fn new() -> Self {
+        Self {
+            raw: Sha256::default(),
+            text: Sha256::default(),
             begun: Vec::new(),
             replaced: false,
             kept: Some(String::new()),

@@ -25,8 +25,8 @@ pub struct Message {
 
 impl Message {
     /// An empty message that will be written like this.
-    pub fn new(encoding: Encoding) -> Message {
-        Message { encoding, ..Message::default() }
+    pub fn new(encoding: Encoding) -> Self {
+        Self { encoding, ..Self::default() }
     }
 
     /// Adds one round of results, all of one kind. A round that does not fit is left out as a whole.

@@ -11,7 +11,7 @@ use crate::{
         declared::Declared,
         stood::Stood,
     },
-    tekton::result_kind::ResultKind,
+    tekton::{result_kind::ResultKind, termination::TooLarge},
 };
 
 /// One result as the step left it.
@@ -36,7 +36,7 @@ pub enum ResultError {
     Read(#[from] ReadError),
     /// They do not fit into a termination message.
     #[error(transparent)]
-    TooLarge(#[from] crate::tekton::termination::TooLarge),
+    TooLarge(#[from] TooLarge),
 }
 
 impl Declared {
@@ -46,7 +46,7 @@ impl Declared {
         for (index, name) in self.names.iter().enumerate() {
             match beneath::read_identified(&self.directory, &self.below.join(name), limit)? {
                 None => {}
-                Some((Content::TooLarge, _)) => return Err(crate::tekton::termination::TooLarge.into()),
+                Some((Content::TooLarge, _)) => return Err(TooLarge.into()),
                 Some((Content::Whole(raw), identity)) => {
                     let found = stood
                         .get(index)

@@ -46,11 +46,11 @@ impl Stood {
     /// Whether the file is the same now, when it has this identity and these bytes; `None` if that cannot be told.
     pub fn is_same(&self, identity: Identity, digest: impl FnOnce() -> [u8; 32]) -> Option<bool> {
         match self {
-            Stood::Absent => Some(false),
-            Stood::Read(before) => Some(*before == digest()),
+            Self::Absent => Some(false),
+            Self::Read(before) => Some(*before == digest()),
             // Touched before it could be read: the step answers for it.
-            Stood::As(before) => Some(*before == identity),
-            Stood::Unseen => None,
+            Self::As(before) => Some(*before == identity),
+            Self::Unseen => None,
         }
     }
 }
@@ -88,7 +88,7 @@ pub struct Looking {
 
 impl Looking {
     /// Starts to look. `limit`: the largest file that can be a result.
-    pub fn start(task: &Declared, step: &Declared, limit: usize) -> Looking {
+    pub fn start(task: &Declared, step: &Declared, limit: usize) -> Self {
         let (of_task, count) = (task.names.len(), task.names.len() + step.names.len());
         let shared = Arc::new(Shared::default());
         shared.lock().stood = vec![Stood::Unseen; count];
@@ -100,7 +100,7 @@ impl Looking {
                 look();
             }
         }
-        Looking { shared, of_task }
+        Self { shared, of_task }
     }
 
     /// Gives the looks the time that they may take; then the program starts.
@@ -195,7 +195,7 @@ fn first(directory: &Path, file: &Path, limit: u64) -> Stood {
 }
 
 fn read(directory: &Path, file: &Path, limit: u64) -> Option<([u8; 32], Identity)> {
-    let mut digest = Sha256::new();
+    let mut digest = Sha256::default();
     match beneath::stream(directory, file, limit, |piece| digest.update(piece)) {
         Ok(Some((true, identity))) => Some((digest.finish(), identity)),
         _ => None,

@@ -14,18 +14,18 @@ pub struct Environment(Vec<(OsString, OsString)>);
 
 impl Environment {
     /// From variables in their order.
-    pub fn new(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Environment {
+    pub fn new(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
         let mut variables: Vec<_> = variables.into_iter().collect();
         let mut seen = HashSet::with_capacity(variables.len());
         let mut first =
             variables.iter().map(|(name, _)| seen.insert(name.as_os_str())).collect::<Vec<_>>().into_iter();
         variables.retain(|_| first.next() == Some(true));
-        Environment(variables)
+        Self(variables)
     }
 
     /// This process's own.
-    pub fn of_process() -> Environment {
-        Environment::new(surroundings::variables())
+    pub fn of_process() -> Self {
+        Self::new(surroundings::variables())
     }
 
     /// The value of a variable.

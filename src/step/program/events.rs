@@ -66,17 +66,17 @@ enum Signals {
 }
 
 impl Signals {
-    fn receive() -> io::Result<Signals> {
+    fn receive() -> io::Result<Self> {
         match SignalFd::with_flags(&SigSet::all(), SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC) {
-            Ok(descriptor) => Ok(Signals::Descriptor(descriptor)),
-            Err(_) => Ok(Signals::Pipe(sys::receive_signals()?)),
+            Ok(descriptor) => Ok(Self::Descriptor(descriptor)),
+            Err(_) => Ok(Self::Pipe(sys::receive_signals()?)),
         }
     }
 
     fn fd(&self) -> BorrowedFd<'_> {
         match self {
-            Signals::Descriptor(descriptor) => descriptor.as_fd(),
-            Signals::Pipe(pipe) => pipe.as_fd(),
+            Self::Descriptor(descriptor) => descriptor.as_fd(),
+            Self::Pipe(pipe) => pipe.as_fd(),
         }
     }
 
@@ -84,14 +84,14 @@ impl Signals {
     fn next(&self) -> Option<i32> {
         loop {
             match self {
-                Signals::Descriptor(descriptor) => {
+                Self::Descriptor(descriptor) => {
                     let signal = descriptor.read_signal().ok().flatten()?;
                     let (number, sender) = (signal.ssi_signo as i32, signal.ssi_pid as i32);
                     if !sys::is_our_own(number, sender) {
                         return Some(number);
                     }
                 }
-                Signals::Pipe(pipe) => {
+                Self::Pipe(pipe) => {
                     let mut number = [0];
                     let mut pipe = pipe;
                     return pipe.read_exact(&mut number).ok().map(|()| i32::from(number[0]));
@@ -122,7 +122,7 @@ const CHANGES_A_TURN: usize = 16;
 impl Events {
     /// Blocks every signal that can be blocked and from now on receives them here. Must be called before any thread is
     /// started: threads inherit the mask.
-    pub fn start() -> io::Result<Events> {
+    pub fn start() -> io::Result<Self> {
         // SIGHUP and SIGINT stay ignored if they were when we started (nohup); docs/tekton-contract.md 3.7.3.
         let ignored = [Signal::SIGHUP, Signal::SIGINT]
             .into_iter()
@@ -135,7 +135,7 @@ impl Events {
         sys::block_signals();
         let signals = Signals::receive()?;
         let (inotify, watches, changes) = (OnceCell::new(), RefCell::default(), Changes::default());
-        Ok(Events { signals, inotify, watches, ignored, changes, more: Cell::new(false) })
+        Ok(Self { signals, inotify, watches, ignored, changes, more: Cell::new(false) })
     }
 
     /// True if the signal was ignored when the process started.

@@ -99,9 +99,9 @@ pub struct Cancellation {
 
 impl Cancellation {
     /// A watch for this file. At first it is only looked at.
-    pub fn new(file: PathBuf) -> Cancellation {
+    pub fn new(file: PathBuf) -> Self {
         let unwatched_until = Some(Instant::now() + UNWATCHED);
-        Cancellation { file, watching: true, seen: false, looking: true, unwatched_until }
+        Self { file, watching: true, seen: false, looking: true, unwatched_until }
     }
 
     /// Looks whether cancellation was asked for.
@@ -149,8 +149,8 @@ pub struct Ran {
 
 impl Ran {
     /// There was no program.
-    pub fn not_started(end: End) -> Ran {
-        Ran { end, started: false, asked_to_end: false }
+    pub fn not_started(end: End) -> Self {
+        Self { end, started: false, asked_to_end: false }
     }
 }
 

@@ -96,7 +96,7 @@ impl Drop for Ending {
 
 impl Copy {
     /// Starts the thread; returns with it the end of the pipe that becomes the program's stream.
-    pub fn start(stream: Stream, file: File, path: &Path) -> Result<(Copy, PipeWriter), StreamError> {
+    pub fn start(stream: Stream, file: File, path: &Path) -> Result<(Self, PipeWriter), StreamError> {
         let failed = |error| StreamError::Start { path: path.to_owned(), error };
         let (output, for_program) = io::pipe().map_err(failed)?;
         let file_path = path.to_owned();
@@ -108,7 +108,7 @@ impl Copy {
                 copy(stream, output, file, file_path)
             })
             .map_err(failed)?;
-        Ok((Copy { thread: Some(thread), ended }, for_program))
+        Ok((Self { thread: Some(thread), ended }, for_program))
     }
 
     /// True once everything is copied.

@@ -158,12 +158,12 @@ pub struct MostDescriptors {
 
 impl MostDescriptors {
     /// Raises a low limit of ours as far as we may, as Go's runtime does. Returns what it was, for those that we start.
-    pub fn raise() -> Option<MostDescriptors> {
+    pub fn raise() -> Option<Self> {
         /// More than we ever have.
         const ENOUGH: rlim_t = 64;
         let (now, ever) = getrlimit(Resource::RLIMIT_NOFILE).ok()?;
-        let raised = MostDescriptors { now: ever.min(ENOUGH), ever };
-        (now < raised.now && raised.set().is_ok()).then_some(MostDescriptors { now, ever })
+        let raised = Self { now: ever.min(ENOUGH), ever };
+        (now < raised.now && raised.set().is_ok()).then_some(Self { now, ever })
     }
 
     fn set(self) -> Result<(), Errno> {

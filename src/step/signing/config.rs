@@ -62,14 +62,14 @@ pub enum Evidence {
 }
 
 impl Evidence {
-    const ALL: [Evidence; 3] = [Evidence::Both, Evidence::Attestation, Evidence::Tep0089];
+    const ALL: [Self; 3] = [Self::Both, Self::Attestation, Self::Tep0089];
 
     /// The value as it is written in the configuration.
     pub fn as_str(self) -> &'static str {
         match self {
-            Evidence::Both => "both",
-            Evidence::Attestation => "attestation",
-            Evidence::Tep0089 => "tep-0089",
+            Self::Both => "both",
+            Self::Attestation => "attestation",
+            Self::Tep0089 => "tep-0089",
         }
     }
 }
@@ -85,13 +85,13 @@ pub enum SigningFailure {
 }
 
 impl SigningFailure {
-    const ALL: [SigningFailure; 2] = [SigningFailure::Fail, SigningFailure::Report];
+    const ALL: [Self; 2] = [Self::Fail, Self::Report];
 
     /// The value as it is written in the configuration.
     pub fn as_str(self) -> &'static str {
         match self {
-            SigningFailure::Fail => "fail",
-            SigningFailure::Report => "report",
+            Self::Fail => "fail",
+            Self::Report => "report",
         }
     }
 }
@@ -120,7 +120,7 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Config {
+        Self {
             trust_domain: TrustDomain::new("example.org").expect("a valid trust domain"),
             socket_path: "unix:///spiffe-workload-api/spire-agent.sock".parse().expect("a valid address"),
             server_addr: "spire-server.spire.svc.cluster.local:8081".into(),
@@ -180,17 +180,17 @@ impl ConfigError {
     /// The key at fault, if it is about one.
     pub fn key(&self) -> Option<&str> {
         match self {
-            ConfigError::UnknownKey { key, .. } | ConfigError::Twice { key } => Some(key),
-            ConfigError::Value { key, .. } => Some(key),
-            ConfigError::Json(_) => None,
+            Self::UnknownKey { key, .. } | Self::Twice { key } => Some(key),
+            Self::Value { key, .. } => Some(key),
+            Self::Json(_) => None,
         }
     }
 }
 
 impl Config {
     /// Reads the keys and values of the ConfigMap's `data`. `_example` is passed over, missing keys take the defaults.
-    pub fn from_entries(entries: impl IntoIterator<Item = (String, String)>) -> Result<Config, ConfigError> {
-        let mut config = Config::default();
+    pub fn from_entries(entries: impl IntoIterator<Item = (String, String)>) -> Result<Self, ConfigError> {
+        let mut config = Self::default();
         let mut seen = Vec::new();
         for (key, value) in entries {
             if key == EXAMPLE {
@@ -209,9 +209,9 @@ impl Config {
     }
 
     /// Reads what [`Config::to_json`] wrote.
-    pub fn from_json(json: &[u8]) -> Result<Config, ConfigError> {
+    pub fn from_json(json: &[u8]) -> Result<Self, ConfigError> {
         let Entries(entries) = serde_json::from_slice(json)?;
-        Config::from_entries(entries)
+        Self::from_entries(entries)
     }
 
     /// The form that goes into the image: one JSON object of strings with the keys of the ConfigMap, every value stated,

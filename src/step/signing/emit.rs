@@ -30,14 +30,12 @@ use crate::{
         },
     },
     tekton::{
+        names,
         result_kind::ResultKind,
         termination::{Encoding, Entry, EntryType, MAX_MESSAGE},
         value,
     },
-    workload::{
-        id::{Attested, TaskRunId},
-        select,
-    },
+    workload::id::{Attested, TaskRunId},
 };
 
 /// What the kubelet keeps of all messages of a pod, shared by its containers (docs/evidence.md 10).
@@ -259,7 +257,7 @@ struct Signer<'a> {
 }
 
 impl<'a> Signer<'a> {
-    fn new(facts: &'a Facts<'a>, produced: &Produced<'_>) -> Result<Signer<'a>, EmitError> {
+    fn new(facts: &'a Facts<'a>, produced: &Produced<'_>) -> Result<Self, EmitError> {
         let id = TaskRunId::from_spiffe_id(facts.svid.id())
             .ok_or_else(|| EmitError::Identity(facts.svid.id().to_string()))?;
         let started = milliseconds(produced.started);
@@ -422,7 +420,7 @@ fn ended(outcome: &Outcome) -> Option<Ended> {
 fn pod_name(task_run: &str, host_name: Option<&str>) -> PodName {
     match host_name {
         Some(name) if name == format!("{task_run}-pod") => PodName::Usual,
-        Some(name) if select::pod_names_match(task_run, name).is_some() => PodName::Named(name.to_owned()),
+        Some(name) if names::pod_names_match(task_run, name).is_some() => PodName::Named(name.to_owned()),
         _ => PodName::Unknown,
     }
 }

@@ -74,7 +74,7 @@ fn script(path: &Path) -> io::Result<[u8; 32]> {
 }
 
 fn hash(file: File) -> io::Result<[u8; 32]> {
-    let mut hashing = Sha256::new();
+    let mut hashing = Sha256::default();
     let mut file = file.take(LONGEST_SCRIPT + 1);
     let mut piece = [0; 8192];
     loop {

@@ -94,22 +94,22 @@ impl NotSigned {
     /// Who can do something about it.
     fn can_be_mended_by(&self) -> &'static str {
         match self {
-            NotSigned::NoIdentity(_) | NotSigned::TrustDomain { .. } => {
+            Self::NoIdentity(_) | Self::TrustDomain { .. } => {
                 "whoever runs SPIRE for this cluster; not the step's author"
             }
-            NotSigned::NotFirst { .. } | NotSigned::Traced | NotSigned::Nested => {
+            Self::NotFirst { .. } | Self::Traced | Self::Nested => {
                 "the step's author, or whoever registers this TaskRun with SPIRE"
             }
-            NotSigned::Failed(_) | NotSigned::Logged(_) | NotSigned::Unseen { .. } => "the step's author",
-            NotSigned::Emit(emit::EmitError::Identity(_)) => "whoever registers this TaskRun with SPIRE",
-            NotSigned::Emit(_) => {
+            Self::Failed(_) | Self::Logged(_) | Self::Unseen { .. } => "the step's author",
+            Self::Emit(emit::EmitError::Identity(_)) => "whoever registers this TaskRun with SPIRE",
+            Self::Emit(_) => {
                 "the step's author (fewer or shorter results), or whoever sets this cluster's config-spire"
             }
-            NotSigned::Position { .. }
-            | NotSigned::Config { .. }
-            | NotSigned::ConfigFile { .. }
-            | NotSigned::Address { .. }
-            | NotSigned::Thread(_) => "whoever put svidence into this cluster; not the step's author",
+            Self::Position { .. }
+            | Self::Config { .. }
+            | Self::ConfigFile { .. }
+            | Self::Address { .. }
+            | Self::Thread(_) => "whoever put svidence into this cluster; not the step's author",
         }
     }
 }
@@ -171,7 +171,7 @@ pub enum Signed {
 
 impl Signing {
     /// Opens the Workload API's stream in a thread of its own; does not wait for anything.
-    pub fn start(before: Before, roots: &Roots, environment: &Environment) -> Signing {
+    pub fn start(before: Before, roots: &Roots, environment: &Environment) -> Self {
         let file = roots.tekton.join("bin").join(OPERATORS_FILE);
         let stated = operators_config(&file);
         let (config, trust_domain_is_stated, config_error) = match stated {
@@ -202,7 +202,7 @@ impl Signing {
                 fetcher(before.socket_path, stated, environment, &config, expectation)
             }
         };
-        Signing {
+        Self {
             fetcher,
             trust_domain_is_stated,
             declared: attestation::declared(

@@ -134,14 +134,14 @@ struct Artifacts {
 }
 
 impl Artifacts {
-    fn of(json: &Json) -> Result<Artifacts, TypeError> {
+    fn of(json: &Json) -> Result<Self, TypeError> {
         let members = json.as_members("", "types.Artifacts")?;
         let [inputs, outputs] = ["inputs", "outputs"].map(|field| {
             let list = format!("Artifacts.{field}");
             let of = |json: &Json| Artifact::of(json, field);
             member(members, field).as_list(&list, "[]types.Artifact", of).map(Option::unwrap_or_default)
         });
-        Ok(Artifacts { inputs: inputs?, outputs: outputs? })
+        Ok(Self { inputs: inputs?, outputs: outputs? })
     }
 }
 
@@ -159,7 +159,7 @@ struct ArtifactValue {
 
 impl Artifact {
     /// `list`: the member of the file that it is in, which Go names in its errors.
-    fn of(json: &Json, list: &str) -> Result<Artifact, TypeError> {
+    fn of(json: &Json, list: &str) -> Result<Self, TypeError> {
         let members = json.as_members(&format!("Artifacts.{list}"), "types.Artifact")?;
         let field = |name: &str| format!("Artifact.{list}.{name}");
         let (values, of) = (field("values"), |json: &Json| ArtifactValue::of(json, list));
@@ -171,12 +171,12 @@ impl Artifact {
             || "null".to_owned(),
             |values| format!("[{}]", values.iter().map(ArtifactValue::to_json).collect::<Vec<_>>().join(",")),
         );
-        Ok(Artifact { name, json })
+        Ok(Self { name, json })
     }
 }
 
 impl ArtifactValue {
-    fn of(json: &Json, list: &str) -> Result<ArtifactValue, TypeError> {
+    fn of(json: &Json, list: &str) -> Result<Self, TypeError> {
         let members = json.as_members(&format!("Artifact.{list}.values"), "types.ArtifactValue")?;
         let field = |name: &str| format!("ArtifactValue.{list}.values.{name}");
         let digest_field = field("digest");
@@ -185,7 +185,7 @@ impl ArtifactValue {
             .iter()
             .map(|(algorithm, hex)| Ok((algorithm.clone(), hex.as_text(&digest_field)?)))
             .collect::<Result<_, _>>()?;
-        Ok(ArtifactValue { digest, uri: scalar(members, "uri").as_text(&field("uri"))? })
+        Ok(Self { digest, uri: scalar(members, "uri").as_text(&field("uri"))? })
     }
 
     fn to_json(&self) -> String {

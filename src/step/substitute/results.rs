@@ -35,7 +35,7 @@ pub(super) enum ResultReferenceError {
     #[error(transparent)]
     Earlier(#[from] EarlierError),
     #[error("failed to find replacement for {reference} to replace {word}: {error}")]
-    InCommand { reference: String, word: String, error: Box<ResultReferenceError> },
+    InCommand { reference: String, word: String, error: Box<Self> },
     #[error(
         "value must be in \"$(steps.<step-name>.results.<result-name>[*])\" format, when using array results"
     )]
@@ -178,9 +178,9 @@ struct Value {
 }
 
 impl Value {
-    fn of(raw: Vec<u8>) -> Value {
+    fn of(raw: Vec<u8>) -> Self {
         let decoded = value::decode(&utf8(&raw).0);
-        Value { raw, decoded }
+        Self { raw, decoded }
     }
 
     fn text(&self) -> Vec<u8> {

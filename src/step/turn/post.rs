@@ -76,7 +76,7 @@ pub struct PreparedPost {
 
 impl PreparedPost {
     /// Makes it. `ok`: how the step ends as far as is known, for the error's words.
-    pub fn new(file: &Path, ok: bool) -> Result<PreparedPost, PostError> {
+    pub fn new(file: &Path, ok: bool) -> Result<Self, PostError> {
         let mut made = None;
         if !file.as_os_str().is_empty() {
             let posted = posted(file, ok);
@@ -93,7 +93,7 @@ impl PreparedPost {
                 Err(error) => return Err(PostError::Create { file: posted, error }),
             };
         }
-        Ok(PreparedPost { file: file.to_owned(), made })
+        Ok(Self { file: file.to_owned(), made })
     }
 
     /// Gives it its name.
@@ -202,7 +202,7 @@ pub struct PreparedExitCode {
 
 impl PreparedExitCode {
     /// Writes it.
-    pub fn new(step_metadata_dir: &Path, content: String) -> Result<PreparedExitCode, PostError> {
+    pub fn new(step_metadata_dir: &Path, content: String) -> Result<Self, PostError> {
         let file = join(&[step_metadata_dir.as_os_str(), OsStr::new("exitCode")]);
         make_parent(&file)?;
         if fs::symlink_metadata(&file).is_ok_and(|there| there.is_dir()) {
@@ -219,12 +219,12 @@ impl PreparedExitCode {
             Err(error) if can_do_without(&error, &file) => None,
             Err(error) => return Err(PostError::Create { file, error }),
         };
-        Ok(PreparedExitCode { file, content, made })
+        Ok(Self { file, content, made })
     }
 
     /// Gives it its name.
     pub fn publish(self) -> Result<(), PostError> {
-        let PreparedExitCode { file, content, made } = self;
+        let Self { file, content, made } = self;
         if let Some(made) = made {
             if fs::rename(&made, &file).is_ok() {
                 return Ok(());

@@ -30,7 +30,7 @@ impl Evidence {
     }
 
     /// The reason in its place: how the step ends is not what was signed.
-    pub fn taken_back(&self, error: &PostError) -> Evidence {
+    pub fn taken_back(&self, error: &PostError) -> Self {
         let in_place = |entry: &Entry| {
             let value = match entry.value.starts_with(UNSIGNED) {
                 true => entry.value.clone(),
@@ -38,7 +38,7 @@ impl Evidence {
             };
             Entry::new(&entry.key, value, entry.kind)
         };
-        Evidence { tep0089: Vec::new(), attestation: self.attestation.iter().map(in_place).collect() }
+        Self { tep0089: Vec::new(), attestation: self.attestation.iter().map(in_place).collect() }
     }
 }
 

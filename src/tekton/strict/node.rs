@@ -53,7 +53,7 @@ pub struct Misfit {
 
 impl Node {
     /// The member `key` of an object.
-    pub(crate) fn get(&self, key: &str) -> Option<&Node> {
+    pub(crate) fn get(&self, key: &str) -> Option<&Self> {
         self.members().iter().find(|member| member.key == key).map(|member| &member.value)
     }
 
@@ -121,7 +121,7 @@ impl fmt::Display for Misfit {
 
 impl Misfit {
     /// The same, seen from the object or list that it is in.
-    fn within(mut self, step: fmt::Arguments<'_>, line: u64) -> Misfit {
+    fn within(mut self, step: fmt::Arguments<'_>, line: u64) -> Self {
         let inner = std::mem::take(&mut self.place);
         let separator = if inner.is_empty() || inner.starts_with('[') { "" } else { "." };
         self.place = format!("{step}{separator}{inner}");
@@ -131,19 +131,19 @@ impl Misfit {
         self
     }
 
-    fn here(what: String) -> Misfit {
-        Misfit { place: String::new(), line: 0, what }
+    fn here(what: String) -> Self {
+        Self { place: String::new(), line: 0, what }
     }
 }
 
 impl std::error::Error for Misfit {}
 
 impl Error for Misfit {
-    fn custom<T: fmt::Display>(what: T) -> Misfit {
-        Misfit::here(what.to_string())
+    fn custom<T: fmt::Display>(what: T) -> Self {
+        Self::here(what.to_string())
     }
 
-    fn invalid_type(found: Unexpected<'_>, expected: &dyn Expected) -> Misfit {
+    fn invalid_type(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
         let found = match found {
             Unexpected::Bool(value) => value.to_string(),
             Unexpected::Unsigned(number) => format!("the number {number}"),
@@ -155,27 +155,27 @@ impl Error for Misfit {
             Unexpected::Map => "an object".to_owned(),
             other => other.to_string(),
         };
-        Misfit::here(format!("{found} stands where {expected} belongs"))
+        Self::here(format!("{found} stands where {expected} belongs"))
     }
 
-    fn invalid_value(found: Unexpected<'_>, expected: &dyn Expected) -> Misfit {
-        Misfit::invalid_type(found, expected)
+    fn invalid_value(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        Self::invalid_type(found, expected)
     }
 
-    fn unknown_variant(found: &str, known: &'static [&'static str]) -> Misfit {
-        Misfit::here(format!("{} is none of {}", shortened(found), known.join(", ")))
+    fn unknown_variant(found: &str, known: &'static [&'static str]) -> Self {
+        Self::here(format!("{} is none of {}", shortened(found), known.join(", ")))
     }
 
-    fn unknown_field(field: &str, known: &'static [&'static str]) -> Misfit {
+    fn unknown_field(field: &str, known: &'static [&'static str]) -> Self {
         let there_are = match known {
             [] => String::new(),
             known => format!("; there are {}", known.join(", ")),
         };
-        Misfit::here(format!("there is no field {}{there_are}", shortened(field)))
+        Self::here(format!("there is no field {}{there_are}", shortened(field)))
     }
 
-    fn missing_field(field: &'static str) -> Misfit {
-        Misfit { place: field.to_owned(), line: 0, what: "it is missing".to_owned() }
+    fn missing_field(field: &'static str) -> Self {
+        Self { place: field.to_owned(), line: 0, what: "it is missing".to_owned() }
     }
 }
 
@@ -379,8 +379,8 @@ struct Members {
 }
 
 impl Members {
-    fn new(members: Vec<Member>, fields: &'static [&'static str]) -> Members {
-        Members { members: members.into_iter(), fields, value: None }
+    fn new(members: Vec<Member>, fields: &'static [&'static str]) -> Self {
+        Self { members: members.into_iter(), fields, value: None }
     }
 }
 
@@ -427,33 +427,33 @@ pub(crate) fn repeated(members: &[Member]) -> Option<&Member> {
 }
 
 impl From<Value> for Node {
-    fn from(value: Value) -> Node {
+    fn from(value: Value) -> Self {
         let content = match value {
             Value::Null => Content::Null,
             Value::Bool(value) => Content::Bool(value),
             Value::Number(number) => Content::Number(number),
             Value::String(text) => Content::Text(text),
-            Value::Array(items) => Content::List(items.into_iter().map(Node::from).collect()),
+            Value::Array(items) => Content::List(items.into_iter().map(Self::from).collect()),
             Value::Object(members) => {
-                let member = |(key, value)| Member { key, line: 0, value: Node::from(value) };
+                let member = |(key, value)| Member { key, line: 0, value: Self::from(value) };
                 Content::Object(members.into_iter().map(member).collect())
             }
         };
-        Node { line: 0, content }
+        Self { line: 0, content }
     }
 }
 
 impl From<Node> for Value {
-    fn from(node: Node) -> Value {
+    fn from(node: Node) -> Self {
         match node.content {
-            Content::Null => Value::Null,
+            Content::Null => Self::Null,
             Content::Bool(value) => value.into(),
-            Content::Number(number) => Value::Number(number),
+            Content::Number(number) => Self::Number(number),
             Content::Text(text) => text.into(),
-            Content::List(items) => items.into_iter().map(Value::from).collect(),
+            Content::List(items) => items.into_iter().map(Self::from).collect(),
             Content::Object(members) => {
-                let members = members.into_iter().map(|member| (member.key, Value::from(member.value)));
-                Value::Object(members.collect::<Map<_, _>>())
+                let members = members.into_iter().map(|member| (member.key, Self::from(member.value)));
+                Self::Object(members.collect::<Map<_, _>>())
             }
         }
     }
@@ -461,8 +461,8 @@ impl From<Node> for Value {
 
 /// From JSON, where a key that appears twice in one object is an error.
 impl<'de> Deserialize<'de> for Node {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Node, D::Error> {
-        deserializer.deserialize_any(Any).map(|content| Node { line: 0, content })
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Any).map(|content| Self { line: 0, content })
     }
 }
 
@@ -508,7 +508,7 @@ impl<'de> Visitor<'de> for Any {
     }
 
     fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Content, D::Error> {
-        deserializer.deserialize_any(Any)
+        deserializer.deserialize_any(Self)
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Content, A::Error> {

@@ -13,7 +13,11 @@ use serde::{
 };
 use serde_json::{Error, Value, json};
 
-use crate::tekton::taskrun::{Document, TaskRun};
+use crate::tekton::{
+    pipelinerun::PipelineRun,
+    strict::node::Node,
+    taskrun::{Document, TaskRun},
+};
 
 /// The fields of each type, by where it is in a document.
 type Fields = BTreeMap<String, &'static [&'static str]>;
@@ -26,7 +30,7 @@ struct Recorder<'a> {
 }
 
 impl<'a> Recorder<'a> {
-    fn below(&self, step: &str, value: &'a Value) -> Recorder<'a> {
+    fn below(&self, step: &str, value: &'a Value) -> Self {
         Recorder { value, path: format!("{}/{step}", self.path), fields: self.fields }
     }
 }
@@ -113,11 +117,12 @@ fn complete() -> Value {
         "metadata": {
             "name": "n", "namespace": "d", "uid": "u", "creationTimestamp": "t", "labels": {"Name": "b"},
             "annotations": {"svidence.dev/timestamps": "{}", "Status": "x"},
+            "ownerReferences": [{"kind": "PipelineRun", "uid": "u"}],
         },
         "spec": {"taskSpec": task, "params": []},
         "status": {
             "podName": "n-pod", "startTime": "t", "completionTime": "t", "taskSpec": task,
-            "conditions": [{"type": "Succeeded", "status": "True"}],
+            "conditions": [{"type": "Succeeded", "status": "True", "reason": "Succeeded"}],
             "results": [result, {"name": "o", "type": "object", "value": {"Name": "v", "name": "w"}}],
             "steps": [{
                 "name": "s", "container": "step-s", "terminationReason": "Continued", "results": [result],
@@ -144,19 +149,15 @@ fn variants(field: &str) -> impl Iterator<Item = String> {
     folded.into_iter().filter(move |variant| *variant != field)
 }
 
-#[test]
-fn a_case_variant_of_any_field_is_refused_both_ways() {
-    let complete = complete();
-    assert!(TaskRun::from_json(complete.to_string().as_bytes(), None).is_some());
-    let fields = RefCell::new(Fields::new());
-    Document::deserialize(Recorder { value: &complete, path: String::new(), fields: &fields }).unwrap();
+/// Alters every field of a complete object, beside the field and in its place.
+fn each_variant(complete: &Value, fields: RefCell<Fields>, mut is_refused: impl FnMut(Value) -> bool) -> u32 {
     let mut checked = 0;
     for (place, fields) in fields.into_inner() {
         let object = complete.pointer(&place).and_then(Value::as_object).unwrap();
         for field in fields {
             let value = match (*field, object.get(*field)) {
                 (_, Some(value)) => value.clone(),
-                ("taskResults", None) => json!([]),
+                ("taskResults" | "pipelineResults" | "taskRuns", None) => json!([]),
                 (_, None) => panic!("the test's object lacks {place}/{field}"),
             };
             for (variant, is_beside) in
@@ -168,15 +169,59 @@ fn a_case_variant_of_any_field_is_refused_both_ways() {
                     object.remove(*field);
                 }
                 object.insert(variant.clone(), value.clone());
-                assert!(
-                    TaskRun::from_json(altered.to_string().as_bytes(), None).is_none(),
-                    "{place}/{variant}"
-                );
-                assert!(TaskRun::from_value(altered).is_err(), "{place}/{variant}");
+                assert!(is_refused(altered), "{place}/{variant}");
                 checked += 1;
             }
         }
     }
+    checked
+}
+
+#[test]
+fn a_case_variant_of_any_field_is_refused_both_ways() {
+    let complete = complete();
+    assert!(TaskRun::from_json(complete.to_string().as_bytes(), None).is_some());
+    let fields = RefCell::new(Fields::new());
+    Document::deserialize(Recorder { value: &complete, path: String::new(), fields: &fields }).unwrap();
+    let checked = each_variant(&complete, fields, |altered| {
+        TaskRun::from_json(altered.to_string().as_bytes(), None).is_none()
+            && TaskRun::from_value(altered).is_err()
+    });
+    assert!(checked > 500, "{checked}");
+}
+
+/// A PipelineRun with every field that the model reads.
+fn complete_pipeline_run() -> Value {
+    let param = json!({"name": "p", "value": "v"});
+    let when = json!({"cel": "true", "input": "i", "operator": "in", "values": ["i"]});
+    let reference = json!({"apiVersion": "tekton.dev/v1", "kind": "Task", "name": "t", "resolver": "git"});
+    let embedded = json!({"apiVersion": "tekton.dev/v1", "kind": "Task", "steps": [], "sidecars": []});
+    let task = json!({
+        "name": "t", "params": [param], "matrix": {"params": [param], "include": [{"params": [param]}]}, "when": [when],
+        "runAfter": ["u"], "taskRef": reference, "taskSpec": embedded, "pipelineRef": {"name": "q"},
+        "pipelineSpec": {"tasks": []}, "onError": "continue",
+    });
+    let pipeline = json!({"tasks": [task], "finally": [task], "results": [param]});
+    let child = json!({"kind": "TaskRun", "name": "n-t", "pipelineTaskName": "t"});
+    json!({
+        "metadata": complete()["metadata"],
+        "spec": {"pipelineSpec": pipeline, "params": [param]},
+        "status": {
+            "conditions": [{"type": "Succeeded", "status": "True", "reason": "Succeeded"}],
+            "childReferences": [child], "skippedTasks": [{"name": "s", "reason": "r"}], "results": [param],
+            "pipelineSpec": pipeline,
+        },
+    })
+}
+
+#[test]
+fn a_case_variant_of_any_field_of_a_pipelinerun_is_refused() {
+    let complete = complete_pipeline_run();
+    let is_refused = |object: Value| PipelineRun::from_node(Node::from(object), "tekton.dev/v1").is_err();
+    assert!(!is_refused(complete.clone()));
+    let fields = RefCell::new(Fields::new());
+    PipelineRun::deserialize(Recorder { value: &complete, path: String::new(), fields: &fields }).unwrap();
+    let checked = each_variant(&complete, fields, is_refused);
     assert!(checked > 500, "{checked}");
 }
 

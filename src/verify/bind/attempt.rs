@@ -40,7 +40,7 @@ impl<'a> Attempt<'a> {
         steps: &'a [StepEvidence<'a>],
         proven: &'a [ProvenStep],
         [inline, in_status]: [Option<&'a DeclaredTask<'a>>; 2],
-    ) -> Attempt<'a> {
+    ) -> Self {
         let mut proof_of = vec![None; steps.len()];
         for (place, step) in proven.iter().enumerate() {
             if let Some(proof) = proof_of.get_mut(step.place) {

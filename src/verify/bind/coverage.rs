@@ -67,13 +67,13 @@ pub(crate) fn coverage_without_steps(attempt: &Attempt<'_>) -> Findings {
     findings
 }
 
-pub(crate) fn signed_after_failure(step: &str) -> Finding {
+fn signed_after_failure(step: &str) -> Finding {
     let what = format!("step {step} signed although an earlier step had signed a failure");
     Finding::Contradiction { what, detail: Detail::SIGNED_AFTER_FAILURE, step: Some(step.to_owned()) }
 }
 
 /// What speaks against a step having been skipped: nothing that it could have produced is signed, so nothing may be there.
-pub(crate) fn skipped(attempt: &Attempt<'_>, evidence: &StepEvidence<'_>) -> Findings {
+fn skipped(attempt: &Attempt<'_>, evidence: &StepEvidence<'_>) -> Findings {
     let step = evidence.name;
     let state = attempt.state(evidence).map(|(_, state)| state);
     let contradicted =

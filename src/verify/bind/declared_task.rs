@@ -22,39 +22,39 @@ pub(crate) struct DeclaredTask<'a> {
     pub(crate) field: &'static str,
     pub(crate) spec: &'a TaskSpec,
     pub(crate) results: ByName<&'a [DeclaredResult], DeclaredResult>,
-    pub(crate) steps: ByName<&'a [DeclaredStep], DeclaredStep>,
+    steps: ByName<&'a [DeclaredStep], DeclaredStep>,
     /// One for each of `steps`.
-    pub(crate) results_of_steps: Vec<ResultsOfStep<'a>>,
+    results_of_steps: Vec<ResultsOfStep<'a>>,
     /// Names of results by the step and step result that they are taken from; of several the last one.
-    pub(crate) mapped: HashMap<(&'a str, &'a str), &'a str>,
-    pub(crate) own_findings: OnceCell<Findings>,
-    pub(crate) collected: OnceCell<DeclaredNames>,
+    mapped: HashMap<(&'a str, &'a str), &'a str>,
+    own_findings: OnceCell<Findings>,
+    collected: OnceCell<DeclaredNames>,
     /// What a step without results of its own is told to collect.
     without_step_results: OnceCell<[u8; DECLARED]>,
 }
 
 /// The results that one step declares.
-pub(crate) struct ResultsOfStep<'a> {
-    pub(crate) by_name: ByName<&'a [DeclaredResult], DeclaredResult>,
+struct ResultsOfStep<'a> {
+    by_name: ByName<&'a [DeclaredResult], DeclaredResult>,
     /// What a step is told to collect under this task.
-    pub(crate) digest: OnceCell<[u8; DECLARED]>,
-    pub(crate) repeated: OnceCell<Findings>,
+    digest: OnceCell<[u8; DECLARED]>,
+    repeated: OnceCell<Findings>,
 }
 
 impl<'a> ResultsOfStep<'a> {
-    fn new(step: &'a DeclaredStep) -> ResultsOfStep<'a> {
+    fn new(step: &'a DeclaredStep) -> Self {
         let by_name = by_name(&step.results);
         ResultsOfStep { by_name, digest: OnceCell::new(), repeated: OnceCell::new() }
     }
 }
 
-pub(crate) fn by_name(results: &[DeclaredResult]) -> ByName<&[DeclaredResult], DeclaredResult> {
+fn by_name(results: &[DeclaredResult]) -> ByName<&[DeclaredResult], DeclaredResult> {
     ByName::new(results, |result| &result.name)
 }
 
 impl<'a> DeclaredTask<'a> {
     /// `field`: the path of the task in the object.
-    pub(crate) fn new(field: &'static str, spec: &'a TaskSpec) -> DeclaredTask<'a> {
+    pub(crate) fn new(field: &'static str, spec: &'a TaskSpec) -> Self {
         DeclaredTask {
             field,
             spec,
@@ -98,11 +98,11 @@ impl<'a> DeclaredTask<'a> {
                 let field = || format!("{}.results[{i}]", self.field);
                 if !attestation::is_result_name(name) || attestation::is_reserved(name) {
                     let problem = format!("{name:?} is not the name of a result");
-                    findings.push(status(field(), Detail::RESULT_NAME, problem));
+                    findings.push(Finding::status(field(), Detail::RESULT_NAME, problem));
                 }
                 if !seen.insert(name) {
                     let problem = format!("the result {name} is declared twice");
-                    findings.push(status(field(), Detail::DECLARED_TWICE, problem));
+                    findings.push(Finding::status(field(), Detail::DECLARED_TWICE, problem));
                 }
             }
             findings
@@ -136,14 +136,14 @@ impl<'a> DeclaredTask<'a> {
                 results.iter().enumerate().filter(|(_, result)| !seen.insert(result.name.as_str()));
             let finding = |(i, result): (usize, &DeclaredResult)| {
                 let field = format!("{}.steps[{place}].results[{i}]", self.field);
-                status(field, Detail::DECLARED_TWICE, format!("the result {} is declared twice", result.name))
+                Finding::status(
+                    field,
+                    Detail::DECLARED_TWICE,
+                    format!("the result {} is declared twice", result.name),
+                )
             };
             repeated.map(finding).collect()
         });
         repeated.clone()
     }
-}
-
-pub(crate) fn status(field: String, detail: Detail, problem: String) -> Finding {
-    Finding::Status { field, problem, detail }
 }

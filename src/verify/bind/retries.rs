@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 
 use crate::{
+    tekton::names::pod_names_match,
     tekton::taskrun::{Status, StepState, TaskRun},
     verify::{
         Found, Verdict,
@@ -15,7 +16,6 @@ use crate::{
         proof::{Basis, StepSummary},
         trust::Trust,
     },
-    workload::select::pod_names_match,
 };
 
 /// What the earlier attempts say about the object.
@@ -172,9 +172,9 @@ struct Pod {
 }
 
 impl Pod {
-    fn of(basis: &Basis) -> Option<Pod> {
+    fn of(basis: &Basis) -> Option<Self> {
         let steps = || basis.steps();
-        Some(Pod {
+        Some(Self {
             uid: steps().find_map(|step| step.pod_uid()),
             started: steps().map(|step| step.started_ms()).min()?,
             signed: steps().map(StepSummary::signed_ms).max()?,

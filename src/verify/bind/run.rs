@@ -2,6 +2,7 @@
 
 use crate::{
     evidence::statement::uuid,
+    tekton::names::pod_names_match,
     verify::{
         bind::attempt::Attempt,
         facts::Detail,
@@ -10,7 +11,6 @@ use crate::{
         prove::step::ProvenStep,
         trust::Trust,
     },
-    workload::select::pod_names_match,
 };
 
 /// All steps speak of one pod, one attempt, one number of steps, and each of its own place.

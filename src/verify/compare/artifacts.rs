@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    evidence::{attestation::ResultsFrom, sha256},
+    evidence::{artifacts::digest, attestation::ResultsFrom},
     tekton::{
         artifacts as logged,
         message::entry_type,
@@ -125,11 +125,6 @@ fn not_handed_over(step: &str) -> Finding {
 }
 
 /// As the results sidecar prints them.
-/// What is signed of artifacts that a log hands over.
-fn digest(artifacts: &logged::Artifacts) -> Option<[u8; 32]> {
-    artifacts.canonical_json().map(|json| sha256(json.as_bytes()))
-}
-
 fn logged_form(artifacts: &Artifacts) -> logged::Artifacts {
     let list = |artifacts: &[Artifact]| artifacts.iter().map(logged_artifact).collect();
     logged::Artifacts { inputs: list(&artifacts.inputs), outputs: list(&artifacts.outputs) }

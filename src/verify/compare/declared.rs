@@ -8,7 +8,7 @@ use crate::{
     verify::{
         bind::{
             attempt::Attempt,
-            declared_task::{DeclaredTask, INLINE, status},
+            declared_task::{DeclaredTask, INLINE},
         },
         facts::Detail,
         finding::Finding,
@@ -46,14 +46,18 @@ fn declared_in(task: &DeclaredTask<'_>, proven: &[ProvenStep]) -> Findings {
     for place in elsewhere {
         let name = &task.spec.results[place].name;
         let problem = format!("the signed result {name} is declared as another step's");
-        findings.push(status(format!("{field}.results[{place}]"), Detail::DECLARED_ELSEWHERE, problem));
+        findings.push(Finding::status(
+            format!("{field}.results[{place}]"),
+            Detail::DECLARED_ELSEWHERE,
+            problem,
+        ));
     }
     let steps = task.spec.steps.len();
     if let Some(step) = proven.first()
         && usize::try_from(step.attestation.step_count).ok() != Some(steps)
     {
         let problem = format!("it declares {steps} steps, but signed are {}", step.attestation.step_count);
-        findings.push(status(format!("{field}.steps"), Detail::STEP_COUNT, problem));
+        findings.push(Finding::status(format!("{field}.steps"), Detail::STEP_COUNT, problem));
     }
     for step in proven {
         let place = step.attestation.step_index as usize;
@@ -63,7 +67,11 @@ fn declared_in(task: &DeclaredTask<'_>, proven: &[ProvenStep]) -> Findings {
         });
         let Some(declared_step) = declared_step else {
             let problem = format!("the signed step {} is not there", step.name);
-            findings.push(status(format!("{field}.steps[{place}]"), Detail::STEP_NOT_DECLARED, problem));
+            findings.push(Finding::status(
+                format!("{field}.steps[{place}]"),
+                Detail::STEP_NOT_DECLARED,
+                problem,
+            ));
             continue;
         };
         // The inline task of a StepAction does not say what that declares.
@@ -74,7 +82,7 @@ fn declared_in(task: &DeclaredTask<'_>, proven: &[ProvenStep]) -> Findings {
         if task.digest(place, declared_step) != step.attestation.declared {
             let problem =
                 format!("its declared results are not those that step {} was told to collect", step.name);
-            findings.push(status(field.to_owned(), Detail::DECLARED_RESULTS, problem));
+            findings.push(Finding::status(field.to_owned(), Detail::DECLARED_RESULTS, problem));
         }
     }
     findings

@@ -1,7 +1,10 @@
 //! The entries of a step's message, against what its attestation covers.
 
 use crate::{
-    evidence::{attestation::Form, sha256},
+    evidence::{
+        attestation::{self, Form},
+        sha256,
+    },
     tekton::{message::entry_type, result_kind::ResultKind, value},
     verify::{
         collect::StepEvidence,
@@ -51,7 +54,7 @@ pub(crate) fn compare_entries(proven: &ProvenStep, evidence: &StepEvidence<'_>) 
             }
         }
     }
-    let own_key = crate::evidence::attestation::key(step);
+    let own_key = attestation::key(step);
     let mut artifacts = [
         (entry_type::STEP_ARTIFACTS, proven.attestation.step_artifacts, "the step's artifacts"),
         (entry_type::TASK_ARTIFACTS, proven.attestation.task_artifacts, "the task's artifacts"),

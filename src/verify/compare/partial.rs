@@ -11,6 +11,7 @@ use crate::{
         attestation::{self, Covered, Form},
         sha256,
     },
+    tekton::names::pod_names_match,
     tekton::{
         result_kind::ResultKind,
         taskrun::{StatusResult, TaskRun},
@@ -27,7 +28,6 @@ use crate::{
         findings::Findings,
         prove::step::ProvenStep,
     },
-    workload::select::pod_names_match,
 };
 
 /// Something that a step signed and that a partial object does not hold.
@@ -53,19 +53,19 @@ pub enum Item {
 }
 
 impl NotCarried {
-    pub(crate) fn of(result: &Derived<'_>) -> NotCarried {
+    pub(crate) fn of(result: &Derived<'_>) -> Self {
         let item = Item::TaskResult(result.name.to_owned());
-        NotCarried { step: result.step.to_owned(), item }
+        Self { step: result.step.to_owned(), item }
     }
 }
 
 impl fmt::Display for Item {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Item::TaskResult(name) => write!(f, "task/{name}"),
-            Item::StepResult(name) => write!(f, "step/{name}"),
-            Item::Artifacts => write!(f, "artifacts"),
-            Item::Outcome => write!(f, "outcome"),
+            Self::TaskResult(name) => write!(f, "task/{name}"),
+            Self::StepResult(name) => write!(f, "step/{name}"),
+            Self::Artifacts => write!(f, "artifacts"),
+            Self::Outcome => write!(f, "outcome"),
         }
     }
 }
@@ -162,7 +162,7 @@ struct SignedStepResults<'a> {
 }
 
 impl<'a> SignedStepResults<'a> {
-    fn new(proven: &'a [ProvenStep]) -> SignedStepResults<'a> {
+    fn new(proven: &'a [ProvenStep]) -> Self {
         let covered = proven.iter().flat_map(|step| step.covered.iter().map(move |covered| (step, covered)));
         let all: Vec<_> = covered.filter(|(_, covered)| covered.kind == ResultKind::Step).collect();
         let mut by_raw: HashMap<[u8; 32], VecDeque<usize>> = HashMap::new();

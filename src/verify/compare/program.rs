@@ -13,7 +13,7 @@ use crate::{
         program::{Program, Start, When, is_script_name},
         sha256,
     },
-    tekton::taskrun::{DeclaredStep, DeclaredWhen, TaskRun, TaskSpec},
+    tekton::taskrun::{DeclaredStep, DeclaredWhen, StepTemplate, TaskRun, TaskSpec},
     verify::{
         bind::{attempt::Attempt, declared_task::IN_STATUS},
         finding::Finding,
@@ -48,9 +48,9 @@ impl Attested {
     /// As it is written in reports.
     pub fn as_str(self) -> &'static str {
         match self {
-            Attested::Program { .. } => "attested",
-            Attested::NotStated => "not stated",
-            Attested::NotAttested => "not attested",
+            Self::Program { .. } => "attested",
+            Self::NotStated => "not stated",
+            Self::NotAttested => "not attested",
         }
     }
 }
@@ -109,13 +109,10 @@ fn stated(object: &TaskRun, place: usize) -> Option<Stated> {
         task,
         step,
         // The controller puts parameters into what it has put them into already, after the pod is made.
-        is_certain: !(object.spec.params.0 || task.params.0 || step.params.0),
+        is_certain: !(object.spec.params.hold_reference() || task.params.0 || step.params.0),
     };
     let or_template =
-        |own: &'_ [String], template: fn(&crate::tekton::taskrun::StepTemplate) -> &[String]| match (
-            own,
-            &task.step_template,
-        ) {
+        |own: &'_ [String], template: fn(&StepTemplate) -> &[String]| match (own, &task.step_template) {
             ([], Some(common)) => template(common).to_vec(),
             (own, _) => own.to_vec(),
         };

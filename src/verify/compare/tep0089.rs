@@ -77,7 +77,7 @@ pub(crate) struct InStatus<'s, 'a> {
 }
 
 impl<'s, 'a> InStatus<'s, 'a> {
-    pub(crate) fn new(attempt: &'s Attempt<'a>) -> InStatus<'s, 'a> {
+    pub(crate) fn new(attempt: &'s Attempt<'a>) -> Self {
         InStatus { attempt, leaf: OnceCell::new() }
     }
 

@@ -7,7 +7,10 @@ pub use facts::{
     ArtifactFacts, AttestationFacts, CertificateFacts, CompactFacts, EntrySize, InspectedStep, Inspection,
     LeafFacts, ResultFacts, Tep0089Facts,
 };
-use x509::{Certificate, pem, text::format_time};
+use x509::{
+    Certificate, pem,
+    text::{format_time, hex},
+};
 
 use super::{
     cache::Caches,
@@ -19,13 +22,13 @@ use crate::{
         attestation::{self, Attestation, Ended, Form, UNSIGNED},
         leaf::{CompactLeaf, DnsForm},
         sha256,
-        statement::{hex, uuid},
+        statement::uuid,
         tep0089,
     },
     tekton::{message::entry_type, result_kind::ResultKind, taskrun::TaskRun},
     verify::{
         compare::program,
-        prove::{chain, step},
+        prove::{chain, step, tep0089::certificate as certificate_in},
         trust::Trust,
     },
 };
@@ -326,7 +329,7 @@ fn tep0089_facts(
     if svid.is_none() && manifest.is_none() {
         return None;
     }
-    let certificate = svid.and_then(|pem| match crate::verify::prove::tep0089::certificate(pem) {
+    let certificate = svid.and_then(|pem| match certificate_in(pem) {
         Ok(certificate) => Some(certificate_facts(&certificate)),
         Err((_, reason)) => {
             problems.push(reason);

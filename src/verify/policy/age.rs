@@ -30,7 +30,7 @@ impl MaxAge {
 impl TryFrom<String> for MaxAge {
     type Error = AgeError;
 
-    fn try_from(text: String) -> Result<MaxAge, AgeError> {
+    fn try_from(text: String) -> Result<Self, AgeError> {
         let parse = || {
             let unit = text.chars().last()?;
             let number = text.strip_suffix(unit)?;
@@ -48,7 +48,7 @@ impl TryFrom<String> for MaxAge {
             number.parse::<i64>().ok()?.checked_mul(factor).filter(|seconds| *seconds > 0)
         };
         match parse() {
-            Some(seconds) => Ok(MaxAge { text, seconds }),
+            Some(seconds) => Ok(Self { text, seconds }),
             None => Err(AgeError(text)),
         }
     }

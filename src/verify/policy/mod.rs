@@ -122,10 +122,10 @@ pub enum AcceptedTime {
 impl AcceptedTime {
     fn as_str(self) -> &'static str {
         match self {
-            AcceptedTime::ValidNow => "valid-now",
-            AcceptedTime::ValidThen => "valid-then",
-            AcceptedTime::Asserted => "asserted",
-            AcceptedTime::Unproven => "unproven",
+            Self::ValidNow => "valid-now",
+            Self::ValidThen => "valid-then",
+            Self::Asserted => "asserted",
+            Self::Unproven => "unproven",
         }
     }
 }
@@ -214,9 +214,9 @@ pub enum ResultType {
 impl ResultType {
     fn as_str(self) -> &'static str {
         match self {
-            ResultType::String => "string",
-            ResultType::Array => "array",
-            ResultType::Object => "object",
+            Self::String => "string",
+            Self::Array => "array",
+            Self::Object => "object",
         }
     }
 
@@ -224,9 +224,7 @@ impl ResultType {
     /// is the text as it is, also where that is JSON; a list or an object is what the JSON means.
     fn is_of(self, result: &VerifiedResult) -> bool {
         match &result.value {
-            ResultValue::String(text) => {
-                self == ResultType::String && sha256(text.as_bytes()) == result.digest
-            }
+            ResultValue::String(text) => self == Self::String && sha256(text.as_bytes()) == result.digest,
             value => value.type_name() == self.as_str(),
         }
     }
@@ -299,7 +297,7 @@ pub struct PolicyFile {
 
 impl PolicyFile {
     /// Reads a policy: JSON if it begins with `{`, else YAML. Unknown fields and repeated keys are refused.
-    pub fn parse(text: &str) -> Result<PolicyFile, PolicyError> {
+    pub fn parse(text: &str) -> Result<Self, PolicyError> {
         let document: Document = read(text)?.read().map_err(PolicyError::Shape)?;
         if document.version != VERSION {
             return Err(PolicyError::Version(document.version));
@@ -312,7 +310,7 @@ impl PolicyFile {
         if rules.is_empty() {
             return Err(PolicyError::NoRules);
         }
-        Ok(PolicyFile { digest: sha256(text.as_bytes()), expires, rules })
+        Ok(Self { digest: sha256(text.as_bytes()), expires, rules })
     }
 
     /// The rules, in the order of the file.

@@ -18,10 +18,10 @@ pub struct PatternError(String);
 impl TryFrom<String> for Pattern {
     type Error = PatternError;
 
-    fn try_from(text: String) -> Result<Pattern, PatternError> {
+    fn try_from(text: String) -> Result<Self, PatternError> {
         let allowed = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'*');
         match !text.is_empty() && text.bytes().all(allowed) {
-            true => Ok(Pattern(text)),
+            true => Ok(Self(text)),
             false => Err(PatternError(text)),
         }
     }

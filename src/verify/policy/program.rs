@@ -1,18 +1,16 @@
 //! What a step must have run.
 
 use serde::Deserialize;
+use x509::text::hex;
 
 use super::{DemandedResult, Rule};
-use crate::{
-    evidence::statement::hex,
-    verify::{
-        Attested,
-        compare::value::VerifiedResult,
-        facts::Detail,
-        policy::broken::{About, Broken, BrokenOf},
-        proof::{Proof, StepSummary},
-        verdict::Breach,
-    },
+use crate::verify::{
+    Attested,
+    compare::value::VerifiedResult,
+    facts::Detail,
+    policy::broken::{About, Broken, BrokenOf},
+    proof::{Proof, StepSummary},
+    verdict::Breach,
 };
 
 /// That a step's program is attested.
@@ -36,14 +34,14 @@ pub struct StatedDigestError;
 impl TryFrom<String> for StatedDigest {
     type Error = StatedDigestError;
 
-    fn try_from(text: String) -> Result<StatedDigest, StatedDigestError> {
+    fn try_from(text: String) -> Result<Self, StatedDigestError> {
         let mut digest = [0; 32];
         for (i, byte) in digest.iter_mut().enumerate() {
             let digits = text.get(2 * i..2 * i + 2).ok_or(StatedDigestError)?;
             *byte = u8::from_str_radix(digits, 16).map_err(|_| StatedDigestError)?;
         }
         // What is read back is what was written: two digits a byte, no signs, nothing behind.
-        if hex(&digest) == text { Ok(StatedDigest(digest)) } else { Err(StatedDigestError) }
+        if hex(&digest) == text { Ok(Self(digest)) } else { Err(StatedDigestError) }
     }
 }
 

@@ -1,7 +1,5 @@
 //! What the value of a demanded result may be.
 
-use std::collections::BTreeMap;
-
 use cel::pattern::{self, Regex};
 use serde::Deserialize;
 use serde_json::Value;
@@ -24,18 +22,8 @@ pub struct StatedValueError(Value);
 impl TryFrom<Value> for StatedValue {
     type Error = StatedValueError;
 
-    fn try_from(value: Value) -> Result<StatedValue, StatedValueError> {
-        let text = |value: &Value| value.as_str().map(str::to_owned);
-        let stated = match &value {
-            Value::String(text) => Some(ResultValue::String(text.clone())),
-            Value::Array(items) => items.iter().map(text).collect::<Option<_>>().map(ResultValue::Array),
-            Value::Object(members) => {
-                let members = members.iter().map(|(key, value)| Some((key.clone(), text(value)?)));
-                members.collect::<Option<BTreeMap<_, _>>>().map(ResultValue::Object)
-            }
-            _ => None,
-        };
-        stated.map(StatedValue).ok_or(StatedValueError(value))
+    fn try_from(value: Value) -> Result<Self, StatedValueError> {
+        ResultValue::from_json(&value).map(StatedValue).ok_or(StatedValueError(value))
     }
 }
 
@@ -84,9 +72,9 @@ pub struct WholePatternError {
 impl TryFrom<String> for WholePattern {
     type Error = WholePatternError;
 
-    fn try_from(text: String) -> Result<WholePattern, WholePatternError> {
+    fn try_from(text: String) -> Result<Self, WholePatternError> {
         match pattern::read(&text).and_then(|pattern| pattern.compile_whole()) {
-            Ok(regex) => Ok(WholePattern { text, regex }),
+            Ok(regex) => Ok(Self { text, regex }),
             Err(error) => {
                 let problem = error.to_string().replace("error parsing regexp: ", "");
                 Err(WholePatternError { pattern: text, problem })
@@ -96,7 +84,7 @@ impl TryFrom<String> for WholePattern {
 }
 
 impl PartialEq for WholePattern {
-    fn eq(&self, other: &WholePattern) -> bool {
+    fn eq(&self, other: &Self) -> bool {
         self.text == other.text
     }
 }

@@ -60,13 +60,13 @@ pub(crate) fn leaf_candidates(
         }
     }
     if candidates.is_empty() {
-        let key_id = format!("{}…", statement::hex(&compact.issuer_hint));
+        let key_id = format!("{}…", x509::text::hex(&compact.issuer_hint));
         return Err(Finding::UnknownIssuer { step: step.to_owned(), key_id, detail: Detail::ISSUER_HINT });
     }
     Ok(candidates)
 }
 
-pub(crate) fn dns_names(step: &str, attestation: &Attestation, form: &DnsForm) -> Option<Vec<String>> {
+fn dns_names(step: &str, attestation: &Attestation, form: &DnsForm) -> Option<Vec<String>> {
     let (step, pin) = match form {
         DnsForm::Plain => return Some(Vec::new()),
         DnsForm::Run => (None, None),

@@ -208,12 +208,12 @@ pub(crate) fn covered_results(
                     "step {}: its attestation is in the short form, which a result completes that the object does not carry (with \
                      the hint {}); get the whole TaskRun",
                     evidence.name,
-                    statement::hex(&wanted)
+                    x509::text::hex(&wanted)
                 ),
             )),
             _ => findings.push(Finding::ResultMissing {
                 step: step(),
-                thing: Thing::new(Detail::HINT, format!("with the hint {}", statement::hex(&wanted)))
+                thing: Thing::new(Detail::HINT, format!("with the hint {}", x509::text::hex(&wanted)))
                     .in_field(field()),
             }),
         }

@@ -24,7 +24,7 @@ pub enum SyntaxError {
 impl SyntaxError {
     /// Whether it may be JSON that Go reads, but is nested deeper than we allow.
     pub fn is_of_depth(&self) -> bool {
-        matches!(self, SyntaxError::Invalid { context: TOO_DEEP, .. })
+        matches!(self, Self::Invalid { context: TOO_DEEP, .. })
     }
 }
 

@@ -33,11 +33,11 @@ pub enum KeyAlgorithm {
 impl std::fmt::Display for KeyAlgorithm {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            KeyAlgorithm::P256 => f.write_str("P-256"),
-            KeyAlgorithm::P384 => f.write_str("P-384"),
-            KeyAlgorithm::P521 => f.write_str("P-521"),
-            KeyAlgorithm::Rsa { bits } => write!(f, "RSA-{bits}"),
-            KeyAlgorithm::Other(name) => f.write_str(name),
+            Self::P256 => f.write_str("P-256"),
+            Self::P384 => f.write_str("P-384"),
+            Self::P521 => f.write_str("P-521"),
+            Self::Rsa { bits } => write!(f, "RSA-{bits}"),
+            Self::Other(name) => f.write_str(name),
         }
     }
 }
@@ -72,13 +72,13 @@ pub enum SignatureAlgorithm {
 impl std::fmt::Display for SignatureAlgorithm {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
-            SignatureAlgorithm::EcdsaSha256 => "ECDSA-SHA256",
-            SignatureAlgorithm::EcdsaSha384 => "ECDSA-SHA384",
-            SignatureAlgorithm::EcdsaSha512 => "ECDSA-SHA512",
-            SignatureAlgorithm::RsaSha256 => "RSA-SHA256",
-            SignatureAlgorithm::RsaSha384 => "RSA-SHA384",
-            SignatureAlgorithm::RsaSha512 => "RSA-SHA512",
-            SignatureAlgorithm::Other(name) => name,
+            Self::EcdsaSha256 => "ECDSA-SHA256",
+            Self::EcdsaSha384 => "ECDSA-SHA384",
+            Self::EcdsaSha512 => "ECDSA-SHA512",
+            Self::RsaSha256 => "RSA-SHA256",
+            Self::RsaSha384 => "RSA-SHA384",
+            Self::RsaSha512 => "RSA-SHA512",
+            Self::Other(name) => name,
         })
     }
 }
@@ -99,7 +99,7 @@ impl SignatureAlgorithm {
     ///
     /// With RSA the parameters are NULL, and are read where they are missing (RFC 4055 5: "MUST accept"); with ECDSA there are
     /// none (RFC 5758 3.2).
-    pub fn from_identifier(oid: &[u8], parameters: Parameters) -> Option<SignatureAlgorithm> {
+    pub fn from_identifier(oid: &[u8], parameters: Parameters) -> Option<Self> {
         use SignatureAlgorithm::{EcdsaSha256, EcdsaSha384, EcdsaSha512, RsaSha256, RsaSha384, RsaSha512};
         let (algorithm, is_rsa) = match oid {
             b"\x2a\x86\x48\xce\x3d\x04\x03\x02" => (EcdsaSha256, false),

@@ -78,7 +78,7 @@ struct Subtrees {
 
 impl NameConstraints {
     /// Reads the extension's value: permitted and excluded subtrees, not both absent, none empty.
-    pub(super) fn parse(value: &[u8]) -> Option<NameConstraints> {
+    pub(super) fn parse(value: &[u8]) -> Option<Self> {
         let outer = der::read_only(value).filter(|outer| outer.tag == SEQUENCE)?;
         let fields = der::read_all(outer.content)?;
         let (permitted, excluded) = match fields.as_slice() {
@@ -93,7 +93,7 @@ impl NameConstraints {
             Some(field) => Subtrees::parse(field.content),
             None => Some(Subtrees::default()),
         };
-        Some(NameConstraints { permitted: read(permitted)?, excluded: read(excluded)? })
+        Some(Self { permitted: read(permitted)?, excluded: read(excluded)? })
     }
 
     /// Holds the names of a certificate below the CA against its constraints. Each comparison takes one off `comparisons`.
@@ -110,8 +110,8 @@ impl NameConstraints {
 
 impl Subtrees {
     /// A list of GeneralSubtree { base }. minimum and maximum, which the standard has no use for, are not evaluated.
-    fn parse(list: &[u8]) -> Option<Subtrees> {
-        let mut read = Subtrees::default();
+    fn parse(list: &[u8]) -> Option<Self> {
+        let mut read = Self::default();
         let subtrees = der::read_all(list)?;
         for subtree in &subtrees {
             let fields = der::read_all(subtree.content)?;
@@ -185,7 +185,7 @@ struct Uri<'a> {
 
 impl<'a> Uri<'a> {
     /// RFC 3986 3.2: what follows `//`, without user and port. An IP address is not a domain name.
-    fn parse(text: &'a str) -> Option<Uri<'a>> {
+    fn parse(text: &'a str) -> Option<Self> {
         let (_, rest) = text.split_once("://")?;
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
         let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
@@ -215,7 +215,7 @@ struct Dns<'a> {
 }
 
 impl<'a> Dns<'a> {
-    fn parse(text: &'a str) -> Option<Dns<'a>> {
+    fn parse(text: &'a str) -> Option<Self> {
         let base = text.strip_prefix("*.").unwrap_or(text);
         is_domain(base).then_some(Dns { base, wildcard: base.len() != text.len() })
     }

@@ -59,9 +59,9 @@ impl KeyPurpose {
     /// The name that RFC 5280 gives it.
     pub fn as_str(self) -> &'static str {
         match self {
-            KeyPurpose::ServerAuth => "serverAuth",
-            KeyPurpose::ClientAuth => "clientAuth",
-            KeyPurpose::TimeStamping => "timeStamping",
+            Self::ServerAuth => "serverAuth",
+            Self::ClientAuth => "clientAuth",
+            Self::TimeStamping => "timeStamping",
         }
     }
 }
@@ -79,7 +79,7 @@ pub struct ExtKeyUsages {
 
 impl ExtKeyUsages {
     /// Reads the extension's value: a list of object identifiers.
-    fn parse(critical: bool, value: &[u8]) -> Option<ExtKeyUsages> {
+    fn parse(critical: bool, value: &[u8]) -> Option<Self> {
         let list = der::read_only(value).filter(|list| list.tag == SEQUENCE)?;
         let (mut any, mut server_auth, mut client_auth, mut time_stamping) = (false, false, false, false);
         let mut count = 0;
@@ -94,7 +94,7 @@ impl ExtKeyUsages {
             count += 1;
             (purpose.tag == OID).then_some(())
         })?;
-        Some(ExtKeyUsages { critical, count, any, server_auth, client_auth, time_stamping })
+        Some(Self { critical, count, any, server_auth, client_auth, time_stamping })
     }
 
     /// Whether the extension is critical.
@@ -139,8 +139,8 @@ pub(super) struct Extensions {
 }
 
 impl Extensions {
-    pub(super) fn read(list: &[X509Extension<'_>]) -> Result<Extensions, CertificateError> {
-        let mut read = Extensions::default();
+    pub(super) fn read(list: &[X509Extension<'_>]) -> Result<Self, CertificateError> {
+        let mut read = Self::default();
         let mut oids: Vec<_> = list.iter().map(|extension| &extension.oid).collect();
         oids.sort_unstable_by_key(|oid| oid.as_bytes());
         if let Some([oid, _]) = oids.array_windows().find(|[one, other]| one == other) {

@@ -37,7 +37,7 @@ impl FromStr for Fingerprint {
     type Err = FingerprintError;
 
     /// Digits of any case, with or without colons between the bytes.
-    fn from_str(text: &str) -> Result<Fingerprint, FingerprintError> {
+    fn from_str(text: &str) -> Result<Self, FingerprintError> {
         let joined: String = match text.len() {
             95 => text.split(':').filter(|byte| byte.len() == 2).collect(),
             _ => text.to_owned(),
@@ -49,14 +49,14 @@ impl FromStr for Fingerprint {
         for (i, byte) in digest.iter_mut().enumerate() {
             *byte = u8::from_str_radix(&joined[2 * i..2 * i + 2], 16).map_err(|_| FingerprintError)?;
         }
-        Ok(Fingerprint(digest))
+        Ok(Self(digest))
     }
 }
 
 impl TryFrom<String> for Fingerprint {
     type Error = FingerprintError;
 
-    fn try_from(text: String) -> Result<Fingerprint, FingerprintError> {
+    fn try_from(text: String) -> Result<Self, FingerprintError> {
         text.parse()
     }
 }

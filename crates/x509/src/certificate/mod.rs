@@ -40,7 +40,7 @@ pub struct Certificate(Arc<Contents>);
 
 /// All else follows from the DER.
 impl PartialEq for Certificate {
-    fn eq(&self, other: &Certificate) -> bool {
+    fn eq(&self, other: &Self) -> bool {
         self.der() == other.der()
     }
 }
@@ -82,12 +82,12 @@ const fn malformed(what: &'static str) -> CertificateError {
 
 impl Certificate {
     /// Parses the DER of exactly one certificate.
-    pub fn parse(der: &[u8]) -> Result<Certificate, CertificateError> {
-        let (certificate, rest) = Certificate::parse_first(der)?;
+    pub fn parse(der: &[u8]) -> Result<Self, CertificateError> {
+        let (certificate, rest) = Self::parse_first(der)?;
         if rest.is_empty() { Ok(certificate) } else { Err(CertificateError::Trailing { bytes: rest.len() }) }
     }
 
-    fn parse_first(input: &[u8]) -> Result<(Certificate, &[u8]), CertificateError> {
+    fn parse_first(input: &[u8]) -> Result<(Self, &[u8]), CertificateError> {
         let (shape, rest) = shape::read(input).ok_or(malformed("it is not a SEQUENCE of three fields"))?;
         let der = shape.whole;
         if der.len() > MAX_BYTES {
@@ -130,7 +130,7 @@ impl Certificate {
             der: der.to_vec(),
             digest: OnceLock::new(),
         };
-        Ok((Certificate(Arc::new(contents)), rest))
+        Ok((Self(Arc::new(contents)), rest))
     }
 
     /// The whole certificate.
@@ -269,7 +269,7 @@ impl Certificate {
     }
 
     /// Checks that `issuer` is named as issuer and that its key made the signature (RFC 5280 6.1.3 a 1 and 4).
-    pub fn verify_signed_by(&self, issuer: &Certificate) -> Result<(), CertificateError> {
+    pub fn verify_signed_by(&self, issuer: &Self) -> Result<(), CertificateError> {
         if self.issuer_der() != issuer.subject_der() {
             return Err(CertificateError::OtherIssuer);
         }

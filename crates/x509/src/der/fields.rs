@@ -14,12 +14,12 @@ pub struct Fields<'a> {
 
 impl<'a> Fields<'a> {
     /// The fields in an element's content.
-    pub fn new(content: &'a [u8], what: &'static str) -> Fields<'a> {
+    pub fn new(content: &'a [u8], what: &'static str) -> Self {
         Fields { rest: content, what }
     }
 
     /// The fields of the one element of this tag that fills the input.
-    pub fn of(input: &'a [u8], tag: u8, what: &'static str) -> Result<Fields<'a>, Malformed> {
+    pub fn of(input: &'a [u8], tag: u8, what: &'static str) -> Result<Self, Malformed> {
         let mut outer = Fields::new(input, what);
         let inner = outer.next(tag)?;
         outer.end()?;

@@ -43,7 +43,7 @@ impl<'a, 's, R: Rule> Climb<'a, 's, R> {
         links: &'s Links,
         end_entity: &'a Certificate,
         open: Vec<(&'a Certificate, PathRule<R>)>,
-    ) -> Climb<'a, 's, R> {
+    ) -> Self {
         Climb {
             search,
             candidates,

@@ -54,7 +54,7 @@ impl<R: Rule> PathError<R> {
     /// What it means for the certificate that there is no path.
     pub fn class(&self) -> Class {
         match self {
-            PathError::Refused { rule, .. } => rule.class(),
+            Self::Refused { rule, .. } => rule.class(),
             other => class_of(other.code()),
         }
     }
@@ -67,10 +67,10 @@ impl<R: Rule> PathError<R> {
     /// A short stable name of the reason, for reports.
     pub fn code(&self) -> &'static str {
         match self {
-            PathError::NoIssuer { .. } => "no-issuer",
-            PathError::Refused { rule, .. } => rule.code(),
-            PathError::TooLong { .. } => "chain-too-long",
-            PathError::Budget { .. } => "chain-budget",
+            Self::NoIssuer { .. } => "no-issuer",
+            Self::Refused { rule, .. } => rule.code(),
+            Self::TooLong { .. } => "chain-too-long",
+            Self::Budget { .. } => "chain-budget",
         }
     }
 }
@@ -117,7 +117,7 @@ impl<R: Rule> PathRule<R> {
     /// What it means for the path that the rule is broken.
     pub fn class(&self) -> Class {
         match self {
-            PathRule::Caller(rule) => rule.class(),
+            Self::Caller(rule) => rule.class(),
             other => class_of(other.code()),
         }
     }
@@ -125,16 +125,16 @@ impl<R: Rule> PathRule<R> {
     /// A short stable name of the rule.
     pub fn code(&self) -> &'static str {
         match self {
-            PathRule::Certificate(error) => error.code(),
-            PathRule::NotYetValid { .. } => "not-yet-valid",
-            PathRule::Expired { .. } => "expired",
-            PathRule::PathLength { .. } => "path-length",
-            PathRule::Names(NameError::Excluded { .. }) => "name-excluded",
-            PathRule::Names(NameError::NotPermitted { .. }) => "name-not-permitted",
-            PathRule::Names(NameError::NoDomain { .. }) => "name-without-domain",
-            PathRule::Names(NameError::NotEvaluated { .. }) => "constraint-not-evaluated",
-            PathRule::Names(NameError::TooMany) => "chain-budget",
-            PathRule::Caller(rule) => rule.code(),
+            Self::Certificate(error) => error.code(),
+            Self::NotYetValid { .. } => "not-yet-valid",
+            Self::Expired { .. } => "expired",
+            Self::PathLength { .. } => "path-length",
+            Self::Names(NameError::Excluded { .. }) => "name-excluded",
+            Self::Names(NameError::NotPermitted { .. }) => "name-not-permitted",
+            Self::Names(NameError::NoDomain { .. }) => "name-without-domain",
+            Self::Names(NameError::NotEvaluated { .. }) => "constraint-not-evaluated",
+            Self::Names(NameError::TooMany) => "chain-budget",
+            Self::Caller(rule) => rule.code(),
         }
     }
 }

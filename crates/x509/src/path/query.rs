@@ -22,8 +22,8 @@ pub struct Limits {
 impl Default for Limits {
     /// Many times what a real path takes, and some 10 ms at worst: issuers as in GnuTLS (`DEFAULT_MAX_VERIFY_DEPTH`), signatures as in
     /// Go since CVE-2018-16875 and in webpki, comparisons as in Go (`maxConstraintComparisons` of crypto/x509) and in webpki.
-    fn default() -> Limits {
-        Limits { issuers: 16, signatures: 100, comparisons: 250_000 }
+    fn default() -> Self {
+        Self { issuers: 16, signatures: 100, comparisons: 250_000 }
     }
 }
 

@@ -79,8 +79,8 @@ pub enum TokenError {
 }
 
 impl From<Malformed> for TokenError {
-    fn from(Malformed(what): Malformed) -> TokenError {
-        TokenError::Malformed { what }
+    fn from(Malformed(what): Malformed) -> Self {
+        Self::Malformed { what }
     }
 }
 

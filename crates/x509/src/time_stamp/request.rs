@@ -22,9 +22,9 @@ pub struct NotAPolicy;
 impl FromStr for TsaPolicy {
     type Err = NotAPolicy;
 
-    fn from_str(text: &str) -> Result<TsaPolicy, NotAPolicy> {
+    fn from_str(text: &str) -> Result<Self, NotAPolicy> {
         let oid: Oid<'_> = text.parse().map_err(|_| NotAPolicy)?;
-        Ok(TsaPolicy(oid.as_bytes().to_vec()))
+        Ok(Self(oid.as_bytes().to_vec()))
     }
 }
 
@@ -39,8 +39,8 @@ pub struct Request {
 
 impl Request {
     /// `nonce` is random and of one use; without a policy the TSA applies its own.
-    pub fn new(message: &[u8], nonce: [u8; 16], policy: Option<TsaPolicy>) -> Request {
-        Request { imprint: sha256(message), nonce: unsigned(&nonce), policy }
+    pub fn new(message: &[u8], nonce: [u8; 16], policy: Option<TsaPolicy>) -> Self {
+        Self { imprint: sha256(message), nonce: unsigned(&nonce), policy }
     }
 
     /// TimeStampReq, to be sent as `application/timestamp-query` (RFC 3161 3.4). Asks for the TSA's certificate.

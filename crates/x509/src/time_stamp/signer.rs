@@ -73,18 +73,18 @@ pub enum Digest {
 impl std::fmt::Display for Digest {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
-            Digest::Sha1 => "SHA-1",
-            Digest::Sha256 => "SHA-256",
-            Digest::Sha384 => "SHA-384",
-            Digest::Sha512 => "SHA-512",
+            Self::Sha1 => "SHA-1",
+            Self::Sha256 => "SHA-256",
+            Self::Sha384 => "SHA-384",
+            Self::Sha512 => "SHA-512",
         })
     }
 }
 
 impl Digest {
     /// One that what is stamped or signed may have.
-    pub(super) fn from_oid(oid: &[u8]) -> Option<Digest> {
-        [(SHA256, Digest::Sha256), (SHA384, Digest::Sha384), (SHA512, Digest::Sha512)]
+    pub(super) fn from_oid(oid: &[u8]) -> Option<Self> {
+        [(SHA256, Self::Sha256), (SHA384, Self::Sha384), (SHA512, Self::Sha512)]
             .into_iter()
             .find_map(|(known, digest)| (known == oid).then_some(digest))
     }
@@ -92,10 +92,10 @@ impl Digest {
     /// The digest of these bytes.
     pub fn of(self, bytes: &[u8]) -> digest::Digest {
         let algorithm = match self {
-            Digest::Sha1 => &digest::SHA1_FOR_LEGACY_USE_ONLY,
-            Digest::Sha256 => &digest::SHA256,
-            Digest::Sha384 => &digest::SHA384,
-            Digest::Sha512 => &digest::SHA512,
+            Self::Sha1 => &digest::SHA1_FOR_LEGACY_USE_ONLY,
+            Self::Sha256 => &digest::SHA256,
+            Self::Sha384 => &digest::SHA384,
+            Self::Sha512 => &digest::SHA512,
         };
         digest(algorithm, bytes)
     }
@@ -103,10 +103,7 @@ impl Digest {
 
 impl SignerInfo {
     /// SignerInfo (RFC 5652 5.3), with its attributes held against what is signed. Returns the digest's identifier, too.
-    pub(super) fn parse<'a>(
-        der: &'a [u8],
-        signed_content: &[u8],
-    ) -> Result<(&'a [u8], SignerInfo), TokenError> {
+    pub(super) fn parse<'a>(der: &'a [u8], signed_content: &[u8]) -> Result<(&'a [u8], Self), TokenError> {
         let mut fields = Fields::of(der, SEQUENCE, "SignerInfo")?;
         // It says which identifier follows, as that does itself.
         fields.integer()?;
@@ -131,7 +128,7 @@ impl SignerInfo {
 
         let certificate_ids = signed_attributes(attributes, digest, signed_content)?;
         let signed = to_be_signed(attributes)?;
-        Ok((digest_oid, SignerInfo { id, certificate_ids, signed, algorithm, signature }))
+        Ok((digest_oid, Self { id, certificate_ids, signed, algorithm, signature }))
     }
 
     /// The signer among certificates that may be its, with its signature checked.
@@ -168,10 +165,10 @@ impl SignerInfo {
 impl SignerId {
     fn names(&self, certificate: &Certificate) -> bool {
         match self {
-            SignerId::IssuerAndSerial { issuer, serial } => {
+            Self::IssuerAndSerial { issuer, serial } => {
                 issuer == certificate.issuer_der() && serial == certificate.serial()
             }
-            SignerId::KeyId(key_id) => certificate.subject_key_id() == Some(key_id),
+            Self::KeyId(key_id) => certificate.subject_key_id() == Some(key_id),
         }
     }
 }

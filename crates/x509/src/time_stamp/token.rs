@@ -74,7 +74,7 @@ pub struct GenTime {
 
 impl Token {
     /// Reads a TimeStampResp that was granted, or the TimeStampToken alone.
-    pub fn parse(ber: &[u8]) -> Result<Token, TokenError> {
+    pub fn parse(ber: &[u8]) -> Result<Self, TokenError> {
         if ber.len() > MAX_TOKEN {
             return Err(TokenError::TooLong { bytes: ber.len() });
         }
@@ -82,16 +82,16 @@ impl Token {
         let der = definite(ber).ok_or(Malformed(what))?;
         let mut outer = Fields::of(&der, SEQUENCE, what)?;
         if outer.peek() == Some(OID) {
-            return Token::from_content_info(&der);
+            return Self::from_content_info(&der);
         }
         granted(outer.next(SEQUENCE)?)?;
         let token = outer.next_whole(SEQUENCE)?;
         outer.end()?;
-        Token::from_content_info(token.whole)
+        Self::from_content_info(token.whole)
     }
 
     /// ContentInfo and SignedData (RFC 5652 3 and 5.1).
-    fn from_content_info(der: &[u8]) -> Result<Token, TokenError> {
+    fn from_content_info(der: &[u8]) -> Result<Self, TokenError> {
         let mut info = Fields::of(der, SEQUENCE, "ContentInfo")?;
         if info.next(OID)? != SIGNED_DATA {
             return Err(Malformed("its content is not signed").into());
@@ -129,7 +129,7 @@ impl Token {
         if !announced {
             return Err(Malformed("its signer's digest is not among the digestAlgorithms").into());
         }
-        Ok(Token {
+        Ok(Self {
             imprint: info.imprint,
             nonce: info.nonce,
             policy: info.policy,
@@ -232,7 +232,7 @@ struct TstInfo {
 }
 
 impl TstInfo {
-    fn parse(der: &[u8]) -> Result<TstInfo, TokenError> {
+    fn parse(der: &[u8]) -> Result<Self, TokenError> {
         let mut fields = Fields::of(der, SEQUENCE, "TSTInfo")?;
         if fields.number(INTEGER)? != 1 {
             return Err(Malformed("its TSTInfo is not of version 1").into());
@@ -263,7 +263,7 @@ impl TstInfo {
             extensions_may_be_ignored(extensions)?;
         }
         fields.end()?;
-        Ok(TstInfo { imprint, gen_time: GenTime::parse(time, accuracy)?, nonce, policy })
+        Ok(Self { imprint, gen_time: GenTime::parse(time, accuracy)?, nonce, policy })
     }
 }
 
@@ -296,7 +296,7 @@ fn accuracy_micros(content: &[u8]) -> Result<i64, TokenError> {
 impl GenTime {
     /// `YYYYMMDDhhmmss[.s…]Z` (RFC 3161 2.4.2). Zeros at the end of the fraction, which DER leaves out, and a comma before it, which BER
     /// admits, change nothing. A token that states no accuracy is taken at its word.
-    fn parse(text: &[u8], accuracy_micros: i64) -> Result<GenTime, Malformed> {
+    fn parse(text: &[u8], accuracy_micros: i64) -> Result<Self, Malformed> {
         let bad = Malformed("genTime");
         let text = std::str::from_utf8(text).ok().and_then(|text| text.strip_suffix('Z')).ok_or(bad)?;
         let (whole, fraction) = match text.split_once(['.', ',']) {
@@ -323,7 +323,7 @@ impl GenTime {
         let micros = format!("{fraction:0<6.6}").parse::<i64>().unwrap_or(0);
         let more = i64::from(fraction.len() > 6);
         let (earliest, latest) = (micros - accuracy_micros, micros + more + accuracy_micros);
-        Ok(GenTime {
+        Ok(Self {
             seconds,
             earliest: seconds + earliest.div_euclid(1_000_000),
             latest: seconds + (latest + 999_999).div_euclid(1_000_000),

@@ -16,11 +16,14 @@ use granit_parser::{Event, Parser, ScalarStyle, ScanError, StructureStyle, optio
 use serde_json::Value;
 pub(crate) use text::{Between, Marker, is_blank, marker};
 
-use crate::tekton::strict::node::{Content, Member, Node, repeated};
+use crate::tekton::strict::{
+    node::{Content, Member, Node, repeated},
+    parser_words::plain,
+};
 
 /// Why a text is not read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("line {line}: {}", crate::tekton::strict::parser_words::plain(what))]
+#[error("line {line}: {}", plain(what))]
 pub struct YamlError {
     /// Where, from 1.
     pub line: u64,
@@ -122,7 +125,7 @@ struct Copies {
 impl Copies {
     /// Go refuses a document of which 99 of 100 nodes are copies, or fewer of a large one (`go.yaml.in/yaml/v2`, `decode.go`,
     /// `allowedAliasRatio`); this is less in any document.
-    const MOST: Copies = Copies { nodes: 20_000, bytes: 1 << 20 };
+    const MOST: Self = Self { nodes: 20_000, bytes: 1 << 20 };
     const TIMES: usize = 50;
 
     fn copy(&mut self, node: &Node) -> Option<Node> {
@@ -155,7 +158,7 @@ impl Copies {
 type Refused<T = ()> = Result<T, Cow<'static, str>>;
 
 impl<'a> Builder<'a> {
-    fn new(text: &'a str, first_line: u64, dates: Dates) -> Builder<'a> {
+    fn new(text: &'a str, first_line: u64, dates: Dates) -> Self {
         let gaps = structure::Gaps::new(text);
         Builder {
             text,

@@ -18,7 +18,7 @@ pub(crate) struct Gaps<'a> {
 }
 
 impl<'a> Gaps<'a> {
-    pub(crate) fn new(text: &'a str) -> Gaps<'a> {
+    pub(crate) fn new(text: &'a str) -> Self {
         Gaps { text, at: 0, depth: 0, anchors: HashSet::new() }
     }
 

@@ -26,21 +26,21 @@ pub(crate) enum Between {
 
 impl Between {
     /// A marker comes, after a document with or without anything in it.
-    pub(crate) fn marker(self, marker: Marker, has_content: bool) -> Result<Between, &'static str> {
+    pub(crate) fn marker(self, marker: Marker, has_content: bool) -> Result<Self, &'static str> {
         match (marker, self) {
             (Marker::End, _) if !has_content => Err("the end of a document (\"...\") that has no beginning"),
-            (Marker::Separator, Between::Begun) if !has_content => {
+            (Marker::Separator, Self::Begun) if !has_content => {
                 Err("an empty document, after which some readers read no more")
             }
-            (Marker::End, _) => Ok(Between::Ended),
-            _ => Ok(Between::Begun),
+            (Marker::End, _) => Ok(Self::Ended),
+            _ => Ok(Self::Begun),
         }
     }
 
     /// A line of a document comes.
     pub(crate) fn content(self) -> Result<(), &'static str> {
         match self {
-            Between::Ended => {
+            Self::Ended => {
                 Err("something follows the end of a document (\"...\") and does not begin with \"---\"; \
                 kubectl does not read it")
             }

@@ -14,8 +14,8 @@ pub enum TokenError {
 impl std::error::Error for TokenError {}
 
 impl From<x509::time_stamp::TokenError> for TokenError {
-    fn from(error: x509::time_stamp::TokenError) -> TokenError {
-        TokenError::Token(error)
+    fn from(error: x509::time_stamp::TokenError) -> Self {
+        Self::Token(error)
     }
 }
 
@@ -23,17 +23,17 @@ impl fmt::Display for TokenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         use x509::time_stamp::TokenError as Token;
         let error = match self {
-            TokenError::Base64 => {
+            Self::Base64 => {
                 return f.write_str("it is not base64; put it there with `svidence timestamp`");
             }
-            TokenError::Token(Token::Chain { at, reason }) => {
+            Self::Token(Token::Chain { at, reason }) => {
                 return write!(
                     f,
                     "at {at} its signer's certificate did not lead to one given with --tsa-certificate: {reason}; give the TSA's \
                      root, and intermediates that the token leaves out"
                 );
             }
-            TokenError::Token(error) => error,
+            Self::Token(error) => error,
         };
         let advice = match error {
             Token::TooLong { .. } => "; see that it is a time stamp",

@@ -17,12 +17,12 @@ pub enum TimeProof {
 
 impl TimeProof {
     /// The weaker of two; of two time stamps the later one, by which both attestations were there.
-    pub fn weaker(self, other: TimeProof) -> TimeProof {
-        let rank = |proof: &TimeProof| match proof {
-            TimeProof::ValidNow => (0, 0),
-            TimeProof::ValidThen(stamp) => (1, stamp.gen_time),
-            TimeProof::Asserted(_) => (2, 0),
-            TimeProof::Unproven => (3, 0),
+    pub fn weaker(self, other: Self) -> Self {
+        let rank = |proof: &Self| match proof {
+            Self::ValidNow => (0, 0),
+            Self::ValidThen(stamp) => (1, stamp.gen_time),
+            Self::Asserted(_) => (2, 0),
+            Self::Unproven => (3, 0),
         };
         std::cmp::max_by_key(self, other, rank)
     }

@@ -1,4 +1,4 @@
-//! The files and folders of `--bundle`, and which of them each authority is from.
+//! The files and folders of `--bundle`.
 
 use std::{
     collections::HashSet,
@@ -7,15 +7,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::input::{self, Input};
+use super::found::Found;
 use crate::{
-    cli::refusal::{Refusal, unchecked},
-    evidence::{sha256, statement::hex},
-    io_error,
-    report::{
-        origins::{Origin, Origins},
-        safe::Line,
+    bundles::store::BundleStore,
+    cli::{
+        input::{self, Input},
+        refusal::{Refusal, unchecked},
     },
+    io_error,
+    report::safe::Line,
     workload::{
         bundle::{BundleError, X509Bundle},
         id::TrustDomain,
@@ -26,37 +26,40 @@ use crate::{
 pub(super) const ENDINGS: [&str; 6] = ["pem", "crt", "cer", "der", "json", "bundle"];
 
 /// The option for certificates between leaf and authority.
-pub(super) const INTERMEDIATES: &str = "--intermediates";
+pub(in crate::cli) const INTERMEDIATES: &str = "--intermediates";
 
-/// Every authority in the files and folders that `option` names, each once. What is odd about them is told on `err`.
+/// What is in the files and folders that `option` names. What is odd about it is told on `err`.
 pub(super) fn read(
     trust_domain: &TrustDomain,
     option: &str,
     paths: &[PathBuf],
     input: &mut Input<'_>,
     err: &mut dyn Write,
-) -> Result<(X509Bundle, Origins), Refusal> {
-    let mut bundles = Vec::new();
-    let mut origins = Origins::new();
+) -> Result<Vec<Found>, Refusal> {
+    let mut all = Vec::new();
     for path in paths {
         let files = if path.is_dir() { in_folder(option, path, err)? } else { vec![path.clone()] };
         for file in files {
             let contents = input.bytes(option, &file)?;
             let name = input::name(&file);
-            let bundle = authorities(trust_domain, option, &name, &contents, err)?;
-            for authority in bundle.authorities() {
-                let origin = || Origin { name: authority.label(), file: name.clone() };
-                origins.entry(hex(&sha256(authority.der()))).or_insert_with(origin);
-            }
-            bundles.push(bundle);
+            all.push(match BundleStore::is_one(&contents) {
+                true => store(trust_domain, &contents, name.clone())
+                    .map_err(|reason| unchecked(format!("{option} {name}: {reason}")))?,
+                false => Found::bundle(authorities(trust_domain, option, &name, &contents, err)?, name),
+            });
         }
     }
-    let bundle = X509Bundle::of_all(bundles).ok_or_else(|| unchecked(format!("{option}: no file")))?;
-    Ok((bundle, origins))
+    Ok(all)
+}
+
+/// What a store holds, or why it is of no use.
+fn store(trust_domain: &TrustDomain, contents: &[u8], name: String) -> Result<Found, String> {
+    let store = BundleStore::parse(trust_domain, contents).map_err(|error| error.to_string())?;
+    Found::store(&store, name).map_err(|error| error.to_string())
 }
 
 /// The authorities in a file's contents.
-pub(super) fn authorities(
+pub(in crate::cli) fn authorities(
     trust_domain: &TrustDomain,
     option: &str,
     name: &str,

@@ -1,0 +1,122 @@
+//! `svidence bundle add`: keeps every authority that a trust domain was ever seen to have.
+
+use std::{
+    fs::{self, File},
+    io::{self, Read, Write},
+    path::{Path, PathBuf},
+};
+
+use clap::Args;
+
+use super::{args::BundleArgs, found::Found};
+use crate::{
+    bundles::store::{Added, BundleStore, FILE, StoreError},
+    cli::{
+        input::Input,
+        refusal::{Refusal, unchecked, usage},
+        trust::{TRUST_DOMAIN_MISSING, TrustDomainArgs, variable},
+    },
+    io_error,
+    report::{output::write_whole_alone, safe::Line},
+    surroundings,
+    workload::id::TrustDomain,
+};
+
+/// Arguments of `svidence bundle add`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct AddArgs {
+    /// The folder of the store; it is made if it is not there
+    #[arg(long, value_name = "DIR")]
+    store: PathBuf,
+    #[command(flatten)]
+    trust_domain: TrustDomainArgs,
+    #[command(flatten)]
+    bundles: BundleArgs,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  svidence bundle add --store authorities --trust-domain example.org --bundle bundle.pem
+  svidence bundle add --store authorities --trust-domain example.org \\
+    --bundle-endpoint https://spire.example.org:8443 --endpoint-profile https_spiffe \\
+    --endpoint-id spiffe://example.org/spire/server --endpoint-bundle authorities
+  svidence verify taskrun.json --trust-domain example.org --bundle authorities";
+
+/// Runs `svidence bundle add`; returns the exit code.
+pub fn run(args: &AddArgs, stdin: &mut (dyn Read + Send), out: &mut dyn Write, err: &mut dyn Write) -> u8 {
+    match add(args, &mut Input::new(stdin, &[]), err) {
+        Ok(text) => {
+            // What cannot be written is told by the stream.
+            let _ = writeln!(out, "{}", Line(&text));
+            0
+        }
+        Err(Refusal { exit_code, text }) => {
+            let _ = writeln!(err, "svidence bundle add: {}", Line(&text));
+            exit_code
+        }
+    }
+}
+
+fn add(args: &AddArgs, input: &mut Input<'_>, err: &mut dyn Write) -> Result<String, Refusal> {
+    let trust_domain = args.trust_domain.read(input, &variable)?;
+    let trust_domain = trust_domain.ok_or_else(|| usage(TRUST_DOMAIN_MISSING.to_owned()))?;
+    if !args.bundles.is_given() {
+        return Err(usage(
+            "what is to be added is missing: --bundle PATH, --bundle-endpoint URL or --workload-api"
+                .to_owned(),
+        ));
+    }
+    let now = surroundings::now_in_seconds();
+    let found = args.bundles.read(&trust_domain, now, input, &variable, err)?;
+    if let Some(store) = found.iter().find(|found| found.is_store()) {
+        return Err(usage(format!(
+            "{} is a store itself: what it holds was seen earlier, not now; add what SPIRE publishes",
+            store.from
+        )));
+    }
+    let name = args.store.display().to_string();
+    let at = |error: io::Error| unchecked(format!("--store {name}: {}", io_error::words(&error)));
+    fs::create_dir_all(&args.store).map_err(at)?;
+    // Two that add at once must not lose what the other one has added.
+    let folder = File::open(&args.store).map_err(at)?;
+    folder.lock().map_err(at)?;
+    let file = args.store.join(FILE);
+    let mut store = read(&file, &trust_domain)?;
+    if found.iter().any(Found::is_whole) {
+        store.supersede();
+    }
+    let mut all = Added { new: 0, known: 0 };
+    for found in &found {
+        let added =
+            store.add(&found.bundle, found.is_whole(), &found.from, now).map_err(|error| match error {
+                error @ StoreError::Older { .. } => unchecked(format!("{}: {error}", found.from)),
+                error => unchecked(format!("--store {name}: {error}")),
+            })?;
+        all = Added { new: all.new + added.new, known: all.known + added.known };
+    }
+    write_whole_alone(&file, store.to_json().as_bytes()).map_err(at)?;
+    Ok(format!(
+        "{name}: {} new, {} known; it holds {} of {trust_domain}",
+        authorities(all.new),
+        all.known,
+        authorities(store.authorities().len())
+    ))
+}
+
+/// The store as it is; an empty one if there is none.
+fn read(file: &Path, trust_domain: &TrustDomain) -> Result<BundleStore, Refusal> {
+    let refused = |what: String| unchecked(format!("--store {}: {what}", file.display()));
+    match fs::read(file) {
+        Ok(content) => BundleStore::parse(trust_domain, &content).map_err(|error| refused(error.to_string())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(BundleStore::new(trust_domain.clone())),
+        Err(error) => Err(refused(io_error::words(&error))),
+    }
+}
+
+fn authorities(count: usize) -> String {
+    match count {
+        1 => "1 authority".to_owned(),
+        count => format!("{count} authorities"),
+    }
+}

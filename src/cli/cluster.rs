@@ -1,0 +1,125 @@
+//! The arguments of `--from kubernetes`: which cluster, and which of its runs.
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use clap::Args;
+
+use crate::{
+    cli::{
+        asked::Asked,
+        caller::CallerArgs,
+        refusal::{Refusal, unchecked, usage},
+    },
+    sources::{
+        kubernetes::{
+            Kubernetes,
+            access::{Access, Surroundings, Wanted, kubeconfigs},
+            runs::{Namespace, Runs},
+        },
+        run_name::RunName,
+    },
+    surroundings,
+    verify::Detail,
+};
+
+/// A duration as kubectl and Tekton write them.
+fn duration(text: &str) -> Result<Duration, &'static str> {
+    let nanoseconds = go::duration::parse(text.as_bytes()).and_then(|duration| u64::try_from(duration).ok());
+    nanoseconds.map(Duration::from_nanos).ok_or("not a duration; it looks like 90s, 30m or 1h30m")
+}
+
+/// Which cluster, and which of its runs.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "From a cluster")]
+pub(super) struct ClusterArgs {
+    /// The namespace of the runs [default: that of the context]
+    #[arg(short, long, value_name = "NS", conflicts_with = "all_namespaces")]
+    namespace: Option<Namespace>,
+    /// Runs of all namespaces
+    #[arg(short = 'A', long)]
+    all_namespaces: bool,
+    /// Only runs with these labels, for example tekton.dev/pipelineRun=build-7
+    #[arg(short = 'l', long, value_name = "SELECTOR")]
+    selector: Option<String>,
+    /// Wait so long for the runs that are named to finish, for example 30m; each is judged as soon as it has
+    #[arg(long, value_name = "DURATION", value_parser = duration, requires = "paths")]
+    wait: Option<Duration>,
+    /// Go on until interrupted, and judge each run when it has finished, the TaskRuns of a PipelineRun with it
+    #[arg(long, conflicts_with_all = ["wait", "paths"])]
+    watch: bool,
+    /// The kubeconfig [env: KUBECONFIG] [default: ~/.kube/config, or the service account of the pod that this runs in]
+    #[arg(long, value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
+    /// The context of the kubeconfig [default: its current-context]
+    #[arg(long, value_name = "NAME")]
+    context: Option<String>,
+}
+
+impl ClusterArgs {
+    /// Each argument, and whether it is given.
+    pub(super) fn given(&self) -> [(&'static str, bool); 7] {
+        [
+            ("--namespace", self.namespace.is_some()),
+            ("--all-namespaces", self.all_namespaces),
+            ("--selector", self.selector.is_some()),
+            ("--wait", self.wait.is_some()),
+            ("--watch", self.watch),
+            ("--kubeconfig", self.kubeconfig.is_some()),
+            ("--context", self.context.is_some()),
+        ]
+    }
+
+    /// The kubeconfigs that are read, if any is.
+    pub(super) fn files(&self) -> Vec<PathBuf> {
+        kubeconfigs(self.kubeconfig.as_deref(), &surroundings::variable)
+    }
+
+    /// Whether it goes on until it is interrupted.
+    pub(super) fn watches(&self) -> bool {
+        self.watch
+    }
+
+    /// What is asked for: these runs, if any.
+    pub(super) fn asked(&self, runs: Vec<RunName>) -> Asked<'_> {
+        let absence = match &self.namespace {
+            Some(namespace) => format!("not in namespace {} of the cluster", namespace.as_str()),
+            None => "not in the cluster, in the namespace of the context (-n names another)".to_owned(),
+        };
+        Asked::new(None, runs, Detail::NOT_IN_CLUSTER, absence)
+    }
+
+    /// The cluster with what is asked of it: these runs, else all that the arguments speak of.
+    pub(super) fn open(&self, runs: Vec<RunName>, caller: &CallerArgs) -> Result<Kubernetes, Refusal> {
+        if !runs.is_empty() && (self.all_namespaces || self.selector.is_some()) {
+            return Err(usage("a run that is named needs neither -A nor -l; leave them out".to_owned()));
+        }
+        let wanted = Wanted {
+            kubeconfig: self.kubeconfig.as_deref(),
+            context: self.context.as_deref(),
+            impersonation: caller.impersonation()?,
+        };
+        let surroundings = Surroundings {
+            variable: &surroundings::variable,
+            root: Path::new("/"),
+            now: surroundings::now_in_seconds,
+        };
+        let access = Access::find(wanted, &surroundings).map_err(|error| unchecked(error.to_string()))?;
+        let namespace = match &self.namespace {
+            Some(namespace) => namespace.clone(),
+            None => access.namespace.parse().map_err(|reason| {
+                unchecked(format!("the namespace {:?} of the context is {reason}", access.namespace))
+            })?,
+        };
+        let meant = Some(namespace.clone()).filter(|_| !self.all_namespaces);
+        let selector = self.selector.clone();
+        let runs = match runs.is_empty() {
+            false => Runs::Named(namespace, runs),
+            true if self.watch => Runs::Watched { namespace: meant, selector },
+            true => Runs::All { namespace: meant, selector },
+        };
+        Ok(Kubernetes::new(access, runs, caller.patience()).waiting(self.wait.unwrap_or_default()))
+    }
+}

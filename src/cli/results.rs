@@ -1,0 +1,145 @@
+//! The arguments of `--from results`: where the archive is, what of it is meant, and with whose token.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use crate::{
+    cli::{
+        asked::Asked,
+        caller::CallerArgs,
+        refusal::{Refusal, unchecked, usage},
+        web_authorities,
+    },
+    io_error,
+    sources::{
+        results::{Address, Authorities, Caller, Parent, Question, Results, TokenFile, Window},
+        run_name::RunName,
+    },
+    tekton::taskrun::parse_time,
+    verify::Detail,
+};
+
+/// Where Kubernetes puts the token of a pod's service account.
+const POD_TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
+
+/// Where the archive is, what of it is meant, and with whose token.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "From Tekton Results")]
+pub(super) struct ResultsArgs {
+    /// The API of Tekton Results: grpcs://HOST or grpcs://HOST:PORT, or https:// (REST) where an ingress lets no gRPC through. Without TLS
+    /// (grpc://, http://) only on this machine, and without a token
+    #[arg(long, value_name = "URL")]
+    results_api: Option<Address>,
+    /// The namespace whose archive is read, or - for all of them
+    #[arg(long, value_name = "NS", allow_hyphen_values = true)]
+    parent: Option<Parent>,
+    /// Only runs that were completed then or later (RFC 3339)
+    #[arg(long, value_name = "TIME")]
+    since: Option<String>,
+    /// Only runs that were completed before then (RFC 3339)
+    #[arg(long, value_name = "TIME")]
+    until: Option<String>,
+    /// A file with the bearer token; it is read again for each request. In a pod the default is its service account's
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+    /// Authorities (PEM) of the server's certificate [default: /etc/ssl/certs/ca-certificates.crt]
+    #[arg(long, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
+}
+
+impl ResultsArgs {
+    /// Each argument, and whether it is given.
+    pub(super) fn given(&self) -> [(&'static str, bool); 6] {
+        [
+            ("--results-api", self.results_api.is_some()),
+            ("--parent", self.parent.is_some()),
+            ("--since", self.since.is_some()),
+            ("--until", self.until.is_some()),
+            ("--token-file", self.token_file.is_some()),
+            ("--ca-file", self.ca_file.is_some()),
+        ]
+    }
+
+    /// The files that are read.
+    pub(super) fn files(&self) -> impl Iterator<Item = PathBuf> {
+        self.token_file.iter().chain(&self.ca_file).cloned()
+    }
+
+    /// The address, if there is one.
+    pub(super) fn address(&self) -> String {
+        self.results_api.as_ref().map(ToString::to_string).unwrap_or_default()
+    }
+
+    /// What is asked for: these runs, if any.
+    pub(super) fn asked(&self, runs: Vec<RunName>) -> Asked<'_> {
+        let namespace = self.parent.as_ref().and_then(Parent::namespace);
+        let mut absence = "not in the archive".to_owned();
+        if let Some(namespace) = namespace {
+            absence += &format!(" as one of {namespace}");
+        }
+        if self.since.is_some() || self.until.is_some() {
+            absence += ", or was not completed within the time that is asked for";
+        }
+        Asked::new(namespace, runs, Detail::NOT_IN_ARCHIVE, absence)
+    }
+
+    /// The archive with what is asked of it, for these runs or all.
+    pub(super) fn open(&self, runs: Vec<RunName>, caller: &CallerArgs) -> Result<Results, Refusal> {
+        let missing = |what: &str| usage(format!("--from results needs {what}"));
+        let address = self.results_api.clone().ok_or_else(|| {
+            missing(
+                "--results-api URL, for example grpcs://tekton-results-api-service.tekton-pipelines.svc:8080",
+            )
+        })?;
+        let parent = self.parent.clone();
+        let parent = parent.ok_or_else(|| missing("--parent NS, the namespace, or --parent - for all"))?;
+        let question = Question { parent, window: self.window()?, runs };
+        let impersonation = caller.impersonation()?;
+        Ok(Results {
+            authorities: self.authorities(&address)?,
+            caller: Caller { token: self.token(&address)?, impersonation },
+            address,
+            question,
+            patience: caller.patience(),
+        })
+    }
+
+    fn window(&self) -> Result<Window, Refusal> {
+        let time = |option: &str, text: &Option<String>| match text {
+            None => Ok(None),
+            Some(text) => parse_time(text).map(Some).ok_or_else(|| {
+                usage(format!("{option} {text}: not an RFC 3339 time; it looks like 2026-11-22T05:30:00Z"))
+            }),
+        };
+        let window = Window { since: time("--since", &self.since)?, until: time("--until", &self.until)? };
+        match (window.since, window.until) {
+            (Some(since), Some(until)) if until <= since => {
+                Err(usage("--until is not after --since, so no run is meant".to_owned()))
+            }
+            _ => Ok(window),
+        }
+    }
+
+    fn token(&self, address: &Address) -> Result<Option<TokenFile>, Refusal> {
+        if self.token_file.is_some() && !address.is_encrypted() {
+            return Err(usage(format!(
+                "--results-api {address} is not encrypted, so a token would be there for others to read; use grpcs:// or https://, \
+                 or leave out --token-file"
+            )));
+        }
+        let of_pod = Path::new(POD_TOKEN);
+        let in_pod = (address.is_encrypted() && of_pod.exists()).then(|| of_pod.to_owned());
+        Ok(self.token_file.clone().or(in_pod).map(TokenFile))
+    }
+
+    fn authorities(&self, address: &Address) -> Result<Authorities, Refusal> {
+        if !address.is_encrypted() {
+            return Ok(Authorities::default());
+        }
+        let file = self.ca_file.as_deref().unwrap_or(Path::new(web_authorities::SYSTEM));
+        let refused = |error: String| unchecked(format!("--ca-file {}: {error}", file.display()));
+        let text = std::fs::read(file).map_err(|error| refused(io_error::words(&error)))?;
+        Authorities::from_pem(&text).map_err(|error| refused(error.to_string()))
+    }
+}

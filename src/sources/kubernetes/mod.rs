@@ -1,0 +1,24 @@
+//! Runs of a cluster, from its API server.
+//!
+//! * [`access`]: how it is reached, from a [`kubeconfig`] or from within a pod, with a [`proxy`]; [`identity`]: as whom, perhaps by
+//!   credential plug-ins ([`plugin`]).
+//! * [`client`] sends a [`request`]; [`error`] says why there is no answer, and which [`rule`] would allow it.
+//! * [`runs`]: which runs are meant; [`read`]: reading them, page by page; [`screen`]: what of a list counts; [`family`]: what belongs to a run that is
+//!   named; [`watch`]: runs as they finish.
+
+pub mod access;
+mod client;
+pub mod error;
+mod family;
+mod identity;
+mod kubeconfig;
+mod plugin;
+mod proxy;
+mod read;
+mod request;
+pub mod rule;
+pub mod runs;
+mod screen;
+mod watch;
+
+pub use read::Kubernetes;

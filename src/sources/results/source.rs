@@ -1,0 +1,169 @@
+//! From the archive into the walk. One thread asks for pages and another hands records on, so that the server works on the next page
+//! while this one is verified.
+
+use std::{
+    sync::{
+        Arc,
+        mpsc::{Receiver, SyncSender, TryRecvError, sync_channel},
+    },
+    thread,
+    time::Duration,
+};
+
+use super::{
+    address::{Address, Protocol},
+    archive::{Archive, Ended, Record},
+    caller::Caller,
+    children::Children,
+    error::ResultsError,
+    grpc::Grpc,
+    pages::{PAUSES, Reading},
+    question::Question,
+    rest::Rest,
+    trusted::Authorities,
+};
+use crate::sources::{
+    error::{LARGEST_OBJECT, Rest as Remainder},
+    failure::Failure,
+    sink::{Found, Sink, Stopped},
+};
+
+/// Bytes of records that are handed over at once.
+const BATCH: usize = 256 << 10;
+/// Batches that wait to be taken.
+const WAITING: usize = 4;
+
+/// An archive, and what is asked of it.
+#[derive(Debug, Clone)]
+pub struct Results {
+    /// Where.
+    pub address: Address,
+    /// Who vouches for it.
+    pub authorities: Authorities,
+    /// Who asks.
+    pub caller: Caller,
+    /// What for.
+    pub question: Question,
+    /// How long to wait for an answer, in whole seconds.
+    pub patience: Duration,
+}
+
+/// What the reading thread hands over.
+enum Batch {
+    Records(Vec<Record>),
+    Failed(ResultsError),
+}
+
+impl Results {
+    /// Hands every record on, each named by its place in the archive.
+    pub(crate) fn read(&self, sink: &mut dyn Sink) -> Result<(), Stopped> {
+        let (send, batches) = sync_channel(WAITING);
+        thread::scope(|scope| {
+            scope.spawn(move || {
+                if let Err(Ended::Failed(error)) = self.ask(&send) {
+                    // Nobody may be there any more.
+                    let _ = send.send(Batch::Failed(error));
+                }
+            });
+            self.hand_on(&batches, sink)
+        })
+    }
+
+    fn hand_on(&self, batches: &Receiver<Batch>, sink: &mut dyn Sink) -> Result<(), Stopped> {
+        loop {
+            let batch = match batches.try_recv() {
+                Ok(batch) => batch,
+                Err(TryRecvError::Disconnected) => return Ok(()),
+                Err(TryRecvError::Empty) => {
+                    sink.waiting()?;
+                    let Ok(batch) = batches.recv() else { return Ok(()) };
+                    batch
+                }
+            };
+            match batch {
+                Batch::Records(records) => {
+                    records.into_iter().try_for_each(|record| hand_on(record, &self.address, sink))?;
+                }
+                Batch::Failed(error) => {
+                    sink.begin(Arc::from(self.address.to_string()));
+                    sink.take(Found::Failed(Failure::Results(Box::new(error))))?;
+                }
+            }
+        }
+    }
+
+    /// Reads all that is asked for, filter by filter, and then what belongs to the PipelineRuns among it.
+    fn ask(&self, send: &SyncSender<Batch>) -> Result<(), Ended> {
+        let mut archive = self.archive()?;
+        let mut children = Children::new(&self.question);
+        let mut filters = self.question.filters();
+        while !filters.is_empty() {
+            for filter in &filters {
+                self.ask_by(filter, &mut *archive, &mut children, send)?;
+            }
+            filters = children.filters();
+        }
+        Ok(())
+    }
+
+    fn ask_by(
+        &self,
+        filter: &str,
+        archive: &mut dyn Archive,
+        children: &mut Children<'_>,
+        send: &SyncSender<Batch>,
+    ) -> Result<(), Ended> {
+        let parent = self.question.parent.results();
+        let (mut batch, mut bytes) = (Vec::new(), 0);
+        let mut each = |record: Record| {
+            if !children.note(&record) {
+                return Ok(());
+            }
+            bytes += record.value.len() + record.name.len();
+            batch.push(record);
+            if bytes < BATCH {
+                return Ok(());
+            }
+            bytes = 0;
+            send.send(Batch::Records(std::mem::take(&mut batch))).map_err(|_| Stopped)
+        };
+        let read = Reading { archive, parent: &parent, filter, pauses: &PAUSES }.read(&mut each);
+        // Those that came before it failed are judged.
+        send.send(Batch::Records(batch)).map_err(|_| Stopped)?;
+        read.map(drop)
+    }
+
+    fn archive(&self) -> Result<Box<dyn Archive>, ResultsError> {
+        let Self { address, authorities, caller, patience, .. } = self;
+        Ok(match address.protocol {
+            Protocol::Grpc => Box::new(Grpc::new(address.clone(), authorities, caller.clone(), *patience)?),
+            Protocol::Rest => Box::new(Rest::new(address, authorities, caller.clone(), *patience)),
+        })
+    }
+}
+
+/// Whether it is a name of a record (`Name` of `pkg/api/server/v1alpha2/record`), and not something that the server repeats.
+fn is_record_name(name: &str) -> bool {
+    let is_word = |word: &str| {
+        !word.is_empty()
+            && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
+    };
+    let parts: Vec<&str> = name.split('/').collect();
+    matches!(parts.as_slice(), [namespace, "results", result, "records", record] if [namespace, result, record].into_iter().all(|part| is_word(part)))
+}
+
+fn hand_on(record: Record, address: &Address, sink: &mut dyn Sink) -> Result<(), Stopped> {
+    if !is_record_name(&record.name) {
+        sink.begin(Arc::from(address.to_string()));
+        let what = "a record in it is not named as records are".to_owned();
+        return sink.take(Found::Failed(Failure::Results(Box::new(ResultsError::NotTheApi { what }))));
+    }
+    sink.begin(Arc::from(record.name));
+    sink.count(record.value.len());
+    let failed = match record.value.len() {
+        0 => Failure::Empty,
+        length if length > LARGEST_OBJECT => Failure::TooLarge(Remainder::Read),
+        _ => return sink.take(Found::Json { bytes: &record.value, line: 1, inherited: None }),
+    };
+    sink.take(Found::Failed(failed))
+}

@@ -1,0 +1,302 @@
+//! The part of a Tekton PipelineRun that verification looks at (`tekton.dev/v1`).
+//!
+//! * [`names`]: the names that the controller gives to children; [`references`]: `$(tasks.…)` in a pipeline and what takes its place;
+//!   [`matrix`]: into which combinations a matrix fans out.
+
+pub(crate) mod matrix;
+pub(crate) mod names;
+pub(crate) mod references;
+
+use serde::{Deserialize, Deserializer, de};
+use serde_json::Value;
+
+use crate::tekton::{
+    strict::{
+        node::{Misfit, Node},
+        parser_words::plain,
+    },
+    taskrun::{Condition, DeclaredWhen, Metadata, null_is_default, result_value},
+    value::ResultValue,
+};
+
+/// Why a document is not a PipelineRun that can be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PipelineRunError {
+    /// v1beta1 keeps children, results and specs in other fields.
+    #[error(
+        "it is a PipelineRun of {0}, and only those of tekton.dev/v1 are read: kubectl get pipelineruns.v1.tekton.dev NAME -o json"
+    )]
+    Version(String),
+    /// A field has another type than Tekton gives it, or is missing.
+    #[error("it is not a PipelineRun as Tekton writes it: {}", plain(.0))]
+    Shape(String),
+}
+
+impl From<Misfit> for PipelineRunError {
+    fn from(misfit: Misfit) -> Self {
+        Self::Shape(misfit.to_string())
+    }
+}
+
+/// A PipelineRun.
+#[derive(Debug, Clone, Deserialize)]
+pub struct PipelineRun {
+    /// Name, namespace, UID, time of creation.
+    pub metadata: Metadata,
+    /// What was asked for.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub spec: Spec,
+    /// What Tekton's controller wrote.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub status: Status,
+}
+
+/// `spec`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Spec {
+    /// The pipeline, where it is given inline.
+    pub pipeline_spec: Option<PipelineSpec>,
+    /// Values of parameters.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub params: Vec<Param>,
+}
+
+/// `spec.pipelineSpec` and `status.pipelineSpec`; in the latter, parameters and contexts have been put in.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub struct PipelineSpec {
+    /// Tasks, in any order.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub tasks: Vec<PipelineTask>,
+    /// Those that run when all others have ended.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub finally: Vec<PipelineTask>,
+    /// Results of the PipelineRun.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub results: Vec<Param>,
+}
+
+impl PipelineSpec {
+    /// All tasks, and whether each is one of `finally`.
+    pub(crate) fn all_tasks(&self) -> impl Iterator<Item = (&PipelineTask, bool)> {
+        self.tasks.iter().map(|task| (task, false)).chain(self.finally.iter().map(|task| (task, true)))
+    }
+}
+
+/// A task of a pipeline.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PipelineTask {
+    /// Its name.
+    #[serde(default)]
+    pub name: String,
+    /// What it is given.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub params: Vec<Param>,
+    /// What it fans out over.
+    pub matrix: Option<Matrix>,
+    /// What must hold for it to run.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub when: Vec<DeclaredWhen>,
+    /// Tasks that must have ended before it starts, besides those whose results it uses.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub run_after: Vec<String>,
+    /// The task that it runs, by reference.
+    pub task_ref: Option<TaskReference>,
+    /// The task that it runs, inline.
+    pub task_spec: Option<EmbeddedTask>,
+    /// The pipeline that it runs, by reference.
+    pub pipeline_ref: Option<Value>,
+    /// The pipeline that it runs, inline.
+    pub pipeline_spec: Option<Value>,
+    /// `continue`: its failure does not fail the run.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub on_error: String,
+}
+
+impl PipelineTask {
+    /// Whether a controller other than Tekton's own runs it (Tekton `pkg/apis/pipeline/v1/taskref_types.go`, `IsCustomTask`).
+    pub(crate) fn is_custom(&self) -> bool {
+        let is_custom = |version: &str, kind: &str| {
+            !version.is_empty() && !kind.is_empty() && !version.starts_with("tekton.dev/")
+        };
+        self.task_ref.as_ref().is_some_and(|task| is_custom(&task.api_version, &task.kind))
+            || self.task_spec.as_ref().is_some_and(|task| is_custom(&task.api_version, &task.kind))
+    }
+
+    /// The kind of its runs.
+    pub(crate) fn kind_of_runs(&self) -> &'static str {
+        match (self.is_pipeline(), self.is_custom()) {
+            (true, _) => "PipelineRun",
+            (false, true) => "CustomRun",
+            (false, false) => "TaskRun",
+        }
+    }
+
+    /// Whether it runs another pipeline.
+    pub(crate) fn is_pipeline(&self) -> bool {
+        self.pipeline_ref.is_some() || self.pipeline_spec.is_some()
+    }
+}
+
+/// A task by reference.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TaskReference {
+    /// Name of the task, unless a resolver finds it.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub name: String,
+    /// Who finds it.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub resolver: String,
+    /// Version, given for custom tasks.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub api_version: String,
+    /// Kind, given for custom tasks.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub kind: String,
+}
+
+/// A task that is given inline.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EmbeddedTask {
+    /// Version, given for custom tasks.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub api_version: String,
+    /// Kind, given for custom tasks.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub kind: String,
+    /// Its steps: results may be put into any text of them.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub steps: Vec<Value>,
+    /// Its sidecars, likewise.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub sidecars: Vec<Value>,
+}
+
+/// A name and a value: a parameter, or a result of a pipeline.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Param {
+    /// Its name.
+    pub name: String,
+    /// Its value.
+    #[serde(deserialize_with = "param_value")]
+    pub value: ResultValue,
+}
+
+/// `matrix` of a task.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub struct Matrix {
+    /// Lists, of which every combination is run.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub params: Vec<Param>,
+    /// More combinations.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub include: Vec<Include>,
+}
+
+impl Matrix {
+    /// Those of the lists, then those that are included.
+    pub(crate) fn all_params(&self) -> impl Iterator<Item = &Param> {
+        self.params.iter().chain(self.include.iter().flat_map(|include| &include.params))
+    }
+}
+
+/// One combination that is given explicitly.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub struct Include {
+    /// Its parameters.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub params: Vec<Param>,
+}
+
+/// `status`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Status {
+    /// Conditions, among them `Succeeded`.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub conditions: Vec<Condition>,
+    /// The runs that it made.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub child_references: Vec<ChildReference>,
+    /// Tasks that were not run, and why.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub skipped_tasks: Vec<SkippedTask>,
+    /// Results.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub results: Vec<Param>,
+    /// The pipeline as it was run.
+    pub pipeline_spec: Option<PipelineSpec>,
+    /// Where v1beta1 has its results; in v1 a second list that some readers might take for them.
+    #[serde(default)]
+    pub pipeline_results: NotInV1,
+    /// Where old versions of v1beta1 keep the status of children.
+    #[serde(default)]
+    pub task_runs: NotInV1,
+}
+
+/// The absence of a field that v1 does not have.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct NotInV1;
+
+impl<'de> Deserialize<'de> for NotInV1 {
+    fn deserialize<D: Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
+        Err(de::Error::custom("it is a field of v1beta1, not of v1"))
+    }
+}
+
+/// A run that a PipelineRun made.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ChildReference {
+    /// `TaskRun`, `PipelineRun` or `CustomRun`.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub kind: String,
+    /// Its name; it is in the same namespace.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub name: String,
+    /// The task of the pipeline.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub pipeline_task_name: String,
+}
+
+/// A task that was not run.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SkippedTask {
+    /// Its name.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub name: String,
+    /// One of Tekton's reasons (`pkg/apis/pipeline/v1/pipelinerun_types.go`, `SkippingReason`).
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub reason: String,
+}
+
+impl PipelineRun {
+    /// Reads a PipelineRun whose document says that it is one.
+    pub(crate) fn from_node(node: Node, api_version: &str) -> Result<Self, PipelineRunError> {
+        if api_version != "tekton.dev/v1" {
+            return Err(PipelineRunError::Version(api_version.to_owned()));
+        }
+        Ok(node.read()?)
+    }
+
+    /// `<namespace>/<name>`.
+    pub fn full_name(&self) -> String {
+        format!("{}/{}", self.metadata.namespace, self.metadata.name)
+    }
+
+    /// The `status` of the condition `Succeeded`: `True`, `False`, or anything else while it runs. `None`: there is none, or two differ.
+    pub(crate) fn succeeded(&self) -> Option<&str> {
+        let mut conditions = self.status.conditions.iter().filter(|condition| condition.kind == "Succeeded");
+        let first = conditions.next()?.status.as_str();
+        conditions.all(|condition| condition.status == first).then_some(first)
+    }
+}
+
+fn param_value<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ResultValue, D::Error> {
+    let value = ResultValue::from_json(&result_value(deserializer)?);
+    value.ok_or_else(|| de::Error::custom("text, a list of texts or an object of texts is expected"))
+}

@@ -1,0 +1,176 @@
+//! What the runs of a task were given: parameters, and the combinations of a matrix.
+
+use std::{borrow::Cow, collections::HashSet};
+
+use crate::{
+    tekton::{
+        pipelinerun::{
+            Matrix, Param,
+            matrix::{self, Combination},
+            references::{Replacement, ResultReference, replaced},
+        },
+        value::ResultValue,
+    },
+    verify::{
+        Verdict,
+        facts::Detail,
+        findings::Findings,
+        pipeline::{
+            ParamNode,
+            child::Child,
+            differs, fault,
+            task::Task,
+            values::{TaskResult, Values},
+        },
+    },
+};
+
+/// Compares `spec.params` of every run with what the pipeline says, with attested results put in. Gives the parameters of each run.
+pub(crate) fn check(task: &Task<'_>, values: &Values<'_>, findings: &mut Findings) -> Vec<Vec<ParamNode>> {
+    let none = || task.references.iter().map(|_| Vec::new()).collect();
+    if task.references.is_empty() {
+        return none();
+    }
+    let name = &task.task.name;
+    for expression in task.expressions() {
+        let Some(reference) = ResultReference::parse(expression) else { continue };
+        if let TaskResult::None = values.result(&reference) {
+            let problem = format!("task {name} ran with $({expression}), and no task produced that result");
+            findings.push(fault(Verdict::Invalid, Detail::NO_SUCH_RESULT, problem));
+            return none();
+        }
+    }
+    let combinations = match &task.task.matrix {
+        None => None,
+        Some(matrix) => match combinations(matrix, values) {
+            Ok((count, combinations)) if count == task.references.len() => Some(combinations),
+            Ok((count, _)) => {
+                let runs = task.references.len();
+                let problem = format!("task {name}: its matrix makes {count} runs, and it has {runs}");
+                findings.push(fault(Verdict::Invalid, Detail::MATRIX, problem));
+                return none();
+            }
+            Err(reason) => {
+                let problem =
+                    format!("task {name}: the combinations of its matrix cannot be derived: {reason}");
+                findings.push(fault(Verdict::Unchecked, Detail::NOT_DERIVED, problem));
+                return none();
+            }
+        },
+    };
+    let given = Given::new(task, values);
+    let runs = task.runs.iter().enumerate();
+    runs.map(|(i, run)| match run {
+        Some(run) => given.to_run(run, combinations.as_ref().and_then(|all| all.get(i)), findings),
+        None => Vec::new(),
+    })
+    .collect()
+}
+
+/// What every run of a task is given.
+struct Given<'a> {
+    task: &'a str,
+    /// Name, value or the expression that is not known, and whether a result is in it.
+    params: Vec<(&'a str, Result<ResultValue, String>, bool)>,
+    /// Parameters of the matrix into which results are put.
+    from_results: HashSet<&'a str>,
+}
+
+impl<'a> Given<'a> {
+    fn new(task: &'a Task<'_>, values: &Values<'_>) -> Self {
+        let task = task.task;
+        let param = |param: &'a Param| {
+            let value = replaced(&param.value, &|text| values.replacement(text));
+            (param.name.as_str(), value, Task::is_from_result(&param.value))
+        };
+        let of_matrix = task.matrix.iter().flat_map(Matrix::all_params);
+        let from_results = of_matrix.filter(|param| Task::is_from_result(&param.value));
+        Given {
+            task: &task.name,
+            params: task.params.iter().map(param).collect(),
+            from_results: from_results.map(|param| param.name.as_str()).collect(),
+        }
+    }
+
+    /// Compares the parameters of one run: those of its combination, then those of the task.
+    fn to_run(
+        &self,
+        run: &Child,
+        combination: Option<&Combination>,
+        findings: &mut Findings,
+    ) -> Vec<ParamNode> {
+        let (task, name) = (self.task, run.name.split_once('/').map_or("", |(_, name)| name));
+        let count = combination.map_or(0, Combination::len) + self.params.len();
+        if run.params.len() != count {
+            let problem = format!(
+                "task {task}: {name} has {} parameters, and the pipeline gives it {count}",
+                run.params.len()
+            );
+            findings.push(differs(Detail::PARAMETER, problem, format!("{name}: spec.params"), (None, None)));
+            return Vec::new();
+        }
+        let of_combination = combination.into_iter().flatten().map(|(name, text)| {
+            let value = ResultValue::String(text.clone());
+            (name.as_str(), Ok(Cow::Owned(value)), self.from_results.contains(name.as_str()))
+        });
+        let of_task = self.params.iter().map(|(name, value, is_from_results)| {
+            (*name, value.as_ref().map(Cow::Borrowed), *is_from_results)
+        });
+        let mut nodes = Vec::with_capacity(count);
+        for (index, (param, value, is_from_results)) in of_combination.chain(of_task).enumerate() {
+            let found = run.params.get(index).filter(|(found, _)| found == param).map(|(_, value)| value);
+            match (value, found) {
+                (Ok(value), Some(found)) if *value == *found => {}
+                (Ok(value), found) => {
+                    let sayer = if is_from_results { "the attested result" } else { "the pipeline" };
+                    let problem =
+                        format!("task {task}: parameter {param} of {name} is not what {sayer} says");
+                    let field = format!("{name}: spec.params[{index}]");
+                    findings.push(differs(Detail::PARAMETER, problem, field, (Some(&value), found)));
+                }
+                (Err(expression), _) => {
+                    let problem = format!(
+                        "task {task}: parameter {param} of {name} cannot be derived: $({expression}) is not known"
+                    );
+                    findings.push(fault(Verdict::Unchecked, Detail::NOT_DERIVED, problem));
+                }
+            }
+            nodes.push(ParamNode {
+                name: param.to_owned(),
+                is_from_results,
+                is_in_program: run.in_program.contains(param),
+            });
+        }
+        nodes
+    }
+}
+
+/// How many runs a matrix makes, and its combinations, with results put in.
+fn combinations(matrix: &Matrix, values: &Values<'_>) -> Result<(usize, Vec<Combination>), String> {
+    let matrix = with_results(matrix, values)?;
+    let count = matrix::count_runs(&matrix).zip(matrix::fan_out(&matrix));
+    count.ok_or_else(|| "there are more than any controller makes".to_owned())
+}
+
+/// A matrix with results put in. Nothing else is: statuses of tasks stay as they are there (Tekton `ApplyPipelineTaskStateContext`).
+pub(super) fn with_results(matrix: &Matrix, values: &Values<'_>) -> Result<Matrix, String> {
+    let replacement = |text: &str| match ResultReference::parse(text) {
+        Some(_) => values.replacement(text),
+        None if text.starts_with("context.") || text.contains(".matrix.") => Replacement::Unknown,
+        None => Replacement::Stays,
+    };
+    let put_in = |params: &[Param]| -> Result<Vec<Param>, String> {
+        let one = |param: &Param| {
+            let value = replaced(&param.value, &replacement)
+                .map_err(|expression| format!("$({expression}) is not known"))?;
+            Ok(Param { name: param.name.clone(), value })
+        };
+        params.iter().map(one).collect()
+    };
+    let mut matrix = matrix.clone();
+    matrix.params = put_in(&matrix.params)?;
+    for include in &mut matrix.include {
+        include.params = put_in(&include.params)?;
+    }
+    Ok(matrix)
+}

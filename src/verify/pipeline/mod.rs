@@ -1,0 +1,227 @@
+//! Verification of a whole PipelineRun (docs/verify.md "PipelineRuns"): is what its status says what follows from its TaskRuns?
+//!
+//! Nobody signs a PipelineRun. What it says is held against what its TaskRuns prove: that each one is there and its own
+//! ([`runs`]), that what they were given is what others produced ([`given`]), that tasks were skipped for the reason that is
+//! stated ([`skips`]), that the steps signed in the order of the tasks, and that its results are theirs ([`results`]).
+
+#[cfg(test)]
+mod as_controller;
+pub(crate) mod child;
+mod given;
+mod results;
+mod runs;
+mod skips;
+mod spec;
+mod task;
+pub(crate) mod tree;
+mod values;
+mod whole;
+
+use std::collections::HashMap;
+
+pub use child::Child;
+pub use tree::{ParamNode, Pipeline, PipelineResult, RunNode, TaskNode};
+pub use whole::{Judged, Pipelines};
+
+use self::{task::Task, values::Values, whole::Children};
+use crate::{
+    tekton::{
+        pipelinerun::{PipelineRun, PipelineSpec},
+        taskrun::parse_time,
+        value::ResultValue,
+    },
+    verify::{Finding, PipelineFault, Report, Trust, Verdict, facts::Detail, findings::Findings},
+};
+
+/// Judges a PipelineRun by what is known of its children.
+pub(crate) fn judge(object: &PipelineRun, children: &Children, trust: &Trust) -> Report {
+    let mut findings = Findings::default();
+    let mut notes = Vec::new();
+    let mut pipeline = Pipeline::default();
+    let failed = object.succeeded() == Some("False");
+    if failed {
+        notes.push(
+            "the PipelineRun failed; what is verified is what its tasks produced before that".to_owned(),
+        );
+    }
+    match object.succeeded() {
+        Some("True" | "False") => {
+            if let Some(spec) = spec::of(object, &mut findings, &mut notes) {
+                pipeline = against(object, spec, children, trust, &mut findings, &mut notes);
+            }
+        }
+        _ => findings.push(fault(Verdict::Absent, Detail::UNFINISHED, "the PipelineRun has not finished")),
+    }
+    pipeline.failed = failed;
+    let runs = || pipeline.tasks.iter().flat_map(|task| &task.runs);
+    if findings.is_empty() && runs().next().is_none() {
+        let problem = "none of its tasks ran, so there is nothing to check";
+        findings.push(fault(Verdict::Unchecked, Detail::NOTHING_CHECKED, problem));
+    }
+    let is_weak = runs().any(|run| run.verdict == Some(Verdict::Weak));
+    let worst = findings.iter().map(Finding::verdict).max();
+    let verdict = worst.unwrap_or(if is_weak { Verdict::Weak } else { Verdict::Verified });
+    // A weak child that is not accepted is a finding.
+    let accepted = worst.is_none();
+    if !accepted {
+        pipeline.results.clear();
+    }
+    Report {
+        task_run: object.full_name(),
+        uid: object.metadata.uid.clone(),
+        verdict,
+        accepted,
+        rules: Vec::new(),
+        findings,
+        notes,
+        proof: None,
+        pipeline: Some(Box::new(pipeline)),
+    }
+}
+
+/// Holds a finished PipelineRun against its children.
+fn against(
+    object: &PipelineRun,
+    spec: &PipelineSpec,
+    children: &Children,
+    trust: &Trust,
+    findings: &mut Findings,
+    notes: &mut Vec<String>,
+) -> Pipeline {
+    let tasks = runs::tasks(object, spec, children, findings);
+    let by_name: HashMap<&str, Task<'_>> =
+        tasks.into_iter().map(|task| (task.task.name.as_str(), task)).collect();
+    let values = Values { tasks: &by_name };
+    let mut nodes = Vec::with_capacity(by_name.len());
+    let created = object.metadata.creation_timestamp.as_deref().and_then(parse_time);
+    if created.is_none() {
+        let problem =
+            "metadata.creationTimestamp is missing or not a time, so nothing says which runs are older";
+        findings.push(fault(Verdict::Unchecked, Detail::NO_CREATION_TIME, problem));
+    }
+    if object.metadata.uid.is_empty() {
+        let problem = "it has no UID, so nothing says which runs are its own";
+        findings.push(fault(Verdict::Unchecked, Detail::CHILD_OWNER, problem));
+    }
+    let ends = ends(&by_name);
+    // Those of finally come after all others.
+    let others = by_name.values().filter(|task| !task.is_finally);
+    let last = others.max_by_key(|task| task.span().map(|(_, end)| end)).map(|task| task.task.name.as_str());
+    for (task, _) in spec.all_tasks() {
+        let Some(task) = by_name.get(task.name.as_str()) else { continue };
+        runs::check(object, task, (created, trust.clock_skew), children.overflowed, findings);
+        skips::check(object, task, &values, findings, notes);
+        let params = given::check(task, &values, findings);
+        order(task, &ends, last, trust.clock_skew, findings);
+        nodes.push(node(task, params));
+    }
+    runs::strangers(object, &by_name, children, findings, notes);
+    outcome(object, &by_name, findings);
+    let results = results::check(object, spec, &values, findings, notes);
+    Pipeline { tasks: nodes, results, ..Pipeline::default() }
+}
+
+fn node(task: &Task<'_>, params: Vec<Vec<ParamNode>>) -> TaskNode {
+    let runs = task.references.iter().zip(&task.runs).zip(params);
+    TaskNode {
+        name: task.task.name.clone(),
+        is_finally: task.is_finally,
+        skipped: task.skipped.map(|skipped| skipped.reason.clone()),
+        runs: runs
+            .map(|((reference, run), params)| RunNode {
+                name: reference.name.clone(),
+                verdict: run.map(|run| run.verdict),
+                params,
+            })
+            .collect(),
+    }
+}
+
+/// When a task and all that it needs had signed, and the task that did so last, ms since 1970.
+type Ends<'a> = HashMap<&'a str, Option<(u64, &'a str)>>;
+
+/// Of every task: its own end, or, if it did not run or that is not known, the last one of the tasks that it needs.
+fn ends<'a>(tasks: &'a HashMap<&'a str, Task<'a>>) -> Ends<'a> {
+    let mut ends = Ends::new();
+    for &root in tasks.keys() {
+        // A list instead of recursion, since somebody may have written a very long chain; `true`: all that it needs is known.
+        let mut open = vec![(root, false)];
+        while let Some((name, is_ready)) = open.pop() {
+            let Some(task) = tasks.get(name) else { continue };
+            if is_ready {
+                let of_parents = || task.parents().into_iter().filter_map(|parent| *ends.get(parent)?).max();
+                let end = task.span().map(|(_, end)| (end, name)).or_else(of_parents);
+                ends.insert(name, end);
+            } else if !ends.contains_key(name) {
+                ends.insert(name, None);
+                open.push((name, true));
+                if task.span().is_none() {
+                    open.extend(task.parents().into_iter().map(|parent| (parent, false)));
+                }
+            }
+        }
+    }
+    ends
+}
+
+/// What a task needs was signed before its first step started, give or take what clocks may be apart.
+fn order(task: &Task<'_>, ends: &Ends<'_>, last: Option<&str>, clock_skew: i64, findings: &mut Findings) {
+    let skew = 2000 * u64::try_from(clock_skew).unwrap_or_default();
+    let Some((start, _)) = task.span() else { return };
+    let parents = match task.is_finally {
+        true => last.into_iter().collect(),
+        false => task.parents(),
+    };
+    for parent in parents {
+        let Some((end, parent)) = ends.get(parent).copied().flatten() else { continue };
+        if end > start.saturating_add(skew) {
+            let name = &task.task.name;
+            let problem =
+                format!("task {name} started before task {parent}, which it depends on, had signed");
+            findings.push(fault(Verdict::Invalid, Detail::TASK_ORDER, problem));
+        }
+    }
+}
+
+/// A PipelineRun that succeeded has no task that failed, but for those that may.
+fn outcome(object: &PipelineRun, tasks: &HashMap<&str, Task<'_>>, findings: &mut Findings) {
+    if object.succeeded() != Some("True") {
+        return;
+    }
+    for task in tasks.values() {
+        if task.outcome() == Some(false) && task.task.on_error != "continue" {
+            let problem = format!("it says that it succeeded, but task {} failed", task.task.name);
+            findings.push(fault(Verdict::Invalid, Detail::SUCCEEDED, problem));
+        }
+    }
+}
+
+/// Something that is wrong with a PipelineRun.
+fn fault(verdict: Verdict, detail: Detail, problem: impl Into<String>) -> Finding {
+    Finding::Pipeline(Box::new(PipelineFault {
+        problem: problem.into(),
+        detail,
+        field: None,
+        expected: None,
+        found: None,
+        verdict,
+    }))
+}
+
+/// The same, with both sides of a comparison and where the second one is.
+fn differs(
+    detail: Detail,
+    problem: String,
+    field: String,
+    sides: (Option<&ResultValue>, Option<&ResultValue>),
+) -> Finding {
+    let json = |value: Option<&ResultValue>| value.map(ResultValue::canonical_json);
+    Finding::Pipeline(Box::new(PipelineFault {
+        problem,
+        detail,
+        field: Some(field),
+        expected: json(sides.0),
+        found: json(sides.1),
+        verdict: Verdict::Invalid,
+    }))
+}

@@ -1,0 +1,177 @@
+//! The runs of each task: that they are there, and its own.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::{
+    tekton::pipelinerun::{ChildReference, PipelineRun, PipelineSpec, SkippedTask, names},
+    verify::{
+        Verdict,
+        facts::Detail,
+        findings::Findings,
+        pipeline::{fault, task::Task, whole::Children},
+    },
+};
+
+/// The tasks of the pipeline, with what the status says of each. What it says of others is a finding.
+pub(crate) fn tasks<'a>(
+    object: &'a PipelineRun,
+    spec: &'a PipelineSpec,
+    children: &'a Children,
+    findings: &mut Findings,
+) -> Vec<Task<'a>> {
+    let mut references: HashMap<&str, Vec<&ChildReference>> = HashMap::new();
+    let mut names = HashSet::new();
+    for reference in &object.status.child_references {
+        if !names.insert(reference.name.as_str()) {
+            let problem = format!("status.childReferences names {} twice", reference.name);
+            findings.push(fault(Verdict::Invalid, Detail::CHILD_NAME, problem));
+            continue;
+        }
+        references.entry(&reference.pipeline_task_name).or_default().push(reference);
+    }
+    let mut skipped: HashMap<&str, &SkippedTask> = HashMap::new();
+    for task in &object.status.skipped_tasks {
+        if skipped.insert(&task.name, task).is_some() {
+            let problem = format!("status.skippedTasks names {} twice", task.name);
+            findings.push(fault(Verdict::Invalid, Detail::SKIPPED, problem));
+        }
+    }
+    let tasks = spec.all_tasks().map(|(task, is_finally)| {
+        let mut references = references.remove(task.name.as_str()).unwrap_or_default();
+        let names = names::of_runs(&object.metadata.name, &task.name, references.len());
+        sort(&mut references, &names);
+        let namespace = &object.metadata.namespace;
+        let uid = &object.metadata.uid;
+        let run = |reference: &&ChildReference| {
+            children.find(task.kind_of_runs(), &format!("{namespace}/{}", reference.name), uid)
+        };
+        let runs = references.iter().map(run).collect();
+        Task { task, is_finally, references, names, runs, skipped: skipped.remove(task.name.as_str()) }
+    });
+    let tasks = tasks.collect();
+    let mut unknown: Vec<&str> = references.into_keys().chain(skipped.into_keys()).collect();
+    unknown.sort_unstable();
+    for name in unknown {
+        let problem = format!("the status names a task {name}, which the pipeline does not have");
+        findings.push(fault(Verdict::Invalid, Detail::UNKNOWN_TASK, problem));
+    }
+    tasks
+}
+
+/// By the numbers of the runs of a matrix: the controller keeps them by name, so the tenth comes before the second.
+fn sort(references: &mut [&ChildReference], names: &[String]) {
+    let numbers: HashMap<&str, usize> =
+        names.iter().enumerate().map(|(number, name)| (name.as_str(), number)).collect();
+    references.sort_by_key(|reference| numbers.get(reference.name.as_str()).copied().unwrap_or(usize::MAX));
+}
+
+/// That each run of a task is there, counts as verified, and is of this task and this PipelineRun.
+pub(crate) fn check(
+    object: &PipelineRun,
+    task: &Task<'_>,
+    (created, clock_skew): (Option<i64>, i64),
+    overflowed: bool,
+    findings: &mut Findings,
+) {
+    let name = &task.task.name;
+    let kind = task.task.kind_of_runs();
+    for ((reference, expected), run) in task.references.iter().zip(&task.names).zip(&task.runs) {
+        let full = &reference.name;
+        if expected != full {
+            let problem =
+                format!("task {name}: the controller would not give its run the name {full}, but {expected}");
+            findings.push(fault(Verdict::Invalid, Detail::CHILD_NAME, problem));
+        }
+        // Old versions of Tekton call a CustomRun a Run.
+        if reference.kind != kind && (reference.kind.as_str(), kind) != ("Run", "CustomRun") {
+            let problem =
+                format!("task {name}: {full} is said to be a {}, and must be a {kind}", reference.kind);
+            findings.push(fault(Verdict::Invalid, Detail::CHILD_KIND, problem));
+        }
+        let Some(run) = run else {
+            let forgotten = if overflowed {
+                "; there were more runs of pipelines than are kept in memory (256 MiB): verify fewer at a time"
+            } else {
+                ""
+            };
+            let problem = match reference.kind.as_str() {
+                "CustomRun" | "Run" => {
+                    format!(
+                        "task {name}: {full} is a {}, which has no steps, so nobody signs what it produced",
+                        reference.kind
+                    )
+                }
+                kind => format!("task {name}: its {kind} {full} is not in what was read{forgotten}"),
+            };
+            findings.push(fault(Verdict::Unchecked, Detail::CHILD_MISSING, problem));
+            continue;
+        };
+        if !run.accepted {
+            let problem = format!("task {name}: {full} is {}", run.verdict.as_str());
+            findings.push(fault(run.verdict, Detail::CHILD_VERDICT, problem));
+        }
+        let uid = &object.metadata.uid;
+        if run.owners.iter().any(|owner| owner != uid) {
+            let problem = format!("task {name}: {full} says that it belongs to another PipelineRun");
+            findings.push(fault(Verdict::Invalid, Detail::CHILD_OWNER, problem));
+        }
+        let started = run.proven.as_ref().and_then(|proven| proven.span).map(|(start, _)| start / 1000);
+        let started = started.and_then(|start| i64::try_from(start).ok());
+        let is_before = |time: Option<i64>, skew: i64| {
+            time.zip(created).is_some_and(|(time, created)| time + skew < created)
+        };
+        if is_before(run.created, clock_skew) || is_before(started, clock_skew) {
+            let problem = format!("task {name}: {full} is older than the PipelineRun");
+            findings.push(fault(Verdict::Invalid, Detail::BEFORE_CREATION, problem));
+        }
+    }
+    if task.references.is_empty() && task.skipped.is_none() && object.succeeded() == Some("True") {
+        let problem = format!("it says that it succeeded, but task {name} was neither run nor skipped");
+        findings.push(fault(Verdict::Invalid, Detail::CHILD_MISSING, problem));
+    }
+}
+
+/// Runs that say that they belong to it, and are not among its children.
+pub(crate) fn strangers(
+    object: &PipelineRun,
+    tasks: &HashMap<&str, Task<'_>>,
+    children: &Children,
+    findings: &mut Findings,
+    notes: &mut Vec<String>,
+) {
+    let namespace = format!("{}/", object.metadata.namespace);
+    let known: HashSet<&str> =
+        object.status.child_references.iter().map(|reference| reference.name.as_str()).collect();
+    let mut strangers: Vec<&str> = children
+        .names_of(&object.metadata.uid)
+        .filter_map(|name| name.strip_prefix(&namespace))
+        .filter(|name| !known.contains(name))
+        .collect();
+    strangers.sort_unstable();
+    if strangers.is_empty() {
+        return;
+    }
+    // By the name that a run of theirs may have besides those that are known.
+    let mut names: HashMap<String, &str> = HashMap::new();
+    for task in tasks.values() {
+        let name = task.task.name.as_str();
+        for count in [1, (task.references.len() + 1).max(2)] {
+            names.extend(
+                names::of_runs(&object.metadata.name, name, count).into_iter().map(|run| (run, name)),
+            );
+        }
+    }
+    for stranger in strangers {
+        let Some(name) = names.get(stranger) else {
+            notes.push(format!("{stranger} says that it belongs to it, but is none of its children"));
+            continue;
+        };
+        let problem =
+            format!("{stranger} is a run of task {name}, and status.childReferences does not name it");
+        match object.succeeded() {
+            // One that fails while it makes runs has no time to write all of their names (Tekton `handleRunCreationError`).
+            Some("False") => notes.push(problem),
+            _ => findings.push(fault(Verdict::Invalid, Detail::CHILD_LEFT_OUT, problem)),
+        }
+    }
+}

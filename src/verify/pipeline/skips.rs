@@ -1,0 +1,139 @@
+//! Which tasks ran and which were skipped, by their when expressions and the reason that the status states
+//! (Tekton `pkg/reconciler/pipelinerun/resources/pipelinerunresolution.go`, `skip` and `IsFinallySkipped`).
+
+use crate::{
+    tekton::{
+        pipelinerun::{
+            Param, PipelineRun,
+            references::{ResultReference, in_list, in_text},
+        },
+        taskrun::DeclaredWhen,
+        value::ResultValue,
+    },
+    verify::{
+        Verdict,
+        facts::Detail,
+        findings::Findings,
+        pipeline::{
+            fault, given,
+            task::Task,
+            values::{TaskResult, Values},
+        },
+    },
+};
+
+/// Why tasks do not run when a PipelineRun ends before its time.
+const STOPPING: [&str; 6] = [
+    "PipelineRun was stopping",
+    "PipelineRun was gracefully cancelled",
+    "PipelineRun was gracefully stopped",
+    "PipelineRun timeout has been reached",
+    "PipelineRun Tasks timeout has been reached",
+    "PipelineRun Finally timeout has been reached",
+];
+
+/// That a task ran if and only if what decides about that says so.
+pub(crate) fn check(
+    object: &PipelineRun,
+    task: &Task<'_>,
+    values: &Values<'_>,
+    findings: &mut Findings,
+    notes: &mut Vec<String>,
+) {
+    let name = &task.task.name;
+    let has_failed = object.succeeded() == Some("False");
+    if !task.references.is_empty() {
+        // Of a pipeline that runs in it, Tekton says so too when the PipelineRun stops meanwhile (`isScheduled` looks at other runs).
+        let is_stopping = |reason: &str| has_failed && STOPPING.contains(&reason);
+        if let Some(skipped) = task.skipped
+            && !(task.task.is_pipeline() && is_stopping(&skipped.reason))
+        {
+            let problem = format!("task {name} is said to be skipped, and ran");
+            findings.push(fault(Verdict::Invalid, Detail::SKIPPED, problem));
+        }
+        match allows(&task.task.when, values) {
+            Ok(true) => {}
+            Ok(false) => {
+                let problem = format!(
+                    "task {name} ran although its when expressions are false for the attested results"
+                );
+                findings.push(fault(Verdict::Invalid, Detail::WHEN, problem));
+            }
+            Err(reason) => findings.push(undecided(name, &reason)),
+        }
+        return;
+    }
+    let Some(skipped) = task.skipped else { return };
+    let is_right = match skipped.reason.as_str() {
+        "When Expressions evaluated to false" => match allows(&task.task.when, values) {
+            Ok(allowed) => !allowed,
+            Err(reason) => return findings.push(undecided(name, &reason)),
+        },
+        "Parent Tasks were skipped" => task.parents().iter().any(|parent| {
+            values
+                .tasks
+                .get(parent)
+                .and_then(|parent| parent.skipped)
+                .is_some_and(|parent| parent.reason != "When Expressions evaluated to false")
+        }),
+        "Results were missing" => {
+            let expressions = task.expressions().into_iter().chain(task.step_expressions());
+            let mut references = expressions.filter_map(ResultReference::parse);
+            // Of one that is not known another finding says so.
+            references.any(|reference| !matches!(values.result(&reference), TaskResult::Value(_)))
+        }
+        "Matrix Parameters have an empty array" => match &task.task.matrix {
+            None => false,
+            Some(matrix) => match given::with_results(matrix, values) {
+                Ok(matrix) => {
+                    let is_empty =
+                        |param: &Param| matches!(&param.value, ResultValue::Array(items) if items.is_empty());
+                    matrix.params.iter().any(is_empty)
+                }
+                Err(reason) => return findings.push(undecided(name, &reason)),
+            },
+        },
+        reason if STOPPING.contains(&reason) => {
+            if has_failed {
+                notes.push(format!("task {name} did not run: {}", skipped.reason));
+            }
+            has_failed
+        }
+        reason => {
+            let problem = format!("task {name} is skipped for a reason that is not known here: {reason:?}");
+            return findings.push(fault(Verdict::Unchecked, Detail::SKIPPED, problem));
+        }
+    };
+    if !is_right {
+        let problem = format!("task {name} is said to be skipped ({}), and that is not so", skipped.reason);
+        findings.push(fault(Verdict::Invalid, Detail::SKIPPED, problem));
+    }
+}
+
+fn undecided(name: &str, reason: &str) -> crate::verify::Finding {
+    let problem = format!("task {name}: whether its when expressions let it run cannot be decided: {reason}");
+    fault(Verdict::Unchecked, Detail::NOT_DERIVED, problem)
+}
+
+/// Whether all expressions hold, with results put in (Tekton `pkg/apis/pipeline/v1/when_types.go`, `AllowsExecution`).
+pub(super) fn allows(when: &[DeclaredWhen], values: &Values<'_>) -> Result<bool, String> {
+    let of = |text: &str| values.replacement(text);
+    let unknown = |expression: String| format!("$({expression}) is not known");
+    let mut allowed = true;
+    for expression in when {
+        if !expression.cel.is_empty() {
+            return Err("one is in CEL, which is not evaluated here".to_owned());
+        }
+        // A whole list as input becomes its JSON.
+        let input = match expression.input.contains("[*])") {
+            true => {
+                let list = in_list(std::slice::from_ref(&expression.input), &of).map_err(unknown)?;
+                serde_json::to_string(&list).unwrap_or_default()
+            }
+            false => in_text(&expression.input, &of).map_err(unknown)?,
+        };
+        let values = in_list(&expression.values, &of).map_err(unknown)?;
+        allowed &= values.contains(&input) == (expression.operator == "in");
+    }
+    Ok(allowed)
+}

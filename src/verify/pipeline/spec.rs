@@ -1,0 +1,259 @@
+//! The pipeline that was run: `status.pipelineSpec`, held against the object's own inline one.
+
+use std::collections::HashMap;
+
+use serde_json::Value;
+
+use crate::{
+    tekton::{
+        pipelinerun::{
+            Param, PipelineRun, PipelineSpec, PipelineTask,
+            references::{Part, Replacement, in_list, in_text, param_of, places, replaced},
+        },
+        value::ResultValue,
+    },
+    verify::{
+        Verdict,
+        facts::Detail,
+        findings::Findings,
+        pipeline::{differs, fault},
+    },
+};
+
+/// The pipeline with parameters put in. `None`: it is not there, and nothing can be judged.
+pub(crate) fn of<'a>(
+    object: &'a PipelineRun,
+    findings: &mut Findings,
+    notes: &mut Vec<String>,
+) -> Option<&'a PipelineSpec> {
+    let Some(spec) = &object.status.pipeline_spec else {
+        let problem = "status.pipelineSpec is missing, so nothing says which tasks it has";
+        findings.push(fault(Verdict::Unchecked, Detail::NO_PIPELINE_SPEC, problem));
+        return None;
+    };
+    match &object.spec.pipeline_spec {
+        None => notes.push("its pipeline is claimed: status.pipelineSpec, which nobody signs".to_owned()),
+        Some(inline) => compare(object, inline, spec, findings),
+    }
+    let mut names: Vec<&str> = spec.all_tasks().map(|(task, _)| task.name.as_str()).collect();
+    names.sort_unstable();
+    if names.windows(2).any(|pair| pair[0] == pair[1]) || names.first() == Some(&"") {
+        let problem = "status.pipelineSpec: a task has no name, or that of another task";
+        findings.push(fault(Verdict::Invalid, Detail::PIPELINE_SPEC, problem));
+        return None;
+    }
+    Some(spec)
+}
+
+/// What the controller puts in (parameters, contexts, workspaces) is the only difference there may be; parameters that the PipelineRun was
+/// given are put in here, too.
+fn compare(object: &PipelineRun, inline: &PipelineSpec, run: &PipelineSpec, findings: &mut Findings) {
+    let mut other = |field: String| {
+        let problem = format!("{field} is not what spec.pipelineSpec and spec.params make of it");
+        findings.push(differs(Detail::PIPELINE_SPEC, problem, field, (None, None)));
+    };
+    let given = Given::new(&object.spec.params);
+    for (list, inline, run) in
+        [("tasks", &inline.tasks, &run.tasks), ("finally", &inline.finally, &run.finally)]
+    {
+        if inline.len() != run.len() {
+            other(format!("status.pipelineSpec.{list}"));
+            continue;
+        }
+        for (i, (inline, run)) in inline.iter().zip(run).enumerate() {
+            if !given.is_run_of(inline, run) {
+                other(format!("status.pipelineSpec.{list}[{i}]"));
+            }
+        }
+    }
+    if !given.all_become(&inline.results, &run.results) {
+        other("status.pipelineSpec.results".to_owned());
+    }
+}
+
+/// Parameters that the PipelineRun was given, by name.
+struct Given<'a> {
+    params: HashMap<&'a str, &'a ResultValue>,
+}
+
+impl<'a> Given<'a> {
+    fn new(params: &'a [Param]) -> Self {
+        Given { params: params.iter().map(|param| (param.name.as_str(), &param.value)).collect() }
+    }
+
+    /// What takes the place of an expression; a default, or what is not a parameter, is not known here and stays.
+    fn replacement(&self, expression: &str) -> Replacement {
+        let value = || {
+            let (name, rest) = param_of(expression)?;
+            match (*self.params.get(name)?, Part::parse(rest)?) {
+                // Only a text takes the place of its bare name.
+                (ResultValue::Array(_) | ResultValue::Object(_), Part::Whole) => None,
+                (value, part) => part.of(value),
+            }
+        };
+        value().map_or(Replacement::Stays, Replacement::Value)
+    }
+
+    fn is_run_of(&self, inline: &PipelineTask, run: &PipelineTask) -> bool {
+        let matrices = match (&inline.matrix, &run.matrix) {
+            (None, None) => true,
+            (Some(inline), Some(run)) => {
+                self.all_become(&inline.params, &run.params)
+                    && inline.include.len() == run.include.len()
+                    && inline
+                        .include
+                        .iter()
+                        .zip(&run.include)
+                        .all(|(a, b)| self.all_become(&a.params, &b.params))
+            }
+            _ => false,
+        };
+        let whens = inline.when.len() == run.when.len()
+            && inline.when.iter().zip(&run.when).all(|(a, b)| {
+                a.operator == b.operator
+                    && self.becomes(&a.input, &b.input)
+                    && self.becomes(&a.cel, &b.cel)
+                    && self.list_becomes(&a.values, &b.values)
+            });
+        let references = match (&inline.task_ref, &run.task_ref) {
+            (None, None) => true,
+            (Some(inline), Some(run)) => {
+                self.becomes(&inline.name, &run.name)
+                    && inline.resolver == run.resolver
+                    && inline.kind == run.kind
+                    && inline.api_version == run.api_version
+            }
+            _ => false,
+        };
+        let own = self.without(&inline.params);
+        let tasks = match (&inline.task_spec, &run.task_spec) {
+            (None, None) => true,
+            (Some(inline), Some(run)) => {
+                own.jsons_become(&inline.steps, &run.steps)
+                    && own.jsons_become(&inline.sidecars, &run.sidecars)
+                    && inline.kind == run.kind
+                    && inline.api_version == run.api_version
+            }
+            _ => false,
+        };
+        let pipelines = match (&inline.pipeline_spec, &run.pipeline_spec) {
+            (None, None) => true,
+            // Its own parameters hide those of the outer one.
+            (Some(inline), Some(run)) => Given::new(&[]).json_becomes(inline, run),
+            _ => false,
+        };
+        matrices
+            && whens
+            && references
+            && tasks
+            && pipelines
+            && inline.pipeline_ref == run.pipeline_ref
+            && inline.name == run.name
+            && inline.run_after == run.run_after
+            && self.becomes(&inline.on_error, &run.on_error)
+            && self.all_become(&inline.params, &run.params)
+    }
+
+    /// Without those that a task is given, whose values take their places in its inline steps (Tekton `propagateParams`).
+    fn without(&self, given: &[Param]) -> Self {
+        let mut params = self.params.clone();
+        for param in given {
+            params.remove(param.name.as_str());
+        }
+        Given { params }
+    }
+
+    fn all_become(&self, inline: &[Param], run: &[Param]) -> bool {
+        inline.len() == run.len()
+            && inline.iter().zip(run).all(|(a, b)| a.name == b.name && self.value_becomes(&a.value, &b.value))
+    }
+
+    fn value_becomes(&self, inline: &ResultValue, run: &ResultValue) -> bool {
+        replaced(inline, &|text| self.replacement(text)).is_ok_and(|inline| value_becomes(&inline, run))
+    }
+
+    fn list_becomes(&self, inline: &[String], run: &[String]) -> bool {
+        in_list(inline, &|text| self.replacement(text)).is_ok_and(|inline| list_becomes(&inline, run))
+    }
+
+    fn becomes(&self, inline: &str, run: &str) -> bool {
+        in_text(inline, &|text| self.replacement(text)).is_ok_and(|inline| becomes(&inline, run))
+    }
+
+    fn jsons_become(&self, inline: &[Value], run: &[Value]) -> bool {
+        inline.len() == run.len() && inline.iter().zip(run).all(|(a, b)| self.json_becomes(a, b))
+    }
+
+    /// Steps, which are not looked into any further. A list with an item that is nothing but a parameter is not compared.
+    fn json_becomes(&self, inline: &Value, run: &Value) -> bool {
+        match (inline, run) {
+            (Value::String(inline), Value::String(run)) => self.becomes(inline, run),
+            (Value::Array(inline), Value::Array(_))
+                if inline.iter().filter_map(Value::as_str).any(is_put_in) =>
+            {
+                true
+            }
+            (Value::Array(inline), Value::Array(run)) => self.jsons_become(inline, run),
+            (Value::Object(inline), Value::Object(run)) => {
+                inline.len() == run.len()
+                    && inline
+                        .iter()
+                        .zip(run)
+                        .all(|((a, inline), (b, run))| a == b && self.json_becomes(inline, run))
+            }
+            (inline, run) => inline == run,
+        }
+    }
+}
+
+fn value_becomes(inline: &ResultValue, run: &ResultValue) -> bool {
+    match (inline, run) {
+        (ResultValue::String(inline), ResultValue::String(run)) => becomes(inline, run),
+        // A text that is nothing but a parameter becomes what that is.
+        (ResultValue::String(inline), _) => is_put_in(inline),
+        (ResultValue::Array(inline), ResultValue::Array(run)) => list_becomes(inline, run),
+        (ResultValue::Object(inline), ResultValue::Object(run)) => {
+            inline.len() == run.len()
+                && inline.iter().zip(run).all(|((a, inline), (b, run))| a == b && becomes(inline, run))
+        }
+        _ => false,
+    }
+}
+
+/// A list, in which items that are nothing but a parameter may become several or none. What is between two such items is not compared.
+fn list_becomes(inline: &[String], run: &[String]) -> bool {
+    let all_become = |inline: &[String], run: &[String]| inline.iter().zip(run).all(|(a, b)| becomes(a, b));
+    let Some(first) = inline.iter().position(|item| is_put_in(item)) else {
+        return inline.len() == run.len() && all_become(inline, run);
+    };
+    let behind = inline.iter().rev().take_while(|item| !is_put_in(item)).count();
+    run.len() >= first + behind
+        && all_become(&inline[..first], run)
+        && all_become(&inline[inline.len() - behind..], &run[run.len() - behind..])
+}
+
+/// Whether it is nothing but one place that the controller fills before any task runs.
+fn is_put_in(text: &str) -> bool {
+    place(text).is_some_and(|(before, behind)| before.is_empty() && behind.is_empty())
+}
+
+/// Whether a text may become another one: what is between the places that are filled stays, in order.
+fn becomes(inline: &str, run: &str) -> bool {
+    let Some((before, mut rest)) = place(inline) else { return inline == run };
+    let Some(mut run) = run.strip_prefix(before) else { return false };
+    while let Some((fixed, behind)) = place(rest) {
+        let Some(at) = run.find(fixed) else { return false };
+        run = &run[at + fixed.len()..];
+        rest = behind;
+    }
+    run.len() >= rest.len() && run.ends_with(rest)
+}
+
+/// What is before and behind the first place that is filled.
+fn place(text: &str) -> Option<(&str, &str)> {
+    places(text).find_map(|(start, expression)| {
+        let is_filled = ["params.", "params[", "context.", "workspaces."];
+        let fits = is_filled.iter().any(|prefix| expression.starts_with(prefix));
+        fits.then(|| (&text[..start], &text[start + 2 + expression.len() + 1..]))
+    })
+}

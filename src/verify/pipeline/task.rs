@@ -1,0 +1,90 @@
+//! One task of a pipeline in one PipelineRun: what the status says became of it, and its runs in the source.
+
+use serde_json::Value;
+
+use crate::{
+    tekton::{
+        pipelinerun::{ChildReference, Matrix, PipelineTask, SkippedTask, references},
+        value::ResultValue,
+    },
+    verify::pipeline::child::Child,
+};
+
+/// A task, what the status says of it, and what the source holds of that.
+pub(crate) struct Task<'a> {
+    pub(crate) task: &'a PipelineTask,
+    pub(crate) is_finally: bool,
+    /// In the order of a matrix' combinations.
+    pub(crate) references: Vec<&'a ChildReference>,
+    /// The name that the controller gives to each of them.
+    pub(crate) names: Vec<String>,
+    /// A run for each reference; `None`: the source does not hold it.
+    pub(crate) runs: Vec<Option<&'a Child>>,
+    pub(crate) skipped: Option<&'a SkippedTask>,
+}
+
+impl Task<'_> {
+    /// Whether it ended well, if that is known of each run: a verified one cannot say that it did if a step signed a failure.
+    pub(crate) fn outcome(&self) -> Option<bool> {
+        let outcomes: Option<Vec<bool>> = self.runs.iter().map(|run| run.as_ref()?.succeeded).collect();
+        outcomes.filter(|outcomes| !outcomes.is_empty()).map(|outcomes| outcomes.iter().all(|good| *good))
+    }
+
+    /// Every expression in what the task is given, and in what decides whether it runs.
+    pub(crate) fn expressions(&self) -> Vec<&str> {
+        let in_matrix = self.task.matrix.iter().flat_map(Matrix::all_params);
+        let params = self.task.params.iter().chain(in_matrix);
+        let mut all: Vec<&str> = params.flat_map(|param| references::expressions(&param.value)).collect();
+        all.extend(references::in_when(&self.task.when));
+        all
+    }
+
+    /// Every text of its inline steps and sidecars with an expression in it: results are put in there, too, and make it depend on their
+    /// tasks (Tekton `pkg/apis/pipeline/v1/resultref.go`, `PipelineTaskResultRefs`).
+    pub(crate) fn step_expressions(&self) -> Vec<&str> {
+        let mut expressions = Vec::new();
+        let mut rest: Vec<&Value> = Vec::new();
+        if let Some(task) = &self.task.task_spec {
+            rest.extend(task.steps.iter().chain(&task.sidecars));
+        }
+        while let Some(value) = rest.pop() {
+            match value {
+                Value::String(text) => expressions.extend(references::in_one(text)),
+                Value::Array(items) => rest.extend(items),
+                Value::Object(members) => rest.extend(members.values()),
+                _ => {}
+            }
+        }
+        expressions
+    }
+
+    /// Names of the tasks that must have ended before it starts (Tekton `pkg/apis/pipeline/v1/pipeline_types.go`, `Deps`).
+    pub(crate) fn parents(&self) -> Vec<&str> {
+        let expressions = self.expressions().into_iter().chain(self.step_expressions());
+        let by_result = expressions.filter_map(|expression| {
+            references::ResultReference::parse(expression).map(|reference| reference.task)
+        });
+        let mut parents: Vec<&str> =
+            self.task.run_after.iter().map(String::as_str).chain(by_result).collect();
+        parents.sort_unstable();
+        parents.dedup();
+        parents
+    }
+
+    /// From the start of its first step to its last signature, ms since 1970, if every run has both.
+    pub(crate) fn span(&self) -> Option<(u64, u64)> {
+        let spans: Option<Vec<(u64, u64)>> =
+            self.runs.iter().map(|run| run.as_ref()?.proven.as_ref()?.span).collect();
+        let spans = spans?;
+        let start = spans.iter().map(|(start, _)| *start).min()?;
+        let end = spans.iter().map(|(_, end)| *end).max()?;
+        Some((start, end))
+    }
+
+    /// Whether a value of its comes from a result.
+    pub(crate) fn is_from_result(value: &ResultValue) -> bool {
+        references::expressions(value)
+            .into_iter()
+            .any(|text| references::ResultReference::parse(text).is_some())
+    }
+}

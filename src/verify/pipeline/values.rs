@@ -1,0 +1,139 @@
+//! What `$(tasks.…)` stands for in one PipelineRun, by what its TaskRuns prove.
+
+use std::collections::HashMap;
+
+use crate::{
+    tekton::{
+        pipelinerun::references::{self, Replacement, ResultReference},
+        value::ResultValue,
+    },
+    verify::pipeline::{child::Child, task::Task},
+};
+
+/// The tasks of a pipeline by name, with the runs that the source holds of them.
+pub(crate) struct Values<'a> {
+    pub(crate) tasks: &'a HashMap<&'a str, Task<'a>>,
+}
+
+/// A task's result, or why there is none.
+pub(crate) enum TaskResult {
+    /// As attested.
+    Value(ResultValue),
+    /// Everything about the task is known, and it has no such result.
+    None,
+    /// Not everything is known.
+    Unknown,
+}
+
+impl Values<'_> {
+    /// What takes the place of an expression.
+    pub(crate) fn replacement(&self, expression: &str) -> Replacement {
+        if !expression.starts_with("tasks.") && !expression.starts_with("finally.") {
+            return match expression.starts_with("context.") {
+                true => Replacement::Unknown,
+                false => Replacement::Stays,
+            };
+        }
+        if let Some(reference) = ResultReference::parse(expression) {
+            return match self.result(&reference) {
+                // The controller puts results in several times, so what one brings in may be replaced, too.
+                TaskResult::Value(value) if holds_reference(&value) => Replacement::Unknown,
+                // What Tekton makes of a part of something that has no such parts depends on where it is.
+                TaskResult::Value(value) => {
+                    reference.part.of(&value).map_or(Replacement::Unknown, Replacement::Value)
+                }
+                TaskResult::None | TaskResult::Unknown => Replacement::Unknown,
+            };
+        }
+        match expression.split('.').collect::<Vec<_>>().as_slice() {
+            ["tasks", task, "status"] => self.status(task),
+            ["tasks", task, "reason"] => self.reason(task),
+            ["tasks", "status"] => self.status_of_all(),
+            _ => Replacement::Unknown,
+        }
+    }
+
+    /// A result as the producer's steps attest it.
+    pub(crate) fn result(&self, reference: &ResultReference<'_>) -> TaskResult {
+        let Some(task) = self.tasks.get(reference.task) else { return TaskResult::None };
+        if task.skipped.is_some() && task.references.is_empty() {
+            return TaskResult::None;
+        }
+        let mut proven = Vec::with_capacity(task.runs.len());
+        for run in &task.runs {
+            match run.and_then(|child| child.proven.as_ref()) {
+                Some(known) => proven.push(known),
+                None => return TaskResult::Unknown,
+            }
+        }
+        if task.task.matrix.is_none() {
+            return match proven.first().map(|first| first.result(reference.result)) {
+                Some(Some(value)) => TaskResult::Value(value.clone()),
+                Some(None) => TaskResult::None,
+                None => TaskResult::Unknown,
+            };
+        }
+        // Sorted by the name of the TaskRun (`createResultsCacheMatrixedTaskRuns`).
+        let mut named: Vec<_> = task.references.iter().map(|child| child.name.as_str()).zip(proven).collect();
+        named.sort_by_key(|(name, _)| *name);
+        let text = |value: &ResultValue| match value {
+            ResultValue::String(text) => text.clone(),
+            _ => String::new(),
+        };
+        let items: Vec<String> =
+            named.iter().filter_map(|(_, proven)| proven.result(reference.result).map(text)).collect();
+        match items.is_empty() {
+            true => TaskResult::None,
+            false => TaskResult::Value(ResultValue::Array(items)),
+        }
+    }
+
+    /// `$(tasks.<task>.status)` (Tekton `pipelinerunstate.go`, `GetPipelineTaskStatus`): as the TaskRuns say. A verified one cannot say that
+    /// it succeeded if a step signed a failure; that it failed nobody need have signed.
+    fn status(&self, task: &str) -> Replacement {
+        let text = |text: &str| Replacement::Value(ResultValue::String(text.to_owned()));
+        match self.tasks.get(task) {
+            Some(task) if task.runs.is_empty() => text("None"),
+            Some(task) => match task.outcome() {
+                Some(true) => text("Succeeded"),
+                Some(false) => text("Failed"),
+                None => Replacement::Unknown,
+            },
+            None => Replacement::Stays,
+        }
+    }
+
+    /// `$(tasks.status)`: of all tasks but those of finally, when all of them have ended or were skipped.
+    fn status_of_all(&self) -> Replacement {
+        let mut status = "Succeeded";
+        for task in self.tasks.values().filter(|task| !task.is_finally) {
+            match (task.outcome(), task.skipped) {
+                (Some(true), _) => {}
+                (Some(false), _) => {
+                    status = "Failed";
+                    break;
+                }
+                (None, Some(_)) if task.references.is_empty() => status = "Completed",
+                (None, _) => return Replacement::Unknown,
+            }
+        }
+        Replacement::Value(ResultValue::String(status.to_owned()))
+    }
+
+    /// `$(tasks.<task>.reason)`: that of the first TaskRun that failed, or of the first one. Nobody signs it.
+    fn reason(&self, task: &str) -> Replacement {
+        let Some(task) = self.tasks.get(task) else { return Replacement::Stays };
+        let runs: Option<Vec<&Child>> = task.runs.iter().copied().collect();
+        let Some(runs) = runs else { return Replacement::Unknown };
+        let failed = runs.iter().find(|run| run.succeeded != Some(true));
+        let reason = failed.or_else(|| runs.first()).map(|run| run.reason.clone()).unwrap_or_default();
+        Replacement::Value(ResultValue::String(reason))
+    }
+}
+
+fn holds_reference(value: &ResultValue) -> bool {
+    let is_one = |expression: &&str| {
+        ["tasks.", "finally.", "context."].iter().any(|start| expression.starts_with(start))
+    };
+    references::expressions(value).iter().any(is_one)
+}

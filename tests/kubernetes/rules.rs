@@ -1,0 +1,188 @@
+//! What may be forbidden, and which rule would allow it.
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use crate::{Expected, check, cluster::ApiServer, genuine, moved, verify};
+
+/// The rule that a message says is missing, as JSON.
+fn rule(text: &str) -> Value {
+    let start = text.find("{apiGroups: ").unwrap_or_else(|| panic!("no rule in {text}"));
+    let end = start + text[start..].find('}').unwrap();
+    serde_json::from_str(
+        &["apiGroups", "resources", "verbs", "resourceNames"]
+            .iter()
+            .fold(text[start..=end].to_owned(), |text, key| {
+                text.replace(&format!("{key}:"), &format!("\"{key}\":"))
+            }),
+    )
+    .unwrap()
+}
+
+#[test]
+fn what_is_forbidden_names_the_one_rule_that_allows_it() {
+    let Some(server) = ApiServer::shared() else { return };
+    server.restore(&genuine("ship"));
+    let table: &[(&str, &str, &str, bool, &[&str])] = &[
+        ("get", "getter", "taskrun/ship-build", true, &["get taskruns"]),
+        ("get and list", "walker", "-l test=genuine", true, &["list pipelineruns", "list taskruns"]),
+        (
+            "all namespaces",
+            "everywhere",
+            "-A -l test=genuine",
+            false,
+            &["list pipelineruns", "list taskruns"],
+        ),
+        (
+            "a family",
+            "family",
+            "pipelinerun/ship",
+            true,
+            &["get pipelineruns", "list taskruns", "get taskruns"],
+        ),
+        ("a user", "guest", "taskrun/ship-build --as alice-2", false, &["impersonate users"]),
+        (
+            "a group",
+            "guest-2",
+            "taskrun/ship-build --as alice-2 --as-group g",
+            false,
+            &["impersonate users", "impersonate groups"],
+        ),
+        (
+            "a UID",
+            "guest-3",
+            "taskrun/ship-build --as alice-2 --as-uid u",
+            false,
+            &["impersonate users", "impersonate uids"],
+        ),
+        (
+            "an account",
+            "guest-4",
+            "taskrun/ship-build --as system:serviceaccount:default:verifier",
+            true,
+            &["impersonate serviceaccounts"],
+        ),
+    ];
+    let reads = json!([{"apiGroups": ["tekton.dev"], "resources": ["taskruns"], "verbs": ["get"]}]);
+    for who in [("User", "alice-2"), ("ServiceAccount", "verifier")] {
+        server.allow(who, Some("default"), &reads);
+    }
+    for (case, user, arguments, is_local, rules) in table {
+        let kubeconfig = server.kubeconfig_of(user, &[]);
+        let arguments: Vec<&str> = arguments.split(' ').collect();
+        let mut added = Vec::new();
+        let last = loop {
+            let ran = verify(&[("KUBECONFIG", &kubeconfig)], &arguments);
+            if !ran.err.contains("(403)") || added.len() > rules.len() {
+                break ran;
+            }
+            assert!(ran.code != 0 && ran.out.contains("\"forbidden\""), "{case}: {}\n{}", ran.err, ran.out);
+            let rule = rule(&ran.err);
+            added.push(format!(
+                "{} {}",
+                rule["verbs"][0].as_str().unwrap(),
+                rule["resources"][0].as_str().unwrap()
+            ));
+            let place = if *is_local { "a Role in namespace default needs" } else { "a ClusterRole needs" };
+            assert!(ran.err.contains(place), "{case}: {}", ran.err);
+            server.allow(("User", user), Some("default").filter(|_| *is_local), &json!([rule]));
+        };
+        assert_eq!(added, *rules, "{case}: {}", last.err);
+        assert!(last.err.contains("verified  default/ship-build"), "{case}: {}", last.err);
+    }
+}
+
+/// The objects of a file of config/verifier, in a namespace as kustomize puts them there.
+pub(crate) fn objects(file: &str, namespace: &str) -> Vec<Value> {
+    let path = format!("{}/config/verifier/{file}", env!("CARGO_MANIFEST_DIR"));
+    let text = fs::read_to_string(path).unwrap();
+    let in_namespace = |text: &str| -> Value {
+        let mut object: Value = serde_saphyr::from_str(text).unwrap();
+        object["metadata"]["namespace"] = json!(namespace);
+        for subject in object["subjects"].as_array_mut().into_iter().flatten() {
+            if subject["kind"] == "ServiceAccount" {
+                subject["namespace"] = json!(namespace);
+            }
+        }
+        object
+    };
+    text.split("---\n").map(in_namespace).collect()
+}
+
+pub(crate) fn apply(server: &ApiServer, objects: &[Value]) {
+    for object in objects {
+        let namespace = object["metadata"]["namespace"].as_str().unwrap();
+        let (base, kinds) = match object["kind"].as_str().unwrap() {
+            "ServiceAccount" => ("/api/v1", "serviceaccounts"),
+            "Role" => ("/apis/rbac.authorization.k8s.io/v1", "roles"),
+            "RoleBinding" => ("/apis/rbac.authorization.k8s.io/v1", "rolebindings"),
+            other => panic!("{other}"),
+        };
+        server.create(&format!("{base}/namespaces/{namespace}/{kinds}"), object);
+    }
+}
+
+#[test]
+fn the_verifiers_role_is_enough_and_nothing_of_it_can_be_taken_away() {
+    let Some(server) = ApiServer::shared() else { return };
+    server.restore(genuine("ship").iter().chain(&moved("ship", "least")));
+    let commands = [
+        &["-l", "test=genuine,tekton.dev/pipelineRun=ship"][..],
+        &["pipelinerun/ship"],
+        &["-l", "test=genuine"],
+    ];
+    // Where it is allowed all, and where it lacks one right at a time.
+    let whole = objects("verifier.yaml", "default");
+    let rule = whole[1]["rules"][0].clone();
+    assert_eq!(whole[1]["rules"].as_array().unwrap().len(), 1, "every rule of it is tried below");
+    let rights = |rule: &Value| -> Vec<(String, String)> {
+        let texts = |key: &str| -> Vec<String> {
+            rule[key].as_array().unwrap().iter().map(|text| text.as_str().unwrap().to_owned()).collect()
+        };
+        texts("resources")
+            .iter()
+            .flat_map(|resource| texts("verbs").into_iter().map(|verb| (resource.clone(), verb)))
+            .collect()
+    };
+    let rights = rights(&rule);
+    assert_eq!(rights.len(), 6);
+    for lacking in std::iter::once(None).chain((0..rights.len()).map(Some)) {
+        let name = lacking.map_or("svidence-verifier".to_owned(), |lacking| format!("lacks-{lacking}"));
+        let mut objects = whole.clone();
+        for object in &mut objects {
+            object["metadata"]["name"] = json!(name);
+        }
+        let left = rights.iter().enumerate().filter(|(number, _)| Some(*number) != lacking);
+        objects[1]["rules"] = left.map(|(_, (resource, verb))| json!({"apiGroups": rule["apiGroups"], "resources": [resource], "verbs": [verb]})).collect();
+        objects[2]["subjects"][0]["name"] = json!(name);
+        objects[2]["roleRef"]["name"] = json!(name);
+        apply(&server, &objects);
+        let user = json!({"token": server.token_of(&name)});
+        let kubeconfig = server.kubeconfig(&name, &server.cluster(), &user);
+        // A watch that is allowed never ends: tests/kubernetes/watch.rs.
+        let lacks_watch = lacking.is_some_and(|lacking| rights[lacking].1 == "watch");
+        let watch = lacks_watch.then_some(&["--watch"][..]);
+        let is_refused =
+            |arguments: &&[&str]| verify(&[("KUBECONFIG", &kubeconfig)], arguments).err.contains("(403)");
+        let failed = commands.into_iter().chain(watch).filter(is_refused).count();
+        match lacking {
+            None => assert_eq!(failed, 0, "with all of it"),
+            Some(lacking) => assert_ne!(failed, 0, "without {:?}", rights[lacking]),
+        }
+        let ran = verify(&[("KUBECONFIG", &kubeconfig)], &["-n", "least", "taskrun/ship-build"]);
+        check("in another namespace", &ran, &Expected { code: 3, verdicts: &[], says: &["(403)"] });
+    }
+    // Asked for by somebody else.
+    apply(&server, &self::objects("impersonation/impersonation.yaml", "default"));
+    let of_ci = server.kubeconfig_of("ci", &[]);
+    let account = "system:serviceaccount:default:svidence-verifier";
+    let ran = verify(&[("KUBECONFIG", &of_ci)], &["pipelinerun/ship", "--as", account]);
+    check("as the verifier", &ran, &Expected { code: 0, verdicts: &[("verified", 6)], says: &[] });
+    let ran = verify(
+        &[("KUBECONFIG", &of_ci)],
+        &["pipelinerun/ship", "--as", "system:serviceaccount:default:verifier"],
+    );
+    let says = "a Role in namespace default needs the rule {apiGroups: [\"\"], resources: [\"serviceaccounts\"], verbs: [\"impersonate\"]";
+    check("as another", &ran, &Expected { code: 3, verdicts: &[], says: &[says] });
+}

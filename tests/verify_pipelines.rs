@@ -1,0 +1,917 @@
+//! Whole PipelineRuns: genuine ones of a real cluster are verified, and whatever is changed in them is not.
+
+#![cfg(feature = "cli")]
+
+mod support;
+
+use std::{collections::BTreeSet, fs};
+
+use ring::rand::SystemRandom;
+use serde_json::{Value, json};
+use support::{
+    command::{Ran, svidence},
+    corpus::{self, Shape},
+};
+use svidence::standin::ca::DevCa;
+use time::{Duration, OffsetDateTime};
+
+/// A PipelineRun and its TaskRuns.
+#[derive(Clone)]
+struct Whole {
+    pipeline_run: Value,
+    task_runs: Vec<Value>,
+}
+
+fn folder(name: &str) -> String {
+    format!("{}/testdata/pipelineruns/{name}", env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(name: &str) -> Whole {
+    let json = |file: &str| -> Value {
+        serde_json::from_str(&fs::read_to_string(format!("{}/{file}", folder(name))).unwrap()).unwrap()
+    };
+    let Value::Array(task_runs) = json("taskruns.json")["items"].take() else { panic!("{name}: no List") };
+    Whole { pipeline_run: json("pipelinerun.json"), task_runs }
+}
+
+impl Whole {
+    fn task_run(&mut self, name: &str) -> &mut Value {
+        self.task_runs.iter_mut().find(|object| object["metadata"]["name"] == name).unwrap()
+    }
+
+    fn status(&mut self) -> &mut Value {
+        &mut self.pipeline_run["status"]
+    }
+
+    fn without(&mut self, name: &str) {
+        self.task_runs.retain(|object| object["metadata"]["name"] != name);
+    }
+
+    /// Both specs, the one that was asked for and the one that was run.
+    fn specs(&mut self, change: impl Fn(&mut Value)) {
+        change(&mut self.pipeline_run["spec"]["pipelineSpec"]);
+        change(&mut self.pipeline_run["status"]["pipelineSpec"]);
+    }
+
+    fn lines(&self) -> String {
+        let objects = std::iter::once(&self.pipeline_run).chain(&self.task_runs);
+        objects.map(|object| format!("{object}\n")).collect()
+    }
+}
+
+fn verify(sources: &[&str], stdin: &str, more: &[&str]) -> Ran {
+    let bundle = format!("{}/bundle.pem", folder("ship"));
+    let trust = ["--trust-domain=example.org", "--at=2026-11-28T09:08:30Z", "--bundle", &bundle];
+    svidence(&[&["verify"], sources, &trust, more].concat(), stdin)
+}
+
+/// The line of the PipelineRun in the report.
+fn judged(whole: &Whole) -> Value {
+    judged_with(whole, &[])
+}
+
+fn judged_with(whole: &Whole, more: &[&str]) -> Value {
+    let ran = verify(&["-"], &whole.lines(), &[&["-o", "json"], more].concat());
+    let lines: Vec<Value> = ran.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let line = lines.into_iter().find(|line| line.get("pipelineRun").is_some());
+    line.unwrap_or_else(|| panic!("no PipelineRun in it: {}{}", ran.out, ran.err))
+}
+
+fn details(line: &Value) -> BTreeSet<&str> {
+    let findings = line["findings"].as_array().unwrap();
+    findings.iter().map(|finding| finding["detail"].as_str().unwrap_or("none")).collect()
+}
+
+fn named<'a>(list: &'a mut Value, name: &str) -> &'a mut Value {
+    list.as_array_mut().unwrap().iter_mut().find(|item| item["name"] == name).unwrap()
+}
+
+fn remove(list: &mut Value, name: &str) {
+    list.as_array_mut().unwrap().retain(|item| item["name"] != name && item["pipelineTaskName"] != name);
+}
+
+type Change = fn(&mut Whole);
+
+/// What is done to `ship`, the verdict that follows, and the detail that says why.
+const FORGERIES: &[(&str, Change, &str, &str)] = &[
+    // --- children ---
+    ("a child is not there", |w| w.without("ship-scan-1"), "unchecked", "child-missing"),
+    ("no child is there", |w| w.task_runs.clear(), "unchecked", "child-missing"),
+    (
+        "a child's result is changed",
+        |w| named(&mut w.task_run("ship-build")["status"]["results"], "digest")["value"] = json!("sha256:1"),
+        "invalid",
+        "child-verdict",
+    ),
+    (
+        "a child has no evidence",
+        |w| {
+            w.task_run("ship-scan-0")["status"]["steps"][0]["terminated"]["message"] = json!("");
+            w.task_run("ship-scan-0")["status"]["results"] = json!([]);
+        },
+        "absent",
+        "child-verdict",
+    ),
+    (
+        "a child stands for another combination of the matrix",
+        |w| {
+            let one = w.task_run("ship-scan-1").clone();
+            *w.task_run("ship-scan-0") = one;
+        },
+        "unchecked",
+        "child-missing",
+    ),
+    (
+        "a child is referred to twice",
+        |w| {
+            let references = w.status()["childReferences"].as_array_mut().unwrap();
+            references[2] = references[1].clone();
+        },
+        "invalid",
+        "child-name",
+    ),
+    (
+        "one task's child stands for another task",
+        |w| w.status()["childReferences"][3]["name"] = json!("ship-build"),
+        "invalid",
+        "child-name",
+    ),
+    (
+        "a child of another PipelineRun's name",
+        |w| w.status()["childReferences"][0]["name"] = json!("release-build"),
+        "invalid",
+        "child-name",
+    ),
+    (
+        "a child of another PipelineRun, under its own name",
+        |w| {
+            let other = read("failed-results").task_run("release-build").clone();
+            w.without("ship-build");
+            w.task_runs.push(other);
+            w.status()["childReferences"][0]["name"] = json!("release-build");
+        },
+        "invalid",
+        "child-owner",
+    ),
+    (
+        "a child of another PipelineRun, renamed",
+        |w| {
+            let mut other = read("failed-results").task_run("release-build").clone();
+            other["metadata"]["name"] = json!("ship-build");
+            w.without("ship-build");
+            w.task_runs.push(other);
+        },
+        "invalid",
+        "child-verdict",
+    ),
+    (
+        "a child that says that it belongs to another PipelineRun",
+        |w| {
+            w.task_run("ship-deploy")["metadata"]["ownerReferences"][0]["uid"] =
+                json!("00000000-0000-4000-8000-000000000000");
+        },
+        "invalid",
+        "child-owner",
+    ),
+    (
+        "a PipelineRun of the same name that was made later",
+        |w| {
+            w.pipeline_run["metadata"]["creationTimestamp"] = json!("2026-11-28T09:08:10Z");
+        },
+        "invalid",
+        "before-creation",
+    ),
+    (
+        "it does not say when it was made",
+        |w| {
+            w.pipeline_run["metadata"].as_object_mut().unwrap().remove("creationTimestamp");
+        },
+        "unchecked",
+        "no-creation-time",
+    ),
+    ("it has no UID", |w| w.pipeline_run["metadata"]["uid"] = json!(""), "invalid", "child-owner"),
+    (
+        "a child that the status leaves out",
+        |w| remove(&mut w.status()["childReferences"], "report"),
+        "invalid",
+        "child-left-out",
+    ),
+    (
+        "a child of a matrix that the status leaves out",
+        |w| {
+            w.status()["childReferences"].as_array_mut().unwrap().remove(2);
+        },
+        "invalid",
+        "child-left-out",
+    ),
+    (
+        "a child that the status leaves out and the source lacks",
+        |w| {
+            remove(&mut w.status()["childReferences"], "report");
+            w.without("ship-report");
+        },
+        "invalid",
+        "child-missing",
+    ),
+    (
+        "a combination that the status leaves out and the source lacks",
+        |w| {
+            w.status()["childReferences"].as_array_mut().unwrap().remove(2);
+            w.without("ship-scan-1");
+        },
+        "invalid",
+        "child-name",
+    ),
+    (
+        "a child that is a CustomRun",
+        |w| {
+            w.specs(|spec| {
+                named(&mut spec["tasks"], "deploy")["taskRef"] =
+                    json!({"apiVersion": "x.example/v1", "kind": "X"});
+            });
+            w.status()["childReferences"][3]["kind"] = json!("CustomRun");
+            w.without("ship-deploy");
+        },
+        "unchecked",
+        "child-missing",
+    ),
+    (
+        "a child is said to be a CustomRun",
+        |w| w.status()["childReferences"][3]["kind"] = json!("CustomRun"),
+        "invalid",
+        "child-kind",
+    ),
+    (
+        "a child of a task that another controller runs",
+        |w| {
+            w.specs(|spec| {
+                named(&mut spec["tasks"], "deploy")["taskRef"] =
+                    json!({"apiVersion": "x.example/v1", "kind": "X"});
+            });
+        },
+        "invalid",
+        "child-kind",
+    ),
+    (
+        "a child of a pipeline in the pipeline is a TaskRun",
+        |w| w.specs(|spec| named(&mut spec["tasks"], "deploy")["pipelineRef"] = json!({"name": "p"})),
+        "invalid",
+        "child-kind",
+    ),
+    (
+        "a name that cannot be one",
+        |w| {
+            let name = "a".repeat(55) + "é";
+            w.specs(|spec| spec["tasks"].as_array_mut().unwrap().push(json!({"name": name})));
+            let references = w.status()["childReferences"].as_array_mut().unwrap();
+            references.extend((0..2).map(
+                |number| json!({"kind": "TaskRun", "name": format!("x-{number}"), "pipelineTaskName": name}),
+            ));
+        },
+        "invalid",
+        "child-name",
+    ),
+    (
+        "a child of a task that the pipeline does not have",
+        |w| w.status()["childReferences"][3]["pipelineTaskName"] = json!("promote"),
+        "invalid",
+        "unknown-task",
+    ),
+    // --- what tasks were given ---
+    (
+        "a parameter that is not the producer's result",
+        |w| named(&mut w.task_run("ship-deploy")["spec"]["params"], "digest")["value"] = json!("sha256:666"),
+        "invalid",
+        "parameter",
+    ),
+    (
+        "an item of a list parameter",
+        |w| named(&mut w.task_run("ship-deploy")["spec"]["params"], "all")["value"][1] = json!("evil"),
+        "invalid",
+        "parameter",
+    ),
+    (
+        "a list parameter with one item more",
+        |w| {
+            named(&mut w.task_run("ship-deploy")["spec"]["params"], "all")["value"] =
+                json!(["app", "sidecar", "evil"]);
+        },
+        "invalid",
+        "parameter",
+    ),
+    (
+        "another item of a list result",
+        |w| named(&mut w.task_run("ship-deploy")["spec"]["params"], "first")["value"] = json!("sidecar"),
+        "invalid",
+        "parameter",
+    ),
+    (
+        "another member of an object result",
+        |w| named(&mut w.task_run("ship-deploy")["spec"]["params"], "commit")["value"] = json!("main"),
+        "invalid",
+        "parameter",
+    ),
+    (
+        "a parameter of a run of a matrix",
+        |w| w.task_run("ship-scan-0")["spec"]["params"][0]["value"] = json!("other"),
+        "invalid",
+        "parameter",
+    ),
+    (
+        "a parameter that is the pipeline's own",
+        |w| w.task_run("ship-build")["spec"]["params"][0]["value"] = json!("https://evil.example/app.git"),
+        "invalid",
+        "parameter",
+    ),
+    (
+        "a parameter that is missing",
+        |w| remove(&mut w.task_run("ship-deploy")["spec"]["params"], "digest"),
+        "invalid",
+        "parameter",
+    ),
+    (
+        "a parameter that the pipeline does not give",
+        |w| {
+            let params = w.task_run("ship-scan-0")["spec"]["params"].as_array_mut().unwrap();
+            params.push(json!({"name": "force", "value": "yes"}));
+        },
+        "invalid",
+        "parameter",
+    ),
+    (
+        "a parameter that is the status of another task",
+        |w| named(&mut w.task_run("ship-report")["spec"]["params"], "status")["value"] = json!("Failed"),
+        "invalid",
+        "parameter",
+    ),
+    (
+        "a parameter from a result that no task has",
+        |w| {
+            w.specs(|spec| {
+                named(&mut named(&mut spec["tasks"], "deploy")["params"], "digest")["value"] =
+                    json!("$(tasks.build.results.sum)");
+            });
+        },
+        "invalid",
+        "no-such-result",
+    ),
+    (
+        "a parameter from a task that was skipped",
+        |w| {
+            w.specs(|spec| {
+                named(&mut named(&mut spec["tasks"], "deploy")["params"], "digest")["value"] =
+                    json!("$(tasks.notify-branch.results.digest)");
+            });
+        },
+        "invalid",
+        "no-such-result",
+    ),
+    (
+        "a parameter of the PipelineRun's is another one",
+        |w| w.pipeline_run["spec"]["params"][0]["value"] = json!("https://evil.example/app.git"),
+        "invalid",
+        "pipeline-spec",
+    ),
+    (
+        "a result that only a step's script uses comes from a task that ran later",
+        |w| {
+            w.specs(|spec| {
+                let step = &mut named(&mut spec["tasks"], "build")["taskSpec"]["steps"][0];
+                step["script"] = json!("echo $(tasks.notify-branch.results.digest)");
+                named(&mut spec["tasks"], "notify-branch")["runAfter"] = json!(["deploy"]);
+            });
+            w.status()["skippedTasks"][0]["reason"] = json!("Parent Tasks were skipped");
+        },
+        "invalid",
+        "skipped",
+    ),
+    // --- the pipeline ---
+    (
+        "the pipeline in the status runs another script",
+        |w| {
+            let build = named(&mut w.status()["pipelineSpec"]["tasks"], "build");
+            build["taskSpec"]["steps"][0]["script"] = json!("rm -rf /");
+        },
+        "invalid",
+        "pipeline-spec",
+    ),
+    (
+        "the pipeline in the status refers to another task",
+        |w| {
+            w.pipeline_run["spec"]["pipelineSpec"]["tasks"][3]["taskRef"] = json!({"name": "deploy"});
+            w.status()["pipelineSpec"]["tasks"][3]["taskRef"] = json!({"name": "evil"});
+        },
+        "invalid",
+        "pipeline-spec",
+    ),
+    (
+        "the pipeline in the status takes a parameter from elsewhere",
+        |w| {
+            named(&mut named(&mut w.status()["pipelineSpec"]["tasks"], "deploy")["params"], "digest")["value"] =
+                json!("sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef");
+        },
+        "invalid",
+        "pipeline-spec",
+    ),
+    (
+        "the pipeline in the status has a task less",
+        |w| {
+            remove(&mut w.status()["pipelineSpec"]["tasks"], "notify-branch");
+            w.status()["skippedTasks"] = json!([]);
+        },
+        "invalid",
+        "pipeline-spec",
+    ),
+    (
+        "the pipeline in the status does not have the condition",
+        |w| {
+            let deploy = named(&mut w.status()["pipelineSpec"]["tasks"], "deploy");
+            deploy.as_object_mut().unwrap().remove("when");
+        },
+        "invalid",
+        "pipeline-spec",
+    ),
+    (
+        "the pipeline in the status has another result",
+        |w| w.status()["pipelineSpec"]["results"][0]["value"] = json!("$(tasks.deploy.results.deployed)"),
+        "invalid",
+        "pipeline-spec",
+    ),
+    (
+        "the pipeline has a task twice",
+        |w| {
+            w.specs(|spec| {
+                let first = spec["tasks"][0].clone();
+                spec["tasks"].as_array_mut().unwrap().push(first);
+            });
+        },
+        "invalid",
+        "pipeline-spec",
+    ),
+    (
+        "there is no pipeline in the status",
+        |w| {
+            w.status().as_object_mut().unwrap().remove("pipelineSpec");
+        },
+        "unchecked",
+        "no-pipeline-spec",
+    ),
+    (
+        "the pipeline has more combinations than were run",
+        |w| {
+            w.specs(|spec| {
+                named(&mut spec["tasks"], "scan")["matrix"]["params"][0]["value"] =
+                    json!(["$(tasks.build.results.images[*])", "third"]);
+            });
+        },
+        "invalid",
+        "matrix",
+    ),
+    // --- skipped or not ---
+    (
+        "a task ran whose condition is false",
+        |w| {
+            w.specs(|spec| {
+                named(&mut spec["tasks"], "deploy")["when"][0]["values"] = json!(["release"]);
+            });
+        },
+        "invalid",
+        "when",
+    ),
+    (
+        "a task was skipped whose condition is true",
+        |w| {
+            w.specs(|spec| named(&mut spec["tasks"], "notify-branch")["when"][0]["values"] = json!(["main"]));
+        },
+        "invalid",
+        "skipped",
+    ),
+    (
+        "a task is said to be skipped, and ran",
+        |w| {
+            let skipped = json!({"name": "scan", "reason": "When Expressions evaluated to false"});
+            w.status()["skippedTasks"].as_array_mut().unwrap().push(skipped);
+        },
+        "invalid",
+        "skipped",
+    ),
+    (
+        "a task is said to be skipped, and its run hidden",
+        |w| {
+            remove(&mut w.status()["childReferences"], "deploy");
+            w.without("ship-deploy");
+            let skipped = json!({"name": "deploy", "reason": "When Expressions evaluated to false"});
+            w.status()["skippedTasks"].as_array_mut().unwrap().push(skipped);
+        },
+        "invalid",
+        "skipped",
+    ),
+    (
+        "a task is said to lack results that there are",
+        |w| {
+            remove(&mut w.status()["childReferences"], "deploy");
+            w.without("ship-deploy");
+            let skipped = json!({"name": "deploy", "reason": "Results were missing"});
+            w.status()["skippedTasks"].as_array_mut().unwrap().push(skipped);
+        },
+        "invalid",
+        "skipped",
+    ),
+    (
+        "a task is said to have an empty matrix",
+        |w| {
+            remove(&mut w.status()["childReferences"], "scan");
+            w.without("ship-scan-0");
+            w.without("ship-scan-1");
+            let skipped = json!({"name": "scan", "reason": "Matrix Parameters have an empty array"});
+            w.status()["skippedTasks"].as_array_mut().unwrap().push(skipped);
+        },
+        "invalid",
+        "skipped",
+    ),
+    (
+        "a task is said to have stopped with a PipelineRun that succeeded",
+        |w| w.status()["skippedTasks"][0]["reason"] = json!("PipelineRun was stopping"),
+        "invalid",
+        "skipped",
+    ),
+    (
+        "a task is skipped for a parent that ran",
+        |w| w.status()["skippedTasks"][0]["reason"] = json!("Parent Tasks were skipped"),
+        "invalid",
+        "skipped",
+    ),
+    (
+        "a task is skipped twice",
+        |w| {
+            let again = json!({"name": "notify-branch", "reason": "Results were missing"});
+            w.status()["skippedTasks"].as_array_mut().unwrap().push(again);
+        },
+        "invalid",
+        "skipped",
+    ),
+    (
+        "a task is skipped for a reason that nobody knows",
+        |w| w.status()["skippedTasks"][0]["reason"] = json!("Because"),
+        "unchecked",
+        "skipped",
+    ),
+    (
+        "a task was neither run nor skipped",
+        |w| w.status()["skippedTasks"] = json!([]),
+        "invalid",
+        "child-missing",
+    ),
+    (
+        "a condition in CEL",
+        |w| w.specs(|spec| named(&mut spec["tasks"], "deploy")["when"] = json!([{"cel": "true"}])),
+        "unchecked",
+        "not-derived",
+    ),
+    // --- its results ---
+    (
+        "a result is changed",
+        |w| w.status()["results"][0]["value"] = json!("sha256:666"),
+        "invalid",
+        "pipeline-result",
+    ),
+    (
+        "an item of a result is changed",
+        |w| w.status()["results"][1]["value"][0] = json!("evil"),
+        "invalid",
+        "pipeline-result",
+    ),
+    (
+        "a result of another type",
+        |w| w.status()["results"][1]["value"] = json!("[\"app\",\"sidecar\"]"),
+        "invalid",
+        "pipeline-result",
+    ),
+    ("a result is missing", |w| remove(&mut w.status()["results"], "digest"), "invalid", "pipeline-result"),
+    (
+        "a result is added",
+        |w| w.status()["results"].as_array_mut().unwrap().push(json!({"name": "sbom", "value": "x"})),
+        "invalid",
+        "pipeline-result",
+    ),
+    (
+        "a result appears twice",
+        |w| {
+            let first = w.status()["results"][0].clone();
+            w.status()["results"].as_array_mut().unwrap().push(first);
+        },
+        "invalid",
+        "pipeline-result",
+    ),
+    (
+        "a result from a task that was skipped",
+        |w| {
+            w.specs(|spec| spec["results"][0]["value"] = json!("$(tasks.notify-branch.results.digest)"));
+        },
+        "invalid",
+        "pipeline-result",
+    ),
+    // --- how it ended ---
+    (
+        "it has not finished",
+        |w| w.status()["conditions"][0]["status"] = json!("Unknown"),
+        "absent",
+        "unfinished",
+    ),
+    (
+        "it says both that it succeeded and that it failed",
+        |w| {
+            let failed = json!({"type": "Succeeded", "status": "False"});
+            w.status()["conditions"].as_array_mut().unwrap().push(failed);
+        },
+        "absent",
+        "unfinished",
+    ),
+    (
+        "it says that it succeeded, and a task says that it failed",
+        |w| w.task_run("ship-deploy")["status"]["conditions"][0]["status"] = json!("False"),
+        "invalid",
+        "succeeded",
+    ),
+];
+
+#[test]
+fn genuine_pipelineruns_are_verified() {
+    for (name, results) in [("ship", 2), ("failed-results", 2)] {
+        let line = judged(&read(name));
+        assert_eq!(line["verdict"], "verified", "{name}: {line}");
+        assert_eq!(line["pipelineResults"].as_array().unwrap().len(), results, "{name}: {line}");
+        let tasks: Vec<&str> =
+            line["tasks"].as_array().unwrap().iter().map(|task| task["name"].as_str().unwrap()).collect();
+        assert_eq!(tasks, ["build", "scan", "notify-branch", "deploy", "report"], "{name}");
+    }
+}
+
+#[test]
+fn no_forgery_is_verified() {
+    let genuine = read("ship");
+    let mut faults = Vec::new();
+    for (case, change, verdict, detail) in FORGERIES {
+        let mut whole = genuine.clone();
+        change(&mut whole);
+        let line = judged(&whole);
+        if line["verdict"] != *verdict || line["accepted"] != false || !details(&line).contains(detail) {
+            faults.push(format!("{case}: {} for {:?}", line["verdict"], details(&line)));
+        }
+        if line.get("pipelineResults").is_some() {
+            faults.push(format!("{case}: its results are handed out"));
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+    assert!(FORGERIES.len() >= 50, "{}", FORGERIES.len());
+}
+
+/// Clocks of nodes differ, so an order is only seen beyond twice the skew that is allowed.
+#[test]
+fn tasks_sign_in_the_order_of_the_pipeline() {
+    let genuine = read("ship");
+    assert_eq!(judged_with(&genuine, &["--clock-skew=0"])["verdict"], "verified");
+    for (case, change) in [
+        (
+            "a task before one that it runs after",
+            (|w| w.specs(|spec| named(&mut spec["tasks"], "build")["runAfter"] = json!(["deploy"])))
+                as Change,
+        ),
+        ("a task before one that a skipped task runs after", |w| {
+            w.specs(|spec| {
+                named(&mut spec["tasks"], "build")["runAfter"] = json!(["notify-branch"]);
+                let between = named(&mut spec["tasks"], "notify-branch");
+                between["runAfter"] = json!(["deploy"]);
+                between["when"] = json!([{"input": "a", "operator": "in", "values": ["b"]}]);
+            });
+        }),
+        ("a task before one of finally", |w| {
+            w.specs(|spec| {
+                let report = named(&mut spec["finally"], "report").clone();
+                let build = named(&mut spec["tasks"], "build").clone();
+                spec["tasks"].as_array_mut().unwrap()[0] = report;
+                spec["finally"] = json!([build]);
+            });
+        }),
+    ] {
+        let mut whole = genuine.clone();
+        change(&mut whole);
+        let line = judged_with(&whole, &["--clock-skew=0"]);
+        assert_eq!(line["verdict"], "invalid", "{case}: {line}");
+        assert!(details(&line).contains("task-order"), "{case}: {line}");
+    }
+}
+
+#[test]
+fn honest_variants_are_verified() {
+    let variants: &[(&str, Change)] = &[
+        ("TaskRuns in another order", |w| w.task_runs.reverse()),
+        ("runs of a matrix by name, as of more than ten", |w| {
+            w.status()["childReferences"].as_array_mut().unwrap().swap(1, 2);
+        }),
+        ("a TaskRun of a run of the same name before it", |w| {
+            let mut other = w.task_run("ship-build").clone();
+            other["metadata"]["ownerReferences"][0]["uid"] = json!("00000000-0000-4000-8000-000000000000");
+            other["metadata"]["labels"]["tekton.dev/pipelineRunUID"] =
+                json!("00000000-0000-4000-8000-000000000000");
+            w.task_runs.insert(0, other);
+        }),
+        ("a TaskRun twice", |w| {
+            let again = w.task_run("ship-build").clone();
+            w.task_runs.push(again);
+        }),
+        ("another condition and annotation", |w| {
+            let condition = json!({"type": "SvidenceVerified", "status": "False"});
+            w.status()["conditions"].as_array_mut().unwrap().push(condition);
+            w.pipeline_run["metadata"]["annotations"] = json!({"svidence.dev/verdict": "invalid"});
+        }),
+        ("clocks of API servers that differ", |w| {
+            w.task_run("ship-build")["metadata"]["creationTimestamp"] = json!("2026-11-28T09:07:36Z");
+        }),
+        ("an empty list in a matrix", |w| {
+            w.specs(|spec| {
+                let mut task = named(&mut spec["tasks"], "scan").clone();
+                task["name"] = json!("scan-all");
+                task["matrix"] =
+                    json!({"params": [{"name": "image", "value": []}, {"name": "b", "value": ["1"]}]});
+                spec["tasks"].as_array_mut().unwrap().push(task);
+            });
+            let skipped = json!({"name": "scan-all", "reason": "Matrix Parameters have an empty array"});
+            w.status()["skippedTasks"].as_array_mut().unwrap().push(skipped);
+        }),
+        ("a task whose script needs a result that there is not", |w| {
+            w.specs(|spec| {
+                let steps =
+                    json!([{"name": "s", "image": "i", "script": "echo $(tasks.notify-branch.results.y)"}]);
+                let task = json!({"name": "late", "taskSpec": {"steps": steps}});
+                spec["tasks"].as_array_mut().unwrap().push(task);
+            });
+            let skipped = json!({"name": "late", "reason": "Results were missing"});
+            w.status()["skippedTasks"].as_array_mut().unwrap().push(skipped);
+        }),
+        ("the status of all tasks", |w| {
+            w.specs(|spec| {
+                named(&mut named(&mut spec["finally"], "report")["params"], "status")["value"] =
+                    json!("$(tasks.status)");
+            });
+            named(&mut w.task_run("ship-report")["spec"]["params"], "status")["value"] = json!("Completed");
+        }),
+        ("a pipeline by reference", |w| {
+            w.pipeline_run["spec"] = json!({"pipelineRef": {"name": "ship"}});
+        }),
+    ];
+    for (case, change) in variants {
+        let mut whole = read("ship");
+        change(&mut whole);
+        let line = judged(&whole);
+        assert_eq!(line["verdict"], "verified", "{case}: {line}");
+    }
+}
+
+#[test]
+fn every_report_shows_the_tree_and_every_source_may_hold_it() {
+    let ship = folder("ship");
+    let (pipeline_run, task_runs) = (format!("{ship}/pipelinerun.json"), format!("{ship}/taskruns.json"));
+    let reports = tempfile::tempdir().unwrap();
+    let file = |format: &str| format!("{format}={}", reports.path().join(format).display());
+    let formats = ["json", "sarif", "junit", "dsse", "vsa", "markdown", "html"];
+    let mut more = vec!["-v".to_owned(), "-o".to_owned(), "text".to_owned()];
+    more.extend(formats.iter().flat_map(|format| ["-o".to_owned(), file(format)]));
+    let more: Vec<&str> = more.iter().map(String::as_str).collect();
+    let ran = verify(&[&pipeline_run, &task_runs], "", &more);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    assert!(ran.err.contains("verified  PipelineRun default/ship"), "{}", ran.err);
+    assert!(ran.err.contains("5 TaskRuns and 1 PipelineRun: 6 verified; exit code 0"), "{}", ran.err);
+    for line in ["task scan", "  ship-scan-1: verified", "task notify-branch: skipped"] {
+        assert!(ran.err.contains(line), "{line}: {}", ran.err);
+    }
+    assert!(
+        ran.out.contains(
+            "PipelineRun default/ship\tdigest (claimed to be $(tasks.build.results.digest))\t\"sha256:0123"
+        ),
+        "{}",
+        ran.out
+    );
+    let report = |format: &str| fs::read_to_string(reports.path().join(format)).unwrap();
+    for (format, text) in [
+        ("json", r#""pipelineRun":"default/ship""#),
+        ("junit", r#"name="PipelineRun ship""#),
+        ("vsa", "spiffe://example.org/ns/default/pipelinerun/ship"),
+        ("markdown", "ship-scan-1: verified"),
+        ("html", "<li>ship-scan-1: verified"),
+    ] {
+        assert!(report(format).contains(text), "{format}: {}", report(format));
+    }
+    let whole = read("ship");
+    let items: Vec<Value> = std::iter::once(whole.pipeline_run).chain(whole.task_runs).collect();
+    let list = json!({"apiVersion": "v1", "kind": "List", "items": items});
+    let shuffled: String = read("ship").lines().lines().rev().map(|line| format!("{line}\n")).collect();
+    for (case, stdin) in [("a List", list.to_string()), ("JSON lines, the PipelineRun last", shuffled)] {
+        let ran = verify(&["-"], &stdin, &[]);
+        assert_eq!(ran.code, 0, "{case}: {}", ran.err);
+    }
+}
+
+#[test]
+fn unfinished_ones_are_left_out_if_asked() {
+    let mut whole = read("ship");
+    whole.status()["conditions"][0]["status"] = json!("Unknown");
+    let ran = verify(&["-"], &whole.lines(), &["--finished"]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    assert!(ran.err.contains("left out  PipelineRun default/ship"), "{}", ran.err);
+}
+
+#[test]
+fn what_cannot_be_read_as_a_pipelinerun_says_so() {
+    for (case, change, text) in [
+        (
+            "v1beta1",
+            (|w| w.pipeline_run["apiVersion"] = json!("tekton.dev/v1beta1")) as Change,
+            "only those of tekton.dev/v1 are read",
+        ),
+        (
+            "a name that Kubernetes does not allow",
+            |w| w.pipeline_run["metadata"]["name"] = json!("a/b"),
+            "metadata.name",
+        ),
+        (
+            "results where v1beta1 has them",
+            |w| w.status()["pipelineResults"] = json!([]),
+            "a field of v1beta1",
+        ),
+        ("a variant of a field's name", |w| w.status()["Results"] = json!([]), "Results"),
+        ("a number as a result", |w| w.status()["results"][0]["value"] = json!(1), "text"),
+    ] {
+        let mut whole = read("ship");
+        change(&mut whole);
+        let ran = verify(&["-"], &whole.lines(), &[]);
+        assert_eq!(ran.code, 3, "{case}: {}", ran.err);
+        assert!(ran.err.contains(text), "{case}: {}", ran.err);
+    }
+}
+
+/// A pipeline whose one task is another pipeline, which has one task: `build`, `build-app`, `build-app-000001`.
+#[test]
+fn nested_pipelines_are_judged_first() {
+    let random = SystemRandom::new();
+    let created = OffsetDateTime::now_utc() - Duration::seconds(300);
+    let ca = DevCa::new("example.org", created.unix_timestamp() - 60, &random).unwrap();
+    let (outer, inner) = ("11111111-0000-4000-8000-000000000000", "22222222-0000-4000-8000-000000000000");
+    let mut task_run =
+        corpus::task_run(&ca, 1, Shape { steps: 2, results: 2, beside: false }, created).object;
+    task_run["metadata"]["labels"] = json!({"tekton.dev/pipelineRunUID": inner});
+    let of_task = json!({"tasks": [{"name": "000001"}], "results": [{"name": "r", "value": "$(tasks.000001.results.result-0)"}]});
+    let value = named(&mut task_run["status"]["results"], "result-0")["value"].clone();
+    let pipeline_run = |name: &str, uid: &str, owner: Option<&str>, spec: &Value, child: Value| {
+        let owners: Vec<Value> = owner.iter().map(|uid| json!({"kind": "PipelineRun", "uid": uid})).collect();
+        json!({
+            "apiVersion": "tekton.dev/v1", "kind": "PipelineRun",
+            "metadata": {
+                "name": name, "namespace": "default", "uid": uid, "ownerReferences": owners,
+                "creationTimestamp": "2026-11-22T05:30:00Z",
+            },
+            "spec": {"pipelineSpec": spec},
+            "status": {
+                "conditions": [{"type": "Succeeded", "status": "True"}], "pipelineSpec": spec,
+                "childReferences": [child],
+            },
+        })
+    };
+    let child =
+        |kind: &str, name: &str, task: &str| json!({"kind": kind, "name": name, "pipelineTaskName": task});
+    let reference = child("TaskRun", "build-app-000001", "000001");
+    let mut nested = pipeline_run("build-app", inner, Some(outer), &of_task, reference);
+    nested["status"]["results"] = json!([{"name": "r", "value": value}]);
+    let spec = json!({"tasks": [{"name": "app", "pipelineSpec": of_task}]});
+    let whole = pipeline_run("build", outer, None, &spec, child("PipelineRun", "build-app", "app"));
+    let folder = tempfile::tempdir().unwrap();
+    let bundle = folder.path().join("bundle.pem");
+    fs::write(&bundle, ca.bundle_pem()).unwrap();
+    let verdicts = |objects: &[&Value]| -> Vec<String> {
+        let lines: String = objects.iter().map(|object| format!("{object}\n")).collect();
+        let trust = ["--trust-domain=example.org", "--bundle", bundle.to_str().unwrap(), "-o", "json"];
+        let ran = svidence(&[&["verify", "-"][..], &trust].concat(), lines);
+        let lines = ran.out.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        lines
+            .map(|line| {
+                let name = line.get("pipelineRun").or_else(|| line.get("taskRun")).unwrap();
+                format!("{} {}", name.as_str().unwrap(), line["verdict"].as_str().unwrap())
+            })
+            .collect()
+    };
+    let good = ["default/build-app-000001 verified", "default/build verified", "default/build-app verified"];
+    assert_eq!(verdicts(&[&whole, &nested, &task_run]), good);
+    let mut forged = nested.clone();
+    forged["status"]["results"][0]["value"] = json!("other");
+    let bad = ["default/build-app-000001 verified", "default/build invalid", "default/build-app invalid"];
+    assert_eq!(verdicts(&[&whole, &forged, &task_run]), bad);
+    assert_eq!(
+        verdicts(&[&whole, &task_run]),
+        ["default/build-app-000001 verified", "default/build unchecked"]
+    );
+    let mut circle = nested.clone();
+    circle["status"]["childReferences"][0] = child("PipelineRun", "build", "000001");
+    for verdict in verdicts(&[&whole, &circle, &task_run]).iter().skip(1) {
+        assert!(!verdict.ends_with(" verified"), "{verdict}");
+    }
+}
