@@ -4,15 +4,27 @@
 
 mod support;
 
-use std::{collections::BTreeSet, fs};
+use std::{collections::BTreeSet, fs, io::Cursor, num::NonZeroUsize, path::PathBuf};
 
 use ring::rand::SystemRandom;
 use serde_json::{Value, json};
 use support::{
     command::{Ran, svidence},
     corpus::{self, Shape},
+    signed::{reasons, trust},
 };
-use svidence::standin::ca::DevCa;
+use svidence::{
+    sources::{
+        source::Source,
+        walk::{Event, Progress, walk},
+    },
+    standin::ca::DevCa,
+    tekton::run::Run,
+    verify::{
+        self, Policy, Trust, Verdict,
+        pipeline::{Child, Judged, Pipelines},
+    },
+};
 use time::{Duration, OffsetDateTime};
 
 /// A PipelineRun and its TaskRuns.
@@ -899,11 +911,11 @@ fn nested_pipelines_are_judged_first() {
             })
             .collect()
     };
-    let good = ["default/build-app-000001 verified", "default/build verified", "default/build-app verified"];
+    let good = ["default/build-app-000001 verified", "default/build-app verified", "default/build verified"];
     assert_eq!(verdicts(&[&whole, &nested, &task_run]), good);
     let mut forged = nested.clone();
     forged["status"]["results"][0]["value"] = json!("other");
-    let bad = ["default/build-app-000001 verified", "default/build invalid", "default/build-app invalid"];
+    let bad = ["default/build-app-000001 verified", "default/build-app invalid", "default/build invalid"];
     assert_eq!(verdicts(&[&whole, &forged, &task_run]), bad);
     assert_eq!(
         verdicts(&[&whole, &task_run]),
@@ -913,5 +925,58 @@ fn nested_pipelines_are_judged_first() {
     circle["status"]["childReferences"][0] = child("PipelineRun", "build", "000001");
     for verdict in verdicts(&[&whole, &circle, &task_run]).iter().skip(1) {
         assert!(!verdict.ends_with(" verified"), "{verdict}");
+    }
+}
+
+/// What is said of `ship` and its TaskRuns if that many bytes of them are kept: the verdict, and why.
+fn with_room(room: usize, objects: &[Value]) -> Vec<(Verdict, String)> {
+    let trust = Trust {
+        at: Some(1_795_856_910),
+        ..trust(&fs::read_to_string(folder("ship") + "/bundle.pem").unwrap())
+    };
+    let policy = Policy::default();
+    let mut pipelines = Pipelines::with_room(room);
+    let mut told = Vec::new();
+    let mut tell = |Judged { place: (), report }: Judged<()>| told.push((report.verdict, reasons(&report)));
+    let lines: String = objects.iter().map(|object| format!("{object}\n")).collect();
+    let paths = [PathBuf::from("-")];
+    let mut input = Cursor::new(lines.into_bytes());
+    let progress = Progress::default();
+    walk(Source::files(&paths, &mut input), NonZeroUsize::MIN, &progress, || |run| run, &mut |event| {
+        let Event::Object { outcome, .. } = event else { return };
+        match outcome.unwrap() {
+            Run::TaskRun(object) => {
+                let report = verify::verify(&object, &trust, &policy);
+                pipelines.child(Child::of_task_run(&object, &report).unwrap());
+            }
+            Run::PipelineRun(object) => pipelines.pipeline_run(*object, ()).into_iter().for_each(&mut tell),
+        }
+    });
+    pipelines.finish(&trust, &mut tell);
+    told
+}
+
+#[test]
+fn what_has_no_room_is_unchecked() {
+    let Whole { pipeline_run, task_runs } = read("ship");
+    let first = [std::slice::from_ref(&pipeline_run), &task_runs].concat();
+    let last = [&task_runs[..], std::slice::from_ref(&pipeline_run)].concat();
+    for (order, objects) in [("its TaskRuns come later", first), ("its TaskRuns come first", last)] {
+        let mut verified = 0;
+        for room in (0..64 << 10).step_by(1 << 9) {
+            let told = with_room(room, &objects);
+            let [(verdict, why)] = &told[..] else { panic!("{order}, {room} bytes: {told:?}") };
+            verified += usize::from(*verdict == Verdict::Verified);
+            let is_right = match verdict {
+                Verdict::Verified => true,
+                Verdict::Unchecked => why.contains("verify fewer at a time"),
+                _ => false,
+            };
+            assert!(
+                is_right && (verified == 0 || *verdict == Verdict::Verified),
+                "{order}, {room} bytes: {told:?}"
+            );
+        }
+        assert!((1..128).contains(&verified), "{order}: verified with {verified} of 128 sizes of room");
     }
 }

@@ -197,7 +197,10 @@ pub fn run(args: &VerifyArgs, stdin: &mut (dyn Read + Send), out: &mut dyn Write
             }
             Event::Object { place, outcome: Ok(Answer::PipelineRun(object)) } => {
                 told.came(RunKind::PipelineRun, &object.full_name());
-                pipelines.pipeline_run(object, (place.path.to_owned(), place.index, place.line));
+                let found = (place.path.to_owned(), place.index, place.line);
+                if let Some(Judged { report, .. }) = pipelines.pipeline_run(*object, found) {
+                    told.tell(place, Ok(report), &mut lines);
+                }
                 false
             }
             Event::Object { place, outcome: Err(error) } => told.tell(place, Err(error), &mut lines),
@@ -259,9 +262,9 @@ type Found = (String, u64, Option<u64>);
 
 /// Judges the PipelineRuns that came, by what came with them; none of it is kept.
 fn settle(pipelines: &mut Pipelines<Found>, trust: &Trust, told: &mut Told<'_>, lines: &mut dyn Write) {
-    for Judged { place: (path, index, line), report } in mem::take(pipelines).finish(trust) {
+    mem::take(pipelines).finish(trust, &mut |Judged { place: (path, index, line), report }| {
         told.tell(Place { path: &path, index, line }, Ok(report), lines);
-    }
+    });
 }
 
 /// Whom every answer is told.

@@ -1,15 +1,17 @@
 //! The part of a Tekton PipelineRun that verification looks at (`tekton.dev/v1`).
 //!
 //! * [`names`]: the names that the controller gives to children; [`references`]: `$(tasks.…)` in a pipeline and what takes its place;
-//!   [`matrix`]: into which combinations a matrix fans out.
+//!   [`matrix`]: into which combinations a matrix fans out; [`packed`]: one that is kept for later.
 
 pub(crate) mod matrix;
 pub(crate) mod names;
+pub(crate) mod packed;
 pub(crate) mod references;
 
 use serde::{Deserialize, Deserializer, de};
 use serde_json::Value;
 
+use self::packed::Packed;
 use crate::tekton::{
     strict::{
         node::{Misfit, Node},
@@ -49,6 +51,9 @@ pub struct PipelineRun {
     /// What Tekton's controller wrote.
     #[serde(default, deserialize_with = "null_is_default")]
     pub status: Status,
+    /// All of it as it was read.
+    #[serde(skip)]
+    pub(crate) packed: Packed,
 }
 
 /// `spec`.
@@ -280,7 +285,9 @@ impl PipelineRun {
         if api_version != "tekton.dev/v1" {
             return Err(PipelineRunError::Version(api_version.to_owned()));
         }
-        Ok(node.read()?)
+        let packed = Packed::of(&node);
+        let read: Self = node.read()?;
+        Ok(Self { packed, ..read })
     }
 
     /// `<namespace>/<name>`.

@@ -296,6 +296,8 @@ details! {
     UNKNOWN_TASK = "unknown-task";
     /// A child is not in what was read, or a task neither ran nor was skipped.
     CHILD_MISSING = "child-missing";
+    /// There was no room to keep it until its children were there.
+    NOT_KEPT = "not-kept";
     /// A child does not have the name that the controller gives it.
     CHILD_NAME = "child-name";
     /// A child is of another kind than its task.

@@ -4,7 +4,7 @@
 use std::{collections::HashSet, fmt};
 
 use serde::{
-    Deserialize,
+    Deserialize, Serialize, Serializer,
     de::{
         DeserializeOwned, DeserializeSeed, Deserializer, Error, Expected, IntoDeserializer, MapAccess,
         SeqAccess, Unexpected, Visitor, value::StringDeserializer,
@@ -92,6 +92,22 @@ impl Node {
         };
         let what = format!("{found} stands where {expected} belongs{advice}");
         Misfit { place: String::new(), line: self.line, what }
+    }
+}
+
+/// As JSON, without the lines.
+impl Serialize for Node {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match &self.content {
+            Content::Null => serializer.serialize_unit(),
+            Content::Bool(value) => serializer.serialize_bool(*value),
+            Content::Number(number) => number.serialize(serializer),
+            Content::Text(text) => serializer.serialize_str(text),
+            Content::List(items) => serializer.collect_seq(items),
+            Content::Object(members) => {
+                serializer.collect_map(members.iter().map(|member| (&member.key, &member.value)))
+            }
+        }
     }
 }
 

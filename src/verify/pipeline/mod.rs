@@ -33,6 +33,27 @@ use crate::{
     verify::{Finding, PipelineFault, Report, Trust, Verdict, facts::Detail, findings::Findings},
 };
 
+/// What a PipelineRun is told that had no room, or whose children had none.
+const NO_ROOM: &str =
+    "there were more runs of pipelines than are kept in memory (256 MiB): verify fewer at a time";
+
+/// The report of a PipelineRun that was not kept until its children were there.
+fn not_kept(task_run: String, uid: String, problem: &str) -> Report {
+    let mut findings = Findings::default();
+    findings.push(fault(Verdict::Unchecked, Detail::NOT_KEPT, problem));
+    Report {
+        task_run,
+        uid,
+        verdict: Verdict::Unchecked,
+        accepted: false,
+        rules: Vec::new(),
+        findings,
+        notes: Vec::new(),
+        proof: None,
+        pipeline: Some(Box::default()),
+    }
+}
+
 /// Judges a PipelineRun by what is known of its children.
 pub(crate) fn judge(object: &PipelineRun, children: &Children, trust: &Trust) -> Report {
     let mut findings = Findings::default();

@@ -8,7 +8,7 @@ use crate::{
         Verdict,
         facts::Detail,
         findings::Findings,
-        pipeline::{fault, task::Task, whole::Children},
+        pipeline::{NO_ROOM, fault, task::Task, whole::Children},
     },
 };
 
@@ -89,11 +89,7 @@ pub(crate) fn check(
             findings.push(fault(Verdict::Invalid, Detail::CHILD_KIND, problem));
         }
         let Some(run) = run else {
-            let forgotten = if overflowed {
-                "; there were more runs of pipelines than are kept in memory (256 MiB): verify fewer at a time"
-            } else {
-                ""
-            };
+            let forgotten = if overflowed { format!("; {NO_ROOM}") } else { String::new() };
             let problem = match reference.kind.as_str() {
                 "CustomRun" | "Run" => {
                     format!(

@@ -3,14 +3,14 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::{
-    tekton::pipelinerun::PipelineRun,
+    tekton::pipelinerun::{PipelineRun, packed::Packed},
     verify::{
         Report, Trust,
-        pipeline::{child::Child, judge},
+        pipeline::{NO_ROOM, child::Child, judge, not_kept},
     },
 };
 
-/// Bytes that are kept of children until all PipelineRuns are there.
+/// Bytes that are kept of PipelineRuns and their children until all are there.
 const MOST_KEPT: usize = 256 << 20;
 
 /// A PipelineRun's report, with what the caller noted of it.
@@ -30,19 +30,12 @@ pub(crate) struct Children {
     by_name: HashMap<String, usize>,
     /// The same among those that say that they belong to the PipelineRun of a UID.
     by_owner: HashMap<String, HashMap<String, usize>>,
-    weight: usize,
     /// Some had no room.
     pub(crate) overflowed: bool,
 }
 
 impl Children {
     fn add(&mut self, child: Child) {
-        let weight = child.weight();
-        if self.weight + weight > MOST_KEPT {
-            self.overflowed = true;
-            return;
-        }
-        self.weight += weight;
         let new = self.all.len();
         self.all.push(child);
         let Self { all, by_name, by_owner, .. } = self;
@@ -79,79 +72,139 @@ impl Children {
     }
 }
 
+/// A PipelineRun whose children may not all have come.
+#[derive(Debug)]
+struct Waiting<P> {
+    full_name: String,
+    uid: String,
+    /// Full names of the PipelineRuns and other runs that it made.
+    children: HashSet<String>,
+    packed: Packed,
+    place: P,
+}
+
+impl<P> Waiting<P> {
+    fn new(object: PipelineRun, place: P) -> Self {
+        let namespace = &object.metadata.namespace;
+        let children = object.status.child_references.iter();
+        let children = children.map(|child| format!("{namespace}/{}", child.name)).collect();
+        Self {
+            full_name: object.full_name(),
+            uid: object.metadata.uid,
+            children,
+            packed: object.packed,
+            place,
+        }
+    }
+
+    /// Bytes that it takes in memory, about.
+    fn weight(&self) -> usize {
+        let children = self.children.iter().map(|child| child.len() + 48);
+        256 + 2 * self.full_name.len() + self.packed.len() + children.sum::<usize>()
+    }
+
+    fn judge(self, children: &mut Children, trust: &Trust) -> Judged<P> {
+        let Self { full_name, uid, packed, place, .. } = self;
+        let Some(object) = packed.unpack() else {
+            return Judged { place, report: not_kept(full_name, uid, "it could not be read again") };
+        };
+        let report = judge(&object, children, trust);
+        if let Some(child) = as_child(&object, &report) {
+            children.add(child);
+        }
+        Judged { place, report }
+    }
+}
+
 /// PipelineRuns and their children as a source hands them over, in any order.
 #[derive(Debug)]
 pub struct Pipelines<P> {
-    waiting: Vec<(Box<PipelineRun>, P)>,
+    waiting: Vec<Waiting<P>>,
     children: Children,
+    /// Bytes that are left for both.
+    room: usize,
 }
 
 impl<P> Default for Pipelines<P> {
     fn default() -> Self {
-        Self { waiting: Vec::new(), children: Children::default() }
+        Self::with_room(MOST_KEPT)
     }
 }
 
 impl<P> Pipelines<P> {
-    /// A PipelineRun. `place` comes back with its report.
-    pub fn pipeline_run(&mut self, object: Box<PipelineRun>, place: P) {
-        self.waiting.push((object, place));
+    /// Keeps that many bytes at most.
+    pub fn with_room(room: usize) -> Self {
+        Self { waiting: Vec::new(), children: Children::default(), room }
+    }
+
+    /// A PipelineRun, which waits for its children; `Some` if there is no room for it. `place` comes back with its report.
+    #[must_use = "a PipelineRun that has no room is reported at once"]
+    pub fn pipeline_run(&mut self, object: PipelineRun, place: P) -> Option<Judged<P>> {
+        let waiting = Waiting::new(object, place);
+        if !self.has_room(waiting.weight()) {
+            let Waiting { full_name, uid, place, .. } = waiting;
+            return Some(Judged { place, report: not_kept(full_name, uid, NO_ROOM) });
+        }
+        self.waiting.push(waiting);
+        None
     }
 
     /// A judged TaskRun that belongs to a PipelineRun.
     pub fn child(&mut self, child: Child) {
-        self.children.add(child);
+        if self.has_room(child.weight()) {
+            self.children.add(child);
+        } else {
+            self.children.overflowed = true;
+        }
     }
 
-    /// Judges all PipelineRuns, nested ones before those that they belong to; nothing more will come. In the order in which they came.
-    pub fn finish(mut self, trust: &Trust) -> Vec<Judged<P>> {
-        let mut reports: Vec<Option<Report>> = self.waiting.iter().map(|_| None).collect();
-        for place in nested_first(&self.waiting) {
-            let Some((object, _)) = self.waiting.get(place) else { continue };
-            let report = judge(object, &self.children, trust);
-            if let Some(child) = as_child(object, &report) {
-                self.children.add(child);
+    /// Takes room, if there is that much.
+    fn has_room(&mut self, weight: usize) -> bool {
+        let left = self.room.checked_sub(weight);
+        self.room = left.unwrap_or(self.room);
+        left.is_some()
+    }
+
+    /// Judges all PipelineRuns; nothing more will come. In the order in which they came, but nested ones before those that they belong to.
+    pub fn finish(mut self, trust: &Trust, each: &mut dyn FnMut(Judged<P>)) {
+        let order = nested_first(&self.waiting);
+        let mut waiting: Vec<Option<Waiting<P>>> = self.waiting.into_iter().map(Some).collect();
+        for place in order {
+            let next = waiting.get_mut(place).and_then(Option::take);
+            if let Some(next) = next {
+                each(next.judge(&mut self.children, trust));
             }
-            reports[place] = Some(report);
         }
-        let judged = self.waiting.into_iter().zip(reports);
-        judged.filter_map(|((_, place), report)| Some(Judged { place, report: report? })).collect()
     }
 }
 
 /// The places of all, each behind those of the PipelineRuns that it refers to; what refers to itself, in however wide a circle, comes last.
-fn nested_first<P>(waiting: &[(Box<PipelineRun>, P)]) -> Vec<usize> {
-    let mut of_name: HashMap<String, usize> = HashMap::new();
-    for (object, _) in waiting {
-        *of_name.entry(object.full_name()).or_default() += 1;
+fn nested_first<P>(waiting: &[Waiting<P>]) -> Vec<usize> {
+    let mut of_name: HashMap<&str, usize> = HashMap::new();
+    for object in waiting {
+        *of_name.entry(&object.full_name).or_default() += 1;
     }
-    let mut awaited_by: HashMap<String, Vec<usize>> = HashMap::new();
+    let mut awaited_by: HashMap<&str, Vec<usize>> = HashMap::new();
     let mut awaits = vec![0_usize; waiting.len()];
-    for (place, (object, _)) in waiting.iter().enumerate() {
-        let namespace = &object.metadata.namespace;
-        let names: HashSet<String> = object
-            .status
-            .child_references
-            .iter()
-            .map(|child| format!("{namespace}/{}", child.name))
-            .filter(|name| of_name.contains_key(name))
-            .collect();
-        awaits[place] = names.len();
-        for name in names {
-            awaited_by.entry(name).or_default().push(place);
+    for (place, object) in waiting.iter().enumerate() {
+        for name in &object.children {
+            if of_name.contains_key(name.as_str()) {
+                awaits[place] += 1;
+                awaited_by.entry(name).or_default().push(place);
+            }
         }
     }
     let mut order: Vec<usize> = (0..waiting.len()).filter(|&place| awaits[place] == 0).collect();
     let mut next = 0;
     while let Some(&place) = order.get(next) {
         next += 1;
-        let name = waiting[place].0.full_name();
-        let Some(left) = of_name.get_mut(&name) else { continue };
+        let name = waiting[place].full_name.as_str();
+        let Some(left) = of_name.get_mut(name) else { continue };
         *left -= 1;
         if *left > 0 {
             continue;
         }
-        for parent in awaited_by.remove(&name).unwrap_or_default() {
+        for parent in awaited_by.remove(name).unwrap_or_default() {
             awaits[parent] -= 1;
             if awaits[parent] == 0 {
                 order.push(parent);
