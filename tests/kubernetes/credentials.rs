@@ -69,6 +69,12 @@ fn every_kind_of_credential_leads_to_the_cluster() {
     named["tls-server-name"] = json!("kubernetes");
     let mut plain_named = named.clone();
     plain_named.as_object_mut().unwrap().remove("tls-server-name");
+    let misnamed = |name: &str| {
+        let mut cluster = named.clone();
+        cluster["tls-server-name"] = json!(name);
+        cluster
+    };
+    let (slash, space) = (misnamed("kubernetes/x"), misnamed("kubernetes x"));
     let impersonating = |more: &Value| {
         let text = fs::read_to_string(&of_proxy).unwrap();
         let mut user = serde_json::from_str::<Value>(&text).unwrap()["users"][0]["user"].take();
@@ -84,6 +90,13 @@ fn every_kind_of_credential_leads_to_the_cluster() {
         ("a program beside the kubeconfig", &cluster, exec("./gives-token"), verified),
         ("a program that gives a certificate", &cluster, exec(&gives_certificate), verified),
         ("a certificate for another name", &named, files.clone(), verified),
+        (
+            "a name for the server with a slash",
+            &slash,
+            files.clone(),
+            (3, "tls-server-name of cluster \"test\" cannot be used: \"kubernetes/x\" is neither"),
+        ),
+        ("a name for the server with a space", &space, files.clone(), (3, "is neither the name of a host")),
         ("somebody else, by the kubeconfig", &cluster, impersonating(&json!({"as": "alice"})), verified),
         (
             "a group, by the kubeconfig",

@@ -7,6 +7,7 @@ use std::{
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use rustls::pki_types::{IpAddr, ServerName};
 use serde_json::{Value, json};
 use ureq::{Proxy, http::Uri, tls::Certificate};
 
@@ -46,8 +47,8 @@ pub struct Surroundings<'a> {
 pub struct Access {
     /// `https://host:port`, perhaps with a path, without a slash at its end.
     pub(super) server: String,
-    /// The name that its certificate must have, if that is not the host.
-    pub(super) tls_server_name: Option<String>,
+    /// `https://` and the name that its certificate must have, if that is not the host.
+    pub(super) tls_server_name: Option<Uri>,
     pub(super) authorities: Vec<Certificate<'static>>,
     pub(super) proxy: Option<Proxy>,
     identity: Identity,
@@ -135,7 +136,11 @@ impl Access {
                 "proxy-url": cluster.proxy_url,
             }),
             server: server(&cluster.server)?,
-            tls_server_name: cluster.tls_server_name.filter(|name| !name.is_empty()),
+            tls_server_name: cluster
+                .tls_server_name
+                .filter(|name| !name.is_empty())
+                .map(|name| named(&name, &of))
+                .transpose()?,
             authorities,
             credential_of: format!("user {user_name:?} of the kubeconfig"),
             identity: Identity::of(user, &user_name)?,
@@ -181,6 +186,21 @@ impl Access {
     pub(super) fn credential(&self) -> Result<Credential, AccessError> {
         self.identity.credential(&self.cluster_info, (self.now)())
     }
+}
+
+/// A name for TLS, which is never passed over: the host's would be checked in its place.
+fn named(name: &str, of: &str) -> Result<Uri, AccessError> {
+    let host = match ServerName::try_from(name) {
+        Ok(ServerName::IpAddress(IpAddr::V6(_))) => Some(format!("[{name}]")),
+        Ok(_) => Some(name.to_owned()),
+        Err(_) => None,
+    };
+    let uri = host.and_then(|host| format!("https://{host}").parse().ok());
+    uri.ok_or_else(|| AccessError::Value {
+        field: "tls-server-name",
+        of: of.to_owned(),
+        reason: format!("{name:?} is neither the name of a host nor an address"),
+    })
 }
 
 fn server(text: &str) -> Result<String, AccessError> {

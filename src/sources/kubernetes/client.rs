@@ -281,7 +281,7 @@ fn agent(
         .user_agent(concat!("svidence/", env!("CARGO_PKG_VERSION")))
         .build();
     let host = access.server.parse::<Uri>().ok().and_then(|uri| uri.host().map(str::to_owned));
-    let named = access.tls_server_name.as_ref().and_then(|name| format!("https://{name}").parse().ok());
+    let named = access.tls_server_name.clone();
     let tls = NamedTls { host: host.unwrap_or_default(), named, inner: RustlsConnector::default() };
     let connector = ().chain(ConnectProxyConnector::default()).chain(TcpConnector::default()).chain(tls);
     Ok(Agent::with_parts(config, connector, DefaultResolver::default()))
