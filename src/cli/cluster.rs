@@ -1,27 +1,22 @@
-//! The arguments of `--from kubernetes`: which cluster, and which of its runs.
+//! The arguments of `--from kubernetes`: which runs of the cluster.
 
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::time::Duration;
 
 use clap::Args;
 
 use crate::{
     cli::{
+        access::AccessArgs,
         asked::Asked,
-        caller::CallerArgs,
         refusal::{Refusal, unchecked, usage},
     },
     sources::{
         kubernetes::{
             Kubernetes,
-            access::{Access, Surroundings, Wanted, kubeconfigs},
             runs::{Namespace, Runs},
         },
         run_name::RunName,
     },
-    surroundings,
     verify::Detail,
 };
 
@@ -31,7 +26,7 @@ fn duration(text: &str) -> Result<Duration, &'static str> {
     nanoseconds.map(Duration::from_nanos).ok_or("not a duration; it looks like 90s, 30m or 1h30m")
 }
 
-/// Which cluster, and which of its runs.
+/// Which runs of a cluster.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "From a cluster")]
 pub(super) struct ClusterArgs {
@@ -50,31 +45,18 @@ pub(super) struct ClusterArgs {
     /// Go on until interrupted, and judge each run when it has finished, the TaskRuns of a PipelineRun with it
     #[arg(long, conflicts_with_all = ["wait", "paths"])]
     watch: bool,
-    /// The kubeconfig [env: KUBECONFIG] [default: ~/.kube/config, or the service account of the pod that this runs in]
-    #[arg(long, value_name = "FILE")]
-    kubeconfig: Option<PathBuf>,
-    /// The context of the kubeconfig [default: its current-context]
-    #[arg(long, value_name = "NAME")]
-    context: Option<String>,
 }
 
 impl ClusterArgs {
     /// Each argument, and whether it is given.
-    pub(super) fn given(&self) -> [(&'static str, bool); 7] {
+    pub(super) fn given(&self) -> [(&'static str, bool); 5] {
         [
             ("--namespace", self.namespace.is_some()),
             ("--all-namespaces", self.all_namespaces),
             ("--selector", self.selector.is_some()),
             ("--wait", self.wait.is_some()),
             ("--watch", self.watch),
-            ("--kubeconfig", self.kubeconfig.is_some()),
-            ("--context", self.context.is_some()),
         ]
-    }
-
-    /// The kubeconfigs that are read, if any is.
-    pub(super) fn files(&self) -> Vec<PathBuf> {
-        kubeconfigs(self.kubeconfig.as_deref(), &surroundings::variable)
     }
 
     /// Whether it goes on until it is interrupted.
@@ -92,21 +74,12 @@ impl ClusterArgs {
     }
 
     /// The cluster with what is asked of it: these runs, else all that the arguments speak of.
-    pub(super) fn open(&self, runs: Vec<RunName>, caller: &CallerArgs) -> Result<Kubernetes, Refusal> {
+    pub(super) fn open(&self, runs: Vec<RunName>, access: &AccessArgs) -> Result<Kubernetes, Refusal> {
         if !runs.is_empty() && (self.all_namespaces || self.selector.is_some()) {
             return Err(usage("a run that is named needs neither -A nor -l; leave them out".to_owned()));
         }
-        let wanted = Wanted {
-            kubeconfig: self.kubeconfig.as_deref(),
-            context: self.context.as_deref(),
-            impersonation: caller.impersonation()?,
-        };
-        let surroundings = Surroundings {
-            variable: &surroundings::variable,
-            root: Path::new("/"),
-            now: surroundings::now_in_seconds,
-        };
-        let access = Access::find(wanted, &surroundings).map_err(|error| unchecked(error.to_string()))?;
+        let patience = access.caller().patience();
+        let access = access.find()?;
         let namespace = match &self.namespace {
             Some(namespace) => namespace.clone(),
             None => access.namespace.parse().map_err(|reason| {
@@ -120,6 +93,6 @@ impl ClusterArgs {
             true if self.watch => Runs::Watched { namespace: meant, selector },
             true => Runs::All { namespace: meant, selector },
         };
-        Ok(Kubernetes::new(access, runs, caller.patience()).waiting(self.wait.unwrap_or_default()))
+        Ok(Kubernetes::new(access, runs, patience).waiting(self.wait.unwrap_or_default()))
     }
 }

@@ -77,7 +77,8 @@ pub fn run(
 ) -> u8 {
     let mut input = Input::new(stdin, args.sources.paths());
     let trust = trust(args, &mut input, err).and_then(|trust| Ok((trust, args.sources.asked()?)));
-    let opened = trust.and_then(|trust| Ok((trust, args.sources.open(input.stdin())?)));
+    let opened =
+        trust.and_then(|trust| Ok((trust, args.sources.open(input.stdin(), args.trust.asks_cluster())?)));
     let ((trust, mut asked), source) = match opened {
         Ok(opened) => opened,
         Err(Refusal { exit_code, text }) => {
@@ -134,7 +135,9 @@ pub fn run(
 
 fn trust(args: &InspectArgs, input: &mut Input<'_>, err: &mut dyn Write) -> Result<Option<Trust>, Refusal> {
     let now = surroundings::now_in_seconds();
-    let Some(Trusted { bundle, intermediates, .. }) = args.trust.read(now, input, &variable, err)? else {
+    let Some(Trusted { bundle, intermediates, .. }) =
+        args.trust.read(now, args.sources.access(), input, &variable, err)?
+    else {
         return match args.output {
             Output::Dsse => Err(usage(
                 "-o dsse needs --trust-domain and --bundle: what is signed is not carried and has to be rebuilt".into(),

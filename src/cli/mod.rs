@@ -1,5 +1,6 @@
 //! Arguments and printing of each subcommand of svidence.
 
+mod access;
 mod answer;
 mod asked;
 pub mod bundle;

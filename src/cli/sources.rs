@@ -6,8 +6,8 @@ use clap::{Args, ValueEnum};
 
 use crate::{
     cli::{
+        access::AccessArgs,
         asked::Asked,
-        caller::CallerArgs,
         cluster::ClusterArgs,
         input,
         refusal::{Refusal, usage},
@@ -73,23 +73,31 @@ pub(super) struct SourceArgs {
     #[command(flatten)]
     results: ResultsArgs,
     #[command(flatten)]
-    caller: CallerArgs,
+    access: AccessArgs,
 }
 
 impl SourceArgs {
-    /// What is to be read; `-` is `stdin`. An argument that belongs to another way in is refused.
-    pub(super) fn open<'a>(&'a self, stdin: &'a mut (dyn Read + Send)) -> Result<Source<'a>, Refusal> {
+    /// What is to be read; `-` is `stdin`. An argument that belongs to another way in is refused; `asks_cluster`: a cluster is asked
+    /// for something else, too.
+    pub(super) fn open<'a>(
+        &'a self,
+        stdin: &'a mut (dyn Read + Send),
+        asks_cluster: bool,
+    ) -> Result<Source<'a>, Refusal> {
         self.refuse(&[("--only", !self.only.is_empty())], &[SourceKind::Files])?;
         self.refuse(&self.cluster.given(), &[SourceKind::Kubernetes])?;
         self.refuse(&self.results.given(), &[SourceKind::Results])?;
-        self.refuse(&self.caller.given(), SERVERS)?;
+        if !asks_cluster {
+            self.refuse(&self.access.given(), &[SourceKind::Kubernetes])?;
+            self.refuse(&self.access.caller().given(), SERVERS)?;
+        }
         match self.from {
             SourceKind::Files => Ok(Source::files(self.files(), stdin)),
             SourceKind::Kubernetes => {
-                Ok(Source::Kubernetes(Box::new(self.cluster.open(self.named()?, &self.caller)?)))
+                Ok(Source::Kubernetes(Box::new(self.cluster.open(self.named()?, &self.access)?)))
             }
             SourceKind::Results => {
-                Ok(Source::Results(Box::new(self.results.open(self.named()?, &self.caller)?)))
+                Ok(Source::Results(Box::new(self.results.open(self.named()?, self.access.caller())?)))
             }
         }
     }
@@ -159,7 +167,12 @@ impl SourceArgs {
 
     /// The files besides the sources that a server is asked with.
     pub(super) fn credentials(&self) -> impl Iterator<Item = PathBuf> {
-        self.cluster.files().into_iter().chain(self.results.files())
+        self.access.files().into_iter().chain(self.results.files())
+    }
+
+    /// How a cluster is reached.
+    pub(super) fn access(&self) -> &AccessArgs {
+        &self.access
     }
 
     /// Whether it goes on until it is interrupted.

@@ -10,6 +10,7 @@ use clap::Args;
 use x509::{Certificate, Fingerprint};
 
 use super::{
+    access::AccessArgs,
     bundle::{
         args::BundleArgs,
         files::{self, INTERMEDIATES},
@@ -101,10 +102,11 @@ pub(super) fn variable(name: &str) -> Option<OsString> {
 
 impl TrustArgs {
     /// Reads and fetches all of it; `None` if nothing is to be trusted. What is odd about it is told on `err`. A usage error is 64,
-    /// what is of no use is `unchecked`. `now` is in Unix seconds.
+    /// what is of no use is `unchecked`. `now` is in Unix seconds; `access` leads to the cluster of a ConfigMap.
     pub(super) fn read(
         &self,
         now: i64,
+        access: &AccessArgs,
         input: &mut Input<'_>,
         variable: &dyn Fn(&str) -> Option<OsString>,
         err: &mut dyn Write,
@@ -115,7 +117,7 @@ impl TrustArgs {
             Some(trust_domain) if is_any => trust_domain,
             trust_domain => return self.incomplete(trust_domain.is_some()),
         };
-        let found = self.bundles.read(&trust_domain, now, input, variable, err)?;
+        let found = self.bundles.read(&trust_domain, now, access, input, variable, err)?;
         let (bundle, origins) = found::all(found).ok_or_else(|| unchecked("--bundle: no file".to_owned()))?;
         let bundle = bundle.naming_without_uri(self.authority_without_uri.iter().copied());
         let intermediates = match &self.intermediates {
@@ -134,6 +136,11 @@ impl TrustArgs {
     pub(super) fn files(&self, variable: &dyn Fn(&str) -> Option<OsString>) -> Vec<PathBuf> {
         let more = self.trust_domain.config.iter().chain(&self.intermediates).cloned();
         self.bundles.files(variable).into_iter().chain(more).collect()
+    }
+
+    /// Whether a cluster is asked for the bundle.
+    pub(super) fn asks_cluster(&self) -> bool {
+        self.bundles.asks_cluster()
     }
 
     /// Nothing to trust is fine where no argument speaks of it: half of what is needed in the environment is not a demand.

@@ -138,7 +138,7 @@ pub fn run(args: &VerifyArgs, stdin: &mut (dyn Read + Send), out: &mut dyn Write
             return Err(usage(NAMED_AND_FINISHED.to_owned()));
         }
         let leaves_out = args.finished || args.sources.leaves_out_unfinished(args.all_finished)?;
-        Ok((prepared, leaves_out, args.sources.open(input.stdin())?))
+        Ok((prepared, leaves_out, args.sources.open(input.stdin(), args.trust.asks_cluster())?))
     });
     let (((trust, policy, origins), asked), leaves_out_unfinished, source) = match opened {
         Ok(opened) => opened,
@@ -404,7 +404,8 @@ fn prepare(
     err: &mut dyn Write,
 ) -> Result<(Trust, Policy, Origins), Refusal> {
     let now = surroundings::now_in_seconds();
-    let Some(Trusted { bundle, intermediates, origins }) = args.trust.read(now, input, &variable, err)?
+    let Some(Trusted { bundle, intermediates, origins }) =
+        args.trust.read(now, args.sources.access(), input, &variable, err)?
     else {
         return Err(args.trust.missing());
     };

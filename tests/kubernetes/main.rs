@@ -2,10 +2,11 @@
 //!
 //! * [`runs`]: which runs are judged; [`pages`]: lists, and what may go wrong with them; [`rules`]: what may be forbidden.
 //! * [`watch`]: runs as they finish.
-//! * [`credentials`], [`kubeconfigs`], [`pod`], [`proxies`]: how the cluster is reached.
+//! * [`credentials`], [`kubeconfigs`], [`pod`], [`proxies`]: how the cluster is reached; [`bundle`]: the bundle from a ConfigMap of it.
 
 #![cfg(feature = "cli")]
 
+mod bundle;
 #[path = "../support/cluster.rs"]
 mod cluster;
 mod credentials;

@@ -12,6 +12,7 @@ use super::{args::BundleArgs, found::Found};
 use crate::{
     bundles::store::{Added, BundleStore, FILE, StoreError},
     cli::{
+        access::AccessArgs,
         input::Input,
         refusal::{Refusal, unchecked, usage},
         trust::{TRUST_DOMAIN_MISSING, TrustDomainArgs, variable},
@@ -33,6 +34,8 @@ pub struct AddArgs {
     trust_domain: TrustDomainArgs,
     #[command(flatten)]
     bundles: BundleArgs,
+    #[command(flatten)]
+    access: AccessArgs,
 }
 
 const EXAMPLES: &str = "\
@@ -63,12 +66,18 @@ fn add(args: &AddArgs, input: &mut Input<'_>, err: &mut dyn Write) -> Result<Str
     let trust_domain = trust_domain.ok_or_else(|| usage(TRUST_DOMAIN_MISSING.to_owned()))?;
     if !args.bundles.is_given() {
         return Err(usage(
-            "what is to be added is missing: --bundle PATH, --bundle-endpoint URL or --workload-api"
+            "what is to be added is missing: --bundle PATH, --bundle-endpoint URL, --bundle-configmap NS/NAME or --workload-api"
                 .to_owned(),
         ));
     }
+    let of_cluster = args.access.given().into_iter().chain(args.access.caller().given());
+    if let Some((name, _)) =
+        of_cluster.into_iter().find(|(_, is_given)| *is_given && !args.bundles.asks_cluster())
+    {
+        return Err(usage(format!("{name} is for --bundle-configmap, which is not given; leave it out")));
+    }
     let now = surroundings::now_in_seconds();
-    let found = args.bundles.read(&trust_domain, now, input, &variable, err)?;
+    let found = args.bundles.read(&trust_domain, now, &args.access, input, &variable, err)?;
     if let Some(store) = found.iter().find(|found| found.is_store()) {
         return Err(usage(format!(
             "{} is a store itself: what it holds was seen earlier, not now; add what SPIRE publishes",

@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::{files, found::Found, published::PublishedArgs};
 use crate::{
-    cli::{input::Input, refusal::Refusal},
+    cli::{access::AccessArgs, input::Input, refusal::Refusal},
     workload::id::TrustDomain,
 };
 
@@ -27,6 +27,11 @@ impl BundleArgs {
         !self.bundles.is_empty() || self.published.is_given()
     }
 
+    /// Whether a cluster is asked.
+    pub(in crate::cli) fn asks_cluster(&self) -> bool {
+        self.published.asks_cluster()
+    }
+
     /// The files and folders that the arguments name, or the environment.
     pub(in crate::cli) fn files(&self, variable: &dyn Fn(&str) -> Option<OsString>) -> Vec<PathBuf> {
         let of_environment = self.of_environment(variable);
@@ -39,11 +44,12 @@ impl BundleArgs {
     }
 
     /// Every bundle that is named; if none is, the one of the environment's variable, unless that is not meant. What is odd about them
-    /// is told on `err`.
+    /// is told on `err`. `access` leads to the cluster of a ConfigMap.
     pub(in crate::cli) fn read(
         &self,
         trust_domain: &TrustDomain,
         now: i64,
+        access: &AccessArgs,
         input: &mut Input<'_>,
         variable: &dyn Fn(&str) -> Option<OsString>,
         err: &mut dyn Write,
@@ -54,7 +60,7 @@ impl BundleArgs {
             None => ("--bundle", self.bundles.as_slice()),
         };
         let mut found = files::read(trust_domain, option, paths, input, err)?;
-        found.extend(self.published.fetch(trust_domain, now, input, variable, err)?);
+        found.extend(self.published.fetch(trust_domain, now, access, input, variable, err)?);
         Ok(found)
     }
 }

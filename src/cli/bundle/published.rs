@@ -16,11 +16,13 @@ use crate::{
         workload_api,
     },
     cli::{
+        access::AccessArgs,
         input::Input,
         number,
         refusal::{Refusal, unchecked, usage},
         web_authorities,
     },
+    sources::kubernetes::config_map::{self, ConfigMapKey},
     workload::{
         address::Address,
         bundle::X509Bundle,
@@ -64,6 +66,10 @@ pub(super) struct PublishedArgs {
     /// SPIFFE_ENDPOINT_SOCKET
     #[arg(long, value_name = "ADDRESS", num_args = 0..=1, require_equals = true)]
     workload_api: Option<Option<String>>,
+    /// Take the bundle from this ConfigMap of the cluster, for example spire/spire-bundle; which cluster is said as for
+    /// --from kubernetes. KEY is needed if it has several
+    #[arg(long, value_name = "NS/NAME[:KEY]")]
+    bundle_configmap: Option<ConfigMapKey>,
     /// How long to wait for a bundle endpoint or an agent, in seconds [default: 10]
     #[arg(long, value_name = "SECONDS", value_parser = number::within(1..=300_u64))]
     bundle_timeout: Option<u64>,
@@ -72,7 +78,12 @@ pub(super) struct PublishedArgs {
 impl PublishedArgs {
     /// Whether anything is to be fetched.
     pub(super) fn is_given(&self) -> bool {
-        self.bundle_endpoint.is_some() || self.workload_api.is_some()
+        self.bundle_endpoint.is_some() || self.workload_api.is_some() || self.asks_cluster()
+    }
+
+    /// Whether a cluster is asked.
+    pub(super) fn asks_cluster(&self) -> bool {
+        self.bundle_configmap.is_some()
     }
 
     /// The files that the arguments name.
@@ -80,16 +91,17 @@ impl PublishedArgs {
         self.endpoint_bundles.iter().chain(&self.endpoint_ca)
     }
 
-    /// Fetches all of it. `now` is in Unix seconds.
+    /// Fetches all of it. `now` is in Unix seconds; `access` leads to the cluster of a ConfigMap.
     pub(super) fn fetch(
         &self,
         trust_domain: &TrustDomain,
         now: i64,
+        access: &AccessArgs,
         input: &mut Input<'_>,
         variable: &dyn Fn(&str) -> Option<OsString>,
         err: &mut dyn Write,
     ) -> Result<Vec<Found>, Refusal> {
-        if self.bundle_timeout.is_some() && !self.is_given() {
+        if self.bundle_timeout.is_some() && self.bundle_endpoint.is_none() && self.workload_api.is_none() {
             return Err(usage(
                 "--bundle-timeout is for --bundle-endpoint and --workload-api, and neither is given; leave it out".to_owned(),
             ));
@@ -111,6 +123,13 @@ impl PublishedArgs {
             let bundle = workload_api::fetch(&address, trust_domain, patience)
                 .map_err(|error| unchecked(format!("--workload-api={text}: {error}")))?;
             found.push(Found::fetched(bundle, text));
+        }
+        if let Some(key) = &self.bundle_configmap {
+            let content = config_map::fetch(access.find()?, key, access.caller().patience())
+                .map_err(|error| unchecked(format!("--bundle-configmap {key}: {error}")))?;
+            let name = key.to_string();
+            let bundle = files::authorities(trust_domain, "--bundle-configmap", &name, &content, err)?;
+            found.push(Found::fetched(bundle, format!("ConfigMap {name}")));
         }
         Ok(found)
     }

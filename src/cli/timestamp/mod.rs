@@ -122,7 +122,7 @@ pub fn run(
 ) -> u8 {
     let mut input = Input::new(stdin, args.sources.paths());
     let prepared = prepare(args, &mut input, err).and_then(|prepared| Ok((prepared, args.sources.asked()?)));
-    let opened = prepared.and_then(|prepared| Ok((prepared, args.sources.open(input.stdin())?)));
+    let opened = prepared.and_then(|prepared| Ok((prepared, args.sources.open(input.stdin(), false)?)));
     let (((trusted, service), mut asked), source) = match opened {
         Ok(opened) => opened,
         Err(Refusal { exit_code, text }) => {

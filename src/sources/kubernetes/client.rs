@@ -188,13 +188,15 @@ impl Client {
     /// What is wrong, and what to do.
     fn error(&self, request: &Request<'_>, refusal: Refusal) -> KubernetesError {
         let Refusal { code, words, status } = refusal;
+        if let Some(error) = request.no_tekton().filter(|_| code == 404) {
+            return error;
+        }
         match (code, status) {
             (401, _) => KubernetesError::Unauthorized { credential: self.access.credential_of.clone() },
             (403, Some(status)) => {
                 let rule = self.impersonation(&status).unwrap_or_else(|| request.rule());
                 KubernetesError::Forbidden { words, rule: Box::new(rule) }
             }
-            (404, _) => request.no_tekton(),
             (410, Some(_)) => KubernetesError::Expired,
             _ => {
                 let advice = match code {

@@ -1,13 +1,15 @@
-//! Runs of a cluster, from its API server.
+//! A cluster, by its API server: its runs, and what a ConfigMap of it holds.
 //!
 //! * [`access`]: how it is reached, from a [`kubeconfig`] or from within a pod, with a [`proxy`]; [`identity`]: as whom, perhaps by
 //!   credential plug-ins ([`plugin`]).
 //! * [`client`] sends a [`request`]; [`error`] says why there is no answer, and which [`rule`] would allow it.
 //! * [`runs`]: which runs are meant; [`read`]: reading them, page by page; [`screen`]: what of a list counts; [`family`]: what belongs to a run that is
 //!   named; [`watch`]: runs as they finish.
+//! * [`config_map`]: what a ConfigMap holds.
 
 pub mod access;
 mod client;
+pub mod config_map;
 pub mod error;
 mod family;
 mod identity;

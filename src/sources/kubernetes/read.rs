@@ -218,7 +218,11 @@ pub(super) fn place(request: &Request<'_>) -> Arc<str> {
 }
 
 /// An object that is the one that was asked for.
-fn whole(body: &mut Body, namespace: &str, name: &str) -> Result<(Vec<u8>, Head), KubernetesError> {
+pub(super) fn whole(
+    body: &mut Body,
+    namespace: &str,
+    name: &str,
+) -> Result<(Vec<u8>, Head), KubernetesError> {
     let mut bytes = Vec::new();
     let limit = u64::try_from(LARGEST_OBJECT).unwrap_or(u64::MAX);
     let mut reader = body.as_reader().take(limit + 1);

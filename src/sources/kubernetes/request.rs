@@ -1,9 +1,9 @@
-//! What is asked of an API server: one object, or a page of a list.
+//! What is asked of an API server: one object, a page of a list, or changes.
 
 use super::{error::KubernetesError, rule::Rule};
 use crate::sources::run_name::RunKind;
 
-/// Group and version of everything that is asked for.
+/// Group and version of runs.
 const GROUP: &str = "tekton.dev";
 const GROUP_VERSION: &str = "tekton.dev/v1";
 /// Objects of a page; kubectl asks for as many.
@@ -19,8 +19,8 @@ pub(super) fn name(kind: RunKind) -> &'static str {
     }
 }
 
-/// A kind in paths and in rules of RBAC.
-fn resource(kind: RunKind) -> &'static str {
+/// A kind of run in paths and in rules of RBAC.
+fn of_runs(kind: RunKind) -> &'static str {
     match kind {
         RunKind::TaskRun => "taskruns",
         RunKind::PipelineRun => "pipelineruns",
@@ -36,20 +36,26 @@ pub(super) enum Request<'a> {
     Watch { kind: RunKind, namespace: Option<&'a str>, selector: Option<&'a str>, version: &'a str },
     /// A page: of all namespaces if none is named, and the first one without `next`.
     List { kind: RunKind, namespace: Option<&'a str>, selector: Option<&'a str>, next: Option<&'a str> },
+    /// A ConfigMap.
+    ConfigMap { namespace: &'a str, name: &'a str },
 }
 
 impl Request<'_> {
     /// The path below the server. Names and namespaces were checked, so none of them holds a slash.
     pub(super) fn path(&self) -> String {
-        let (kind, namespace) = self.place();
-        let namespace = namespace.map(|namespace| format!("namespaces/{namespace}/")).unwrap_or_default();
+        let namespace =
+            self.namespace().map(|namespace| format!("namespaces/{namespace}/")).unwrap_or_default();
         let name = self.name().map(|name| format!("/{name}")).unwrap_or_default();
-        format!("/apis/{GROUP_VERSION}/{namespace}{}{name}", resource(kind))
+        let version = match self {
+            Self::ConfigMap { .. } => "api/v1".to_owned(),
+            _ => format!("apis/{GROUP_VERSION}"),
+        };
+        format!("/{version}/{namespace}{}{name}", self.resource())
     }
 
     pub(super) fn query(&self) -> Vec<(&'static str, &str)> {
         let (mut query, selector) = match self {
-            Self::Get { .. } => (Vec::new(), &None),
+            Self::Get { .. } | Self::ConfigMap { .. } => (Vec::new(), &None),
             Self::Watch { selector, version, .. } => (
                 vec![
                     ("watch", "true"),
@@ -70,36 +76,48 @@ impl Request<'_> {
 
     pub(super) fn name(&self) -> Option<&str> {
         match self {
-            Self::Get { name, .. } => Some(name),
+            Self::Get { name, .. } | Self::ConfigMap { name, .. } => Some(name),
             Self::List { .. } | Self::Watch { .. } => None,
         }
     }
 
-    fn place(&self) -> (RunKind, Option<&str>) {
+    fn namespace(&self) -> Option<&str> {
         match self {
-            Self::Get { kind, namespace, .. } => (*kind, Some(namespace)),
-            Self::List { kind, namespace, .. } | Self::Watch { kind, namespace, .. } => (*kind, *namespace),
+            Self::Get { namespace, .. } | Self::ConfigMap { namespace, .. } => Some(namespace),
+            Self::List { namespace, .. } | Self::Watch { namespace, .. } => *namespace,
+        }
+    }
+
+    fn resource(&self) -> &'static str {
+        match self {
+            Self::Get { kind, .. } | Self::List { kind, .. } | Self::Watch { kind, .. } => of_runs(*kind),
+            Self::ConfigMap { .. } => "configmaps",
         }
     }
 
     /// What would allow it.
     pub(super) fn rule(&self) -> Rule {
-        let (kind, namespace) = self.place();
+        let of_runs = |verb| (verb, GROUP, None);
+        let (verb, group, name) = match self {
+            Self::Get { .. } => of_runs("get"),
+            Self::List { .. } => of_runs("list"),
+            Self::Watch { .. } => of_runs("watch"),
+            Self::ConfigMap { name, .. } => ("get", "", Some((*name).to_owned())),
+        };
         Rule {
-            verb: match self {
-                Self::Get { .. } => "get",
-                Self::List { .. } => "list",
-                Self::Watch { .. } => "watch",
-            },
-            resource: resource(kind).to_owned(),
-            api_group: GROUP.to_owned(),
-            namespace: namespace.map(str::to_owned),
-            name: None,
+            verb,
+            resource: self.resource().to_owned(),
+            api_group: group.to_owned(),
+            namespace: self.namespace().map(str::to_owned),
+            name,
         }
     }
 
-    pub(super) fn no_tekton(&self) -> KubernetesError {
-        let (kind, _) = self.place();
-        KubernetesError::NoTekton { resource: resource(kind), group_version: GROUP_VERSION }
+    /// What it means that the API server does not know the kind; `None` of a kind that each one knows.
+    pub(super) fn no_tekton(&self) -> Option<KubernetesError> {
+        match self {
+            Self::ConfigMap { .. } => None,
+            _ => Some(KubernetesError::NoTekton { resource: self.resource(), group_version: GROUP_VERSION }),
+        }
     }
 }

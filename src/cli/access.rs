@@ -1,0 +1,60 @@
+//! How a cluster is reached, and for whom: the same for its runs and for a bundle that is kept there.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use crate::{
+    cli::{
+        caller::CallerArgs,
+        refusal::{Refusal, unchecked},
+    },
+    sources::kubernetes::access::{Access, Surroundings, Wanted, kubeconfigs},
+    surroundings,
+};
+
+/// How a cluster is reached, and for whom.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Asking a server")]
+pub(super) struct AccessArgs {
+    /// The kubeconfig [env: KUBECONFIG] [default: ~/.kube/config, or the service account of the pod that this runs in]
+    #[arg(long, value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
+    /// The context of the kubeconfig [default: its current-context]
+    #[arg(long, value_name = "NAME")]
+    context: Option<String>,
+    #[command(flatten)]
+    caller: CallerArgs,
+}
+
+impl AccessArgs {
+    /// Each argument that is about a cluster alone, and whether it is given.
+    pub(super) fn given(&self) -> [(&'static str, bool); 2] {
+        [("--kubeconfig", self.kubeconfig.is_some()), ("--context", self.context.is_some())]
+    }
+
+    /// For whom any server is asked.
+    pub(super) fn caller(&self) -> &CallerArgs {
+        &self.caller
+    }
+
+    /// The kubeconfigs that are read, if any is.
+    pub(super) fn files(&self) -> Vec<PathBuf> {
+        kubeconfigs(self.kubeconfig.as_deref(), &surroundings::variable)
+    }
+
+    /// The way to the cluster. Nothing is sent yet.
+    pub(super) fn find(&self) -> Result<Access, Refusal> {
+        let wanted = Wanted {
+            kubeconfig: self.kubeconfig.as_deref(),
+            context: self.context.as_deref(),
+            impersonation: self.caller.impersonation()?,
+        };
+        let surroundings = Surroundings {
+            variable: &surroundings::variable,
+            root: Path::new("/"),
+            now: surroundings::now_in_seconds,
+        };
+        Access::find(wanted, &surroundings).map_err(|error| unchecked(error.to_string()))
+    }
+}
