@@ -11,6 +11,7 @@ MUSL := $(ARCH)-unknown-linux-musl
 DIST := dist$(if $(filter-out $(shell uname -m),$(ARCH)),/$(ARCH))
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 IMAGE ?= svidence/entrypoint:dev
+VERIFIER_IMAGE ?= svidence/svidence:dev
 PLATFORM := linux/$(patsubst aarch64,arm64,$(patsubst x86_64,amd64,$(ARCH)))
 
 # What --version says; empty without git, as in a tarball.
@@ -136,7 +137,7 @@ endef
 
 # Without the operator's configuration, steps take whatever identity the agent gives them. With an empty file, as a failed
 # `svidence config > FILE` leaves it, no step could sign.
-image: ## build the image for Tekton's -entrypoint-image, with docker or buildah; needs dist/svidence.json
+image: ## build the image for Tekton's -entrypoint-image, and the verifier's, with docker or buildah; needs dist/svidence.json
 	@if [ "$(CONFIG)" = none ]; then \
 		if [ -e dist/svidence.json ]; then echo "make image: CONFIG=none, but dist/svidence.json is there; remove it" >&2; exit 1; fi; \
 		echo "make image: without dist/svidence.json the steps sign with defaults, in the agent's trust domain, whichever that is" >&2; \
@@ -145,12 +146,13 @@ image: ## build the image for Tekton's -entrypoint-image, with docker or buildah
 		echo "  make release && dist/svidence config config/config-spire.yaml > dist/svidence.json" >&2; \
 		echo "or set CONFIG=none for an image that signs with defaults, in the agent's trust domain, whichever that is" >&2; exit 1; \
 	fi
-	@$(MAKE) --no-print-directory entrypoint
-	@if docker info >/dev/null 2>&1; then docker build --platform $(PLATFORM) --build-arg DIST=$(DIST) --tag $(IMAGE) .; \
+	@$(MAKE) --no-print-directory release
+	@if docker info >/dev/null 2>&1; then build="docker build"; \
 	elif command -v buildah >/dev/null; then \
-		driver=; buildah images >/dev/null 2>&1 || driver="--storage-driver vfs"; \
-		buildah $$driver build --isolation chroot --platform $(PLATFORM) --build-arg DIST=$(DIST) --tag $(IMAGE) .; \
-	else echo "make image: no running docker and no buildah here; install one of them" >&2; exit 1; fi
+		build="buildah build --isolation chroot"; buildah images >/dev/null 2>&1 || build="buildah --storage-driver vfs build --isolation chroot"; \
+	else echo "make image: no running docker and no buildah here; install one of them" >&2; exit 1; fi; \
+	$$build --platform $(PLATFORM) --build-arg DIST=$(DIST) --target entrypoint --tag $(IMAGE) .; \
+	$$build --platform $(PLATFORM) --build-arg DIST=$(DIST) --target svidence --tag $(VERIFIER_IMAGE) .
 
 toolchain: ## install the pinned Rust, with clippy, rustfmt and the musl target
 	@command -v rustup >/dev/null || { command -v cargo >/dev/null && exit 0; \

@@ -184,3 +184,48 @@ fn a_rule_counts_the_task_runs_that_it_speaks_of() {
         assert!(ran.err.contains(told), "{case}: {}", ran.err);
     }
 }
+
+#[test]
+fn a_summary_holds_the_worst_verdict_and_the_numbers() {
+    let (genuine, forged) = (object("taskrun.json"), object("altered-1.json"));
+    let not_one = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}});
+    let none = json!({"apiVersion": "v1", "kind": "List", "items": []});
+    let verdicts = |verified: u64, invalid: u64| json!({"verified": verified, "weak-and-accepted": 0, "invalid": invalid, "unchecked": 0, "absent": 0, "weak": 0});
+    let of = |verdict: &str, counts: [u64; 3]| {
+        json!({
+            "verdict": verdict, "taskRuns": counts[0] + counts[1], "pipelineRuns": 0, "notRead": counts[2],
+            "verdicts": verdicts(counts[0], counts[1]),
+        })
+    };
+    let empty: &[&str] = &["--allow-empty"];
+    for (case, objects, more, code, summary) in [
+        ("genuine", vec![&genuine, &genuine], &[][..], 0, of("verified", [2, 0, 0])),
+        ("one forged", vec![&genuine, &forged], &[], 1, of("invalid", [1, 1, 0])),
+        ("one not read", vec![&genuine, &not_one], &[], 3, of("unchecked", [1, 0, 1])),
+        ("a demand", vec![&genuine], &["--require-result", "*-scan:report"], 2, of("absent", [1, 0, 0])),
+        ("nothing", vec![&none], &[], 3, of("unchecked", [0, 0, 0])),
+        ("nothing, and that is fine", vec![&none], empty, 0, of("none", [0, 0, 0])),
+    ] {
+        let objects: Vec<Value> = objects.into_iter().cloned().collect();
+        let ran = verify(&objects, &[&["-o", "summary"], more].concat());
+        assert_eq!(ran.code, code, "{case}: {}", ran.err);
+        assert_eq!(serde_json::from_str::<Value>(&ran.out).unwrap(), summary, "{case}");
+        let loose = verify(&objects, &[&["-o", "summary", "--strict=false"], more].concat());
+        assert_eq!((loose.code, loose.out), (0, ran.out), "{case}, not strict: {}", loose.err);
+        assert_eq!(loose.err.contains("exit code 0 all the same"), code != 0, "{case}: {}", loose.err);
+    }
+}
+
+#[test]
+fn what_is_not_strict_still_fails_where_nothing_was_judged_or_told() {
+    let genuine = object("taskrun.json");
+    for (case, more, code) in [
+        ("a report that cannot be written", &["-o", "json=/nonexistent/report"][..], 3),
+        ("a full disk", &["-o", "json=/dev/full"], 3),
+        ("no bundle", &["--bundle", "/nonexistent"], 3),
+        ("a usage error", &["--jobs=0"], 64),
+    ] {
+        let ran = verify(std::slice::from_ref(&genuine), &[&["--strict=false"], more].concat());
+        assert_eq!(ran.code, code, "{case}: {}", ran.err);
+    }
+}

@@ -15,6 +15,7 @@ mod people;
 mod pipeline;
 pub(crate) mod safe;
 mod sarif;
+mod summary;
 mod tally;
 mod text;
 mod vsa;
@@ -48,9 +49,10 @@ pub(crate) enum Format {
     Vsa,
     Markdown,
     Html,
+    Summary,
 }
 
-const FORMATS: [(&str, Format); 8] = [
+const FORMATS: [(&str, Format); 9] = [
     ("text", Format::Text),
     ("json", Format::Json),
     ("sarif", Format::Sarif),
@@ -59,6 +61,7 @@ const FORMATS: [(&str, Format); 8] = [
     ("vsa", Format::Vsa),
     ("markdown", Format::Markdown),
     ("html", Format::Html),
+    ("summary", Format::Summary),
 ];
 
 /// The value of one `-o`.
@@ -151,6 +154,7 @@ fn writer(format: Format) -> Box<dyn Writer> {
         Format::Vsa => Box::new(vsa::Vsa),
         Format::Markdown => Box::new(markdown::Markdown::default()),
         Format::Html => Box::new(html::Html::default()),
+        Format::Summary => Box::new(summary::Summary::default()),
     }
 }
 

@@ -73,6 +73,16 @@ impl Tally {
         self.verdicts().iter().map(|(count, ..)| count).sum::<u64>() - self.pipeline_runs
     }
 
+    /// How many PipelineRuns were judged.
+    pub(crate) fn pipeline_runs(&self) -> u64 {
+        self.pipeline_runs
+    }
+
+    /// How many files and objects could not be read.
+    pub(crate) fn not_read_at_all(&self) -> u64 {
+        self.files_not_read + self.objects_not_read
+    }
+
     /// How many count as verified.
     pub(crate) fn good(&self) -> u64 {
         self.verified + self.accepted

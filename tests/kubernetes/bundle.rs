@@ -57,7 +57,8 @@ fn a_config_map_holds_the_bundle() {
     let elsewhere = [file, &["--kubeconfig", &admin]].concat();
     let verified: (i32, &str) = (0, "");
     let refused = |says| (3, says);
-    let table: &[(&str, &str, &str, &[&str], (i32, &str))] = &[
+    type Row<'a> = (&'a str, &'a str, &'a str, &'a [&'a str], (i32, &'a str));
+    let table: &[Row<'_>] = &[
         ("beside the runs", &admin, "default/spire-bundle", here, verified),
         ("for runs in a file", &admin, "default/spire-bundle", file, verified),
         ("by another kubeconfig", &stranger, "default/spire-bundle", &elsewhere, verified),

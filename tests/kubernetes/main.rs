@@ -2,7 +2,8 @@
 //!
 //! * [`runs`]: which runs are judged; [`pages`]: lists, and what may go wrong with them; [`rules`]: what may be forbidden.
 //! * [`watch`]: runs as they finish.
-//! * [`credentials`], [`kubeconfigs`], [`pod`], [`proxies`]: how the cluster is reached; [`bundle`]: the bundle from a ConfigMap of it.
+//! * [`credentials`], [`kubeconfigs`], [`pod`], [`proxies`]: how the cluster is reached; [`bundle`]: the bundle from a ConfigMap of it;
+//!   [`gates`]: the gates that run in it.
 
 #![cfg(feature = "cli")]
 
@@ -10,6 +11,7 @@ mod bundle;
 #[path = "../support/cluster.rs"]
 mod cluster;
 mod credentials;
+mod gates;
 mod kubeconfigs;
 mod pages;
 mod pod;

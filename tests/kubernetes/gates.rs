@@ -1,0 +1,142 @@
+//! The gates that run in a cluster: what their containers would run, with the rights that config/verifier gives.
+
+use std::{collections::BTreeSet, fs, process::Command};
+
+use serde_json::{Value, json};
+
+use crate::{cluster::ApiServer, genuine};
+
+fn documents(path: &str) -> Vec<Value> {
+    let text = fs::read_to_string(format!("{}/config/{path}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+    let read = |text: &str| serde_saphyr::from_str::<Value>(text).unwrap();
+    text.split("\n---\n").map(read).collect()
+}
+
+fn words(list: &Value) -> Vec<String> {
+    list.as_array().unwrap().iter().map(|word| word.as_str().unwrap().to_owned()).collect()
+}
+
+/// A cluster with the runs of `ship`, the bundle, and the verifier's rights; and a kubeconfig with the verifier's token.
+fn cluster() -> Option<(ApiServer, String)> {
+    let server = ApiServer::with_tekton()?;
+    server.restore(&genuine("ship"));
+    server.create("/api/v1/namespaces", &json!({"metadata": {"name": "spire"}}));
+    let pem =
+        fs::read_to_string(format!("{}/testdata/pipelineruns/ship/bundle.pem", env!("CARGO_MANIFEST_DIR")));
+    let bundle = json!({"metadata": {"name": "spire-bundle"}, "data": {"bundle.crt": pem.unwrap()}});
+    server.create("/api/v1/namespaces/spire/configmaps", &bundle);
+    for file in ["verifier/verifier.yaml", "verifier/bundle/bundle.yaml"] {
+        for mut object in documents(file) {
+            let kind = object["kind"].as_str().unwrap().to_ascii_lowercase();
+            let namespace = object["metadata"]["namespace"].as_str().unwrap_or("default").to_owned();
+            // As kustomize does.
+            if kind == "rolebinding" && object["subjects"][0]["namespace"].is_null() {
+                object["subjects"][0]["namespace"] = json!("default");
+            }
+            let group = if kind == "serviceaccount" { "api/v1" } else { "apis/rbac.authorization.k8s.io/v1" };
+            server
+                .create(&format!("/{group}/namespaces/{namespace}/{kind}s?fieldValidation=Strict"), &object);
+        }
+    }
+    let token = server.token_of("svidence-verifier");
+    let kubeconfig = server.kubeconfig("gate", &server.cluster(), &json!({"token": token}));
+    Some((server, kubeconfig))
+}
+
+/// Runs what a container would run, once the API server has heard of its rights.
+fn run(kubeconfig: &str, arguments: &[String]) -> (i32, String) {
+    for _ in 0..100 {
+        let output = Command::new(env!("CARGO_BIN_EXE_svidence"))
+            .args(arguments)
+            // Its certificates have expired since.
+            .arg("--at=2026-11-28T09:08:30Z")
+            .env_clear()
+            .env("KUBECONFIG", kubeconfig)
+            .output()
+            .unwrap();
+        let text = String::from_utf8(output.stderr).unwrap();
+        if !text.contains("(403)") {
+            return (output.status.code().unwrap(), text);
+        }
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    panic!("it is not allowed to");
+}
+
+#[test]
+fn the_task_and_the_job_verify_with_the_rights_of_the_verifier() {
+    let Some((server, kubeconfig)) = cluster() else { return };
+    let [task] = &documents("gates/tekton/task.yaml")[..] else { panic!("not one Task") };
+    let spec = &task["spec"];
+    let [step] = &spec["steps"].as_array().unwrap()[..] else { panic!("not one step") };
+    assert_eq!(step["command"], json!(["/ko-app/svidence"]));
+    let declared: BTreeSet<&str> =
+        spec["params"].as_array().unwrap().iter().map(|param| param["name"].as_str().unwrap()).collect();
+    type Row<'a> = (&'a str, &'a [&'a str], &'a [&'a str], &'a str, i32, &'a str);
+    let rows: &[Row<'_>] = &[
+        ("a PipelineRun", &["pipelinerun/ship"], &[], "true", 0, "verified"),
+        (
+            "by labels",
+            &["-l", "test=genuine"],
+            &["--require-result=ship-build:digest"],
+            "true",
+            0,
+            "verified",
+        ),
+        ("a demand that is not met", &["taskrun/ship-build"], &["--require-result=x"], "true", 2, "absent"),
+        ("not strict", &["taskrun/ship-build"], &["--require-result=x"], "false", 0, "absent"),
+        ("none", &["taskrun/none"], &[], "true", 2, "absent"),
+    ];
+    for (case, runs, demands, strict, code, verdict) in rows {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name).display().to_string();
+        let texts = [
+            ("params.TRUST_DOMAIN", "example.org".to_owned()),
+            ("params.BUNDLE", "spire/spire-bundle".to_owned()),
+            ("params.STRICT", (*strict).to_owned()),
+            ("context.taskRun.namespace", "default".to_owned()),
+            ("results.summary.path", at("summary")),
+            ("workspaces.report.path", at("")),
+        ];
+        let lists = [("params.RUNS", runs), ("params.DEMANDS", demands)];
+        let of_params = texts.iter().map(|(name, _)| *name).chain(lists.iter().map(|(name, _)| *name));
+        let used: BTreeSet<&str> = of_params.filter_map(|name| name.strip_prefix("params.")).collect();
+        assert_eq!(used, declared);
+        let mut arguments = Vec::new();
+        for word in words(&step["args"]) {
+            match lists.iter().find(|(name, _)| word == format!("$({name}[*])")) {
+                Some((_, list)) => arguments.extend(list.iter().map(|word| (*word).to_owned())),
+                None => arguments.push(
+                    texts.iter().fold(word, |word, (name, value)| word.replace(&format!("$({name})"), value)),
+                ),
+            }
+        }
+        assert!(!arguments.iter().any(|word| word.contains("$(")), "{arguments:?}");
+        let (found, text) = run(&kubeconfig, &arguments);
+        assert_eq!(found, *code, "{case}: {text}");
+        let summary = fs::read_to_string(at("summary")).unwrap();
+        assert!(summary.len() < 300, "a result of a Task has room for 4,096 bytes: {summary}");
+        assert_eq!(
+            serde_json::from_str::<Value>(&summary).unwrap()["verdict"],
+            *verdict,
+            "{case}: {summary}"
+        );
+        for file in ["svidence.jsonl", "svidence.html", "svidence.md"] {
+            assert!(folder.path().join(file).exists(), "{case}: {file}");
+        }
+    }
+    let [job] = &documents("gates/argocd/presync.yaml")[..] else { panic!("not one Job") };
+    let made = server.create("/apis/batch/v1/namespaces/default/jobs?fieldValidation=Strict&dryRun=All", job);
+    let pod = &made["spec"]["template"]["spec"];
+    assert_eq!(pod["serviceAccountName"], "svidence-verifier");
+    let mut arguments = words(&pod["containers"][0]["args"]);
+    assert_eq!(arguments.pop().unwrap(), "pipelinerun/build-7");
+    let demand = arguments.pop().unwrap();
+    assert_eq!(demand, "--require-result=digest");
+    // Without what that run proves the PipelineRun cannot be checked, either.
+    for (more, code) in [("--require-result=ship-build:digest", 0), ("--require-result=ship-build:x", 3)] {
+        let words = [&arguments[..], &[more.to_owned(), "pipelinerun/ship".to_owned()]].concat();
+        let (found, text) = run(&kubeconfig, &words);
+        assert_eq!(found, code, "{more}: {text}");
+    }
+}
