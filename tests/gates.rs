@@ -57,7 +57,7 @@ const ROWS: &[Row] = &[
     ),
     ("forged", || path("altered-1.json"), "true", 1, Some("invalid")),
     ("forged, and not strict", || path("altered-1.json"), "false", 0, Some("invalid")),
-    ("not there, and not strict", || "/nonexistent.json".to_owned(), "false", 0, Some("unchecked")),
+    ("not there, and not strict", || "/nonexistent.json".to_owned(), "false", 3, Some("unchecked")),
     ("no arguments", String::new, "true", 64, None),
     ("an unknown argument, and not strict", || "--unknown".to_owned(), "false", 64, None),
     ("a script", || "$(touch made); touch made #\n`touch made`".to_owned(), "true", 3, Some("unchecked")),

@@ -111,3 +111,27 @@ fn an_image_without_a_configuration_has_to_be_asked_for() {
         assert!(!output.status.success(), "{case}: {stderr}");
     }
 }
+
+/// A build of the image sees nothing but what `.dockerignore` lets through.
+#[test]
+fn whatever_an_image_copies_is_not_ignored() {
+    let read = |name: &str| fs::read_to_string(format!("{}/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+    let (dockerfile, ignored) = (read("Dockerfile"), read(".dockerignore"));
+    assert_eq!(ignored.lines().next(), Some("*"));
+    let kept: Vec<&str> = ignored.lines().filter_map(|line| line.strip_prefix('!')).collect();
+    let copies: Vec<&str> = dockerfile
+        .lines()
+        .filter_map(|line| line.strip_prefix("COPY "))
+        .flat_map(|words| words.split(' ').rev().skip(1))
+        .collect();
+    assert_eq!(copies.len(), 3, "{copies:?}");
+    for copy in copies {
+        for (folder, pattern) in [("dist", "dist"), ("dist/aarch64", "dist/*")] {
+            let source = copy.replace("${DIST}", pattern).replace("[n]", "n");
+            assert!(
+                kept.contains(&source.as_str()),
+                "{copy} with DIST={folder}: {source} is not in {kept:?}"
+            );
+        }
+    }
+}

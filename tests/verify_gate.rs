@@ -211,8 +211,39 @@ fn a_summary_holds_the_worst_verdict_and_the_numbers() {
         assert_eq!(ran.code, code, "{case}: {}", ran.err);
         assert_eq!(serde_json::from_str::<Value>(&ran.out).unwrap(), summary, "{case}");
         let loose = verify(&objects, &[&["-o", "summary", "--strict=false"], more].concat());
-        assert_eq!((loose.code, loose.out), (0, ran.out), "{case}, not strict: {}", loose.err);
-        assert_eq!(loose.err.contains("exit code 0 all the same"), code != 0, "{case}: {}", loose.err);
+        let expected = if code == 3 { 3 } else { 0 };
+        assert_eq!((loose.code, loose.out), (expected, ran.out), "{case}, not strict: {}", loose.err);
+        let is_said = loose.err.contains("exit code 0 all the same");
+        assert_eq!(is_said, code != expected, "{case}: {}", loose.err);
+    }
+}
+
+#[test]
+fn a_summary_tells_that_another_report_could_not_be_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let summary = folder.path().join("summary");
+    let genuine = object("taskrun.json");
+    for other in ["json=/dev/full", "html=/dev/full", "junit=/dev/full"] {
+        let first = format!("summary={}", summary.display());
+        let ran = verify(std::slice::from_ref(&genuine), &["-o", &first, "-o", other]);
+        let told: Value = serde_json::from_str(&fs::read_to_string(&summary).unwrap()).unwrap();
+        assert_eq!((ran.code, told["verdict"].as_str()), (3, Some("unchecked")), "{other}: {}", ran.err);
+    }
+}
+
+#[test]
+fn a_run_that_failed_is_refused_where_all_must_have_succeeded() {
+    let folder = format!("{}/testdata/pipelineruns/failed-results", env!("CARGO_MANIFEST_DIR"));
+    let at = |name: &str| format!("{folder}/{name}");
+    let (pipeline_run, task_runs, bundle) = (at("pipelinerun.json"), at("taskruns.json"), at("bundle.pem"));
+    for (more, code, says) in [
+        (&[][..], 0, "the PipelineRun failed"),
+        (&["--require-success"], 1, "policy, --require-success: the run must have succeeded, but it failed"),
+    ] {
+        let trust = ["--trust-domain=example.org", "--at=2026-11-28T09:08:30Z", "--bundle", &bundle, "-v"];
+        let ran = svidence(&[&["verify", &pipeline_run, &task_runs], &trust[..], more].concat(), "");
+        assert_eq!(ran.code, code, "{more:?}: {}", ran.err);
+        assert!(ran.err.contains(says), "{more:?}: {}", ran.err);
     }
 }
 
@@ -223,6 +254,7 @@ fn what_is_not_strict_still_fails_where_nothing_was_judged_or_told() {
         ("a report that cannot be written", &["-o", "json=/nonexistent/report"][..], 3),
         ("a full disk", &["-o", "json=/dev/full"], 3),
         ("no bundle", &["--bundle", "/nonexistent"], 3),
+        ("a file that is not there", &["/nonexistent"], 3),
         ("a usage error", &["--jobs=0"], 64),
     ] {
         let ran = verify(std::slice::from_ref(&genuine), &[&["--strict=false"], more].concat());

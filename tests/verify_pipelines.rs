@@ -952,7 +952,7 @@ fn with_room(room: usize, objects: &[Value]) -> Vec<(Verdict, String)> {
             Run::PipelineRun(object) => pipelines.pipeline_run(*object, ()).into_iter().for_each(&mut tell),
         }
     });
-    pipelines.finish(&trust, &mut tell);
+    pipelines.finish(&trust, &policy, &mut tell);
     told
 }
 

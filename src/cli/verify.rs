@@ -76,6 +76,9 @@ pub struct VerifyArgs {
     /// TaskRuns, and there must be at least one; may be given several times
     #[arg(long = "require-result", value_name = "[TASKRUN:]NAME[=VALUE]", value_parser = str::parse::<Demand>, help_heading = DEMANDS)]
     demanded: Vec<Demand>,
+    /// Refuse runs that failed; otherwise what their steps produced before that counts
+    #[arg(long, help_heading = DEMANDS)]
+    require_success: bool,
     /// Leave out runs that have not finished: they are named and counted, but not judged
     #[arg(long, help_heading = DEMANDS)]
     finished: bool,
@@ -92,7 +95,7 @@ pub struct VerifyArgs {
     /// How many TaskRuns to check at once [default: one per core]
     #[arg(long, value_name = "N", value_parser = number::at_least_one, allow_negative_numbers = true, help_heading = None::<&str>)]
     jobs: Option<NonZeroUsize>,
-    /// false: exit with 0 whatever the verdicts are, once all was judged and every report is written; to look before you enforce
+    /// false: exit with 0 whatever the verdicts are, if everything could be read and every report is written; to look before you enforce
     #[arg(long, value_name = "BOOL", default_value_t = true, action = ArgAction::Set, help_heading = DEMANDS)]
     strict: bool,
     /// Print only failures on standard error, and nothing if there are none
@@ -186,7 +189,15 @@ pub fn run(args: &VerifyArgs, stdin: &mut (dyn Read + Send), out: &mut dyn Write
     let progress = Progress::default();
     let mut bar = Bar::new(is_terminal, args.sources.total_size(), Instant::now());
     let mut pipelines = Pipelines::default();
-    let mut told = Told { gate, people, reports, asked, is_archive: args.sources.is_archive(), worst: None };
+    let mut told = Told {
+        gate,
+        people,
+        reports,
+        asked,
+        is_archive: args.sources.is_archive(),
+        worst: None,
+        unread: false,
+    };
     let walked = walk(source, jobs, &progress, judge, &mut |event| {
         // Nothing is written while it is there.
         let _ = bar.hide(&mut lines);
@@ -213,7 +224,7 @@ pub fn run(args: &VerifyArgs, stdin: &mut (dyn Read + Send), out: &mut dyn Write
                 false
             }
             Event::Settled => {
-                settle(&mut pipelines, &trust, &mut told, &mut lines);
+                settle(&mut pipelines, (&trust, &policy), &mut told, &mut lines);
                 false
             }
             Event::WaitingFor(reason) => {
@@ -232,9 +243,9 @@ pub fn run(args: &VerifyArgs, stdin: &mut (dyn Read + Send), out: &mut dyn Write
         }
     });
     let _ = bar.hide(&mut lines);
-    settle(&mut pipelines, &trust, &mut told, &mut lines);
+    settle(&mut pipelines, (&trust, &policy), &mut told, &mut lines);
     drop(lines);
-    let Told { gate, people, mut reports, asked, mut worst, .. } = told;
+    let Told { gate, people, mut reports, asked, mut worst, unread, .. } = told;
     let mut missing = gate.missing();
     missing.extend(asked.iter().flat_map(Asked::missing));
     worst = worst.max(missing.iter().map(Finding::verdict).max());
@@ -244,7 +255,8 @@ pub fn run(args: &VerifyArgs, stdin: &mut (dyn Read + Send), out: &mut dyn Write
         worst = missing.iter().map(Finding::verdict).max();
     }
     reports.missing(&missing);
-    let mut is_strict = args.strict;
+    // Where something could not be read, or nothing was judged, there is nothing to look at.
+    let mut is_strict = args.strict || unread || !is_any;
     if let Err(errors) = reports.finish() {
         is_strict = true;
         for error in errors {
@@ -270,8 +282,13 @@ pub fn run(args: &VerifyArgs, stdin: &mut (dyn Read + Send), out: &mut dyn Write
 type Found = (String, u64, Option<u64>);
 
 /// Judges the PipelineRuns that came, by what came with them; none of it is kept.
-fn settle(pipelines: &mut Pipelines<Found>, trust: &Trust, told: &mut Told<'_>, lines: &mut dyn Write) {
-    mem::take(pipelines).finish(trust, &mut |Judged { place: (path, index, line), report }| {
+fn settle(
+    pipelines: &mut Pipelines<Found>,
+    (trust, policy): (&Trust, &Policy),
+    told: &mut Told<'_>,
+    lines: &mut dyn Write,
+) {
+    mem::take(pipelines).finish(trust, policy, &mut |Judged { place: (path, index, line), report }| {
         told.tell(Place { path: &path, index, line }, Ok(report), lines);
     });
 }
@@ -286,6 +303,8 @@ struct Told<'a> {
     /// Whether places are records of an archive.
     is_archive: bool,
     worst: Option<Verdict>,
+    /// Something could not be read.
+    unread: bool,
 }
 
 impl Told<'_> {
@@ -322,6 +341,7 @@ impl Told<'_> {
             Err(_) => Verdict::Unchecked,
         };
         self.worst = self.worst.max(Some(verdict));
+        self.unread |= outcome.is_err();
         true
     }
 }
@@ -430,6 +450,7 @@ fn prepare(
         accept_unproven_time: args.accept.contains(&Weakness::UnprovenTime),
         accept_not_carried: args.accept.contains(&Weakness::NotCarried),
         demanded: args.demanded.clone(),
+        success: args.require_success,
         time_stamps: time_stamps(&args.tsa_certificates, &args.timestamps, input, err)?,
         file: args.policy.as_deref().map(|file| policy_file(file, input)).transpose()?,
     };

@@ -22,6 +22,7 @@ mod vsa;
 
 use std::{
     io::{self, Write},
+    mem,
     path::PathBuf,
     str::FromStr,
 };
@@ -142,6 +143,14 @@ trait Writer {
     fn end(&mut self, _out: &mut dyn Write) -> io::Result<()> {
         Ok(())
     }
+
+    /// Whether it speaks of the other reports, and ends after them.
+    fn is_last(&self) -> bool {
+        false
+    }
+
+    /// Another report could not be written; before the end.
+    fn other_failed(&mut self) {}
 }
 
 fn writer(format: Format) -> Box<dyn Writer> {
@@ -258,6 +267,19 @@ impl<'a> Reports<'a> {
 
     /// Ends every report and gives the files their names. Whatever could not be written during the walk is told here.
     pub(crate) fn finish(mut self) -> Result<(), Vec<ReportError>> {
+        let (last, others) =
+            mem::take(&mut self.outputs).into_iter().partition(|(writer, _)| writer.is_last());
+        for outputs in [others, last] {
+            self.outputs = outputs;
+            self.end();
+        }
+        if self.failed.is_empty() { Ok(()) } else { Err(self.failed) }
+    }
+
+    fn end(&mut self) {
+        if !self.failed.is_empty() {
+            self.outputs.iter_mut().for_each(|(writer, _)| writer.other_failed());
+        }
         self.each(|writer, _, out| writer.end(out));
         self.flush();
         for (_, output) in &mut self.outputs {
@@ -265,7 +287,6 @@ impl<'a> Reports<'a> {
                 self.failed.push(ReportError::write(output, error));
             }
         }
-        if self.failed.is_empty() { Ok(()) } else { Err(self.failed) }
     }
 
     fn each(&mut self, mut write: impl FnMut(&mut dyn Writer, &Walk<'_>, &mut dyn Write) -> io::Result<()>) {

@@ -32,6 +32,15 @@ impl Writer for Summary {
         Ok(())
     }
 
+    fn is_last(&self) -> bool {
+        true
+    }
+
+    /// Then the exit code is not 0, either.
+    fn other_failed(&mut self) {
+        self.worst = self.worst.max(Some(Verdict::Unchecked));
+    }
+
     fn end(&mut self, out: &mut dyn Write) -> io::Result<()> {
         let verdicts: serde_json::Map<String, serde_json::Value> = self
             .tally

@@ -285,6 +285,10 @@ impl PipelineRun {
         if api_version != "tekton.dev/v1" {
             return Err(PipelineRunError::Version(api_version.to_owned()));
         }
+        if node.is_deeper_than(Packed::DEEPEST) {
+            let problem = format!("something in it is more than {} levels deep", Packed::DEEPEST);
+            return Err(PipelineRunError::Shape(problem));
+        }
         let packed = Packed::of(&node);
         let read: Self = node.read()?;
         Ok(Self { packed, ..read })

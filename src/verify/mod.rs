@@ -77,10 +77,27 @@ pub struct Policy {
     pub accept_not_carried: bool,
     /// Results that must be there.
     pub demanded: Vec<Demand>,
+    /// Whether every run must have succeeded.
+    pub success: bool,
     /// Time-stamp authorities whose word on the time of signing counts, and their tokens.
     pub time_stamps: TimeStamps,
     /// The policy file, if there is one. It can only demand more than the fields above.
     pub file: Option<PolicyFile>,
+}
+
+impl Policy {
+    /// What is said of a run that failed where all must have succeeded.
+    fn unsuccessful(&self, failed: bool) -> Option<Finding> {
+        (self.success && failed).then(|| Finding::Policy {
+            rule: "--require-success".to_owned(),
+            detail: Detail::FAILURES,
+            step: None,
+            result: None,
+            demanded: "the run must have succeeded".to_owned(),
+            found: "it failed".to_owned(),
+            breach: Breach::Contradicted,
+        })
+    }
 }
 
 /// Verifies one TaskRun. For many, [`Verifier`] is faster.
@@ -139,6 +156,7 @@ fn judge(object: &TaskRun, trust: &Trust, policy: &Policy, caches: &mut Caches) 
     findings.append(weaknesses);
     findings.extend(undecided);
     findings.append(broken.unwrap_or_default());
+    findings.extend(policy.unsuccessful(proof.failed));
     let accepted = findings.iter().all(|finding| match finding {
         Finding::OnlyTep0089 => policy.accept_tep0089,
         Finding::NotCarried { .. } => policy.accept_not_carried,

@@ -90,7 +90,13 @@ fn a_config_map_holds_the_bundle() {
             file,
             refused("has no key \"x\"; it has bundle.crt, ca.crt"),
         ),
-        ("no key", &admin, "default/empty", file, refused("has 0 keys (none)")),
+        (
+            "no key",
+            &admin,
+            "default/empty",
+            file,
+            refused("the ConfigMap is empty; see that SPIRE has written it"),
+        ),
         ("no such ConfigMap", &admin, "default/other", file, refused("the cluster has no such ConfigMap")),
         (
             "no such namespace",

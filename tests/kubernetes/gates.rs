@@ -19,7 +19,7 @@ fn words(list: &Value) -> Vec<String> {
 /// A cluster with the runs of `ship`, the bundle, and the verifier's rights; and a kubeconfig with the verifier's token.
 fn cluster() -> Option<(ApiServer, String)> {
     let server = ApiServer::with_tekton()?;
-    server.restore(&genuine("ship"));
+    server.restore(genuine("ship").iter().chain(&genuine("failed-results")));
     server.create("/api/v1/namespaces", &json!({"metadata": {"name": "spire"}}));
     let pem =
         fs::read_to_string(format!("{}/testdata/pipelineruns/ship/bundle.pem", env!("CARGO_MANIFEST_DIR")));
@@ -47,9 +47,9 @@ fn cluster() -> Option<(ApiServer, String)> {
 fn run(kubeconfig: &str, arguments: &[String]) -> (i32, String) {
     for _ in 0..100 {
         let output = Command::new(env!("CARGO_BIN_EXE_svidence"))
-            .args(arguments)
-            // Its certificates have expired since.
-            .arg("--at=2026-11-28T09:08:30Z")
+            // The certificates have expired since.
+            .args([arguments[0].as_str(), "--at=2026-11-28T09:08:30Z"])
+            .args(&arguments[1..])
             .env_clear()
             .env("KUBECONFIG", kubeconfig)
             .output()
@@ -72,33 +72,44 @@ fn the_task_and_the_job_verify_with_the_rights_of_the_verifier() {
     assert_eq!(step["command"], json!(["/ko-app/svidence"]));
     let declared: BTreeSet<&str> =
         spec["params"].as_array().unwrap().iter().map(|param| param["name"].as_str().unwrap()).collect();
-    type Row<'a> = (&'a str, &'a [&'a str], &'a [&'a str], &'a str, i32, &'a str);
+    type Row<'a> = (&'a str, &'a str, &'a [&'a str], &'a str, i32, Option<&'a str>);
     let rows: &[Row<'_>] = &[
-        ("a PipelineRun", &["pipelinerun/ship"], &[], "true", 0, "verified"),
         (
-            "by labels",
-            &["-l", "test=genuine"],
+            "a PipelineRun",
+            "pipelinerun/ship",
             &["--require-result=ship-build:digest"],
             "true",
             0,
-            "verified",
+            Some("verified"),
         ),
-        ("a demand that is not met", &["taskrun/ship-build"], &["--require-result=x"], "true", 2, "absent"),
-        ("not strict", &["taskrun/ship-build"], &["--require-result=x"], "false", 0, "absent"),
-        ("none", &["taskrun/none"], &[], "true", 2, "absent"),
+        ("a TaskRun", "taskrun/ship-build", &[], "true", 0, Some("verified")),
+        ("one that failed", "pipelinerun/release", &[], "true", 1, Some("invalid")),
+        (
+            "a demand that is not met",
+            "taskrun/ship-build",
+            &["--require-result=x"],
+            "true",
+            2,
+            Some("absent"),
+        ),
+        ("not strict", "taskrun/ship-build", &["--require-result=x"], "false", 0, Some("absent")),
+        ("none of that name", "taskrun/none", &[], "true", 2, Some("absent")),
+        ("no name", "", &[], "true", 64, None),
+        ("an argument for a name", "--allow-empty", &[], "true", 64, None),
     ];
-    for (case, runs, demands, strict, code, verdict) in rows {
+    for (case, run_name, demands, strict, code, verdict) in rows {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name).display().to_string();
         let texts = [
             ("params.TRUST_DOMAIN", "example.org".to_owned()),
             ("params.BUNDLE", "spire/spire-bundle".to_owned()),
             ("params.STRICT", (*strict).to_owned()),
+            ("params.RUN", (*run_name).to_owned()),
             ("context.taskRun.namespace", "default".to_owned()),
             ("results.summary.path", at("summary")),
             ("workspaces.report.path", at("")),
         ];
-        let lists = [("params.RUNS", runs), ("params.DEMANDS", demands)];
+        let lists = [("params.DEMANDS", demands)];
         let of_params = texts.iter().map(|(name, _)| *name).chain(lists.iter().map(|(name, _)| *name));
         let used: BTreeSet<&str> = of_params.filter_map(|name| name.strip_prefix("params.")).collect();
         assert_eq!(used, declared);
@@ -114,6 +125,7 @@ fn the_task_and_the_job_verify_with_the_rights_of_the_verifier() {
         assert!(!arguments.iter().any(|word| word.contains("$(")), "{arguments:?}");
         let (found, text) = run(&kubeconfig, &arguments);
         assert_eq!(found, *code, "{case}: {text}");
+        let Some(verdict) = verdict else { continue };
         let summary = fs::read_to_string(at("summary")).unwrap();
         assert!(summary.len() < 300, "a result of a Task has room for 4,096 bytes: {summary}");
         assert_eq!(
@@ -129,14 +141,17 @@ fn the_task_and_the_job_verify_with_the_rights_of_the_verifier() {
     let made = server.create("/apis/batch/v1/namespaces/default/jobs?fieldValidation=Strict&dryRun=All", job);
     let pod = &made["spec"]["template"]["spec"];
     assert_eq!(pod["serviceAccountName"], "svidence-verifier");
-    let mut arguments = words(&pod["containers"][0]["args"]);
-    assert_eq!(arguments.pop().unwrap(), "pipelinerun/build-7");
-    let demand = arguments.pop().unwrap();
-    assert_eq!(demand, "--require-result=digest");
-    // Without what that run proves the PipelineRun cannot be checked, either.
-    for (more, code) in [("--require-result=ship-build:digest", 0), ("--require-result=ship-build:x", 3)] {
-        let words = [&arguments[..], &[more.to_owned(), "pipelinerun/ship".to_owned()]].concat();
-        let (found, text) = run(&kubeconfig, &words);
-        assert_eq!(found, code, "{more}: {text}");
+    let arguments = words(&pod["containers"][0]["args"]);
+    let build =
+        genuine("ship").into_iter().find(|object| object["metadata"]["name"] == "ship-build").unwrap();
+    let results = build["status"]["results"].as_array().unwrap();
+    let digest = results.iter().find(|result| result["name"] == "digest").unwrap()["value"].as_str().unwrap();
+    let other = format!("sha256:{}", "0".repeat(64));
+    for (deployed, code) in [(digest, 0), (other.as_str(), 1)] {
+        let named = |word: &String| {
+            word.replace("build-7-build:", "ship-build:").replace("build-7", "ship").replace(&other, deployed)
+        };
+        let (found, text) = run(&kubeconfig, &arguments.iter().map(named).collect::<Vec<_>>());
+        assert_eq!(found, code, "{deployed}: {text}");
     }
 }

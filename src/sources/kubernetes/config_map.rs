@@ -65,7 +65,10 @@ pub enum ConfigMapError {
         /// Those that it has.
         known: Vec<String>,
     },
-    /// None is named, and there is not exactly one.
+    /// It holds nothing.
+    #[error("the ConfigMap is empty; see that SPIRE has written it")]
+    Empty,
+    /// None is named, and there are several.
     #[error("the ConfigMap has {} keys ({}); name one of them: NS/NAME:KEY", .0.len(), those(.0))]
     WhichKey(Vec<String>),
     /// `binaryData` that is not base64.
@@ -98,6 +101,7 @@ pub fn fetch(access: Access, of: &ConfigMapKey, patience: Duration) -> Result<Ve
     let key = match (&of.key, known.as_slice()) {
         (Some(key), _) => key,
         (None, [key]) => key,
+        (None, []) => return Err(ConfigMapError::Empty),
         (None, _) => return Err(ConfigMapError::WhichKey(known)),
     };
     if let Some(text) = texts.get(key) {

@@ -13,6 +13,9 @@ const LEVEL: u8 = 1;
 pub(crate) struct Packed(Vec<u8>);
 
 impl Packed {
+    /// Levels of lists and objects: what serde_json reads.
+    pub(crate) const DEEPEST: usize = 127;
+
     pub(crate) fn of(document: &Node) -> Self {
         // Empty, which is not a document, if there is no JSON of it.
         let json = serde_json::to_vec(document).unwrap_or_default();
@@ -21,7 +24,7 @@ impl Packed {
         Self(deflated)
     }
 
-    /// Reads it again; `None` if it is not whole.
+    /// Reads it again; `None` if that fails, which nothing that was read once should.
     pub(crate) fn unpack(&self) -> Option<PipelineRun> {
         let json = decompress_to_vec(&self.0).ok()?;
         let document: Value = serde_json::from_slice(&json).ok()?;

@@ -72,6 +72,16 @@ impl Node {
         }
     }
 
+    /// Whether lists and objects are nested in more levels.
+    pub(crate) fn is_deeper_than(&self, levels: usize) -> bool {
+        let below = |node: &Self| levels.checked_sub(1).is_none_or(|levels| node.is_deeper_than(levels));
+        match &self.content {
+            Content::List(items) => levels == 0 || items.iter().any(below),
+            Content::Object(members) => levels == 0 || members.iter().any(|member| below(&member.value)),
+            _ => false,
+        }
+    }
+
     /// Reads a `T`.
     pub(crate) fn read<T: DeserializeOwned>(self) -> Result<T, Misfit> {
         T::deserialize(self)

@@ -30,7 +30,7 @@ use crate::{
         taskrun::parse_time,
         value::ResultValue,
     },
-    verify::{Finding, PipelineFault, Report, Trust, Verdict, facts::Detail, findings::Findings},
+    verify::{Finding, PipelineFault, Policy, Report, Trust, Verdict, facts::Detail, findings::Findings},
 };
 
 /// What a PipelineRun is told that had no room, or whose children had none.
@@ -55,7 +55,7 @@ fn not_kept(task_run: String, uid: String, problem: &str) -> Report {
 }
 
 /// Judges a PipelineRun by what is known of its children.
-pub(crate) fn judge(object: &PipelineRun, children: &Children, trust: &Trust) -> Report {
+pub(crate) fn judge(object: &PipelineRun, children: &Children, trust: &Trust, policy: &Policy) -> Report {
     let mut findings = Findings::default();
     let mut notes = Vec::new();
     let mut pipeline = Pipeline::default();
@@ -74,6 +74,11 @@ pub(crate) fn judge(object: &PipelineRun, children: &Children, trust: &Trust) ->
         _ => findings.push(fault(Verdict::Absent, Detail::UNFINISHED, "the PipelineRun has not finished")),
     }
     pipeline.failed = failed;
+    findings.extend(policy.unsuccessful(failed));
+    if children.overflowed {
+        // Whatever is not there may say otherwise.
+        findings.push(fault(Verdict::Unchecked, Detail::NOT_KEPT, NO_ROOM));
+    }
     let runs = || pipeline.tasks.iter().flat_map(|task| &task.runs);
     if findings.is_empty() && runs().next().is_none() {
         let problem = "none of its tasks ran, so there is nothing to check";
@@ -130,7 +135,7 @@ fn against(
     let last = others.max_by_key(|task| task.span().map(|(_, end)| end)).map(|task| task.task.name.as_str());
     for (task, _) in spec.all_tasks() {
         let Some(task) = by_name.get(task.name.as_str()) else { continue };
-        runs::check(object, task, (created, trust.clock_skew), children.overflowed, findings);
+        runs::check(object, task, (created, trust.clock_skew), findings);
         skips::check(object, task, &values, findings, notes);
         let params = given::check(task, &values, findings);
         order(task, &ends, last, trust.clock_skew, findings);

@@ -8,7 +8,7 @@ use crate::{
         Verdict,
         facts::Detail,
         findings::Findings,
-        pipeline::{NO_ROOM, fault, task::Task, whole::Children},
+        pipeline::{fault, task::Task, whole::Children},
     },
 };
 
@@ -70,7 +70,6 @@ pub(crate) fn check(
     object: &PipelineRun,
     task: &Task<'_>,
     (created, clock_skew): (Option<i64>, i64),
-    overflowed: bool,
     findings: &mut Findings,
 ) {
     let name = &task.task.name;
@@ -89,7 +88,6 @@ pub(crate) fn check(
             findings.push(fault(Verdict::Invalid, Detail::CHILD_KIND, problem));
         }
         let Some(run) = run else {
-            let forgotten = if overflowed { format!("; {NO_ROOM}") } else { String::new() };
             let problem = match reference.kind.as_str() {
                 "CustomRun" | "Run" => {
                     format!(
@@ -97,7 +95,7 @@ pub(crate) fn check(
                         reference.kind
                     )
                 }
-                kind => format!("task {name}: its {kind} {full} is not in what was read{forgotten}"),
+                kind => format!("task {name}: its {kind} {full} is not in what was read"),
             };
             findings.push(fault(Verdict::Unchecked, Detail::CHILD_MISSING, problem));
             continue;

@@ -1,11 +1,14 @@
 //! Puts PipelineRuns and their children together, in whatever order a source hands them over, and judges each when it is whole.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    mem,
+};
 
 use crate::{
     tekton::pipelinerun::{PipelineRun, packed::Packed},
     verify::{
-        Report, Trust,
+        Policy, Report, Trust,
         pipeline::{NO_ROOM, child::Child, judge, not_kept},
     },
 };
@@ -103,16 +106,15 @@ impl<P> Waiting<P> {
         256 + 2 * self.full_name.len() + self.packed.len() + children.sum::<usize>()
     }
 
-    fn judge(self, children: &mut Children, trust: &Trust) -> Judged<P> {
+    /// Its report, and what one that it belongs to needs of it.
+    fn judge(self, children: &Children, trust: &Trust, policy: &Policy) -> (Judged<P>, Option<Child>) {
         let Self { full_name, uid, packed, place, .. } = self;
         let Some(object) = packed.unpack() else {
-            return Judged { place, report: not_kept(full_name, uid, "it could not be read again") };
+            return (Judged { place, report: not_kept(full_name, uid, "it could not be read again") }, None);
         };
-        let report = judge(&object, children, trust);
-        if let Some(child) = as_child(&object, &report) {
-            children.add(child);
-        }
-        Judged { place, report }
+        let report = judge(&object, children, trust, policy);
+        let child = as_child(&object, &report);
+        (Judged { place, report }, child)
     }
 }
 
@@ -143,13 +145,15 @@ impl<P> Pipelines<P> {
         let waiting = Waiting::new(object, place);
         if !self.has_room(waiting.weight()) {
             let Waiting { full_name, uid, place, .. } = waiting;
+            // It may be what another one needs.
+            self.children.overflowed = true;
             return Some(Judged { place, report: not_kept(full_name, uid, NO_ROOM) });
         }
         self.waiting.push(waiting);
         None
     }
 
-    /// A judged TaskRun that belongs to a PipelineRun.
+    /// A judged run that belongs to a PipelineRun.
     pub fn child(&mut self, child: Child) {
         if self.has_room(child.weight()) {
             self.children.add(child);
@@ -166,14 +170,18 @@ impl<P> Pipelines<P> {
     }
 
     /// Judges all PipelineRuns; nothing more will come. In the order in which they came, but nested ones before those that they belong to.
-    pub fn finish(mut self, trust: &Trust, each: &mut dyn FnMut(Judged<P>)) {
+    pub fn finish(mut self, trust: &Trust, policy: &Policy, each: &mut dyn FnMut(Judged<P>)) {
         let order = nested_first(&self.waiting);
-        let mut waiting: Vec<Option<Waiting<P>>> = self.waiting.into_iter().map(Some).collect();
+        let mut waiting: Vec<Option<Waiting<P>>> =
+            mem::take(&mut self.waiting).into_iter().map(Some).collect();
         for place in order {
-            let next = waiting.get_mut(place).and_then(Option::take);
-            if let Some(next) = next {
-                each(next.judge(&mut self.children, trust));
+            let Some(next) = waiting.get_mut(place).and_then(Option::take) else { continue };
+            self.room += next.weight();
+            let (judged, child) = next.judge(&self.children, trust, policy);
+            if let Some(child) = child {
+                self.child(child);
             }
+            each(judged);
         }
     }
 }
