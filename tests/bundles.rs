@@ -342,6 +342,29 @@ fn a_real_agent_gives_its_bundle_to_those_it_knows() {
     );
     assert_eq!(ran.code, 3, "{}{}", ran.out, ran.err);
     assert!(ran.err.contains("no bundle of other.org, only of example.org"), "{}", ran.err);
+    let doctor = |trust_domain: &str, option: &str| {
+        svidence(&["doctor", "-o", "json", "--trust-domain", trust_domain, option], "")
+    };
+    for (case, trust_domain, option, code, says) in [
+        (
+            "all is well",
+            "example.org",
+            option.as_str(),
+            0,
+            "spiffe://example.org/ns/default/sa/verifier, valid until",
+        ),
+        ("another trust domain", "other.org", &option, 1, "is not of the trust domain other.org"),
+        (
+            "no agent",
+            "example.org",
+            "--workload-api=unix:///nowhere/agent.sock",
+            1,
+            "unix:///nowhere/agent.sock: cannot connect to the SPIRE agent",
+        ),
+    ] {
+        let ran = doctor(trust_domain, option);
+        assert!(ran.code == code && ran.out.contains(says), "{case}: {} {}{}", ran.code, ran.out, ran.err);
+    }
     let ran = add(&store, &["--workload-api=unix:///nowhere/agent.sock"]);
     assert_eq!(ran.code, 3, "{}{}", ran.out, ran.err);
     assert!(ran.err.contains("cannot connect to the SPIRE agent"), "{}", ran.err);

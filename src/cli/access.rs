@@ -33,6 +33,12 @@ impl AccessArgs {
         [("--kubeconfig", self.kubeconfig.is_some()), ("--context", self.context.is_some())]
     }
 
+    /// Whether a cluster is meant, by an argument or by the environment.
+    pub(super) fn is_meant(&self) -> bool {
+        let is_named = self.given().iter().chain(&self.caller.given()).any(|(_, is_given)| *is_given);
+        is_named || surroundings::variable("KUBECONFIG").is_some_and(|value| !value.is_empty())
+    }
+
     /// For whom any server is asked.
     pub(super) fn caller(&self) -> &CallerArgs {
         &self.caller

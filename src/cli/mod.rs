@@ -9,6 +9,7 @@ mod cluster;
 mod completion;
 pub mod config;
 pub mod demo;
+pub mod doctor;
 pub mod entrypoint;
 mod gate;
 mod input;
@@ -102,6 +103,10 @@ enum Command {
         #[command(subcommand)]
         command: BundleCommand,
     },
+    /// Look for what would make signing or verifying fail here, before it does, and say what to do
+    ///
+    /// Exit codes: 0 nothing stands in the way, 1 something does, 64 wrong arguments.
+    Doctor(doctor::DoctorArgs),
     /// Print the completions of svidence's arguments for a shell
     #[command(after_help = completion::EXAMPLES)]
     Completion {
@@ -190,6 +195,7 @@ fn run(
             told(done.map_err(|error| format!("config: {error}")), err)
         }
         Command::Bundle { command: BundleCommand::Add(args) } => bundle::add::run(&args, stdin, out, err),
+        Command::Doctor(args) => doctor::run(&args, stdin, out, err),
         Command::Entrypoint { .. } => unreachable!("it was told by its name"),
         Command::Completion { shell } => {
             // What cannot be written is told by the stream.

@@ -22,8 +22,10 @@ use super::{
 use crate::{
     cli::refusal::{Refusal, unchecked, usage},
     report::origins::Origins,
+    sources::kubernetes::rule::Rule,
     surroundings,
     workload::{
+        address::Address,
         bundle::X509Bundle,
         id::{TrustDomain, parse_trust_domain},
     },
@@ -112,7 +114,7 @@ impl TrustArgs {
         err: &mut dyn Write,
     ) -> Result<Option<Trusted>, Refusal> {
         let trust_domain = self.trust_domain.read(input, variable)?;
-        let is_any = self.bundles.is_given() || variable("SVIDENCE_BUNDLE").is_some();
+        let is_any = self.names_bundle(variable);
         let trust_domain = match trust_domain {
             Some(trust_domain) if is_any => trust_domain,
             trust_domain => return self.incomplete(trust_domain.is_some()),
@@ -136,6 +138,33 @@ impl TrustArgs {
     pub(super) fn files(&self, variable: &dyn Fn(&str) -> Option<OsString>) -> Vec<PathBuf> {
         let more = self.trust_domain.config.iter().chain(&self.intermediates).cloned();
         self.bundles.files(variable).into_iter().chain(more).collect()
+    }
+
+    /// The trust domain, if an argument names one, or the environment.
+    pub(super) fn trust_domain(
+        &self,
+        input: &mut Input<'_>,
+        variable: &dyn Fn(&str) -> Option<OsString>,
+    ) -> Result<Option<TrustDomain>, Refusal> {
+        self.trust_domain.read(input, variable)
+    }
+
+    /// Whether an argument names a bundle, or the environment.
+    pub(super) fn names_bundle(&self, variable: &dyn Fn(&str) -> Option<OsString>) -> bool {
+        self.bundles.is_given() || variable("SVIDENCE_BUNDLE").is_some()
+    }
+
+    /// The agent that is asked for the bundle, if one is: as it was written, and its address.
+    pub(super) fn agent(
+        &self,
+        variable: &dyn Fn(&str) -> Option<OsString>,
+    ) -> Result<Option<(String, Address)>, Refusal> {
+        self.bundles.agent(variable)
+    }
+
+    /// What a cluster must allow that is asked for the bundle.
+    pub(super) fn rule(&self) -> Option<Rule> {
+        self.bundles.rule()
     }
 
     /// Whether a cluster is asked for the bundle.

@@ -2,6 +2,7 @@
 
 use std::{fs, io, path::Path};
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use ureq::http::HeaderValue;
 use zeroize::Zeroizing;
 
@@ -38,6 +39,12 @@ impl Token {
             }
             _ => Err(TokenError::NotAToken),
         }
+    }
+
+    /// When it expires, Unix seconds, if it is a JWT that says so (RFC 7519, 4.1.4). It is not checked: whoever it is for does that.
+    pub(crate) fn expires(&self) -> Option<i64> {
+        let payload = URL_SAFE_NO_PAD.decode(self.0.split('.').nth(1)?).ok()?;
+        serde_json::from_slice::<serde_json::Value>(&payload).ok()?.get("exp")?.as_i64()
     }
 
     /// The value of the header `Authorization`.

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::{Expected, check, cluster::ApiServer, genuine, support::command::Ran};
 
-fn svidence(kubeconfig: &str, arguments: &[&str]) -> Ran {
+pub(crate) fn svidence(kubeconfig: &str, arguments: &[&str]) -> Ran {
     let output = Command::new(env!("CARGO_BIN_EXE_svidence"))
         .args(arguments)
         .env_clear()

@@ -3,7 +3,8 @@
 //! * [`runs`]: which runs are judged; [`pages`]: lists, and what may go wrong with them; [`rules`]: what may be forbidden.
 //! * [`watch`]: runs as they finish.
 //! * [`credentials`], [`kubeconfigs`], [`pod`], [`proxies`]: how the cluster is reached; [`bundle`]: the bundle from a ConfigMap of it;
-//!   [`gates`]: the gates that run in it.
+//!   [`gates`]: the gates that run in it;
+//!   [`doctor`]: what would stand in the way.
 
 #![cfg(feature = "cli")]
 
@@ -11,6 +12,7 @@ mod bundle;
 #[path = "../support/cluster.rs"]
 mod cluster;
 mod credentials;
+mod doctor;
 mod gates;
 mod kubeconfigs;
 mod pages;

@@ -7,7 +7,8 @@ use clap::Args;
 use super::{files, found::Found, published::PublishedArgs};
 use crate::{
     cli::{access::AccessArgs, input::Input, refusal::Refusal},
-    workload::id::TrustDomain,
+    sources::kubernetes::rule::Rule,
+    workload::{address::Address, id::TrustDomain},
 };
 
 /// Where the bundle comes from.
@@ -30,6 +31,19 @@ impl BundleArgs {
     /// Whether a cluster is asked.
     pub(in crate::cli) fn asks_cluster(&self) -> bool {
         self.published.asks_cluster()
+    }
+
+    /// The agent that is asked, if one is: as it was written, and its address.
+    pub(in crate::cli) fn agent(
+        &self,
+        variable: &dyn Fn(&str) -> Option<OsString>,
+    ) -> Result<Option<(String, Address)>, Refusal> {
+        self.published.agent(variable)
+    }
+
+    /// What a cluster must allow that is asked.
+    pub(in crate::cli) fn rule(&self) -> Option<Rule> {
+        self.published.rule()
     }
 
     /// The files and folders that the arguments name, or the environment.

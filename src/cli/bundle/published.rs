@@ -22,7 +22,10 @@ use crate::{
         refusal::{Refusal, unchecked, usage},
         web_authorities,
     },
-    sources::kubernetes::config_map::{self, ConfigMapKey},
+    sources::kubernetes::{
+        config_map::{self, ConfigMapKey},
+        rule::Rule,
+    },
     workload::{
         address::Address,
         bundle::X509Bundle,
@@ -86,6 +89,19 @@ impl PublishedArgs {
         self.bundle_configmap.is_some()
     }
 
+    /// The agent that is asked, if one is: as it was written, and its address.
+    pub(super) fn agent(
+        &self,
+        variable: &dyn Fn(&str) -> Option<OsString>,
+    ) -> Result<Option<(String, Address)>, Refusal> {
+        self.workload_api.as_ref().map(|stated| workload_api_address(stated.as_deref(), variable)).transpose()
+    }
+
+    /// What a cluster must allow that is asked.
+    pub(super) fn rule(&self) -> Option<Rule> {
+        self.bundle_configmap.as_ref().map(ConfigMapKey::rule)
+    }
+
     /// The files that the arguments name.
     pub(super) fn files(&self) -> impl Iterator<Item = &PathBuf> {
         self.endpoint_bundles.iter().chain(&self.endpoint_ca)
@@ -118,8 +134,7 @@ impl PublishedArgs {
                 files::authorities(trust_domain, "--bundle-endpoint", &url.to_string(), &document, err)?;
             found.push(Found::fetched(bundle, url.to_string()));
         }
-        if let Some(address) = &self.workload_api {
-            let (text, address) = workload_api_address(address.as_deref(), variable)?;
+        if let Some((text, address)) = self.agent(variable)? {
             let bundle = workload_api::fetch(&address, trust_domain, patience)
                 .map_err(|error| unchecked(format!("--workload-api={text}: {error}")))?;
             found.push(Found::fetched(bundle, text));

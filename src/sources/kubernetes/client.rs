@@ -10,12 +10,13 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer},
 };
 use serde::Deserialize;
+use time::{OffsetDateTime, format_description::well_known::Rfc2822};
 use ureq::{
     Agent, Body,
     config::Config,
     http::{
         HeaderMap, Response, Uri,
-        header::{AUTHORIZATION, RETRY_AFTER},
+        header::{AUTHORIZATION, DATE, RETRY_AFTER},
     },
     tls::ClientCert,
     unversioned::{
@@ -50,6 +51,8 @@ pub(super) struct Client {
     /// reads may be slower than the server.
     patience: Duration,
     current: Option<(Agent, Credential)>,
+    /// What the server's clock said last, Unix seconds.
+    pub(super) server_time: Option<i64>,
 }
 
 /// What an API server says instead of an answer (`metav1.Status`).
@@ -80,7 +83,7 @@ struct Refusal {
 
 impl Client {
     pub(super) fn new(access: Access, patience: Duration) -> Self {
-        Self { access, patience, current: None }
+        Self { access, patience, current: None, server_time: None }
     }
 
     /// One object, of which nothing is read yet. `None`: there is none of that name.
@@ -107,16 +110,29 @@ impl Client {
         let url = format!("{}{}", self.access.server, request.path());
         let mut retries = RETRIES;
         loop {
-            let mut call = agent.get(&url).header("Accept", "application/json");
-            for (name, value) in &headers {
-                call = call.header(name, value);
-            }
-            for (name, value) in request.query() {
-                call = call.query(name, value);
-            }
-            let response = call.call().map_err(|error| self.unreachable(&error))?;
+            let sent = match request.body() {
+                None => {
+                    let mut call = agent.get(&url).header("Accept", "application/json");
+                    for (name, value) in &headers {
+                        call = call.header(name, value);
+                    }
+                    for (name, value) in request.query() {
+                        call = call.query(name, value);
+                    }
+                    call.call()
+                }
+                Some(body) => {
+                    let mut call = agent.post(&url).content_type("application/json");
+                    for (name, value) in &headers {
+                        call = call.header(name, value);
+                    }
+                    call.send(body)
+                }
+            };
+            let response = sent.map_err(|error| self.unreachable(&error))?;
+            self.server_time = date(&response).or(self.server_time);
             match (response.status().as_u16(), retry_after(&response)) {
-                (200, _) => return Ok(Ok(response.into_body())),
+                (200 | 201, _) => return Ok(Ok(response.into_body())),
                 (429 | 503, Some(pause)) if retries > 0 => {
                     retries -= 1;
                     thread::sleep(pause);
@@ -180,6 +196,11 @@ impl Client {
         Refusal { code: response.status().as_u16(), words: self.quote(&words), status }
     }
 
+    /// What is sent with requests now.
+    pub(super) fn credential(&mut self) -> Result<&Credential, KubernetesError> {
+        self.current().map(|(_, credential)| credential)
+    }
+
     /// What a server says, without the token.
     pub(super) fn quote(&self, text: &str) -> String {
         quote(text, self.current.as_ref().and_then(|(_, credential)| credential.token.as_deref()))
@@ -222,6 +243,12 @@ impl Client {
             name: Some(self.quote(&details.name)).filter(|name| !name.is_empty()),
         })
     }
+}
+
+/// The server's time (RFC 9110, 6.6.1).
+fn date(response: &Response<Body>) -> Option<i64> {
+    let text = response.headers().get(DATE)?.to_str().ok()?;
+    Some(OffsetDateTime::parse(text, &Rfc2822).ok()?.unix_timestamp())
 }
 
 /// When to ask again, in whole seconds (RFC 9110, 10.2.3); an API server names no date.

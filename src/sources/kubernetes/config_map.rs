@@ -6,7 +6,13 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::Deserialize;
 
 use super::{
-    access::Access, client::Client, error::KubernetesError, read::whole, request::Request, runs::Namespace,
+    access::Access,
+    client::Client,
+    error::KubernetesError,
+    read::whole,
+    request::{ObjectKind, Request},
+    rule::Rule,
+    runs::Namespace,
 };
 use crate::sources::run_name::Name;
 
@@ -16,6 +22,21 @@ pub struct ConfigMapKey {
     namespace: Namespace,
     name: Name,
     key: Option<String>,
+}
+
+impl ConfigMapKey {
+    /// What allows to read it.
+    pub fn rule(&self) -> Rule {
+        self.request().rule()
+    }
+
+    fn request(&self) -> Request<'_> {
+        Request::Object {
+            kind: ObjectKind::ConfigMap,
+            namespace: self.namespace.as_str(),
+            name: self.name.as_str(),
+        }
+    }
 }
 
 impl FromStr for ConfigMapKey {
@@ -92,7 +113,7 @@ struct ConfigMap {
 pub fn fetch(access: Access, of: &ConfigMapKey, patience: Duration) -> Result<Vec<u8>, ConfigMapError> {
     let (namespace, name) = (of.namespace.as_str(), of.name.as_str());
     let mut client = Client::new(access, patience);
-    let body = client.object(&Request::ConfigMap { namespace, name })?;
+    let body = client.object(&of.request())?;
     let (bytes, _) = whole(&mut body.ok_or(ConfigMapError::Missing)?, namespace, name)?;
     let odd = |_| KubernetesError::Odd { reason: "it is not a ConfigMap".to_owned() };
     let ConfigMap { data, binary_data } = serde_json::from_slice(&bytes).map_err(odd)?;

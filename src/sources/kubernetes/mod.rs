@@ -5,11 +5,12 @@
 //! * [`client`] sends a [`request`]; [`error`] says why there is no answer, and which [`rule`] would allow it.
 //! * [`runs`]: which runs are meant; [`read`]: reading them, page by page; [`screen`]: what of a list counts; [`family`]: what belongs to a run that is
 //!   named; [`watch`]: runs as they finish.
-//! * [`config_map`]: what a ConfigMap holds.
+//! * [`config_map`]: what a ConfigMap holds; [`doctor`]: what would stand in the way.
 
 pub mod access;
 mod client;
 pub mod config_map;
+pub mod doctor;
 pub mod error;
 mod family;
 mod identity;

@@ -1,4 +1,4 @@
-//! What is asked of an API server: one object, a page of a list, or changes.
+//! What is asked of an API server: one object, a page of a list, changes, or a review of what one may do.
 
 use super::{error::KubernetesError, rule::Rule};
 use crate::sources::run_name::RunKind;
@@ -27,7 +27,43 @@ fn of_runs(kind: RunKind) -> &'static str {
     }
 }
 
-/// A request, always `GET`.
+/// A kind of object that is not a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ObjectKind {
+    ConfigMap,
+    Deployment,
+}
+
+impl ObjectKind {
+    /// Group, version of the path, resource.
+    fn names(self) -> (&'static str, &'static str, &'static str) {
+        match self {
+            Self::ConfigMap => ("", "api/v1", "configmaps"),
+            Self::Deployment => ("apps", "apis/apps/v1", "deployments"),
+        }
+    }
+}
+
+/// What an API server says of whoever asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ReviewKind {
+    /// Who that is (`SelfSubjectReview`).
+    Who,
+    /// Whether that may do something (`SelfSubjectAccessReview`).
+    May,
+}
+
+impl ReviewKind {
+    /// Group, version of the path, resource.
+    fn names(self) -> (&'static str, &'static str, &'static str) {
+        match self {
+            Self::Who => ("authentication.k8s.io", "apis/authentication.k8s.io/v1", "selfsubjectreviews"),
+            Self::May => ("authorization.k8s.io", "apis/authorization.k8s.io/v1", "selfsubjectaccessreviews"),
+        }
+    }
+}
+
+/// A request; all but a review are `GET`.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Request<'a> {
     /// One object.
@@ -36,8 +72,10 @@ pub(super) enum Request<'a> {
     Watch { kind: RunKind, namespace: Option<&'a str>, selector: Option<&'a str>, version: &'a str },
     /// A page: of all namespaces if none is named, and the first one without `next`.
     List { kind: RunKind, namespace: Option<&'a str>, selector: Option<&'a str>, next: Option<&'a str> },
-    /// A ConfigMap.
-    ConfigMap { namespace: &'a str, name: &'a str },
+    /// An object that is not a run.
+    Object { kind: ObjectKind, namespace: &'a str, name: &'a str },
+    /// A review, which changes nothing.
+    Review { kind: ReviewKind, review: &'a str },
 }
 
 impl Request<'_> {
@@ -47,7 +85,8 @@ impl Request<'_> {
             self.namespace().map(|namespace| format!("namespaces/{namespace}/")).unwrap_or_default();
         let name = self.name().map(|name| format!("/{name}")).unwrap_or_default();
         let version = match self {
-            Self::ConfigMap { .. } => "api/v1".to_owned(),
+            Self::Object { kind, .. } => kind.names().1.to_owned(),
+            Self::Review { kind, .. } => kind.names().1.to_owned(),
             _ => format!("apis/{GROUP_VERSION}"),
         };
         format!("/{version}/{namespace}{}{name}", self.resource())
@@ -55,7 +94,7 @@ impl Request<'_> {
 
     pub(super) fn query(&self) -> Vec<(&'static str, &str)> {
         let (mut query, selector) = match self {
-            Self::Get { .. } | Self::ConfigMap { .. } => (Vec::new(), &None),
+            Self::Get { .. } | Self::Object { .. } | Self::Review { .. } => (Vec::new(), &None),
             Self::Watch { selector, version, .. } => (
                 vec![
                     ("watch", "true"),
@@ -76,14 +115,23 @@ impl Request<'_> {
 
     pub(super) fn name(&self) -> Option<&str> {
         match self {
-            Self::Get { name, .. } | Self::ConfigMap { name, .. } => Some(name),
-            Self::List { .. } | Self::Watch { .. } => None,
+            Self::Get { name, .. } | Self::Object { name, .. } => Some(name),
+            Self::List { .. } | Self::Watch { .. } | Self::Review { .. } => None,
+        }
+    }
+
+    /// What is sent with it.
+    pub(super) fn body(&self) -> Option<&str> {
+        match self {
+            Self::Review { review, .. } => Some(review),
+            _ => None,
         }
     }
 
     fn namespace(&self) -> Option<&str> {
         match self {
-            Self::Get { namespace, .. } | Self::ConfigMap { namespace, .. } => Some(namespace),
+            Self::Get { namespace, .. } | Self::Object { namespace, .. } => Some(namespace),
+            Self::Review { .. } => None,
             Self::List { namespace, .. } | Self::Watch { namespace, .. } => *namespace,
         }
     }
@@ -91,7 +139,8 @@ impl Request<'_> {
     fn resource(&self) -> &'static str {
         match self {
             Self::Get { kind, .. } | Self::List { kind, .. } | Self::Watch { kind, .. } => of_runs(*kind),
-            Self::ConfigMap { .. } => "configmaps",
+            Self::Object { kind, .. } => kind.names().2,
+            Self::Review { kind, .. } => kind.names().2,
         }
     }
 
@@ -102,7 +151,8 @@ impl Request<'_> {
             Self::Get { .. } => of_runs("get"),
             Self::List { .. } => of_runs("list"),
             Self::Watch { .. } => of_runs("watch"),
-            Self::ConfigMap { name, .. } => ("get", "", Some((*name).to_owned())),
+            Self::Object { kind, name, .. } => ("get", kind.names().0, Some((*name).to_owned())),
+            Self::Review { kind, .. } => ("create", kind.names().0, None),
         };
         Rule {
             verb,
@@ -116,7 +166,7 @@ impl Request<'_> {
     /// What it means that the API server does not know the kind; `None` of a kind that each one knows.
     pub(super) fn no_tekton(&self) -> Option<KubernetesError> {
         match self {
-            Self::ConfigMap { .. } => None,
+            Self::Object { .. } | Self::Review { .. } => None,
             _ => Some(KubernetesError::NoTekton { resource: self.resource(), group_version: GROUP_VERSION }),
         }
     }

@@ -1,0 +1,183 @@
+//! What of a cluster would stand in the way: who asks, until when, what that may do, and how Tekton is set up.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::json;
+use ureq::Body;
+
+use super::{
+    access::Access,
+    client::Client,
+    error::KubernetesError,
+    request::{ObjectKind, Request, ReviewKind},
+    rule::Rule,
+};
+
+/// The most bytes of an answer that are read.
+const LARGEST: u64 = 4 << 20;
+
+/// A cluster that is examined; nothing in it is changed.
+pub struct Examined {
+    client: Client,
+}
+
+impl std::fmt::Debug for Examined {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Examined").finish_non_exhaustive()
+    }
+}
+
+/// Whoever asks, in the API server's eyes.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct User {
+    /// Such as `system:serviceaccount:default:svidence-verifier`.
+    pub username: String,
+    /// Their groups.
+    #[serde(default)]
+    pub groups: Vec<String>,
+}
+
+/// What is sent to say who asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sent {
+    /// A certificate, in DER.
+    Certificate(Vec<u8>),
+    /// A token, and when it expires, Unix seconds, as far as it says so.
+    Token(Option<i64>),
+    /// Nothing.
+    Nothing,
+}
+
+#[derive(Deserialize)]
+struct Review<T> {
+    status: T,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Who {
+    user_info: User,
+}
+
+#[derive(Deserialize)]
+struct May {
+    allowed: bool,
+}
+
+#[derive(Deserialize)]
+struct ConfigMap {
+    data: Option<BTreeMap<String, String>>,
+}
+
+#[derive(Deserialize)]
+struct Deployment {
+    spec: DeploymentSpec,
+}
+
+#[derive(Deserialize)]
+struct DeploymentSpec {
+    template: PodTemplate,
+}
+
+#[derive(Deserialize)]
+struct PodTemplate {
+    spec: PodSpec,
+}
+
+#[derive(Deserialize)]
+struct PodSpec {
+    containers: Vec<Container>,
+}
+
+#[derive(Deserialize)]
+struct Container {
+    #[serde(default)]
+    args: Vec<String>,
+}
+
+impl Examined {
+    /// By this access; no part of an answer may take longer than `patience`. Nothing is sent yet.
+    pub fn new(access: Access, patience: Duration) -> Self {
+        Self { client: Client::new(access, patience) }
+    }
+
+    /// Who asks (`SelfSubjectReview`, of Kubernetes 1.28 and later).
+    pub fn who(&mut self) -> Result<User, KubernetesError> {
+        let review = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"});
+        self.review::<Who>(ReviewKind::Who, &review).map(|who| who.user_info)
+    }
+
+    /// Whether that is allowed (`SelfSubjectAccessReview`).
+    pub fn may(&mut self, rule: &Rule) -> Result<bool, KubernetesError> {
+        let review = json!({
+            "apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview",
+            "spec": {"resourceAttributes": {
+                "verb": rule.verb, "resource": rule.resource, "group": rule.api_group,
+                "namespace": rule.namespace.as_deref().unwrap_or_default(), "name": rule.name.as_deref().unwrap_or_default(),
+            }},
+        });
+        self.review::<May>(ReviewKind::May, &review).map(|may| may.allowed)
+    }
+
+    /// What says who asks.
+    pub fn sent(&mut self) -> Result<Sent, KubernetesError> {
+        let credential = self.client.credential()?;
+        let certificate = credential.certificate.as_ref().and_then(|certificate| certificate.chain.first());
+        // A token decides where both are sent.
+        Ok(match (&credential.token, certificate) {
+            (Some(token), _) => Sent::Token(token.expires()),
+            (None, Some(certificate)) => Sent::Certificate(certificate.der().to_vec()),
+            (None, None) => Sent::Nothing,
+        })
+    }
+
+    /// What the API server's clock said last, Unix seconds.
+    pub fn server_time(&self) -> Option<i64> {
+        self.client.server_time
+    }
+
+    /// The texts of a ConfigMap; `None`: there is none of that name.
+    pub fn config_map(
+        &mut self,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Option<BTreeMap<String, String>>, KubernetesError> {
+        let found = self.object::<ConfigMap>(ObjectKind::ConfigMap, namespace, name)?;
+        Ok(found.map(|found| found.data.unwrap_or_default()))
+    }
+
+    /// The arguments of a Deployment's containers, one after another; `None`: there is none of that name.
+    pub fn arguments(&mut self, namespace: &str, name: &str) -> Result<Option<Vec<String>>, KubernetesError> {
+        let found = self.object::<Deployment>(ObjectKind::Deployment, namespace, name)?;
+        Ok(found.map(|found| {
+            found.spec.template.spec.containers.into_iter().flat_map(|container| container.args).collect()
+        }))
+    }
+
+    fn object<T: DeserializeOwned>(
+        &mut self,
+        kind: ObjectKind,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Option<T>, KubernetesError> {
+        let body = self.client.object(&Request::Object { kind, namespace, name })?;
+        body.map(read).transpose()
+    }
+
+    fn review<T: DeserializeOwned>(
+        &mut self,
+        kind: ReviewKind,
+        review: &serde_json::Value,
+    ) -> Result<T, KubernetesError> {
+        let body = self.client.page(&Request::Review { kind, review: &review.to_string() })?;
+        read::<Review<T>>(body).map(|review| review.status)
+    }
+}
+
+fn read<T: DeserializeOwned>(mut body: Body) -> Result<T, KubernetesError> {
+    let text = body.with_config().limit(LARGEST).read_to_vec();
+    let text = text.map_err(|error| KubernetesError::Cut { cause: error.to_string() })?;
+    serde_json::from_slice(&text)
+        .map_err(|_| KubernetesError::Odd { reason: "it is not what was asked for".to_owned() })
+}
