@@ -38,8 +38,10 @@ pub(crate) type Between = fn(&ApiServer, &str, String) -> String;
 
 /// Something between that speaks for the cluster, for what a real one cannot be made to do at will.
 pub(crate) fn between(server: &Arc<ApiServer>, what: Between) -> (Scripted, String) {
-    let real = server.clone();
+    // The thread that answers outlives the test, and the server must not.
+    let real = Arc::downgrade(server);
     let scripted = Scripted::start(Box::new(move |path, _| {
+        let Some(real) = real.upgrade() else { return response("503 Service Unavailable", "", "") };
         let (status, body) = real.get(path);
         what(
             &real,
