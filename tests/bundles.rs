@@ -8,6 +8,7 @@ mod support;
 use std::{
     fs,
     path::{Path, PathBuf},
+    process::Command,
     thread,
     time::{Duration, Instant},
 };
@@ -342,28 +343,47 @@ fn a_real_agent_gives_its_bundle_to_those_it_knows() {
     );
     assert_eq!(ran.code, 3, "{}{}", ran.out, ran.err);
     assert!(ran.err.contains("no bundle of other.org, only of example.org"), "{}", ran.err);
-    let doctor = |trust_domain: &str, option: &str| {
-        svidence(&["doctor", "-o", "json", "--trust-domain", trust_domain, option], "")
+    let home = tempfile::tempdir().unwrap();
+    let doctor = |trust_domain: &str, option: &str| -> (Option<i32>, Vec<String>) {
+        let mut doctor = Command::new(env!("CARGO_BIN_EXE_svidence"));
+        doctor.args(["doctor", "-o", "json", "--trust-domain", trust_domain, option]);
+        let ran = doctor.env_clear().env("HOME", home.path()).output().unwrap();
+        let told = |line: &str| {
+            let check: Value = serde_json::from_str(line).unwrap();
+            format!(
+                "{} {}: {}",
+                check["check"].as_str().unwrap(),
+                check["status"].as_str().unwrap(),
+                check["found"]
+            )
+        };
+        (ran.status.code(), String::from_utf8(ran.stdout).unwrap().lines().map(told).collect())
     };
+    let nowhere = "--workload-api=unix:///nowhere/agent.sock";
     for (case, trust_domain, option, code, says) in [
         (
             "all is well",
             "example.org",
             option.as_str(),
             0,
-            "spiffe://example.org/ns/default/sa/verifier, valid until",
+            &["agent ok", "svid ok: \"spiffe://example.org/ns/default/sa/verifier, valid until", "bundle ok"]
+                [..],
         ),
-        ("another trust domain", "other.org", &option, 1, "is not of the trust domain other.org"),
+        ("another trust domain", "other.org", &option, 1, &["agent ok", "svid ok", "bundle failed"]),
         (
             "no agent",
             "example.org",
-            "--workload-api=unix:///nowhere/agent.sock",
+            nowhere,
             1,
-            "unix:///nowhere/agent.sock: cannot connect to the SPIRE agent",
+            &["agent failed: \"unix:///nowhere/agent.sock: cannot", "bundle failed"],
         ),
     ] {
-        let ran = doctor(trust_domain, option);
-        assert!(ran.code == code && ran.out.contains(says), "{case}: {} {}{}", ran.code, ran.out, ran.err);
+        let (found_code, found) = doctor(trust_domain, option);
+        assert_eq!(found_code, Some(code), "{case}: {found:?}");
+        for (line, says) in found.iter().zip(says) {
+            assert!(line.starts_with(says), "{case}: {line}");
+        }
+        assert_eq!(found.len(), says.len() + 1, "{case}: {found:?}");
     }
     let ran = add(&store, &["--workload-api=unix:///nowhere/agent.sock"]);
     assert_eq!(ran.code, 3, "{}{}", ran.out, ran.err);

@@ -9,7 +9,10 @@ use crate::{
         caller::CallerArgs,
         refusal::{Refusal, unchecked},
     },
-    sources::kubernetes::access::{Access, Surroundings, Wanted, kubeconfigs},
+    sources::kubernetes::{
+        access::{Access, Surroundings, Wanted, kubeconfigs},
+        error::AccessError,
+    },
     surroundings,
 };
 
@@ -33,12 +36,6 @@ impl AccessArgs {
         [("--kubeconfig", self.kubeconfig.is_some()), ("--context", self.context.is_some())]
     }
 
-    /// Whether a cluster is meant, by an argument or by the environment.
-    pub(super) fn is_meant(&self) -> bool {
-        let is_named = self.given().iter().chain(&self.caller.given()).any(|(_, is_given)| *is_given);
-        is_named || surroundings::variable("KUBECONFIG").is_some_and(|value| !value.is_empty())
-    }
-
     /// For whom any server is asked.
     pub(super) fn caller(&self) -> &CallerArgs {
         &self.caller
@@ -51,6 +48,12 @@ impl AccessArgs {
 
     /// The way to the cluster. Nothing is sent yet.
     pub(super) fn find(&self) -> Result<Access, Refusal> {
+        let found = self.find_one(true)?;
+        found.ok_or_else(|| unchecked("there is no kubeconfig".to_owned()))
+    }
+
+    /// The same; `None` if there is no trace of a cluster, and `is_meant` does not say that there must be one.
+    pub(super) fn find_one(&self, is_meant: bool) -> Result<Option<Access>, Refusal> {
         let wanted = Wanted {
             kubeconfig: self.kubeconfig.as_deref(),
             context: self.context.as_deref(),
@@ -61,6 +64,11 @@ impl AccessArgs {
             root: Path::new("/"),
             now: surroundings::now_in_seconds,
         };
-        Access::find(wanted, &surroundings).map_err(|error| unchecked(error.to_string()))
+        let is_meant =
+            is_meant || self.given().iter().chain(&self.caller.given()).any(|(_, is_given)| *is_given);
+        match Access::find(wanted, &surroundings) {
+            Err(AccessError::NoKubeconfig { is_meant: false, .. }) if !is_meant => Ok(None),
+            found => found.map(Some).map_err(|error| unchecked(error.to_string())),
+        }
     }
 }

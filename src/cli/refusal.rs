@@ -10,6 +10,13 @@ pub(crate) struct Refusal {
     pub(crate) text: String,
 }
 
+impl Refusal {
+    /// Whether the arguments are wrong.
+    pub(crate) fn is_usage(&self) -> bool {
+        self.exit_code == USAGE_ERROR
+    }
+}
+
 pub(crate) fn usage(text: String) -> Refusal {
     Refusal { exit_code: USAGE_ERROR, text }
 }

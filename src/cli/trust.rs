@@ -4,6 +4,7 @@ use std::{
     ffi::OsString,
     io::Write,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use clap::Args;
@@ -113,25 +114,37 @@ impl TrustArgs {
         variable: &dyn Fn(&str) -> Option<OsString>,
         err: &mut dyn Write,
     ) -> Result<Option<Trusted>, Refusal> {
-        let trust_domain = self.trust_domain.read(input, variable)?;
-        let is_any = self.names_bundle(variable);
-        let trust_domain = match trust_domain {
-            Some(trust_domain) if is_any => trust_domain,
-            trust_domain => return self.incomplete(trust_domain.is_some()),
-        };
-        let found = self.bundles.read(&trust_domain, now, access, input, variable, err)?;
+        match self.trust_domain.read(input, variable)? {
+            Some(trust_domain) if self.names_bundle(variable) => {
+                self.read_in(&trust_domain, now, access, input, variable, err).map(Some)
+            }
+            trust_domain => self.incomplete(trust_domain.is_some()),
+        }
+    }
+
+    /// The same of a trust domain that is known, and with a bundle that is named.
+    pub(super) fn read_in(
+        &self,
+        trust_domain: &TrustDomain,
+        now: i64,
+        access: &AccessArgs,
+        input: &mut Input<'_>,
+        variable: &dyn Fn(&str) -> Option<OsString>,
+        err: &mut dyn Write,
+    ) -> Result<Trusted, Refusal> {
+        let found = self.bundles.read(trust_domain, now, access, input, variable, err)?;
         let (bundle, origins) = found::all(found).ok_or_else(|| unchecked("--bundle: no file".to_owned()))?;
         let bundle = bundle.naming_without_uri(self.authority_without_uri.iter().copied());
         let intermediates = match &self.intermediates {
             None => Vec::new(),
             Some(file) => {
                 let contents = input.bytes(INTERMEDIATES, file)?;
-                files::authorities(&trust_domain, INTERMEDIATES, &input::name(file), &contents, err)?
+                files::authorities(trust_domain, INTERMEDIATES, &input::name(file), &contents, err)?
                     .authorities()
                     .to_vec()
             }
         };
-        Ok(Some(Trusted { bundle, intermediates, origins }))
+        Ok(Trusted { bundle, intermediates, origins })
     }
 
     /// The files and folders that the arguments name, or the environment.
@@ -160,6 +173,20 @@ impl TrustArgs {
         variable: &dyn Fn(&str) -> Option<OsString>,
     ) -> Result<Option<(String, Address)>, Refusal> {
         self.bundles.agent(variable)
+    }
+
+    /// How long to wait for an agent or a bundle endpoint.
+    pub(super) fn patience(&self) -> Duration {
+        self.bundles.patience()
+    }
+
+    /// Refuses what has no effect without a bundle.
+    pub(super) fn check(&self, variable: &dyn Fn(&str) -> Option<OsString>) -> Result<(), Refusal> {
+        let needs_one = self.intermediates.is_some() || !self.authority_without_uri.is_empty();
+        match needs_one && !self.names_bundle(variable) {
+            true => Err(usage(BUNDLE_MISSING.to_owned())),
+            false => self.bundles.check(),
+        }
     }
 
     /// What a cluster must allow that is asked for the bundle.

@@ -1,6 +1,6 @@
 //! What `svidence doctor` finds in a cluster: each fault is made, and none is found where there is none.
 
-use std::{collections::HashMap, fs};
+use std::{collections::HashMap, fs, path::Path};
 
 use serde_json::{Value, json};
 
@@ -64,7 +64,6 @@ fn a_cluster_is_examined() {
     let verifier = server.kubeconfig("verifier", &server.cluster(), &token);
     let guest = server.kubeconfig_of("guest", &[]);
     let nobody = server.kubeconfig("nobody", &server.cluster(), &json!({"token": "nobodys"}));
-    let bundle = format!("{}/testdata/pipelineruns/ship/bundle.pem", env!("CARGO_MANIFEST_DIR"));
     let td = "--trust-domain=example.org";
     // The kubeconfig, arguments, exit code, and of some checks the status and what they say.
     type Row<'a> = (&'a str, &'a str, &'a [&'a str], i32, &'a [(&'a str, &'a str, &'a str)]);
@@ -79,7 +78,7 @@ fn a_cluster_is_examined() {
                 ("clock", "ok", "no more than 10 s"),
                 ("rights", "ok", "admin may read what is verified"),
                 ("tekton-signing", "ok", "enforce-nonfalsifiability: spire"),
-                ("config-spire", "ok", "in the trust domain example.org"),
+                ("config-spire", "ok", "its trust domain is example.org"),
                 ("entrypoint-image", "ok", "registry.example.org/svidence/entrypoint:0.1.0"),
                 ("registration", "skipped", "no configuration of spire-controller-manager"),
                 ("bundle", "skipped", ""),
@@ -97,7 +96,7 @@ fn a_cluster_is_examined() {
                     "failed",
                     "enforce-nonfalsifiability: none) | kubectl patch configmap feature-flags -n stock",
                 ),
-                ("config-spire", "failed", "in the trust domain other.org, not in example.org"),
+                ("config-spire", "failed", "its trust domain is other.org, not example.org"),
                 ("entrypoint-image", "failed", "Tekton's own entrypoint: ghcr.io/tektoncd/"),
                 ("rights", "ok", ""),
             ],
@@ -131,11 +130,7 @@ fn a_cluster_is_examined() {
             0,
             &[
                 ("rights", "ok", "system:serviceaccount:default:svidence-verifier may read"),
-                (
-                    "credential",
-                    "ok",
-                    "the token of system:serviceaccount:default:svidence-verifier is good until",
-                ),
+                ("credential", "ok", "the token of user \"verifier\" of the kubeconfig is good until"),
                 ("tekton-signing", "skipped", "(403)"),
                 ("entrypoint-image", "skipped", "resources: [\"deployments\"]"),
             ],
@@ -171,13 +166,6 @@ fn a_cluster_is_examined() {
         ("a guest", &guest, &[], 1, &[("rights", "failed", "guest may not get taskruns")]),
         ("nobody", &nobody, &[], 1, &[("api-server", "failed", "(401)")]),
         (
-            "a bundle whose authorities have expired or not",
-            &admin,
-            &[td, "--bundle", &bundle],
-            i32::from(expired(&bundle)),
-            &[("bundle", if expired(&bundle) { "failed" } else { "ok" }, "")],
-        ),
-        (
             "a bundle that is not there",
             &admin,
             &[td, "--bundle=/nonexistent"],
@@ -210,26 +198,107 @@ fn a_cluster_is_examined() {
     assert!(ran.out.contains("\n                          do: kubectl patch configmap"), "{}", ran.out);
 }
 
-/// Whether the authorities of this file have expired today.
-fn expired(bundle: &str) -> bool {
-    let pem = fs::read_to_string(bundle).unwrap();
-    let blocks =
-        x509::pem::certificates(&pem).map(|block| x509::Certificate::parse(&block.unwrap()).unwrap());
-    let now = time::OffsetDateTime::now_utc().unix_timestamp();
-    !blocks.map(|authority| authority.validity()).any(|validity| validity.contains(now))
-}
-
-#[test]
-fn without_a_cluster_nothing_of_it_is_a_fault() {
+/// What the doctor says at home, where this kubeconfig is, if any.
+fn at_home(kubeconfig: Option<&str>, arguments: &[&str]) -> (Option<i32>, Vec<String>) {
     let home = tempfile::tempdir().unwrap();
+    if let Some(text) = kubeconfig {
+        fs::create_dir(home.path().join(".kube")).unwrap();
+        fs::write(home.path().join(".kube/config"), text).unwrap();
+    }
     let ran = std::process::Command::new(env!("CARGO_BIN_EXE_svidence"))
         .args(["doctor", "-o", "json"])
+        .args(arguments)
         .env_clear()
         .env("HOME", home.path())
         .output()
         .unwrap();
     let out = String::from_utf8(ran.stdout).unwrap();
-    assert_eq!(ran.status.code(), Some(0), "{out}");
-    let statuses = out.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["status"].clone());
-    assert_eq!(statuses.collect::<Vec<_>>(), ["skipped", "skipped"], "{out}");
+    let check = |line: &str| {
+        let line: Value = serde_json::from_str(line).unwrap();
+        format!("{} {}", line["check"].as_str().unwrap(), line["status"].as_str().unwrap())
+    };
+    (ran.status.code(), out.lines().map(check).collect())
+}
+
+#[test]
+fn without_a_cluster_nothing_of_it_is_a_fault_unless_one_is_meant() {
+    let insecure = json!({
+        "current-context": "c", "users": [{"name": "u", "user": {"token": "t"}}],
+        "clusters": [{"name": "c", "cluster": {"server": "https://127.0.0.1:1", "insecure-skip-tls-verify": true}}],
+        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
+    })
+    .to_string();
+    let (skipped, failed) =
+        (["bundle skipped", "kubeconfig skipped"], ["bundle skipped", "kubeconfig failed"]);
+    for (case, kubeconfig, arguments, code, checks) in [
+        ("nothing", None, &[][..], 0, skipped),
+        ("a namespace", None, &["-n", "builds"], 1, failed),
+        ("all namespaces", None, &["-A"], 1, failed),
+        ("to be watched", None, &["--watch"], 1, failed),
+        ("Tekton's namespace", None, &["--tekton-namespace=x"], 1, failed),
+        ("a context", None, &["--context=x"], 1, failed),
+        ("not YAML", Some("clusters: ["), &[], 1, failed),
+        ("no context", Some("{}"), &[], 1, failed),
+        ("no TLS", Some(insecure.as_str()), &[], 1, failed),
+    ] {
+        let (found_code, found) = at_home(kubeconfig, arguments);
+        assert_eq!(found, checks, "{case}");
+        assert_eq!(found_code, Some(code), "{case}");
+    }
+    for arguments in [&["--intermediates=x"][..], &["--bundle-timeout=5"], &["--trust-domain=A B"]] {
+        assert_eq!(at_home(None, arguments), (Some(64), Vec::new()), "{arguments:?}");
+    }
+    let found = at_home(None, &["--bundle=x"]);
+    assert_eq!(found, (Some(1), vec!["bundle failed".to_owned(), "kubeconfig skipped".to_owned()]));
+    let found = at_home(None, &["--config=/nonexistent"]);
+    assert_eq!(found.1[0], "trust-domain failed", "{found:?}");
+}
+
+/// A plug-in's token is good until it says, and a token is not shown under the name that is impersonated.
+#[test]
+fn a_credential_is_its_owners() {
+    let Some(server) = ApiServer::shared() else { return };
+    let credential = |until: &str| {
+        json!({
+            "apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential",
+            "status": {"token": server.token(), "expirationTimestamp": until},
+        })
+    };
+    let exec = |name: &str, until: &str| {
+        let path = server.write(name, format!("#!/bin/sh\ncat <<'E'\n{}\nE\n", credential(until)));
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        fs::set_permissions(Path::new(&path), mode).unwrap();
+        let exec = json!({"command": path, "apiVersion": "client.authentication.k8s.io/v1"});
+        server.kubeconfig(name, &server.cluster(), &json!({"exec": exec}))
+    };
+    let plugin = exec("doctors-plugin", "2999-01-01T00:00:00Z");
+    let admin = server.kubeconfig_of("admin", &["system:masters"]);
+    let somebody = "--as=system:serviceaccount:default:verifier";
+    for (case, kubeconfig, arguments, status, says) in [
+        (
+            "a plug-in",
+            &plugin,
+            &[][..],
+            "ok",
+            "the token of user \"doctors-plugin\" of the kubeconfig is good until 20",
+        ),
+        (
+            "somebody else",
+            &admin,
+            &[somebody],
+            "warning",
+            "the certificate of user \"admin\" of the kubeconfig is good until",
+        ),
+        (
+            "somebody else, and the advice",
+            &admin,
+            &[somebody],
+            "warning",
+            "kubectl create token NAME -n NAMESPACE",
+        ),
+    ] {
+        let (_, found) = checks(kubeconfig, arguments);
+        let (found_status, said) = &found["credential"];
+        assert!(found_status == status && said.contains(says), "{case}: {found_status} {said}");
+    }
 }

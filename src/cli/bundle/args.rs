@@ -1,6 +1,6 @@
 //! The arguments that say where the bundle comes from.
 
-use std::{ffi::OsString, io::Write, path::PathBuf};
+use std::{ffi::OsString, io::Write, path::PathBuf, time::Duration};
 
 use clap::Args;
 
@@ -39,6 +39,16 @@ impl BundleArgs {
         variable: &dyn Fn(&str) -> Option<OsString>,
     ) -> Result<Option<(String, Address)>, Refusal> {
         self.published.agent(variable)
+    }
+
+    /// How long to wait for an agent or a bundle endpoint.
+    pub(in crate::cli) fn patience(&self) -> Duration {
+        self.published.patience()
+    }
+
+    /// Refuses what has no effect.
+    pub(in crate::cli) fn check(&self) -> Result<(), Refusal> {
+        self.published.check()
     }
 
     /// What a cluster must allow that is asked.

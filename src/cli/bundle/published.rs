@@ -107,6 +107,21 @@ impl PublishedArgs {
         self.endpoint_bundles.iter().chain(&self.endpoint_ca)
     }
 
+    /// How long to wait for an agent or a bundle endpoint.
+    pub(super) fn patience(&self) -> Duration {
+        Duration::from_secs(self.bundle_timeout.unwrap_or(TIMEOUT))
+    }
+
+    /// Refuses what has no effect.
+    pub(super) fn check(&self) -> Result<(), Refusal> {
+        if self.bundle_timeout.is_some() && self.bundle_endpoint.is_none() && self.workload_api.is_none() {
+            return Err(usage(
+                "--bundle-timeout is for --bundle-endpoint and --workload-api, and neither is given; leave it out".to_owned(),
+            ));
+        }
+        Ok(())
+    }
+
     /// Fetches all of it. `now` is in Unix seconds; `access` leads to the cluster of a ConfigMap.
     pub(super) fn fetch(
         &self,
@@ -117,12 +132,8 @@ impl PublishedArgs {
         variable: &dyn Fn(&str) -> Option<OsString>,
         err: &mut dyn Write,
     ) -> Result<Vec<Found>, Refusal> {
-        if self.bundle_timeout.is_some() && self.bundle_endpoint.is_none() && self.workload_api.is_none() {
-            return Err(usage(
-                "--bundle-timeout is for --bundle-endpoint and --workload-api, and neither is given; leave it out".to_owned(),
-            ));
-        }
-        let patience = Duration::from_secs(self.bundle_timeout.unwrap_or(TIMEOUT));
+        self.check()?;
+        let patience = self.patience();
         let mut found = Vec::new();
         if let (Some(url), Some(profile)) = (&self.bundle_endpoint, self.endpoint_profile) {
             let profile = self.profile(profile, input, err)?;

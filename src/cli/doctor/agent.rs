@@ -14,7 +14,6 @@ use crate::{
         bundle::X509Bundle,
         client::{FetchError, attempt},
         generated::X509svidResponse,
-        id::TrustDomain,
         svid::X509Svid,
     },
 };
@@ -23,21 +22,16 @@ const AGENT: &str = "agent";
 const SVID: &str = "svid";
 
 /// Asks the agent, which takes no longer than `patience`. `now` is in Unix seconds.
-pub(super) fn examine(
-    (text, address): (&str, &Address),
-    trust_domain: Option<&TrustDomain>,
-    now: i64,
-    patience: Duration,
-) -> Vec<Check> {
+pub(super) fn examine((text, address): (&str, &Address), now: i64, patience: Duration) -> Vec<Check> {
     let message = match ask(address, patience) {
         Ok(message) => message,
         Err(found) => return vec![Check::failed(AGENT, format!("{text}: {found}"), None)],
     };
-    let count = message.svids.len();
-    let mut checks = vec![Check::ok(
-        AGENT,
-        format!("{text} answers, with {count} {}", if count == 1 { "identity" } else { "identities" }),
-    )];
+    let mut checks = vec![match message.svids.len() {
+        0 => Check::failed(AGENT, format!("{text} answers, and gives this process no identity"), None),
+        1 => Check::ok(AGENT, format!("{text} answers, with 1 identity")),
+        count => Check::ok(AGENT, format!("{text} answers, with {count} identities")),
+    }];
     checks.extend(message.svids.into_iter().map(|mut svid| {
         let key = Zeroizing::new(std::mem::take(&mut svid.x509_svid_key));
         let id = svid.spiffe_id.clone();
@@ -50,7 +44,7 @@ pub(super) fn examine(
                 }
             });
         match judged {
-            Ok(Ok(found)) => of_svid(&found, trust_domain, now),
+            Ok(Ok(found)) => of_svid(&found, now),
             Ok(Err(error)) => {
                 Check::failed(SVID, format!("the bundle that comes with {id} cannot be used: {error}"), None)
             }
@@ -60,20 +54,15 @@ pub(super) fn examine(
     checks
 }
 
-fn of_svid(svid: &X509Svid, trust_domain: Option<&TrustDomain>, now: i64) -> Check {
-    let id = svid.id();
-    if let Err(error) = svid.check_valid_at(now) {
-        let action = "see that the clocks of this machine and of the SPIRE server are right";
-        return Check::failed(SVID, error.to_string(), Some(action.to_owned()));
-    }
-    let until = format_time(svid.validity().not_after);
-    match trust_domain {
-        Some(wanted) if id.trust_domain() != wanted => Check::failed(
-            SVID,
-            format!("{id} is not of the trust domain {wanted}"),
-            Some("see that --trust-domain and the agent's trust_domain are the same".to_owned()),
-        ),
-        _ => Check::ok(SVID, format!("{id}, valid until {until}")),
+fn of_svid(svid: &X509Svid, now: i64) -> Check {
+    match svid.check_valid_at(now) {
+        Ok(()) => {
+            Check::ok(SVID, format!("{}, valid until {}", svid.id(), format_time(svid.validity().not_after)))
+        }
+        Err(error) => {
+            let action = "see that the clocks of this machine and of the SPIRE server are right";
+            Check::failed(SVID, error.to_string(), Some(action.to_owned()))
+        }
     }
 }
 

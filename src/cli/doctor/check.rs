@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use serde_json::json;
 
-use crate::report::safe::Line;
+use crate::report::safe::{Line, escaped_json};
 
 /// How a check ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,7 +84,7 @@ impl Form {
             Self::Json => {
                 let line =
                     json!({"check": name, "status": status.as_str(), "found": found, "action": action});
-                writeln!(out, "{line}")
+                writeln!(out, "{}", escaped_json(&line.to_string()))
             }
             Self::Text => {
                 writeln!(out, "{:<8} {name:<16} {}", status.as_str(), Line(found))?;

@@ -3,10 +3,14 @@
 use x509::{Certificate, text::format_time};
 
 use super::check::Check;
-use crate::sources::kubernetes::{
-    doctor::{Examined, Sent, User},
-    error::KubernetesError,
-    rule::Rule,
+use crate::sources::{
+    kubernetes::{
+        doctor::{Examined, Sent, SentKind, User},
+        error::KubernetesError,
+        rule::Rule,
+        runs::Namespace,
+    },
+    run_name::Name,
 };
 
 const API_SERVER: &str = "api-server";
@@ -19,24 +23,29 @@ const YEAR: i64 = 366 * 86400;
 /// One that is good for less is about to be of no use, seconds.
 const SOON: i64 = 300;
 
-/// Asks who asks; `Err`: nothing else can be asked.
-pub(super) fn identity(cluster: &mut Examined) -> Result<(User, Check), Check> {
+/// Asks who asks; the first `None`: nothing else can be asked.
+pub(super) fn identity(cluster: &mut Examined) -> (Option<User>, Check) {
     match cluster.who() {
         Ok(user) => {
-            let check =
-                Check::ok(API_SERVER, format!("it answers, and takes whoever asks for {}", user.username));
-            Ok((user, check))
+            let found = format!("it answers, and takes whoever asks for {}", user.username);
+            (Some(user), Check::ok(API_SERVER, found))
         }
-        Err(error) => Err(Check::failed(API_SERVER, error.to_string(), None)),
+        // Kubernetes before 1.28, or somebody who may not even ask that.
+        Err(error @ (KubernetesError::Status { status: 404, .. } | KubernetesError::Forbidden { .. })) => {
+            let unknown = User { username: "whoever asks".to_owned(), groups: Vec::new() };
+            let found = format!("it answers, but does not say who asks: {error}");
+            (Some(unknown), Check::skipped(API_SERVER, found, None))
+        }
+        Err(error) => (None, Check::failed(API_SERVER, error.to_string(), None)),
     }
 }
 
-/// Whether this machine's clock, `now`, is the server's, give or take `skew` seconds; all in Unix seconds.
-pub(super) fn clock(servers: Option<i64>, now: i64, skew: i64) -> Check {
-    let Some(servers) = servers else {
+/// Whether the server's clock and this machine's, in Unix seconds, are the same, give or take `skew` seconds.
+pub(super) fn clock(clocks: Option<(i64, i64)>, skew: i64) -> Check {
+    let Some((servers, ours)) = clocks else {
         return Check::skipped(CLOCK, "the API server does not say what time it is", None);
     };
-    let ahead = now.saturating_sub(servers);
+    let ahead = ours.saturating_sub(servers);
     match ahead.saturating_abs() {
         apart if apart <= skew => Check::ok(CLOCK, format!("no more than {skew} s from the API server's")),
         apart => Check::failed(
@@ -49,40 +58,54 @@ pub(super) fn clock(servers: Option<i64>, now: i64, skew: i64) -> Check {
 
 /// Until when the credential is good.
 pub(super) fn credential(cluster: &mut Examined, user: &User, now: i64) -> Check {
-    match cluster.sent() {
-        Err(error) => Check::failed(CREDENTIAL, error.to_string(), None),
-        Ok(Sent::Nothing) => {
+    let sent = match cluster.sent() {
+        Ok(sent) => sent,
+        Err(error) => return Check::failed(CREDENTIAL, error.to_string(), None),
+    };
+    match &sent.kind {
+        SentKind::Nothing => {
             let action = "name a kubeconfig with a user: --kubeconfig, --context".to_owned();
             Check::failed(CREDENTIAL, "none is sent", Some(action))
         }
-        Ok(Sent::Token(until)) => good_until("token", until, user, now),
-        Ok(Sent::Certificate(der)) => {
-            let until = Certificate::parse(&der).ok().map(|certificate| certificate.validity().not_after);
-            good_until("certificate", until, user, now)
+        SentKind::Token(until) => good_until("token", *until, &sent, user, now),
+        SentKind::Certificate(der) => {
+            let until = Certificate::parse(der).ok().map(|certificate| certificate.validity().not_after);
+            good_until("certificate", until, &sent, user, now)
         }
     }
 }
 
 /// One that is good for ever, or nearly so, is better replaced. All times in Unix seconds.
-fn good_until(what: &str, until: Option<i64>, user: &User, now: i64) -> Check {
-    let name = &user.username;
+fn good_until(what: &str, until: Option<i64>, sent: &Sent, user: &User, now: i64) -> Check {
+    let owner = &sent.owner;
     let Some(until) = until else {
-        let found = format!("the {what} of {name} does not say until when it is good: it may never expire");
-        return Check::warning(CREDENTIAL, found, renewed(user));
+        let found = format!("the {what} of {owner} does not say until when it is good: it may never expire");
+        return Check::warning(CREDENTIAL, found, replaced(sent, user));
     };
-    let found = format!("the {what} of {name} is good until {}", format_time(until));
+    let found = format!("the {what} of {owner} is good until {}", format_time(until));
     match until.saturating_sub(now) {
-        left if left < SOON => Check::failed(CREDENTIAL, found, Some(renewed(user))),
+        left if left < SOON && !sent.is_renewed => {
+            Check::failed(CREDENTIAL, found, Some(replaced(sent, user)))
+        }
         left if left <= YEAR => Check::ok(CREDENTIAL, found),
-        _ => Check::warning(CREDENTIAL, format!("{found}: whoever finds it has it for years"), renewed(user)),
+        _ => {
+            let found = format!("{found}: whoever finds it has it for years");
+            Check::warning(CREDENTIAL, found, replaced(sent, user))
+        }
     }
 }
 
-/// The line that gives a credential that expires.
-fn renewed(user: &User) -> String {
+/// How to get a credential that expires. What a server says is not put into a line for a shell unless it is the name of an object.
+fn replaced(sent: &Sent, user: &User) -> String {
     let account = user.username.strip_prefix("system:serviceaccount:").and_then(|rest| rest.split_once(':'));
-    let (namespace, name) = account.unwrap_or(("default", "svidence-verifier"));
-    format!("kubectl create token {name} -n {namespace} --duration 1h")
+    let is_plain = |(namespace, name): &(&str, &str)| {
+        namespace.parse::<Namespace>().is_ok() && name.parse::<Name>().is_ok()
+    };
+    match account.filter(|_| !sent.impersonates).filter(is_plain) {
+        Some((namespace, name)) => format!("kubectl create token {name} -n {namespace} --duration 1h"),
+        None => "use a service account's that expires: kubectl create token NAME -n NAMESPACE --duration 1h"
+            .to_owned(),
+    }
 }
 
 /// What `svidence verify` reads in a namespace, or in all.
@@ -122,20 +145,20 @@ pub(super) fn rights(cluster: &mut Examined, user: &User, needed: &[Rule]) -> Ve
 
 #[cfg(test)]
 mod tests {
-    use super::{super::check::Status, Check, User, YEAR, clock, good_until};
+    use super::{super::check::Status, Sent, SentKind, User, YEAR, clock, good_until};
 
     #[test]
     fn clocks_may_be_a_little_apart() {
-        for (servers, now, status) in [
-            (Some(1000), 1000, Status::Ok),
-            (Some(1000), 1010, Status::Ok),
-            (Some(1000), 990, Status::Ok),
-            (Some(1000), 1011, Status::Failed),
-            (Some(1000), 989, Status::Failed),
-            (Some(i64::MIN), i64::MAX, Status::Failed),
-            (None, 1000, Status::Skipped),
+        for (clocks, status) in [
+            (Some((1000, 1000)), Status::Ok),
+            (Some((1000, 1010)), Status::Ok),
+            (Some((1000, 990)), Status::Ok),
+            (Some((1000, 1011)), Status::Failed),
+            (Some((1000, 989)), Status::Failed),
+            (Some((i64::MIN, i64::MAX)), Status::Failed),
+            (None, Status::Skipped),
         ] {
-            assert_eq!(clock(servers, now, 10).status, status, "{servers:?}, {now}");
+            assert_eq!(clock(clocks, 10).status, status, "{clocks:?}");
         }
     }
 
@@ -143,27 +166,32 @@ mod tests {
     fn a_credential_that_ends_soon_fails_and_one_that_never_does_is_warned_of() {
         let account = |name: &str| User { username: name.to_owned(), groups: Vec::new() };
         let ours = account("system:serviceaccount:builds:reader");
-        for (user, until, status, action) in [
-            (&ours, Some(1000), Status::Failed, Some("kubectl create token reader -n builds --duration 1h")),
-            (&ours, Some(0), Status::Failed, Some("kubectl create token reader -n builds --duration 1h")),
-            (&ours, Some(4600), Status::Ok, None),
-            (&ours, Some(1000 + YEAR), Status::Ok, None),
-            (
-                &ours,
-                Some(1001 + YEAR),
-                Status::Warning,
-                Some("kubectl create token reader -n builds --duration 1h"),
-            ),
-            (&ours, None, Status::Warning, Some("kubectl create token reader -n builds --duration 1h")),
-            (
-                &account("kubernetes-admin"),
-                None,
-                Status::Warning,
-                Some("kubectl create token svidence-verifier -n default --duration 1h"),
-            ),
+        let hostile = account("system:serviceaccount:builds:$(reboot)");
+        let sent = Sent {
+            owner: "somebody".to_owned(),
+            kind: SentKind::Token(None),
+            is_renewed: false,
+            impersonates: false,
+        };
+        let renewed = Sent { is_renewed: true, ..sent.clone() };
+        let impersonating = Sent { impersonates: true, ..sent.clone() };
+        let line = "kubectl create token reader -n builds --duration 1h";
+        let any =
+            "use a service account's that expires: kubectl create token NAME -n NAMESPACE --duration 1h";
+        for (case, sent, user, until, status, action) in [
+            ("expired", &sent, &ours, Some(0), Status::Failed, Some(line)),
+            ("expires now", &sent, &ours, Some(1000), Status::Failed, Some(line)),
+            ("expires now, and is renewed", &renewed, &ours, Some(1000), Status::Ok, None),
+            ("an hour", &sent, &ours, Some(4600), Status::Ok, None),
+            ("a year", &sent, &ours, Some(1000 + YEAR), Status::Ok, None),
+            ("more than a year", &sent, &ours, Some(1001 + YEAR), Status::Warning, Some(line)),
+            ("it does not say", &sent, &ours, None, Status::Warning, Some(line)),
+            ("for somebody else", &impersonating, &ours, None, Status::Warning, Some(any)),
+            ("a person's", &sent, &account("kubernetes-admin"), None, Status::Warning, Some(any)),
+            ("a name that is a script", &sent, &hostile, None, Status::Warning, Some(any)),
         ] {
-            let check: Check = good_until("token", until, user, 1000);
-            assert_eq!((check.status, check.action()), (status, action), "{until:?}");
+            let check = good_until("token", until, sent, user, 1000);
+            assert_eq!((check.status, check.action()), (status, action), "{case}");
         }
     }
 }

@@ -8,20 +8,17 @@ mod check;
 mod cluster;
 mod tekton;
 
-use std::{
-    io::{Read, Write},
-    time::Duration,
-};
+use std::io::{Read, Write};
 
 use clap::Args;
-use x509::text::format_time;
+use x509::{Validity, text::format_time};
 
 use self::check::{Check, Form, Status};
 use crate::{
     cli::{
         access::AccessArgs,
         input::Input,
-        refusal::{Refusal, usage},
+        refusal::Refusal,
         trust::{TrustArgs, variable},
     },
     report::safe::Line,
@@ -30,14 +27,16 @@ use crate::{
     workload::id::TrustDomain,
 };
 
-/// How long to wait for an agent.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Where Tekton's own manifests put its controller.
+const TEKTON_NAMESPACE: &str = "tekton-pipelines";
 /// How far clocks may be apart, seconds: what `verify` takes.
 const CLOCK_SKEW: i64 = 10;
-/// A bundle whose last authority expires sooner is to be looked at, seconds.
-const DAY: i64 = 86400;
+/// A bundle whose last authority expires sooner is to be looked at, seconds: a SPIRE server has another one published by half the time
+/// that an authority is good for, a day by default.
+const SOON: i64 = 3600;
 
 const BUNDLE: &str = "bundle";
+const KUBECONFIG: &str = "kubeconfig";
 
 /// Arguments of `svidence doctor`.
 #[derive(Debug, Args)]
@@ -54,9 +53,9 @@ pub struct DoctorArgs {
     /// They are to be watched, too
     #[arg(long)]
     watch: bool,
-    /// The namespace of Tekton's controller
-    #[arg(long, value_name = "NS", default_value = "tekton-pipelines")]
-    tekton_namespace: Namespace,
+    /// The namespace of Tekton's controller [default: tekton-pipelines]
+    #[arg(long, value_name = "NS")]
+    tekton_namespace: Option<Namespace>,
     #[command(flatten)]
     access: AccessArgs,
     /// How checks are told
@@ -96,13 +95,21 @@ fn examine(
     tell: &mut dyn FnMut(Vec<Check>),
     err: &mut dyn Write,
 ) -> Result<(), Refusal> {
-    let now = surroundings::now_in_seconds();
-    let trust_domain = args.trust.trust_domain(input, &variable)?;
+    args.trust.check(&variable)?;
+    let trust_domain = match args.trust.trust_domain(input, &variable) {
+        Ok(trust_domain) => trust_domain,
+        Err(refusal) if refusal.is_usage() => return Err(refusal),
+        Err(Refusal { text, .. }) => {
+            tell(vec![Check::failed("trust-domain", text, None)]);
+            None
+        }
+    };
     if let Some((text, address)) = args.trust.agent(&variable)? {
-        tell(agent::examine((&text, &address), trust_domain.as_ref(), now, PATIENCE));
+        let patience = args.trust.patience();
+        tell(agent::examine((&text, &address), surroundings::now_in_seconds(), patience));
     }
-    tell(vec![bundle(args, trust_domain.as_ref(), now, input, err)?]);
-    tell(of_cluster(args, trust_domain.as_ref(), now)?);
+    tell(vec![bundle(args, trust_domain.as_ref(), input, err)?]);
+    tell(of_cluster(args, trust_domain.as_ref())?);
     Ok(())
 }
 
@@ -110,76 +117,103 @@ fn examine(
 fn bundle(
     args: &DoctorArgs,
     trust_domain: Option<&TrustDomain>,
-    now: i64,
     input: &mut Input<'_>,
     err: &mut dyn Write,
 ) -> Result<Check, Refusal> {
     if !args.trust.names_bundle(&variable) {
         return Ok(Check::skipped(BUNDLE, "no argument names one", None));
     }
-    if trust_domain.is_none() {
-        return Err(args.trust.missing());
-    }
-    let found = match args.trust.read(now, &args.access, input, &variable, err) {
-        Ok(Some(trusted)) => trusted.bundle,
-        Ok(None) => return Ok(Check::skipped(BUNDLE, "no argument names one", None)),
-        Err(Refusal { exit_code, text }) if exit_code == usage(String::new()).exit_code => {
-            return Err(Refusal { exit_code, text });
-        }
-        Err(Refusal { text, .. }) => return Ok(Check::failed(BUNDLE, text, None)),
+    let Some(trust_domain) = trust_domain else {
+        let action = "say whose bundle it must be: --trust-domain TD".to_owned();
+        return Ok(Check::failed(BUNDLE, "the trust domain is not known", Some(action)));
     };
-    let ends = found.authorities().iter().map(|authority| authority.validity());
-    let good = ends.filter(|validity| validity.contains(now)).map(|validity| validity.not_after).max();
-    let count = found.authorities().len();
-    let authorities = if count == 1 { "authority" } else { "authorities" };
-    Ok(match good {
-        Some(until) if until - now > DAY => Check::ok(
+    let now = surroundings::now_in_seconds();
+    match args.trust.read_in(trust_domain, now, &args.access, input, &variable, err) {
+        Ok(trusted) => {
+            let authorities = trusted.bundle.authorities().iter().map(|authority| authority.validity());
+            Ok(of_authorities(&authorities.collect::<Vec<_>>(), trust_domain, surroundings::now_in_seconds()))
+        }
+        Err(refusal) if refusal.is_usage() => Err(refusal),
+        Err(Refusal { text, .. }) => Ok(Check::failed(BUNDLE, text, None)),
+    }
+}
+
+/// Whether some authority is good now, and for how long. `now` is in Unix seconds.
+fn of_authorities(authorities: &[Validity], trust_domain: &TrustDomain, now: i64) -> Check {
+    let good = authorities.iter().filter(|validity| validity.contains(now));
+    let good = good.map(|validity| validity.not_after).max();
+    let count = match authorities.len() {
+        1 => "1 authority".to_owned(),
+        count => format!("{count} authorities"),
+    };
+    match good {
+        Some(until) if until - now > SOON => Check::ok(
             BUNDLE,
-            format!(
-                "{count} {authorities} of {}, the last one good until {}",
-                found.trust_domain(),
-                format_time(until)
-            ),
+            format!("{count} of {trust_domain}, the last one good until {}", format_time(until)),
         ),
         Some(until) => Check::warning(
             BUNDLE,
-            format!("no authority is good for longer than {}", format_time(until)),
+            format!("{count} of {trust_domain}, none good for longer than {}", format_time(until)),
             "fetch the bundle anew; if it is new, see why the SPIRE server has not made another authority",
         ),
         None => Check::failed(
             BUNDLE,
-            format!("none of its {count} {authorities} is valid now"),
+            format!("none of its authorities is valid now ({count} of {trust_domain})"),
             Some("fetch the bundle anew: spire-server bundle show".to_owned()),
         ),
-    })
+    }
 }
 
-fn of_cluster(
-    args: &DoctorArgs,
-    trust_domain: Option<&TrustDomain>,
-    now: i64,
-) -> Result<Vec<Check>, Refusal> {
-    let access = match args.access.find() {
-        Ok(access) => access,
-        Err(refusal) if refusal.exit_code == usage(String::new()).exit_code => return Err(refusal),
-        Err(Refusal { text, .. }) if args.access.is_meant() => {
-            return Ok(vec![Check::failed("kubeconfig", text, None)]);
+fn of_cluster(args: &DoctorArgs, trust_domain: Option<&TrustDomain>) -> Result<Vec<Check>, Refusal> {
+    let is_meant = args.namespace.is_some()
+        || args.all_namespaces
+        || args.watch
+        || args.tekton_namespace.is_some()
+        || args.trust.asks_cluster();
+    let access = match args.access.find_one(is_meant) {
+        Ok(Some(access)) => access,
+        Ok(None) => {
+            return Ok(vec![Check::skipped(KUBECONFIG, "there is none, so no cluster is looked at", None)]);
         }
-        Err(Refusal { text, .. }) => return Ok(vec![Check::skipped("kubeconfig", text, None)]),
+        Err(refusal) if refusal.is_usage() => return Err(refusal),
+        Err(Refusal { text, .. }) => return Ok(vec![Check::failed(KUBECONFIG, text, None)]),
     };
     let namespace = args.namespace.as_ref().map_or(access.namespace.as_str(), Namespace::as_str).to_owned();
     let namespace = Some(namespace.as_str()).filter(|_| !args.all_namespaces);
     let mut cluster = Examined::new(access, args.access.caller().patience());
-    let (user, answer) = match cluster::identity(&mut cluster) {
-        Ok(answer) => answer,
-        Err(check) => return Ok(vec![check]),
-    };
-    // At once, as the clocks go on.
-    let mut checks = vec![answer, cluster::clock(cluster.server_time(), now, CLOCK_SKEW)];
-    checks.push(cluster::credential(&mut cluster, &user, now));
+    let (user, answer) = cluster::identity(&mut cluster);
+    let Some(user) = user else { return Ok(vec![answer]) };
+    let mut checks = vec![answer, cluster::clock(cluster.clocks(), CLOCK_SKEW)];
+    checks.push(cluster::credential(&mut cluster, &user, surroundings::now_in_seconds()));
     let mut needed = cluster::needed(namespace, args.watch);
     needed.extend(args.trust.rule());
     checks.extend(cluster::rights(&mut cluster, &user, &needed));
-    checks.extend(tekton::examine(&mut cluster, args.tekton_namespace.as_str(), trust_domain));
+    let of_tekton = args.tekton_namespace.as_ref().map_or(TEKTON_NAMESPACE, Namespace::as_str);
+    checks.extend(tekton::examine(&mut cluster, of_tekton, trust_domain));
     Ok(checks)
+}
+
+#[cfg(test)]
+mod tests {
+    use x509::Validity;
+
+    use super::{SOON, check::Status, of_authorities};
+    use crate::workload::id::parse_trust_domain;
+
+    #[test]
+    fn a_bundle_is_as_good_as_its_best_authority() {
+        let until = |not_after: i64| Validity { not_before: 100, not_after };
+        let trust_domain = parse_trust_domain("example.org").unwrap();
+        for (authorities, status) in [
+            (vec![until(1001 + SOON)], Status::Ok),
+            (vec![until(999), until(1001 + SOON)], Status::Ok),
+            (vec![until(1000 + SOON)], Status::Warning),
+            (vec![until(1000)], Status::Warning),
+            (vec![until(999)], Status::Failed),
+            (vec![Validity { not_before: 1001, not_after: 2000 + SOON }], Status::Failed),
+            (vec![], Status::Failed),
+        ] {
+            assert_eq!(of_authorities(&authorities, &trust_domain, 1000).status, status, "{authorities:?}");
+        }
+    }
 }

@@ -14,8 +14,15 @@ const CONFIGURATION: &str = "config-spire";
 const IMAGE: &str = "entrypoint-image";
 const REGISTRATION: &str = "registration";
 
-/// Where Tekton's own images are.
-const TEKTONS: [&str; 3] = ["gcr.io/tekton-releases/", "ghcr.io/tektoncd/", "ko://github.com/tektoncd/"];
+/// Parts of the names of Tekton's own images, also in mirrors: where they are, what ko calls them (by an MD5 of their import path), and
+/// what Red Hat calls them.
+const TEKTONS: [&str; 5] = [
+    "gcr.io/tekton-releases/",
+    "ghcr.io/tektoncd/",
+    "ko://github.com/tektoncd/",
+    "/entrypoint-bff0a22da108bc2f16c818c97641a296",
+    "pipelines-entrypoint",
+];
 /// Where spire-controller-manager's configuration is, by its own manifests and by the hardened chart.
 const CONTROLLER_MANAGERS: [(&str, &str); 4] = [
     ("spire", "spire-controller-manager-config"),
@@ -61,13 +68,16 @@ fn signing(cluster: &mut Examined, namespace: &str) -> Check {
         Ok(Some(flags)) => flags,
     };
     match flags.get("enforce-nonfalsifiability").map(String::as_str) {
-        Some("spire") => Check::ok(SIGNING, "steps are told to sign (enforce-nonfalsifiability: spire)"),
+        // Tekton takes it in any case.
+        Some(flag) if flag.eq_ignore_ascii_case("spire") => {
+            Check::ok(SIGNING, "steps are told to sign (enforce-nonfalsifiability: spire)")
+        }
         other => Check::failed(
             SIGNING,
             format!("steps are not told to sign (enforce-nonfalsifiability: {})", other.unwrap_or("none")),
             Some(format!(
                 "kubectl patch configmap feature-flags -n {namespace} --type merge -p \
-                 '{{\"data\":{{\"enforce-nonfalsifiability\":\"spire\"}}}}', once the image is in place"
+                 '{{\"data\":{{\"enforce-nonfalsifiability\":\"spire\"}}}}', once the image is in place (under the Tekton Operator: in TektonConfig)"
             )),
         ),
     }
@@ -86,10 +96,16 @@ fn configuration(cluster: &mut Examined, namespace: &str, trust_domain: Option<&
         Ok(config) => match trust_domain {
             Some(wanted) if *wanted != config.trust_domain => Check::failed(
                 CONFIGURATION,
-                format!("steps sign in the trust domain {}, not in {wanted}", config.trust_domain),
-                Some("see that --trust-domain and spire-trust-domain are the same".to_owned()),
+                format!("its trust domain is {}, not {wanted}", config.trust_domain),
+                Some(
+                    "correct it, and build the image again: steps use the copy in the image (docs/operations.md \"Roll out\")"
+                        .to_owned(),
+                ),
             ),
-            _ => Check::ok(CONFIGURATION, format!("steps sign in the trust domain {}", config.trust_domain)),
+            _ => Check::ok(
+                CONFIGURATION,
+                format!("its trust domain is {}; steps use the copy in the image", config.trust_domain),
+            ),
         },
     }
 }
@@ -103,12 +119,18 @@ fn image(cluster: &mut Examined, namespace: &str) -> Check {
     };
     match entrypoint_image(&arguments) {
         None => Check::failed(IMAGE, "the controller has no argument -entrypoint-image", None),
-        Some(image) if TEKTONS.iter().any(|tektons| image.starts_with(tektons)) => Check::failed(
+        Some("") => Check::failed(IMAGE, "the controller's argument -entrypoint-image is empty", None),
+        Some(image) if TEKTONS.iter().any(|tektons| image.contains(tektons)) => Check::failed(
             IMAGE,
             format!("the controller gives every step Tekton's own entrypoint: {image}"),
             Some("put in the image of `make image` (docs/operations.md \"Roll out\")".to_owned()),
         ),
-        Some(image) => Check::ok(IMAGE, format!("the controller gives every step the entrypoint of {image}")),
+        Some(image) => Check::ok(
+            IMAGE,
+            format!(
+                "the controller gives every step the entrypoint of {image}; see that `make image` built it"
+            ),
+        ),
     }
 }
 
@@ -128,38 +150,69 @@ fn entrypoint_image(arguments: &[String]) -> Option<&str> {
 }
 
 fn registration(cluster: &mut Examined) -> Check {
+    let mut not_seen = None;
     for (namespace, name) in CONTROLLER_MANAGERS {
         let texts = match cluster.config_map(namespace, name) {
-            Err(error) => return unseen(REGISTRATION, &error),
             Ok(None) => continue,
             Ok(Some(texts)) => texts,
+            Err(error @ KubernetesError::Forbidden { .. }) => {
+                not_seen.get_or_insert(error);
+                continue;
+            }
+            Err(error) => return unseen(REGISTRATION, &error),
         };
         let place = format!("ConfigMap {namespace}/{name}");
-        let is_set = |text: &String| {
-            let value = serde_saphyr::from_str::<serde_json::Value>(text).ok();
-            value.and_then(|value| value.get("entryIDPrefix")?.as_str().map(|prefix| !prefix.is_empty()))
-                == Some(true)
-        };
-        return match texts.values().any(is_set) {
-            true => Check::ok(
+        let deleting = texts.values().find_map(|text| deletes(text));
+        return match deleting {
+            None => Check::ok(
                 REGISTRATION,
                 format!("spire-controller-manager keeps to its own entries ({place})"),
             ),
-            false => Check::warning(
+            Some(why) => Check::warning(
                 REGISTRATION,
                 format!(
-                    "spire-controller-manager has no entryIDPrefix ({place}): it deletes entries that were made by hand or by others"
+                    "spire-controller-manager {why} ({place}): it deletes entries that were made by hand or by others"
                 ),
-                "set entryIDPrefix before you make entries in another way than by ClusterSPIFFEID",
+                "change that before you make entries in another way than by ClusterSPIFFEID",
             ),
         };
     }
-    Check::skipped(REGISTRATION, "no configuration of spire-controller-manager was found", None)
+    match not_seen {
+        Some(error) => unseen(REGISTRATION, &error),
+        None => Check::skipped(REGISTRATION, "no configuration of spire-controller-manager was found", None),
+    }
+}
+
+/// Why a controller-manager with this configuration deletes entries that it did not make, if it does.
+fn deletes(configuration: &str) -> Option<&'static str> {
+    let read = serde_saphyr::from_str::<serde_json::Value>(configuration).ok()?;
+    let text = |key: &str| read.get(key).and_then(serde_json::Value::as_str);
+    match (text("entryIDPrefix"), text("entryIDPrefixCleanup")) {
+        (None | Some(""), _) => Some("has no entryIDPrefix"),
+        // It takes all entries without a prefix for its own of former times.
+        (Some(_), Some("")) => Some("has an empty entryIDPrefixCleanup"),
+        (Some(_), _) => None,
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::entrypoint_image;
+    use super::{deletes, entrypoint_image};
+
+    #[test]
+    fn a_controller_manager_without_a_prefix_deletes_the_entries_of_others() {
+        for (configuration, is_deleting) in [
+            ("kind: ControllerManagerConfig\nclusterName: x\n", true),
+            ("entryIDPrefix: \"\"\n", true),
+            ("entryIDPrefix: x\n", false),
+            ("entryIDPrefix: x\nentryIDPrefixCleanup: \"\"\n", true),
+            ("entryIDPrefix: x\nentryIDPrefixCleanup: y\n", false),
+            ("{}", true),
+            ("[", false),
+        ] {
+            assert_eq!(deletes(configuration).is_some(), is_deleting, "{configuration}");
+        }
+    }
 
     #[test]
     fn the_image_is_the_one_that_go_would_read() {

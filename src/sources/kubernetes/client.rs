@@ -51,8 +51,8 @@ pub(super) struct Client {
     /// reads may be slower than the server.
     patience: Duration,
     current: Option<(Agent, Credential)>,
-    /// What the server's clock said last, Unix seconds.
-    pub(super) server_time: Option<i64>,
+    /// What the server's clock said last, and what ours said then, Unix seconds.
+    pub(super) clocks: Option<(i64, i64)>,
 }
 
 /// What an API server says instead of an answer (`metav1.Status`).
@@ -83,7 +83,7 @@ struct Refusal {
 
 impl Client {
     pub(super) fn new(access: Access, patience: Duration) -> Self {
-        Self { access, patience, current: None, server_time: None }
+        Self { access, patience, current: None, clocks: None }
     }
 
     /// One object, of which nothing is read yet. `None`: there is none of that name.
@@ -130,7 +130,7 @@ impl Client {
                 }
             };
             let response = sent.map_err(|error| self.unreachable(&error))?;
-            self.server_time = date(&response).or(self.server_time);
+            self.clocks = date(&response).map(|servers| (servers, (self.access.now)())).or(self.clocks);
             match (response.status().as_u16(), retry_after(&response)) {
                 (200 | 201, _) => return Ok(Ok(response.into_body())),
                 (429 | 503, Some(pause)) if retries > 0 => {
@@ -199,6 +199,11 @@ impl Client {
     /// What is sent with requests now.
     pub(super) fn credential(&mut self) -> Result<&Credential, KubernetesError> {
         self.current().map(|(_, credential)| credential)
+    }
+
+    /// Whose credential that is, and whether it is used to speak for somebody else.
+    pub(super) fn owner(&self) -> (String, bool) {
+        (self.access.credential_of.clone(), self.access.impersonation.is_some())
     }
 
     /// What a server says, without the token.

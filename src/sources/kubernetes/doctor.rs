@@ -40,10 +40,23 @@ pub struct User {
 
 /// What is sent to say who asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Sent {
+pub struct Sent {
+    /// What messages call whoever it is given to, such as `user "ci" of the kubeconfig`.
+    pub owner: String,
+    /// What it is.
+    pub kind: SentKind,
+    /// Whether another one comes by itself before it expires.
+    pub is_renewed: bool,
+    /// Whether it is used to speak for somebody else.
+    pub impersonates: bool,
+}
+
+/// What is sent. An API server looks at a certificate before it looks at a token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SentKind {
     /// A certificate, in DER.
     Certificate(Vec<u8>),
-    /// A token, and when it expires, Unix seconds, as far as it says so.
+    /// A token, and until when it is good, Unix seconds, as far as it or whoever gave it says so.
     Token(Option<i64>),
     /// Nothing.
     Nothing,
@@ -124,17 +137,19 @@ impl Examined {
     pub fn sent(&mut self) -> Result<Sent, KubernetesError> {
         let credential = self.client.credential()?;
         let certificate = credential.certificate.as_ref().and_then(|certificate| certificate.chain.first());
-        // A token decides where both are sent.
-        Ok(match (&credential.token, certificate) {
-            (Some(token), _) => Sent::Token(token.expires()),
-            (None, Some(certificate)) => Sent::Certificate(certificate.der().to_vec()),
-            (None, None) => Sent::Nothing,
-        })
+        let kind = match (certificate, &credential.token) {
+            (Some(certificate), _) => SentKind::Certificate(certificate.der().to_vec()),
+            (None, Some(token)) => SentKind::Token(token.expires().or(credential.good_until)),
+            (None, None) => SentKind::Nothing,
+        };
+        let is_renewed = credential.is_renewed;
+        let (owner, impersonates) = self.client.owner();
+        Ok(Sent { owner, kind, is_renewed, impersonates })
     }
 
-    /// What the API server's clock said last, Unix seconds.
-    pub fn server_time(&self) -> Option<i64> {
-        self.client.server_time
+    /// What the API server's clock said last, and what ours said then, Unix seconds.
+    pub fn clocks(&self) -> Option<(i64, i64)> {
+        self.client.clocks
     }
 
     /// The texts of a ConfigMap; `None`: there is none of that name.

@@ -39,6 +39,10 @@ pub(super) struct Credential {
     pub(super) token: Option<Arc<Token>>,
     /// Unix seconds from which on another one is needed.
     pub(super) expires: Option<i64>,
+    /// Whether another one comes by itself.
+    pub(super) is_renewed: bool,
+    /// Unix seconds until which it is good, as whoever gave it says.
+    pub(super) good_until: Option<i64>,
 }
 
 /// Seconds after which a token's file is read again; client-go takes as long.
@@ -94,12 +98,20 @@ impl Identity {
                 certificate: certificate.clone(),
                 token: Some(Arc::new(token)),
                 expires: Some(now + TOKEN_IS_READ_AGAIN),
+                is_renewed: true,
+                good_until: None,
             });
         }
         match exec {
             // A token of the kubeconfig's own goes before it, as with client-go.
             Some(exec) if token.is_none() => given_by(exec, plugin::run(exec, cluster)?),
-            _ => Ok(Credential { certificate: certificate.clone(), token: token.clone(), expires: None }),
+            _ => Ok(Credential {
+                certificate: certificate.clone(),
+                token: token.clone(),
+                expires: None,
+                is_renewed: false,
+                good_until: None,
+            }),
         }
     }
 }
@@ -118,7 +130,8 @@ fn given_by(exec: &Exec, given: Given) -> Result<Credential, AccessError> {
     };
     let token = given.token.map(|token| Token::of(token.as_bytes())).transpose();
     let token = token.map_err(|error| failed(&format!("gives a token that is of no use: {error}")))?;
-    Ok(Credential { certificate, token: token.map(Arc::new), expires: expires.transpose()? })
+    let expires = expires.transpose()?;
+    Ok(Credential { certificate, token: token.map(Arc::new), expires, is_renewed: true, good_until: expires })
 }
 
 /// The bytes of a field that is there as base64, or in a file.
