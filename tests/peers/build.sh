@@ -17,9 +17,9 @@ stamp=$(cd "$here" && find . -type f | LC_ALL=C sort | xargs sha256sum | sha256s
 echo "building SPIRE $SPIRE, Tekton $TEKTON, Tekton Results $RESULTS and Kubernetes $KUBERNETES for the tests: once, takes minutes" >&2
 
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-# Whatever was compiled takes some 8 GB, and a machine that is used once has no use for it.
-if [ "${CI:-}" = true ]; then export GOCACHE="$work/cache"; fi
+trap 'rm -rf "$work" "$out/cache"' EXIT
+# Whatever was compiled takes some 6 GB, and a machine that is used once has no use for it.
+if [ "${CI:-}" = true ]; then export GOCACHE="$out/cache"; fi
 
 # prepare FOLDER MODULE VERSION SUM MODSUM: a module of our own with exactly the dependency versions that MODULE pins.
 # (`go install MODULE@VERSION` needs a version list that not every module proxy serves, and refuses `replace`.)
