@@ -48,12 +48,21 @@ impl AccessArgs {
 
     /// The way to the cluster. Nothing is sent yet.
     pub(super) fn find(&self) -> Result<Access, Refusal> {
-        let found = self.find_one(true)?;
-        found.ok_or_else(|| unchecked("there is no kubeconfig".to_owned()))
+        self.found()?.map_err(|error| unchecked(error.to_string()))
     }
 
-    /// The same; `None` if there is no trace of a cluster, and `is_meant` does not say that there must be one.
-    pub(super) fn find_one(&self, is_meant: bool) -> Result<Option<Access>, Refusal> {
+    /// The same; `None` if there is no trace of a cluster, and neither an argument nor `is_meant` says that there must be one.
+    pub(super) fn find_if_any(&self, is_meant: bool) -> Result<Option<Access>, Refusal> {
+        let is_meant =
+            is_meant || self.given().iter().chain(&self.caller.given()).any(|(_, is_given)| *is_given);
+        match self.found()? {
+            Err(AccessError::NoKubeconfig { is_meant: false, .. }) if !is_meant => Ok(None),
+            found => found.map(Some).map_err(|error| unchecked(error.to_string())),
+        }
+    }
+
+    /// What there is; the outer `Err`: the arguments are wrong.
+    fn found(&self) -> Result<Result<Access, AccessError>, Refusal> {
         let wanted = Wanted {
             kubeconfig: self.kubeconfig.as_deref(),
             context: self.context.as_deref(),
@@ -64,11 +73,6 @@ impl AccessArgs {
             root: Path::new("/"),
             now: surroundings::now_in_seconds,
         };
-        let is_meant =
-            is_meant || self.given().iter().chain(&self.caller.given()).any(|(_, is_given)| *is_given);
-        match Access::find(wanted, &surroundings) {
-            Err(AccessError::NoKubeconfig { is_meant: false, .. }) if !is_meant => Ok(None),
-            found => found.map(Some).map_err(|error| unchecked(error.to_string())),
-        }
+        Ok(Access::find(wanted, &surroundings))
     }
 }

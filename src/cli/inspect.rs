@@ -77,8 +77,9 @@ pub fn run(
 ) -> u8 {
     let mut input = Input::new(stdin, args.sources.paths());
     let trust = trust(args, &mut input, err).and_then(|trust| Ok((trust, args.sources.asked()?)));
-    let opened =
-        trust.and_then(|trust| Ok((trust, args.sources.open(input.stdin(), args.trust.asks_cluster())?)));
+    let opened = trust.and_then(|trust| {
+        Ok((trust, args.sources.open(input.stdin(), args.trust.published().asks_cluster())?))
+    });
     let ((trust, mut asked), source) = match opened {
         Ok(opened) => opened,
         Err(Refusal { exit_code, text }) => {

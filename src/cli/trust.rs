@@ -4,7 +4,6 @@ use std::{
     ffi::OsString,
     io::Write,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 use clap::Args;
@@ -16,6 +15,7 @@ use super::{
         args::BundleArgs,
         files::{self, INTERMEDIATES},
         found,
+        published::PublishedArgs,
     },
     config,
     input::{self, Input},
@@ -23,10 +23,8 @@ use super::{
 use crate::{
     cli::refusal::{Refusal, unchecked, usage},
     report::origins::Origins,
-    sources::kubernetes::rule::Rule,
     surroundings,
     workload::{
-        address::Address,
         bundle::X509Bundle,
         id::{TrustDomain, parse_trust_domain},
     },
@@ -167,17 +165,9 @@ impl TrustArgs {
         self.bundles.is_given() || variable("SVIDENCE_BUNDLE").is_some()
     }
 
-    /// The agent that is asked for the bundle, if one is: as it was written, and its address.
-    pub(super) fn agent(
-        &self,
-        variable: &dyn Fn(&str) -> Option<OsString>,
-    ) -> Result<Option<(String, Address)>, Refusal> {
-        self.bundles.agent(variable)
-    }
-
-    /// How long to wait for an agent or a bundle endpoint.
-    pub(super) fn patience(&self) -> Duration {
-        self.bundles.patience()
+    /// What of the bundle is fetched from where it is published.
+    pub(super) fn published(&self) -> &PublishedArgs {
+        self.bundles.published()
     }
 
     /// Refuses what has no effect without a bundle.
@@ -185,18 +175,8 @@ impl TrustArgs {
         let needs_one = self.intermediates.is_some() || !self.authority_without_uri.is_empty();
         match needs_one && !self.names_bundle(variable) {
             true => Err(usage(BUNDLE_MISSING.to_owned())),
-            false => self.bundles.check(),
+            false => self.published().check(),
         }
-    }
-
-    /// What a cluster must allow that is asked for the bundle.
-    pub(super) fn rule(&self) -> Option<Rule> {
-        self.bundles.rule()
-    }
-
-    /// Whether a cluster is asked for the bundle.
-    pub(super) fn asks_cluster(&self) -> bool {
-        self.bundles.asks_cluster()
     }
 
     /// Nothing to trust is fine where no argument speaks of it: half of what is needed in the environment is not a demand.

@@ -144,7 +144,7 @@ pub fn run(args: &VerifyArgs, stdin: &mut (dyn Read + Send), out: &mut dyn Write
             return Err(usage(NAMED_AND_FINISHED.to_owned()));
         }
         let leaves_out = args.finished || args.sources.leaves_out_unfinished(args.all_finished)?;
-        Ok((prepared, leaves_out, args.sources.open(input.stdin(), args.trust.asks_cluster())?))
+        Ok((prepared, leaves_out, args.sources.open(input.stdin(), args.trust.published().asks_cluster())?))
     });
     let (((trust, policy, origins), asked), leaves_out_unfinished, source) = match opened {
         Ok(opened) => opened,
@@ -335,12 +335,7 @@ impl Told<'_> {
         let item = Item { place, outcome };
         let _ = self.people.item(&item, lines);
         self.reports.item(&item);
-        let verdict = match outcome {
-            Ok(report) if report.accepted => Verdict::Verified,
-            Ok(report) => report.verdict,
-            Err(_) => Verdict::Unchecked,
-        };
-        self.worst = self.worst.max(Some(verdict));
+        self.worst = self.worst.max(Some(item.verdict()));
         self.unread |= outcome.is_err();
         true
     }

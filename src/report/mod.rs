@@ -36,7 +36,7 @@ use crate::{
     io_error,
     report::origins::Origins,
     sources::{error::SourceError, walk::Place},
-    verify::{Finding, PolicyFile, Report},
+    verify::{Finding, PolicyFile, Report, Verdict},
 };
 
 /// How a report is written.
@@ -124,6 +124,17 @@ pub(crate) struct Walk<'a> {
 pub(crate) struct Item<'a> {
     pub(crate) place: Place<'a>,
     pub(crate) outcome: Result<&'a Report, &'a SourceError>,
+}
+
+impl Item<'_> {
+    /// What it counts as: an accepted weakness is verified, and what cannot be read is unchecked.
+    pub(crate) fn verdict(&self) -> Verdict {
+        match self.outcome {
+            Ok(report) if report.accepted => Verdict::Verified,
+            Ok(report) => report.verdict,
+            Err(_) => Verdict::Unchecked,
+        }
+    }
 }
 
 /// What a failure of the walk is about, where other findings name a TaskRun.

@@ -18,12 +18,7 @@ pub(super) struct Summary {
 impl Writer for Summary {
     fn item(&mut self, _: &Walk<'_>, item: &Item<'_>, _: &mut dyn Write) -> io::Result<()> {
         self.tally.count(item);
-        let verdict = match item.outcome {
-            Ok(report) if report.accepted => Verdict::Verified,
-            Ok(report) => report.verdict,
-            Err(_) => Verdict::Unchecked,
-        };
-        self.worst = self.worst.max(Some(verdict));
+        self.worst = self.worst.max(Some(item.verdict()));
         Ok(())
     }
 

@@ -18,7 +18,7 @@ use crate::{
         trust::{TRUST_DOMAIN_MISSING, TrustDomainArgs, variable},
     },
     io_error,
-    report::{output::write_whole_alone, safe::Line},
+    report::{count, output::write_whole_alone, safe::Line},
     surroundings,
     workload::id::TrustDomain,
 };
@@ -72,7 +72,7 @@ fn add(args: &AddArgs, input: &mut Input<'_>, err: &mut dyn Write) -> Result<Str
     }
     let of_cluster = args.access.given().into_iter().chain(args.access.caller().given());
     if let Some((name, _)) =
-        of_cluster.into_iter().find(|(_, is_given)| *is_given && !args.bundles.asks_cluster())
+        of_cluster.into_iter().find(|(_, is_given)| *is_given && !args.bundles.published().asks_cluster())
     {
         return Err(usage(format!("{name} is for --bundle-configmap, which is not given; leave it out")));
     }
@@ -123,9 +123,6 @@ fn read(file: &Path, trust_domain: &TrustDomain) -> Result<BundleStore, Refusal>
     }
 }
 
-fn authorities(count: usize) -> String {
-    match count {
-        1 => "1 authority".to_owned(),
-        count => format!("{count} authorities"),
-    }
+fn authorities(number: usize) -> String {
+    count(u64::try_from(number).unwrap_or(u64::MAX), "authority", "authorities")
 }

@@ -1,14 +1,13 @@
 //! The arguments that say where the bundle comes from.
 
-use std::{ffi::OsString, io::Write, path::PathBuf, time::Duration};
+use std::{ffi::OsString, io::Write, path::PathBuf};
 
 use clap::Args;
 
 use super::{files, found::Found, published::PublishedArgs};
 use crate::{
     cli::{access::AccessArgs, input::Input, refusal::Refusal},
-    sources::kubernetes::rule::Rule,
-    workload::{address::Address, id::TrustDomain},
+    workload::id::TrustDomain,
 };
 
 /// Where the bundle comes from.
@@ -28,32 +27,9 @@ impl BundleArgs {
         !self.bundles.is_empty() || self.published.is_given()
     }
 
-    /// Whether a cluster is asked.
-    pub(in crate::cli) fn asks_cluster(&self) -> bool {
-        self.published.asks_cluster()
-    }
-
-    /// The agent that is asked, if one is: as it was written, and its address.
-    pub(in crate::cli) fn agent(
-        &self,
-        variable: &dyn Fn(&str) -> Option<OsString>,
-    ) -> Result<Option<(String, Address)>, Refusal> {
-        self.published.agent(variable)
-    }
-
-    /// How long to wait for an agent or a bundle endpoint.
-    pub(in crate::cli) fn patience(&self) -> Duration {
-        self.published.patience()
-    }
-
-    /// Refuses what has no effect.
-    pub(in crate::cli) fn check(&self) -> Result<(), Refusal> {
-        self.published.check()
-    }
-
-    /// What a cluster must allow that is asked.
-    pub(in crate::cli) fn rule(&self) -> Option<Rule> {
-        self.published.rule()
+    /// What is fetched from where it is published.
+    pub(in crate::cli) fn published(&self) -> &PublishedArgs {
+        &self.published
     }
 
     /// The files and folders that the arguments name, or the environment.

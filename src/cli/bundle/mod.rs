@@ -7,4 +7,4 @@ pub mod add;
 pub(super) mod args;
 pub(super) mod files;
 pub(super) mod found;
-mod published;
+pub(super) mod published;

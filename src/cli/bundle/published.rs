@@ -49,7 +49,7 @@ enum ProfileName {
 
 /// What is fetched, and from whom.
 #[derive(Debug, Args)]
-pub(super) struct PublishedArgs {
+pub(in crate::cli) struct PublishedArgs {
     /// Fetch the bundle from this SPIFFE bundle endpoint, https://HOST:PORT
     #[arg(long, value_name = "URL", requires = "endpoint_profile")]
     bundle_endpoint: Option<EndpointUrl>,
@@ -85,12 +85,12 @@ impl PublishedArgs {
     }
 
     /// Whether a cluster is asked.
-    pub(super) fn asks_cluster(&self) -> bool {
+    pub(in crate::cli) fn asks_cluster(&self) -> bool {
         self.bundle_configmap.is_some()
     }
 
     /// The agent that is asked, if one is: as it was written, and its address.
-    pub(super) fn agent(
+    pub(in crate::cli) fn agent(
         &self,
         variable: &dyn Fn(&str) -> Option<OsString>,
     ) -> Result<Option<(String, Address)>, Refusal> {
@@ -98,7 +98,7 @@ impl PublishedArgs {
     }
 
     /// What a cluster must allow that is asked.
-    pub(super) fn rule(&self) -> Option<Rule> {
+    pub(in crate::cli) fn rule(&self) -> Option<Rule> {
         self.bundle_configmap.as_ref().map(ConfigMapKey::rule)
     }
 
@@ -108,12 +108,12 @@ impl PublishedArgs {
     }
 
     /// How long to wait for an agent or a bundle endpoint.
-    pub(super) fn patience(&self) -> Duration {
+    pub(in crate::cli) fn patience(&self) -> Duration {
         Duration::from_secs(self.bundle_timeout.unwrap_or(TIMEOUT))
     }
 
     /// Refuses what has no effect.
-    pub(super) fn check(&self) -> Result<(), Refusal> {
+    pub(in crate::cli) fn check(&self) -> Result<(), Refusal> {
         if self.bundle_timeout.is_some() && self.bundle_endpoint.is_none() && self.workload_api.is_none() {
             return Err(usage(
                 "--bundle-timeout is for --bundle-endpoint and --workload-api, and neither is given; leave it out".to_owned(),

@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 use super::check::Check;
 use crate::{
     io_error,
+    report::count,
     workload::{
         address::Address,
         bundle::X509Bundle,
@@ -29,8 +30,10 @@ pub(super) fn examine((text, address): (&str, &Address), now: i64, patience: Dur
     };
     let mut checks = vec![match message.svids.len() {
         0 => Check::failed(AGENT, format!("{text} answers, and gives this process no identity"), None),
-        1 => Check::ok(AGENT, format!("{text} answers, with 1 identity")),
-        count => Check::ok(AGENT, format!("{text} answers, with {count} identities")),
+        number => {
+            let identities = count(u64::try_from(number).unwrap_or(u64::MAX), "identity", "identities");
+            Check::ok(AGENT, format!("{text} answers, with {identities}"))
+        }
     }];
     checks.extend(message.svids.into_iter().map(|mut svid| {
         let key = Zeroizing::new(std::mem::take(&mut svid.x509_svid_key));

@@ -21,7 +21,7 @@ use crate::{
         refusal::Refusal,
         trust::{TrustArgs, variable},
     },
-    report::safe::Line,
+    report::{count, safe::Line},
     sources::kubernetes::{doctor::Examined, runs::Namespace},
     surroundings,
     workload::id::TrustDomain,
@@ -104,8 +104,8 @@ fn examine(
             None
         }
     };
-    if let Some((text, address)) = args.trust.agent(&variable)? {
-        let patience = args.trust.patience();
+    if let Some((text, address)) = args.trust.published().agent(&variable)? {
+        let patience = args.trust.published().patience();
         tell(agent::examine((&text, &address), surroundings::now_in_seconds(), patience));
     }
     tell(vec![bundle(args, trust_domain.as_ref(), input, err)?]);
@@ -142,10 +142,8 @@ fn bundle(
 fn of_authorities(authorities: &[Validity], trust_domain: &TrustDomain, now: i64) -> Check {
     let good = authorities.iter().filter(|validity| validity.contains(now));
     let good = good.map(|validity| validity.not_after).max();
-    let count = match authorities.len() {
-        1 => "1 authority".to_owned(),
-        count => format!("{count} authorities"),
-    };
+    let number = u64::try_from(authorities.len()).unwrap_or(u64::MAX);
+    let count = count(number, "authority", "authorities");
     match good {
         Some(until) if until - now > SOON => Check::ok(
             BUNDLE,
@@ -169,8 +167,8 @@ fn of_cluster(args: &DoctorArgs, trust_domain: Option<&TrustDomain>) -> Result<V
         || args.all_namespaces
         || args.watch
         || args.tekton_namespace.is_some()
-        || args.trust.asks_cluster();
-    let access = match args.access.find_one(is_meant) {
+        || args.trust.published().asks_cluster();
+    let access = match args.access.find_if_any(is_meant) {
         Ok(Some(access)) => access,
         Ok(None) => {
             return Ok(vec![Check::skipped(KUBECONFIG, "there is none, so no cluster is looked at", None)]);
@@ -186,7 +184,7 @@ fn of_cluster(args: &DoctorArgs, trust_domain: Option<&TrustDomain>) -> Result<V
     let mut checks = vec![answer, cluster::clock(cluster.clocks(), CLOCK_SKEW)];
     checks.push(cluster::credential(&mut cluster, &user, surroundings::now_in_seconds()));
     let mut needed = cluster::needed(namespace, args.watch);
-    needed.extend(args.trust.rule());
+    needed.extend(args.trust.published().rule());
     checks.extend(cluster::rights(&mut cluster, &user, &needed));
     let of_tekton = args.tekton_namespace.as_ref().map_or(TEKTON_NAMESPACE, Namespace::as_str);
     checks.extend(tekton::examine(&mut cluster, of_tekton, trust_domain));

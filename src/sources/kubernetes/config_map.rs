@@ -8,8 +8,8 @@ use serde::Deserialize;
 use super::{
     access::Access,
     client::Client,
-    error::KubernetesError,
-    read::whole,
+    error::{KubernetesError, those},
+    read::object,
     request::{ObjectKind, Request},
     rule::Rule,
     runs::Namespace,
@@ -27,15 +27,8 @@ pub struct ConfigMapKey {
 impl ConfigMapKey {
     /// What allows to read it.
     pub fn rule(&self) -> Rule {
-        self.request().rule()
-    }
-
-    fn request(&self) -> Request<'_> {
-        Request::Object {
-            kind: ObjectKind::ConfigMap,
-            namespace: self.namespace.as_str(),
-            name: self.name.as_str(),
-        }
+        let (namespace, name) = (self.namespace.as_str(), self.name.as_str());
+        Request::Object { kind: ObjectKind::ConfigMap, namespace, name }.rule()
     }
 }
 
@@ -97,26 +90,30 @@ pub enum ConfigMapError {
     Value(String),
 }
 
-fn those(keys: &[String]) -> String {
-    if keys.is_empty() { "none".to_owned() } else { keys.join(", ") }
-}
-
 /// The part of a ConfigMap that counts; no key is in both.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct ConfigMap {
-    data: Option<BTreeMap<String, String>>,
+pub(super) struct ConfigMap {
+    pub(super) data: Option<BTreeMap<String, String>>,
     binary_data: Option<BTreeMap<String, String>>,
+}
+
+impl ConfigMap {
+    /// `None`: there is none of that name.
+    pub(super) fn read(
+        client: &mut Client,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Option<Self>, KubernetesError> {
+        object(client, ObjectKind::ConfigMap, namespace, name)
+    }
 }
 
 /// What the key holds, or, if none is named, the only one that there is. No part of the answer may take longer than `patience`.
 pub fn fetch(access: Access, of: &ConfigMapKey, patience: Duration) -> Result<Vec<u8>, ConfigMapError> {
     let (namespace, name) = (of.namespace.as_str(), of.name.as_str());
-    let mut client = Client::new(access, patience);
-    let body = client.object(&of.request())?;
-    let (bytes, _) = whole(&mut body.ok_or(ConfigMapError::Missing)?, namespace, name)?;
-    let odd = |_| KubernetesError::Odd { reason: "it is not a ConfigMap".to_owned() };
-    let ConfigMap { data, binary_data } = serde_json::from_slice(&bytes).map_err(odd)?;
+    let found = ConfigMap::read(&mut Client::new(access, patience), namespace, name)?;
+    let ConfigMap { data, binary_data } = found.ok_or(ConfigMapError::Missing)?;
     let (texts, mut packed) = (data.unwrap_or_default(), binary_data.unwrap_or_default());
     let known: Vec<String> = texts.keys().chain(packed.keys()).cloned().collect();
     let key = match (&of.key, known.as_slice()) {

@@ -4,12 +4,13 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::json;
-use ureq::Body;
 
 use super::{
     access::Access,
     client::Client,
+    config_map::ConfigMap,
     error::KubernetesError,
+    read::object,
     request::{ObjectKind, Request, ReviewKind},
     rule::Rule,
 };
@@ -76,11 +77,6 @@ struct Who {
 #[derive(Deserialize)]
 struct May {
     allowed: bool,
-}
-
-#[derive(Deserialize)]
-struct ConfigMap {
-    data: Option<BTreeMap<String, String>>,
 }
 
 #[derive(Deserialize)]
@@ -158,26 +154,16 @@ impl Examined {
         namespace: &str,
         name: &str,
     ) -> Result<Option<BTreeMap<String, String>>, KubernetesError> {
-        let found = self.object::<ConfigMap>(ObjectKind::ConfigMap, namespace, name)?;
+        let found = ConfigMap::read(&mut self.client, namespace, name)?;
         Ok(found.map(|found| found.data.unwrap_or_default()))
     }
 
     /// The arguments of a Deployment's containers, one after another; `None`: there is none of that name.
     pub fn arguments(&mut self, namespace: &str, name: &str) -> Result<Option<Vec<String>>, KubernetesError> {
-        let found = self.object::<Deployment>(ObjectKind::Deployment, namespace, name)?;
+        let found = object::<Deployment>(&mut self.client, ObjectKind::Deployment, namespace, name)?;
         Ok(found.map(|found| {
             found.spec.template.spec.containers.into_iter().flat_map(|container| container.args).collect()
         }))
-    }
-
-    fn object<T: DeserializeOwned>(
-        &mut self,
-        kind: ObjectKind,
-        namespace: &str,
-        name: &str,
-    ) -> Result<Option<T>, KubernetesError> {
-        let body = self.client.object(&Request::Object { kind, namespace, name })?;
-        body.map(read).transpose()
     }
 
     fn review<T: DeserializeOwned>(
@@ -185,14 +171,11 @@ impl Examined {
         kind: ReviewKind,
         review: &serde_json::Value,
     ) -> Result<T, KubernetesError> {
-        let body = self.client.page(&Request::Review { kind, review: &review.to_string() })?;
-        read::<Review<T>>(body).map(|review| review.status)
+        let mut body = self.client.page(&Request::Review { kind, review: &review.to_string() })?;
+        let text = body.with_config().limit(LARGEST).read_to_vec();
+        let text = text.map_err(|error| KubernetesError::Cut { cause: error.to_string() })?;
+        let review: Review<T> = serde_json::from_slice(&text)
+            .map_err(|_| KubernetesError::Odd { reason: "it is not what was asked for".to_owned() })?;
+        Ok(review.status)
     }
-}
-
-fn read<T: DeserializeOwned>(mut body: Body) -> Result<T, KubernetesError> {
-    let text = body.with_config().limit(LARGEST).read_to_vec();
-    let text = text.map_err(|error| KubernetesError::Cut { cause: error.to_string() })?;
-    serde_json::from_slice(&text)
-        .map_err(|_| KubernetesError::Odd { reason: "it is not what was asked for".to_owned() })
 }

@@ -98,7 +98,8 @@ fn without_kubeconfig(looked: &[PathBuf], is_meant: bool) -> String {
     if is_meant { there } else { format!("{there}, and this is not a pod") }
 }
 
-fn those(known: &[String]) -> String {
+/// Names in a message.
+pub(super) fn those(known: &[String]) -> String {
     if known.is_empty() { "none".to_owned() } else { known.join(", ") }
 }
 

@@ -8,6 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use serde::de::DeserializeOwned;
 use ureq::Body;
 
 use super::{
@@ -15,7 +16,7 @@ use super::{
     client::{Client, io_words},
     error::KubernetesError,
     family::{Family, Head},
-    request::{self, Request},
+    request::{self, ObjectKind, Request},
     runs::{Namespace, Runs},
     screen::{Screen, Wanted},
 };
@@ -218,11 +219,7 @@ pub(super) fn place(request: &Request<'_>) -> Arc<str> {
 }
 
 /// An object that is the one that was asked for.
-pub(super) fn whole(
-    body: &mut Body,
-    namespace: &str,
-    name: &str,
-) -> Result<(Vec<u8>, Head), KubernetesError> {
+fn whole(body: &mut Body, namespace: &str, name: &str) -> Result<(Vec<u8>, Head), KubernetesError> {
     let mut bytes = Vec::new();
     let limit = u64::try_from(LARGEST_OBJECT).unwrap_or(u64::MAX);
     let mut reader = body.as_reader().take(limit + 1);
@@ -237,6 +234,20 @@ pub(super) fn whole(
         return Err(odd(format!("it is {found}, which was not asked for")));
     }
     Ok((bytes, head))
+}
+
+/// What counts of an object that is not a run; `None`: there is none of that name.
+pub(super) fn object<T: DeserializeOwned>(
+    client: &mut Client,
+    kind: ObjectKind,
+    namespace: &str,
+    name: &str,
+) -> Result<Option<T>, KubernetesError> {
+    let body = client.object(&Request::Object { kind, namespace, name })?;
+    let Some(mut body) = body else { return Ok(None) };
+    let (bytes, _) = whole(&mut body, namespace, name)?;
+    let odd = |_| KubernetesError::Odd { reason: format!("it is not a {}", kind.as_str()) };
+    serde_json::from_slice(&bytes).map(Some).map_err(odd)
 }
 
 /// What is wrong with an answer that is read as it comes.

@@ -35,6 +35,14 @@ pub(super) enum ObjectKind {
 }
 
 impl ObjectKind {
+    /// As objects say it.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::ConfigMap => "ConfigMap",
+            Self::Deployment => "Deployment",
+        }
+    }
+
     /// Group, version of the path, resource.
     fn names(self) -> (&'static str, &'static str, &'static str) {
         match self {
