@@ -5,17 +5,11 @@ use std::{fs, process::Command};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 
-use crate::{Expected, check, cluster::ApiServer, genuine, support::command::Ran};
+use crate::{Expected, check, cluster::ApiServer, genuine, ran, support::command::Ran};
 
 pub(crate) fn svidence(kubeconfig: &str, arguments: &[&str]) -> Ran {
-    let output = Command::new(env!("CARGO_BIN_EXE_svidence"))
-        .args(arguments)
-        .env_clear()
-        .env("KUBECONFIG", kubeconfig)
-        .output()
-        .unwrap();
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    Ran { code: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }
+    let mut command = Command::new(env!("CARGO_BIN_EXE_svidence"));
+    ran(command.args(arguments).env_clear().env("KUBECONFIG", kubeconfig))
 }
 
 /// `svidence verify` of the genuine run `ship-build` with the bundle of a ConfigMap.

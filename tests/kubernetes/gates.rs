@@ -1,10 +1,15 @@
 //! The gates that run in a cluster: what their containers would run, with the rights that config/verifier gives.
 
-use std::{collections::BTreeSet, fs, process::Command};
+use std::{collections::BTreeSet, fs};
 
 use serde_json::{Value, json};
 
-use crate::{cluster::ApiServer, genuine};
+use crate::{
+    bundle::svidence,
+    cluster::ApiServer,
+    genuine,
+    rules::{apply, objects},
+};
 
 fn documents(path: &str) -> Vec<Value> {
     let text = fs::read_to_string(format!("{}/config/{path}", env!("CARGO_MANIFEST_DIR"))).unwrap();
@@ -25,19 +30,8 @@ fn cluster() -> Option<(ApiServer, String)> {
         fs::read_to_string(format!("{}/testdata/pipelineruns/ship/bundle.pem", env!("CARGO_MANIFEST_DIR")));
     let bundle = json!({"metadata": {"name": "spire-bundle"}, "data": {"bundle.crt": pem.unwrap()}});
     server.create("/api/v1/namespaces/spire/configmaps", &bundle);
-    for file in ["verifier/verifier.yaml", "verifier/bundle/bundle.yaml"] {
-        for mut object in documents(file) {
-            let kind = object["kind"].as_str().unwrap().to_ascii_lowercase();
-            let namespace = object["metadata"]["namespace"].as_str().unwrap_or("default").to_owned();
-            // As kustomize does.
-            if kind == "rolebinding" && object["subjects"][0]["namespace"].is_null() {
-                object["subjects"][0]["namespace"] = json!("default");
-            }
-            let group = if kind == "serviceaccount" { "api/v1" } else { "apis/rbac.authorization.k8s.io/v1" };
-            server
-                .create(&format!("/{group}/namespaces/{namespace}/{kind}s?fieldValidation=Strict"), &object);
-        }
-    }
+    apply(&server, &objects("verifier.yaml", "default"));
+    apply(&server, &documents("verifier/bundle/bundle.yaml"));
     let token = server.token_of("svidence-verifier");
     let kubeconfig = server.kubeconfig("gate", &server.cluster(), &json!({"token": token}));
     Some((server, kubeconfig))
@@ -46,17 +40,13 @@ fn cluster() -> Option<(ApiServer, String)> {
 /// Runs what a container would run, once the API server has heard of its rights.
 fn run(kubeconfig: &str, arguments: &[String]) -> (i32, String) {
     for _ in 0..100 {
-        let output = Command::new(env!("CARGO_BIN_EXE_svidence"))
-            // The certificates have expired since.
-            .args([arguments[0].as_str(), "--at=2026-11-28T09:08:30Z"])
-            .args(&arguments[1..])
-            .env_clear()
-            .env("KUBECONFIG", kubeconfig)
-            .output()
-            .unwrap();
-        let text = String::from_utf8(output.stderr).unwrap();
-        if !text.contains("(403)") {
-            return (output.status.code().unwrap(), text);
+        // The certificates have expired since.
+        let arguments = arguments.iter().map(String::as_str);
+        let dated: Vec<&str> =
+            arguments.clone().take(1).chain(["--at=2026-11-28T09:08:30Z"]).chain(arguments.skip(1)).collect();
+        let ran = svidence(kubeconfig, &dated);
+        if !ran.err.contains("(403)") {
+            return (ran.code, ran.err);
         }
         std::thread::sleep(std::time::Duration::from_millis(100));
     }

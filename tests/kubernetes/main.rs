@@ -32,7 +32,12 @@ use support::command::Ran;
 
 /// `svidence verify` of the cluster, trusting what signed the genuine PipelineRuns when it did.
 fn verify(environment: &[(&str, &str)], arguments: &[&str]) -> Ran {
-    let output = command(environment, arguments).output().unwrap();
+    ran(&mut command(environment, arguments))
+}
+
+/// Runs a command to its end.
+fn ran(command: &mut Command) -> Ran {
+    let output = command.output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     Ran { code: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }
 }

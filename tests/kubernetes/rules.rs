@@ -100,7 +100,8 @@ pub(crate) fn objects(file: &str, namespace: &str) -> Vec<Value> {
     let in_namespace = |text: &str| -> Value {
         let mut object: Value = serde_saphyr::from_str(text).unwrap();
         object["metadata"]["namespace"] = json!(namespace);
-        for subject in object["subjects"].as_array_mut().into_iter().flatten() {
+        let subjects = object.get_mut("subjects").and_then(Value::as_array_mut);
+        for subject in subjects.into_iter().flatten() {
             if subject["kind"] == "ServiceAccount" {
                 subject["namespace"] = json!(namespace);
             }
@@ -119,7 +120,7 @@ pub(crate) fn apply(server: &ApiServer, objects: &[Value]) {
             "RoleBinding" => ("/apis/rbac.authorization.k8s.io/v1", "rolebindings"),
             other => panic!("{other}"),
         };
-        server.create(&format!("{base}/namespaces/{namespace}/{kinds}"), object);
+        server.create(&format!("{base}/namespaces/{namespace}/{kinds}?fieldValidation=Strict"), object);
     }
 }
 
