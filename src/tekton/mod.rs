@@ -11,6 +11,8 @@ pub(crate) mod canonical;
 pub(crate) mod message;
 pub mod names;
 #[cfg(feature = "cli")]
+pub(crate) mod object_name;
+#[cfg(feature = "cli")]
 pub mod pipelinerun;
 pub(crate) mod references;
 pub mod result_kind;
@@ -21,6 +23,8 @@ pub mod strict;
 #[cfg(feature = "cli")]
 pub mod taskrun;
 pub mod termination;
+#[cfg(feature = "cli")]
+pub(crate) mod time;
 #[cfg(feature = "cli")]
 pub mod unsuitable;
 pub mod value;
