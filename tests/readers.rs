@@ -16,8 +16,9 @@ use support::{
 use svidence::{
     sources::{source::Source, walk::for_each},
     tekton::{
+        artifacts::Artifacts,
         strict::yaml::{Dates, documents as read},
-        taskrun::{Artifacts, TaskRun, TaskSpec, parse_time},
+        taskrun::{TaskRun, TaskSpec, parse_time},
     },
 };
 

@@ -4,17 +4,23 @@
 //! a step's message are Tekton's: parsing, one entry a key, merging over steps, decoding by declared type, mapped results.
 //! Not modelled: sidecars.
 
-use std::{collections::BTreeMap, fmt::Write};
+mod artifacts;
+mod message;
+mod results;
 
-use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
-use miniz_oxide::inflate::decompress_to_vec_with_limit;
-use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
 use time::{OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339};
 
+use self::{
+    message::{Entry, message_of, parse_message},
+    results::{Results, results_json},
+};
 use crate::tekton::{
+    artifacts::Artifacts,
     message::entry_type::{INTERNAL, STEP_ARTIFACTS, STEP_RESULT, TASK_ARTIFACTS, TASK_RESULT},
-    termination::{COMPRESSED, MAX_DECOMPRESSED},
+    references,
     value::{ResultValue, decode},
 };
 
@@ -96,8 +102,8 @@ pub fn assemble_from_log(spec: &RunSpec, steps: &[StepReport], log: &Log) -> Val
         let mut read = read_step(step, log, &declared);
         results.extend(std::mem::take(&mut read.task_results));
         if read.is_parsed {
-            artifacts.merge(&read.task_artifacts);
-            artifacts.merge(&read.artifacts);
+            artifacts::merge(&mut artifacts, &read.task_artifacts);
+            artifacts::merge(&mut artifacts, &read.artifacts);
         }
         states.push(read.state(spec, step));
     }
@@ -108,7 +114,7 @@ pub fn assemble_from_log(spec: &RunSpec, steps: &[StepReport], log: &Log) -> Val
 
     let finished = timestamp(steps.iter().map(|step| step.finished).max().unwrap_or(spec.created));
     let mut status = json!({
-        "artifacts": artifacts.to_json(),
+        "artifacts": artifacts::to_json(&artifacts),
         "completionTime": finished,
         "conditions": [{
             "lastTransitionTime": finished,
@@ -164,89 +170,6 @@ pub fn retried(attempts: &[Value]) -> Value {
     object
 }
 
-/// One entry of a termination message, its members in the order in which Go writes them.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
-struct Entry {
-    #[serde(default)]
-    key: String,
-    #[serde(default)]
-    value: String,
-    #[serde(default, rename = "resourceName", skip_serializing_if = "String::is_empty")]
-    resource_name: String,
-    #[serde(default, rename = "type", skip_serializing_if = "is_zero", deserialize_with = "entry_type")]
-    kind: i64,
-}
-
-const UNKNOWN: i64 = 10;
-
-fn is_zero(kind: &i64) -> bool {
-    *kind == 0
-}
-
-fn entry_type<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Type {
-        Number(i64),
-        Name(String),
-        Null,
-    }
-    Ok(match Type::deserialize(deserializer)? {
-        Type::Number(number) => number,
-        Type::Null => 0,
-        Type::Name(name) => match name.as_str() {
-            "TaskRunResult" => TASK_RESULT,
-            "InternalTektonResult" => INTERNAL,
-            "StepResult" => STEP_RESULT,
-            "StepArtifactsResult" => STEP_ARTIFACTS,
-            "TaskRunArtifactsResult" => TASK_ARTIFACTS,
-            _ => UNKNOWN,
-        },
-    })
-}
-
-/// The entries of a message: empty ones dropped, one a key (the last), sorted by key. `None` if it is unreadable.
-fn parse_message(message: &str) -> Option<Vec<Entry>> {
-    if message.is_empty() {
-        return Some(Vec::new());
-    }
-    let json = match message.strip_prefix(COMPRESSED) {
-        None => message.as_bytes().to_vec(),
-        Some(compressed) => {
-            let deflated = STANDARD_NO_PAD.decode(compressed).ok()?;
-            decompress_to_vec_with_limit(&deflated, MAX_DECOMPRESSED).ok()?
-        }
-    };
-    let entries: Option<Vec<Option<Entry>>> = serde_json::from_slice(&json).ok()?;
-    let by_key: BTreeMap<String, Entry> = entries
-        .unwrap_or_default()
-        .into_iter()
-        .flatten()
-        .filter(|entry| *entry != Entry::default())
-        .map(|entry| (entry.key.clone(), entry))
-        .collect();
-    Some(by_key.into_values().collect())
-}
-
-/// The message that the controller leaves in the status, as Go's `json.Marshal` writes it.
-fn message_of(entries: &[Entry]) -> String {
-    if entries.is_empty() {
-        return String::new();
-    }
-    let plain = serde_json::to_string(entries).expect("strings and numbers always serialise");
-    let mut escaped = String::with_capacity(plain.len());
-    for character in plain.chars() {
-        match character {
-            // They occur inside strings only, where Go escapes them.
-            '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => {
-                write!(escaped, "\\u{:04x}", u32::from(character)).expect("writing to a string never fails");
-            }
-            other => escaped.push(other),
-        }
-    }
-    escaped
-}
-
 /// What the task declares about results.
 struct Declared {
     /// Task results: name to type.
@@ -263,8 +186,8 @@ impl Declared {
         for result in list(task_spec, "results") {
             let name = text(result, "name");
             declared.task.insert(name.to_owned(), declared_type(result));
-            if let Some((step, step_result)) = step_result_of(text(result, "value")) {
-                declared.mapped.insert((step, step_result), name.to_owned());
+            if let Some((step, step_result)) = references::taken_from(text(result, "value")) {
+                declared.mapped.insert((step.to_owned(), step_result.to_owned()), name.to_owned());
             }
         }
         for step in list(task_spec, "steps") {
@@ -298,80 +221,12 @@ fn step_name(step: &Value, index: usize) -> String {
     }
 }
 
-/// `$(steps.S.results.R)` taken apart.
-fn step_result_of(value: &str) -> Option<(String, String)> {
-    let (_, rest) = value.split_once("$(steps.")?;
-    let (step, rest) = rest.split_once(".results.")?;
-    let (result, _) = rest.split_once(')')?;
-    Some((step.to_owned(), result.to_owned()))
-}
-
 fn list<'a>(value: &'a Value, member: &str) -> &'a [Value] {
     value.get(member).and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }
 
 fn text<'a>(value: &'a Value, member: &str) -> &'a str {
     value.get(member).and_then(Value::as_str).unwrap_or("")
-}
-
-/// Results by name: the place of the first, the value of the last.
-#[derive(Default)]
-struct Results(Vec<(String, ResultValue)>);
-
-impl Results {
-    fn extend(&mut self, more: Vec<(String, ResultValue)>) {
-        for (name, value) in more {
-            match self.0.iter_mut().find(|(known, _)| *known == name) {
-                Some((_, old)) => *old = value,
-                None => self.0.push((name, value)),
-            }
-        }
-    }
-
-    /// Drops what is declared with another type; the controller's error message if there was any.
-    fn drop_mismatched(&mut self, declared: &BTreeMap<String, &'static str>) -> Option<String> {
-        let mut wrong = BTreeMap::new();
-        self.0.retain(|(name, value)| match declared.get(name) {
-            Some(needed) if *needed != value.type_name() => {
-                wrong.insert(name.clone(), (*needed, value.type_name()));
-                false
-            }
-            _ => true,
-        });
-        let wrong: Vec<_> = wrong
-            .into_iter()
-            .map(|(name, (needed, found))| {
-                format!(
-                    " {name:?}: task result is expected to be {needed:?} type but was initialized to a different \
-                     type {found:?}"
-                )
-            })
-            .collect();
-        (!wrong.is_empty()).then(|| {
-            format!(
-                "Provided results don't match declared results; may be invalid JSON or missing result declaration: {}",
-                wrong.join(",")
-            )
-        })
-    }
-
-    fn to_json(&self) -> Value {
-        results_json(&self.0)
-    }
-}
-
-fn results_json(results: &[(String, ResultValue)]) -> Value {
-    results
-        .iter()
-        .map(|(name, value)| {
-            let content = match value {
-                ResultValue::String(text) => json!(text),
-                ResultValue::Array(items) => json!(items),
-                ResultValue::Object(members) => json!(members),
-            };
-            json!({"name": name, "type": value.type_name(), "value": content})
-        })
-        .collect()
 }
 
 /// Declared exactly as a string: the text as it stands. Everything else, undeclared results too, is decoded.
@@ -393,13 +248,13 @@ struct StepRead {
     reason: Option<String>,
     task_results: Vec<(String, ResultValue)>,
     step_results: Vec<(String, ResultValue)>,
-    artifacts: Artifacts,
-    task_artifacts: Artifacts,
+    artifacts: Artifacts<Value>,
+    task_artifacts: Artifacts<Value>,
 }
 
 fn read_step(step: &StepReport, log: &Log, declared: &Declared) -> StepRead {
     let message = String::from_utf8_lossy(&step.message).into_owned();
-    let artifacts = log.artifacts.get(&step.name).map(|value| Artifacts::parse(value)).unwrap_or_default();
+    let artifacts = log.artifacts.get(&step.name).map(|value| artifacts::read(value)).unwrap_or_default();
     let Some(entries) = parse_message(&message) else {
         // The controller keeps what it cannot read and takes nothing from it.
         return StepRead { message, artifacts, ..StepRead::default() };
@@ -441,8 +296,8 @@ fn read_step(step: &StepReport, log: &Log, declared: &Declared) -> StepRead {
                 }
                 read.step_results.push((entry.key, value));
             }
-            STEP_ARTIFACTS => read.artifacts = Artifacts::parse(&entry.value),
-            TASK_ARTIFACTS => read.task_artifacts = Artifacts::parse(&entry.value),
+            STEP_ARTIFACTS => read.artifacts = artifacts::read(&entry.value),
+            TASK_ARTIFACTS => read.task_artifacts = artifacts::read(&entry.value),
             _ => {}
         }
     }
@@ -526,56 +381,6 @@ fn condition(steps: &[StepReport]) -> Condition {
         format!("{container:?} exited with code {}: {}", failed.exit_code, container_reason(failed))
     };
     Condition { status: "False", reason: "StepFailed", message }
-}
-
-/// `{"inputs": [...], "outputs": [...]}`, of a step or of the whole task.
-#[derive(Default)]
-struct Artifacts {
-    inputs: Vec<Value>,
-    outputs: Vec<Value>,
-}
-
-impl Artifacts {
-    fn parse(raw: &str) -> Self {
-        let Ok(value) = serde_json::from_str::<Value>(raw) else { return Self::default() };
-        Self { inputs: list(&value, "inputs").to_vec(), outputs: list(&value, "outputs").to_vec() }
-    }
-
-    /// By name, each value once. (Tekton's order is random here and it forgets `buildOutput` of inputs.)
-    fn merge(&mut self, other: &Self) {
-        for (ours, theirs, outputs) in
-            [(&mut self.inputs, &other.inputs, false), (&mut self.outputs, &other.outputs, true)]
-        {
-            for artifact in theirs {
-                let name = text(artifact, "name");
-                let place = ours.iter().position(|known| text(known, "name") == name).unwrap_or_else(|| {
-                    ours.push(json!({"name": name, "values": []}));
-                    ours.len() - 1
-                });
-                if outputs && artifact.get("buildOutput") == Some(&Value::Bool(true)) {
-                    ours[place]["buildOutput"] = true.into();
-                }
-                let Some(values) = ours[place].get_mut("values").and_then(Value::as_array_mut) else {
-                    continue;
-                };
-                for value in list(artifact, "values") {
-                    if !values.contains(value) {
-                        values.push(value.clone());
-                    }
-                }
-            }
-        }
-    }
-
-    fn to_json(&self) -> Value {
-        let mut object = Map::new();
-        for (name, artifacts) in [("inputs", &self.inputs), ("outputs", &self.outputs)] {
-            if !artifacts.is_empty() {
-                object.insert(name.into(), artifacts.clone().into());
-            }
-        }
-        object.into()
-    }
 }
 
 /// The task as the controller stores it in the status: with the paths of results and artifacts put in. (Parameters and

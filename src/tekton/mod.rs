@@ -10,6 +10,7 @@ pub(crate) mod canonical;
 #[cfg(feature = "cli")]
 pub(crate) mod message;
 pub mod names;
+pub(crate) mod null;
 #[cfg(feature = "cli")]
 pub(crate) mod object_name;
 #[cfg(feature = "cli")]

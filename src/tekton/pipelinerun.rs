@@ -13,11 +13,12 @@ use serde_json::Value;
 
 use self::packed::Packed;
 use crate::tekton::{
+    null::null_is_default,
     strict::{
         node::{Misfit, Node},
         parser_words::plain,
     },
-    taskrun::{Condition, DeclaredWhen, Metadata, null_is_default, result_value},
+    taskrun::{Condition, DeclaredWhen, Metadata, result_value},
     value::ResultValue,
 };
 

@@ -11,20 +11,19 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use self::members::present;
-pub(crate) use self::members::{null_is_default, result_value};
+pub(crate) use self::members::result_value;
 pub use self::{
     metadata::{ANNOTATION, Annotations, Labels, Metadata, OwnerReference},
     spec::{
         DeclaredResult, DeclaredStep, DeclaredWhen, HoldsReference, Params, Spec, StepTemplate, TaskSpec,
         Variable,
     },
-    status::{
-        Artifact, ArtifactValue, Artifacts, Condition, NotInV1, Status, StatusResult, StepState, Terminated,
-    },
+    status::{Condition, NotInV1, Status, StatusResult, StepState, Terminated},
 };
 pub(crate) use crate::tekton::object_name::{is_namespace, is_object_name};
 pub use crate::tekton::time::parse_time;
 use crate::tekton::{
+    null::null_is_default,
     strict::{
         self,
         node::{Content, Misfit, Node},

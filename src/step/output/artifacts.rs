@@ -31,7 +31,7 @@ pub enum ArtifactError {
 
 /// One artifact file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Artifact {
+pub struct ProvenanceFile {
     /// The entry for the termination message.
     pub entry: Entry,
     /// The file's bytes; cut where they are too many for any message.
@@ -40,14 +40,14 @@ pub struct Artifact {
 
 /// The artifact files of a step.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Artifacts {
+pub struct ProvenanceFiles {
     /// `<step_metadata_dir>/artifacts/provenance.json`
-    pub step: Option<Artifact>,
+    pub step: Option<ProvenanceFile>,
     /// `/tekton/artifacts/provenance.json`
-    pub task: Option<Artifact>,
+    pub task: Option<ProvenanceFile>,
 }
 
-impl Artifacts {
+impl ProvenanceFiles {
     /// Reads both files; an absent one is none. `limit`: the most bytes that fit into a message.
     pub fn read(step_metadata_dir: &Path, roots: &Roots, limit: usize) -> Result<Self, ArtifactError> {
         Ok(Self {
@@ -79,7 +79,7 @@ fn read(
     (mount, below): (PathBuf, PathBuf),
     kind: EntryType,
     limit: usize,
-) -> Result<Option<Artifact>, ReadError> {
+) -> Result<Option<ProvenanceFile>, ReadError> {
     let raw = match beneath::read(&mount, &below, limit)? {
         None => return Ok(None),
         Some(Content::Whole(raw)) => raw,
@@ -87,5 +87,5 @@ fn read(
         Some(Content::TooLarge) => vec![b' '; limit + 1],
     };
     let path = join(&[directory.as_os_str(), OsStr::new(PROVENANCE)]);
-    Ok(Some(Artifact { entry: Entry::artifact(&path, &raw, kind), raw }))
+    Ok(Some(ProvenanceFile { entry: Entry::artifact(&path, &raw, kind), raw }))
 }

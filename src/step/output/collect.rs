@@ -7,7 +7,7 @@ use crate::{
         log,
         outcome::{Failure, Outcome},
         output::{
-            artifacts::Artifacts,
+            artifacts::ProvenanceFiles,
             declared::Declared,
             logged::{self, Logged, LoggedError},
             message::Message,
@@ -49,7 +49,7 @@ pub struct Collected {
     /// Its results.
     pub results: Results,
     /// Its artifacts.
-    pub artifacts: Artifacts,
+    pub artifacts: ProvenanceFiles,
     /// The message without evidence.
     pub message: Message,
 }
@@ -78,7 +78,7 @@ fn nothing(args: &Args) -> Collected {
             true => Results::InMessage(Vec::new()),
             false => Results::Logged(Ok(Logged::default())),
         },
-        artifacts: Artifacts::default(),
+        artifacts: ProvenanceFiles::default(),
         message: Message::new(args.encoding()),
     }
 }
@@ -102,7 +102,7 @@ pub fn collect(
     if !args.results_in_message() {
         collected.results = Results::Logged(log_results(declared, args, outcome));
     } else if read_results(declared, &mut collected, args, outcome) {
-        match Artifacts::read(&args.step_metadata_dir, roots, args.encoding().largest()) {
+        match ProvenanceFiles::read(&args.step_metadata_dir, roots, args.encoding().largest()) {
             Ok(artifacts) => collected.artifacts = artifacts,
             Err(error) => {
                 outcome.failure = Some(Failure::Artifacts(error));
@@ -174,7 +174,7 @@ fn finish(collected: &mut Collected, started_at: Entry, outcome: &mut Outcome) {
     tail.extend(outcome.entry().map(|(key, value)| Entry::new(key, value, EntryType::Internal)));
     tail.extend(collected.artifacts.entries());
     if let Err(error) = collected.message.set_tail(tail) {
-        collected.artifacts = Artifacts::default();
+        collected.artifacts = ProvenanceFiles::default();
         outcome.failure = Some(Failure::Message(error.to_string()));
     }
 }

@@ -15,7 +15,7 @@ use crate::{
         stood::Stood,
     },
     tekton::{
-        artifacts::{Artifacts, ArtifactsError},
+        artifacts::logged::{self, ArtifactsError},
         result_kind::ResultKind,
         value,
     },
@@ -101,7 +101,7 @@ pub fn artifacts(step_metadata_dir: &Path) -> Result<Option<[u8; 32]>, LoggedErr
         Some(Content::Whole(raw)) => raw,
         Some(Content::TooLarge) => return Err(LoggedError::LargeArtifacts),
     };
-    match Artifacts::read(&raw) {
+    match logged::read(&raw) {
         Ok(artifacts) => Ok(artifacts::digest(&artifacts)),
         Err(ArtifactsError::Refused) => Ok(None),
         Err(error @ ArtifactsError::Ambiguous(_)) => Err(LoggedError::Artifacts(error)),

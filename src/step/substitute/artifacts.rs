@@ -16,14 +16,20 @@ use std::{
 
 use go::{
     errno::path_error,
-    json::{self, Json, SyntaxError, TypeError, escape_bytes, member, scalar},
+    json::{self, SyntaxError, TypeError},
     text::utf8,
 };
 
 use super::{Earlier, EarlierError, Subjects};
 use crate::{
     step::program::environment::Environment,
-    tekton::references::{inner, to_artifacts},
+    tekton::{
+        artifacts::{
+            Artifacts,
+            referenced::{self, Referenced},
+        },
+        references::{ArtifactReference, to_artifacts},
+    },
 };
 
 /// Why a reference cannot be replaced.
@@ -87,7 +93,7 @@ fn write_script(content: &[u8], environment: &Environment) -> io::Result<PathBuf
 /// The provenance files of earlier steps, each read once.
 struct Provenance<'a> {
     earlier: &'a Earlier<'a>,
-    loaded: RefCell<HashMap<Vec<u8>, Rc<Artifacts>>>,
+    loaded: RefCell<HashMap<Vec<u8>, Rc<Artifacts<Referenced>>>>,
 }
 
 impl Provenance<'_> {
@@ -97,111 +103,27 @@ impl Provenance<'_> {
         for reference in to_artifacts(text) {
             let with = self.values(reference)?;
             let so_far = replaced.as_deref().unwrap_or(text);
-            replaced = Some(self.earlier.replace_all(so_far, reference, with.as_bytes())?);
+            replaced = Some(self.earlier.replace_all(so_far, reference.text, with.as_bytes())?);
         }
         Ok(replaced)
     }
 
     /// The values of an artifact as Go writes them.
-    fn values(&self, reference: &[u8]) -> Replaced<String> {
-        let parts: Vec<&[u8]> = inner(reference).split(|&b| b == b'.').collect();
-        let [_, step, direction, name] = parts[..] else { return Err(not_found(reference)) };
-        let artifacts = self.load(step)?;
-        let artifacts = if direction == b"outputs" { &artifacts.outputs } else { &artifacts.inputs };
-        let found = artifacts.iter().find(|artifact| artifact.name.as_bytes() == name);
-        found.map(|artifact| artifact.json.clone()).ok_or_else(|| not_found(reference))
+    fn values(&self, reference: ArtifactReference<'_>) -> Replaced<String> {
+        let artifacts = self.load(reference.step)?;
+        let artifacts = if reference.is_output { &artifacts.outputs } else { &artifacts.inputs };
+        let found = artifacts.iter().find(|artifact| artifact.name.as_bytes() == reference.artifact);
+        let not_found = || ArtifactReferenceError::NotFound { reference: utf8(reference.text).0 };
+        found.map(|artifact| artifact.json.clone()).ok_or_else(not_found)
     }
 
-    fn load(&self, step: &[u8]) -> Replaced<Rc<Artifacts>> {
+    fn load(&self, step: &[u8]) -> Replaced<Rc<Artifacts<Referenced>>> {
         if let Some(artifacts) = self.loaded.borrow().get(step) {
             return Ok(artifacts.clone());
         }
         let raw = self.earlier.read(step, "artifacts", b"provenance.json")?;
-        let artifacts = Rc::new(Artifacts::of(&json::parse(&raw)?)?);
+        let artifacts = Rc::new(referenced::read(&json::parse(&raw)?)?);
         self.loaded.borrow_mut().insert(step.to_vec(), artifacts.clone());
         Ok(artifacts)
-    }
-}
-
-fn not_found(reference: &[u8]) -> ArtifactReferenceError {
-    ArtifactReferenceError::NotFound { reference: utf8(reference).0 }
-}
-
-/// A provenance file (Tekton pkg/apis/pipeline/v1/types/artifacts_types.go).
-struct Artifacts {
-    inputs: Vec<Artifact>,
-    outputs: Vec<Artifact>,
-}
-
-impl Artifacts {
-    fn of(json: &Json) -> Result<Self, TypeError> {
-        let members = json.as_members("", "types.Artifacts")?;
-        let [inputs, outputs] = ["inputs", "outputs"].map(|field| {
-            let list = format!("Artifacts.{field}");
-            let of = |json: &Json| Artifact::of(json, field);
-            member(members, field).as_list(&list, "[]types.Artifact", of).map(Option::unwrap_or_default)
-        });
-        Ok(Self { inputs: inputs?, outputs: outputs? })
-    }
-}
-
-struct Artifact {
-    name: String,
-    /// Its values as Go writes them.
-    json: String,
-}
-
-struct ArtifactValue {
-    /// By algorithm, sorted.
-    digest: std::collections::BTreeMap<String, String>,
-    uri: String,
-}
-
-impl Artifact {
-    /// `list`: the member of the file that it is in, which Go names in its errors.
-    fn of(json: &Json, list: &str) -> Result<Self, TypeError> {
-        let members = json.as_members(&format!("Artifacts.{list}"), "types.Artifact")?;
-        let field = |name: &str| format!("Artifact.{list}.{name}");
-        let (values, of) = (field("values"), |json: &Json| ArtifactValue::of(json, list));
-        scalar(members, "buildOutput").as_bool(&field("buildOutput"))?;
-        let name = scalar(members, "name").as_text(&field("name"))?;
-        let values: Option<Vec<ArtifactValue>> =
-            member(members, "values").as_list(&values, "[]types.ArtifactValue", of)?;
-        let json = values.map_or_else(
-            || "null".to_owned(),
-            |values| format!("[{}]", values.iter().map(ArtifactValue::to_json).collect::<Vec<_>>().join(",")),
-        );
-        Ok(Self { name, json })
-    }
-}
-
-impl ArtifactValue {
-    fn of(json: &Json, list: &str) -> Result<Self, TypeError> {
-        let members = json.as_members(&format!("Artifact.{list}.values"), "types.ArtifactValue")?;
-        let field = |name: &str| format!("ArtifactValue.{list}.values.{name}");
-        let digest_field = field("digest");
-        let digest = member(members, "digest").as_members(&digest_field, "map[types.Algorithm]string")?;
-        let digest = digest
-            .iter()
-            .map(|(algorithm, hex)| Ok((algorithm.clone(), hex.as_text(&digest_field)?)))
-            .collect::<Result<_, _>>()?;
-        Ok(Self { digest, uri: scalar(members, "uri").as_text(&field("uri"))? })
-    }
-
-    fn to_json(&self) -> String {
-        let quoted = |text: &str| format!("\"{}\"", escape_bytes(text.as_bytes()));
-        let mut fields = Vec::new();
-        if !self.digest.is_empty() {
-            let digests: Vec<String> = self
-                .digest
-                .iter()
-                .map(|(algorithm, hex)| format!("{}:{}", quoted(algorithm), quoted(hex)))
-                .collect();
-            fields.push(format!("\"digest\":{{{}}}", digests.join(",")));
-        }
-        if !self.uri.is_empty() {
-            fields.push(format!("\"uri\":{}", quoted(&self.uri)));
-        }
-        format!("{{{}}}", fields.join(","))
     }
 }

@@ -13,25 +13,15 @@ use go::text::utf8;
 
 use super::{Earlier, EarlierError, OutOfRange, Subjects};
 use crate::tekton::{
-    references::{inner, to_results},
+    references::{self, Part, ResultReference, to_results},
     value::{self, ResultValue},
 };
 
 /// Why a reference cannot be replaced.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum ResultReferenceError {
-    #[error(
-        "must be one of the form 1). \"steps.<stepName>.results.<resultName>\"; 2). \
-         \"steps.<stepName>.results.<objectResultName>.<individualAttribute>\""
-    )]
-    Form,
-    #[error(
-        "must be one of the form 1). \"tasks.<taskName>.results.<resultName>\"; 2). \
-         \"tasks.<taskName>.results.<objectResultName>.<individualAttribute>\"; 3). \
-         \"steps.<stepName>.results.<resultName>\"; 4). \
-         \"steps.<stepName>.results.<objectResultName>.<individualAttribute>\""
-    )]
-    TooManyParts,
+    #[error(transparent)]
+    Form(#[from] references::ResultReferenceError),
     #[error(transparent)]
     Earlier(#[from] EarlierError),
     #[error("failed to find replacement for {reference} to replace {word}: {error}")]
@@ -129,28 +119,19 @@ impl Results<'_> {
     }
 
     fn replacement(&self, reference: &[u8]) -> Replaced<Replacement> {
-        let parts: Vec<&[u8]> = inner(reference).split(|&b| b == b'.').collect();
-        let (step, result, key) = match parts[..] {
-            [b"steps", step, b"results", result] => (step, result, None),
-            [b"steps", step, b"results", result, key] => (step, result, Some(key)),
-            [b"steps", _, b"results", _, _, _, ..] => return Err(ResultReferenceError::TooManyParts),
-            _ => return Err(ResultReferenceError::Form),
-        };
-        if let Some(key) = key {
-            return Ok(Replacement::Text(self.load(step, result)?.member(key)));
-        }
-        let (name, index) = split_index(result);
-        let value = self.load(step, &name)?;
-        Ok(match index {
-            Index::None => Replacement::Text(value.text()),
-            Index::All if value.elements().is_empty() => Replacement::Text(Vec::new()),
-            Index::All => {
+        let ResultReference { step, result, part } = ResultReference::parse(reference)?;
+        let value = self.load(step, &result)?;
+        Ok(match part {
+            Part::Member(key) => Replacement::Text(value.member(key)),
+            Part::Whole => Replacement::Text(value.text()),
+            Part::All if value.elements().is_empty() => Replacement::Text(Vec::new()),
+            Part::All => {
                 let elements = value.elements();
                 let size: usize = elements.iter().map(|element| element.len() + PER_ELEMENT).sum();
                 self.earlier.spend(size)?;
                 Replacement::Elements(elements.iter().map(|element| element.clone().into_bytes()).collect())
             }
-            Index::At(index) => {
+            Part::At(index) => {
                 let elements = value.elements();
                 let at = usize::try_from(index).ok().and_then(|index| elements.get(index));
                 let length = elements.len();
@@ -205,73 +186,6 @@ impl Value {
                 key.and_then(|key| members.get(key)).map_or_else(Vec::new, |text| text.clone().into_bytes())
             }
             _ => Vec::new(),
-        }
-    }
-}
-
-#[derive(Debug, PartialEq, Eq)]
-enum Index {
-    None,
-    All,
-    At(u64),
-}
-
-/// Takes every `\[([0-9])*\*?\]` out of a result's name; the first of them is the index.
-fn split_index(result: &[u8]) -> (Vec<u8>, Index) {
-    let (mut name, mut index) = (Vec::new(), None);
-    let mut rest = result;
-    while let Some(&first) = rest.first() {
-        match bracketed(rest) {
-            Some(inside) => {
-                index.get_or_insert(inside);
-                rest = &rest[inside.len() + 2..];
-            }
-            None => {
-                name.push(first);
-                rest = &rest[1..];
-            }
-        }
-    }
-    let index = match index {
-        None | Some(b"") => Index::None,
-        Some(b"*") => Index::All,
-        // Go's Atoi: what is not a number is 0, what is too large is the largest.
-        Some(digits) if digits.ends_with(b"*") => Index::At(0),
-        Some(digits) => {
-            let digits = String::from_utf8_lossy(digits);
-            Index::At(digits.parse().unwrap_or(u64::MAX).min(i64::MAX as u64))
-        }
-    };
-    (name, index)
-}
-
-fn bracketed(text: &[u8]) -> Option<&[u8]> {
-    let text = text.strip_prefix(b"[")?;
-    let digits = text.iter().take_while(|b| b.is_ascii_digit()).count();
-    let star = usize::from(text.get(digits) == Some(&b'*'));
-    (text.get(digits + star) == Some(&b']')).then(|| &text[..digits + star])
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn indexes_as_tekton_reads_them() {
-        for (result, name, index) in [
-            ("r", "r", Index::None),
-            ("r[]", "r", Index::None),
-            ("r[*]", "r", Index::All),
-            ("r[0]", "r", Index::At(0)),
-            ("r[12]", "r", Index::At(12)),
-            ("r[3*]", "r", Index::At(0)),
-            ("r[x][1]", "r[x]", Index::At(1)),
-            ("r[1][2]s", "rs", Index::At(1)),
-            ("r[1", "r[1", Index::None),
-            ("r[**]", "r[**]", Index::None),
-            ("r[99999999999999999999]", "r", Index::At(i64::MAX as u64)),
-        ] {
-            assert_eq!(split_index(result.as_bytes()), (name.as_bytes().to_vec(), index), "{result}");
         }
     }
 }

@@ -72,13 +72,6 @@ pub(super) fn optional_result_value<'de, D: Deserializer<'de>>(
     deserializer.deserialize_option(Maybe)
 }
 
-/// Go writes an empty list as `null` where a field has no `omitempty`, and reads `null` as nothing.
-pub(crate) fn null_is_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
-    deserializer: D,
-) -> Result<T, D::Error> {
-    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
-}
-
 /// Where it stands it is a text: `null` is not the same as nothing.
 pub(super) fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     String::deserialize(deserializer).map(Some)

@@ -8,7 +8,7 @@ use serde::{
 };
 use serde_json::Value;
 
-use super::members::null_is_default;
+use crate::tekton::null::null_is_default;
 use crate::tekton::object_name::{is_namespace, is_object_name};
 
 /// `metadata`.

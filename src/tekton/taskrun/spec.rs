@@ -3,7 +3,8 @@
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-use super::members::{null_is_default, optional_result_value};
+use super::members::optional_result_value;
+use crate::tekton::{null::null_is_default, references};
 
 /// `spec`.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -83,16 +84,9 @@ impl DeclaredResult {
         if self.kind.is_empty() { "string" } else { &self.kind }
     }
 
-    /// Step and step result of the first `$(steps.<step>.results.<result>)` in its `value`
-    /// (Tekton `pkg/apis/pipeline/v1/result_validation.go`, `ExtractStepResultName`).
+    /// Step and step result that it is taken from.
     pub fn mapping(&self) -> Option<(&str, &str)> {
-        // Neither part may span lines, and the result's name ends at the first bracket. What does not fit after the first
-        // `$(steps.` of a line does not fit after a later one of it.
-        self.value.as_ref()?.as_str()?.split('\n').find_map(|line| {
-            let (_, reference) = line.split_once("$(steps.")?;
-            let (step, rest) = reference.split_once(".results.")?;
-            Some((step, rest.split_once(')')?.0))
-        })
+        references::taken_from(self.value.as_ref()?.as_str()?)
     }
 }
 

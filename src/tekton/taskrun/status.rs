@@ -1,15 +1,14 @@
 //! `status`: what Tekton's controller wrote of a run.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Deserializer, de::Error};
 use serde_json::Value;
 
-use super::{
-    members::{null_is_default, result_value},
-    spec::TaskSpec,
+use super::{members::result_value, spec::TaskSpec};
+use crate::tekton::{
+    artifacts::{Artifact, Artifacts},
+    null::null_is_default,
+    value::ResultValue,
 };
-use crate::tekton::value::ResultValue;
 
 /// `status`.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -123,43 +122,6 @@ pub struct StepState {
     /// `Skipped`, `Cancelled`, `TimeoutExceeded`, `Continued`, or the container's own reason.
     #[serde(default)]
     pub termination_reason: String,
-}
-
-/// Inputs and outputs (Tekton `pkg/apis/pipeline/v1/artifact_types.go`).
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-pub struct Artifacts {
-    /// What was used.
-    #[serde(default, deserialize_with = "null_is_default")]
-    pub inputs: Vec<Artifact>,
-    /// What was made.
-    #[serde(default, deserialize_with = "null_is_default")]
-    pub outputs: Vec<Artifact>,
-}
-
-/// One artifact.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Artifact {
-    /// Its name.
-    #[serde(default, deserialize_with = "null_is_default")]
-    pub name: String,
-    /// Where it is.
-    #[serde(default, deserialize_with = "null_is_default")]
-    pub values: Vec<ArtifactValue>,
-    /// Whether it is what the task is for.
-    #[serde(default, deserialize_with = "null_is_default")]
-    pub build_output: bool,
-}
-
-/// One place and its digests.
-#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-pub struct ArtifactValue {
-    /// Digests by algorithm.
-    #[serde(default, deserialize_with = "null_is_default")]
-    pub digest: BTreeMap<String, String>,
-    /// Its address.
-    #[serde(default, deserialize_with = "null_is_default")]
-    pub uri: String,
 }
 
 /// `terminated` of a step.

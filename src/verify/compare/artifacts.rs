@@ -8,10 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::{
     evidence::{artifacts::digest, attestation::ResultsFrom},
     tekton::{
-        artifacts as logged,
+        artifacts::{Artifact, ArtifactValue, Artifacts},
         message::entry_type,
         strict,
-        taskrun::{Artifact, ArtifactValue, Artifacts, TaskRun},
+        taskrun::TaskRun,
     },
     verify::{
         bind::attempt::Attempt, facts::Detail, finding::Finding, findings::Findings, prove::step::ProvenStep,
@@ -33,7 +33,7 @@ pub(crate) fn compare(attempt: &Attempt<'_>) -> Findings {
         if step.attestation.results_from == ResultsFrom::SidecarLogs {
             match (found == Artifacts::default(), step.attestation.step_artifacts) {
                 (true, Some(_)) => findings.push(not_handed_over(&step.name)),
-                (_, signed) if digest(&logged_form(&found)) == signed => merged.add(found),
+                (_, signed) if digest(&found) == signed => merged.add(found),
                 _ => findings.push(added(format!("status.steps: inputs or outputs of step {}", step.name))),
             }
             continue;
@@ -122,25 +122,6 @@ fn not_handed_over(step: &str) -> Finding {
          them over, as the step does not mention $(step.artifacts.path) or another file could not be read"
     );
     Finding::undecided(Detail::ARTIFACTS_NOT_CARRIED, Some(step), reason)
-}
-
-/// As the results sidecar prints them.
-fn logged_form(artifacts: &Artifacts) -> logged::Artifacts {
-    let list = |artifacts: &[Artifact]| artifacts.iter().map(logged_artifact).collect();
-    logged::Artifacts { inputs: list(&artifacts.inputs), outputs: list(&artifacts.outputs) }
-}
-
-fn logged_artifact(artifact: &Artifact) -> logged::Artifact {
-    let values = artifact.values.iter();
-    let value = |value: &ArtifactValue| logged::ArtifactValue {
-        digest: value.digest.clone(),
-        uri: value.uri.clone(),
-    };
-    logged::Artifact {
-        name: artifact.name.clone(),
-        values: values.map(value).collect(),
-        build_output: artifact.build_output,
-    }
 }
 
 /// Artifacts by name, whatever the order: Tekton merges them over maps.

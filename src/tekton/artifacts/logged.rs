@@ -3,40 +3,12 @@
 //! Source of the rule: Tekton `internal/sidecarlogresults` (`extractArtifactsFromFile`) and
 //! `pkg/apis/pipeline/v1/artifact_types.go`.
 
-use std::collections::BTreeMap;
-
 use go::json::{self, Json, TypeError, is_field};
 
-use crate::tekton::canonical;
-
-/// Inputs and outputs.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Artifacts {
-    /// What was used.
-    pub inputs: Vec<Artifact>,
-    /// What was made.
-    pub outputs: Vec<Artifact>,
-}
-
-/// One artifact.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Artifact {
-    /// Its name.
-    pub name: String,
-    /// Where it is.
-    pub values: Vec<ArtifactValue>,
-    /// Whether it is what the task is for.
-    pub build_output: bool,
-}
-
-/// One place and its digests.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ArtifactValue {
-    /// Digests by algorithm.
-    pub digest: BTreeMap<String, String>,
-    /// Its address.
-    pub uri: String,
-}
+use crate::tekton::{
+    artifacts::{Artifact, ArtifactValue, Artifacts},
+    canonical,
+};
 
 /// Why a file tells no artifacts.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -55,17 +27,17 @@ impl From<TypeError> for ArtifactsError {
     }
 }
 
-impl Artifacts {
-    /// Reads a `provenance.json` as Go does.
-    pub fn read(text: &[u8]) -> Result<Self, ArtifactsError> {
-        let json = json::parse(text).map_err(|error| match error.is_of_depth() {
-            true => ArtifactsError::Ambiguous("it is nested too deep"),
-            false => ArtifactsError::Refused,
-        })?;
-        let [inputs, outputs] = fields(&json, ["inputs", "outputs"])?;
-        Ok(Self { inputs: list(inputs, artifact)?, outputs: list(outputs, artifact)? })
-    }
+/// Reads a `provenance.json` as Go does.
+pub fn read(text: &[u8]) -> Result<Artifacts, ArtifactsError> {
+    let json = json::parse(text).map_err(|error| match error.is_of_depth() {
+        true => ArtifactsError::Ambiguous("it is nested too deep"),
+        false => ArtifactsError::Refused,
+    })?;
+    let [inputs, outputs] = fields(&json, ["inputs", "outputs"])?;
+    Ok(Artifacts { inputs: list(inputs, artifact)?, outputs: list(outputs, artifact)? })
+}
 
+impl Artifacts {
     /// Their canonical JSON (RFC 8785), whose SHA-256 is signed: with Tekton's names and without what is empty; `None` where all is.
     pub fn canonical_json(&self) -> Option<String> {
         let json = object([
@@ -188,7 +160,7 @@ mod tests {
             ("a list", "[]", Err(Refused)),
             ("no JSON", "{", Err(Refused)),
         ] {
-            let read = Artifacts::read(file.as_bytes());
+            let read = read(file.as_bytes());
             let written = read.map(|artifacts| artifacts.canonical_json());
             assert_eq!(written, expected.map(|json| json.map(str::to_owned)), "{case}");
         }
