@@ -1,10 +1,14 @@
 //! The whole life of a step, top-down (docs/architecture.md 3.1, 4; Tekton cmd/entrypoint/main.go,
 //! pkg/entrypoint/entrypointer.go).
 
+mod conclude;
+mod refusal;
+mod signature;
+
 use std::{
     ffi::{OsStr, OsString},
     path::{Path, PathBuf},
-    time::{Duration, Instant, SystemTime},
+    time::{Instant, SystemTime},
 };
 
 use go::{
@@ -12,8 +16,8 @@ use go::{
     mkdir,
     zone::{LocalZone, Zones},
 };
-use nix::sys::signal::{SigSet, Signal};
 
+use self::refusal::{Refusal, signable};
 use super::{
     args::{self, Args, FlagError, Refused},
     credentials::home,
@@ -21,36 +25,29 @@ use super::{
     outcome::{End, Failure, Outcome},
     roots::Roots,
     substitute::{self, Subjects},
-    when::{self, WhenError, WhenExpression},
+    when::{self, WhenExpression},
 };
 use crate::{
-    evidence::attestation::{KEY_PREFIX, is_reserved, is_result_name},
     step::{
         output::{
             collect::{self, Collected, Declarations},
             declared::Declared,
             message::Message,
             stood::{Looking, Standing},
-            termination::{self, WriteError},
         },
         program::{
-            command::{self, CommandError},
+            command,
             environment::Environment,
             events::Events,
             hermetic,
             process::{self, Cancellation, Command, Ran},
             streams,
-            sys::{self, MostDescriptors},
-        },
-        signing::{
-            facts::Produced,
-            given, position,
-            sign::{self, Before, Signed, Signing},
+            sys::MostDescriptors,
         },
         turn::{
             breakpoint::{self, Decision},
-            post::{self, PostError, PreparedExitCode, PreparedPost},
-            told::{Evidence, Prepared, Told},
+            post,
+            told::{Evidence, Told},
             wait::{self, DeadlySignal, WaitError},
         },
     },
@@ -128,42 +125,6 @@ fn post_failure(post_file: &Path) {
     if let Err(error) = post::post(post_file, false) {
         log::line(&error.to_string());
     }
-}
-
-/// A command line that is refused before the step waits for its turn.
-#[derive(Debug, thiserror::Error)]
-enum Refusal {
-    #[error(transparent)]
-    Command(#[from] CommandError),
-    #[error(transparent)]
-    When(#[from] WhenError),
-    #[error(
-        "result {name:?}: names that begin with {KEY_PREFIX} are reserved for evidence; rename the result"
-    )]
-    Reserved { name: String },
-    #[error(
-        "result {name:?} cannot be signed: its name has other characters than [-A-Za-z0-9_.]; rename the result"
-    )]
-    Name { name: String },
-    #[error("result {name:?} is declared twice, so it cannot be signed; declare it once")]
-    Twice { name: String },
-}
-
-/// What is signed must be nameable, once, and not pass for evidence.
-fn signable(declared: &Declared) -> Result<(), Refusal> {
-    let mut seen = std::collections::HashSet::new();
-    for name in declared.texts() {
-        if is_reserved(&name) {
-            return Err(Refusal::Reserved { name });
-        }
-        if !is_result_name(&name) {
-            return Err(Refusal::Name { name });
-        }
-        if !seen.insert(name.clone()) {
-            return Err(Refusal::Twice { name });
-        }
-    }
-    Ok(())
 }
 
 /// One step and what it works with.
@@ -303,18 +264,6 @@ impl<'a> Step<'a> {
         Ok(if self.args.timeout < 0 { Decision::Continue } else { decision })
     }
 
-    fn start_signing(&self) -> Signing {
-        let before = Before {
-            position: position::step(self.roots, &self.args.step_metadata_dir),
-            step_metadata_dir: self.args.step_metadata_dir.display().to_string(),
-            program: given::digest(&self.command, &self.when, self.args, self.roots),
-            results: self.task_results.texts(),
-            step_results: self.step_results.texts(),
-            socket_path: self.args.spire_socket_path.clone(),
-        };
-        Signing::start(before, self.roots, &self.environment)
-    }
-
     /// What earlier steps left is put in, then the when expressions decide, then the program runs.
     fn run_program(&mut self, events: &Events, cancellation: &mut Cancellation) -> Ran {
         if self.args.timeout < 0 {
@@ -364,221 +313,4 @@ impl<'a> Step<'a> {
     fn started_at(&self, started: SystemTime) -> Entry {
         Entry::new("StartedAt", self.zone.started_at(started), EntryType::Internal)
     }
-
-    /// Waits until the signer can sign or never will. Cancellation, and a signal that asks us to end, do not cut it off
-    /// but lower its deadline (docs/architecture.md 4.6).
-    fn await_identity(
-        &self,
-        events: &Events,
-        signing: &mut Signing,
-        cancellation: &mut Cancellation,
-        mut hurried: bool,
-    ) {
-        if hurried {
-            signing.hurry(Instant::now());
-        }
-        let mut speaks_at = Some(Instant::now() + sign::SILENT_FOR);
-        while !signing.ready() && Instant::now() < signing.deadline() {
-            let now = Instant::now();
-            if speaks_at.take_if(|at| *at <= now).is_some() {
-                log::line(&signing.waits_for(now));
-            }
-            let looking = !hurried && {
-                let cancelled = cancellation.look(events);
-                if cancelled {
-                    hurried = true;
-                    signing.hurry(Instant::now());
-                }
-                !cancelled && cancellation.looking()
-            };
-            let descriptors: Vec<_> = signing.fd().into_iter().collect();
-            let until = signing.deadline().min(speaks_at.unwrap_or(signing.deadline()));
-            let woken = events.wait(&descriptors, Some(until), looking);
-            if woken.asks_to_end() && !hurried {
-                hurried = true;
-                signing.hurry(Instant::now());
-            }
-        }
-    }
-
-    /// Signs, and returns what is put into the message.
-    fn sign(
-        &self,
-        signing: Signing,
-        collected: &mut Collected,
-        outcome: &mut Outcome,
-        started: SystemTime,
-        duration: Duration,
-    ) -> Evidence {
-        let others = collected.message.entries();
-        let signed = signing.finish(&Produced {
-            results: &collected.results,
-            encoding: self.args.encoding(),
-            step_artifacts: collected.artifacts.step.as_ref().map(|artifact| &artifact.raw[..]),
-            task_artifacts: collected.artifacts.task.as_ref().map(|artifact| &artifact.raw[..]),
-            outcome,
-            started,
-            duration,
-            now: surroundings::now(),
-            others: &others,
-        });
-        let evidence = match signed {
-            Signed::Entries { tep0089, attestation } => Evidence { tep0089, attestation },
-            Signed::Unsigned { reason, can_be_mended_by, entries, fail } => {
-                log::line(&format!("the step is not signed: {reason}"));
-                log::line(&format!("{}; {}", outcome.end, outcome.of_unsigned(fail)));
-                log::line(&format!("this can be mended by {can_be_mended_by}"));
-                if fail {
-                    outcome.failed_unsigned = true;
-                    collected.message.drop_exit_code();
-                }
-                Evidence { tep0089: Vec::new(), attestation: entries }
-            }
-        };
-        // Results come first: they are never lost to evidence (docs/architecture.md 4.5).
-        match collected.message.with_evidence(&evidence.tep0089, &evidence.attestation) {
-            Ok(_) => evidence,
-            Err(error) => {
-                log::line(&format!("the step is not signed: the evidence does not fit. {error}"));
-                outcome.failed_unsigned = true;
-                collected.message.drop_exit_code();
-                Evidence::default()
-            }
-        }
-    }
-
-    /// Makes what tells the other steps, all but its name, and so finds what stands in its way before the outcome is signed.
-    fn prepare(&self, outcome: &mut Outcome) -> Prepared {
-        let mut prepared = Prepared::default();
-        let mut failed = None;
-        if let Some(content) = outcome.exit_code_file() {
-            let made = PreparedExitCode::new(&self.args.step_metadata_dir, content);
-            prepared.exit_code = made.map_err(|error| failed = Some(error)).ok();
-        }
-        if !outcome.pauses() {
-            let ok = outcome.succeeds() && failed.is_none();
-            let made = PreparedPost::new(&self.args.post_file, ok);
-            prepared.post = made.map_err(|error| failed = Some(error)).ok();
-        }
-        if let Some(error) = failed {
-            outcome.failure = Some(Failure::Post(error.to_string()));
-        }
-        prepared
-    }
-
-    /// The end of every life: message, then `exitCode`, then the post file, which starts the next step
-    /// (docs/architecture.md 4.1), unless whoever debugs the step decides about that.
-    fn conclude(&self, events: &Events, mut outcome: Outcome, message: Option<Message>, told: Told) -> i32 {
-        let Told { evidence, prepared: Prepared { exit_code, post } } = told;
-        let entries = message.as_ref().map(|message| evidence.among(message));
-        if let Some(entries) = &entries
-            && let Err(error) = self.write_when_possible(events, entries)
-        {
-            outcome.failure = Some(Failure::Message(error.to_string()));
-        }
-        let written = message.as_ref().filter(|_| outcome.failure.is_none());
-        match (exit_code, outcome.exit_code_file()) {
-            (Some(file), Some(_)) => {
-                if let Err(error) = file.publish() {
-                    self.take_back(&error, &mut outcome, written, &evidence);
-                }
-            }
-            (Some(file), None) => file.withdraw(),
-            (None, _) => {}
-        }
-        if outcome.pauses() {
-            if let Some(post) = post {
-                post.withdraw();
-            }
-            return self.debug_on_failure(events);
-        }
-        let ok = outcome.succeeds();
-        let posted = match post {
-            Some(post) => post.publish(ok),
-            None => post::post(&self.args.post_file, ok),
-        };
-        if let Err(error) = posted {
-            self.take_back(&error, &mut outcome, written, &evidence);
-            if ok && !outcome.succeeds() {
-                let _ = post::post(&self.args.post_file, false);
-            }
-        }
-        if let Some(line) = outcome.last_line() {
-            log::line(&line);
-        }
-        outcome.exit_status()
-    }
-
-    /// Writes the message, if need be when what signing has opened is closed: its thread ends by itself.
-    fn write_when_possible(&self, events: &Events, entries: &[Entry]) -> Result<(), WriteError> {
-        let deadline = Instant::now() + Duration::from_secs(1);
-        loop {
-            match self.write(entries) {
-                Err(error) if error.lacks_descriptors() && Instant::now() < deadline => {
-                    events.wait(&[], Some(Instant::now() + Duration::from_millis(20)), false);
-                }
-                written => return written,
-            }
-        }
-    }
-
-    fn write(&self, entries: &[Entry]) -> Result<(), WriteError> {
-        termination::write(&self.termination_path(), entries, self.args.encoding())
-    }
-
-    /// The other steps cannot be told, which was not to be foreseen, so the step fails. What `written` says with a signature it
-    /// must not say then; where that cannot be taken back the step ends as it says.
-    fn take_back(
-        &self,
-        error: &PostError,
-        outcome: &mut Outcome,
-        written: Option<&Message>,
-        evidence: &Evidence,
-    ) {
-        if let Some(mut message) = written.cloned() {
-            message.drop_exit_code();
-            if let Err(again) = self.write(&evidence.taken_back(error).among(&message))
-                && evidence.is_signed()
-            {
-                log::line(&format!("{error}; the step ends as was signed, since that stands: {again}"));
-                return;
-            }
-        }
-        outcome.failure = Some(Failure::Post(error.to_string()));
-    }
-
-    fn debug_on_failure(&self, events: &Events) -> i32 {
-        match breakpoint::on_failure(events, &self.args.post_file) {
-            Ok(status) => status,
-            Err(signal) => self.die(signal),
-        }
-    }
-
-    /// A signal ended us before the post file was written.
-    fn die(&self, signal: DeadlySignal) -> i32 {
-        log::line(&signal.to_string());
-        post_failure(&self.args.post_file);
-        die(signal)
-    }
-
-    fn termination_path(&self) -> PathBuf {
-        self.args.termination_path.clone().unwrap_or_else(|| self.roots.termination())
-    }
-}
-
-/// Ends as a Go program does that nobody made handle the signal: as the first process of its PID namespace, and for
-/// signals that make it dump its state, with status 2; else by the signal (docs/tekton-contract.md 3.7.3).
-fn die(DeadlySignal { signal, kills }: DeadlySignal) -> i32 {
-    if kills
-        && nix::unistd::getpid().as_raw() != 1
-        && let Ok(known) = Signal::try_from(signal)
-    {
-        let mut only = SigSet::empty();
-        only.add(known);
-        let _ = only.thread_unblock();
-        sys::default_action(known);
-        // Not raise(3), whose tkill a seccomp profile may refuse.
-        sys::send(nix::unistd::getpid().as_raw(), signal);
-    }
-    2
 }

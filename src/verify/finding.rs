@@ -1,15 +1,15 @@
 //! What speaks against a TaskRun, and what is odd about it: a variant each, with its facts.
 
-use std::borrow::Cow;
+mod facts;
 
 use x509::{Class, text::format_time};
 
 use super::{
-    facts::{Detail, Facts, ResultName, Side},
+    facts::{Detail, ResultName},
     verdict::{Breach, Changed, LeafRule, OtherProgram, PipelineFault, Thing, Verdict},
 };
 use crate::{
-    evidence::attestation::{self, AttestationError},
+    evidence::attestation::AttestationError,
     workload::{chain::PathError, class::class_of},
 };
 
@@ -350,115 +350,6 @@ impl Finding {
             Self::OnlyTep0089 => "only-tep-0089",
             Self::NotCarried { .. } => "not-carried",
             Self::TimeUnproven { .. } => "time-unproven",
-        }
-    }
-
-    /// What it is about, for programs. `detail` is there wherever one code has more than one cause.
-    pub fn facts(&self) -> Facts<'_> {
-        fn of(step: &str, detail: Detail) -> Facts<'_> {
-            Facts { step: Some(step), detail: Some(detail), ..Facts::default() }
-        }
-        fn text(text: &str) -> Option<Side<'_>> {
-            Some(Side::Text(Cow::Borrowed(text)))
-        }
-        match self {
-            Self::Attestation { step, error } => {
-                Facts { field: Some(Cow::Owned(attestation::key(step))), ..of(step, error.detail()) }
-            }
-            Self::Certificate { step, rule } | Self::OpenLeaf { step, rule } => of(step, rule.detail()),
-            Self::Chain { step, error, .. } | Self::OpenChain { step, error } => {
-                of(step, Detail::of_rule(error.code()))
-            }
-            Self::Signature { step, detail, .. } => of(step, *detail),
-            Self::Differs { step, detail, object, evidence, .. } => {
-                Facts { expected: text(evidence), found: text(object), ..of(step, *detail) }
-            }
-            Self::Time { step, signed, detail, limit, .. } => Facts {
-                expected: text(limit),
-                found: Some(Side::Text(Cow::Owned(format_time(*signed)))),
-                ..of(step, *detail)
-            },
-            Self::Contradiction { detail, step, .. } | Self::Undecided { detail, step, .. } => {
-                Facts { detail: Some(*detail), step: step.as_deref(), ..Facts::default() }
-            }
-            Self::ResultChanged { step, changed } => Facts {
-                result: Some(Cow::Borrowed(&changed.result)),
-                expected: changed.signed.map(Side::Digest),
-                found: changed.found.map(Side::Digest),
-                field: Some(Cow::Borrowed(&changed.field)),
-                ..of(step, changed.detail)
-            },
-            Self::ResultMissing { step, thing } | Self::ResultAdded { step, thing } => Facts {
-                result: thing.result.as_ref().map(Cow::Borrowed),
-                expected: thing.signed.map(Side::Digest),
-                field: thing.field.as_deref().map(Cow::Borrowed),
-                ..of(step, thing.detail)
-            },
-            Self::Status { field, detail, .. } => {
-                Facts { detail: Some(*detail), field: Some(Cow::Borrowed(field)), ..Facts::default() }
-            }
-            Self::Program { step, other } => Facts {
-                step: Some(step),
-                expected: Some(Side::Digest(other.signed)),
-                found: Some(Side::Digest(other.found)),
-                field: Some(Cow::Borrowed(&other.field)),
-                ..Facts::default()
-            },
-            Self::Uncovered { step } | Self::Unsigned { step, .. } => {
-                Facts { step: Some(step), ..Facts::default() }
-            }
-            Self::Attempt { number, finding } => Facts { attempt: Some(*number), ..finding.facts() },
-            Self::Tep0089 { step, detail, result, .. } => {
-                Facts { result: result.as_ref().map(Cow::Borrowed), ..of(step, *detail) }
-            }
-            Self::Pipeline(fault) => Facts {
-                detail: Some(fault.detail),
-                expected: fault.expected.as_deref().and_then(text),
-                found: fault.found.as_deref().and_then(text),
-                field: fault.field.as_deref().map(Cow::Borrowed),
-                ..Facts::default()
-            },
-            Self::Policy { detail, step, result, demanded, found, .. } => Facts {
-                detail: Some(*detail),
-                step: step.as_deref(),
-                result: result.as_deref().map(Cow::Borrowed),
-                expected: text(demanded),
-                found: text(found),
-                ..Facts::default()
-            },
-            Self::UnknownIssuer { step, key_id, detail } => {
-                Facts { expected: text(key_id), ..of(step, *detail) }
-            }
-            Self::NoEvidence { detail, .. } => Facts { detail: Some(*detail), ..Facts::default() },
-            Self::Demanded(name) => {
-                Facts { result: Some(Cow::Owned(ResultName::task(name))), ..Facts::default() }
-            }
-            Self::NoTaskRun { demanded, result } => Facts {
-                result: Some(Cow::Owned(ResultName::task(result))),
-                expected: text(demanded),
-                ..Facts::default()
-            },
-            Self::OtherValue { result, demanded, found, .. } => Facts {
-                result: Some(Cow::Owned(ResultName::task(result))),
-                expected: text(demanded),
-                found: text(found),
-                ..Facts::default()
-            },
-            Self::OnlyTep0089 => Facts::default(),
-            Self::NotCarried { step, result } => {
-                Facts { step: Some(step), result: Some(Cow::Borrowed(result)), ..Facts::default() }
-            }
-            Self::TimeUnproven { step, at, not_before, not_after, .. } => {
-                let (detail, expected) = match at < not_before {
-                    true => (Detail::NOT_YET_VALID, *not_before),
-                    false => (Detail::EXPIRED, *not_after),
-                };
-                Facts {
-                    expected: Some(Side::Text(Cow::Owned(format_time(expected)))),
-                    found: Some(Side::Text(Cow::Owned(format_time(*at)))),
-                    ..of(step, detail)
-                }
-            }
         }
     }
 
