@@ -11,6 +11,7 @@
 //! docs/architecture.md says which of them may use which.
 
 #![warn(clippy::disallowed_methods)]
+#![deny(clippy::as_conversions)]
 
 pub mod evidence;
 pub mod io_error;

@@ -52,13 +52,15 @@ impl Bar {
     pub(super) fn draw(&mut self, now: Instant, bytes: u64, err: &mut dyn Write) -> io::Result<()> {
         self.last = now;
         self.shown = true;
-        let rate = self.count as f64 / now.duration_since(self.start).as_secs_f64();
-        let megabytes = |bytes: u64| bytes as f64 / 1e6;
+        #[expect(clippy::as_conversions, reason = "only shown, rounded")]
+        let float = |number: u64| number as f64;
+        let rate = float(self.count) / now.duration_since(self.start).as_secs_f64();
+        let megabytes = |bytes: u64| float(bytes) / 1e6;
         write!(err, "\r\x1b[K")?;
         if let Some(total) = self.total.filter(|total| *total > 0) {
-            let done = (bytes.min(total) * WIDTH / total) as usize;
-            let (bar, rest) = ("#".repeat(done), " ".repeat(WIDTH as usize - done));
-            write!(err, "[{bar}{rest}] {:.0} of {:.0} MB, ", megabytes(bytes), megabytes(total))?;
+            let done = bytes.min(total) * WIDTH / total;
+            let bar: String = (0..WIDTH).map(|place| if place < done { '#' } else { ' ' }).collect();
+            write!(err, "[{bar}] {:.0} of {:.0} MB, ", megabytes(bytes), megabytes(total))?;
         } else {
             write!(err, "{:.0} MB, ", megabytes(bytes))?;
         }

@@ -263,6 +263,11 @@ impl Attestation {
         Ok(attestation)
     }
 
+    /// The place of the step in the task's list.
+    pub fn place(&self) -> usize {
+        usize::try_from(self.step_index).unwrap_or(usize::MAX)
+    }
+
     /// When the step says it signed, in ms since the epoch.
     pub fn signed_at(&self) -> u64 {
         self.started + self.duration + self.delay

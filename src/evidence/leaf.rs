@@ -197,16 +197,27 @@ impl CompactLeaf {
             DnsForm::Step => 2,
             DnsForm::Pin(_) => 3,
         };
-        let mut out = vec![FORM_BIT | self.key as u8 | (self.signature_kind as u8) << 2 | dns << 4];
+        let key = match self.key {
+            KeyKind::P256 => 0,
+            KeyKind::P384 => 1,
+            KeyKind::Rsa2048 => 2,
+        };
+        let signature_kind = match self.signature_kind {
+            SignatureKind::EcdsaP256Sha256 => 0,
+            SignatureKind::EcdsaP384Sha384 => 1,
+            SignatureKind::RsaSha256 => 2,
+        };
+        let mut out = vec![FORM_BIT | key | signature_kind << 2 | dns << 4];
         out.extend(self.issuer_hint);
         out.extend(self.serial);
         out.extend(self.not_before.to_be_bytes());
+        let lowest = |number: u32| number.to_le_bytes()[0];
         let mut validity = self.validity;
         while validity >= 0x80 {
-            out.push(validity as u8 | 0x80);
+            out.push(lowest(validity) | 0x80);
             validity >>= 7;
         }
-        out.push(validity as u8);
+        out.push(lowest(validity));
         if let DnsForm::Pin(pin) = self.dns {
             out.extend(pin);
         }

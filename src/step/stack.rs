@@ -10,7 +10,8 @@ const ENOUGH: usize = 2 << 20;
 /// Does `work`, in a thread with a stack of its own where a limit leaves the process too little: with too little it would end without a
 /// post file.
 pub fn with_enough(work: &(dyn Fn() -> i32 + Sync)) -> i32 {
-    let limited = getrlimit(Resource::RLIMIT_STACK).is_ok_and(|(now, _)| now < ENOUGH as u64);
+    let limited = getrlimit(Resource::RLIMIT_STACK)
+        .is_ok_and(|(now, _)| usize::try_from(now).is_ok_and(|now| now < ENOUGH));
     if limited {
         let ended = thread::scope(|scope| {
             let worker = thread::Builder::new().stack_size(ENOUGH).spawn_scoped(scope, work)?;

@@ -13,11 +13,11 @@ use crate::tekton::strict::{json::Object, node::Node};
 pub(crate) mod entry_type {
     use crate::tekton::{result_kind::ResultKind, termination::EntryType};
 
-    pub(crate) const TASK_RESULT: i64 = EntryType::TaskResult as i64;
-    pub(crate) const INTERNAL: i64 = EntryType::Internal as i64;
-    pub(crate) const STEP_RESULT: i64 = EntryType::StepResult as i64;
-    pub(crate) const STEP_ARTIFACTS: i64 = EntryType::StepArtifacts as i64;
-    pub(crate) const TASK_ARTIFACTS: i64 = EntryType::TaskArtifacts as i64;
+    pub(crate) const TASK_RESULT: i64 = EntryType::TaskResult.number();
+    pub(crate) const INTERNAL: i64 = EntryType::Internal.number();
+    pub(crate) const STEP_RESULT: i64 = EntryType::StepResult.number();
+    pub(crate) const STEP_ARTIFACTS: i64 = EntryType::StepArtifacts.number();
+    pub(crate) const TASK_ARTIFACTS: i64 = EntryType::TaskArtifacts.number();
 
     /// The type of a result.
     pub(crate) fn of_result(kind: ResultKind) -> i64 {

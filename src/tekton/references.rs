@@ -180,7 +180,7 @@ fn split_index(result: &[u8]) -> (Vec<u8>, Part<'static>) {
         Some(digits) if digits.ends_with(b"*") => Part::At(0),
         Some(digits) => {
             let digits = String::from_utf8_lossy(digits);
-            Part::At(digits.parse().unwrap_or(u64::MAX).min(i64::MAX as u64))
+            Part::At(digits.parse().unwrap_or(u64::MAX).min(i64::MAX.cast_unsigned()))
         }
     };
     (name, part)
@@ -273,7 +273,7 @@ mod tests {
             ("r[1][2]s", "rs", Part::At(1)),
             ("r[1", "r[1", Part::Whole),
             ("r[**]", "r[**]", Part::Whole),
-            ("r[99999999999999999999]", "r", Part::At(i64::MAX as u64)),
+            ("r[99999999999999999999]", "r", Part::At(i64::MAX.cast_unsigned())),
         ] {
             assert_eq!(split_index(result.as_bytes()), (name.as_bytes().to_vec(), part), "{result}");
         }

@@ -15,19 +15,32 @@ use miniz_oxide::deflate::core::{
 /// The most that Tekton writes and the kubelet keeps.
 pub const MAX_MESSAGE: usize = 4096;
 
-/// The type of an entry, with its number in the message (docs/tekton-contract.md 3.12.1).
+/// The type of an entry (docs/tekton-contract.md 3.12.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EntryType {
     /// A result of the task, or evidence, which travels as one.
-    TaskResult = 1,
+    TaskResult,
     /// `StartedAt`, `Reason`, `ExitCode`.
-    Internal = 3,
+    Internal,
     /// A result of the step.
-    StepResult = 4,
+    StepResult,
     /// The step's artifacts.
-    StepArtifacts = 5,
+    StepArtifacts,
     /// The task's artifacts.
-    TaskArtifacts = 6,
+    TaskArtifacts,
+}
+
+impl EntryType {
+    /// Its number in the message.
+    pub const fn number(self) -> i64 {
+        match self {
+            Self::TaskResult => 1,
+            Self::Internal => 3,
+            Self::StepResult => 4,
+            Self::StepArtifacts => 5,
+            Self::TaskArtifacts => 6,
+        }
+    }
 }
 
 /// One entry of the message.
@@ -62,7 +75,7 @@ impl Entry {
             _ => escape(out, &self.value),
         }
         out.push_str("\",\"type\":");
-        out.push_str(&(self.kind as u8).to_string());
+        out.push_str(&self.kind.number().to_string());
         out.push('}');
     }
 }
@@ -124,6 +137,7 @@ impl Encoding {
 fn deflate(bytes: &[u8]) -> Vec<u8> {
     let with = |strategy| {
         let mut deflated = Vec::new();
+        #[expect(clippy::as_conversions, reason = "the library takes the number of its own enumeration")]
         let flags = create_comp_flags_from_zip_params(LEVEL, RAW, strategy as i32);
         compress_to_output(&mut CompressorOxide::new(flags), bytes, TDEFLFlush::Finish, |piece| {
             deflated.extend_from_slice(piece);

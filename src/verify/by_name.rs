@@ -33,17 +33,18 @@ impl<T, L: AsRef<[T]>> ByName<L, T> {
             let first = places.next()?;
             return Some((first, places.next_back().unwrap_or(first)));
         }
+        let at = |place: u32| usize::try_from(place).unwrap_or(usize::MAX);
         let order = self.order.get_or_init(|| {
             // An object has at most 16 MiB, so it has no more items.
             let mut order: Vec<u32> = (0..u32::try_from(list.len()).unwrap_or(u32::MAX)).collect();
-            order.sort_by_key(|&place| (self.name)(&list[place as usize]));
+            order.sort_by_key(|&place| (self.name)(&list[at(place)]));
             order
         });
-        let start = order.partition_point(|&place| (self.name)(&list[place as usize]) < name);
+        let start = order.partition_point(|&place| (self.name)(&list[at(place)]) < name);
         let found = &order[start..];
-        let count = found.partition_point(|&place| (self.name)(&list[place as usize]) == name);
+        let count = found.partition_point(|&place| (self.name)(&list[at(place)]) == name);
         let found = &found[..count];
-        Some((*found.first()? as usize, *found.last()? as usize))
+        Some((at(*found.first()?), at(*found.last()?)))
     }
 
     /// The first item of this name.

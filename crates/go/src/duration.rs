@@ -62,7 +62,9 @@ pub fn parse(text: &[u8]) -> Option<i64> {
         };
         let mut part = number.checked_mul(unit).filter(|&part| part <= 1 << 63)?;
         if fraction > 0 {
-            part += (fraction as f64 * (unit as f64 / scale)) as u64;
+            #[expect(clippy::as_conversions, reason = "Go's own: float64 and back, cut off")]
+            let of_fraction = (fraction as f64 * (unit as f64 / scale)) as u64;
+            part += of_fraction;
             if part > 1 << 63 {
                 return None;
             }
@@ -71,7 +73,7 @@ pub fn parse(text: &[u8]) -> Option<i64> {
     }
     if negative {
         // -2^63 is a duration, +2^63 is not.
-        return Some((total as i64).wrapping_neg());
+        return Some(total.cast_signed().wrapping_neg());
     }
     i64::try_from(total).ok()
 }

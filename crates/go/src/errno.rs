@@ -38,6 +38,10 @@ pub fn errno_reason(errno: Errno) -> String {
             let mut letters = text.chars();
             match letters.next() {
                 Some(first) => first.to_lowercase().chain(letters).collect(),
+                #[expect(
+                    clippy::as_conversions,
+                    reason = "an enumeration of nix, which has no other way to its numbers"
+                )]
                 None => format!("errno {}", other as i32),
             }
         }

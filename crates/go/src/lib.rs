@@ -9,6 +9,7 @@
 //! * [`url`], [`net`]: `net/url` and `net/netip`.
 
 #![warn(clippy::disallowed_methods)]
+#![deny(clippy::as_conversions)]
 
 pub mod base64;
 pub mod duration;

@@ -61,7 +61,7 @@ fn parse_hexadecimal(text: &str) -> Option<f64> {
     // Beyond that it is zero or too large in any case.
     let power = digits.parse().unwrap_or(i64::MAX).min(1 << 40) * if power.starts_with('-') { -1 } else { 1 };
     let mut mantissa: u128 = 0;
-    let mut power = power - 4 * fraction.len() as i64;
+    let mut power = power - 4 * i64::try_from(fraction.len()).ok()?;
     for c in whole.chars().chain(fraction.chars()) {
         let digit = u128::from(c.to_digit(16)?);
         if mantissa >> 100 == 0 {
@@ -93,7 +93,10 @@ fn parse_hexadecimal(text: &str) -> Option<f64> {
         return None;
     }
     // In two steps, as the power alone may be beyond a double.
-    let half = (power / 2) as i32;
-    let value = mantissa as f64 * 2_f64.powi(half) * 2_f64.powi(power as i32 - half);
+    let power = i32::try_from(power).ok()?;
+    let half = power / 2;
+    #[expect(clippy::as_conversions, reason = "exact: it has no more bits than a double")]
+    let mantissa = mantissa as f64;
+    let value = mantissa * 2_f64.powi(half) * 2_f64.powi(power - half);
     value.is_finite().then_some(value)
 }

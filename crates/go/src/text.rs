@@ -38,14 +38,14 @@ fn quote_char(out: &mut String, c: char) {
         '\t' => out.push_str("\\t"),
         '\u{b}' => out.push_str("\\v"),
         c if c < ' ' || c == '\u{7f}' => {
-            let _ = write!(out, "\\x{:02x}", c as u32);
+            let _ = write!(out, "\\x{:02x}", u32::from(c));
         }
         c if printable(c) => out.push(c),
-        c if (c as u32) < 0x1_0000 => {
-            let _ = write!(out, "\\u{:04x}", c as u32);
+        c if u32::from(c) < 0x1_0000 => {
+            let _ = write!(out, "\\u{:04x}", u32::from(c));
         }
         c => {
-            let _ = write!(out, "\\U{:08x}", c as u32);
+            let _ = write!(out, "\\U{:08x}", u32::from(c));
         }
     }
 }

@@ -83,7 +83,7 @@ impl LocalZone {
 
     fn parts(&self, time: SystemTime) -> Parts {
         let (seconds, nanoseconds) = match time.duration_since(UNIX_EPOCH) {
-            Ok(after) => (after.as_secs() as i64, after.subsec_nanos()),
+            Ok(after) => (i64::try_from(after.as_secs()).unwrap_or(i64::MAX), after.subsec_nanos()),
             // No step starts before 1970.
             Err(_) => (0, 0),
         };

@@ -9,6 +9,7 @@
 //! Sources, limits and why it is not another crate: README.md.
 
 #![warn(clippy::disallowed_methods)]
+#![deny(clippy::as_conversions)]
 
 mod certificate;
 mod class;

@@ -211,11 +211,16 @@ fn unreachable(url: &TsaUrl, error: ureq::Error) -> ServiceError {
     ServiceError::Unreachable { url: url.to_string(), error: Box::new(error) }
 }
 
+/// Bytes of a body that are read: more than any time stamp has.
+fn most() -> u64 {
+    u64::try_from(MAX_TOKEN).unwrap_or(u64::MAX)
+}
+
 /// The body, whatever it says of its type: authorities say all kinds of things.
 fn answer(url: &TsaUrl, response: &mut Response<Body>) -> Result<Vec<u8>, ServiceError> {
     let content = response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let content = content.unwrap_or("something else").to_owned();
-    let body = match response.body_mut().with_config().limit(MAX_TOKEN as u64).read_to_vec() {
+    let body = match response.body_mut().with_config().limit(most()).read_to_vec() {
         Ok(body) => body,
         Err(ureq::Error::BodyExceedsLimit(_)) => return Err(ServiceError::TooLong { url: url.to_string() }),
         Err(error) => return Err(unreachable(url, error)),
@@ -231,7 +236,7 @@ fn answer(url: &TsaUrl, response: &mut Response<Body>) -> Result<Vec<u8>, Servic
 
 /// The beginning of what an error says, if that is text.
 fn words(response: &mut Response<Body>) -> String {
-    let body = response.body_mut().with_config().limit(MAX_TOKEN as u64).read_to_vec().unwrap_or_default();
+    let body = response.body_mut().with_config().limit(most()).read_to_vec().unwrap_or_default();
     let text = String::from_utf8(body).unwrap_or_default();
     let words: Vec<&str> = text.split_whitespace().collect();
     let words: String = words.join(" ").chars().take(MOST_WORDS).collect();

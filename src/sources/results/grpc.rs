@@ -121,7 +121,10 @@ impl Archive for Grpc {
             _ => None,
         });
         // A count: whole, and small enough to be exact.
-        Ok(number.filter(|number| *number >= 0.0 && number.fract() == 0.0).map(|number| number as u64))
+        let number = number.filter(|number| *number >= 0.0 && number.fract() == 0.0);
+        #[expect(clippy::as_conversions, reason = "whole and not negative")]
+        let count = number.map(|number| number as u64);
+        Ok(count)
     }
 
     fn page(&mut self, page: Page<'_>, each: &mut Each<'_>) -> Result<Option<String>, Ended> {

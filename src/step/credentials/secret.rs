@@ -89,7 +89,10 @@ pub fn read(secrets: &Path, secret: &[u8], file: &str) -> Result<SecretData, Sec
         return Err(SecretError::NotRegular { path });
     }
     let mut content = Vec::new();
-    opened.take(MAX_SECRET as u64 + 1).read_to_end(&mut content).map_err(failed("read"))?;
+    opened
+        .take(u64::try_from(MAX_SECRET + 1).unwrap_or(u64::MAX))
+        .read_to_end(&mut content)
+        .map_err(failed("read"))?;
     if content.len() > MAX_SECRET {
         return Err(SecretError::TooLarge { path });
     }

@@ -151,7 +151,8 @@ pub fn read_identified(
     let Some(file) = open_regular(directory, name)? else { return Ok(None) };
     let mut content = Vec::new();
     // One byte more than the limit shows that there is more; the file's size is only a claim while others may write.
-    let read = (&file).take(limit as u64 + 1).read_to_end(&mut content);
+    let read =
+        (&file).take(u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1)).read_to_end(&mut content);
     read.map_err(|error| unreadable(directory, name, &error))?;
     let identity = identity_of(&file, directory, name)?;
     let content = if content.len() > limit { Content::TooLarge } else { Content::Whole(content) };
@@ -163,7 +164,7 @@ pub fn read_identified(
 pub fn stream(
     directory: &Path,
     name: &Path,
-    limit: u64,
+    limit: usize,
     mut take: impl FnMut(&[u8]),
 ) -> Result<Option<(bool, Identity)>, ReadError> {
     let Some(mut file) = open_regular(directory, name)? else { return Ok(None) };
@@ -176,7 +177,7 @@ pub fn stream(
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => return Err(unreadable(directory, name, &error)),
         };
-        match left.checked_sub(length as u64) {
+        match left.checked_sub(length) {
             Some(less) => left = less,
             None => return Ok(Some((false, identity_of(&file, directory, name)?))),
         }

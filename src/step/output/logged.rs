@@ -80,7 +80,7 @@ pub fn hash(declared: &Declared, stood: &[Stood]) -> Result<Vec<LoggedResult>, L
         let name = utf8(file.as_bytes()).0;
         let mut hashing = Hashing::new();
         let take = |piece: &[u8]| hashing.take(piece);
-        match beneath::stream(&declared.directory, &declared.below.join(file), LARGEST as u64, take)? {
+        match beneath::stream(&declared.directory, &declared.below.join(file), LARGEST, take)? {
             None => {}
             Some((false, _)) => return Err(LoggedError::TooLarge { name }),
             Some((true, identity)) => {

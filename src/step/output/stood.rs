@@ -94,7 +94,7 @@ impl Looking {
         shared.lock().stood = vec![Stood::Unseen; count];
         if count > 0 {
             let (declared, looking) = ([task.clone(), step.clone()], shared.clone());
-            let look = move || look(&declared, limit as u64, &looking);
+            let look = move || look(&declared, limit, &looking);
             // Where no thread may be started the program waits for all of it.
             if thread::Builder::new().stack_size(STACK).spawn(look.clone()).is_err() {
                 look();
@@ -150,7 +150,7 @@ impl Shared {
     }
 }
 
-fn look(declared: &[Declared; 2], limit: u64, shared: &Shared) {
+fn look(declared: &[Declared; 2], limit: usize, shared: &Shared) {
     let of = |declared: &'_ Declared| {
         let place = |name| (declared.directory.clone(), declared.below.join(name));
         declared.names.iter().map(place).collect::<Vec<_>>()
@@ -176,12 +176,14 @@ fn look(declared: &[Declared; 2], limit: u64, shared: &Shared) {
 }
 
 /// The first look at a file.
-fn first(directory: &Path, file: &Path, limit: u64) -> Stood {
+fn first(directory: &Path, file: &Path, limit: usize) -> Stood {
     for _ in 0..LOOKS.as_millis() / SETTLING.as_millis() {
         // The clock is read first, so that the file's times seem younger rather than older than they are.
         let now = surroundings::now();
+        let is_larger =
+            |identity: &Identity| usize::try_from(identity.size()).ok().is_none_or(|size| size > limit);
         match beneath::identity(directory, file) {
-            Ok(Some(identity)) if identity.is_settled(now) || identity.size() > limit => {
+            Ok(Some(identity)) if identity.is_settled(now) || is_larger(&identity) => {
                 return Stood::As(identity);
             }
             Ok(Some(identity)) if identity.waits_to_close() => thread::sleep(SETTLING),
@@ -194,7 +196,7 @@ fn first(directory: &Path, file: &Path, limit: u64) -> Stood {
     Stood::Unseen
 }
 
-fn read(directory: &Path, file: &Path, limit: u64) -> Option<([u8; 32], Identity)> {
+fn read(directory: &Path, file: &Path, limit: usize) -> Option<([u8; 32], Identity)> {
     let mut digest = Sha256::default();
     match beneath::stream(directory, file, limit, |piece| digest.update(piece)) {
         Ok(Some((true, identity))) => Some((digest.finish(), identity)),

@@ -45,7 +45,7 @@ pub enum WriteError {
 impl WriteError {
     /// Whether it was for want of a descriptor.
     pub fn lacks_descriptors(&self) -> bool {
-        matches!(self, Self::System { error, .. } if error.raw_os_error() == Some(Errno::EMFILE as i32))
+        matches!(self, Self::System { error, .. } if error.raw_os_error().map(Errno::from_raw) == Some(Errno::EMFILE))
     }
 }
 

@@ -27,6 +27,8 @@ use nix::{
 
 use crate::step::program::sys;
 
+/// The most milliseconds that `poll` takes.
+const LONGEST_POLL: u128 = 0x7fff_ffff;
 /// How often awaited files are looked at where the file system may give no events (docs/tekton-contract.md 3.2).
 pub const FALLBACK: Duration = Duration::from_secs(1);
 
@@ -43,7 +45,7 @@ impl Woken {
     /// True if one of the signals asks the process to end.
     pub fn asks_to_end(&self) -> bool {
         const ASKING: [Signal; 4] = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGQUIT];
-        self.signals.iter().any(|&signal| ASKING.iter().any(|&asking| asking as i32 == signal))
+        self.signals.iter().any(|&signal| ASKING.iter().any(|&asking| sys::number(asking) == signal))
     }
 }
 
@@ -86,7 +88,7 @@ impl Signals {
             match self {
                 Self::Descriptor(descriptor) => {
                     let signal = descriptor.read_signal().ok().flatten()?;
-                    let (number, sender) = (signal.ssi_signo as i32, signal.ssi_pid as i32);
+                    let (number, sender) = (signal.ssi_signo.cast_signed(), signal.ssi_pid.cast_signed());
                     if !sys::is_our_own(number, sender) {
                         return Some(number);
                     }
@@ -127,7 +129,7 @@ impl Events {
         let ignored = [Signal::SIGHUP, Signal::SIGINT]
             .into_iter()
             .filter(|&signal| sys::default_action(signal))
-            .map(|signal| signal as i32)
+            .map(sys::number)
             .collect();
         // An ignored SIGCHLD would take every child's status away.
         sys::default_action(Signal::SIGCHLD);
@@ -213,7 +215,7 @@ impl Events {
     pub fn woken(&self) -> Woken {
         let mut woken = Woken::default();
         for number in std::iter::from_fn(|| self.signals.next()).take(SIGNALS_A_TURN) {
-            if number != Signal::SIGCHLD as i32 {
+            if number != sys::number(Signal::SIGCHLD) {
                 woken.signals.push(number);
             }
         }
@@ -283,6 +285,6 @@ fn timeout(deadline: Option<Instant>, looking: bool) -> PollTimeout {
         (None, false) => return PollTimeout::NONE,
     };
     // Rounded up: waking just before a deadline would be waking twice.
-    let milliseconds = shortest.as_nanos().div_ceil(1_000_000).min(i32::MAX as u128);
+    let milliseconds = shortest.as_nanos().div_ceil(1_000_000).min(LONGEST_POLL);
     PollTimeout::try_from(milliseconds).unwrap_or(PollTimeout::MAX)
 }

@@ -328,14 +328,14 @@ impl Child {
     /// Kills the program itself, not its group, as Tekton does (docs/tekton-contract.md 3.7.1).
     fn kill(&self) {
         if self.status.is_none() {
-            sys::send(self.pid, Signal::SIGKILL as i32);
+            sys::send(self.pid, sys::number(Signal::SIGKILL));
         }
     }
 
     /// Forwards signals to the program's group and notes its end.
     fn take(&mut self, woken: &Woken) {
         // Go's runtime takes SIGPROF for its own profiler and passes it on to nobody.
-        for &signal in woken.signals.iter().filter(|&&signal| signal != Signal::SIGPROF as i32) {
+        for &signal in woken.signals.iter().filter(|&&signal| signal != sys::number(Signal::SIGPROF)) {
             sys::send(-self.pid, signal);
         }
         for (pid, status) in &woken.ended {

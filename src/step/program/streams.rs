@@ -90,7 +90,7 @@ struct Ending(Arc<AtomicBool>);
 impl Drop for Ending {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Release);
-        sys::send(nix::unistd::getpid().as_raw(), Signal::SIGCHLD as i32);
+        sys::send(nix::unistd::getpid().as_raw(), sys::number(Signal::SIGCHLD));
     }
 }
 

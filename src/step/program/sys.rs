@@ -75,8 +75,10 @@ pub fn receive_signals() -> io::Result<PipeReader> {
         Errno::result(unsafe { libc::fcntl(end, libc::F_SETFL, libc::O_NONBLOCK) })?;
     }
     RECEIVED.store(tell.into_raw_fd(), Ordering::Relaxed);
+    #[expect(clippy::as_conversions, reason = "the C structure holds the address of the handler as a number")]
+    let handler = note_signal as *const () as usize;
     let action = libc::sigaction {
-        sa_sigaction: note_signal as *const () as usize,
+        sa_sigaction: handler,
         sa_flags: libc::SA_RESTART | libc::SA_SIGINFO,
         // SAFETY: a set of signals is plain bits; all others wait while one is noted.
         ..unsafe { std::mem::zeroed() }
@@ -100,7 +102,8 @@ extern "C" fn note_signal(signal: c_int, info: *mut libc::siginfo_t, _: *mut c_v
         if FAULTS.contains(&signal) && code > 0 {
             libc::signal(signal, libc::SIG_DFL);
         } else if !is_our_own(signal, sender) {
-            let number = signal as u8;
+            // Signals have numbers up to 64.
+            let number = signal.to_le_bytes()[0];
             libc::write(RECEIVED.load(Ordering::Relaxed), (&raw const number).cast(), 1);
         }
     }
@@ -111,6 +114,12 @@ extern "C" fn note_signal(signal: c_int, info: *mut libc::siginfo_t, _: *mut c_v
 /// we do wake ourselves.
 pub fn is_our_own(signal: i32, sender: i32) -> bool {
     signal != libc::SIGCHLD && sender == nix::unistd::getpid().as_raw()
+}
+
+/// The number of a signal.
+#[expect(clippy::as_conversions, reason = "an enumeration of nix, which has no other way to its numbers")]
+pub fn number(signal: Signal) -> c_int {
+    signal as c_int
 }
 
 /// Sends a signal by number to a process (or, with a negative number, to a group), whatever the outcome: nothing can be

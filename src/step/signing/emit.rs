@@ -104,7 +104,7 @@ pub(crate) fn estimated_limit(containers: Option<NonZeroU32>, steps: u32) -> usi
 }
 
 fn share(containers: u32) -> usize {
-    MAX_MESSAGE.min(ALL_MESSAGES / containers as usize)
+    MAX_MESSAGE.min(ALL_MESSAGES / usize::try_from(containers).unwrap_or(usize::MAX))
 }
 
 /// The richest evidence that fits beside `produced.others`.

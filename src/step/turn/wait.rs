@@ -11,7 +11,10 @@ use std::{
 use go::{errno::path_error, text::quote};
 use nix::sys::signal::Signal;
 
-use crate::step::program::events::{Events, FALLBACK};
+use crate::step::program::{
+    events::{Events, FALLBACK},
+    sys,
+};
 
 /// Why a step's turn did not come.
 #[derive(Debug, thiserror::Error)]
@@ -135,7 +138,7 @@ fn refuse_deadly(events: &Events, signals: &[i32]) -> Result<(), DeadlySignal> {
         Signal::SIGSYS,
     ];
     for &signal in signals.iter().filter(|&&signal| !events.was_ignored(signal)) {
-        let is = |known: &Signal| *known as i32 == signal;
+        let is = |known: &Signal| sys::number(*known) == signal;
         if KILLING.iter().any(is) {
             return Err(DeadlySignal { signal, kills: true });
         }

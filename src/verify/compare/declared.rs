@@ -60,7 +60,7 @@ fn declared_in(task: &DeclaredTask<'_>, proven: &[ProvenStep]) -> Findings {
         findings.push(Finding::status(format!("{field}.steps"), Detail::STEP_COUNT, problem));
     }
     for step in proven {
-        let place = step.attestation.step_index as usize;
+        let place = step.attestation.place();
         let declared_step = task.spec.steps.get(place).filter(|declared| {
             step_name(&format!("step-{}", declared.name)) == step.name
                 || (declared.name.is_empty() && step.name == format!("unnamed-{place}"))

@@ -78,7 +78,7 @@ pub(crate) fn compare(attempt: &Attempt<'_>) -> (Vec<Attested>, Findings) {
 
 fn of_step(object: &TaskRun, step: &ProvenStep) -> (Attested, Option<Finding>) {
     let Some(signed) = step.attestation.program else { return (Attested::NotAttested, None) };
-    let place = step.attestation.step_index as usize;
+    let place = step.attestation.place();
     match stated(object, place) {
         Some(stated) if stated.digest == signed && stated.is_possible => {
             (Attested::Program { script: stated.script }, None)

@@ -100,7 +100,7 @@ fn step_facts(
         Ok(attestation) => {
             let (leaf, signed) =
                 leaf(evidence, &attestation, object.is_partial(), trust, &mut facts.problems);
-            let script = program::script(object, attestation.step_index as usize);
+            let script = program::script(object, attestation.place());
             let problems = &mut facts.problems;
             facts.attestation =
                 Some(attestation_facts(evidence, &attestation, value.len(), leaf, script, problems));

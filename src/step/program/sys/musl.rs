@@ -3,6 +3,7 @@
 //!
 //! On x86-64 musl makes calls that Go's programs never make (`open` where they make `openat`), so a seccomp profile that was
 //! recorded from Tekton's entrypoint refuses them. Each of these makes a call that Tekton's makes too, or falls back to one.
+#![expect(clippy::as_conversions, reason = "numbers of C, whose widths differ between calls")]
 
 use std::ffi::{c_int, c_long, c_ulong, c_void};
 

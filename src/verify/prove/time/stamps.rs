@@ -139,7 +139,7 @@ impl TimeStamps {
 /// One byte more than a token may have, at most: enough to refuse it.
 fn read_bounded(file: &Path) -> io::Result<Vec<u8>> {
     let mut der = Vec::new();
-    let limit = MAX_TOKEN as u64 + 1;
+    let limit = u64::try_from(MAX_TOKEN + 1).unwrap_or(u64::MAX);
     io::Read::read_to_end(&mut io::Read::take(fs::File::open(file)?, limit), &mut der)?;
     Ok(der)
 }
