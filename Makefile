@@ -104,13 +104,14 @@ bench: peers entrypoint ## compare entrypoint and verifier with Tekton's; writes
 	cargo bench --locked --quiet $(QUICK) --no-default-features --bench entrypoint
 	cargo bench --locked --quiet --bench verifier
 
-release: entrypoint ## build both programs, static and stripped, and the manual pages, in dist/
+release: entrypoint ## build both programs, static and stripped, with what they are made of, and the manual pages, in dist/
 	$(REMAP) SVIDENCE_COMMIT=$(COMMIT) cargo build --locked --release --bin svidence --target $(MUSL)
 	@mkdir -p $(DIST)
 	@cp "$${CARGO_TARGET_DIR:-target}/$(MUSL)/release/svidence" $(DIST)/svidence
 	@$(call static,$(DIST)/svidence)
 	@rm -rf $(DIST)/man; if $(DIST)/svidence version >/dev/null 2>&1; then $(DIST)/svidence man $(DIST)/man; \
 	else echo "programs for $(ARCH) do not run here, so the manual pages are not written; they are the same on every machine"; fi
+	@for program in entrypoint svidence; do release/sbom.sh $$program $(MUSL) $(DIST)/$$program >$(DIST)/$$program.cdx.json; done
 	@stat -c '%n %s bytes' $(DIST)/entrypoint $(DIST)/svidence
 
 entrypoint: toolchain ## only the injected program, in dist/
