@@ -117,16 +117,20 @@ fn mistakes() -> Vec<(&'static str, Vec<u8>, Vec<&'static str>)> {
             json!({"records": [record]}).to_string().into(),
             vec!["a record of Tekton Results"],
         ),
-        ("an envelope", envelope.to_string().into(), vec!["a DSSE envelope (application/vnd.in-toto+json)"]),
+        (
+            "an envelope",
+            envelope.to_string().into(),
+            vec!["it is not an attestation as Tekton Chains writes it"],
+        ),
         (
             "a bundle of Sigstore's",
             json!({"mediaType": "x", "dsseEnvelope": envelope}).to_string().into(),
-            vec!["a DSSE envelope"],
+            vec!["it is not an attestation as Tekton Chains writes it"],
         ),
         (
             "a statement",
             json!({"_type": "https://in-toto.io/Statement/v1", "subject": []}).to_string().into(),
-            vec!["an in-toto statement"],
+            vec!["it is not an attestation as Tekton Chains writes it"],
         ),
         ("a bundle as JSON", json!({"keys": []}).to_string().into(), vec!["a bundle of keys", "--bundle"]),
         ("a policy", policy.to_string().into(), vec!["a policy", "--policy"]),

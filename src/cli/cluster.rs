@@ -30,7 +30,7 @@ fn duration(text: &str) -> Result<Duration, &'static str> {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "From a cluster")]
 pub(super) struct ClusterArgs {
-    /// The namespace of the runs [default: that of the context]
+    /// The namespace of the runs [default: that of the context]; also of an attestation of Tekton Chains that does not say it
     #[arg(short, long, value_name = "NS", conflicts_with = "all_namespaces")]
     namespace: Option<Namespace>,
     /// Runs of all namespaces
@@ -48,10 +48,14 @@ pub(super) struct ClusterArgs {
 }
 
 impl ClusterArgs {
-    /// Each argument, and whether it is given.
-    pub(super) fn given(&self) -> [(&'static str, bool); 5] {
+    /// The namespace that is named.
+    pub(super) fn namespace(&self) -> Option<&Namespace> {
+        self.namespace.as_ref()
+    }
+
+    /// Each argument that no other way in has, and whether it is given.
+    pub(super) fn given(&self) -> [(&'static str, bool); 4] {
         [
-            ("--namespace", self.namespace.is_some()),
             ("--all-namespaces", self.all_namespaces),
             ("--selector", self.selector.is_some()),
             ("--wait", self.wait.is_some()),

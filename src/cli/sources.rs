@@ -20,7 +20,10 @@ use crate::{
         source::Source,
         walk::Walked,
     },
-    tekton::unsuitable::Unsuitable,
+    tekton::{
+        chains::{Stated, StatedTaskRun},
+        unsuitable::Unsuitable,
+    },
 };
 
 /// The ways in. One is chosen by its name, never by what an argument looks like: a file called `taskrun/x` must not stand in for a
@@ -46,6 +49,12 @@ impl fmt::Display for SourceKind {
     }
 }
 
+/// Those where attestations may be met that do not say whose they are.
+const ATTESTED: &[SourceKind] = &[SourceKind::Files];
+
+/// Those where a namespace says what is meant.
+const NAMESPACED: &[SourceKind] = &[SourceKind::Files, SourceKind::Kubernetes];
+
 /// Those that are asked over a network, for somebody.
 const SERVERS: &[SourceKind] = &[SourceKind::Kubernetes, SourceKind::Results];
 
@@ -68,6 +77,10 @@ pub(super) struct SourceArgs {
     /// Accept input without any TaskRun, but nothing that could not be read
     #[arg(long)]
     allow_empty: bool,
+    /// The TaskRun whose results an attestation of Tekton Chains holds, where its format does not say (--namespace says of which
+    /// namespace); TASK= for that of one task of a pipeline; may be given several times
+    #[arg(long = "taskrun", value_name = "[TASK=]NAME")]
+    task_runs: Vec<StatedTaskRun>,
     #[command(flatten)]
     cluster: ClusterArgs,
     #[command(flatten)]
@@ -85,6 +98,8 @@ impl SourceArgs {
         asks_cluster: bool,
     ) -> Result<Source<'a>, Refusal> {
         self.refuse(&[("--only", !self.only.is_empty())], &[SourceKind::Files])?;
+        self.refuse(&[("--taskrun", !self.task_runs.is_empty())], ATTESTED)?;
+        self.refuse(&[("--namespace", self.cluster.namespace().is_some())], NAMESPACED)?;
         self.refuse(&self.cluster.given(), &[SourceKind::Kubernetes])?;
         self.refuse(&self.results.given(), &[SourceKind::Results])?;
         if !asks_cluster {
@@ -92,7 +107,7 @@ impl SourceArgs {
             self.refuse(&self.access.caller().given(), SERVERS)?;
         }
         match self.from {
-            SourceKind::Files => Ok(Source::files(self.files(), stdin)),
+            SourceKind::Files => Ok(Source::Files(self.files(), self.stated(), stdin)),
             SourceKind::Kubernetes => {
                 Ok(Source::Kubernetes(Box::new(self.cluster.open(self.named()?, &self.access)?)))
             }
@@ -111,6 +126,14 @@ impl SourceArgs {
             "{name} is an argument for {to}, and this reads from {}; leave it out, or say {to}",
             self.from
         )))
+    }
+
+    /// Whose results attestations hold that do not say it.
+    fn stated(&self) -> Stated {
+        Stated {
+            namespace: self.cluster.namespace().map(|namespace| namespace.as_str().to_owned()),
+            task_runs: self.task_runs.clone(),
+        }
     }
 
     /// The runs that are asked for by name: of any way in but files.

@@ -43,7 +43,7 @@ use crate::{
     surroundings,
     tekton::{run::Run, taskrun::parse_time},
     verify::{
-        Demand, Detail, Finding, Policy, PolicyFile, Report, Trust, Verdict, Verifier,
+        ChainsKeys, Demand, Detail, Finding, Policy, PolicyFile, Report, Trust, Verdict, Verifier,
         pipeline::{Judged, Pipelines},
         prove::time::TimeStamps,
     },
@@ -66,6 +66,10 @@ pub struct VerifyArgs {
     /// A time-stamp token, or a folder of .tsr files; those in the annotation svidence.dev/timestamps are used anyway
     #[arg(long, value_name = "PATH", requires = "tsa_certificates", help_heading = TIME)]
     timestamps: Vec<PathBuf>,
+    /// A file with public keys of Tekton Chains (PEM, cosign.pub): its signature must be by one of them wherever the TaskRun is from an
+    /// attestation, or has one in its annotations; may be given several times
+    #[arg(long = "chains-key", value_name = "FILE", help_heading = DEMANDS)]
+    chains_keys: Vec<PathBuf>,
     /// How far apart clocks may be, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = number::within(0..=3600_i64), allow_negative_numbers = true, help_heading = TIME)]
     clock_skew: i64,
@@ -129,7 +133,7 @@ enum Weakness {
     Tep0089,
     /// Certificates that have since expired, without proof of when they signed
     UnprovenTime,
-    /// Objects without status.steps that lack signed results
+    /// Objects without status.steps that lack signed results, or when the TaskRun was created
     NotCarried,
 }
 
@@ -336,7 +340,7 @@ impl Told<'_> {
         let _ = self.people.item(&item, lines);
         self.reports.item(&item);
         self.worst = self.worst.max(Some(item.verdict()));
-        self.unread |= outcome.is_err();
+        self.unread |= outcome.is_err_and(|error| error.verdict() == Verdict::Unchecked);
         true
     }
 }
@@ -358,6 +362,7 @@ fn replaces_input(args: &VerifyArgs) -> Option<String> {
     let named: Vec<PathBuf> = (paths.iter())
         .chain(&trusted)
         .chain(&args.policy)
+        .chain(&args.chains_keys)
         .chain(&args.tsa_certificates)
         .chain(&args.timestamps)
         .cloned()
@@ -446,6 +451,7 @@ fn prepare(
         accept_not_carried: args.accept.contains(&Weakness::NotCarried),
         demanded: args.demanded.clone(),
         success: args.require_success,
+        chains_keys: chains_keys(&args.chains_keys, input)?,
         time_stamps: time_stamps(&args.tsa_certificates, &args.timestamps, input, err)?,
         file: args.policy.as_deref().map(|file| policy_file(file, input)).transpose()?,
     };
@@ -457,6 +463,16 @@ fn policy_file(file: &Path, input: &mut Input<'_>) -> Result<PolicyFile, Refusal
     PolicyFile::parse(&text).map_err(|error| {
         unchecked(format!("--policy {}: the policy cannot be used: {error}", input::name(file)))
     })
+}
+
+fn chains_keys(files: &[PathBuf], input: &mut Input<'_>) -> Result<ChainsKeys, Refusal> {
+    let mut keys = ChainsKeys::default();
+    for file in files {
+        let text = input.text("--chains-key", file)?;
+        keys.trust_pem(&text)
+            .map_err(|error| unchecked(format!("--chains-key {}: {error}", input::name(file))))?;
+    }
+    Ok(keys)
 }
 
 /// TSAs and tokens from their files. A file that holds no token is said to be left out.

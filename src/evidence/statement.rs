@@ -56,9 +56,14 @@ pub fn statement(attestation: &Attestation, context: Context<'_>) -> String {
 
 /// The DSSE pre-authentication encoding of a statement: these bytes are signed.
 pub fn pre_authentication_encoding(statement: &str) -> Vec<u8> {
-    let (kind, length) = (PAYLOAD_TYPE.len(), statement.len());
+    pre_authentication_encoding_of(statement.as_bytes())
+}
+
+/// The same of a payload that somebody else may have made.
+pub(crate) fn pre_authentication_encoding_of(payload: &[u8]) -> Vec<u8> {
+    let (kind, length) = (PAYLOAD_TYPE.len(), payload.len());
     let header = format!("{PRE_AUTHENTICATION_PREFIX}{kind} {PAYLOAD_TYPE} {length} ");
-    [header.as_bytes(), statement.as_bytes()].concat()
+    [header.as_bytes(), payload].concat()
 }
 
 fn predicate(out: &mut String, attestation: &Attestation, context: &Context<'_>, results: &[&Covered]) {

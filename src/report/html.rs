@@ -77,7 +77,10 @@ impl Writer for Html {
         let open = if !is_good && self.failed <= MOST_OPEN { " open=\"\"" } else { "" };
         let (verdict, name) = match item.outcome {
             Ok(report) => (report.verdict, report.title()),
-            Err(_) => (Verdict::Unchecked, Cow::Borrowed("not read")),
+            Err(error) => match error.verdict() {
+                Verdict::Unchecked => (Verdict::Unchecked, Cow::Borrowed("not read")),
+                verdict => (verdict, Cow::Borrowed("nothing to verify")),
+            },
         };
         let (class, word) = match (verdict, is_good) {
             (Verdict::Weak, true) => ("good weak", "weak, accepted"),
@@ -98,8 +101,9 @@ impl Writer for Html {
                 let text = error.to_string();
                 writeln!(
                     out,
-                    "<ul class=\"causes\"><li>{} <code>unreadable: {detail}</code></li></ul>",
-                    Xml(&text)
+                    "<ul class=\"causes\"><li>{} <code>{}: {detail}</code></li></ul>",
+                    Xml(&text),
+                    error.code()
                 )?;
             }
         }

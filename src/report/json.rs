@@ -16,7 +16,7 @@ use crate::{
     evidence::attestation::{Ended, Outcome},
     report::{Item, Walk, Writer, origins::Seen, pipeline, safe::escaped_json},
     sources::{error::SourceError, walk::Place},
-    verify::{Finding, NotCarried, Proof, Report, StepSummary, TimeProof, Verdict, VerifiedResult},
+    verify::{Finding, NotCarried, Proof, Report, StepSummary, TimeProof, VerifiedResult},
 };
 
 /// The version of the schema: a field may be added under it, none is removed or changes its meaning.
@@ -95,14 +95,14 @@ fn finding(finding: &Finding) -> Value {
 }
 
 fn unreadable(at: Place<'_>, error: &SourceError) -> Value {
-    let verdict = Verdict::Unchecked.as_str();
+    let verdict = error.verdict().as_str();
     json!({
         "version": VERSION,
         "place": place(at, None),
         "verdict": verdict,
         "accepted": false,
         "findings": [{
-            "code": "unreadable", "detail": error.detail().as_str(), "verdict": verdict, "text": error.to_string(),
+            "code": error.code(), "detail": error.detail().as_str(), "verdict": verdict, "text": error.to_string(),
         }],
         "notes": [],
     })
@@ -150,6 +150,9 @@ fn proven(walk: &Walk<'_>, report: &Report, proof: &Proof) -> serde_json::Map<St
     let mut members = serde_json::Map::new();
     if proof.run_bound_by_certificate {
         members.insert("uid".to_owned(), json!(report.uid));
+    }
+    if let Some(keyid) = proof.chains.keyid() {
+        members.insert("chainsSignedBy".to_owned(), json!(keyid));
     }
     let bound = if proof.run_bound_by_certificate { "certificate" } else { "unsigned times" };
     for (name, value) in [

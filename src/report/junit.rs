@@ -39,9 +39,10 @@ impl Writer for Junit {
                 let content = Content {
                     uid: None,
                     reasons: vec![error.to_string()],
-                    facts: vec![json!({"code": "unreadable", "detail": error.detail().as_str()})],
+                    facts: vec![json!({"code": error.code(), "detail": error.detail().as_str()})],
                 };
-                case(out, Some(item.place), ("", &name), Element::Error, Verdict::Unchecked, &content)
+                let (element, verdict) = (Element::of_failed(error.verdict()), error.verdict());
+                case(out, Some(item.place), ("", &name), element, verdict, &content)
             }
         }
     }

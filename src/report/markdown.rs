@@ -80,10 +80,10 @@ impl Writer for Markdown {
             _ if rows.is_full() => {}
             Ok(report) => task_run(item, report, &mut row)?,
             Err(error) => {
-                let rule = format!("unreadable: {}", error.detail().as_str());
+                let rule = format!("{}: {}", error.code(), error.detail().as_str());
                 let place = cut(&item.place.to_string(), MOST_OF_A_CAUSE);
                 let text = cut(&error.to_string(), MOST_OF_A_CAUSE);
-                let (mark, word) = mark(Verdict::Unchecked, false);
+                let (mark, word) = mark(error.verdict(), false);
                 writeln!(row, "| {mark} {word} | {} | {} ({}) |", Code(&place), Code(&text), Code(&rule))?;
             }
         }

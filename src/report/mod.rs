@@ -132,7 +132,7 @@ impl Item<'_> {
         match self.outcome {
             Ok(report) if report.accepted => Verdict::Verified,
             Ok(report) => report.verdict,
-            Err(_) => Verdict::Unchecked,
+            Err(error) => error.verdict(),
         }
     }
 }

@@ -102,9 +102,9 @@ impl<'a> People<'a> {
     }
 
     fn unreadable(&self, error: &SourceError, out: &mut dyn Write) -> io::Result<()> {
-        let verdict = Verdict::Unchecked;
+        let verdict = error.verdict();
         let word = self.colour.paint(style(verdict, false), format!("{:<9}", verdict.as_str()));
-        let rule = format!("[unreadable: {}]", error.detail().as_str());
+        let rule = format!("[{}: {}]", error.code(), error.detail().as_str());
         writeln!(out, "{word} {}  {}", Line(&error.to_string()), self.colour.paint(Style::Faint, rule))
     }
 

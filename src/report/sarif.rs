@@ -140,10 +140,9 @@ impl Writer for Sarif {
                 report.findings.more().try_for_each(|more| self.more(out, item.place, report, &more))
             }
             Err(error) => {
-                let detail = Some(error.detail().as_str());
-                let mut result = result(UNREADABLE, "error", &error.to_string(), item.place);
-                result["partialFingerprints"] =
-                    fingerprint(&[Some(UNREADABLE), detail, Some(item.place.path)]);
+                let (code, detail) = (error.code(), Some(error.detail().as_str()));
+                let mut result = result(code, "error", &error.to_string(), item.place);
+                result["partialFingerprints"] = fingerprint(&[Some(code), detail, Some(item.place.path)]);
                 result["properties"] = json!({"detail": detail, "place": place(item.place, None)});
                 self.write(out, result)
             }

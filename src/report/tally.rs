@@ -44,6 +44,10 @@ impl Tally {
                 self.pipeline_runs += u64::from(report.pipeline.is_some());
                 self.is_not_alone(item.place);
             }
+            Err(error) if error.verdict() == Verdict::Absent => {
+                self.absent += 1;
+                self.is_not_alone(item.place);
+            }
             Err(error) => self.not_read(item.place, error),
         }
     }

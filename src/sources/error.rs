@@ -9,10 +9,10 @@ use crate::{
         results::ResultsError,
     },
     tekton::{
-        pipelinerun::PipelineRunError, strict::parser_words::plain, taskrun::TaskRunError,
-        unsuitable::Unsuitable,
+        chains::ChainsError, pipelinerun::PipelineRunError, strict::parser_words::plain,
+        taskrun::TaskRunError, unsuitable::Unsuitable,
     },
-    verify::facts::Detail,
+    verify::{Verdict, facts::Detail},
 };
 
 /// Why an input gives no TaskRun.
@@ -78,6 +78,24 @@ pub enum SourceError {
         /// Why not.
         error: PipelineRunError,
     },
+    /// An attestation of Tekton Chains that gives no run.
+    #[error("{path}: {error}")]
+    Chains {
+        /// As given, with the number of the object.
+        path: String,
+        /// Why not.
+        error: Box<ChainsError>,
+    },
+    /// A run of which something else is said on the command line.
+    #[error("{path}: {found} is not what {stated} says; leave that out, or give what it says alone")]
+    OtherRun {
+        /// As given, with the number of the object.
+        path: String,
+        /// Namespace and name.
+        found: String,
+        /// The arguments.
+        stated: String,
+    },
     /// More than [`LARGEST_OBJECT`].
     #[error("{path}: the object is larger than {} MiB, more than Kubernetes keeps{rest}", LARGEST_OBJECT >> 20)]
     TooLarge {
@@ -136,6 +154,24 @@ pub enum SourceError {
 }
 
 impl SourceError {
+    /// What it counts as: what cannot be read is unchecked; what is read, and can hold no evidence, has none.
+    pub fn verdict(&self) -> Verdict {
+        match self {
+            Self::Chains { error, .. } if matches!(**error, ChainsError::HoldsNothing { .. }) => {
+                Verdict::Absent
+            }
+            _ => Verdict::Unchecked,
+        }
+    }
+
+    /// Under which code programs find it.
+    pub fn code(&self) -> &'static str {
+        match self.verdict() {
+            Verdict::Absent => "no-evidence",
+            _ => "unreadable",
+        }
+    }
+
     /// What is wrong, for programs.
     pub fn detail(&self) -> Detail {
         match self {
@@ -147,6 +183,13 @@ impl SourceError {
             Self::Object { error: TaskRunError::Shape(_), .. }
             | Self::PipelineRun { error: PipelineRunError::Shape(_), .. } => Detail::SHAPE,
             Self::PipelineRun { error: PipelineRunError::Version(_), .. } => Detail::OTHER_KIND,
+            Self::OtherRun { .. } => Detail::OTHER_RUN,
+            Self::Chains { error, .. } => match **error {
+                ChainsError::HoldsNothing { .. } => Detail::HOLDS_NOTHING,
+                ChainsError::Unnamed(_) => Detail::UNNAMED_RUN,
+                ChainsError::Predicate(_) | ChainsError::BuildType(_) => Detail::OTHER_STATEMENT,
+                _ => Detail::SHAPE,
+            },
             Self::TooLarge { .. } => Detail::OBJECT_TOO_LARGE,
             Self::List { .. } => Detail::LIST,
             Self::Part { .. } => Detail::PART_OF_LIST,

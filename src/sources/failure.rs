@@ -10,6 +10,7 @@ use crate::{
         results::ResultsError,
     },
     tekton::{
+        chains::ChainsError,
         pipelinerun::PipelineRunError,
         strict::{node::Node, yaml::YamlError},
         taskrun::TaskRunError,
@@ -28,6 +29,13 @@ pub(crate) enum Failure {
     Yaml(YamlError, Rest),
     Object(TaskRunError),
     PipelineRun(PipelineRunError),
+    /// An attestation of Tekton Chains that gives no run.
+    Chains(Box<ChainsError>),
+    /// A run of which something else is said on the command line.
+    OtherRun {
+        found: String,
+        stated: String,
+    },
     TooLarge(Rest),
     List(String),
     /// A List that is not whole; how many items it lacks, if it says so.
@@ -110,6 +118,8 @@ impl Failure {
             Self::Yaml(_, Rest::Read)
             | Self::Object(_)
             | Self::PipelineRun(_)
+            | Self::Chains(_)
+            | Self::OtherRun { .. }
             | Self::List(_)
             | Self::Empty
             | Self::Panicked => LeftOut::Nothing,
@@ -137,6 +147,8 @@ impl Failure {
             }
             Self::Object(error) => SourceError::Object { path, error },
             Self::PipelineRun(error) => SourceError::PipelineRun { path, error },
+            Self::OtherRun { found, stated } => SourceError::OtherRun { path, found, stated },
+            Self::Chains(error) => SourceError::Chains { path, error },
             Self::TooLarge(rest) => SourceError::TooLarge { path, rest },
             Self::List(reason) => SourceError::List { path, reason },
             Self::Part(remaining) => SourceError::Part { path, remaining },

@@ -5,17 +5,20 @@
 
 use std::{fmt, io::Read};
 
-use crate::sources::{
-    files::{self, Sources},
-    kubernetes::Kubernetes,
-    results::Results,
-    sink::{Sink, Stopped},
+use crate::{
+    sources::{
+        files::{self, Sources},
+        kubernetes::Kubernetes,
+        results::Results,
+        sink::{Sink, Stopped},
+    },
+    tekton::chains::Stated,
 };
 
 /// One way in. Somebody chose it: it is never guessed from what is to be read.
 pub enum Source<'a> {
-    /// Files and folders, where `-` is the reader. Opens no socket.
-    Files(Sources<'a>, &'a mut (dyn Read + Send)),
+    /// Files and folders, where `-` is the reader, and whose results the attestations in them hold. Opens no socket.
+    Files(Sources<'a>, Stated, &'a mut (dyn Read + Send)),
     /// Runs of a cluster, from its API server.
     Kubernetes(Box<Kubernetes>),
     /// The archive of Tekton Results.
@@ -25,13 +28,21 @@ pub enum Source<'a> {
 impl<'a> Source<'a> {
     /// Files and folders, where `-` is `stdin`.
     pub fn files(paths: impl Into<Sources<'a>>, stdin: &'a mut (dyn Read + Send)) -> Self {
-        Self::Files(paths.into(), stdin)
+        Self::Files(paths.into(), Stated::default(), stdin)
+    }
+
+    /// Whose results an attestation holds, where it does not say.
+    pub(crate) fn stated(&self) -> Stated {
+        match self {
+            Self::Files(_, stated, _) => stated.clone(),
+            Self::Kubernetes(_) | Self::Results(_) => Stated::default(),
+        }
     }
 
     /// Hands every document to `sink`, one at a time, in an order of its own.
     pub(crate) fn read(self, sink: &mut dyn Sink) -> Result<(), Stopped> {
         match self {
-            Self::Files(sources, stdin) => files::read(sources, stdin, sink),
+            Self::Files(sources, _, stdin) => files::read(sources, stdin, sink),
             Self::Kubernetes(kubernetes) => kubernetes.read(sink),
             Self::Results(results) => results.read(sink),
         }
@@ -41,7 +52,7 @@ impl<'a> Source<'a> {
 impl fmt::Debug for Source<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Files(sources, _) => f.debug_tuple("Files").field(sources).finish(),
+            Self::Files(sources, ..) => f.debug_tuple("Files").field(sources).finish(),
             Self::Kubernetes(kubernetes) => kubernetes.fmt(f),
             Self::Results(results) => f.debug_tuple("Results").field(results).finish(),
         }

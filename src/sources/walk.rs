@@ -25,6 +25,7 @@ use crate::{
         source::Source,
     },
     tekton::{
+        chains::Stated,
         run::Run,
         strict::node::Node,
         taskrun::{Inherited, TaskRun},
@@ -117,6 +118,7 @@ pub fn walk<R: Send, J: FnMut(Run) -> R>(
     each: &mut dyn FnMut(Event<'_, R>),
 ) -> Walked {
     let budget = Budget::default();
+    let stated = source.stated();
     let workers = jobs.get().min(MOST_WORKERS);
     let under_way = workers * BATCHES_PER_WORKER;
     let (work, to_do) = sync_channel::<Work<R>>(under_way);
@@ -132,7 +134,7 @@ pub fn walk<R: Send, J: FnMut(Run) -> R>(
                 loop {
                     let next = to_do.lock().unwrap_or_else(PoisonError::into_inner).recv();
                     let Ok((batch, answer)) = next else { return };
-                    let (answers, bytes) = batch.judged(&judge, &mut current);
+                    let (answers, bytes) = batch.judged(&stated, &judge, &mut current);
                     budget.keep(bytes);
                     let _ = answer.send(answers);
                 }
@@ -280,6 +282,7 @@ impl Batch {
     /// Its answers, and its room for the bytes of another one.
     fn judged<R, J: FnMut(Run) -> R>(
         self,
+        stated: &Stated,
         judge: &impl Fn() -> J,
         current: &mut J,
     ) -> (Vec<Answer<R>>, Vec<u8>) {
@@ -300,7 +303,7 @@ impl Batch {
             };
             let before = answers.len();
             let judged = catch_unwind(AssertUnwindSafe(|| {
-                document.runs(&mut |object| {
+                document.runs(stated, &mut |object| {
                     let outcome = object.map(&mut *current);
                     answers.push(Answer { path: path.clone(), line, outcome });
                 });

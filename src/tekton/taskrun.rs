@@ -23,6 +23,7 @@ pub use self::{
 pub(crate) use crate::tekton::object_name::{is_namespace, is_object_name};
 pub use crate::tekton::time::parse_time;
 use crate::tekton::{
+    chains::Origin,
     null::null_is_default,
     strict::{
         self,
@@ -56,6 +57,8 @@ pub struct TaskRun {
     pub is_v1beta1: bool,
     /// Which of its attempts this is, from 0, if it was taken out of `status.retriesStatus`.
     pub earlier_attempt: Option<usize>,
+    /// The attestation of Tekton Chains that it was made of, if it was.
+    pub chains: Option<Box<Origin>>,
 }
 
 /// What an item of a list may leave out, as its list says it.
@@ -94,7 +97,7 @@ impl TaskRun {
         if kind != "TaskRun" || api_version != "tekton.dev/v1" {
             return None;
         }
-        Some(Self { metadata, spec, status, is_v1beta1: false, earlier_attempt: None })
+        Some(Self { metadata, spec, status, is_v1beta1: false, earlier_attempt: None, chains: None })
     }
 
     /// Reads a TaskRun from a document.
@@ -120,13 +123,14 @@ impl TaskRun {
             status.map_or(Ok(()), |status| results_as_in_v1(&mut status.value))?;
         }
         let Document { metadata, spec, status, .. } = node.read()?;
-        Ok(Self { metadata, spec, status, is_v1beta1, earlier_attempt: None })
+        Ok(Self { metadata, spec, status, is_v1beta1, earlier_attempt: None, chains: None })
     }
 
     /// The TaskRun before any of its attempts: for [`TaskRun::become_attempt`].
     pub(crate) fn without_status(&self) -> Self {
         let (metadata, spec, status) = (self.metadata.clone(), self.spec.clone(), Status::default());
-        Self { metadata, spec, status, is_v1beta1: self.is_v1beta1, earlier_attempt: None }
+        let chains = self.chains.clone();
+        Self { metadata, spec, status, is_v1beta1: self.is_v1beta1, earlier_attempt: None, chains }
     }
 
     /// Makes it what it was when its attempt `number` had ended, from 0 (Tekton `pkg/reconciler/taskrun`, `retryTaskRun`).
@@ -152,6 +156,11 @@ impl TaskRun {
     /// Whether the object holds results without the steps that they come from.
     pub fn is_partial(&self) -> bool {
         self.status.steps.is_none()
+    }
+
+    /// Whether it was made of results that an attestation of Tekton Chains holds.
+    pub(crate) fn is_from_results_of_chains(&self) -> bool {
+        self.chains.as_ref().is_some_and(|origin| !origin.is_whole)
     }
 
     /// Whether nothing in the object says what its task declares.

@@ -85,7 +85,8 @@ pub enum Unsuitable {
 /// Characters of somebody else's text that are shown.
 const SHOWN: usize = 80;
 
-fn shown(text: &str) -> String {
+/// The beginning of somebody else's text.
+pub(crate) fn shown(text: &str) -> String {
     let line = text.trim().lines().next().unwrap_or_default();
     match line.char_indices().nth(SHOWN) {
         None => line.to_owned(),

@@ -4,13 +4,15 @@
 //! result depends on and is compared byte by byte, so nothing found for one object can vouch for another. Signatures over
 //! evidence are never remembered.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use x509::{Certificate, CertificateError, Validity};
 
 use super::chain::{self, Path, PathError};
 use crate::{
     evidence::leaf::{CompactLeaf, Issuer, LeafError},
+    tekton::chains::Envelope,
+    verify::finding::Finding,
     workload::bundle::X509Bundle,
 };
 
@@ -26,6 +28,8 @@ pub(crate) struct Caches {
     certificates: Cache<Certificate, OF_MANY>,
     leaves: Cache<Certificate, OF_A_TASK_RUN>,
     paths: Cache<TimedPath, OF_A_TASK_RUN>,
+    /// The envelope of Chains' that was looked at last, and what was found of it: all TaskRuns of a PipelineRun may be in one.
+    envelope: Option<(Arc<Envelope>, Result<String, Finding>)>,
 }
 
 /// Why a compact leaf gives no certificate.
@@ -38,6 +42,22 @@ pub(crate) enum RebuildError {
 }
 
 impl Caches {
+    /// What was found of Chains' signature over this very envelope, else what `find` finds.
+    pub(crate) fn of_envelope(
+        &mut self,
+        envelope: &Arc<Envelope>,
+        find: impl FnOnce(&Envelope) -> Result<String, Finding>,
+    ) -> Result<String, Finding> {
+        match &self.envelope {
+            Some((last, found)) if Arc::ptr_eq(last, envelope) => found.clone(),
+            _ => {
+                let found = find(envelope);
+                self.envelope = Some((envelope.clone(), found.clone()));
+                found
+            }
+        }
+    }
+
     /// [`Certificate::parse`].
     pub(crate) fn certificate(&mut self, der: &[u8]) -> Result<Certificate, CertificateError> {
         self.certificates.get_or(key([der]), || Certificate::parse(der))

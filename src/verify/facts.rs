@@ -223,6 +223,14 @@ details! {
     NOTHING_FOUND = "nothing-found";
     /// No TaskRun has finished, and those that have not are left out.
     NOTHING_FINISHED = "nothing-finished";
+    /// The envelope of Tekton Chains is not what was signed.
+    CHAINS_SIGNATURE = "chains-signature";
+    /// The envelope of Tekton Chains is signed by a key that is not given.
+    CHAINS_KEY = "chains-key";
+    /// The attestation in the annotations is of another run or other results, or cannot be read.
+    CHAINS_ANNOTATION = "chains-annotation";
+    /// Tekton Chains must have signed it.
+    CHAINS = "chains";
     // --- unreadable ---
     /// A file that is not meant to be read, or that the operating system does not let be read.
     NOT_READ = "not-read";
@@ -236,6 +244,14 @@ details! {
     NO_KIND = "no-kind";
     /// Not as Tekton writes it.
     SHAPE = "shape";
+    /// An attestation of Tekton Chains in a format that keeps no results.
+    HOLDS_NOTHING = "holds-nothing";
+    /// An attestation of Tekton Chains that does not say whose results it holds.
+    UNNAMED_RUN = "unnamed-run";
+    /// A run of which something else is said on the command line.
+    OTHER_RUN = "other-run";
+    /// A statement or provenance that is not Tekton Chains'.
+    OTHER_STATEMENT = "other-statement";
     /// Larger than any object of Kubernetes.
     OBJECT_TOO_LARGE = "object-too-large";
     /// Items of what is not a List.

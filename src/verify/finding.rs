@@ -280,6 +280,15 @@ pub enum Finding {
         /// The result.
         result: ResultName,
     },
+    /// An attestation of Tekton Chains does not say when the TaskRun was created.
+    #[error(
+        "step {step}: Chains' attestation does not say when the TaskRun was created, and no certificate attests its UID, so that it is \
+         not an older run of the same name rests on its start alone (accept it with --accept not-carried)"
+    )]
+    CreationNotCarried {
+        /// The step that signed.
+        step: String,
+    },
     /// The certificates were valid then, but nothing proves when "then" was.
     #[error(
         "step {step}: its certificates are valid from {} to {} and not at the time of the check ({}); \
@@ -316,7 +325,10 @@ impl Finding {
             Self::NoEvidence { .. } | Self::Unsigned { .. } | Self::Demanded(_) | Self::NoTaskRun { .. } => {
                 Verdict::Absent
             }
-            Self::OnlyTep0089 | Self::NotCarried { .. } | Self::TimeUnproven { .. } => Verdict::Weak,
+            Self::OnlyTep0089
+            | Self::NotCarried { .. }
+            | Self::CreationNotCarried { .. }
+            | Self::TimeUnproven { .. } => Verdict::Weak,
             _ => Verdict::Invalid,
         }
     }
@@ -348,7 +360,7 @@ impl Finding {
             Self::Demanded(_) | Self::NoTaskRun { .. } => "demanded",
             Self::OtherValue { .. } => "other-value",
             Self::OnlyTep0089 => "only-tep-0089",
-            Self::NotCarried { .. } => "not-carried",
+            Self::NotCarried { .. } | Self::CreationNotCarried { .. } => "not-carried",
             Self::TimeUnproven { .. } => "time-unproven",
         }
     }

@@ -36,7 +36,13 @@ pub use finding::Finding;
 pub use findings::{Findings, KEPT, More};
 pub use policy::PolicyFile;
 pub use proof::{AttestedBy, Basis, Proof, Report, StepSummary};
-pub use prove::time::TimeProof;
+pub use prove::{
+    chains::{
+        ChainsSignature,
+        key::{ChainsKeyError, ChainsKeys},
+    },
+    time::TimeProof,
+};
 pub use trust::Trust;
 pub use verdict::{Breach, Changed, LeafRule, OtherProgram, PipelineFault, Thing, Verdict};
 
@@ -51,6 +57,7 @@ use self::{
     collect::{EvidenceKind, StepEvidence},
     compare::{message, partial, status, value},
     prove::{
+        chains,
         step::{self, ProvenStep},
         tep0089::{self, SignedValue},
         time::{self, TimeStamps},
@@ -61,8 +68,12 @@ use crate::{
     evidence::{
         attestation::{Attestation, UNSIGNED},
         sha256,
+        statement::uuid,
     },
-    tekton::taskrun::{TaskRun, parse_time},
+    tekton::{
+        chains::Format,
+        taskrun::{StatusResult, TaskRun, parse_time},
+    },
     workload::chain,
 };
 
@@ -79,6 +90,8 @@ pub struct Policy {
     pub demanded: Vec<Demand>,
     /// Whether every run must have succeeded.
     pub success: bool,
+    /// Keys that are trusted to be Tekton Chains'.
+    pub chains_keys: ChainsKeys,
     /// Time-stamp authorities whose word on the time of signing counts, and their tokens.
     pub time_stamps: TimeStamps,
     /// The policy file, if there is one. It can only demand more than the fields above.
@@ -98,6 +111,13 @@ impl Policy {
             breach: Breach::Contradicted,
         })
     }
+}
+
+/// Namespace and name of the TaskRun that the first attestation among results claims to be of. It is a claim: nothing of it is checked.
+pub(crate) fn claimed_run(results: &[StatusResult]) -> Option<(String, String)> {
+    let mut values = results.iter().filter_map(|result| result.value.as_str());
+    let attestation = values.find_map(|value| Attestation::from_value(value).ok())?;
+    Some((attestation.namespace, attestation.task_run))
 }
 
 /// Verifies one TaskRun. For many, [`Verifier`] is faster.
@@ -126,7 +146,21 @@ impl<'a> Verifier<'a> {
     }
 }
 
+/// With the UID that its evidence claims, where an attestation of Chains carries none: every step that has one must have the same, and
+/// its certificate must attest it.
+fn with_claimed_uid(object: &TaskRun) -> Cow<'_, TaskRun> {
+    let lacks_uid = object.is_from_results_of_chains() && object.metadata.uid.is_empty();
+    let mut values = object.status.results.iter().filter_map(|result| result.value.as_str());
+    let claimed =
+        lacks_uid.then(|| values.find_map(|value| Attestation::from_value(value).ok()?.task_run_uid));
+    let Some(uid) = claimed.flatten() else { return Cow::Borrowed(object) };
+    let mut object = object.clone();
+    object.metadata.uid = uuid(&uid);
+    Cow::Owned(object)
+}
+
 fn judge(object: &TaskRun, trust: &Trust, policy: &Policy, caches: &mut Caches) -> Report {
+    let object = &*with_claimed_uid(object);
     let mut notes = Vec::new();
     let rules = policy.file.as_ref().map(|file| file.select(object)).unwrap_or_default();
     let undecided = policy.file.as_ref().and_then(|file| file.undecided(object, &rules, trust));
@@ -137,6 +171,8 @@ fn judge(object: &TaskRun, trust: &Trust, policy: &Policy, caches: &mut Caches) 
         Some(finding) => Err(finding.into()),
         None => evidence(object, &against, caches, &mut notes),
     };
+    let chains = chains::check(object, &policy.chains_keys, caches);
+    notes.extend(from_attestation(object, &chains));
     let current = outcome.as_ref().ok().map(|(proof, _)| &proof.basis);
     let earlier = retries::judge(object, current, trust, |attempt| {
         evidence(attempt, &against, caches, &mut Vec::new())
@@ -147,23 +183,43 @@ fn judge(object: &TaskRun, trust: &Trust, policy: &Policy, caches: &mut Caches) 
         outcome => {
             let mut findings = outcome.err().unwrap_or_default();
             findings.append(earlier.findings);
+            findings.extend(chains.err());
             findings.extend(undecided);
             return Report { rules, ..conclude(object, findings, notes, None, false) };
         }
     };
+    let unsigned = match chains {
+        Ok(chains) => {
+            proof.chains = chains;
+            None
+        }
+        Err(finding) => Some(finding),
+    };
     let broken = policy.file.as_ref().map(|file| file.judge(object, &rules, &mut proof, trust));
     let mut findings = missing(object, policy, &proof);
     findings.append(weaknesses);
+    findings.extend(unsigned);
     findings.extend(undecided);
     findings.append(broken.unwrap_or_default());
     findings.extend(policy.unsuccessful(proof.failed));
     let accepted = findings.iter().all(|finding| match finding {
         Finding::OnlyTep0089 => policy.accept_tep0089,
-        Finding::NotCarried { .. } => policy.accept_not_carried,
+        Finding::NotCarried { .. } | Finding::CreationNotCarried { .. } => policy.accept_not_carried,
         Finding::TimeUnproven { .. } => policy.accept_unproven_time,
         _ => false,
     });
     Report { rules, ..conclude(object, findings, notes, Some(proof), accepted) }
+}
+
+/// From which of Chains' formats an object is, and whether Chains signed that.
+fn from_attestation(object: &TaskRun, chains: &Result<ChainsSignature, Finding>) -> Option<String> {
+    let origin = object.chains.as_ref()?;
+    let signature = chains.as_ref().map(|chains| format!("; {chains}")).unwrap_or_default();
+    let lacks = match origin.format {
+        Format::PipelineRunDeep => "; TaskRuns without results do not show in that",
+        _ => "",
+    };
+    Some(format!("it is from Chains' attestation in the format {}{signature}{lacks}", origin.format))
 }
 
 /// What is trusted for a TaskRun that these rules of the policy speak of.
@@ -374,6 +430,7 @@ fn attested(
         run_bound_by_certificate,
         is_partial: object.is_partial(),
         not_carried: compared.not_carried,
+        chains: ChainsSignature::default(),
     };
     let mut weaknesses = partial::weaknesses(&proof.not_carried);
     weaknesses.append(times.weaknesses);
@@ -492,6 +549,7 @@ fn weakly_signed(
         run_bound_by_certificate: false,
         is_partial: object.is_partial(),
         not_carried: Vec::new(),
+        chains: ChainsSignature::default(),
     };
     Ok((proof, Finding::OnlyTep0089.into()))
 }

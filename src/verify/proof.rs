@@ -16,6 +16,7 @@ use crate::{
         findings::Findings,
         pipeline::tree::Pipeline,
         prove::{
+            chains::ChainsSignature,
             step::ProvenStep,
             tep0089::SignedValue,
             time::{StepTime, TimeProof},
@@ -213,6 +214,8 @@ pub struct Proof {
     pub is_partial: bool,
     /// What is signed and not in a partial object.
     pub not_carried: Vec<NotCarried>,
+    /// Whether Tekton Chains signed it, too.
+    pub chains: ChainsSignature,
 }
 
 impl Proof {

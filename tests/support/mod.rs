@@ -4,6 +4,8 @@
 
 pub mod barred;
 #[cfg(feature = "cli")]
+pub mod chains;
+#[cfg(feature = "cli")]
 pub mod command;
 #[cfg(feature = "cli")]
 pub mod corpus;

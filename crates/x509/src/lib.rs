@@ -17,6 +17,9 @@ pub mod der;
 pub mod digest;
 pub mod path;
 pub mod pem;
+// A program without the code for every algorithm takes some signatures on trust, which must not happen with these.
+#[cfg(feature = "every-algorithm")]
+mod public_key;
 pub mod text;
 pub mod time_stamp;
 mod validity;
@@ -27,4 +30,6 @@ pub use certificate::{
     parse_concatenated,
 };
 pub use class::{Class, RULES, Rule, class_of};
+#[cfg(feature = "every-algorithm")]
+pub use public_key::{PublicKey, PublicKeyError};
 pub use validity::Validity;

@@ -8,6 +8,7 @@ const BEGIN: &str = "-----BEGIN ";
 const END: &str = "-----END ";
 const DASHES: &str = "-----";
 const CERTIFICATE: &str = "CERTIFICATE";
+const PUBLIC_KEY: &str = "PUBLIC KEY";
 
 /// Characters in a line (RFC 7468 2).
 const LINE: usize = 64;
@@ -30,12 +31,14 @@ pub enum PemError {
         number: usize,
     },
     /// A private key or anything else.
-    #[error("it holds a PEM block of type {label:?} (block {number}); only CERTIFICATE blocks belong in it")]
+    #[error("it holds a PEM block of type {label:?} (block {number}); only {expected} blocks belong in it")]
     Label {
         /// Which block, from 1.
         number: usize,
         /// The label.
         label: String,
+        /// The label that it should have.
+        expected: &'static str,
     },
 }
 
@@ -46,25 +49,37 @@ pub fn is_in(text: &str) -> bool {
 
 /// The content of each CERTIFICATE block, in order.
 pub fn certificates(text: &str) -> impl Iterator<Item = Result<Vec<u8>, PemError>> {
+    blocks(text, CERTIFICATE)
+}
+
+/// The content of each PUBLIC KEY block (SubjectPublicKeyInfo), in order.
+pub fn public_keys(text: &str) -> impl Iterator<Item = Result<Vec<u8>, PemError>> {
+    blocks(text, PUBLIC_KEY)
+}
+
+fn blocks<'a>(
+    text: &'a str,
+    expected: &'static str,
+) -> impl Iterator<Item = Result<Vec<u8>, PemError>> + use<'a> {
     let mut lines = text.lines().map(str::trim).peekable();
     let mut number = 0;
     std::iter::from_fn(move || {
         let label = lines.find_map(|line| line.strip_prefix(BEGIN))?;
         number += 1;
-        Some(block(label, number, &mut lines))
+        Some(block((label, expected), number, &mut lines))
     })
 }
 
 /// The content of a block, from the line behind the one that begins it on.
 fn block<'a>(
-    label: &str,
+    (label, expected): (&str, &'static str),
     number: usize,
     lines: &mut Peekable<impl Iterator<Item = &'a str>>,
 ) -> Result<Vec<u8>, PemError> {
     let damaged = |reason| PemError::Damaged { number, reason };
     let label = label.strip_suffix(DASHES).ok_or(damaged("its first line has no end"))?;
-    if label != CERTIFICATE {
-        return Err(PemError::Label { number, label: label.to_owned() });
+    if label != expected {
+        return Err(PemError::Label { number, label: label.to_owned(), expected });
     }
     let mut encoded = String::new();
     loop {

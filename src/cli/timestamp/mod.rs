@@ -140,8 +140,9 @@ pub fn run(
         match (object, &args.output) {
             (Err(error), _) if args.sources.comes_along(&error) => {}
             (Err(error), _) => {
-                let _ = writeln!(err, "unchecked {}", Line(&error.to_string()));
-                progress.worst = progress.worst.max(Verdict::Unchecked);
+                let verdict = error.verdict();
+                let _ = writeln!(err, "{} {}", verdict.as_str(), Line(&error.to_string()));
+                progress.worst = progress.worst.max(verdict);
             }
             (Ok(_), _) if progress.stop => {}
             (Ok(object), Some(folder)) => {

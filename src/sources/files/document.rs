@@ -3,12 +3,14 @@
 use crate::{
     sources::{error::Rest, failure::Failure, files::list},
     tekton::{
+        chains::{self, Stated},
         pipelinerun::PipelineRun,
         run::Run,
         strict::node::{Content, Node},
         taskrun::{Inherited, TaskRun},
         unsuitable::Unsuitable,
     },
+    verify::claimed_run,
 };
 
 /// One document, wherever its bytes are.
@@ -21,9 +23,11 @@ pub(crate) enum Document<'a> {
 
 impl Document<'_> {
     /// Hands on its runs: one, those of a List, or none with the reason.
-    pub(crate) fn runs(self, each: &mut dyn FnMut(Result<Run, Failure>)) {
+    pub(crate) fn runs(self, stated: &Stated, each: &mut dyn FnMut(Result<Run, Failure>)) {
+        let mut as_stated = |run: Result<Run, Failure>| each(run.and_then(|run| as_stated(run, stated)));
+        let each: &mut dyn FnMut(Result<Run, Failure>) = &mut as_stated;
         let (bytes, line, inherited) = match self {
-            Document::Yaml(node, inherited) => return objects(node, inherited, each),
+            Document::Yaml(node, inherited) => return objects(node, inherited, stated, each),
             Document::Json(bytes, line, inherited) => (bytes, line, inherited),
         };
         if let Some(object) = TaskRun::from_json(bytes, inherited) {
@@ -31,7 +35,7 @@ impl Document<'_> {
         }
         for value in serde_json::Deserializer::from_slice(bytes).into_iter::<Node>() {
             match value {
-                Ok(node) => objects(node, inherited, each),
+                Ok(node) => objects(node, inherited, stated, each),
                 Err(error) => {
                     let failure = match bytes.first() {
                         Some(b'{' | b'[') => None,
@@ -44,7 +48,19 @@ impl Document<'_> {
     }
 }
 
-fn objects(node: Node, inherited: Option<&Inherited>, each: &mut dyn FnMut(Result<Run, Failure>)) {
+fn objects(
+    node: Node,
+    inherited: Option<&Inherited>,
+    stated: &Stated,
+    each: &mut dyn FnMut(Result<Run, Failure>),
+) {
+    if chains::is_attestation(&node) {
+        let failure = |error| Failure::Chains(Box::new(error));
+        return match chains::task_runs(node, stated, claimed_run) {
+            Ok(runs) => runs.into_iter().map(|run| run.map(Run::TaskRun).map_err(failure)).for_each(each),
+            Err(error) => each(Err(failure(error))),
+        };
+    }
     let mut object = |node, list: Option<&Inherited>| each(run(node, list));
     let kind = node.get("kind").and_then(Node::text).unwrap_or_default();
     let items = node.get("items").map(|items| &items.content);
@@ -72,4 +88,19 @@ fn run(node: Node, inherited: Option<&Inherited>) -> Result<Run, Failure> {
         return Ok(Run::PipelineRun(Box::new(read)));
     }
     TaskRun::from_node(node, inherited).map(Run::TaskRun).map_err(Failure::Object)
+}
+
+/// What is said of a run must be so.
+fn as_stated(run: Run, stated: &Stated) -> Result<Run, Failure> {
+    let (metadata, task_run) = match &run {
+        Run::TaskRun(object) => (&object.metadata, Some(object.metadata.name.as_str())),
+        Run::PipelineRun(object) => (&object.metadata, None),
+    };
+    match stated.contradicted(&metadata.namespace, task_run) {
+        None => Ok(run),
+        Some(stated) => {
+            let found = format!("{}/{}", metadata.namespace, metadata.name);
+            Err(Failure::OtherRun { found, stated })
+        }
+    }
 }

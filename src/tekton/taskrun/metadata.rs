@@ -72,17 +72,21 @@ impl<'de> Deserialize<'de> for Labels {
 pub struct Annotations {
     /// Time-stamp tokens: a JSON object from step names to base64, as text.
     pub timestamps: Option<Value>,
+    /// Envelopes that Tekton Chains keeps here, by the names of their annotations, in base64.
+    pub chains: Vec<(String, String)>,
 }
 
 impl<'de> Deserialize<'de> for Annotations {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let mut timestamps = None;
+        let mut annotations = Self::default();
         deserializer.deserialize_map(EachText(|key: String, value: String| {
             if key == ANNOTATION {
-                timestamps = Some(Value::String(value));
+                annotations.timestamps = Some(Value::String(value));
+            } else if key.starts_with("chains.tekton.dev/signature-taskrun-") {
+                annotations.chains.push((key, value));
             }
         }))?;
-        Ok(Self { timestamps })
+        Ok(annotations)
     }
 }
 

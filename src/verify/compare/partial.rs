@@ -23,7 +23,7 @@ use crate::{
             artifacts,
             value::{Declared, Derived, VerifiedResult, fits, may_be_decoded, undecided},
         },
-        facts::ResultName,
+        facts::{Detail, ResultName},
         finding::Finding,
         findings::Findings,
         prove::step::ProvenStep,
@@ -50,6 +50,8 @@ pub enum Item {
     Artifacts,
     /// Exit code and reason; the signed outcome is known all the same.
     Outcome,
+    /// When the TaskRun was created, where no certificate attests which run it is.
+    Creation,
 }
 
 impl NotCarried {
@@ -66,15 +68,18 @@ impl fmt::Display for Item {
             Self::StepResult(name) => write!(f, "step/{name}"),
             Self::Artifacts => write!(f, "artifacts"),
             Self::Outcome => write!(f, "outcome"),
+            Self::Creation => write!(f, "creation"),
         }
     }
 }
 
-/// What of each step is not in the object, but for task results. `verified` are the results that are there.
+/// What of each step is not in the object, but for task results. `verified` are the results that are there, `found` step
+/// results by step and name.
 pub(crate) fn not_carried(
     object: &TaskRun,
     proven: &[ProvenStep],
     verified: &[VerifiedResult],
+    found: &HashSet<(&str, &str)>,
 ) -> Vec<NotCarried> {
     if !object.is_partial() {
         return Vec::new();
@@ -87,7 +92,8 @@ pub(crate) fn not_carried(
     for step in proven {
         let mut push = |item| items.push(NotCarried { step: step.name.clone(), item });
         for covered in step.covered.iter().filter(|covered| covered.kind == ResultKind::Step) {
-            if !is_there.contains(&(step.name.as_str(), covered.name.as_str())) {
+            let name = (step.name.as_str(), covered.name.as_str());
+            if !is_there.contains(&name) && !found.contains(&name) {
                 push(Item::StepResult(covered.name.clone()));
             }
         }
@@ -95,17 +101,93 @@ pub(crate) fn not_carried(
             push(Item::Artifacts);
         }
         push(Item::Outcome);
+        let is_told_apart = object.metadata.creation_timestamp.is_some() || step.attested.is_some();
+        if object.is_from_results_of_chains() && !is_told_apart {
+            push(Item::Creation);
+        }
     }
     items
 }
 
-/// Results of the task that were left out, or dropped by somebody who dropped `status.steps` first: nothing tells which.
+/// Step results that an object holds without their steps.
+#[derive(Default)]
+pub(crate) struct UnnamedStepResults<'a> {
+    /// Those that a step signed, by step and name.
+    pub(crate) found: HashSet<(&'a str, &'a str)>,
+    pub(crate) findings: Findings,
+}
+
+/// Holds step results of which only names are carried (Chains' `slsa/v2alpha4`) against what the steps signed: each must be some
+/// step's. They are in the order of the steps, and those of one name are told apart by that alone.
+pub(crate) fn unnamed_step_results<'a>(attempt: &Attempt<'a>) -> UnnamedStepResults<'a> {
+    let mut unnamed = UnnamedStepResults::default();
+    let Some(origin) = attempt.object.chains.as_ref() else { return unnamed };
+    let mut signed: HashMap<&str, VecDeque<(&ProvenStep, &Covered)>> = HashMap::new();
+    for step in attempt.proven {
+        for covered in step.covered.iter().filter(|covered| covered.kind == ResultKind::Step) {
+            signed.entry(&covered.name).or_default().push_back((step, covered));
+        }
+    }
+    let mut wrong = HashSet::new();
+    // Steps whose results may be the ones that were looked for, or not.
+    let mut undecided_about: HashMap<&str, &str> = HashMap::new();
+    for result in origin.step_results.iter() {
+        let name = result.name.as_str();
+        if wrong.contains(name) {
+            continue;
+        }
+        let of_name = signed.entry(name).or_default();
+        let first = of_name.front().copied();
+        // One that fits no longer, or not at all, is passed over once.
+        let mut finding = match (undecided_about.get(name), first) {
+            (Some(step), _) => undecided(step, &format!("step/{name}")),
+            (None, Some((step, _))) => {
+                wrong_step_result(name, &format!("is not the one that step {} signed", step.name))
+            }
+            (None, None) => wrong_step_result(name, "was added: no step signed it"),
+        };
+        let found = loop {
+            let Some((step, covered)) = of_name.pop_front() else { break None };
+            let form = step.attestation.form;
+            match fits(result, None, covered.digest, covered.decoded, form, &Declared::Unknown) {
+                Some(true) => break Some((step, covered)),
+                Some(false) => {}
+                None => {
+                    undecided_about.insert(name, &step.name);
+                    finding = undecided(&step.name, &format!("step/{name}"));
+                }
+            }
+        };
+        match found {
+            Some((step, covered)) => {
+                unnamed.found.insert((&step.name, &covered.name));
+            }
+            None => {
+                wrong.insert(name);
+                unnamed.findings.push(finding);
+            }
+        }
+    }
+    unnamed
+}
+
+fn wrong_step_result(name: &str, problem: &str) -> Finding {
+    let problem = format!("the step result {name} {problem}");
+    Finding::status(format!("byproducts[stepResults/{name}]"), Detail::IN_STEP_RESULTS, problem)
+}
+
+/// Results of the task that were left out, or dropped by somebody who dropped `status.steps` first: nothing tells which. And that an
+/// older run of the same name cannot be told apart.
 pub(crate) fn weaknesses(not_carried: &[NotCarried]) -> Findings {
-    let results = not_carried.iter().filter_map(|not_carried| match &not_carried.item {
-        Item::TaskResult(name) => Some((&not_carried.step, ResultName::task(name))),
-        _ => None,
-    });
-    results.map(|(step, result)| Finding::NotCarried { step: step.clone(), result }).collect()
+    let weakness = |not_carried: &NotCarried| {
+        let step = not_carried.step.clone();
+        match &not_carried.item {
+            Item::TaskResult(name) => Some(Finding::NotCarried { step, result: ResultName::task(name) }),
+            Item::Creation => Some(Finding::CreationNotCarried { step }),
+            _ => None,
+        }
+    };
+    not_carried.iter().filter_map(weakness).collect()
 }
 
 /// Results that are some step's, by the word of the object alone.
@@ -226,7 +308,7 @@ impl<'a> SignedStepResults<'a> {
 pub(crate) fn note(object: &TaskRun, proven: &[ProvenStep], not_carried: &[NotCarried]) -> String {
     let others: Vec<String> = not_carried
         .iter()
-        .filter(|not_carried| not_carried.item != Item::Outcome)
+        .filter(|not_carried| !matches!(not_carried.item, Item::Outcome | Item::Creation))
         .map(|not_carried| format!("{} of step {}", not_carried.item, not_carried.step))
         .collect();
     let results = match others.is_empty() {

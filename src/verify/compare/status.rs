@@ -55,6 +55,8 @@ pub(crate) fn compare(attempt: &Attempt<'_>) -> Result<Compared, Findings> {
     let (programs, contradicted) = program::compare(attempt);
     findings.append(contradicted);
     findings.append(step_results(attempt));
+    let unnamed = partial::unnamed_step_results(attempt);
+    findings.append(unnamed.findings);
     findings.append(artifacts::compare(attempt));
     let (derived, hidden) = merge(derive(attempt));
     let mut verified = Vec::with_capacity(derived.len());
@@ -77,7 +79,7 @@ pub(crate) fn compare(attempt: &Attempt<'_>) -> Result<Compared, Findings> {
     let mut notes = hidden;
     notes.extend(removed_by_steps(proven));
     notes.extend(unmapped(attempt));
-    not_carried.extend(partial::not_carried(object, proven, &verified));
+    not_carried.extend(partial::not_carried(object, proven, &verified, &unnamed.found));
     if findings.is_empty() {
         Ok(Compared { results: verified, not_carried, notes, programs })
     } else {

@@ -103,6 +103,7 @@ impl Finding {
                 ..Facts::default()
             },
             Self::OnlyTep0089 => Facts::default(),
+            Self::CreationNotCarried { step } => of(step, Detail::NO_CREATION_TIME),
             Self::NotCarried { step, result } => {
                 Facts { step: Some(step), result: Some(Cow::Borrowed(result)), ..Facts::default() }
             }

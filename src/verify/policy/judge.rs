@@ -4,7 +4,9 @@ use std::collections::HashSet;
 
 use x509::text::format_time;
 
-use super::{AcceptedTime, DemandedResult, Failures, Form, ResultType, Rule, StatedValue, program};
+use super::{
+    AcceptedTime, ChainsDemand, DemandedResult, Failures, Form, ResultType, Rule, StatedValue, program,
+};
 use crate::{
     evidence::attestation::Ended,
     tekton::taskrun::TaskRun,
@@ -13,7 +15,7 @@ use crate::{
         facts::Detail,
         policy::broken::{About, Broken, BrokenOf},
         proof::{AttestedBy, Proof, StepSummary},
-        prove::time::TimeProof,
+        prove::{chains::ChainsSignature, time::TimeProof},
         trust::Trust,
         verdict::Breach,
     },
@@ -31,6 +33,7 @@ pub(crate) fn judge(
     carried(rule, proof, broken_of);
     form_and_time(rule, proof, broken_of);
     attested(rule, proof, broken_of);
+    chains(rule, proof, broken_of);
     program::of_every_step(rule, proof, broken_of);
     age(rule, proof, trust, broken_of);
     failures(rule, object, proof, broken_of);
@@ -71,15 +74,13 @@ fn carried(rule: &Rule, proof: &Proof, broken: &mut BrokenOf<'_>) {
         return;
     }
     for lacking in &proof.not_carried {
-        let Item::TaskResult(name) = &lacking.item else { continue };
+        let (about, demanded) = match &lacking.item {
+            Item::TaskResult(name) => (About::Result(name), "every signed result must be in the object"),
+            Item::Creation => (About::Step(&lacking.step), "the object must say when it was created"),
+            _ => continue,
+        };
         let found = format!("{} of step {} is not carried", lacking.item, lacking.step);
-        broken(
-            About::Result(name),
-            Detail::NOT_CARRIED,
-            "every signed result must be in the object".to_owned(),
-            found,
-            Breach::TooWeak,
-        );
+        broken(about, Detail::NOT_CARRIED, demanded.to_owned(), found, Breach::TooWeak);
     }
 }
 
@@ -113,6 +114,14 @@ fn attested(rule: &Rule, proof: &Proof, broken: &mut BrokenOf<'_>) {
             format!("that of step {} {found}", step.name),
             Breach::TooWeak,
         );
+    }
+}
+
+fn chains(rule: &Rule, proof: &Proof, broken: &mut BrokenOf<'_>) {
+    let Some(ChainsDemand::Signed) = rule.chains else { return };
+    if !matches!(proof.chains, ChainsSignature::Signed(_)) {
+        let demanded = "Tekton Chains must have signed an attestation of it".to_owned();
+        broken(About::TaskRun, Detail::CHAINS, demanded, proof.chains.to_string(), Breach::TooWeak);
     }
 }
 

@@ -143,6 +143,14 @@ pub enum Failures {
     Any,
 }
 
+/// What is demanded of Tekton Chains.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ChainsDemand {
+    /// Its signature, by a key that the command line gives.
+    Signed,
+}
+
 /// A result that must be there.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
@@ -265,6 +273,8 @@ pub struct Rule {
     /// Authorities whose CAs are believed without a SPIFFE ID, as `--authority-without-uri` names them.
     #[serde(default)]
     pub authorities_without_uri: Vec<Fingerprint>,
+    /// That Tekton Chains signed an attestation of the run (`--chains-key`).
+    pub chains: Option<ChainsDemand>,
     /// How many TaskRuns it must speak of in a walk, counted once each and only if they are verified or accepted.
     pub min: Option<u64>,
     /// Results that must be there.

@@ -292,8 +292,9 @@ fn signing_time(
             return outside(detail, text, format!("after {field} ({text})"));
         }
     }
-    // A certificate that names the run tells it apart by itself.
-    if object.metadata.creation_timestamp.is_none() && attested.is_none() {
+    // A certificate that names the run tells it apart by itself; an attestation of Chains at least says when the run started.
+    let is_bounded = object.status.start_time.is_some() && object.is_from_results_of_chains();
+    if object.metadata.creation_timestamp.is_none() && attested.is_none() && !is_bounded {
         let reason =
             "metadata.creationTimestamp is missing, so an older run of the same name cannot be told apart";
         return Err(Finding::undecided(Detail::NO_CREATION_TIME, Some(step), reason));

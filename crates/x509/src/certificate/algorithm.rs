@@ -122,7 +122,7 @@ impl SignatureAlgorithm {
 
 /// What a signature is worth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verified {
+pub(crate) enum Verified {
     /// The key made it.
     Good,
     /// The key did not make it.
@@ -132,7 +132,7 @@ pub(super) enum Verified {
 }
 
 /// Checks a signature. `key` is the content of the public key's BIT STRING; ECDSA signatures are DER.
-pub(super) fn verify(
+pub(crate) fn verify(
     algorithm: &KeyAlgorithm,
     key: &[u8],
     signature_algorithm: &SignatureAlgorithm,
@@ -205,7 +205,7 @@ fn beyond_ring(
     if is_good { Verified::Good } else { Verified::Bad }
 }
 
-pub(super) fn of_key(spki: &SubjectPublicKeyInfo<'_>, key: &[u8]) -> KeyAlgorithm {
+pub(crate) fn of_key(spki: &SubjectPublicKeyInfo<'_>, key: &[u8]) -> KeyAlgorithm {
     let oid = &spki.algorithm.algorithm;
     if *oid == oids::OID_KEY_TYPE_EC_PUBLIC_KEY {
         let curve = spki.algorithm.parameters.as_ref().and_then(|parameters| parameters.as_oid().ok());

@@ -8,6 +8,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
+#[cfg(not(feature = "every-algorithm"))]
 use algorithm::Verified;
 use extensions::Extensions;
 use x509_parser::{
@@ -28,6 +29,8 @@ mod shape;
 
 pub(crate) use algorithm::name as algorithm_name;
 pub use algorithm::{KeyAlgorithm, Parameters, SignatureAlgorithm};
+#[cfg(feature = "every-algorithm")]
+pub(crate) use algorithm::{Verified, of_key as key_algorithm, verify as verify_signature};
 pub use constraints::{NameConstraints, NameError};
 pub use error::CertificateError;
 pub use extensions::{ExtKeyUsages, KeyPurpose, KeyUsage};

@@ -1,0 +1,41 @@
+//! What Tekton Chains makes of runs that have ended: in-toto statements in DSSE envelopes, and what of a run is in them.
+//!
+//! * [`envelope`]: the envelope, and the bundle of Sigstore around it; [`statement`]: which of Chains' formats it is, and its runs.
+//! * [`by_products`]: results in SLSA 1 (Chains `pkg/chains/formats/slsa/internal/results`); [`build_config`]: results in SLSA 0.2 of
+//!   a PipelineRun (`pkg/chains/formats/slsa/v1/pipelinerun`).
+//! * [`stated`]: what a format does not carry and the caller says instead; [`run`]: a TaskRun made of all that.
+//!
+//! Nothing here is believed because Chains says it: a TaskRun from an attestation proves itself by its steps' evidence, as any other.
+
+mod build_config;
+mod by_products;
+mod envelope;
+mod error;
+mod format;
+mod run;
+mod stated;
+mod statement;
+
+pub(crate) use by_products::leaves_out;
+pub use envelope::{Envelope, EnvelopeSignature, PAYLOAD_TYPE};
+pub use error::{ChainsError, Unnamed};
+pub use format::Format;
+pub use stated::{Stated, StatedTaskRun, StatedTaskRunError};
+pub(crate) use statement::{is_attestation, of_payload, task_runs};
+
+use std::sync::Arc;
+
+use crate::tekton::taskrun::StatusResult;
+
+/// That a TaskRun was made of an attestation, and what of it has no place in a TaskRun.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// Which of Chains' formats.
+    pub format: Format,
+    /// The envelope that the statement was in, if it was in one.
+    pub envelope: Option<Arc<Envelope>>,
+    /// Results of steps, by their names alone: which step each is of is not carried.
+    pub step_results: Vec<StatusResult>,
+    /// Whether the object is a whole TaskRun, rather than one made of its results.
+    pub is_whole: bool,
+}

@@ -1,0 +1,80 @@
+//! What an attestation does not carry, by the caller's word.
+
+use std::str::FromStr;
+
+use crate::tekton::{
+    object_name::{is_namespace, is_object_name},
+    taskrun::StatusResult,
+};
+
+/// Whose results an attestation holds, where its format does not say; where something does say, it must be the same.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Stated {
+    /// The namespace.
+    pub namespace: Option<String>,
+    /// Names of TaskRuns.
+    pub task_runs: Vec<StatedTaskRun>,
+}
+
+/// Namespace and name of a TaskRun by the word of the first evidence among results.
+pub(crate) type Claim = fn(&[StatusResult]) -> Option<(String, String)>;
+
+impl Stated {
+    /// The name of the TaskRun of a task of a pipeline, or of the only one. Of several that are stated, the one that its own evidence
+    /// claims, if it is among them.
+    pub(super) fn task_run(&self, task: Option<&str>, claimed: Option<&str>) -> Option<&str> {
+        let mut names = self.task_runs.iter().filter(|stated| stated.task.as_deref() == task);
+        let mut all = names.clone().map(|stated| stated.name.as_str());
+        names
+            .find(|stated| Some(stated.name.as_str()) == claimed)
+            .map(|stated| stated.name.as_str())
+            .or(all.next())
+    }
+
+    /// What is stated of a run and is not so, such as `--namespace team-a`. `task_run`: its name, if it is a TaskRun.
+    pub(crate) fn contradicted(&self, namespace: &str, task_run: Option<&str>) -> Option<String> {
+        let other = self.namespace.as_ref().filter(|stated| *stated != namespace);
+        let is_stated = |name: &str| self.task_runs.iter().any(|stated| stated.name == name);
+        match (other, task_run) {
+            (Some(other), _) => Some(format!("--namespace {other}")),
+            (None, Some(name)) if !self.task_runs.is_empty() && !is_stated(name) => {
+                let names: Vec<String> =
+                    self.task_runs.iter().map(|stated| format!("--taskrun {}", stated.name)).collect();
+                Some(names.join(" "))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// The name of a TaskRun: `NAME`, or `TASK=NAME` for the one of a pipeline's task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StatedTaskRun {
+    /// The task, as the pipeline calls it.
+    pub task: Option<String>,
+    /// The TaskRun.
+    pub name: String,
+}
+
+/// Why a text is not the name of a TaskRun.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{0:?} is not the name of a TaskRun; it looks like build-7, or build=pipe-build for the task build of a pipeline"
+)]
+pub struct StatedTaskRunError(String);
+
+impl FromStr for StatedTaskRun {
+    type Err = StatedTaskRunError;
+
+    fn from_str(text: &str) -> Result<Self, StatedTaskRunError> {
+        let (task, name) = match text.split_once('=') {
+            Some((task, name)) => (Some(task), name),
+            None => (None, text),
+        };
+        // A pipeline calls its tasks by names of DNS, too (Tekton `pkg/apis/pipeline/v1/pipeline_types.go`, `ValidateName`).
+        if !is_object_name(name) || task.is_some_and(|task| !is_namespace(task)) {
+            return Err(StatedTaskRunError(text.to_owned()));
+        }
+        Ok(Self { task: task.map(str::to_owned), name: name.to_owned() })
+    }
+}

@@ -1,0 +1,276 @@
+//! An in-toto statement of Chains': which format it is in, and the runs in it.
+
+use std::{collections::HashMap, sync::Arc};
+
+use serde::Deserialize;
+
+use super::{
+    ChainsError, Envelope, Format, Origin, Stated, build_config, by_products::ByProduct, envelope::base64,
+    run::Kept, stated::Claim,
+};
+use crate::tekton::{
+    null::null_is_default, result_kind::ResultKind, strict::node::Node, taskrun::TaskRun, time::parse_time,
+    unsuitable::shown,
+};
+
+const STATEMENT: &str = "https://in-toto.io/Statement/";
+const SLSA_0_2: &str = "https://slsa.dev/provenance/v0.2";
+const SLSA_1: &str = "https://slsa.dev/provenance/v1";
+/// Build types of SLSA 1 (Chains `pkg/chains/formats/slsa/internal/build_types`).
+const SLSA: &str = "https://tekton.dev/chains/v2/slsa";
+const SLSA_TEKTON: &str = "https://tekton.dev/chains/v2/slsa-tekton";
+/// The dependency that is a TaskRun of a PipelineRun (Chains `internal/resolved_dependencies`).
+const PIPELINE_TASK: &str = "pipelineTask";
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Statement {
+    predicate_type: String,
+    predicate: Node,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Slsa02 {
+    build_type: String,
+    #[serde(default)]
+    build_config: Option<Node>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Slsa1 {
+    build_definition: BuildDefinition,
+    run_details: RunDetails,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct BuildDefinition {
+    build_type: String,
+    #[serde(default)]
+    external_parameters: ExternalParameters,
+    #[serde(default, deserialize_with = "null_is_default")]
+    resolved_dependencies: Vec<Dependency>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ExternalParameters {
+    run_spec: Option<Node>,
+}
+
+#[derive(Deserialize)]
+struct Dependency {
+    #[serde(default)]
+    name: String,
+    content: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct RunDetails {
+    #[serde(default, deserialize_with = "null_is_default")]
+    byproducts: Vec<ByProduct>,
+    #[serde(default)]
+    metadata: Metadata,
+}
+
+#[derive(Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Metadata {
+    #[serde(default)]
+    invocation_id: String,
+    started_on: Option<String>,
+    finished_on: Option<String>,
+}
+
+/// Bytes of a UID as Kubernetes makes them.
+const UID: usize = 36;
+
+impl Metadata {
+    /// Each TaskRun of a PipelineRun gets a copy.
+    fn check(&self) -> Result<(), ChainsError> {
+        let is_time = |time: &String| parse_time(time).is_some();
+        let are_times = [&self.started_on, &self.finished_on].into_iter().flatten().all(is_time);
+        match are_times && self.invocation_id.len() <= UID {
+            true => Ok(()),
+            false => {
+                let reason = "its start or end is not a time, or its invocation not a UID";
+                Err(ChainsError::Shape(reason.to_owned()))
+            }
+        }
+    }
+}
+
+/// Whether a document is an in-toto statement, or an envelope around one.
+pub(crate) fn is_attestation(document: &Node) -> bool {
+    let is_statement =
+        document.get("_type").and_then(Node::text).is_some_and(|kind| kind.starts_with(STATEMENT));
+    document.get("kind").is_none() && (is_statement || Envelope::is_in(document))
+}
+
+/// What may be read of an attestation: a TaskRun each, or why there is none.
+type TaskRuns = Result<Vec<Result<TaskRun, ChainsError>>, ChainsError>;
+
+/// Whose results they are, where an attestation does not say.
+struct Names<'a> {
+    stated: &'a Stated,
+    claim: Claim,
+}
+
+/// The TaskRuns in an attestation, each or why not. What it does not carry is as `stated`; `claim` tells what evidence claims.
+pub(crate) fn task_runs(document: Node, stated: &Stated, claim: Claim) -> TaskRuns {
+    let names = Names { stated, claim };
+    if !Envelope::is_in(&document) {
+        return of_statement(document, &names);
+    }
+    let envelope = Arc::new(Envelope::read(document)?);
+    let mut task_runs = of_payload(&envelope.payload, stated, claim)?;
+    for origin in task_runs.iter_mut().flatten().filter_map(|task_run| task_run.chains.as_mut()) {
+        origin.envelope = Some(envelope.clone());
+    }
+    Ok(task_runs)
+}
+
+/// The TaskRuns in the payload of an envelope.
+pub(crate) fn of_payload(payload: &[u8], stated: &Stated, claim: Claim) -> TaskRuns {
+    of_statement(parsed(payload, "the envelope's payload")?, &Names { stated, claim })
+}
+
+fn parsed(json: &[u8], what: &str) -> Result<Node, ChainsError> {
+    serde_json::from_slice(json)
+        .map_err(|error| ChainsError::Json { what: what.to_owned(), error: error.to_string() })
+}
+
+fn of_statement(statement: Node, names: &Names<'_>) -> TaskRuns {
+    let Statement { predicate_type, predicate } = statement.read()?;
+    match predicate_type.as_str() {
+        SLSA_0_2 => of_slsa_0_2(predicate.read()?, names),
+        SLSA_1 => of_slsa_1(predicate.read()?, names),
+        _ => Err(ChainsError::Predicate(shown(&predicate_type))),
+    }
+}
+
+fn of_slsa_0_2(predicate: Slsa02, names: &Names<'_>) -> TaskRuns {
+    let format = match predicate.build_type.as_str() {
+        "tekton.dev/v1/TaskRun" | "tekton.dev/v1beta1/TaskRun" => Format::TaskRunInToto,
+        "tekton.dev/v1/PipelineRun" | "tekton.dev/v1beta1/PipelineRun" => Format::PipelineRunInToto,
+        _ => return Err(ChainsError::BuildType(shown(&predicate.build_type))),
+    };
+    match (format, predicate.build_config) {
+        (Format::PipelineRunInToto, Some(tasks)) => made(build_config::task_runs(tasks)?, format, names),
+        _ => Err(ChainsError::HoldsNothing { format }),
+    }
+}
+
+fn of_slsa_1(predicate: Slsa1, names: &Names<'_>) -> TaskRuns {
+    let Slsa1 { build_definition, run_details: RunDetails { byproducts, metadata } } = predicate;
+    let BuildDefinition { build_type, external_parameters, resolved_dependencies } = build_definition;
+    if ![SLSA, SLSA_TEKTON].contains(&build_type.as_str()) {
+        return Err(ChainsError::BuildType(shown(&build_type)));
+    }
+    metadata.check()?;
+    let spec = external_parameters.run_spec;
+    let has = |name: &str| spec.as_ref().is_some_and(|spec| spec.get(name).is_some());
+    let is_pipeline_run = has("pipelineSpec") || has("pipelineRef");
+    match is_pipeline_run {
+        true if build_type == SLSA_TEKTON => whole_task_runs(resolved_dependencies),
+        true => of_pipeline_run(by_task_run(byproducts, &metadata)?, &metadata, names),
+        false => of_one_task_run(by_task_run(byproducts, &metadata)?, spec, &metadata, names),
+    }
+}
+
+/// The results in by-products, by their TaskRuns, in the order in which these come.
+fn by_task_run(by_products: Vec<ByProduct>, metadata: &Metadata) -> Result<Vec<Kept>, ChainsError> {
+    let mut all: Vec<Kept> = Vec::new();
+    let mut places: HashMap<Option<String>, usize> = HashMap::new();
+    for by_product in by_products {
+        let Some(found) = by_product.result()? else { continue };
+        let place = *places.entry(found.task_run.clone()).or_insert(all.len());
+        if place == all.len() {
+            all.push(new(found.task_run, metadata));
+        }
+        let Some(kept) = all.get_mut(place) else { continue };
+        match found.kind {
+            ResultKind::Task => kept.results.push(found.result),
+            ResultKind::Step => kept.step_results.push(found.result),
+        }
+    }
+    Ok(all)
+}
+
+/// What is known of a TaskRun before any of its results.
+fn new(name: Option<String>, metadata: &Metadata) -> Kept {
+    Kept {
+        name,
+        task: None,
+        uid: String::new(),
+        pipeline_run_uid: None,
+        spec: None,
+        started: metadata.started_on.clone(),
+        finished: metadata.finished_on.clone(),
+        succeeded: None,
+        results: Vec::new(),
+        step_results: Vec::new(),
+    }
+}
+
+fn of_pipeline_run(kept: Vec<Kept>, metadata: &Metadata, names: &Names<'_>) -> TaskRuns {
+    if kept.is_empty() {
+        return Err(ChainsError::HoldsNothing { format: Format::PipelineRunSlsa1 });
+    }
+    if kept.iter().any(|kept| kept.name.is_none()) {
+        return Err(ChainsError::Shape("a by-product does not name its TaskRun".to_owned()));
+    }
+    let uid = &metadata.invocation_id;
+    let kept = kept.into_iter().map(|kept| Kept { pipeline_run_uid: Some(uid.clone()), ..kept });
+    made(kept.collect(), Format::PipelineRunDeep, names)
+}
+
+fn of_one_task_run(
+    mut kept: Vec<Kept>,
+    spec: Option<Node>,
+    metadata: &Metadata,
+    names: &Names<'_>,
+) -> TaskRuns {
+    let Some(first) = kept.pop() else {
+        let nothing = Kept { uid: metadata.invocation_id.clone(), spec, ..new(None, metadata) };
+        return made(vec![nothing], Format::TaskRunSlsa1, names);
+    };
+    if !kept.is_empty() {
+        let reason = "the attestation of one TaskRun holds by-products of several";
+        return Err(ChainsError::Shape(reason.to_owned()));
+    }
+    let format = if first.name.is_some() { Format::TaskRunV2alpha4 } else { Format::TaskRunV2alpha3 };
+    made(vec![Kept { uid: metadata.invocation_id.clone(), spec, ..first }], format, names)
+}
+
+fn made(kept: Vec<Kept>, format: Format, names: &Names<'_>) -> TaskRuns {
+    if kept.is_empty() {
+        return Err(ChainsError::HoldsNothing { format });
+    }
+    Ok(kept.into_iter().map(|kept| kept.task_run(format, names.stated, names.claim)).collect())
+}
+
+/// The TaskRuns that the build type slsa-tekton keeps as they were.
+fn whole_task_runs(dependencies: Vec<Dependency>) -> TaskRuns {
+    let dependencies = dependencies.into_iter().filter(|dependency| dependency.name == PIPELINE_TASK);
+    let task_runs: Vec<_> =
+        dependencies.enumerate().map(|(i, dependency)| whole(i + 1, dependency)).collect();
+    match task_runs.is_empty() {
+        true => Err(ChainsError::HoldsNothing { format: Format::PipelineRunTekton }),
+        false => Ok(task_runs),
+    }
+}
+
+fn whole(number: usize, dependency: Dependency) -> Result<TaskRun, ChainsError> {
+    let what = format!("number {number} of the TaskRuns in it");
+    let json = base64(&dependency.content.unwrap_or_default(), &what)?;
+    let node = parsed(&json, &what)?;
+    let mut task_run =
+        TaskRun::from_node(node, None).map_err(|error| ChainsError::TaskRun { what, error })?;
+    let format = Format::PipelineRunTekton;
+    let origin = Origin { format, envelope: None, step_results: Vec::new(), is_whole: true };
+    task_run.chains = Some(Box::new(origin));
+    Ok(task_run)
+}

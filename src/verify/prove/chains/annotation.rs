@@ -1,0 +1,99 @@
+//! The attestation that Chains' storage `tekton` keeps in a TaskRun's annotations (Chains `pkg/chains/storage/tekton`): signed, about
+//! this very run, and the same as its status.
+
+use std::borrow::Cow;
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+
+use super::{ChainsSignature, key::ChainsKeys, signed};
+use crate::{
+    tekton::{
+        chains::{self, ChainsError, Envelope, Format, Stated, StatedTaskRun},
+        taskrun::{StatusResult, TaskRun},
+    },
+    verify::{facts::Detail, finding::Finding},
+};
+
+fn missing(reason: impl Into<Cow<'static, str>>) -> ChainsSignature {
+    ChainsSignature::Missing(reason.into())
+}
+
+/// Checks the attestation in the annotations of a TaskRun.
+pub(super) fn check(object: &TaskRun, keys: &ChainsKeys) -> Result<ChainsSignature, Finding> {
+    let uid = &object.metadata.uid;
+    let key = format!("chains.tekton.dev/signature-taskrun-{uid}");
+    let annotations = &object.metadata.annotations.chains;
+    let annotation = annotations.iter().find(|(name, _)| *name == key && !uid.is_empty());
+    let Some((_, annotation)) = annotation else {
+        return Ok(missing("there is no attestation of Tekton Chains in its annotations"));
+    };
+    let field = format!("metadata.annotations[{key}]");
+    let unread = |error: &dyn std::fmt::Display| {
+        Finding::undecided(Detail::CHAINS_ANNOTATION, None, format!("{field}: {error}"))
+    };
+    let bytes = STANDARD.decode(annotation).map_err(|_| unread(&"it is not base64"))?;
+    let envelope = Envelope::from_json(&bytes).map_err(|error| unread(&error))?;
+    let keyid = signed(&envelope, keys)?;
+    let stated = Stated {
+        namespace: Some(object.metadata.namespace.clone()),
+        task_runs: vec![StatedTaskRun { task: None, name: object.metadata.name.clone() }],
+    };
+    let attested = chains::of_payload(&envelope.payload, &stated, |_| None);
+    let attested = match attested.and_then(|attested| attested.into_iter().collect::<Result<Vec<_>, _>>()) {
+        Ok(attested) => attested,
+        Err(error @ ChainsError::HoldsNothing { .. }) => {
+            return Ok(missing(format!("its annotations hold an attestation, but {error}")));
+        }
+        Err(error) => return Err(unread(&error)),
+    };
+    let [attested] = attested.as_slice() else {
+        return Err(unread(&"it is an attestation of several TaskRuns"));
+    };
+    same_run(object, attested)
+        .and_then(|()| same_results(object, attested))
+        .map_err(|problem| Finding::status(field, Detail::CHAINS_ANNOTATION, problem))?;
+    Ok(ChainsSignature::Signed(keyid))
+}
+
+fn same_run(object: &TaskRun, attested: &TaskRun) -> Result<(), String> {
+    let (stated, found) = (&object.metadata, &attested.metadata);
+    match () {
+        () if found.uid != stated.uid => Err(format!(
+            "Chains attested the run of the UID {:?}, and this one has {:?}",
+            found.uid, stated.uid
+        )),
+        () if found.name != stated.name => {
+            Err(format!("Chains attested the TaskRun {}, and this one is {}", found.name, stated.name))
+        }
+        () => Ok(()),
+    }
+}
+
+/// Whether the by-products are what the status holds, in the same order. Chains leaves some results out, and never puts one in.
+fn same_results(object: &TaskRun, attested: &TaskRun) -> Result<(), String> {
+    let in_steps = object.status.steps.iter().flatten().flat_map(|step| &step.results);
+    let of_steps = attested.chains.iter().flat_map(|origin| &origin.step_results);
+    // slsa/v2alpha3 leaves out no result, and has none of any step.
+    let is_v2alpha4 = attested.chains.as_ref().is_some_and(|origin| origin.format == Format::TaskRunV2alpha4);
+    same(object.status.results.iter(), attested.status.results.iter(), "result", is_v2alpha4)?;
+    if is_v2alpha4 { same(in_steps, of_steps, "step result", true) } else { Ok(()) }
+}
+
+fn same<'a>(
+    found: impl Iterator<Item = &'a StatusResult>,
+    attested: impl Iterator<Item = &'a StatusResult>,
+    what: &str,
+    may_leave_out: bool,
+) -> Result<(), String> {
+    let mut attested = attested.peekable();
+    for result in found {
+        let is_left_out = may_leave_out && chains::leaves_out(&result.name);
+        if attested.next_if_eq(&result).is_none() && !is_left_out {
+            return Err(format!("Chains did not attest the {what} {} as it is here", result.name));
+        }
+    }
+    match attested.next() {
+        Some(result) => Err(format!("Chains attested a {what} {} that is not here, or not so", result.name)),
+        None => Ok(()),
+    }
+}
