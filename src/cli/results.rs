@@ -13,7 +13,8 @@ use crate::{
     },
     io_error,
     sources::{
-        results::{Address, Authorities, Caller, Parent, Question, Results, TokenFile, Window},
+        authorities::Authorities,
+        results::{Address, Caller, Parent, Question, Results, TokenFile, Window},
         run_name::RunName,
     },
     tekton::taskrun::parse_time,

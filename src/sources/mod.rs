@@ -2,14 +2,17 @@
 //!
 //! * [`source`]: the ways in; [`sink`]: what each of them hands over; [`error`]: why it may not.
 //! * [`files`]: files, folders and standard input; [`kubernetes`]: the API server of a cluster; [`results`]: the archive of Tekton Results.
-//! * [`run_name`]: a run that is asked for by name; [`impersonation`]: for whom a server is asked; [`token`]: by whose right.
+//! * [`run_name`]: a run that is asked for by name; [`impersonation`]: for whom a server is asked; [`token`]: by whose right; [`authorities`]:
+//!   who vouches for it; [`loopback`]: whether it is this machine.
 //! * [`walk`]: judging all of it on all cores.
 
+pub mod authorities;
 pub mod error;
 mod failure;
 pub mod files;
 pub mod impersonation;
 pub mod kubernetes;
+mod loopback;
 mod not_read;
 pub mod results;
 pub mod run_name;

@@ -1,8 +1,10 @@
 //! Where the API of Tekton Results is.
 
-use std::{fmt, net::IpAddr, str::FromStr};
+use std::{fmt, str::FromStr};
 
 use ureq::http::Uri;
+
+use crate::sources::loopback::is_loopback;
 
 /// How it is spoken to. Its server answers both on one port; ingresses and routes often let only REST through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,11 +101,7 @@ impl Address {
     }
 
     fn is_plain_elsewhere(&self) -> bool {
-        let is_loopback = match self.host.parse::<IpAddr>() {
-            Ok(address) => address.is_loopback(),
-            Err(_) => self.host.eq_ignore_ascii_case("localhost"),
-        };
-        !self.is_tls && !is_loopback
+        !self.is_tls && !is_loopback(&self.host)
     }
 
     /// `host:port`, with brackets where the host needs them.

@@ -29,10 +29,11 @@ use super::{
     address::Address,
     archive::{Archive, Each, Ended, ORDER, Page, Record},
     caller::{Caller, Credential},
+    connection::not_connected,
     error::ResultsError,
     generated::{ListRecordsRequest, RecordListSummaryRequest, results_client::ResultsClient},
-    trusted::{Authorities, not_connected},
 };
+use crate::sources::authorities::Authorities;
 
 /// Bytes of an answer that is read: five records of the size that the server admits, which its database may lengthen.
 const LARGEST_ANSWER: usize = 64 << 20;

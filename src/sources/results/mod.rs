@@ -1,7 +1,7 @@
 //! Tekton Results: the archive of runs that outlive their objects in the cluster, read over its API v1alpha2.
 //!
 //! * [`address`], [`caller`], [`question`]: where it is, who asks, and what for; checked before anything is sent.
-//! * [`archive`]: what is asked of the API, over [`grpc`] or [`rest`]; [`trusted`]: whose certificate its server may have.
+//! * [`archive`]: what is asked of the API, over [`grpc`] or [`rest`]; [`connection`]: why there may be none.
 //! * [`pages`]: page after page, until all that the archive counts has come; [`children`]: what belongs to the PipelineRuns among
 //!   it; [`source`]: into the walk.
 
@@ -9,6 +9,7 @@ mod address;
 mod archive;
 mod caller;
 mod children;
+mod connection;
 mod error;
 #[allow(missing_docs, unreachable_pub, clippy::use_self, reason = "generated from proto/results.proto")]
 #[rustfmt::skip]
@@ -18,11 +19,9 @@ mod pages;
 mod question;
 mod rest;
 mod source;
-mod trusted;
 
 pub use address::{Address, AddressError};
 pub use caller::{Caller, TokenFile};
 pub use error::ResultsError;
 pub use question::{Parent, Question, Window};
 pub use source::Results;
-pub use trusted::{Authorities, AuthoritiesError};

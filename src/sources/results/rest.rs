@@ -20,9 +20,10 @@ use super::{
     address::Address,
     archive::{Archive, Each, Ended, ORDER, Page, Record},
     caller::{Caller, Credential},
+    connection::{not_connected, not_trusted},
     error::ResultsError,
-    trusted::{Authorities, not_connected, not_trusted},
 };
+use crate::sources::authorities::Authorities;
 
 /// Bytes of an answer that is read: the server stops at 100 MiB of records, and base64 lengthens them by a third.
 const LARGEST_ANSWER: u64 = 256 << 20;
@@ -47,7 +48,7 @@ impl Rest {
         patience: Duration,
     ) -> Self {
         let config = Agent::config_builder()
-            .tls_config(authorities.for_rest())
+            .tls_config(authorities.for_web())
             .timeout_connect(Some(patience))
             .timeout_recv_response(Some(patience))
             .timeout_recv_body(Some(patience * BODY_TAKES))

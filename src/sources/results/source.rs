@@ -20,9 +20,9 @@ use super::{
     pages::{PAUSES, Reading},
     question::Question,
     rest::Rest,
-    trusted::Authorities,
 };
 use crate::sources::{
+    authorities::Authorities,
     error::{LARGEST_OBJECT, Rest as Remainder},
     failure::Failure,
     sink::{Found, Sink, Stopped},

@@ -1,6 +1,6 @@
-//! Whose certificate the server may have.
+//! Whose certificate a server may have, where somebody says so: of an archive and of a registry.
 
-use std::{io, sync::Arc};
+use std::sync::Arc;
 
 use rustls::{
     ClientConfig, RootCertStore,
@@ -8,7 +8,6 @@ use rustls::{
 };
 use ureq::tls::{Certificate, TlsConfig};
 
-use super::error::ResultsError;
 use crate::tls;
 
 /// Authorities that vouch for the server.
@@ -45,7 +44,7 @@ impl Authorities {
     }
 
     /// For HTTP/2 alone.
-    pub(super) fn for_grpc(&self) -> Result<Arc<ClientConfig>, rustls::Error> {
+    pub(crate) fn for_grpc(&self) -> Result<Arc<ClientConfig>, rustls::Error> {
         let mut store = RootCertStore::empty();
         store.add_parsable_certificates(self.0.iter().cloned());
         let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -57,28 +56,10 @@ impl Authorities {
         Ok(Arc::new(config))
     }
 
-    pub(super) fn for_rest(&self) -> TlsConfig {
+    /// For HTTP/1.1.
+    pub(crate) fn for_web(&self) -> TlsConfig {
         let all: Vec<Certificate<'static>> =
             self.0.iter().map(|certificate| Certificate::from_der(certificate).to_owned()).collect();
         tls::trusting(&all).build()
     }
-}
-
-/// Why there is no connection.
-pub(super) fn not_connected(error: &io::Error) -> ResultsError {
-    match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-        Some(error) => not_trusted(error),
-        None => ResultsError::Connect { reason: crate::io_error::words(error) },
-    }
-}
-
-/// Why there is no TLS.
-pub(super) fn not_trusted(error: &rustls::Error) -> ResultsError {
-    let reason = match error {
-        rustls::Error::InvalidMessage(_) => return ResultsError::NoTls,
-        rustls::Error::NoApplicationProtocol => return ResultsError::NoHttp2,
-        rustls::Error::InvalidCertificate(error) => tls::words(error),
-        other => return ResultsError::Connect { reason: other.to_string() },
-    };
-    ResultsError::Certificate { reason }
 }
