@@ -36,6 +36,11 @@ impl AccessArgs {
         [("--kubeconfig", self.kubeconfig.is_some()), ("--context", self.context.is_some())]
     }
 
+    fn all_given(&self) -> impl Iterator<Item = bool> {
+        let (own, caller, timeout) = (self.given(), self.caller.given(), self.caller.timeout_given());
+        own.into_iter().chain(caller).chain(timeout).map(|(_, is_given)| is_given)
+    }
+
     /// For whom any server is asked.
     pub(super) fn caller(&self) -> &CallerArgs {
         &self.caller
@@ -53,8 +58,7 @@ impl AccessArgs {
 
     /// The same; `None` if there is no trace of a cluster, and neither an argument nor `is_meant` says that there must be one.
     pub(super) fn find_if_any(&self, is_meant: bool) -> Result<Option<Access>, Refusal> {
-        let is_meant =
-            is_meant || self.given().iter().chain(&self.caller.given()).any(|(_, is_given)| *is_given);
+        let is_meant = is_meant || self.all_given().any(|is_given| is_given);
         match self.found()? {
             Err(AccessError::NoKubeconfig { is_meant: false, .. }) if !is_meant => Ok(None),
             found => found.map(Some).map_err(|error| unchecked(error.to_string())),

@@ -1,6 +1,6 @@
-//! Runs that were asked for by name: a source that does not have one of them must say so.
+//! What was asked for by name, runs or images: a source that does not have one of them must say so.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     sources::{
@@ -21,6 +21,8 @@ pub(super) struct Asked<'a> {
     absence: String,
     detail: Detail,
     is_whole: bool,
+    /// Images that nothing has come of, and what is said of those.
+    images: BTreeMap<String, String>,
 }
 
 impl<'a> Asked<'a> {
@@ -31,7 +33,21 @@ impl<'a> Asked<'a> {
         detail: Detail,
         absence: String,
     ) -> Self {
-        Self { namespace, awaited: runs.into_iter().collect(), absence, detail, is_whole: true }
+        let (awaited, images) = (runs.into_iter().collect(), BTreeMap::new());
+        Self { namespace, awaited, absence, detail, is_whole: true, images }
+    }
+
+    /// Images by their names, with what is said of one that nothing comes of.
+    pub(super) fn images(images: BTreeMap<String, String>) -> Self {
+        Self { images, ..Self::new(None, Vec::new(), Detail::NOT_IN_REGISTRY, String::new()) }
+    }
+
+    /// Notes the place of what came, whatever it is: what cannot be read is not absent.
+    pub(super) fn came_from(&mut self, place: Place<'_>) {
+        if !self.images.is_empty() {
+            // Nothing in the name of an image is a comma.
+            self.images.remove(place.path.split(',').next().unwrap_or_default());
+        }
     }
 
     /// Notes a run that came, `<namespace>/<name>` by its own account.
@@ -73,7 +89,9 @@ impl<'a> Asked<'a> {
         self.awaited
             .iter()
             .filter(|_| self.is_whole)
-            .map(|run| Finding::no_evidence(self.detail, format!("{run} is {}", self.absence)))
+            .map(|run| format!("{run} is {}", self.absence))
+            .chain(self.images.values().cloned())
+            .map(|text| Finding::no_evidence(self.detail, text))
     }
 }
 

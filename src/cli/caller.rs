@@ -33,14 +33,18 @@ pub(super) struct CallerArgs {
 const TIMEOUT: u64 = 60;
 
 impl CallerArgs {
-    /// Each argument, and whether it is given.
-    pub(super) fn given(&self) -> [(&'static str, bool); 4] {
+    /// Each argument that says for whom a server is asked, and whether it is given.
+    pub(super) fn given(&self) -> [(&'static str, bool); 3] {
         [
             ("--as", self.user.is_some()),
             ("--as-group", !self.groups.is_empty()),
             ("--as-uid", self.uid.is_some()),
-            ("--request-timeout", self.request_timeout.is_some()),
         ]
+    }
+
+    /// The argument that is about every server, and whether it is given.
+    pub(super) fn timeout_given(&self) -> [(&'static str, bool); 1] {
+        [("--request-timeout", self.request_timeout.is_some())]
     }
 
     /// Whom the holder of the credential stands in for, if for anybody.

@@ -92,6 +92,7 @@ pub fn run(
     let mut written = if args.output == Output::Text { writeln!(out, "{NOT_CHECKED}") } else { Ok(()) };
     let walked = for_each(source, &mut |place, object| {
         if let Some(asked) = &mut asked {
+            asked.came_from(place);
             asked.note(&object);
         }
         let object = match object {

@@ -3,6 +3,7 @@
 mod access;
 mod answer;
 mod asked;
+mod authorities;
 pub mod bundle;
 mod caller;
 mod cluster;
@@ -16,6 +17,7 @@ mod input;
 pub mod inspect;
 mod man;
 mod number;
+mod oci;
 mod progress;
 mod refusal;
 mod results;

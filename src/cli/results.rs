@@ -7,13 +7,11 @@ use clap::Args;
 use crate::{
     cli::{
         asked::Asked,
+        authorities::AuthoritiesArgs,
         caller::CallerArgs,
-        refusal::{Refusal, unchecked, usage},
-        web_authorities,
+        refusal::{Refusal, usage},
     },
-    io_error,
     sources::{
-        authorities::Authorities,
         results::{Address, Caller, Parent, Question, Results, TokenFile, Window},
         run_name::RunName,
     },
@@ -44,27 +42,23 @@ pub(super) struct ResultsArgs {
     /// A file with the bearer token; it is read again for each request. In a pod the default is its service account's
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
-    /// Authorities (PEM) of the server's certificate [default: /etc/ssl/certs/ca-certificates.crt]
-    #[arg(long, value_name = "FILE")]
-    ca_file: Option<PathBuf>,
 }
 
 impl ResultsArgs {
     /// Each argument, and whether it is given.
-    pub(super) fn given(&self) -> [(&'static str, bool); 6] {
+    pub(super) fn given(&self) -> [(&'static str, bool); 5] {
         [
             ("--results-api", self.results_api.is_some()),
             ("--parent", self.parent.is_some()),
             ("--since", self.since.is_some()),
             ("--until", self.until.is_some()),
             ("--token-file", self.token_file.is_some()),
-            ("--ca-file", self.ca_file.is_some()),
         ]
     }
 
-    /// The files that are read.
-    pub(super) fn files(&self) -> impl Iterator<Item = PathBuf> {
-        self.token_file.iter().chain(&self.ca_file).cloned()
+    /// The file with the token, if one is named.
+    pub(super) fn file(&self) -> Option<PathBuf> {
+        self.token_file.clone()
     }
 
     /// The address, if there is one.
@@ -86,7 +80,12 @@ impl ResultsArgs {
     }
 
     /// The archive with what is asked of it, for these runs or all.
-    pub(super) fn open(&self, runs: Vec<RunName>, caller: &CallerArgs) -> Result<Results, Refusal> {
+    pub(super) fn open(
+        &self,
+        runs: Vec<RunName>,
+        authorities: &AuthoritiesArgs,
+        caller: &CallerArgs,
+    ) -> Result<Results, Refusal> {
         let missing = |what: &str| usage(format!("--from results needs {what}"));
         let address = self.results_api.clone().ok_or_else(|| {
             missing(
@@ -98,7 +97,7 @@ impl ResultsArgs {
         let question = Question { parent, window: self.window()?, runs };
         let impersonation = caller.impersonation()?;
         Ok(Results {
-            authorities: self.authorities(&address)?,
+            authorities: if address.is_encrypted() { authorities.read()? } else { Default::default() },
             caller: Caller { token: self.token(&address)?, impersonation },
             address,
             question,
@@ -132,15 +131,5 @@ impl ResultsArgs {
         let of_pod = Path::new(POD_TOKEN);
         let in_pod = (address.is_encrypted() && of_pod.exists()).then(|| of_pod.to_owned());
         Ok(self.token_file.clone().or(in_pod).map(TokenFile))
-    }
-
-    fn authorities(&self, address: &Address) -> Result<Authorities, Refusal> {
-        if !address.is_encrypted() {
-            return Ok(Authorities::default());
-        }
-        let file = self.ca_file.as_deref().unwrap_or(Path::new(web_authorities::SYSTEM));
-        let refused = |error: String| unchecked(format!("--ca-file {}: {error}", file.display()));
-        let text = std::fs::read(file).map_err(|error| refused(io_error::words(&error)))?;
-        Authorities::from_pem(&text).map_err(|error| refused(error.to_string()))
     }
 }

@@ -8,8 +8,9 @@ use crate::{
     cli::{
         access::AccessArgs,
         asked::Asked,
+        authorities::AuthoritiesArgs,
         cluster::ClusterArgs,
-        input,
+        input, oci,
         refusal::{Refusal, usage},
         results::ResultsArgs,
     },
@@ -37,6 +38,8 @@ enum SourceKind {
     Kubernetes,
     /// The archive of Tekton Results
     Results,
+    /// Attestations of Tekton Chains beside images in a registry
+    Oci,
 }
 
 impl fmt::Display for SourceKind {
@@ -45,18 +48,21 @@ impl fmt::Display for SourceKind {
             Self::Files => "files",
             Self::Kubernetes => "kubernetes",
             Self::Results => "results",
+            Self::Oci => "oci",
         })
     }
 }
 
 /// Those where attestations may be met that do not say whose they are.
-const ATTESTED: &[SourceKind] = &[SourceKind::Files];
+const ATTESTED: &[SourceKind] = &[SourceKind::Files, SourceKind::Oci];
 
 /// Those where a namespace says what is meant.
-const NAMESPACED: &[SourceKind] = &[SourceKind::Files, SourceKind::Kubernetes];
+const NAMESPACED: &[SourceKind] = &[SourceKind::Files, SourceKind::Kubernetes, SourceKind::Oci];
 
-/// Those that are asked over a network, for somebody.
-const SERVERS: &[SourceKind] = &[SourceKind::Kubernetes, SourceKind::Results];
+/// Those that are asked over a network.
+const SERVERS: &[SourceKind] = &[SourceKind::Kubernetes, SourceKind::Results, SourceKind::Oci];
+/// Those that are asked for somebody who may be named.
+const FOR_SOMEBODY: &[SourceKind] = &[SourceKind::Kubernetes, SourceKind::Results];
 
 /// Where TaskRuns are read from, and what of it is meant.
 #[derive(Debug, Args)]
@@ -66,9 +72,10 @@ pub(super) struct SourceArgs {
     from: SourceKind,
     /// Files or folders with TaskRuns (JSON, JSON lines, YAML, Lists; also compressed: gzip, zstd), or - for standard input.
     /// In folders and their subfolders, files are read whose names end in .json, .jsonl, .ndjson, .yaml or .yml, also with .gz
-    /// or .zst appended. Hidden folders (.git, ..data) are skipped; anything else found there is reported as not read. With any
-    /// other --from: taskrun/NAME or pipelinerun/NAME (with its TaskRuns), or nothing for all runs
-    #[arg(required_unless_present = "from", required_if_eq("from", "files"), value_name = "TASKRUN")]
+    /// or .zst appended. Hidden folders (.git, ..data) are skipped; anything else found there is reported as not read. With
+    /// --from oci: images, REGISTRY/REPOSITORY@sha256:…. With any other --from: taskrun/NAME or pipelinerun/NAME (with its TaskRuns), or
+    /// nothing for all runs
+    #[arg(required_unless_present = "from", required_if_eq_any([("from", "files"), ("from", "oci")]), value_name = "TASKRUN")]
     paths: Vec<PathBuf>,
     /// In folders, read the files whose names match this pattern, for example '*.json', and leave out all others; may be given
     /// several times
@@ -87,6 +94,8 @@ pub(super) struct SourceArgs {
     results: ResultsArgs,
     #[command(flatten)]
     access: AccessArgs,
+    #[command(flatten)]
+    authorities: AuthoritiesArgs,
 }
 
 impl SourceArgs {
@@ -102,9 +111,11 @@ impl SourceArgs {
         self.refuse(&[("--namespace", self.cluster.namespace().is_some())], NAMESPACED)?;
         self.refuse(&self.cluster.given(), &[SourceKind::Kubernetes])?;
         self.refuse(&self.results.given(), &[SourceKind::Results])?;
+        self.refuse(&self.authorities.given(), &[SourceKind::Results, SourceKind::Oci])?;
         if !asks_cluster {
             self.refuse(&self.access.given(), &[SourceKind::Kubernetes])?;
-            self.refuse(&self.access.caller().given(), SERVERS)?;
+            self.refuse(&self.access.caller().given(), FOR_SOMEBODY)?;
+            self.refuse(&self.access.caller().timeout_given(), SERVERS)?;
         }
         match self.from {
             SourceKind::Files => Ok(Source::Files(self.files(), self.stated(), stdin)),
@@ -112,7 +123,17 @@ impl SourceArgs {
                 Ok(Source::Kubernetes(Box::new(self.cluster.open(self.named()?, &self.access)?)))
             }
             SourceKind::Results => {
-                Ok(Source::Results(Box::new(self.results.open(self.named()?, self.access.caller())?)))
+                let runs = self.named()?;
+                Ok(Source::Results(Box::new(self.results.open(
+                    runs,
+                    &self.authorities,
+                    self.access.caller(),
+                )?)))
+            }
+            SourceKind::Oci => {
+                let images = oci::images(&self.paths)?;
+                let oci = oci::open(images, &self.authorities, self.access.caller())?;
+                Ok(Source::Oci(Box::new(oci), self.stated()))
             }
         }
     }
@@ -136,7 +157,7 @@ impl SourceArgs {
         }
     }
 
-    /// The runs that are asked for by name: of any way in but files.
+    /// The runs that are asked for by name: of a cluster or an archive.
     fn named(&self) -> Result<Vec<RunName>, Refusal> {
         let name = |path: &PathBuf| {
             let text = path.to_string_lossy();
@@ -149,7 +170,7 @@ impl SourceArgs {
     pub(super) fn paths(&self) -> &[PathBuf] {
         match self.from {
             SourceKind::Files => &self.paths,
-            SourceKind::Kubernetes | SourceKind::Results => &[],
+            SourceKind::Kubernetes | SourceKind::Results | SourceKind::Oci => &[],
         }
     }
 
@@ -164,6 +185,7 @@ impl SourceArgs {
             SourceKind::Files => self.paths.first().map(|path| input::name(path)).unwrap_or_default(),
             SourceKind::Kubernetes => self.from.to_string(),
             SourceKind::Results => self.results.address(),
+            SourceKind::Oci => self.paths.first().map(|path| path.display().to_string()).unwrap_or_default(),
         }
     }
 
@@ -173,6 +195,7 @@ impl SourceArgs {
             SourceKind::Files => None,
             SourceKind::Kubernetes => Some(self.cluster.asked(self.named()?)),
             SourceKind::Results => Some(self.results.asked(self.named()?)),
+            SourceKind::Oci => Some(oci::asked(&oci::images(&self.paths)?)),
         })
     }
 
@@ -185,12 +208,14 @@ impl SourceArgs {
 
     /// Whether runs are asked for by name: none of them may be left out.
     pub(super) fn are_named(&self) -> bool {
-        self.from != SourceKind::Files && !self.paths.is_empty()
+        FOR_SOMEBODY.contains(&self.from) && !self.paths.is_empty()
     }
 
     /// The files besides the sources that a server is asked with.
     pub(super) fn credentials(&self) -> impl Iterator<Item = PathBuf> {
-        self.access.files().into_iter().chain(self.results.files())
+        let of_registries = if self.from == SourceKind::Oci { oci::files() } else { Vec::new() };
+        let named = self.results.file().into_iter().chain(self.authorities.file());
+        self.access.files().into_iter().chain(named).chain(of_registries)
     }
 
     /// How a cluster is reached.
@@ -253,6 +278,9 @@ impl SourceArgs {
             }
             (0, _) if self.from == SourceKind::Results => {
                 Some("no TaskRun found in the archive (--allow-empty accepts that)")
+            }
+            (0, _) if self.from == SourceKind::Oci => {
+                Some("no TaskRun found in the attestations of the images (--allow-empty accepts that)")
             }
             (0, _) if self.from == SourceKind::Kubernetes => Some(
                 "no run found in the cluster: see that -n and -l say what is meant (--allow-empty accepts that)",

@@ -326,6 +326,7 @@ impl Told<'_> {
         mut outcome: Result<Report, SourceError>,
         lines: &mut dyn Write,
     ) -> bool {
+        self.asked.iter_mut().for_each(|asked| asked.came_from(place));
         match (&mut outcome, &mut self.asked) {
             (Ok(report), _) if self.gate.leaves_out(report) => {
                 let _ = self.people.left_out(report, place, lines);

@@ -6,6 +6,7 @@ use crate::{
     sources::{
         kubernetes::error::KubernetesError,
         not_read::{NotRead, Unnamed},
+        oci::OciError,
         results::ResultsError,
     },
     tekton::{
@@ -131,6 +132,14 @@ pub enum SourceError {
         /// Why not.
         error: Box<ResultsError>,
     },
+    /// An image's attestations, or one of them, are not read.
+    #[error("{path}: {error}")]
+    Oci {
+        /// The image, and where beside it.
+        path: String,
+        /// Why not.
+        error: Box<OciError>,
+    },
     /// A cluster is not read, or not to the end of a list.
     #[error("{path}: {error}")]
     Kubernetes {
@@ -195,6 +204,7 @@ impl SourceError {
             Self::Part { .. } => Detail::PART_OF_LIST,
             Self::Results { error, .. } if error.is_not_whole() => Detail::ARCHIVE_NOT_WHOLE,
             Self::Results { .. } => Detail::NOT_READ,
+            Self::Oci { error, .. } => detail_of_registry(error),
             Self::Kubernetes { error, .. } => detail_of_answer(error),
             Self::Empty { .. } => Detail::EMPTY,
             Self::Panicked { .. } => Detail::PANICKED,
@@ -228,6 +238,33 @@ fn detail_of_answer(error: &KubernetesError) -> Detail {
         KubernetesError::Status { .. } => Detail::REFUSED_BY_SERVER,
         KubernetesError::Cut { .. } => Detail::ANSWER_CUT,
         KubernetesError::Odd { .. } => Detail::ODD_ANSWER,
+    }
+}
+
+fn detail_of_registry(error: &OciError) -> Detail {
+    match error {
+        OciError::Connect { .. }
+        | OciError::Certificate { .. }
+        | OciError::NoTls { .. }
+        | OciError::Timeout { .. } => Detail::UNREACHABLE,
+        OciError::Lost { .. } => Detail::ANSWER_CUT,
+        OciError::Unauthorized { .. } => Detail::UNAUTHORIZED,
+        OciError::Forbidden { .. } => Detail::FORBIDDEN,
+        OciError::Credential(_)
+        | OciError::Challenge { .. }
+        | OciError::Realm { .. }
+        | OciError::NoToken { .. } => Detail::NO_CREDENTIAL,
+        OciError::Busy { .. } | OciError::Status { .. } => Detail::REFUSED_BY_SERVER,
+        OciError::NoRepository { .. } | OciError::Missing { .. } | OciError::TooMany { .. } => {
+            Detail::NOT_READ
+        }
+        OciError::TooLarge { .. } => Detail::OBJECT_TOO_LARGE,
+        OciError::OtherContent { .. } => Detail::OTHER_CONTENT,
+        OciError::NotARegistry { .. }
+        | OciError::Redirect { .. }
+        | OciError::NotAttestations(_)
+        | OciError::Descriptor(_)
+        | OciError::Pages(_) => Detail::ODD_ANSWER,
     }
 }
 

@@ -7,6 +7,7 @@ use crate::{
         error::{Rest, SourceError},
         kubernetes::error::KubernetesError,
         not_read::{NotRead, Unnamed},
+        oci::OciError,
         results::ResultsError,
     },
     tekton::{
@@ -42,6 +43,8 @@ pub(crate) enum Failure {
     Part(Option<u64>),
     /// An archive that is not read, or not to its end.
     Results(Box<ResultsError>),
+    /// An image whose attestations, or one of them, are not read.
+    Oci(Box<OciError>),
     /// A cluster that is not read, or not to the end of a list.
     Kubernetes(Box<KubernetesError>),
     Empty,
@@ -111,6 +114,7 @@ impl Failure {
             | Self::Read(_)
             | Self::Part(_)
             | Self::Results(_)
+            | Self::Oci(_)
             | Self::Kubernetes(_) => LeftOut::Rest,
             Self::Json(_, Rest::NotRead) | Self::TooLarge(Rest::NotRead) => LeftOut::Rest,
             Self::Yaml(_, Rest::NotRead) => LeftOut::Rest,
@@ -153,6 +157,7 @@ impl Failure {
             Self::List(reason) => SourceError::List { path, reason },
             Self::Part(remaining) => SourceError::Part { path, remaining },
             Self::Results(error) => SourceError::Results { path, error },
+            Self::Oci(error) => SourceError::Oci { path, error },
             Self::Kubernetes(error) => SourceError::Kubernetes { path, error },
             Self::Empty => SourceError::Empty { path },
             Self::Panicked => SourceError::Panicked { path },

@@ -1,7 +1,8 @@
 //! Where TaskRuns come from, and the walk that judges each of them.
 //!
 //! * [`source`]: the ways in; [`sink`]: what each of them hands over; [`error`]: why it may not.
-//! * [`files`]: files, folders and standard input; [`kubernetes`]: the API server of a cluster; [`results`]: the archive of Tekton Results.
+//! * [`files`]: files, folders and standard input; [`kubernetes`]: the API server of a cluster; [`results`]: the archive of Tekton Results;
+//!   [`oci`]: what lies beside images in a registry.
 //! * [`run_name`]: a run that is asked for by name; [`impersonation`]: for whom a server is asked; [`token`]: by whose right; [`authorities`]:
 //!   who vouches for it; [`loopback`]: whether it is this machine.
 //! * [`walk`]: judging all of it on all cores.
@@ -14,6 +15,7 @@ pub mod impersonation;
 pub mod kubernetes;
 mod loopback;
 mod not_read;
+pub mod oci;
 pub mod results;
 pub mod run_name;
 mod sink;

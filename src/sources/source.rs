@@ -9,6 +9,7 @@ use crate::{
     sources::{
         files::{self, Sources},
         kubernetes::Kubernetes,
+        oci::Oci,
         results::Results,
         sink::{Sink, Stopped},
     },
@@ -23,6 +24,8 @@ pub enum Source<'a> {
     Kubernetes(Box<Kubernetes>),
     /// The archive of Tekton Results.
     Results(Box<Results>),
+    /// Attestations beside images in a registry.
+    Oci(Box<Oci>, Stated),
 }
 
 impl<'a> Source<'a> {
@@ -34,7 +37,7 @@ impl<'a> Source<'a> {
     /// Whose results an attestation holds, where it does not say.
     pub(crate) fn stated(&self) -> Stated {
         match self {
-            Self::Files(_, stated, _) => stated.clone(),
+            Self::Files(_, stated, _) | Self::Oci(_, stated) => stated.clone(),
             Self::Kubernetes(_) | Self::Results(_) => Stated::default(),
         }
     }
@@ -45,6 +48,7 @@ impl<'a> Source<'a> {
             Self::Files(sources, _, stdin) => files::read(sources, stdin, sink),
             Self::Kubernetes(kubernetes) => kubernetes.read(sink),
             Self::Results(results) => results.read(sink),
+            Self::Oci(oci, _) => oci.read(sink),
         }
     }
 }
@@ -55,6 +59,7 @@ impl fmt::Debug for Source<'_> {
             Self::Files(sources, ..) => f.debug_tuple("Files").field(sources).finish(),
             Self::Kubernetes(kubernetes) => kubernetes.fmt(f),
             Self::Results(results) => f.debug_tuple("Results").field(results).finish(),
+            Self::Oci(oci, _) => oci.fmt(f),
         }
     }
 }

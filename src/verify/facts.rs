@@ -260,6 +260,10 @@ details! {
     NOT_IN_ARCHIVE = "not-in-archive";
     /// A run that was asked for, and that the cluster does not have.
     NOT_IN_CLUSTER = "not-in-cluster";
+    /// An image that was asked for, and that the registry has no attestation of.
+    NOT_IN_REGISTRY = "not-in-registry";
+    /// What a registry hands over is not what its digest names.
+    OTHER_CONTENT = "other-content";
     /// An archive that may have more than it hands out.
     ARCHIVE_NOT_WHOLE = "archive-not-whole";
     /// A List that says that there are more items.

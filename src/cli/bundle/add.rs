@@ -71,6 +71,7 @@ fn add(args: &AddArgs, input: &mut Input<'_>, err: &mut dyn Write) -> Result<Str
         ));
     }
     let of_cluster = args.access.given().into_iter().chain(args.access.caller().given());
+    let of_cluster = of_cluster.chain(args.access.caller().timeout_given());
     if let Some((name, _)) =
         of_cluster.into_iter().find(|(_, is_given)| *is_given && !args.bundles.published().asks_cluster())
     {

@@ -133,8 +133,9 @@ pub fn run(
     let stamping = Stamping { args, trusted, service, random };
     let mut progress = Progress { worst: Verdict::Verified, stop: false };
     let mut only = None;
-    let walked = for_each(source, &mut |_, object| {
+    let walked = for_each(source, &mut |place, object| {
         if let Some(asked) = &mut asked {
+            asked.came_from(place);
             asked.note(&object);
         }
         match (object, &args.output) {

@@ -1,0 +1,140 @@
+//! All attestations that lie beside one image: under cosign's tag, and as its referrers.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use super::{
+    digest::Digest,
+    error::OciError,
+    manifest::{Descriptor, Manifest, is_attestation},
+    predicate::is_about_something_else,
+    reference::Image,
+    registry::Registry,
+};
+use crate::sources::{
+    failure::Failure,
+    sink::{Found, Sink, Stopped},
+};
+
+/// The most attestations of one manifest, and the most referrers that may be attestations.
+const MOST: usize = 1_000;
+
+/// Why it goes no further with an image.
+pub(super) enum Halt {
+    /// Nobody takes any more.
+    Stopped,
+    /// Whatever else is asked would fail alike. It was said.
+    Told,
+}
+
+impl From<Stopped> for Halt {
+    fn from(Stopped: Stopped) -> Self {
+        Self::Stopped
+    }
+}
+
+/// One image, while its attestations are read.
+pub(super) struct Attestations<'a, 'r, 's> {
+    image: &'a Image,
+    registry: &'a mut Registry<'r>,
+    sink: &'s mut dyn Sink,
+    /// What was handed over: tools may write one attestation to both places.
+    seen: BTreeSet<Digest>,
+}
+
+impl<'a, 'r, 's> Attestations<'a, 'r, 's> {
+    pub(super) fn new(image: &'a Image, registry: &'a mut Registry<'r>, sink: &'s mut dyn Sink) -> Self {
+        Self { image, registry, sink, seen: BTreeSet::new() }
+    }
+
+    /// Hands all of them over, and why one cannot be read.
+    pub(super) fn read(&mut self) -> Result<(), Halt> {
+        self.sink.waiting()?;
+        match self.registry.tagged(&self.image.attestation_tag()) {
+            Ok(Some(manifest)) => self.layers(manifest, ".att")?,
+            Ok(None) => {}
+            Err(error) => self.failed(".att", error)?,
+        }
+        match self.registry.referrers(self.image) {
+            Ok(referrers) => self.referrers(&referrers),
+            Err(error) => self.failed("referrers", error),
+        }
+    }
+
+    fn referrers(&mut self, all: &[Descriptor]) -> Result<(), Halt> {
+        // What a list does not say the manifest does.
+        let may_be = |referrer: &&Descriptor| {
+            referrer.artifact_type.as_deref().is_none_or(|kind| kind.is_empty() || is_attestation(kind))
+        };
+        let meant: Vec<&Descriptor> = all.iter().filter(may_be).collect();
+        if meant.len() > MOST {
+            return self.failed(
+                "referrers",
+                OciError::TooMany { what: "referrers that may be attestations", limit: MOST },
+            );
+        }
+        for referrer in meant {
+            self.sink.waiting()?;
+            let at = format!("referrer {}", referrer.digest.chars().take(100).collect::<String>());
+            match self.registry.manifest(referrer) {
+                Ok(manifest) if manifest.artifact_type().is_some_and(is_attestation) => {
+                    self.layers(manifest, &at)?
+                }
+                Ok(_) => {}
+                Err(error) => self.failed(&at, error)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands over the layers of a manifest that is for attestations alone.
+    fn layers(&mut self, manifest: Manifest, at: &str) -> Result<(), Halt> {
+        let layers = match manifest.layers() {
+            Ok(layers) if layers.len() > MOST => {
+                return self
+                    .failed(at, OciError::TooMany { what: "attestations in one manifest", limit: MOST });
+            }
+            Ok(layers) => layers,
+            Err(error) => return self.failed(at, error),
+        };
+        for (layer, number) in layers.iter().zip(1..) {
+            self.layer(layer, &format!("{at}, layer {number}"))?;
+        }
+        Ok(())
+    }
+
+    fn layer(&mut self, layer: &Descriptor, at: &str) -> Result<(), Halt> {
+        if !is_attestation(&layer.media_type) {
+            let kind: String = layer.media_type.chars().take(100).collect();
+            return self.failed(at, OciError::NotAttestations(format!("it is of the type {kind:?}")));
+        }
+        if layer.digest().is_ok_and(|digest| !self.seen.insert(digest)) {
+            return Ok(());
+        }
+        self.sink.waiting()?;
+        let content = match self.registry.layer(layer) {
+            Ok(content) => content,
+            Err(error) => return self.failed(at, error),
+        };
+        self.sink.count(content.len());
+        if is_about_something_else(&content) {
+            return Ok(());
+        }
+        self.begin(at);
+        let found = match content.is_empty() {
+            true => Found::Failed(Failure::Empty),
+            false => Found::Json { bytes: &content, line: 1, inherited: None },
+        };
+        Ok(self.sink.take(found)?)
+    }
+
+    fn begin(&mut self, at: &str) {
+        self.sink.begin(Arc::from(format!("{}, {at}", self.image)));
+    }
+
+    fn failed(&mut self, at: &str, error: OciError) -> Result<(), Halt> {
+        let is_about_all = error.is_about_all();
+        self.begin(at);
+        self.sink.take(Found::Failed(Failure::Oci(Box::new(error))))?;
+        if is_about_all { Err(Halt::Told) } else { Ok(()) }
+    }
+}

@@ -1,0 +1,75 @@
+//! Manifests and lists of them (OCI image-spec `manifest.md`, `image-index.md`), as far as attestations are found by them.
+
+use serde::Deserialize;
+
+use super::{digest::Digest, error::OciError};
+
+/// Manifests of an image, as both OCI and Docker call them, and lists of manifests.
+pub(super) const ACCEPTED: &str = "application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.index.v1+json";
+/// A list of manifests.
+pub(super) const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+/// A DSSE envelope: a layer of cosign's `.att` tags.
+const DSSE: &str = "application/vnd.dsse.envelope.v1+json";
+/// How the types of Sigstore's bundles begin, whatever their version.
+const BUNDLE: &str = "application/vnd.dev.sigstore.bundle";
+
+/// What names content: type, digest, size in bytes.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Descriptor {
+    #[serde(default)]
+    pub(super) media_type: String,
+    pub(super) digest: String,
+    pub(super) size: u64,
+    /// Of a manifest: what it is for.
+    pub(super) artifact_type: Option<String>,
+}
+
+impl Descriptor {
+    pub(super) fn digest(&self) -> Result<Digest, OciError> {
+        self.digest
+            .parse()
+            .map_err(|error: super::digest::DigestError| OciError::Descriptor(error.to_string()))
+    }
+}
+
+/// A manifest or a list of them.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Manifest {
+    artifact_type: Option<String>,
+    config: Option<Descriptor>,
+    layers: Option<Vec<Descriptor>>,
+    manifests: Option<Vec<Descriptor>>,
+}
+
+impl Manifest {
+    /// Reads one that a registry gave.
+    pub(super) fn read(text: &[u8]) -> Result<Self, OciError> {
+        let not_one = || OciError::NotAttestations("it is not a manifest of OCI".to_owned());
+        serde_json::from_slice(text).map_err(|_| not_one())
+    }
+
+    /// What it is for: its own word, else the type of its configuration (image-spec, "Guidelines for Artifact Usage").
+    pub(super) fn artifact_type(&self) -> Option<&str> {
+        let stated = self.artifact_type.as_deref().filter(|kind| !kind.is_empty());
+        stated.or_else(|| self.config.as_ref().map(|config| config.media_type.as_str()))
+    }
+
+    /// Its layers, of a manifest.
+    pub(super) fn layers(self) -> Result<Vec<Descriptor>, OciError> {
+        let none = || OciError::NotAttestations("it has no layers".to_owned());
+        self.layers.ok_or_else(none)
+    }
+
+    /// What it lists, of a list.
+    pub(super) fn manifests(self) -> Result<Vec<Descriptor>, OciError> {
+        let none = || OciError::NotAttestations("it is not a list of referrers".to_owned());
+        self.manifests.ok_or_else(none)
+    }
+}
+
+/// Whether content of this type is an attestation, or perhaps one: a bundle may also hold the signature of an image.
+pub(super) fn is_attestation(media_type: &str) -> bool {
+    media_type == DSSE || media_type.starts_with(BUNDLE)
+}
