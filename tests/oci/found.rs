@@ -4,7 +4,9 @@ use serde_json::{Value, json};
 
 use crate::{
     genuine, places,
-    registry::{BUNDLE, Content, DSSE, INDEX, Registry, digest_of, error, image_digest, list, response},
+    registry::{
+        BUNDLE, Content, DSSE, INDEX, Registry, STATEMENT, digest_of, error, image_digest, list, response,
+    },
     says, shown, task_run, verify,
 };
 
@@ -79,6 +81,17 @@ fn the_tag_and_the_referrers_are_read_whatever_else_lies_there() {
             },
             code: 0,
             found: &[("%0, layer 1", "verified")],
+        },
+        Case {
+            name: "envelopes as cosign has them as referrers, and a statement without one",
+            fill: &|content| {
+                let (envelope, bare) = (content.blob(DSSE, &good), content.blob(STATEMENT, "not even read"));
+                let referrer = content.referrer_of(STATEMENT, &[bare, envelope]);
+                content.list(&[referrer.clone()]);
+                vec![referrer]
+            },
+            code: 0,
+            found: &[("%0, layer 2", "verified")],
         },
         Case {
             name: "both, with one attestation twice",

@@ -69,7 +69,7 @@ fn content_that_is_not_what_its_digest_names_is_refused() {
             2,
         ),
         ("a byte more", &|content| content.at(&blob).body.push(b' '), &["something other than"], 2),
-        ("a byte less", &|content| drop(content.at(&blob).body.pop()), &["something other than"], 2),
+        ("a part", &|content| content.at(&blob).body.truncate(100), &["something other than"], 2),
         ("none", &|content| content.at(&blob).body.clear(), &["something other than", "0 bytes"], 2),
         (
             "another manifest",

@@ -16,6 +16,7 @@ use crate::support::tls;
 
 pub(crate) const DSSE: &str = "application/vnd.dsse.envelope.v1+json";
 pub(crate) const BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
+pub(crate) const STATEMENT: &str = "application/vnd.in-toto+json";
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 pub(crate) const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 /// Where everything lies.
@@ -116,10 +117,15 @@ impl Content {
     /// A manifest that refers to the image; gives its descriptor as lists of referrers have it.
     pub(crate) fn referrer(&mut self, kind: &str, text: &str) -> Value {
         let layer = self.blob(kind, text);
+        self.referrer_of(kind, &[layer])
+    }
+
+    /// The same with these layers.
+    pub(crate) fn referrer_of(&mut self, kind: &str, layers: &[Value]) -> Value {
         let mut descriptor = self.manifest(&json!({
             "schemaVersion": 2, "mediaType": MANIFEST, "artifactType": kind,
             "config": {"mediaType": "application/vnd.oci.empty.v1+json", "digest": digest_of(b"{}"), "size": 2},
-            "layers": [layer],
+            "layers": layers,
             "subject": {"mediaType": MANIFEST, "digest": image_digest(), "size": 7},
         }));
         descriptor["artifactType"] = json!(kind);

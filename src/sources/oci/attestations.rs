@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use super::{
     digest::Digest,
     error::OciError,
-    manifest::{Descriptor, Manifest, is_attestation},
+    manifest::{Descriptor, Manifest, is_attestation, is_bare_statement, is_for_attestations},
     predicate::is_about_something_else,
     reference::Image,
     registry::Registry,
@@ -63,7 +63,7 @@ impl<'a, 'r, 's> Attestations<'a, 'r, 's> {
     fn referrers(&mut self, all: &[Descriptor]) -> Result<(), Halt> {
         // What a list does not say the manifest does.
         let may_be = |referrer: &&Descriptor| {
-            referrer.artifact_type.as_deref().is_none_or(|kind| kind.is_empty() || is_attestation(kind))
+            referrer.artifact_type.as_deref().is_none_or(|kind| kind.is_empty() || is_for_attestations(kind))
         };
         let meant: Vec<&Descriptor> = all.iter().filter(may_be).collect();
         if meant.len() > MOST {
@@ -76,7 +76,7 @@ impl<'a, 'r, 's> Attestations<'a, 'r, 's> {
             self.sink.waiting()?;
             let at = format!("referrer {}", referrer.digest.chars().take(100).collect::<String>());
             match self.registry.manifest(referrer) {
-                Ok(manifest) if manifest.artifact_type().is_some_and(is_attestation) => {
+                Ok(manifest) if manifest.artifact_type().is_some_and(is_for_attestations) => {
                     self.layers(manifest, &at)?
                 }
                 Ok(_) => {}
@@ -103,6 +103,9 @@ impl<'a, 'r, 's> Attestations<'a, 'r, 's> {
     }
 
     fn layer(&mut self, layer: &Descriptor, at: &str) -> Result<(), Halt> {
+        if is_bare_statement(&layer.media_type) {
+            return Ok(());
+        }
         if !is_attestation(&layer.media_type) {
             let kind: String = layer.media_type.chars().take(100).collect();
             return self.failed(at, OciError::NotAttestations(format!("it is of the type {kind:?}")));

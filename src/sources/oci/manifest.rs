@@ -13,6 +13,9 @@ const DSSE: &str = "application/vnd.dsse.envelope.v1+json";
 /// How the types of Sigstore's bundles begin, whatever their version.
 const BUNDLE: &str = "application/vnd.dev.sigstore.bundle";
 
+/// An in-toto statement: what cosign says that a referrer with envelopes is for, and what others store without an envelope.
+const STATEMENT: &str = "application/vnd.in-toto+json";
+
 /// What names content: type, digest, size in bytes.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -67,6 +70,16 @@ impl Manifest {
         let none = || OciError::NotAttestations("it is not a list of referrers".to_owned());
         self.manifests.ok_or_else(none)
     }
+}
+
+/// Whether a referrer of this type has attestations, or perhaps some.
+pub(super) fn is_for_attestations(artifact_type: &str) -> bool {
+    is_attestation(artifact_type) || is_bare_statement(artifact_type)
+}
+
+/// Whether content of this type is a statement without an envelope, so that nobody signed it.
+pub(super) fn is_bare_statement(media_type: &str) -> bool {
+    media_type == STATEMENT
 }
 
 /// Whether content of this type is an attestation, or perhaps one: a bundle may also hold the signature of an image.
