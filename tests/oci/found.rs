@@ -1,5 +1,7 @@
 //! What is handed over, and in which order.
 
+use std::slice::from_ref;
+
 use serde_json::{Value, json};
 
 use crate::{
@@ -53,7 +55,7 @@ fn the_tag_and_the_referrers_are_read_whatever_else_lies_there() {
             name: "a bundle as referrer",
             fill: &|content| {
                 let referrer = content.referrer(BUNDLE, &good);
-                content.list(&[referrer.clone()]);
+                content.list(from_ref(&referrer));
                 vec![referrer]
             },
             code: 0,
@@ -63,7 +65,7 @@ fn the_tag_and_the_referrers_are_read_whatever_else_lies_there() {
             name: "a bundle of another version, listed by the tag",
             fill: &|content| {
                 let referrer = content.referrer("application/vnd.dev.sigstore.bundle.v0.2+json", &good);
-                content.list_by_tag(&[referrer.clone()]);
+                content.list_by_tag(from_ref(&referrer));
                 vec![referrer]
             },
             code: 0,
@@ -87,7 +89,7 @@ fn the_tag_and_the_referrers_are_read_whatever_else_lies_there() {
             fill: &|content| {
                 let (envelope, bare) = (content.blob(DSSE, &good), content.blob(STATEMENT, "not even read"));
                 let referrer = content.referrer_of(STATEMENT, &[bare, envelope]);
-                content.list(&[referrer.clone()]);
+                content.list(from_ref(&referrer));
                 vec![referrer]
             },
             code: 0,
@@ -209,8 +211,8 @@ fn all_pages_of_referrers_are_read() {
     let (one, two) = (content.referrer(BUNDLE, &genuine()), content.referrer(BUNDLE, &task_run("other")));
     let first = format!("/v2/team/app/referrers/{}", image_digest());
     for (case, link, second, code, found, text) in [
-        ("a path", format!("<{first}?n=1&last=x>; rel=\"next\""), list(&[two.clone()]), 1, 2, ""),
-        ("an address", format!("<%{first}?n=1&last=x>;rel=next"), list(&[two.clone()]), 1, 2, ""),
+        ("a path", format!("<{first}?n=1&last=x>; rel=\"next\""), list(from_ref(&two)), 1, 2, ""),
+        ("an address", format!("<%{first}?n=1&last=x>;rel=next"), list(from_ref(&two)), 1, 2, ""),
         ("a link that is not the next page", format!("<{first}>; rel=\"first\""), String::new(), 0, 1, ""),
         ("in circles", format!("<{first}>; rel=next"), String::new(), 3, 0, "does not end"),
         (
@@ -239,7 +241,7 @@ fn all_pages_of_referrers_are_read() {
         ),
         ("a page that is missing", format!("<{first}?n=2>; rel=next"), String::new(), 3, 0, "breaks off"),
     ] {
-        let (one, first) = (list(&[one.clone()]), first.clone());
+        let (one, first) = (list(from_ref(&one)), first.clone());
         let gate = move |request: &crate::registry::Request| {
             let link = link.replace('%', &format!("http://{}", request.header("host").unwrap_or_default()));
             match request.path.strip_prefix(&first)? {
