@@ -9,7 +9,12 @@ use crate::{
     registry::{
         BUNDLE, Content, DSSE, INDEX, Registry, STATEMENT, digest_of, error, image_digest, list, response,
     },
-    says, shown, task_run, verify,
+    says, shown,
+    support::{
+        chains::{self, Chains},
+        signed::file,
+    },
+    task_run, verify,
 };
 
 /// What lies in the registry, the exit code, and what is found, with `%N` for the N-th referrer.
@@ -149,6 +154,36 @@ fn the_tag_and_the_referrers_are_read_whatever_else_lies_there() {
         let expected: Vec<(String, String)> = found.iter().map(place).collect();
         assert_eq!(places(&ran, &registry.image()), expected, "{}", shown(name, &ran));
     }
+}
+
+/// With what Chains makes of the demo's TaskRun, in a format that says whose it is and in one that does not.
+#[test]
+fn what_chains_stored_is_judged() {
+    let run: Value = serde_json::from_str(&genuine()).unwrap();
+    let mut altered = run.clone();
+    altered["status"]["results"][0]["value"] = json!("evil");
+    let signer = Chains::new();
+    let envelope = |statement: Value| signer.envelope(&statement).to_string();
+    let layers = [
+        envelope(chains::pipeline_tekton(&[&run])),
+        envelope(chains::v2alpha3(&run)),
+        envelope(chains::v2alpha3(&altered)),
+        envelope(chains::in_toto()),
+    ];
+    let mut content = Content::default();
+    content.att(&layers.each_ref().map(String::as_str));
+    let registry = Registry::start(content, Box::new(|_| None));
+    let image = registry.image();
+    let key = file(&signer.pem());
+    let key = key.path().to_str().unwrap();
+    let ran = verify(&[&image, "-n", "default", "--taskrun", "build-app", "--chains-key", key]);
+    let expected = ["verified", "verified", "invalid", "absent"];
+    let found = places(&ran, &image);
+    let found: Vec<&str> = found.iter().map(|(_, verdict)| verdict.as_str()).collect();
+    assert_eq!((found.as_slice(), ran.code), (&expected[..], 1), "{}", shown("with names", &ran));
+    assert_eq!(ran.out.matches("chainsSignedBy").count(), 2, "{}", shown("with names", &ran));
+    let ran = verify(&[&image]);
+    says("without names", &ran, &["say --namespace default --taskrun build-app if that is what you expect"]);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! * [`found`]: what is handed over, and in which order; [`refused`]: what is not read, and that it shows; [`named`]: images by name.
 //! * [`logins`]: credentials, and whom they are shown to; [`elsewhere`]: redirects.
 //!
-//! The layers hold TaskRuns here: how an attestation around one is read is no matter of the registry's (tests/verify_sources.rs).
+//! Most layers hold TaskRuns here: how an attestation of one is read is no matter of the registry's (tests/verify_chains.rs).
 
 #![cfg(feature = "cli")]
 

@@ -118,9 +118,9 @@ fn arguments_of_other_sources_are_refused() {
     for (case, arguments, text) in [
         ("no image", vec!["--from", "oci"], "<TASKRUN>"),
         (
-            "a namespace",
-            vec!["--from", "oci", &image, "-n", "team"],
-            "--namespace is an argument for --from kubernetes",
+            "all namespaces",
+            vec!["--from", "oci", &image, "-A"],
+            "--all-namespaces is an argument for --from kubernetes",
         ),
         (
             "an archive",
