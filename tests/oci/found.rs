@@ -90,6 +90,17 @@ fn the_tag_and_the_referrers_are_read_whatever_else_lies_there() {
             found: &[("%0, layer 1", "verified")],
         },
         Case {
+            name: "a list that says what configurations are, as registries of before OCI 1.1 have it",
+            fill: &|content| {
+                let mut referrer = content.referrer(BUNDLE, &good);
+                referrer["artifactType"] = json!("application/vnd.oci.empty.v1+json");
+                content.list(from_ref(&referrer));
+                vec![referrer]
+            },
+            code: 0,
+            found: &[("%0, layer 1", "verified")],
+        },
+        Case {
             name: "envelopes as cosign has them as referrers, and a statement without one",
             fill: &|content| {
                 let (envelope, bare) = (content.blob(DSSE, &good), content.blob(STATEMENT, "not even read"));
@@ -318,6 +329,24 @@ fn a_busy_registry_is_asked_again() {
             move |_: &crate::registry::Request| (asked.fetch_add(1, Relaxed) < times).then(|| answer.clone());
         let registry = Registry::start(content, Box::new(gate));
         let ran = verify(&[&registry.image()]);
+        assert_eq!(ran.code, code, "{}", shown(case, &ran));
+        says(case, &ran, &[text]);
+    }
+}
+
+#[test]
+fn inspect_and_timestamp_read_the_same() {
+    let mut content = Content::default();
+    content.att(&[&genuine()]);
+    let full = Registry::start(content, Box::new(|_| None)).image();
+    let empty = Registry::start(Content::default(), Box::new(|_| None)).image();
+    let timestamp = ["timestamp", "--tsa", "http://127.0.0.1:1", "--from", "oci"];
+    for (case, arguments, code, text) in [
+        ("inspect", vec!["inspect", "--from", "oci", &full], 0, ".att, layer 1"),
+        ("a time stamp for what is there", [&timestamp[..], &[&full]].concat(), 3, "default/build-app"),
+        ("a time stamp for what is not there", [&timestamp[..], &[&empty]].concat(), 2, "absent "),
+    ] {
+        let ran = crate::svidence(&[], &arguments);
         assert_eq!(ran.code, code, "{}", shown(case, &ran));
         says(case, &ran, &[text]);
     }

@@ -404,3 +404,41 @@ fn one_login_is_for_all_that_is_asked() {
     let tokens = registry.requests().iter().filter(|request| request.path.starts_with("/token")).count();
     assert_eq!(tokens, 1);
 }
+
+#[test]
+fn a_service_that_gives_no_token_is_named_and_an_old_token_is_replaced() {
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+    for (case, status, answer, uses, code, text) in [
+        ("a token", 200, r#"{"token":"T"}"#, 99, 0, ""),
+        ("a token for one request each", 200, r#"{"token":"T"}"#, 1, 0, ""),
+        ("no JSON", 200, "<html>", 99, 3, "gives no token (its answer is not JSON with a token)"),
+        ("none", 200, "{}", 99, 3, "gives no token (its answer has none)"),
+        ("an empty one", 200, r#"{"token":""}"#, 99, 3, "gives no token (its answer has none)"),
+        ("what is no header", 200, "{\"token\":\"a\\nb\"}", 99, 3, "is not a word of ASCII"),
+        ("nobody there", 404, "", 99, 3, "gives no token (HTTP status 404)"),
+        ("sends on", 302, "", 99, 3, "gives no token (HTTP status 302)"),
+        ("denied", 403, r#"{"message":"no"}"#, 99, 3, "does not allow this to be read (HTTP status 403)"),
+    ] {
+        let mut content = Content::default();
+        content.att(&[&genuine()]);
+        let (used, given) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let gate = move |request: &Request| -> Option<Response> {
+            if request.path.starts_with("/token") {
+                let answer = answer.replace('T', &format!("token-{}", given.fetch_add(1, Relaxed) + 1));
+                used.store(0, Relaxed);
+                return Some(response(status, &[("Location", "/elsewhere")], answer));
+            }
+            let current = format!("Bearer token-{}", given.load(Relaxed));
+            if request.header("authorization") == Some(&current) && used.fetch_add(1, Relaxed) < uses {
+                return None;
+            }
+            let challenge = format!("Bearer realm=\"http://{}/token\"", request.header("host").unwrap());
+            Some(response(401, &[("WWW-Authenticate", &challenge)], ""))
+        };
+        let registry = Registry::start(content, Box::new(gate));
+        let ran = verify_with(&[], &[&registry.image()]);
+        assert_eq!(ran.code, code, "{}", shown(case, &ran));
+        says(case, &ran, &[text]);
+        assert!(!registry.requests().iter().any(|request| request.path == "/elsewhere"), "{case}");
+    }
+}

@@ -220,6 +220,7 @@ fn whoever_is_not_a_registry_or_does_not_answer_is_named() {
         Box::new(|_| Some(response(404, &[("Content-Type", "text/html")], "<html>"))),
     );
     let unknown = Registry::start(Content::default(), Box::new(|_| Some(error(404, "NAME_UNKNOWN"))));
+    let denies = Registry::start(Content::default(), Box::new(|_| Some(error(403, "DENIED"))));
     let plain = Registry::start(Content::default(), Box::new(|_| None));
     let tls = Registry::start_tls(Content::default(), Box::new(|_| None));
     let mut cut = Content::default();
@@ -246,6 +247,13 @@ fn whoever_is_not_a_registry_or_does_not_answer_is_named() {
         ("an end at once", format!("http://{ends_host}/app@{digest}"), vec![], "was lost", "answer-cut"),
         ("a blob that is cut", cut.image(), vec![], "was lost", "answer-cut"),
         ("a web server", web.image(), vec![], "is not a registry (HTTP status 404", "odd-answer"),
+        (
+            "somebody who denies it",
+            denies.image(),
+            vec![],
+            "does not allow this to be read (HTTP status 403): and it asks for no login. It says: said as DENIED",
+            "forbidden",
+        ),
         ("no such repository", unknown.image(), vec![], "has no repository team/app", "not-read"),
         (
             "no TLS",

@@ -61,11 +61,7 @@ impl<'a, 'r, 's> Attestations<'a, 'r, 's> {
     }
 
     fn referrers(&mut self, all: &[Descriptor]) -> Result<(), Halt> {
-        // What a list does not say the manifest does.
-        let may_be = |referrer: &&Descriptor| {
-            referrer.artifact_type.as_deref().is_none_or(|kind| kind.is_empty() || is_for_attestations(kind))
-        };
-        let meant: Vec<&Descriptor> = all.iter().filter(may_be).collect();
+        let meant: Vec<&Descriptor> = all.iter().filter(|referrer| referrer.may_be_attestations()).collect();
         if meant.len() > MOST {
             return self.failed(
                 "referrers",

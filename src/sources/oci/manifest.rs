@@ -2,7 +2,10 @@
 
 use serde::Deserialize;
 
-use super::{digest::Digest, error::OciError};
+use super::{
+    digest::{Digest, DigestError},
+    error::OciError,
+};
 
 /// Manifests of an image, as both OCI and Docker call them, and lists of manifests.
 pub(super) const ACCEPTED: &str = "application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.index.v1+json";
@@ -15,6 +18,9 @@ const BUNDLE: &str = "application/vnd.dev.sigstore.bundle";
 
 /// An in-toto statement: what cosign says that a referrer with envelopes is for, and what others store without an envelope.
 const STATEMENT: &str = "application/vnd.in-toto+json";
+
+/// The type of a configuration that is none. Registries of before OCI 1.1 list a referrer by it, whatever the referrer is for.
+const EMPTY: &str = "application/vnd.oci.empty.v1+json";
 
 /// What names content: type, digest, size in bytes.
 #[derive(Debug, Clone, Deserialize)]
@@ -29,10 +35,16 @@ pub(super) struct Descriptor {
 }
 
 impl Descriptor {
+    /// Whether the referrer that it names may have attestations: what a list does not say, the manifest does.
+    pub(super) fn may_be_attestations(&self) -> bool {
+        match self.artifact_type.as_deref() {
+            None | Some("" | EMPTY) => true,
+            Some(kind) => is_for_attestations(kind),
+        }
+    }
+
     pub(super) fn digest(&self) -> Result<Digest, OciError> {
-        self.digest
-            .parse()
-            .map_err(|error: super::digest::DigestError| OciError::Descriptor(error.to_string()))
+        self.digest.parse().map_err(|error: DigestError| OciError::Descriptor(error.to_string()))
     }
 }
 
