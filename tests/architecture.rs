@@ -271,6 +271,34 @@ fn a_part_uses_only_what_the_document_says() {
     );
 }
 
+/// Comments, empty lines and a file's own tests do not count.
+#[test]
+fn no_file_is_longer_than_one_can_keep_in_mind() {
+    const MOST: usize = 500;
+    let folders = std::iter::once(root().join("src")).chain(
+        fs::read_dir(root().join("crates"))
+            .expect("crates")
+            .map(|entry| entry.expect("an entry").path().join("src")),
+    );
+    let mut count = 0;
+    for file in folders.flat_map(|folder| files(&folder)) {
+        if file.extension().is_none_or(|ending| ending != "rs") {
+            continue;
+        }
+        let text = fs::read_to_string(&file).expect("a source file");
+        let code = without_tests(&text);
+        let is_code = |line: &&str| !line.trim().is_empty() && !line.trim_start().starts_with("//");
+        let lines = code.lines().filter(is_code).count();
+        assert!(
+            lines <= MOST,
+            "{} has {lines} lines of code; split it by what its parts are for",
+            shown(&file)
+        );
+        count += 1;
+    }
+    assert!(count > 200, "only {count} files were looked at");
+}
+
 #[test]
 fn the_table_itself_has_no_circle() {
     let document = fs::read_to_string(root().join("docs/architecture.md")).expect("docs/architecture.md");

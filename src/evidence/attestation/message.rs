@@ -70,72 +70,19 @@ impl Attestation {
         }
     }
 
-    pub(super) fn from_message(message: generated::Attestation) -> Result<Self, AttestationError> {
-        use AttestationError::Field;
-        let code = u8::try_from((message.outcome & !SIDECAR_LOGS) >> 6).map_err(|_| Field("outcome"))?;
-        let ended = match (message.outcome >> 3 & 7, code) {
-            (0, code) => Ended::Exited(code),
-            (1, 0) => Ended::Timeout,
-            (2, 0) => Ended::Cancelled,
-            (3, 1..) => Ended::Signal(code),
-            (4, 0) => Ended::Skipped,
-            (5, 0) => Ended::NotStarted,
-            _ => return Err(Field("outcome")),
-        };
-        let outcome = Outcome { ended, continued: message.outcome & CONTINUED != 0 };
-        if outcome.continued && !matches!(ended, Ended::Exited(1..) | Ended::Signal(_)) {
-            return Err(Field("outcome"));
-        }
-        let results_from = match message.outcome & SIDECAR_LOGS {
-            0 => ResultsFrom::TerminationMessage,
-            // TEP-0089 entries are made of values in the message.
-            _ if message.outcome & TEP0089 != 0 => return Err(Field("outcome")),
-            _ => ResultsFrom::SidecarLogs,
-        };
-        if results_from == ResultsFrom::SidecarLogs && !message.task_artifacts.is_empty() {
-            return Err(Field("task_artifacts"));
-        }
+    pub(super) fn from_message(mut message: generated::Attestation) -> Result<Self, AttestationError> {
+        let outcome = outcome(message.outcome)?;
+        let results_from = results_from(&message)?;
         let form = if message.outcome & HINTS != 0 { Form::Hints } else { Form::Digests };
         let (set_hints, found_hints) = (hints(&message.set_hints)?, hints(&message.found_hints)?);
-        let hints = set_hints.len() + found_hints.len();
-        if (form == Form::Digests && hints > 0) || share_one(&set_hints, &found_hints) {
-            return Err(Field("hints"));
+        let count = set_hints.len() + found_hints.len();
+        if (form == Form::Digests && count > 0) || share_one(&set_hints, &found_hints) {
+            return Err(AttestationError::Field("hints"));
         }
-        let results = message.results.into_iter().map(covered).collect::<Result<Vec<_>, _>>()?;
-        let in_order =
-            results.windows(2).all(|two| (two[0].kind, &two[0].name) < (two[1].kind, &two[1].name));
-        if !in_order || (form == Form::Hints && results.iter().any(|covered| covered.decoded.is_some())) {
-            return Err(Field("results"));
-        }
-        let is_too_long = |name: &str| name.len() > LONGEST_NAME;
-        if [&message.namespace, &message.task_run].iter().any(|name| name.is_empty() || is_too_long(name)) {
-            return Err(Field("run"));
-        }
-        if message.step_index >= message.step_count {
-            return Err(Field("step"));
-        }
-        if message
-            .started
-            .checked_add(message.duration)
-            .and_then(|t| t.checked_add(message.delay))
-            .is_none_or(
-                // Integers in the statement must survive any JSON reader (RFC 8785 section 3.2.2.3).
-                |end| end > (1 << 53),
-            )
-        {
-            return Err(Field("times"));
-        }
-        if message.intermediates.len() > MOST_INTERMEDIATES {
-            return Err(Field("intermediates"));
-        }
-        let is_usual = |name: &str| name.strip_suffix("-pod") == Some(message.task_run.as_str());
-        if message.pod_name.as_deref().is_some_and(|name| is_usual(name) || is_too_long(name)) {
-            return Err(Field("pod_name"));
-        }
-        if message.leaf.is_empty() || message.signature.is_empty() {
-            return Err(Field("signature"));
-        }
-        let (declared, program) = message.declared.split_first_chunk().ok_or(Field("declared"))?;
+        let results = results(std::mem::take(&mut message.results), form)?;
+        check_plain_fields(&message)?;
+        let (declared, program) =
+            message.declared.split_first_chunk().ok_or(AttestationError::Field("declared"))?;
         Ok(Self {
             namespace: message.namespace,
             task_run: message.task_run,
@@ -167,6 +114,72 @@ impl Attestation {
             signature: message.signature,
         })
     }
+}
+
+fn outcome(bits: u32) -> Result<Outcome, AttestationError> {
+    let impossible = AttestationError::Field("outcome");
+    let Ok(code) = u8::try_from((bits & !SIDECAR_LOGS) >> 6) else { return Err(impossible) };
+    let ended = match (bits >> 3 & 7, code) {
+        (0, code) => Ended::Exited(code),
+        (1, 0) => Ended::Timeout,
+        (2, 0) => Ended::Cancelled,
+        (3, 1..) => Ended::Signal(code),
+        (4, 0) => Ended::Skipped,
+        (5, 0) => Ended::NotStarted,
+        _ => return Err(impossible),
+    };
+    let outcome = Outcome { ended, continued: bits & CONTINUED != 0 };
+    if outcome.continued && !matches!(ended, Ended::Exited(1..) | Ended::Signal(_)) {
+        return Err(impossible);
+    }
+    Ok(outcome)
+}
+
+fn results_from(message: &generated::Attestation) -> Result<ResultsFrom, AttestationError> {
+    match message.outcome & SIDECAR_LOGS {
+        0 => Ok(ResultsFrom::TerminationMessage),
+        // TEP-0089 entries are made of values in the message.
+        _ if message.outcome & TEP0089 != 0 => Err(AttestationError::Field("outcome")),
+        _ if !message.task_artifacts.is_empty() => Err(AttestationError::Field("task_artifacts")),
+        _ => Ok(ResultsFrom::SidecarLogs),
+    }
+}
+
+fn results(results: Vec<generated::Result>, form: Form) -> Result<Vec<Covered>, AttestationError> {
+    let results = results.into_iter().map(covered).collect::<Result<Vec<_>, _>>()?;
+    let in_order = results.windows(2).all(|two| (two[0].kind, &two[0].name) < (two[1].kind, &two[1].name));
+    if !in_order || (form == Form::Hints && results.iter().any(|covered| covered.decoded.is_some())) {
+        return Err(AttestationError::Field("results"));
+    }
+    Ok(results)
+}
+
+/// What is carried as it is: that each has a value that a step may have.
+fn check_plain_fields(message: &generated::Attestation) -> Result<(), AttestationError> {
+    use AttestationError::Field;
+    let is_too_long = |name: &str| name.len() > LONGEST_NAME;
+    if [&message.namespace, &message.task_run].iter().any(|name| name.is_empty() || is_too_long(name)) {
+        return Err(Field("run"));
+    }
+    if message.step_index >= message.step_count {
+        return Err(Field("step"));
+    }
+    let signed_at = message.started.checked_add(message.duration).and_then(|t| t.checked_add(message.delay));
+    // Integers in the statement must survive any JSON reader (RFC 8785 section 3.2.2.3).
+    if signed_at.is_none_or(|end| end > (1 << 53)) {
+        return Err(Field("times"));
+    }
+    if message.intermediates.len() > MOST_INTERMEDIATES {
+        return Err(Field("intermediates"));
+    }
+    let is_usual = |name: &str| name.strip_suffix("-pod") == Some(message.task_run.as_str());
+    if message.pod_name.as_deref().is_some_and(|name| is_usual(name) || is_too_long(name)) {
+        return Err(Field("pod_name"));
+    }
+    if message.leaf.is_empty() || message.signature.is_empty() {
+        return Err(Field("signature"));
+    }
+    Ok(())
 }
 
 fn covered(result: generated::Result) -> Result<Covered, AttestationError> {

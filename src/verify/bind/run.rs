@@ -2,7 +2,7 @@
 
 use crate::{
     evidence::statement::uuid,
-    tekton::names::pod_names_match,
+    tekton::{names::pod_names_match, taskrun::TaskRun},
     verify::{
         bind::attempt::Attempt,
         facts::Detail,
@@ -13,49 +13,18 @@ use crate::{
     },
 };
 
-/// All steps speak of one pod, one attempt, one number of steps, and each of its own place.
+/// All steps tell of one pod, one attempt, one number of steps, and each of its own place.
 pub(crate) fn one_run(attempt: &Attempt<'_>, trust: &Trust) -> Findings {
     let (object, proven) = (attempt.object, attempt.proven);
     let mut findings = Findings::default();
-    let skew = 1000 * u64::try_from(trust.clock_skew).unwrap_or_default();
     let Some(first) = proven.first() else { return findings };
-    let pod_of = |step: &ProvenStep| step.attestation.pod_name.resolve(&step.attestation.task_run);
-    let starts = starts(proven);
     for step in proven.iter().filter(|step| !is_of_one_run(step, first)) {
-        for (what, detail, here, there) in [
-            ("the pod's UID", Detail::POD_UID, uid(step), uid(first)),
-            ("the pod's name", Detail::POD_NAME, pod_of(step), pod_of(first)),
-            (
-                "the number of steps",
-                Detail::STEP_COUNT,
-                Some(step.attestation.step_count.to_string()),
-                Some(first.attestation.step_count.to_string()),
-            ),
-            ("the way of results", Detail::RESULTS_FROM, Some(results_from(step)), Some(results_from(first))),
-        ] {
-            if here == there {
-                continue;
-            }
-            let what = format!(
-                "{what} is {} in step {} and {} in step {}",
-                there.as_deref().unwrap_or("not known"),
-                first.name,
-                here.as_deref().unwrap_or("not known"),
-                step.name
-            );
-            findings.push(match here.is_some() && there.is_some() {
-                true => Finding::Contradiction { what, detail, step: Some(step.name.clone()) },
-                // A step with unusual mounts may not see it.
-                false => Finding::undecided(Detail::UNKNOWN_FACT, Some(&step.name), what),
-            });
-        }
+        compare_runs(step, first, &mut findings);
     }
+    let skew = 1000 * u64::try_from(trust.clock_skew).unwrap_or_default();
+    let starts = starts(proven);
     for step in proven {
-        // One pod has one clock, and a step starts when the one before it has signed.
-        let next = starts.partition_point(|(place, _)| *place <= step.attestation.step_index);
-        let follows =
-            starts.get(next).is_none_or(|(_, started)| started + skew >= step.attestation.signed_at());
-        if !follows {
+        if !follows(step, &starts, skew) {
             findings.push(Finding::Contradiction {
                 what: format!(
                     "step {} signed after the next signed step had started (if the node's clock was set back meanwhile, \
@@ -80,6 +49,49 @@ pub(crate) fn one_run(attempt: &Attempt<'_>, trust: &Trust) -> Findings {
             ));
         }
     }
+    compare_with_object(object, first, &mut findings);
+    findings
+}
+
+/// What two steps state of their run, where it differs.
+fn compare_runs(step: &ProvenStep, first: &ProvenStep, findings: &mut Findings) {
+    for (what, detail, here, there) in [
+        ("the pod's UID", Detail::POD_UID, uid(step), uid(first)),
+        ("the pod's name", Detail::POD_NAME, pod_of(step), pod_of(first)),
+        (
+            "the number of steps",
+            Detail::STEP_COUNT,
+            Some(step.attestation.step_count.to_string()),
+            Some(first.attestation.step_count.to_string()),
+        ),
+        ("the way of results", Detail::RESULTS_FROM, Some(results_from(step)), Some(results_from(first))),
+    ] {
+        if here == there {
+            continue;
+        }
+        let what = format!(
+            "{what} is {} in step {} and {} in step {}",
+            there.as_deref().unwrap_or("not known"),
+            first.name,
+            here.as_deref().unwrap_or("not known"),
+            step.name
+        );
+        findings.push(match here.is_some() && there.is_some() {
+            true => Finding::Contradiction { what, detail, step: Some(step.name.clone()) },
+            // A step with unusual mounts may not see it.
+            false => Finding::undecided(Detail::UNKNOWN_FACT, Some(&step.name), what),
+        });
+    }
+}
+
+/// One pod has one clock, and a step starts when the one before it has signed.
+fn follows(step: &ProvenStep, starts: &[(u32, u64)], skew: u64) -> bool {
+    let next = starts.partition_point(|(place, _)| *place <= step.attestation.step_index);
+    starts.get(next).is_none_or(|(_, started)| started + skew >= step.attestation.signed_at())
+}
+
+/// What the object says of the run, against what its steps state.
+fn compare_with_object(object: &TaskRun, first: &ProvenStep, findings: &mut Findings) {
     if let Some(count) = object.status.steps.as_ref().map(Vec::len)
         && usize::try_from(first.attestation.step_count).ok() != Some(count)
     {
@@ -113,7 +125,10 @@ pub(crate) fn one_run(attempt: &Attempt<'_>, trust: &Trust) -> Findings {
             ));
         }
     }
-    findings
+}
+
+fn pod_of(step: &ProvenStep) -> Option<String> {
+    step.attestation.pod_name.resolve(&step.attestation.task_run)
 }
 
 /// Whether two steps state the same pod, number of steps and way of results.

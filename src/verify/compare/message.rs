@@ -2,10 +2,14 @@
 
 use crate::{
     evidence::{
-        attestation::{self, Form},
+        attestation::{self, Covered, Form},
         sha256,
     },
-    tekton::{message::entry_type, result_kind::ResultKind, value},
+    tekton::{
+        message::{Entry, entry_type},
+        result_kind::ResultKind,
+        value,
+    },
     verify::{
         collect::StepEvidence,
         facts::{Detail, ResultName},
@@ -24,35 +28,7 @@ pub(crate) fn compare_entries(proven: &ProvenStep, evidence: &StepEvidence<'_>) 
     // Nothing that the results sidecar hands over is in the message.
     let in_message = evidence.entries_with_results(&proven.attestation).is_some();
     for covered in proven.covered.iter().filter(|_| in_message) {
-        let result = || ResultName { kind: covered.kind, name: covered.name.clone() };
-        let changed = |signed, found| Finding::ResultChanged {
-            step: step.clone(),
-            changed: Box::new(Changed {
-                result: result(),
-                detail: Detail::IN_MESSAGE,
-                signed,
-                found,
-                field: evidence.message_field(),
-            }),
-        };
-        match evidence.raw(covered.kind, &covered.name) {
-            None => findings.push(Finding::ResultMissing {
-                step: step.clone(),
-                thing: Thing::new(Detail::IN_MESSAGE, result().to_string())
-                    .with_result(result())
-                    .with_signed(covered.digest)
-                    .in_field(evidence.message_field()),
-            }),
-            Some(raw) if sha256(raw.as_bytes()) != covered.digest => {
-                findings.push(changed(Some(covered.digest), Some(sha256(raw.as_bytes()))));
-            }
-            Some(raw) => {
-                let decoded = value::decoded_json(raw).map(|v| sha256(v.canonical_json().as_bytes()));
-                if proven.attestation.form == Form::Digests && decoded != covered.decoded {
-                    findings.push(changed(covered.decoded, decoded));
-                }
-            }
-        }
+        findings.extend(compare_result(proven, covered, evidence));
     }
     let own_key = attestation::key(step);
     let mut artifacts = [
@@ -76,21 +52,7 @@ pub(crate) fn compare_entries(proven: &ProvenStep, evidence: &StepEvidence<'_>) 
             }
         };
         if !covered {
-            let new = |text| Thing::new(Detail::IN_MESSAGE, text);
-            let key = entry.key.as_str();
-            let thing = match entry.kind {
-                entry_type::TASK_RESULT => {
-                    new(format!("the result {key}")).with_result(ResultName::task(key))
-                }
-                entry_type::STEP_RESULT => {
-                    new(format!("the step result {key}")).with_result(ResultName::step(key))
-                }
-                entry_type::STEP_ARTIFACTS | entry_type::TASK_ARTIFACTS => {
-                    Thing::new(Detail::ARTIFACTS, "another list of artifacts".to_owned())
-                }
-                kind => new(format!("the entry {key} of type {kind}")),
-            };
-            let thing = thing.in_field(evidence.message_field());
+            let thing = added(entry).in_field(evidence.message_field());
             findings.push(Finding::ResultAdded { step: step.clone(), thing });
         }
     }
@@ -102,4 +64,51 @@ pub(crate) fn compare_entries(proven: &ProvenStep, evidence: &StepEvidence<'_>) 
         }
     }
     findings
+}
+
+/// A result that the attestation covers, against the one in the message.
+fn compare_result(proven: &ProvenStep, covered: &Covered, evidence: &StepEvidence<'_>) -> Option<Finding> {
+    let step = &proven.name;
+    let result = || ResultName { kind: covered.kind, name: covered.name.clone() };
+    let changed = |signed, found| Finding::ResultChanged {
+        step: step.clone(),
+        changed: Box::new(Changed {
+            result: result(),
+            detail: Detail::IN_MESSAGE,
+            signed,
+            found,
+            field: evidence.message_field(),
+        }),
+    };
+    match evidence.raw(covered.kind, &covered.name) {
+        None => Some(Finding::ResultMissing {
+            step: step.clone(),
+            thing: Thing::new(Detail::IN_MESSAGE, result().to_string())
+                .with_result(result())
+                .with_signed(covered.digest)
+                .in_field(evidence.message_field()),
+        }),
+        Some(raw) if sha256(raw.as_bytes()) != covered.digest => {
+            Some(changed(Some(covered.digest), Some(sha256(raw.as_bytes()))))
+        }
+        Some(raw) => {
+            let decoded = value::decoded_json(raw).map(|v| sha256(v.canonical_json().as_bytes()));
+            let differs = proven.attestation.form == Form::Digests && decoded != covered.decoded;
+            differs.then(|| changed(covered.decoded, decoded))
+        }
+    }
+}
+
+/// An entry that the attestation does not cover.
+fn added(entry: &Entry) -> Box<Thing> {
+    let new = |text| Thing::new(Detail::IN_MESSAGE, text);
+    let key = entry.key.as_str();
+    match entry.kind {
+        entry_type::TASK_RESULT => new(format!("the result {key}")).with_result(ResultName::task(key)),
+        entry_type::STEP_RESULT => new(format!("the step result {key}")).with_result(ResultName::step(key)),
+        entry_type::STEP_ARTIFACTS | entry_type::TASK_ARTIFACTS => {
+            Thing::new(Detail::ARTIFACTS, "another list of artifacts".to_owned())
+        }
+        kind => new(format!("the entry {key} of type {kind}")),
+    }
 }
