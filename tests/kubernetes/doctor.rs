@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::{
     bundle::svidence,
     cluster::ApiServer,
-    rules::{apply, objects},
+    rights::{apply, objects},
 };
 
 /// A check's status, and what was found with what to do.

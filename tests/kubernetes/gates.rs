@@ -8,7 +8,7 @@ use crate::{
     bundle::svidence,
     cluster::ApiServer,
     genuine,
-    rules::{apply, objects},
+    rights::{apply, objects},
 };
 
 fn documents(path: &str) -> Vec<Value> {

@@ -18,6 +18,8 @@ mod kubeconfigs;
 mod pages;
 mod pod;
 mod proxies;
+#[path = "../support/rights.rs"]
+mod rights;
 mod rules;
 mod runs;
 #[path = "../support/mod.rs"]

@@ -1,10 +1,14 @@
 //! What may be forbidden, and which rule would allow it.
 
-use std::fs;
-
 use serde_json::{Value, json};
 
-use crate::{Expected, check, cluster::ApiServer, genuine, moved, verify};
+use crate::{
+    Expected, check,
+    cluster::ApiServer,
+    genuine, moved,
+    rights::{apply, lacking, objects, rights},
+    verify,
+};
 
 /// The rule that a message says is missing, as JSON.
 fn rule(text: &str) -> Value {
@@ -93,37 +97,6 @@ fn what_is_forbidden_names_the_one_rule_that_allows_it() {
     }
 }
 
-/// The objects of a file of config/verifier, in a namespace as kustomize puts them there.
-pub(crate) fn objects(file: &str, namespace: &str) -> Vec<Value> {
-    let path = format!("{}/config/verifier/{file}", env!("CARGO_MANIFEST_DIR"));
-    let text = fs::read_to_string(path).unwrap();
-    let in_namespace = |text: &str| -> Value {
-        let mut object: Value = serde_saphyr::from_str(text).unwrap();
-        object["metadata"]["namespace"] = json!(namespace);
-        let subjects = object.get_mut("subjects").and_then(Value::as_array_mut);
-        for subject in subjects.into_iter().flatten() {
-            if subject["kind"] == "ServiceAccount" {
-                subject["namespace"] = json!(namespace);
-            }
-        }
-        object
-    };
-    text.split("---\n").map(in_namespace).collect()
-}
-
-pub(crate) fn apply(server: &ApiServer, objects: &[Value]) {
-    for object in objects {
-        let namespace = object["metadata"]["namespace"].as_str().unwrap();
-        let (base, kinds) = match object["kind"].as_str().unwrap() {
-            "ServiceAccount" => ("/api/v1", "serviceaccounts"),
-            "Role" => ("/apis/rbac.authorization.k8s.io/v1", "roles"),
-            "RoleBinding" => ("/apis/rbac.authorization.k8s.io/v1", "rolebindings"),
-            other => panic!("{other}"),
-        };
-        server.create(&format!("{base}/namespaces/{namespace}/{kinds}?fieldValidation=Strict"), object);
-    }
-}
-
 #[test]
 fn the_verifiers_role_is_enough_and_nothing_of_it_can_be_taken_away() {
     let Some(server) = ApiServer::shared() else { return };
@@ -135,47 +108,28 @@ fn the_verifiers_role_is_enough_and_nothing_of_it_can_be_taken_away() {
     ];
     // Where it is allowed all, and where it lacks one right at a time.
     let whole = objects("verifier.yaml", "default");
-    let rule = whole[1]["rules"][0].clone();
-    assert_eq!(whole[1]["rules"].as_array().unwrap().len(), 1, "every rule of it is tried below");
-    let rights = |rule: &Value| -> Vec<(String, String)> {
-        let texts = |key: &str| -> Vec<String> {
-            rule[key].as_array().unwrap().iter().map(|text| text.as_str().unwrap().to_owned()).collect()
-        };
-        texts("resources")
-            .iter()
-            .flat_map(|resource| texts("verbs").into_iter().map(|verb| (resource.clone(), verb)))
-            .collect()
-    };
-    let rights = rights(&rule);
+    let rights = rights(&whole);
     assert_eq!(rights.len(), 6);
-    for lacking in std::iter::once(None).chain((0..rights.len()).map(Some)) {
-        let name = lacking.map_or("svidence-verifier".to_owned(), |lacking| format!("lacks-{lacking}"));
-        let mut objects = whole.clone();
-        for object in &mut objects {
-            object["metadata"]["name"] = json!(name);
-        }
-        let left = rights.iter().enumerate().filter(|(number, _)| Some(*number) != lacking);
-        objects[1]["rules"] = left.map(|(_, (resource, verb))| json!({"apiGroups": rule["apiGroups"], "resources": [resource], "verbs": [verb]})).collect();
-        objects[2]["subjects"][0]["name"] = json!(name);
-        objects[2]["roleRef"]["name"] = json!(name);
-        apply(&server, &objects);
+    for lacks in std::iter::once(None).chain((0..rights.len()).map(Some)) {
+        let name = lacks.map_or("svidence-verifier".to_owned(), |lacks| format!("lacks-{lacks}"));
+        apply(&server, &lacking(&whole, &name, lacks));
         let user = json!({"token": server.token_of(&name)});
         let kubeconfig = server.kubeconfig(&name, &server.cluster(), &user);
         // A watch that is allowed never ends: tests/kubernetes/watch.rs.
-        let lacks_watch = lacking.is_some_and(|lacking| rights[lacking].1 == "watch");
+        let lacks_watch = lacks.is_some_and(|lacks| rights[lacks].1 == "watch");
         let watch = lacks_watch.then_some(&["--watch"][..]);
         let is_refused =
             |arguments: &&[&str]| verify(&[("KUBECONFIG", &kubeconfig)], arguments).err.contains("(403)");
         let failed = commands.into_iter().chain(watch).filter(is_refused).count();
-        match lacking {
+        match lacks {
             None => assert_eq!(failed, 0, "with all of it"),
-            Some(lacking) => assert_ne!(failed, 0, "without {:?}", rights[lacking]),
+            Some(lacks) => assert_ne!(failed, 0, "without {:?}", rights[lacks]),
         }
         let ran = verify(&[("KUBECONFIG", &kubeconfig)], &["-n", "least", "taskrun/ship-build"]);
         check("in another namespace", &ran, &Expected { code: 3, verdicts: &[], says: &["(403)"] });
     }
     // Asked for by somebody else.
-    apply(&server, &self::objects("impersonation/impersonation.yaml", "default"));
+    apply(&server, &objects("impersonation/impersonation.yaml", "default"));
     let of_ci = server.kubeconfig_of("ci", &[]);
     let account = "system:serviceaccount:default:svidence-verifier";
     let ran = verify(&[("KUBECONFIG", &of_ci)], &["pipelinerun/ship", "--as", account]);

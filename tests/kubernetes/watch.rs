@@ -23,7 +23,7 @@ use crate::{
     cluster::ApiServer,
     command, genuine,
     pages::between,
-    rules::{apply, objects},
+    rights::{apply, objects},
     support::{command::Ran, scripted::response},
     verify,
 };

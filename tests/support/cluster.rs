@@ -241,7 +241,6 @@ impl ApiServer {
             &format!("{base}bindings"),
             &json!({"metadata": name, "subjects": [subject], "roleRef": role}),
         );
-        // It learns of it by and by.
         let mut review = json!({"spec": {"user": who.1}});
         match who.0 {
             "ServiceAccount" => {
@@ -255,10 +254,14 @@ impl ApiServer {
                 "namespace": namespace.unwrap_or_default(), "verb": rule["verbs"][0], "group": rule["apiGroups"][0],
                 "resource": rule["resources"][0], "name": rule["resourceNames"][0],
             });
-            self.wait_for("it is allowed", || {
-                self.create("/apis/authorization.k8s.io/v1/subjectaccessreviews", &review)["status"]["allowed"] == true
-            });
+            self.wait_until_allowed(&review);
         }
+    }
+
+    /// Waits until what a review asks about is allowed: it learns of rights by and by.
+    pub fn wait_until_allowed(&self, review: &Value) {
+        let path = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
+        self.wait_for("it is allowed", || self.create(path, review)["status"]["allowed"] == true);
     }
 
     /// A token of the service account `verifier`.

@@ -101,13 +101,20 @@ impl Results {
         fs::create_dir(results.path("tls")).unwrap();
         fs::write(results.path("tls/tls.crt"), made.cert.pem()).unwrap();
         fs::write(results.path("tls/tls.key"), made.signing_key.serialize_pem()).unwrap();
-        results.serve(&server, TLS, true, false);
-        results.serve(&server, PLAIN, false, false);
+        results.serve(&server, TLS, true, None);
+        results.serve(&server, PLAIN, false, None);
         if with_kubernetes {
-            results.kubernetes = Some(Kubernetes::start(&results.network, results.folder.path()));
-            results.serve(&server, AUTH, true, true);
+            let kubernetes = Kubernetes::start(&results.network, results.folder.path());
+            results.ask(kubernetes.folder(), kubernetes.port());
+            results.kubernetes = Some(kubernetes);
         }
         Some(results)
+    }
+
+    /// Starts one that asks the Kubernetes on this port of the same network. The folder holds `ca.crt` and `token`, its account's.
+    pub fn ask(&mut self, account: &Path, kubernetes_port: u16) {
+        let server = peers::folder().join("results-api");
+        self.serve(&server, AUTH, true, Some((account, kubernetes_port)));
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -119,7 +126,7 @@ impl Results {
         self.path("tls/tls.crt").to_str().unwrap().to_owned()
     }
 
-    fn serve(&mut self, program: &Path, port: u16, tls: bool, auth: bool) {
+    fn serve(&mut self, program: &Path, port: u16, tls: bool, kubernetes: Option<(&Path, u16)>) {
         let own = self.path(&format!("api-{port}"));
         fs::create_dir(&own).unwrap();
         let tls_path = if tls { self.path("tls") } else { PathBuf::from("/nonexistent") };
@@ -131,18 +138,18 @@ impl Results {
             self.database.host().display(),
             port + 1000,
             tls_path.display(),
-            !auth,
+            kubernetes.is_none(),
         );
         fs::write(own.join("config"), config).unwrap();
         let log = File::create(own.join("log")).unwrap();
         let mut command = Command::new(program);
-        if let Some(kubernetes) = self.kubernetes.as_ref().filter(|_| auth) {
+        if let Some((account, kubernetes_port)) = kubernetes {
             let script = "mount -t tmpfs tmpfs /var/run/ && d=/var/run/secrets/kubernetes.io/serviceaccount && mkdir -p $d && \
                           cp \"$1\"/ca.crt \"$1\"/token $d/ && exec \"$2\"";
             command = Command::new("unshare");
-            command.args(["-m", "sh", "-c", script, "sh"]).arg(kubernetes.folder()).arg(program);
+            command.args(["-m", "sh", "-c", script, "sh"]).arg(account).arg(program);
             command.env("KUBERNETES_SERVICE_HOST", "127.0.0.1");
-            command.env("KUBERNETES_SERVICE_PORT", kubernetes.port().to_string());
+            command.env("KUBERNETES_SERVICE_PORT", kubernetes_port.to_string());
         }
         command.current_dir(&own).stdout(log.try_clone().unwrap()).stderr(log);
         let child = self.network.inside(|| command.spawn().unwrap());

@@ -1,0 +1,178 @@
+//! Tekton Results that asks a real kube-apiserver who may read its records: the least rights, and whose token is sent.
+
+#![cfg(feature = "cli")]
+
+#[path = "support/cluster.rs"]
+mod cluster;
+#[path = "support/results/mod.rs"]
+mod results;
+#[path = "support/rights.rs"]
+mod rights;
+mod support;
+
+use std::fs;
+
+use cluster::ApiServer;
+use results::server::{AUTH, Results};
+use rights::{apply, lacking, objects};
+use serde_json::{Value, json};
+use support::{
+    command::{Ran, svidence},
+    peers,
+};
+
+/// The group of Results' rights.
+const GROUP: &str = "results.tekton.dev";
+
+/// Tekton Results with a genuine PipelineRun, and the cluster that it asks, in one network.
+struct Archive {
+    cluster: ApiServer,
+    results: Results,
+}
+
+impl Archive {
+    /// `None`, and the test is skipped, where something is missing.
+    fn start() -> Option<Self> {
+        let mut results = Results::start(false)?;
+        peers::require("etcd").and_then(|_| peers::require("kube-apiserver"))?;
+        let cluster = results.network.inside(ApiServer::start)?;
+        results.network.inside(|| {
+            let account = json!({"metadata": {"name": "results-api"}});
+            cluster.create("/api/v1/namespaces/default/serviceaccounts", &account);
+            // What `system:auth-delegator` gives to the server of a real installation.
+            let rule = |group: &str, resource: &str| json!({"apiGroups": [group], "resources": [resource], "verbs": ["create"]});
+            let rules = json!([
+                rule("authentication.k8s.io", "tokenreviews"),
+                rule("authorization.k8s.io", "subjectaccessreviews"),
+            ]);
+            cluster.allow(("ServiceAccount", "results-api"), None, &rules);
+            cluster.write("token", cluster.token_of("results-api"));
+        });
+        let port = cluster.url.rsplit(':').next().unwrap().parse().unwrap();
+        results.ask(cluster.folder.path(), port);
+        let read = |file: &str| -> Value {
+            let path = format!("{}/testdata/pipelineruns/ship/{file}.json", env!("CARGO_MANIFEST_DIR"));
+            serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
+        };
+        results.store("default/results/ship/records/ship", "tekton.dev/v1.PipelineRun", &read("pipelinerun"));
+        for task_run in read("taskruns")["items"].as_array().unwrap() {
+            let record =
+                format!("default/results/ship/records/{}", task_run["metadata"]["name"].as_str().unwrap());
+            results.store(&record, "tekton.dev/v1.TaskRun", task_run);
+        }
+        Some(Self { cluster, results })
+    }
+
+    /// Creates an account of namespace default with these objects; gives the file with its token. `namespace`: where its rights are.
+    fn account(&self, objects: &[Value], namespace: &str) -> String {
+        let name = objects[0]["metadata"]["name"].as_str().unwrap();
+        self.results.network.inside(|| {
+            apply(&self.cluster, objects);
+            for (resource, verb) in self::rights::rights(objects) {
+                let user = format!("system:serviceaccount:default:{name}");
+                let attributes =
+                    json!({"group": GROUP, "resource": resource, "verb": verb, "namespace": namespace});
+                self.cluster
+                    .wait_until_allowed(&json!({"spec": {"user": user, "resourceAttributes": attributes}}));
+            }
+            self.token_file(name)
+        })
+    }
+
+    /// A file with a new token of an account of namespace default.
+    fn token_file(&self, account: &str) -> String {
+        self.cluster.write(&format!("{account}.token"), self.cluster.token_of(account)).display().to_string()
+    }
+
+    fn verify(&self, address: &str, more: &[&str]) -> Ran {
+        let bundle = format!("{}/testdata/pipelineruns/ship/bundle.pem", env!("CARGO_MANIFEST_DIR"));
+        let ca = self.results.ca_file();
+        let from = ["verify", "--from", "results", "--results-api", address, "--ca-file", &ca, "-o", "json"];
+        let trust = ["--trust-domain", "example.org", "--bundle", &bundle, "--at", "2026-11-28T09:08:30Z"];
+        self.results.network.inside(|| svidence(&[&from[..], &trust, more].concat(), ""))
+    }
+}
+
+fn addresses() -> [String; 2] {
+    [format!("grpcs://127.0.0.1:{AUTH}"), format!("https://127.0.0.1:{AUTH}")]
+}
+
+/// That all of the PipelineRun was verified.
+fn is_verified(case: &str, ran: &Ran) {
+    let verdicts =
+        ran.out.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["verdict"].clone());
+    let verdicts: Vec<Value> = verdicts.collect();
+    assert_eq!((ran.code, verdicts), (0, vec![json!("verified"); 6]), "{case}: {}", ran.err);
+}
+
+/// That nothing was read, for this reason.
+fn is_refused(case: &str, ran: &Ran, reason: &str) {
+    assert!(ran.code == 3 && ran.err.contains(reason), "{case}: {}\n{}", ran.code, ran.err);
+    assert!(!ran.out.contains("\"verified\""), "{case}: {}", ran.out);
+}
+
+#[test]
+fn the_verifiers_roles_are_enough_and_nothing_of_them_can_be_taken_away() {
+    let Some(archive) = Archive::start() else { return };
+    let of_one = objects("results/results.yaml", "default");
+    let of_all = objects("results-everywhere/results.yaml", "default");
+    // Where the rights are, as Kubernetes is asked: `-` where all are counted.
+    for (case, whole, parent, elsewhere) in
+        [("one namespace", &of_one, "default", "-"), ("all", &of_all, "-", "other")]
+    {
+        let name = if parent == "-" { "everywhere" } else { "svidence-verifier" };
+        let token = archive.account(&lacking(whole, name, None), parent);
+        let rights = self::rights::rights(whole);
+        assert_eq!(rights.len(), 2, "{case}: every right of it is tried below");
+        for address in addresses() {
+            let case = format!("{address}: {case}");
+            let parent_given = ["--parent", parent, "--token-file", &token];
+            for run in [&[][..], &["pipelinerun/ship"]] {
+                is_verified(&case, &archive.verify(&address, &[&parent_given[..], run].concat()));
+            }
+            let ran =
+                archive.verify(&address, &["--parent", elsewhere, "--token-file", &token, "--allow-empty"]);
+            match elsewhere {
+                "-" => is_refused(&format!("{case}: elsewhere"), &ran, "permission denied"),
+                _ => assert_eq!(ran.code, 0, "{case}: {}", ran.err),
+            }
+        }
+        for (number, right) in rights.iter().enumerate() {
+            let lacks = lacking(whole, &format!("{name}-lacks-{number}"), Some(number));
+            let token = archive.account(&lacks, parent);
+            for address in addresses() {
+                let ran = archive.verify(&address, &["--parent", parent, "--token-file", &token]);
+                is_refused(&format!("{address}: {case} without {right:?}"), &ran, "permission denied");
+            }
+        }
+    }
+}
+
+#[test]
+fn somebody_else_may_ask_as_the_verifier_and_as_nobody_else() {
+    let Some(archive) = Archive::start() else { return };
+    archive.account(&objects("results/results.yaml", "default"), "default");
+    let mut impersonation = objects("impersonation/impersonation.yaml", "default");
+    // Results knows its callers by their tokens, which a real cluster gives to accounts.
+    impersonation[1]["subjects"] = json!([{"kind": "ServiceAccount", "name": "ci", "namespace": "default"}]);
+    let token = archive.results.network.inside(|| {
+        archive.cluster.create("/api/v1/namespaces/default/serviceaccounts", &json!({"metadata": {"name": "ci"}}));
+        apply(&archive.cluster, &impersonation);
+        let attributes = json!({
+            "resource": "serviceaccounts", "verb": "impersonate", "namespace": "default", "name": "svidence-verifier",
+        });
+        let user = "system:serviceaccount:default:ci";
+        archive.cluster.wait_until_allowed(&json!({"spec": {"user": user, "resourceAttributes": attributes}}));
+        archive.token_file("ci")
+    });
+    let asked = ["--parent", "default", "--token-file", &token];
+    for address in addresses() {
+        is_refused(&address, &archive.verify(&address, &asked), "permission denied");
+        let of = |account: &str| {
+            let account = format!("system:serviceaccount:default:{account}");
+            archive.verify(&address, &[&asked[..], &["--as", &account]].concat())
+        };
+        is_verified(&address, &of("svidence-verifier"));
+        is_refused(&address, &of("verifier"), "the right to impersonate");
+    }
+}
