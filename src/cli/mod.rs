@@ -24,6 +24,7 @@ mod results;
 mod sources;
 mod streams;
 pub mod timestamp;
+mod told;
 pub mod trust;
 pub mod verify;
 mod web_authorities;

@@ -94,7 +94,7 @@ impl ResultsArgs {
         })?;
         let parent = self.parent.clone();
         let parent = parent.ok_or_else(|| missing("--parent NS, the namespace, or --parent - for all"))?;
-        let question = Question { parent, window: self.window()?, runs };
+        let question = Question { parent, window: self.window()?, runs, pipeline_runs_alone: false };
         let impersonation = caller.impersonation()?;
         Ok(Results {
             authorities: if address.is_encrypted() { authorities.read()? } else { Default::default() },

@@ -138,6 +138,33 @@ impl SourceArgs {
         }
     }
 
+    /// The same for a first look, before it is opened to be judged; an error if it can be read only once, or does not mean all runs.
+    pub(super) fn open_for_a_look<'a>(
+        &'a self,
+        nothing: &'a mut (dyn Read + Send),
+        asks_cluster: bool,
+    ) -> Result<Source<'a>, Refusal> {
+        let refused =
+            |reason: String| Err(usage(format!("--shard is for parts of all that there is, {reason}")));
+        if self.are_named() {
+            return refused("and these runs are asked for by name; leave one of both out".to_owned());
+        }
+        if self.never_ends() {
+            return refused("and --watch has no end; leave one of both out".to_owned());
+        }
+        let is_read_once = |path: &&PathBuf| {
+            let is_other = |file: fs::Metadata| !file.is_file() && !file.is_dir();
+            input::is_stdin(path) || fs::metadata(path).is_ok_and(is_other)
+        };
+        if let Some(path) = self.paths().iter().find(is_read_once) {
+            let name = input::name(path);
+            return refused(format!(
+                "which is read twice, and {name} can be read only once; write it to a file first"
+            ));
+        }
+        self.open(nothing, asks_cluster)
+    }
+
     /// Refuses arguments that are given and mean something to other ways in only.
     fn refuse(&self, arguments: &[(&str, bool)], to: &[SourceKind]) -> Result<(), Refusal> {
         let given = arguments.iter().find(|(_, is_given)| *is_given && !to.contains(&self.from));

@@ -5,7 +5,6 @@
 use std::{
     collections::BTreeSet,
     io::{self, BufWriter, IsTerminal as _, Read, Write},
-    mem,
     num::NonZeroUsize,
     path::{Path, PathBuf},
     thread,
@@ -17,33 +16,34 @@ use serde_json::json;
 
 use super::{
     USAGE_ERROR,
-    answer::Answer,
-    asked::{Asked, note_where_filed},
-    gate::Gate,
+    answer::{Answer, Bench},
+    asked::Asked,
+    gate::{Demanded, Gate},
     input::{self, Input},
     number,
     progress::Bar,
     sources::SourceArgs,
+    told::{Elsewhere, Told, changed, nothing, settle},
     trust::{TrustArgs, Trusted, variable},
 };
 use crate::{
     cli::refusal::{Refusal, unchecked, usage},
     io_error,
     report::{
-        Destination, Item, People, ReportError, Reports, Verbosity, Walk,
+        Destination, People, ReportError, Reports, Verbosity, Walk,
         colour::{Choice, Colour},
         origins::Origins,
         safe::Line,
     },
     sources::{
-        error::SourceError,
         run_name::RunKind,
-        walk::{Event, Place, Progress, Walked, walk},
+        shard::{Shard, families},
+        walk::{Event, Progress, walk_by},
     },
     surroundings,
-    tekton::{run::Run, taskrun::parse_time},
+    tekton::taskrun::parse_time,
     verify::{
-        ChainsKeys, Demand, Detail, Finding, Policy, PolicyFile, Report, Trust, Verdict, Verifier,
+        ChainsKeys, Demand, Finding, Policy, PolicyFile, Trust, Verdict, Verifier,
         pipeline::{Judged, Pipelines},
         prove::time::TimeStamps,
     },
@@ -55,6 +55,10 @@ use crate::{
 pub struct VerifyArgs {
     #[command(flatten)]
     sources: SourceArgs,
+    /// Judge part I of N, counted from 0, and leave the others to other machines: families of PipelineRuns stay together, and each run
+    /// is in exactly one part. Reads its source twice
+    #[arg(long, value_name = "I/N")]
+    shard: Option<Shard>,
     #[command(flatten)]
     trust: TrustArgs,
     /// Check certificates as of this time, which you vouch for (RFC 3339, for example 2026-11-22T05:30:00Z)
@@ -143,14 +147,18 @@ const NAMED_AND_FINISHED: &str = "--finished leaves out runs that have not finis
 pub fn run(args: &VerifyArgs, stdin: &mut (dyn Read + Send), out: &mut dyn Write, err: &mut dyn Write) -> u8 {
     let mut input = Input::new(stdin, args.sources.paths());
     let prepared = prepare(args, &mut input, err).and_then(|prepared| Ok((prepared, args.sources.asked()?)));
+    let mut no_input = io::empty();
     let opened = prepared.and_then(|prepared| {
         if args.finished && args.sources.are_named() {
             return Err(usage(NAMED_AND_FINISHED.to_owned()));
         }
         let leaves_out = args.finished || args.sources.leaves_out_unfinished(args.all_finished)?;
-        Ok((prepared, leaves_out, args.sources.open(input.stdin(), args.trust.published().asks_cluster())?))
+        let asks_cluster = args.trust.published().asks_cluster();
+        let first_look =
+            args.shard.map(|_| args.sources.open_for_a_look(&mut no_input, asks_cluster)).transpose()?;
+        Ok((prepared, leaves_out, first_look, args.sources.open(input.stdin(), asks_cluster)?))
     });
-    let (((trust, policy, origins), asked), leaves_out_unfinished, source) = match opened {
+    let (((trust, policy, origins), asked), leaves_out_unfinished, first_look, source) = match opened {
         Ok(opened) => opened,
         Err(Refusal { exit_code, text }) => {
             let _ = writeln!(err, "svidence verify: {}", Line(&text));
@@ -175,7 +183,7 @@ pub fn run(args: &VerifyArgs, stdin: &mut (dyn Read + Send), out: &mut dyn Write
         }
     };
     let several = args.sources.are_several();
-    let gate = Gate::new(leaves_out_unfinished, &policy.demanded, policy.file.as_ref());
+    let demanded = Demanded::new(&policy.demanded, policy.file.as_ref());
     let verbosity = match (args.quiet, args.verbose) {
         (true, _) => Verbosity::Quiet,
         (false, true) => Verbosity::Verbose,
@@ -186,23 +194,23 @@ pub fn run(args: &VerifyArgs, stdin: &mut (dyn Read + Send), out: &mut dyn Write
     let people = People::new(verbosity, colour, several, &origins);
     let mut lines = BufWriter::new(&mut *err);
     let jobs = args.jobs.or(thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
-    let judge = || {
-        let mut verifier = Verifier::new(&trust, &policy);
-        move |run: Run| Answer::to(run, &mut verifier)
-    };
+    let families = first_look.zip(args.shard).map(|(source, shard)| families(shard, source, jobs));
+    let families = families.as_ref();
+    let judge = || Bench { verifier: Verifier::new(&trust, &policy), demanded: &demanded, families };
     let progress = Progress::default();
     let mut bar = Bar::new(is_terminal, args.sources.total_size(), Instant::now());
     let mut pipelines = Pipelines::default();
     let mut told = Told {
-        gate,
+        gate: Gate::new(leaves_out_unfinished, &demanded),
         people,
         reports,
         asked,
         is_archive: args.sources.is_archive(),
         worst: None,
         unread: false,
+        elsewhere: Elsewhere::default(),
     };
-    let walked = walk(source, jobs, &progress, judge, &mut |event| {
+    let walked = walk_by(source, jobs, &progress, judge, &mut |event| {
         // Nothing is written while it is there.
         let _ = bar.hide(&mut lines);
         let is_judged = match event {
@@ -219,6 +227,10 @@ pub fn run(args: &VerifyArgs, stdin: &mut (dyn Read + Send), out: &mut dyn Write
                 if let Some(Judged { report, .. }) = pipelines.pipeline_run(*object, found) {
                     told.tell(place, Ok(report), &mut lines);
                 }
+                false
+            }
+            Event::Object { outcome: Ok(Answer::OfAnotherShard(run)), .. } => {
+                told.of_another_shard(run, &mut pipelines);
                 false
             }
             Event::Object { place, outcome: Err(error) } => told.tell(place, Err(error), &mut lines),
@@ -249,13 +261,14 @@ pub fn run(args: &VerifyArgs, stdin: &mut (dyn Read + Send), out: &mut dyn Write
     let _ = bar.hide(&mut lines);
     settle(&mut pipelines, (&trust, &policy), &mut told, &mut lines);
     drop(lines);
-    let Told { gate, people, mut reports, asked, mut worst, unread, .. } = told;
+    let Told { gate, people, mut reports, asked, mut worst, unread, elsewhere, .. } = told;
     let mut missing = gate.missing();
     missing.extend(asked.iter().flat_map(Asked::missing));
+    missing.extend(families.filter(|families| families.have_changed()).map(|_| changed()));
     worst = worst.max(missing.iter().map(Finding::verdict).max());
     let is_any = worst.is_some();
     if !is_any {
-        missing.extend(nothing(&args.sources, walked, gate.left_out));
+        missing.extend(nothing(&args.sources, walked, &gate, &elsewhere));
         worst = missing.iter().map(Finding::verdict).max();
     }
     reports.missing(&missing);
@@ -270,90 +283,17 @@ pub fn run(args: &VerifyArgs, stdin: &mut (dyn Read + Send), out: &mut dyn Write
         worst = worst.max(Some(Verdict::Unchecked));
     }
     let _ = people.missing(&missing, err);
-    if let (Some(file), true) = (&policy.file, is_any) {
+    // Other shards may hold what a rule speaks of.
+    if let (Some(file), true, None) = (&policy.file, is_any, args.shard) {
         unused(file, gate.idle_rules(), err);
     }
     let exit_code = worst.map_or(0, Verdict::exit_code);
-    let _ = people.end(exit_code, err);
+    let _ = people.end(exit_code, elsewhere.count(), err);
     if is_strict || exit_code == 0 {
         return exit_code;
     }
     let _ = writeln!(err, "svidence verify: exit code 0 all the same, because of --strict=false");
     0
-}
-
-/// Where a PipelineRun was found.
-type Found = (String, u64, Option<u64>);
-
-/// Judges the PipelineRuns that came, by what came with them; none of it is kept.
-fn settle(
-    pipelines: &mut Pipelines<Found>,
-    (trust, policy): (&Trust, &Policy),
-    told: &mut Told<'_>,
-    lines: &mut dyn Write,
-) {
-    mem::take(pipelines).finish(trust, policy, &mut |Judged { place: (path, index, line), report }| {
-        told.tell(Place { path: &path, index, line }, Ok(report), lines);
-    });
-}
-
-/// Whom every answer is told.
-struct Told<'a> {
-    gate: Gate<'a>,
-    people: People<'a>,
-    reports: Reports<'a>,
-    /// Runs that were asked for by name.
-    asked: Option<Asked<'a>>,
-    /// Whether places are records of an archive.
-    is_archive: bool,
-    worst: Option<Verdict>,
-    /// Something could not be read.
-    unread: bool,
-}
-
-impl Told<'_> {
-    /// A run that came, whatever will be told of it.
-    fn came(&mut self, kind: RunKind, full_name: &str) {
-        if let Some(asked) = &mut self.asked {
-            asked.came(kind, full_name);
-        }
-    }
-
-    /// Tells one answer; whether it was judged.
-    fn tell(
-        &mut self,
-        place: Place<'_>,
-        mut outcome: Result<Report, SourceError>,
-        lines: &mut dyn Write,
-    ) -> bool {
-        self.asked.iter_mut().for_each(|asked| asked.came_from(place));
-        match (&mut outcome, &mut self.asked) {
-            (Ok(report), _) if self.gate.leaves_out(report) => {
-                let _ = self.people.left_out(report, place, lines);
-                return false;
-            }
-            (Ok(report), _) if self.is_archive => note_where_filed(place, report),
-            (Err(error), Some(asked)) => asked.failed(error),
-            _ => {}
-        }
-        let outcome = outcome.as_ref();
-        let item = Item { place, outcome };
-        let _ = self.people.item(&item, lines);
-        self.reports.item(&item);
-        self.worst = self.worst.max(Some(item.verdict()));
-        self.unread |= outcome.is_err_and(|error| error.verdict() == Verdict::Unchecked);
-        true
-    }
-}
-
-/// What is said of a walk that judged nothing, unless that is fine.
-fn nothing(sources: &SourceArgs, walked: Walked, left_out: u64) -> Option<Finding> {
-    if left_out > 0 {
-        let text = "nothing was judged: no TaskRun has finished (--allow-empty accepts that)";
-        let finding = || Finding::undecided(Detail::NOTHING_FINISHED, None, text);
-        return (!sources.allows_empty()).then(finding);
-    }
-    sources.nothing_found(walked).map(|text| Finding::undecided(Detail::NOTHING_FOUND, None, text))
 }
 
 /// What is wrong with a report that would take the place of a file that is read: it may be the only copy.

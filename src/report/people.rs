@@ -87,10 +87,15 @@ impl<'a> People<'a> {
         })
     }
 
-    /// The tally. With [`Verbosity::Quiet`] only if something failed.
-    pub(crate) fn end(&self, exit_code: u8, out: &mut dyn Write) -> io::Result<()> {
+    /// The tally; `elsewhere`: so many runs belong to other shards. With [`Verbosity::Quiet`] only if something failed.
+    pub(crate) fn end(&self, exit_code: u8, elsewhere: u64, out: &mut dyn Write) -> io::Result<()> {
         if self.verbosity == Verbosity::Quiet && exit_code == 0 {
             return Ok(());
+        }
+        if elsewhere > 0 {
+            let verb = if elsewhere == 1 { "belongs" } else { "belong" };
+            let text = format!("{} {verb} to other shards", count(elsewhere, "run", "runs"));
+            writeln!(out, "{}", self.colour.paint(Style::Faint, text))?;
         }
         let notes = match (self.notes, self.verbosity) {
             (0, _) | (_, Verbosity::Verbose) => String::new(),

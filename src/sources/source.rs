@@ -42,6 +42,15 @@ impl<'a> Source<'a> {
         }
     }
 
+    /// Where it can ask for PipelineRuns alone, that: for a look at which of them are in which.
+    pub(crate) fn of_pipeline_runs(self) -> Self {
+        match self {
+            Self::Files(..) | Self::Oci(..) => self,
+            Self::Kubernetes(kubernetes) => Self::Kubernetes(Box::new(kubernetes.of_pipeline_runs())),
+            Self::Results(results) => Self::Results(Box::new(results.of_pipeline_runs())),
+        }
+    }
+
     /// Hands every document to `sink`, one at a time, in an order of its own.
     pub(crate) fn read(self, sink: &mut dyn Sink) -> Result<(), Stopped> {
         match self {

@@ -231,6 +231,8 @@ details! {
     CHAINS_ANNOTATION = "chains-annotation";
     /// Tekton Chains must have signed it.
     CHAINS = "chains";
+    /// The source of a shard is not the same as when its families were looked at.
+    CHANGED_MEANWHILE = "changed-meanwhile";
     // --- unreadable ---
     /// A file that is not meant to be read, or that the operating system does not let be read.
     NOT_READ = "not-read";

@@ -34,7 +34,7 @@ pub use demand::{Demand, DemandError};
 pub use facts::{Detail, Facts, ResultName, Side};
 pub use finding::Finding;
 pub use findings::{Findings, KEPT, More};
-pub use policy::PolicyFile;
+pub use policy::{PolicyFile, Rule};
 pub use proof::{AttestedBy, Basis, Proof, Report, StepSummary};
 pub use prove::{
     chains::{

@@ -1,6 +1,6 @@
 //! Verifying runs where they are: against a real kube-apiserver with Tekton's definitions.
 //!
-//! * [`runs`]: which runs are judged; [`pages`]: lists, and what may go wrong with them; [`rules`]: what may be forbidden.
+//! * [`runs`]: which runs are judged; [`shards`]: in which part; [`pages`]: lists, and what may go wrong with them; [`rules`]: what may be forbidden.
 //! * [`watch`]: runs as they finish.
 //! * [`credentials`], [`kubeconfigs`], [`pod`], [`proxies`]: how the cluster is reached; [`bundle`]: the bundle from a ConfigMap of it;
 //!   [`gates`]: the gates that run in it;
@@ -22,6 +22,7 @@ mod proxies;
 mod rights;
 mod rules;
 mod runs;
+mod shards;
 #[path = "../support/mod.rs"]
 mod support;
 mod watch;

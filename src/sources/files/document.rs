@@ -22,6 +22,14 @@ pub(crate) enum Document<'a> {
 }
 
 impl Document<'_> {
+    /// Its bytes, if it is JSON.
+    pub(crate) fn json(&self) -> Option<&[u8]> {
+        match self {
+            Document::Json(bytes, ..) => Some(bytes),
+            Document::Yaml(..) => None,
+        }
+    }
+
     /// Hands on its runs: one, those of a List, or none with the reason.
     pub(crate) fn runs(self, stated: &Stated, each: &mut dyn FnMut(Result<Run, Failure>)) {
         let mut as_stated = |run: Result<Run, Failure>| each(run.and_then(|run| as_stated(run, stated)));

@@ -34,6 +34,8 @@ pub struct Kubernetes {
     runs: Runs,
     /// How long to wait for runs that are named to finish.
     wait: Duration,
+    /// What is listed: PipelineRuns first, as all TaskRuns of one that has finished are there already.
+    kinds: &'static [RunKind],
 }
 
 /// Time between two looks at a run that has not finished.
@@ -48,12 +50,22 @@ impl std::fmt::Debug for Kubernetes {
 impl Kubernetes {
     /// These runs, by this access; no answer may take longer than `patience`. Nothing is sent yet.
     pub fn new(access: Access, runs: Runs, patience: Duration) -> Self {
-        Self { client: Client::new(access, patience), runs, wait: Duration::ZERO }
+        Self {
+            client: Client::new(access, patience),
+            runs,
+            wait: Duration::ZERO,
+            kinds: &[RunKind::PipelineRun, RunKind::TaskRun],
+        }
     }
 
     /// Waits so long for runs that are named to finish.
     pub fn waiting(self, wait: Duration) -> Self {
         Self { wait, ..self }
+    }
+
+    /// Of all runs that are meant, PipelineRuns alone.
+    pub(crate) fn of_pipeline_runs(self) -> Self {
+        Self { kinds: &[RunKind::PipelineRun], ..self }
     }
 
     /// Hands every object to `sink`, in the API server's order.
@@ -66,10 +78,8 @@ impl Kubernetes {
             Runs::All { namespace, selector } => {
                 let namespace = namespace.as_ref().map(Namespace::as_str);
                 let selector = selector.as_deref();
-                // PipelineRuns first: all TaskRuns of one that has finished are there already.
-                [RunKind::PipelineRun, RunKind::TaskRun]
-                    .into_iter()
-                    .try_for_each(|kind| self.list(kind, namespace, selector, None, sink).map(drop))
+                let kinds = self.kinds;
+                kinds.iter().try_for_each(|&kind| self.list(kind, namespace, selector, None, sink).map(drop))
             }
         }
     }

@@ -94,6 +94,8 @@ pub struct Question {
     pub window: Window,
     /// Which; empty: all.
     pub runs: Vec<RunName>,
+    /// Of all runs that are meant, only PipelineRuns.
+    pub pipeline_runs_alone: bool,
 }
 
 impl Question {
@@ -101,7 +103,7 @@ impl Question {
     pub(super) fn filters(&self) -> Vec<String> {
         let inside = self.window.inside();
         if self.runs.is_empty() {
-            return vec![all(RUNS, &inside)];
+            return vec![all(self.records(), &inside)];
         }
         let of_kind = |kind, records: &str| {
             let names = self.runs.iter().filter(|run| run.kind == kind).map(|run| run.name.as_str());
@@ -109,6 +111,11 @@ impl Question {
         };
         let task_runs = of_kind(RunKind::TaskRun, TASK_RUNS);
         task_runs.into_iter().chain(of_kind(RunKind::PipelineRun, PIPELINE_RUNS)).collect()
+    }
+
+    /// What the records hold.
+    fn records(&self) -> &'static str {
+        if self.pipeline_runs_alone { PIPELINE_RUNS } else { RUNS }
     }
 
     /// Whether all runs are meant.
@@ -124,9 +131,11 @@ impl Question {
     ) -> Vec<String> {
         let names: Vec<&str> = pipeline_runs.map(Name::as_str).collect();
         let conditions = match self.runs.is_empty() {
-            false => vec![RUNS.to_owned()],
+            false => vec![self.records().to_owned()],
             // Nothing meets two of them.
-            true => self.window.outside().into_iter().map(|outside| all(RUNS, &[outside])).collect(),
+            true => {
+                self.window.outside().into_iter().map(|outside| all(self.records(), &[outside])).collect()
+            }
         };
         conditions.iter().flat_map(|condition| among(condition, PIPELINE_RUN_OF, names.clone())).collect()
     }

@@ -55,6 +55,11 @@ enum Batch {
 }
 
 impl Results {
+    /// The same question, about PipelineRuns alone.
+    pub(crate) fn of_pipeline_runs(self) -> Self {
+        Self { question: Question { pipeline_runs_alone: true, ..self.question }, ..self }
+    }
+
     /// Hands every record on, each named by its place in the archive.
     pub(crate) fn read(&self, sink: &mut dyn Sink) -> Result<(), Stopped> {
         let (send, batches) = sync_channel(WAITING);

@@ -282,6 +282,13 @@ pub struct Rule {
     pub results: Vec<DemandedResult>,
 }
 
+impl Rule {
+    /// Whether it speaks of a TaskRun of this namespace and name.
+    pub fn is_of(&self, namespace: &str, name: &str) -> bool {
+        self.namespace.matches(namespace) && self.task_run.matches(name)
+    }
+}
+
 /// Without a word on it, the time has to be proven.
 fn proven_times() -> Vec<AcceptedTime> {
     vec![AcceptedTime::ValidNow, AcceptedTime::ValidThen]
@@ -338,9 +345,7 @@ impl PolicyFile {
 
     /// The rules that speak of a TaskRun. Namespace and name are bound by the signature.
     pub(super) fn select(&self, object: &TaskRun) -> Vec<usize> {
-        let selects = |rule: &Rule| {
-            rule.namespace.matches(&object.metadata.namespace) && rule.task_run.matches(&object.metadata.name)
-        };
+        let selects = |rule: &Rule| rule.is_of(&object.metadata.namespace, &object.metadata.name);
         (0..self.rules.len()).filter(|&index| selects(&self.rules[index])).collect()
     }
 
