@@ -10,7 +10,7 @@ mod results;
 mod rights;
 mod support;
 
-use std::fs;
+use std::{collections::BTreeMap, fs};
 
 use cluster::ApiServer;
 use results::server::{AUTH, Results};
@@ -174,5 +174,81 @@ fn somebody_else_may_ask_as_the_verifier_and_as_nobody_else() {
         };
         is_verified(&address, &of("svidence-verifier"));
         is_refused(&address, &of("verifier"), "the right to impersonate");
+    }
+}
+
+/// The lines of a report, with how often each is there.
+fn lines(ran: &Ran) -> BTreeMap<&str, usize> {
+    let mut lines = BTreeMap::new();
+    ran.out.lines().for_each(|line| *lines.entry(line).or_default() += 1);
+    lines
+}
+
+#[test]
+fn the_pods_of_the_indexed_job_verify_all_of_the_archive_once() {
+    let Some(archive) = Archive::start() else { return };
+    // Nobody has signed these: a pipeline in a pipeline, with a TaskRun.
+    for family in 0..6 {
+        let uid = |number: usize| format!("{:08x}-0000-4000-8000-000000000000", 10 * family + number);
+        let store = |kind: &str, number: usize, owner: Option<usize>| {
+            let owners = owner.map(|owner| json!([{"kind": "PipelineRun", "uid": uid(owner)}]));
+            let parent = owner.map(|owner| format!("run-{family}-{owner}"));
+            let object = json!({
+                "apiVersion": "tekton.dev/v1", "kind": kind,
+                "metadata": {
+                    "name": format!("run-{family}-{number}"), "namespace": "default", "uid": uid(number),
+                    "ownerReferences": owners.unwrap_or(json!([])),
+                    "labels": {"tekton.dev/pipelineRun": parent.unwrap_or_default()},
+                },
+                "status": {"completionTime": format!("2026-11-{:02}T10:00:00Z", 28 + number)},
+            });
+            let record = format!("default/results/{family}/records/{number}");
+            archive.results.store(&record, &format!("tekton.dev/v1.{kind}"), &object);
+        };
+        store("PipelineRun", 0, None);
+        // What is outside of the time that is asked for comes along.
+        store("PipelineRun", 1, Some(0));
+        store("TaskRun", 2, Some(1));
+    }
+    let token = archive.account(&objects("results/results.yaml", "default"), "default");
+    let manifest = format!("{}/config/gates/kubernetes/archive.yaml", env!("CARGO_MANIFEST_DIR"));
+    let job: Value = serde_saphyr::from_str(&fs::read_to_string(manifest).unwrap()).unwrap();
+    let path = "/apis/batch/v1/namespaces/default/jobs?fieldValidation=Strict&dryRun=All";
+    let made = archive.results.network.inside(|| archive.cluster.create(path, &job));
+    let (spec, pod) = (&made["spec"], &made["spec"]["template"]["spec"]);
+    assert_eq!((&spec["completionMode"], &spec["backoffLimitPerIndex"]), (&json!("Indexed"), &json!(0)));
+    assert_eq!(pod["serviceAccountName"], "svidence-verifier");
+    let completions = spec["completions"].as_u64().unwrap();
+    let bundle = format!("{}/testdata/pipelineruns/ship/bundle.pem", env!("CARGO_MANIFEST_DIR"));
+    for address in addresses() {
+        // What the pod of an index runs, with what is mounted there.
+        let run = |index: Option<u64>| {
+            let replaced = |word: &Value| -> Option<String> {
+                let word = word.as_str().unwrap();
+                let (name, _) = word.split_once('=').unwrap_or((word, ""));
+                Some(match name {
+                    "--results-api" => format!("{name}={address}"),
+                    "--ca-file" => format!("{name}={}", archive.results.ca_file()),
+                    "--bundle" => format!("{name}={bundle}"),
+                    "--until" => format!("{name}=2026-11-29T00:00:00Z"),
+                    "--shard" => word.replace("$(JOB_COMPLETION_INDEX)", &index?.to_string()),
+                    _ => word.to_owned(),
+                })
+            };
+            let mut args: Vec<String> =
+                pod["containers"][0]["args"].as_array().unwrap().iter().filter_map(replaced).collect();
+            args.extend([format!("--token-file={token}"), "--at=2026-11-28T09:08:30Z".to_owned()]);
+            let args: Vec<&str> = args.iter().map(String::as_str).collect();
+            archive.results.network.inside(|| svidence(&args, ""))
+        };
+        let whole = run(None);
+        assert_eq!(lines(&whole).len(), 6 + 6 * 3, "{address}: {}", whole.err);
+        let parts: Vec<Ran> = (0..completions).map(|index| run(Some(index))).collect();
+        let mut union = BTreeMap::new();
+        for part in &parts {
+            assert!(part.err.contains(" belong to other shards"), "{address}: {}", part.err);
+            lines(part).into_iter().for_each(|(line, times)| *union.entry(line).or_default() += times);
+        }
+        assert_eq!(union, lines(&whole), "{address}");
     }
 }
