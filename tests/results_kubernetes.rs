@@ -10,10 +10,11 @@ mod results;
 mod rights;
 mod support;
 
-use std::{collections::BTreeMap, fs};
+use std::{collections::BTreeMap, fs, process::Command};
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use cluster::ApiServer;
-use results::server::{AUTH, Results};
+use results::server::{AUTH, PLAIN, Results};
 use rights::{apply, lacking, objects};
 use serde_json::{Value, json};
 use support::{
@@ -21,6 +22,8 @@ use support::{
     peers,
 };
 
+/// What signed the genuine PipelineRun.
+const BUNDLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/pipelineruns/ship/bundle.pem");
 /// The group of Results' rights.
 const GROUP: &str = "results.tekton.dev";
 
@@ -85,11 +88,19 @@ impl Archive {
     }
 
     fn verify(&self, address: &str, more: &[&str]) -> Ran {
-        let bundle = format!("{}/testdata/pipelineruns/ship/bundle.pem", env!("CARGO_MANIFEST_DIR"));
+        self.verify_with(&[], address, more)
+    }
+
+    fn verify_with(&self, environment: &[(&str, &str)], address: &str, more: &[&str]) -> Ran {
         let ca = self.results.ca_file();
         let from = ["verify", "--from", "results", "--results-api", address, "--ca-file", &ca, "-o", "json"];
-        let trust = ["--trust-domain", "example.org", "--bundle", &bundle, "--at", "2026-11-28T09:08:30Z"];
-        self.results.network.inside(|| svidence(&[&from[..], &trust, more].concat(), ""))
+        let bundle = if more.contains(&"--bundle-configmap") { &[][..] } else { &["--bundle", BUNDLE] };
+        let trust = ["--trust-domain", "example.org", "--at", "2026-11-28T09:08:30Z"];
+        let mut command = Command::new(env!("CARGO_BIN_EXE_svidence"));
+        command.args(from).args(trust).args(bundle).args(more).env_clear().envs(environment.iter().copied());
+        let output = self.results.network.inside(|| command.output().unwrap());
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        Ran { code: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }
     }
 }
 
@@ -219,7 +230,6 @@ fn the_pods_of_the_indexed_job_verify_all_of_the_archive_once() {
     assert_eq!((&spec["completionMode"], &spec["backoffLimitPerIndex"]), (&json!("Indexed"), &json!(0)));
     assert_eq!(pod["serviceAccountName"], "svidence-verifier");
     let completions = spec["completions"].as_u64().unwrap();
-    let bundle = format!("{}/testdata/pipelineruns/ship/bundle.pem", env!("CARGO_MANIFEST_DIR"));
     for address in addresses() {
         // What the pod of an index runs, with what is mounted there.
         let run = |index: Option<u64>| {
@@ -229,7 +239,7 @@ fn the_pods_of_the_indexed_job_verify_all_of_the_archive_once() {
                 Some(match name {
                     "--results-api" => format!("{name}={address}"),
                     "--ca-file" => format!("{name}={}", archive.results.ca_file()),
-                    "--bundle" => format!("{name}={bundle}"),
+                    "--bundle" => format!("{name}={BUNDLE}"),
                     "--until" => format!("{name}=2026-11-29T00:00:00Z"),
                     "--shard" => word.replace("$(JOB_COMPLETION_INDEX)", &index?.to_string()),
                     _ => word.to_owned(),
@@ -251,4 +261,114 @@ fn the_pods_of_the_indexed_job_verify_all_of_the_archive_once() {
         }
         assert_eq!(union, lines(&whole), "{address}");
     }
+}
+
+/// A kubeconfig of this cluster with these users, each with a context of its name; the first is the current one.
+fn kubeconfig(archive: &Archive, file: &str, users: &[(&str, Value)]) -> String {
+    let named = |key: &str, entry: &dyn Fn(&str, &Value) -> Value| -> Vec<Value> {
+        users.iter().map(|(name, user)| json!({"name": name, key: entry(name, user)})).collect()
+    };
+    let config = json!({
+        "apiVersion": "v1", "kind": "Config", "current-context": users[0].0,
+        "clusters": [{"name": "test", "cluster": archive.cluster.cluster()}],
+        "contexts": named("context", &|name, _| json!({"cluster": "test", "user": name})),
+        "users": named("user", &|_, user| user.clone()),
+    });
+    archive.cluster.write(file, config.to_string()).display().to_string()
+}
+
+#[test]
+fn a_kubeconfig_that_is_named_gives_the_token() {
+    let Some(archive) = Archive::start() else { return };
+    let token_file = archive.account(&objects("results/results.yaml", "default"), "default");
+    let token = fs::read_to_string(&token_file).unwrap();
+    let of_nobody = archive.results.network.inside(|| archive.cluster.token());
+    let (certificate, key) = archive.cluster.issue("admin", &["system:masters"]);
+    let certificate = json!({"client-certificate-data": STANDARD.encode(certificate), "client-key-data": STANDARD.encode(key)});
+    // Each time that it is asked it says so, and gives a token that is good for no longer than one request.
+    let asked = archive.cluster.folder.path().join("asked");
+    let credential = json!({
+        "apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential",
+        "status": {"token": token, "expirationTimestamp": "2020-01-01T00:00:00Z"},
+    });
+    let script = format!("echo asked >> {}; echo '{credential}'", asked.display());
+    let plugin = json!({"exec": {
+        "apiVersion": "client.authentication.k8s.io/v1", "command": "/bin/sh", "args": ["-c", script], "interactiveMode": "Never",
+    }});
+    let verifier = "system:serviceaccount:default:svidence-verifier";
+    let config = kubeconfig(
+        &archive,
+        "several",
+        &[
+            ("token", json!({"token": token})),
+            ("file", json!({"tokenFile": token_file})),
+            ("plugin", plugin),
+            ("certificate", certificate),
+            ("nobody", json!({"token": of_nobody})),
+            ("instead", json!({"token": of_nobody, "as": verifier})),
+        ],
+    );
+    let bundle =
+        json!({"metadata": {"name": "bundle"}, "data": {"bundle.crt": fs::read_to_string(BUNDLE).unwrap()}});
+    archive
+        .results
+        .network
+        .inside(|| archive.cluster.create("/api/v1/namespaces/default/configmaps", &bundle));
+    let named = ["--kubeconfig", config.as_str()];
+    let of = |context: &'static str| ["--kubeconfig", &config, "--context", context];
+    let from_cluster = ["--bundle-configmap", "default/bundle"];
+    let admin = archive.cluster.kubeconfig_of("admin", &["system:masters"]);
+    type Row<'a> = (&'a str, Vec<&'a str>, i32, &'a str);
+    let rows: Vec<Row<'_>> = vec![
+        ("its current context", named.to_vec(), 0, ""),
+        ("a token in a file", of("file").to_vec(), 0, ""),
+        ("a plug-in", of("plugin").to_vec(), 0, ""),
+        ("a context of KUBECONFIG", vec!["--context", "token"], 0, ""),
+        (
+            "a certificate",
+            of("certificate").to_vec(),
+            3,
+            "user \"certificate\" of the kubeconfig cannot be used: it has none",
+        ),
+        ("somebody without the right", of("nobody").to_vec(), 3, "permission denied"),
+        ("somebody who may not stand in", of("instead").to_vec(), 3, "the right to impersonate"),
+        ("no such context", of("other").to_vec(), 3, "has no context \"other\""),
+        ("KUBECONFIG alone", vec![], 3, "it wants a token, and none was given"),
+        (
+            "for the bundle alone",
+            [&["--kubeconfig", &admin][..], &from_cluster].concat(),
+            3,
+            "it wants a token",
+        ),
+        (
+            "for the bundle, and a token",
+            [&["--kubeconfig", &admin, "--token-file", &token_file][..], &from_cluster].concat(),
+            0,
+            "",
+        ),
+        ("two tokens", [&named[..], &["--token-file", &token_file]].concat(), 64, "leave one of them out"),
+    ];
+    for address in addresses() {
+        for (case, more, code, says) in &rows {
+            let case = format!("{address}: {case}");
+            let ran = archive.verify_with(
+                &[("KUBECONFIG", &config)],
+                &address,
+                &[&["--parent", "default"], &more[..]].concat(),
+            );
+            assert_eq!(ran.code, *code, "{case}: {}", ran.err);
+            assert!(ran.err.contains(says), "{case}: {}", ran.err);
+            let is_shown =
+                [&token, &of_nobody].iter().any(|token| ran.out.contains(*token) || ran.err.contains(*token));
+            assert!(!is_shown, "{case}: the token is shown");
+            if *code == 0 {
+                is_verified(&case, &ran);
+            }
+        }
+    }
+    // How many there are, and the records, over each protocol.
+    assert!(fs::read_to_string(asked).unwrap().lines().count() >= 4, "the plug-in is asked again");
+    let plain = format!("http://127.0.0.1:{PLAIN}");
+    let ran = archive.verify(&plain, &[&["--parent", "default"], &named[..]].concat());
+    assert!(ran.code == 64 && ran.err.contains("or leave out --kubeconfig"), "{}", ran.err);
 }

@@ -20,7 +20,7 @@ use crate::{
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Asking a server")]
 pub(super) struct AccessArgs {
-    /// The kubeconfig [env: KUBECONFIG] [default: ~/.kube/config, or the service account of the pod that this runs in]
+    /// The kubeconfig; with --from results only if it is given, and for the token of its user [env: KUBECONFIG] [default: ~/.kube/config, or the service account of the pod that this runs in]
     #[arg(long, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
     /// The context of the kubeconfig [default: its current-context]

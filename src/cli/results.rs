@@ -1,18 +1,22 @@
 //! The arguments of `--from results`: where the archive is, what of it is meant, and with whose token.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use clap::Args;
 
 use crate::{
     cli::{
+        access::AccessArgs,
         asked::Asked,
         authorities::AuthoritiesArgs,
-        caller::CallerArgs,
         refusal::{Refusal, usage},
     },
     sources::{
-        results::{Address, Caller, Parent, Question, Results, TokenFile, Window},
+        kubernetes::bearer::Bearer,
+        results::{Address, Caller, Parent, Question, Results, TokenSource, Window},
         run_name::RunName,
     },
     tekton::taskrun::parse_time,
@@ -39,7 +43,8 @@ pub(super) struct ResultsArgs {
     /// Only runs that were completed before then (RFC 3339)
     #[arg(long, value_name = "TIME")]
     until: Option<String>,
-    /// A file with the bearer token; it is read again for each request. In a pod the default is its service account's
+    /// A file with the bearer token; it is read again for each request. In a pod the default is its service account's;
+    /// elsewhere --kubeconfig or --context may name a user with a token
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
 }
@@ -79,12 +84,14 @@ impl ResultsArgs {
         Asked::new(namespace, runs, Detail::NOT_IN_ARCHIVE, absence)
     }
 
-    /// The archive with what is asked of it, for these runs or all.
+    /// The archive with what is asked of it, for these runs or all; `asks_cluster`: a cluster is asked for something else, so the
+    /// kubeconfig is for that.
     pub(super) fn open(
         &self,
         runs: Vec<RunName>,
         authorities: &AuthoritiesArgs,
-        caller: &CallerArgs,
+        access: &AccessArgs,
+        asks_cluster: bool,
     ) -> Result<Results, Refusal> {
         let missing = |what: &str| usage(format!("--from results needs {what}"));
         let address = self.results_api.clone().ok_or_else(|| {
@@ -95,13 +102,12 @@ impl ResultsArgs {
         let parent = self.parent.clone();
         let parent = parent.ok_or_else(|| missing("--parent NS, the namespace, or --parent - for all"))?;
         let question = Question { parent, window: self.window()?, runs, pipeline_runs_alone: false };
-        let impersonation = caller.impersonation()?;
         Ok(Results {
             authorities: if address.is_encrypted() { authorities.read()? } else { Default::default() },
-            caller: Caller { token: self.token(&address)?, impersonation },
+            caller: self.caller(&address, access, asks_cluster)?,
             address,
             question,
-            patience: caller.patience(),
+            patience: access.caller().patience(),
         })
     }
 
@@ -121,15 +127,30 @@ impl ResultsArgs {
         }
     }
 
-    fn token(&self, address: &Address) -> Result<Option<TokenFile>, Refusal> {
-        if self.token_file.is_some() && !address.is_encrypted() {
+    /// Who asks. Nobody's token of a cluster is sent to an archive unless its kubeconfig was named for it.
+    fn caller(&self, address: &Address, access: &AccessArgs, asks_cluster: bool) -> Result<Caller, Refusal> {
+        let kubeconfig = access.given().into_iter().find(|(_, is_given)| *is_given && !asks_cluster);
+        let kubeconfig = kubeconfig.map(|(name, _)| name);
+        let given = self.token_file.as_ref().map(|_| "--token-file").or(kubeconfig);
+        if let (Some(given), false) = (given, address.is_encrypted()) {
             return Err(usage(format!(
                 "--results-api {address} is not encrypted, so a token would be there for others to read; use grpcs:// or https://, \
-                 or leave out --token-file"
+                 or leave out {given}"
             )));
+        }
+        if let (Some(_), Some(kubeconfig)) = (&self.token_file, kubeconfig) {
+            return Err(usage(format!(
+                "--token-file and {kubeconfig} both name a token; leave one of them out"
+            )));
+        }
+        if kubeconfig.is_some() {
+            let bearer = Bearer::new(access.find()?);
+            let impersonation = bearer.impersonation();
+            return Ok(Caller { token: Some(TokenSource::Kubeconfig(Arc::new(bearer))), impersonation });
         }
         let of_pod = Path::new(POD_TOKEN);
         let in_pod = (address.is_encrypted() && of_pod.exists()).then(|| of_pod.to_owned());
-        Ok(self.token_file.clone().or(in_pod).map(TokenFile))
+        let token = self.token_file.clone().or(in_pod).map(TokenSource::File);
+        Ok(Caller { token, impersonation: access.caller().impersonation()? })
     }
 }

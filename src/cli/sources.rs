@@ -113,7 +113,7 @@ impl SourceArgs {
         self.refuse(&self.results.given(), &[SourceKind::Results])?;
         self.refuse(&self.authorities.given(), &[SourceKind::Results, SourceKind::Oci])?;
         if !asks_cluster {
-            self.refuse(&self.access.given(), &[SourceKind::Kubernetes])?;
+            self.refuse(&self.access.given(), FOR_SOMEBODY)?;
             self.refuse(&self.access.caller().given(), FOR_SOMEBODY)?;
             self.refuse(&self.access.caller().timeout_given(), SERVERS)?;
         }
@@ -124,11 +124,8 @@ impl SourceArgs {
             }
             SourceKind::Results => {
                 let runs = self.named()?;
-                Ok(Source::Results(Box::new(self.results.open(
-                    runs,
-                    &self.authorities,
-                    self.access.caller(),
-                )?)))
+                let results = self.results.open(runs, &self.authorities, &self.access, asks_cluster)?;
+                Ok(Source::Results(Box::new(results)))
             }
             SourceKind::Oci => {
                 let images = oci::images(&self.paths)?;

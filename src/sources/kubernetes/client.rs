@@ -42,7 +42,7 @@ const LARGEST_STATUS: u64 = 64 << 10;
 const RETRIES: usize = 5;
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// A credential is replaced so many seconds before it expires.
-const AHEAD: i64 = 10;
+pub(super) const AHEAD: i64 = 10;
 
 /// A cluster that can be asked.
 pub(super) struct Client {

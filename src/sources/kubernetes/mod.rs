@@ -2,12 +2,14 @@
 //!
 //! * [`access`]: how it is reached, from a [`kubeconfig`] or from within a pod, with a [`proxy`]; [`identity`]: as whom, perhaps by
 //!   credential plug-ins ([`plugin`]).
+//! * [`bearer`]: the token of the same user, for another server.
 //! * [`client`] sends a [`request`]; [`error`] says why there is no answer, and which [`rule`] would allow it.
 //! * [`runs`]: which runs are meant; [`read`]: reading them, page by page; [`screen`]: what of a list counts; [`family`]: what belongs to a run that is
 //!   named; [`watch`]: runs as they finish.
 //! * [`config_map`]: what a ConfigMap holds; [`doctor`]: what would stand in the way.
 
 pub mod access;
+pub mod bearer;
 mod client;
 pub mod config_map;
 pub mod doctor;

@@ -1,39 +1,51 @@
-//! Who asks: a bearer token from a file, and whom it stands in for.
+//! Who asks: a bearer token from a file or a kubeconfig, and whom its bearer stands in for.
 
-use std::{fmt, path::PathBuf};
+use std::{fmt, path::PathBuf, sync::Arc};
 
 use ureq::http::{HeaderMap, header::AUTHORIZATION};
 
 use super::error::ResultsError;
 use crate::sources::{
     impersonation::Impersonation,
+    kubernetes::bearer::Bearer,
     token::{Token, quote},
 };
 
-/// A file with a bearer token. It is read for every request: Kubernetes replaces a pod's token while the pod runs.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TokenFile(pub PathBuf);
+/// Where the bearer token is. It is never kept for longer than it is good.
+#[derive(Debug, Clone)]
+pub enum TokenSource {
+    /// A file, which is read for every request: Kubernetes replaces a pod's token while the pod runs.
+    File(PathBuf),
+    /// A kubeconfig that somebody named for this.
+    Kubeconfig(Arc<Bearer>),
+}
 
 /// Who asks.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct Caller {
     /// Without one nobody is named, which only a server without authorization accepts.
-    pub token: Option<TokenFile>,
+    pub token: Option<TokenSource>,
     /// The token's bearer, if nobody else.
     pub impersonation: Option<Impersonation>,
 }
 
-impl TokenFile {
-    fn read(&self) -> Result<Token, ResultsError> {
-        Token::of_file(&self.0)
-            .map_err(|error| ResultsError::Token { file: self.0.display().to_string(), error })
+impl TokenSource {
+    fn token(&self) -> Result<Arc<Token>, ResultsError> {
+        match self {
+            Self::File(file) => Token::of_file(file)
+                .map(Arc::new)
+                .map_err(|error| ResultsError::Token { file: file.display().to_string(), error }),
+            Self::Kubeconfig(bearer) => {
+                bearer.token().map_err(|error| ResultsError::Kubeconfig(Box::new(error)))
+            }
+        }
     }
 }
 
 impl Caller {
     /// What one request says of who asks.
     pub(super) fn credential(&self) -> Result<Credential, ResultsError> {
-        let token = self.token.as_ref().map(TokenFile::read).transpose()?;
+        let token = self.token.as_ref().map(TokenSource::token).transpose()?;
         let mut headers = HeaderMap::new();
         headers.extend(token.iter().map(|token| (AUTHORIZATION, token.header())));
         if let Some(impersonation) = &self.impersonation {
@@ -46,13 +58,13 @@ impl Caller {
 /// The headers of one request.
 pub(super) struct Credential {
     pub(super) headers: HeaderMap,
-    token: Option<Token>,
+    token: Option<Arc<Token>>,
 }
 
 impl Credential {
     /// What a server says, without the token.
     pub(super) fn quote(&self, text: &str) -> String {
-        quote(text, self.token.as_ref())
+        quote(text, self.token.as_deref())
     }
 }
 

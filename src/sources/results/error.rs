@@ -1,6 +1,6 @@
 //! Why the archive, or a part of it, could not be read.
 
-use crate::sources::token::TokenError;
+use crate::sources::{kubernetes::error::AccessError, token::TokenError};
 
 /// Why the archive, or a part of it, could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -55,9 +55,13 @@ pub enum ResultsError {
         /// Why.
         error: TokenError,
     },
+    /// No token from the kubeconfig that was named.
+    #[error(transparent)]
+    Kubeconfig(Box<AccessError>),
     /// It wants a token, and none was sent.
     #[error(
-        "it wants a token, and none was given: name a file with one by --token-file (kubectl create token makes one)"
+        "it wants a token, and none was given: name a file with one by --token-file (kubectl create token makes one), or a kubeconfig whose \
+         user has one by --kubeconfig"
     )]
     NoToken,
     /// The one answer that it has for all that is wrong with a token.

@@ -21,7 +21,7 @@ mod rest;
 mod source;
 
 pub use address::{Address, AddressError};
-pub use caller::{Caller, TokenFile};
+pub use caller::{Caller, TokenSource};
 pub use error::ResultsError;
 pub use question::{Parent, Question, Window};
 pub use source::Results;
