@@ -60,7 +60,7 @@ impl Genuine {
         }));
         let chains = Chains::new();
         let key = file(&chains.pem());
-        Genuine { object: assemble(&spec, &reports), bundle: file(&cluster.ca.bundle_pem()), chains, key }
+        Self { object: assemble(&spec, &reports), bundle: file(&cluster.ca.bundle_pem()), chains, key }
     }
 }
 

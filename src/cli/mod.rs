@@ -63,6 +63,7 @@ Examples:
   source <(svidence completion bash)";
 
 #[derive(Debug, Subcommand)]
+#[allow(clippy::large_enum_variant, reason = "a run of the program makes one")]
 enum Command {
     /// Verify TaskRuns and PipelineRuns: did the steps of that very run produce these results?
     ///
