@@ -9,6 +9,8 @@ mod results;
 #[path = "support/rights.rs"]
 mod rights;
 mod support;
+#[path = "support/tsa.rs"]
+mod tsa;
 
 use std::{collections::BTreeMap, fs, process::Command};
 
@@ -19,7 +21,7 @@ use rights::{apply, lacking, objects};
 use serde_json::{Value, json};
 use support::{
     command::{Ran, svidence},
-    peers,
+    peers, skip,
 };
 
 /// What signed the genuine PipelineRun.
@@ -371,4 +373,66 @@ fn a_kubeconfig_that_is_named_gives_the_token() {
     let plain = format!("http://127.0.0.1:{PLAIN}");
     let ran = archive.verify(&plain, &[&["--parent", "default"], &named[..]].concat());
     assert!(ran.code == 64 && ran.err.contains("or leave out --kubeconfig"), "{}", ran.err);
+}
+
+#[test]
+fn runs_of_the_archive_are_inspected_and_time_stamped() {
+    let Some(archive) = Archive::start() else { return };
+    if !tsa::require_openssl() {
+        return;
+    }
+    let token = archive.account(&objects("results/results.yaml", "default"), "default");
+    let authority = tsa::Tsa::new(&tsa::RSA);
+    let root = archive.cluster.write("tsa-root.pem", authority.pem("root.pem")).display().to_string();
+    let answer: Box<tsa::Answer> = Box::new(move |_, query| ("200 OK".into(), authority.reply(query)));
+    let server = archive.results.network.inside(|| tsa::Server::start(answer));
+    let ca = archive.results.ca_file();
+    for (number, address) in addresses().iter().enumerate() {
+        let from = [
+            "--from=results",
+            "--results-api",
+            address,
+            "--ca-file",
+            &ca,
+            "--parent=default",
+            "--token-file",
+            &token,
+        ];
+        let run = |command: &[&str], more: &[&str]| {
+            archive.results.network.inside(|| svidence(&[command, &from, more].concat(), ""))
+        };
+        for (case, more, code, lines, tokens, says) in [
+            ("a TaskRun", vec!["taskrun/ship-build"], 0, 1, 2, ""),
+            ("a PipelineRun's TaskRuns", vec!["pipelinerun/ship"], 0, 5, 6, ""),
+            ("all", vec![], 0, 5, 6, ""),
+            ("of some time", vec!["--until=2026-11-28T09:07:46Z"], 0, 3, 4, ""),
+            ("none of that name", vec!["taskrun/none"], 3, 0, 0, "taskrun/none is not in the archive"),
+        ] {
+            let case = format!("{address}: {case}");
+            let ran = run(&["inspect", "-o", "json"], &more);
+            assert_eq!((ran.code, ran.out.lines().count()), (code, lines), "{case}: {}", ran.err);
+            assert!(ran.err.contains(says), "{case}: {}", ran.err);
+            let folder =
+                archive.cluster.folder.path().join(format!("tokens-{number}-{lines}-{}", more.len()));
+            let _ = fs::remove_dir_all(&folder);
+            let to = [
+                "timestamp",
+                "--tsa",
+                &server.address,
+                "--tsa-certificate",
+                &root,
+                "--output",
+                folder.to_str().unwrap(),
+            ];
+            let ran = run(&to, &more);
+            let written = fs::read_dir(&folder).map_or(0, Iterator::count);
+            // What is not there is absent.
+            assert_eq!((ran.code, written), (if code == 0 { 0 } else { 2 }, tokens), "{case}: {}", ran.err);
+            assert!(ran.err.contains(says), "{case}: {}", ran.err);
+        }
+        // In place of a file the patch for one of them.
+        let to = ["timestamp", "--tsa", &server.address, "--tsa-certificate", &root];
+        let ran = run(&to, &["taskrun/ship-build"]);
+        assert!(ran.code == 0 && ran.out.contains("svidence.dev/timestamps"), "{address}: {}", ran.err);
+    }
 }

@@ -21,7 +21,7 @@ use crate::{
         colour::{Choice, Colour},
         safe::{Line, escaped_json},
     },
-    sources::walk::{Place, for_each},
+    sources::walk::{Event, Place, task_runs},
     surroundings,
     verify::{
         Trust, Verdict,
@@ -90,7 +90,20 @@ pub fn run(
     let colour = Colour::of(args.color, io::stdout().is_terminal(), surroundings::variable);
     let mut failed = false;
     let mut written = if args.output == Output::Text { writeln!(out, "{NOT_CHECKED}") } else { Ok(()) };
-    let walked = for_each(source, &mut |place, object| {
+    let walked = task_runs(source, &mut |event| {
+        let (place, object) = match event {
+            Event::Object { place, outcome } => (place, outcome),
+            Event::WaitingFor(reason) => {
+                let _ = writeln!(err, "svidence inspect: {}", Line(&reason));
+                return;
+            }
+            Event::Waiting | Event::Settled => {
+                if written.is_ok() {
+                    written = out.flush();
+                }
+                return;
+            }
+        };
         if let Some(asked) = &mut asked {
             asked.came_from(place);
             asked.note(&object);

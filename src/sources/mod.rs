@@ -8,6 +8,7 @@
 //! * [`walk`]: judging all of it on all cores, by a [`judge`] for each; [`shard`]: a part of it.
 
 pub mod authorities;
+mod budget;
 pub mod error;
 mod failure;
 pub mod files;

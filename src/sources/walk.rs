@@ -9,7 +9,7 @@ use std::{
     ops::Range,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Arc, Condvar, Mutex, PoisonError,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
         mpsc::{Receiver, SyncSender, TryRecvError, sync_channel},
     },
@@ -18,7 +18,8 @@ use std::{
 
 use crate::{
     sources::{
-        error::{LARGEST_OBJECT, SourceError},
+        budget::{BATCH, Budget, CloseOnDrop},
+        error::SourceError,
         failure::{Failure, LeftOut},
         files::Document,
         judge::{EveryRun, Judge},
@@ -34,16 +35,12 @@ use crate::{
     },
 };
 
-/// Bytes of documents after which a batch is full.
-const BATCH: usize = 256 << 10;
 /// Bytes that the answer to a document takes at least.
 const ANSWER: usize = 1 << 10;
 /// More workers than any machine has use for, and no more threads than it can start.
 const MOST_WORKERS: usize = 512;
 /// Batches under way for each worker.
 const BATCHES_PER_WORKER: usize = 3;
-/// Bytes of documents under way: more than one large object at a time is not worth its memory.
-const UNDER_WAY: usize = 2 * LARGEST_OBJECT;
 
 /// Where an object is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -168,22 +165,35 @@ pub fn walk_by<R: Send, J: Judge<R>>(
 
 /// Hands every TaskRun of `source` to `each`, in the order of the input, with its place. A PipelineRun is refused, and not counted.
 pub fn for_each(source: Source<'_>, each: &mut dyn FnMut(Place<'_>, Result<TaskRun, SourceError>)) -> Walked {
+    task_runs(source, &mut |event| {
+        if let Event::Object { place, outcome } = event {
+            each(place, outcome);
+        }
+    })
+}
+
+/// The same, with all else that is told on the way.
+pub fn task_runs(source: Source<'_>, each: &mut dyn FnMut(Event<'_, TaskRun>)) -> Walked {
     let unjudged = || |run| run;
     let mut refused = 0;
     let walked = walk(source, NonZeroUsize::MIN, &Progress::default(), unjudged, &mut |event| {
-        let Event::Object { place, outcome } = event else { return };
-        each(
-            place,
-            outcome.and_then(|run| match run {
-                Run::TaskRun(object) => Ok(object),
-                Run::PipelineRun(object) => {
-                    let (namespace, name) = (object.metadata.namespace, object.metadata.name);
-                    let what = Unsuitable::PipelineRun(Some(namespace), Some(name));
-                    refused += 1;
-                    Err(SourceError::Unsuitable { path: place.to_string(), what })
-                }
-            }),
-        );
+        each(match event {
+            Event::Object { place, outcome } => {
+                let outcome = outcome.and_then(|run| match run {
+                    Run::TaskRun(object) => Ok(object),
+                    Run::PipelineRun(object) => {
+                        let (namespace, name) = (object.metadata.namespace, object.metadata.name);
+                        let what = Unsuitable::PipelineRun(Some(namespace), Some(name));
+                        refused += 1;
+                        Err(SourceError::Unsuitable { path: place.to_string(), what })
+                    }
+                });
+                Event::Object { place, outcome }
+            }
+            Event::Waiting => Event::Waiting,
+            Event::WaitingFor(reason) => Event::WaitingFor(reason),
+            Event::Settled => Event::Settled,
+        });
     });
     Walked { objects: walked.objects - refused, ..walked }
 }
@@ -460,63 +470,5 @@ impl<R> Sink for Batches<'_, R> {
 
     fn count(&mut self, bytes: usize) {
         self.progress.bytes.fetch_add(u64::try_from(bytes).unwrap_or_default(), Ordering::Relaxed);
-    }
-}
-
-/// How many bytes may still be under way.
-struct Budget {
-    free: Mutex<Option<usize>>,
-    changed: Condvar,
-    /// Room of batches that were judged: what is given back to the system has to be cleared by it again.
-    rooms: Mutex<Vec<Vec<u8>>>,
-}
-
-impl Default for Budget {
-    fn default() -> Self {
-        Self { free: Mutex::new(Some(UNDER_WAY)), changed: Condvar::new(), rooms: Mutex::default() }
-    }
-}
-
-impl Budget {
-    /// Waits until there is room for so many bytes; gives what was taken.
-    fn take(&self, bytes: usize) -> Result<usize, Stopped> {
-        let bytes = bytes.min(UNDER_WAY);
-        let free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut free = self
-            .changed
-            .wait_while(free, |free| free.is_some_and(|free| free < bytes))
-            .unwrap_or_else(PoisonError::into_inner);
-        let left = free.as_mut().ok_or(Stopped)?;
-        *left -= bytes;
-        Ok(bytes)
-    }
-
-    /// Room for the bytes of a batch, empty.
-    fn room(&self) -> Vec<u8> {
-        self.rooms.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
-    }
-
-    /// Keeps room, but not that of a large object.
-    fn keep(&self, mut room: Vec<u8>) {
-        if (1..=2 * BATCH).contains(&room.capacity()) {
-            room.clear();
-            self.rooms.lock().unwrap_or_else(PoisonError::into_inner).push(room);
-        }
-    }
-
-    fn give_back(&self, bytes: usize) {
-        if let Some(free) = self.free.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
-            *free += bytes;
-        }
-        self.changed.notify_one();
-    }
-}
-
-struct CloseOnDrop<'a>(&'a Budget);
-
-impl Drop for CloseOnDrop<'_> {
-    fn drop(&mut self) {
-        *self.0.free.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        self.0.changed.notify_one();
     }
 }

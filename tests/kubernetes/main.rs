@@ -4,7 +4,7 @@
 //! * [`watch`]: runs as they finish.
 //! * [`credentials`], [`kubeconfigs`], [`pod`], [`proxies`]: how the cluster is reached; [`bundle`]: the bundle from a ConfigMap of it;
 //!   [`gates`]: the gates that run in it;
-//!   [`doctor`]: what would stand in the way.
+//!   [`inspect_and_timestamp`]: the commands that share its sources; [`doctor`]: what would stand in the way.
 
 #![cfg(feature = "cli")]
 
@@ -14,6 +14,7 @@ mod cluster;
 mod credentials;
 mod doctor;
 mod gates;
+mod inspect_and_timestamp;
 mod kubeconfigs;
 mod pages;
 mod pod;
@@ -25,13 +26,15 @@ mod runs;
 mod shards;
 #[path = "../support/mod.rs"]
 mod support;
+#[path = "../support/tsa.rs"]
+mod tsa;
 mod watch;
 
 use std::{fs, process::Command};
 
 use cluster::ApiServer;
 use serde_json::{Value, json};
-use support::command::Ran;
+use support::{command::Ran, skip};
 
 /// `svidence verify` of the cluster, trusting what signed the genuine PipelineRuns when it did.
 fn verify(environment: &[(&str, &str)], arguments: &[&str]) -> Ran {

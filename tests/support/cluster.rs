@@ -176,6 +176,15 @@ impl ApiServer {
         serde_json::from_str(&text).unwrap()
     }
 
+    /// Changes an object by a merge patch (RFC 7386).
+    pub fn patch(&self, path: &str, patch: &str) {
+        let request =
+            self.agent.patch(format!("{}{path}", self.url)).content_type("application/merge-patch+json");
+        let mut answer = request.send(patch).unwrap();
+        let text = answer.body_mut().read_to_string().unwrap();
+        assert_eq!(answer.status(), 200, "{text}");
+    }
+
     fn ask_etcd(&self, path: &str, question: &Value) -> Value {
         let agent: Agent = Agent::config_builder().proxy(None).build().into();
         let request = agent.post(format!("{}/v3/{path}", self.etcd));

@@ -24,11 +24,11 @@ use super::{
     web_authorities,
 };
 use crate::{
-    cli::refusal::Refusal,
+    cli::refusal::{Refusal, usage},
     evidence::sha256,
     io_error,
     report::{output::write_whole, safe::Line},
-    sources::walk::for_each,
+    sources::walk::{Event, task_runs},
     tekton::taskrun::{ANNOTATION, TaskRun},
     verify::{
         Finding, Findings, Verdict,
@@ -122,8 +122,17 @@ pub fn run(
 ) -> u8 {
     let mut input = Input::new(stdin, args.sources.paths());
     let prepared = prepare(args, &mut input, err).and_then(|prepared| Ok((prepared, args.sources.asked()?)));
-    let opened = prepared.and_then(|prepared| Ok((prepared, args.sources.open(input.stdin(), false)?)));
-    let (((trusted, service), mut asked), source) = match opened {
+    let opened = prepared.and_then(|prepared| {
+        if args.sources.never_ends() && args.output.is_none() {
+            return Err(usage(
+                "--watch goes on and on, and a patch is for one TaskRun; name a folder with --output"
+                    .to_owned(),
+            ));
+        }
+        let leaves_out = args.sources.leaves_out_unfinished(false)?;
+        Ok((prepared, leaves_out, args.sources.open(input.stdin(), false)?))
+    });
+    let (((trusted, service), mut asked), leaves_out_unfinished, source) = match opened {
         Ok(opened) => opened,
         Err(Refusal { exit_code, text }) => {
             let _ = writeln!(err, "svidence timestamp: {text}");
@@ -132,8 +141,16 @@ pub fn run(
     };
     let stamping = Stamping { args, trusted, service, random };
     let mut progress = Progress { worst: Verdict::Verified, stop: false };
-    let mut only = None;
-    let walked = for_each(source, &mut |place, object| {
+    let (mut only, mut left_out) = (None, 0);
+    let walked = task_runs(source, &mut |event| {
+        let (place, object) = match event {
+            Event::Object { place, outcome } => (place, outcome),
+            Event::WaitingFor(reason) => {
+                let _ = writeln!(err, "svidence timestamp: {}", Line(&reason));
+                return;
+            }
+            Event::Waiting | Event::Settled => return,
+        };
         if let Some(asked) = &mut asked {
             asked.came_from(place);
             asked.note(&object);
@@ -144,6 +161,11 @@ pub fn run(
                 let verdict = error.verdict();
                 let _ = writeln!(err, "{} {}", verdict.as_str(), Line(&error.to_string()));
                 progress.worst = progress.worst.max(verdict);
+            }
+            (Ok(object), _) if leaves_out_unfinished && !has_finished(&object) => {
+                left_out += 1;
+                let name = format!("{}/{}", object.metadata.namespace, object.metadata.name);
+                let _ = writeln!(err, "left out  {}: it has not finished", Line(&name));
             }
             (Ok(_), _) if progress.stop => {}
             (Ok(object), Some(folder)) => {
@@ -164,7 +186,12 @@ pub fn run(
         let _ = writeln!(err, "svidence timestamp: {text}");
         return Verdict::Unchecked.exit_code();
     }
-    if args.output.is_none() && walked.objects > 1 {
+    if left_out > 0 && left_out == walked.objects && !args.sources.allows_empty() {
+        let text = "no TaskRun has finished, so none was time-stamped (--allow-empty accepts that)";
+        let _ = writeln!(err, "svidence timestamp: {text}");
+        return Verdict::Unchecked.exit_code();
+    }
+    if args.output.is_none() && walked.objects - left_out > 1 {
         let text = "there are several TaskRuns, and a patch is for one; name a folder with --output";
         let _ = writeln!(err, "svidence timestamp: {text}");
         return USAGE_ERROR;
@@ -179,6 +206,11 @@ pub fn run(
         }
     }
     progress.worst.exit_code()
+}
+
+/// Whether its status says that it has ended: before that there may be steps that have not signed.
+fn has_finished(object: &TaskRun) -> bool {
+    matches!(object.succeeded(), Some("True" | "False"))
 }
 
 /// How a walk has gone so far.
