@@ -103,6 +103,8 @@ lint: toolchain ## check formatting, clippy with and without the command line, d
 bench: peers entrypoint ## compare entrypoint and verifier with Tekton's; writes docs/benchmarks.md
 	cargo bench --locked --quiet $(QUICK) --no-default-features --bench entrypoint
 	cargo bench --locked --quiet --bench verifier
+	@# Tekton Results needs PostgreSQL and root, and is left out without.
+	cargo bench --locked --quiet --bench sources
 
 release: entrypoint ## build both programs, static and stripped, with what they are made of, and the manual pages, in dist/
 	$(REMAP) SVIDENCE_COMMIT=$(COMMIT) cargo build --locked --release --bin svidence --target $(MUSL)

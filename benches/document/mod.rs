@@ -5,23 +5,29 @@ use std::{fs, path::Path};
 /// What comes before the part on the verifier.
 const VERIFIER: &str = "<!-- The verifier: written by its own benchmark. -->\n";
 
+/// What comes before the part on sources that are servers.
+const SOURCES: &str = "<!-- Runs that a server has: written by their own benchmark. -->\n";
+
 /// Which part.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Part {
     Entrypoint,
     Verifier,
+    Sources,
 }
 
 /// Writes one part anew.
 pub(crate) fn write(part: Part, text: &str) {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/benchmarks.md");
     let old = fs::read_to_string(&file).unwrap_or_default();
-    let (entrypoint, verifier) = old.split_once(VERIFIER).unwrap_or((&old, ""));
-    let (entrypoint, verifier) = match part {
-        Part::Entrypoint => (text, verifier),
-        Part::Verifier => (entrypoint, text),
+    let (old, sources) = old.split_once(SOURCES).unwrap_or((&old, ""));
+    let (entrypoint, verifier) = old.split_once(VERIFIER).unwrap_or((old, ""));
+    let (entrypoint, verifier, sources) = match part {
+        Part::Entrypoint => (text, verifier, sources),
+        Part::Verifier => (entrypoint, text, sources),
+        Part::Sources => (entrypoint, verifier, text),
     };
-    let new = format!("{}\n\n{VERIFIER}{verifier}", entrypoint.trim_end());
+    let new = format!("{}\n\n{VERIFIER}{}\n\n{SOURCES}{sources}", entrypoint.trim_end(), verifier.trim_end());
     fs::write(&file, new).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
 }
 
