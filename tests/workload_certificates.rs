@@ -128,7 +128,7 @@ fn the_files_beside_the_responses_say_the_same() {
                 assert!(matches!(error, BundleError::Svid { number: 1, .. }), "{}: {error}", path.display());
             } else if name.starts_with("key") {
                 let error = X509Bundle::from_file_contents(td(domain), &bytes).unwrap_err();
-                let BundleError::Pem(PemError::Label { number: 1, label }) = &error else {
+                let BundleError::Pem(PemError::Label { number: 1, label, .. }) = &error else {
                     panic!("{}: {error}", path.display())
                 };
                 assert_eq!(label, "PRIVATE KEY");
@@ -563,7 +563,7 @@ fn bundles_in_pem_and_der() {
         (
             "a private key",
             format!("{one}-----BEGIN EC PRIVATE KEY-----\nAA==\n-----END EC PRIVATE KEY-----\n").into_bytes(),
-            |e| matches!(e, BundleError::Pem(PemError::Label { number: 2, label }) if label == "EC PRIVATE KEY"),
+            |e| matches!(e, BundleError::Pem(PemError::Label { number: 2, label, .. }) if label == "EC PRIVATE KEY"),
         ),
         ("no END", short(&one).into_bytes(), |e| {
             matches!(e, BundleError::Pem(PemError::Damaged { number: 1, .. }))
