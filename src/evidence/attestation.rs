@@ -166,7 +166,7 @@ pub struct Attestation {
     pub step_index: u32,
     /// Number of steps.
     pub step_count: u32,
-    /// Digest of the declared names, see [`declared`].
+    /// Digest of the declared names, see [`declared()`].
     pub declared: [u8; DECLARED],
     /// Digest of what the step was given to run ([`super::program::Program::digest`]), if it could tell.
     pub program: Option<[u8; 32]>,

@@ -1,6 +1,6 @@
 //! A registry (OCI distribution-spec 1.1): the attestations that Tekton Chains stored beside the images that a run built.
 //!
-//! * [`reference`], [`digest`]: which image is meant.
+//! * [`mod@reference`], [`digest`]: which image is meant.
 //! * [`registry`]: what is asked of a registry, and [`manifest`] what it answers with; [`connection`]: why it may not.
 //! * [`challenge`], [`credentials`] with [`credential_helper`], [`token_service`]: how it lets somebody in; [`secret`]: what is not shown.
 //! * [`attestations`]: all that lies beside one image, but what is about something else by its [`predicate`]; [`source`]: into the walk.

@@ -1,6 +1,6 @@
 //! One of several parts of a source, for a machine of its own (docs/verify.md "Shards").
 //!
-//! A family is never divided: a PipelineRun is judged by its TaskRuns. [`kin`] says what a run tells about its family; [`families`] knows
+//! A family is never divided: a PipelineRun is judged by its TaskRuns. [`kin`] says what a run tells about its family; [`mod@families`] knows
 //! all of a source, after it was read once.
 
 mod families;

@@ -21,7 +21,7 @@ pub enum ChainsSignature {
     Missing(Cow<'static, str>),
     /// There is one, but nobody gave a key to check it with.
     NotChecked,
-    /// The key of this name made it ([`ChainsKey::keyid`]).
+    /// The key of this name made it ([`key::ChainsKey::keyid`]).
     Signed(String),
 }
 
