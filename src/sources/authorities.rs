@@ -1,14 +1,20 @@
 //! Whose certificate a server may have, where somebody says so: of an archive and of a registry.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use rustls::{
     ClientConfig, RootCertStore,
     pki_types::{CertificateDer, pem::PemObject as _},
 };
-use ureq::tls::{Certificate, TlsConfig};
+use ureq::{
+    Agent,
+    tls::{Certificate, TlsConfig},
+};
 
 use crate::tls;
+
+/// How much longer all of an answer may take than its beginning: what reads it may be slower than the server.
+pub(crate) const BODY_TAKES: u32 = 10;
 
 /// Authorities that vouch for the server.
 #[derive(Debug, Clone, Default)]
@@ -56,8 +62,24 @@ impl Authorities {
         Ok(Arc::new(config))
     }
 
-    /// For HTTP/1.1.
-    pub(crate) fn for_web(&self) -> TlsConfig {
+    /// A client of HTTP/1.1 that waits `patience` for an answer and [`BODY_TAKES`] times that for all of it, and follows no redirect: a
+    /// credential goes to the host that it is for and to no other.
+    pub(crate) fn agent(&self, is_tls: bool, patience: Duration) -> Agent {
+        let config = Agent::config_builder()
+            .tls_config(self.for_web())
+            .timeout_connect(Some(patience))
+            .timeout_recv_response(Some(patience))
+            .timeout_recv_body(Some(patience * BODY_TAKES))
+            .http_status_as_error(false)
+            .user_agent(concat!("svidence/", env!("CARGO_PKG_VERSION")))
+            .max_redirects(0)
+            .max_redirects_will_error(false);
+        // What is not encrypted stays on this machine, so no proxy may get it.
+        let config = if is_tls { config } else { config.proxy(None) };
+        config.build().into()
+    }
+
+    fn for_web(&self) -> TlsConfig {
         let all: Vec<Certificate<'static>> =
             self.0.iter().map(|certificate| Certificate::from_der(certificate).to_owned()).collect();
         tls::trusting(&all).build()

@@ -8,10 +8,11 @@ use ureq::{
 };
 
 use super::error::OciError;
-use crate::{io_error, sources::authorities::Authorities, tls};
-
-/// How much longer a whole answer may take than its beginning.
-const BODY_TAKES: u32 = 10;
+use crate::{
+    io_error,
+    sources::authorities::{Authorities, BODY_TAKES},
+    tls,
+};
 
 /// A way to web servers.
 #[derive(Debug, Clone)]
@@ -22,19 +23,7 @@ pub(super) struct Connection {
 
 impl Connection {
     pub(super) fn new(is_tls: bool, authorities: &Authorities, patience: Duration) -> Self {
-        let config = Agent::config_builder()
-            .tls_config(authorities.for_web())
-            .timeout_connect(Some(patience))
-            .timeout_recv_response(Some(patience))
-            .timeout_recv_body(Some(patience * BODY_TAKES))
-            .http_status_as_error(false)
-            .user_agent(concat!("svidence/", env!("CARGO_PKG_VERSION")))
-            // A credential goes to the host that it is for and to no other.
-            .max_redirects(0)
-            .max_redirects_will_error(false);
-        // What is not encrypted stays on this machine, so no proxy may get it.
-        let config = if is_tls { config } else { config.proxy(None) };
-        Self { agent: config.build().into(), patience }
+        Self { agent: authorities.agent(is_tls, patience), patience }
     }
 
     pub(super) fn agent(&self) -> &Agent {

@@ -23,14 +23,12 @@ use super::{
     connection::{not_connected, not_trusted},
     error::ResultsError,
 };
-use crate::sources::authorities::Authorities;
+use crate::sources::authorities::{Authorities, BODY_TAKES};
 
 /// Bytes of an answer that is read: the server stops at 100 MiB of records, and base64 lengthens them by a third.
 const LARGEST_ANSWER: u64 = 256 << 20;
 /// Bytes of an error that are read.
 const LARGEST_ERROR: u64 = 64 << 10;
-/// How much longer a whole page may take than the beginning of an answer: verification may be slower than the server.
-const BODY_TAKES: u32 = 10;
 
 /// A client.
 pub(super) struct Rest {
@@ -47,19 +45,7 @@ impl Rest {
         caller: Caller,
         patience: Duration,
     ) -> Self {
-        let config = Agent::config_builder()
-            .tls_config(authorities.for_web())
-            .timeout_connect(Some(patience))
-            .timeout_recv_response(Some(patience))
-            .timeout_recv_body(Some(patience * BODY_TAKES))
-            .http_status_as_error(false)
-            .user_agent(concat!("svidence/", env!("CARGO_PKG_VERSION")))
-            // The token goes to this host and to no other.
-            .max_redirects(0)
-            .max_redirects_will_error(false);
-        // What is not encrypted stays on this machine, so no proxy may get it.
-        let config = if address.is_tls { config } else { config.proxy(None) };
-        Self { agent: config.build().into(), base: address.base(), caller, patience }
+        Self { agent: authorities.agent(address.is_tls, patience), base: address.base(), caller, patience }
     }
 
     /// The answer to a request for something below a parent, if it is a success.
