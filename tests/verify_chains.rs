@@ -440,7 +440,8 @@ fn a_policy_may_demand_the_signature_of_chains() {
         ("signed", &envelope, true, "verified", ""),
         ("signed, by its annotation", &annotated, true, "verified", ""),
         ("without a key", &envelope, false, "weak", "--chains-key gives its key"),
-        ("in no envelope", &statement, true, "weak", "in no envelope"),
+        ("in no envelope", &statement, true, "unchecked", "in no envelope"),
+        ("in no envelope, without a key", &statement, false, "weak", "in no envelope"),
         (
             "a TaskRun that Chains did not see",
             run,

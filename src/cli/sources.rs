@@ -230,9 +230,9 @@ impl SourceArgs {
         Ok(self.from == SourceKind::Kubernetes && self.paths.is_empty() && !judged)
     }
 
-    /// Whether runs are asked for by name: none of them may be left out.
+    /// Whether runs are asked for by name, or by their images: none of them may be left out.
     pub(super) fn are_named(&self) -> bool {
-        FOR_SOMEBODY.contains(&self.from) && !self.paths.is_empty()
+        self.from != SourceKind::Files && !self.paths.is_empty()
     }
 
     /// The files besides the sources that a server is asked with.

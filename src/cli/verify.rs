@@ -264,7 +264,9 @@ pub fn run(args: &VerifyArgs, stdin: &mut (dyn Read + Send), out: &mut dyn Write
     let Told { gate, people, mut reports, asked, mut worst, unread, elsewhere, .. } = told;
     let mut missing = gate.missing();
     missing.extend(asked.iter().flat_map(Asked::missing));
-    missing.extend(families.filter(|families| families.have_changed()).map(|_| changed()));
+    let is_judged = worst.is_some();
+    let has_changed = families.is_some_and(|families| families.have_changed());
+    missing.extend(has_changed.then(changed));
     worst = worst.max(missing.iter().map(Finding::verdict).max());
     let is_any = worst.is_some();
     if !is_any {
@@ -273,7 +275,7 @@ pub fn run(args: &VerifyArgs, stdin: &mut (dyn Read + Send), out: &mut dyn Write
     }
     reports.missing(&missing);
     // Where something could not be read, or nothing was judged, there is nothing to look at.
-    let mut is_strict = args.strict || unread || !is_any;
+    let mut is_strict = args.strict || unread || has_changed || !is_judged;
     if let Err(errors) = reports.finish() {
         is_strict = true;
         for error in errors {

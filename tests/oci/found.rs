@@ -9,7 +9,7 @@ use crate::{
     registry::{
         BUNDLE, Content, DSSE, INDEX, Registry, STATEMENT, digest_of, error, image_digest, list, response,
     },
-    says, shown,
+    run, says, shown,
     support::{
         chains::{self, Chains},
         signed::file,
@@ -138,6 +138,20 @@ fn the_tag_and_the_referrers_are_read_whatever_else_lies_there() {
             found: &[(".att, layer 2", "verified")],
         },
         Case {
+            name: "layers that say they are envelopes, and are not",
+            fill: &|content| {
+                let statement = chains::pipeline_tekton(&[&run()]).to_string();
+                content.att(&[&run().to_string(), &statement, &good]);
+                vec![]
+            },
+            code: 3,
+            found: &[
+                (".att, layer 1", "unchecked"),
+                (".att, layer 2", "unchecked"),
+                (".att, layer 3", "verified"),
+            ],
+        },
+        Case {
             name: "a layer that is empty",
             fill: &|content| {
                 content.att(&["", &good]);
@@ -170,7 +184,7 @@ fn the_tag_and_the_referrers_are_read_whatever_else_lies_there() {
 /// With what Chains makes of the demo's TaskRun, in a format that says whose it is and in one that does not.
 #[test]
 fn what_chains_stored_is_judged() {
-    let run: Value = serde_json::from_str(&genuine()).unwrap();
+    let run = run();
     let mut altered = run.clone();
     altered["status"]["results"][0]["value"] = json!("evil");
     let signer = Chains::new();

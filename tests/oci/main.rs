@@ -3,7 +3,7 @@
 //! * [`found`]: what is handed over, and in which order; [`refused`]: what is not read, and that it shows; [`named`]: images by name.
 //! * [`logins`]: credentials, and whom they are shown to; [`elsewhere`]: redirects.
 //!
-//! Most layers hold TaskRuns here: how an attestation of one is read is no matter of the registry's (tests/verify_chains.rs).
+//! Most layers hold a TaskRun as a whole: how other formats are read is no matter of the registry's (tests/verify_chains.rs).
 
 #![cfg(feature = "cli")]
 
@@ -16,21 +16,37 @@ mod registry;
 #[path = "../support/mod.rs"]
 mod support;
 
-use std::{fs, process::Command};
+use std::{fs, process::Command, sync::OnceLock};
 
-use serde_json::Value;
-use support::command::{Ran, path};
+use serde_json::{Value, json};
+use support::{
+    chains::{self, Chains},
+    command::{Ran, path},
+};
 
-/// The demo's TaskRun with another name, which keeps it from being verified and makes its text its own.
+/// An attestation of the demo's TaskRun with another name, which keeps it from being verified and makes its text its own.
 fn task_run(name: &str) -> String {
-    let mut object: Value = serde_json::from_str(&genuine()).unwrap();
+    let mut object = run();
     object["metadata"]["name"] = name.into();
-    object.to_string()
+    attestation(&object)
 }
 
-/// The demo's TaskRun, which is verified.
+/// An attestation of the demo's TaskRun, which is verified: always the same text.
 fn genuine() -> String {
-    fs::read_to_string(path("taskrun.json")).unwrap()
+    attestation(&run())
+}
+
+/// As the build type slsa-tekton keeps a TaskRun.
+fn attestation(run: &Value) -> String {
+    static CHAINS: OnceLock<Chains> = OnceLock::new();
+    let mut envelope = CHAINS.get_or_init(Chains::new).envelope(&chains::pipeline_tekton(&[run]));
+    envelope["signatures"] = json!([]);
+    envelope.to_string()
+}
+
+/// The demo's TaskRun.
+fn run() -> Value {
+    serde_json::from_str(&fs::read_to_string(path("taskrun.json")).unwrap()).unwrap()
 }
 
 /// A home without credentials, whose files tests may add.

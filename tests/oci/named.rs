@@ -122,6 +122,8 @@ fn arguments_of_other_sources_are_refused() {
             vec!["--from", "oci", &image, "-A"],
             "--all-namespaces is an argument for --from kubernetes",
         ),
+        ("a part", vec!["--from", "oci", &image, "--shard", "0/2"], "these runs are asked for by name"),
+        ("what has finished", vec!["--from", "oci", &image, "--finished"], "these are asked for by name"),
         (
             "an archive",
             vec!["--from", "oci", &image, "--parent", "team"],

@@ -10,9 +10,12 @@ use super::{
     reference::Image,
     registry::Registry,
 };
-use crate::sources::{
-    failure::Failure,
-    sink::{Found, Sink, Stopped},
+use crate::{
+    sources::{
+        failure::Failure,
+        sink::{Found, Sink, Stopped},
+    },
+    tekton::chains,
 };
 
 /// The most attestations of one manifest, and the most referrers that may be attestations.
@@ -117,6 +120,10 @@ impl<'a, 'r, 's> Attestations<'a, 'r, 's> {
         self.sink.count(content.len());
         if is_about_something_else(&content) {
             return Ok(());
+        }
+        if !content.is_empty() && !chains::is_enveloped(&content) {
+            let what = "it is not an envelope around a statement".to_owned();
+            return self.failed(at, OciError::NotAttestations(what));
         }
         self.begin(at);
         let found = match content.is_empty() {

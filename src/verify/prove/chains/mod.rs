@@ -65,6 +65,11 @@ pub(crate) fn check(
         };
     };
     match &origin.envelope {
+        None if !keys.is_empty() => {
+            let reason =
+                "the statement is in no envelope, so Chains' signature cannot be checked (--chains-key)";
+            Err(Finding::undecided(Detail::CHAINS_SIGNATURE, None, reason))
+        }
         None => Ok(ChainsSignature::Missing(Cow::Borrowed(
             "the statement is in no envelope, so nobody signed it",
         ))),
