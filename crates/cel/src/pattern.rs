@@ -131,6 +131,20 @@ impl Piece {
     }
 }
 
+/// What a sequence is made of.
+enum Item<'a> {
+    /// It matches something by itself.
+    Piece(Piece),
+    /// How often what is before it is repeated: at least, and at most.
+    Repetition((u64, Option<u64>)),
+    /// `|`
+    Or,
+    /// Flags up to the end of the group: a repetition after them is of what is before them.
+    Flags,
+    /// What `\Q` and `\E` enclose: a repetition after it is of its last character alone.
+    Quoted(&'a str),
+}
+
 struct Reader<'a> {
     whole: &'a str,
     rest: &'a str,
@@ -163,110 +177,107 @@ impl<'a> Reader<'a> {
         // The last piece, which a repetition would be of; and that repetition, if it has one.
         let mut last: Option<Piece> = None;
         let mut repetition: Option<&'a str> = None;
-        while let Some(c) = self.rest.chars().next() {
+        while let Some(c) = self.rest.chars().next().filter(|c| *c != ')') {
             let start = self.rest;
-            let mut repeated = None;
-            let piece = match c {
-                ')' => break,
-                '|' => {
-                    self.next();
+            let next = match self.item(c, &mut flags)? {
+                Item::Repetition(counts) => {
+                    last = Some(self.repetition(start, counts, last.take(), repetition)?);
+                    repetition = Some(start);
+                    continue;
+                }
+                Item::Piece(piece) => Some(piece),
+                Item::Or => {
                     if let Some(last) = last.take() {
                         whole.join(&last);
                     }
                     whole.text.push('|');
-                    repetition = None;
-                    continue;
+                    None
                 }
-                '(' => match self.group(&mut flags)? {
-                    Some(group) => group,
-                    None => {
-                        // Flags up to the end of the group: a repetition after them is of what is before them.
-                        repetition = None;
-                        continue;
-                    }
-                },
-                '*' | '+' | '?' => {
-                    self.next();
-                    repeated = Some(match c {
-                        '*' => (0, None),
-                        '+' => (1, None),
-                        _ => (0, Some(1)),
-                    });
-                    Piece::default()
-                }
-                '{' => match self.counts() {
-                    Some((least, most)) => {
-                        let wrong = least > MOST_REPEATS
-                            || most.is_some_and(|most| most > MOST_REPEATS || most < least);
-                        if wrong {
-                            return Err(refused("invalid repeat count", self.since(start)));
-                        }
-                        repeated = Some((least, most));
-                        Piece::default()
-                    }
-                    None => {
-                        self.next();
-                        character(c, flags)
-                    }
-                },
-                '[' => self.class(flags)?,
-                '\\' if self.rest.starts_with("\\Q") => {
-                    // A repetition after it is of its last character alone.
-                    for c in self.quoted().chars() {
+                Item::Flags => None,
+                Item::Quoted(text) => {
+                    for c in text.chars() {
                         if let Some(last) = last.replace(character(c, flags)) {
                             whole.join(&last);
                         }
                     }
-                    repetition = None;
-                    continue;
-                }
-                '\\' => self.escaped(flags)?,
-                '.' => {
-                    self.next();
-                    Piece::new(if flags.dot_takes_newline { "(?s:.)" } else { "[^\\n]" }, 8)
-                }
-                '^' => {
-                    self.next();
-                    Piece::new(if flags.many_lines { "(?m:^)" } else { "\\A" }, 1)
-                }
-                '$' => {
-                    self.next();
-                    Piece::new(if flags.many_lines { "(?m:$)" } else { "\\z" }, 1)
-                }
-                c => {
-                    self.next();
-                    character(c, flags)
+                    None
                 }
             };
-            let Some((least, most)) = repeated else {
-                if let Some(last) = last.replace(piece) {
-                    whole.join(&last);
-                }
-                repetition = None;
-                continue;
-            };
-            if self.rest.starts_with('?') {
-                self.take(1);
+            repetition = None;
+            if let Some(next) = next
+                && let Some(last) = last.replace(next)
+            {
+                whole.join(&last);
             }
-            let operator = self.since(start);
-            if let Some(before) = repetition {
-                return Err(refused("invalid nested repetition operator", self.since(before)));
-            }
-            let Some(piece) = last.take() else {
-                return Err(refused("missing argument to repetition operator", operator));
-            };
-            let repeat = repeated_piece(&piece, least, most);
-            if c == '{' && repeat.repeats > MOST_REPEATS {
-                return Err(refused("invalid repeat count", operator));
-            }
-            last = Some(repeat);
-            repetition = Some(start);
         }
         if let Some(last) = last {
             whole.join(&last);
         }
         whole.text.push(')');
         Ok(whole)
+    }
+
+    /// What begins here, with `c`.
+    fn item(&mut self, c: char, flags: &mut Flags) -> Result<Item<'a>, PatternError> {
+        let start = self.rest;
+        let piece = match c {
+            '(' => return Ok(self.group(flags)?.map_or(Item::Flags, Item::Piece)),
+            '[' => return self.class(*flags).map(Item::Piece),
+            '\\' if start.starts_with("\\Q") => return Ok(Item::Quoted(self.quoted())),
+            '\\' => return self.escaped(*flags).map(Item::Piece),
+            '{' => match self.counts() {
+                Some((least, most)) => {
+                    let wrong =
+                        least > MOST_REPEATS || most.is_some_and(|most| most > MOST_REPEATS || most < least);
+                    if wrong {
+                        return Err(refused("invalid repeat count", self.since(start)));
+                    }
+                    return Ok(Item::Repetition((least, most)));
+                }
+                None => character(c, *flags),
+            },
+            '|' => {
+                self.next();
+                return Ok(Item::Or);
+            }
+            '*' | '+' | '?' => {
+                self.next();
+                return Ok(Item::Repetition(match c {
+                    '*' => (0, None),
+                    '+' => (1, None),
+                    _ => (0, Some(1)),
+                }));
+            }
+            '.' => Piece::new(if flags.dot_takes_newline { "(?s:.)" } else { "[^\\n]" }, 8),
+            '^' => Piece::new(if flags.many_lines { "(?m:^)" } else { "\\A" }, 1),
+            '$' => Piece::new(if flags.many_lines { "(?m:$)" } else { "\\z" }, 1),
+            c => character(c, *flags),
+        };
+        self.next();
+        Ok(Item::Piece(piece))
+    }
+
+    /// The repetition of `last` whose operator began at `start`; `before` is where that of `last` itself did, if it is one.
+    fn repetition(
+        &mut self,
+        start: &'a str,
+        (least, most): (u64, Option<u64>),
+        last: Option<Piece>,
+        before: Option<&'a str>,
+    ) -> Result<Piece, PatternError> {
+        if self.rest.starts_with('?') {
+            self.take(1);
+        }
+        let operator = self.since(start);
+        if let Some(before) = before {
+            return Err(refused("invalid nested repetition operator", self.since(before)));
+        }
+        let last = last.ok_or_else(|| refused("missing argument to repetition operator", operator))?;
+        let repeat = repeated_piece(&last, least, most);
+        if start.starts_with('{') && repeat.repeats > MOST_REPEATS {
+            return Err(refused("invalid repeat count", operator));
+        }
+        Ok(repeat)
     }
 
     /// `{2}`, `{2,}` or `{2,3}`; anything else is not a repetition, and left where it is.

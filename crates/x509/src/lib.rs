@@ -8,7 +8,7 @@
 //!
 //! Sources, limits and why it is not another crate: README.md.
 
-#![warn(clippy::disallowed_methods)]
+#![warn(clippy::disallowed_methods, clippy::too_many_lines)]
 #![deny(clippy::as_conversions)]
 
 mod certificate;

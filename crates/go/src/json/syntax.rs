@@ -119,6 +119,7 @@ struct Check {
 }
 
 impl Check {
+    #[expect(clippy::too_many_lines, reason = "one arm for each state and byte, as in Go's table")]
     fn step(&mut self, byte: u8) -> Result<(), &'static str> {
         let space = matches!(byte, b' ' | b'\t' | b'\r' | b'\n');
         self.next = match (self.next, byte) {
