@@ -145,18 +145,7 @@ impl CompactLeaf {
         let issuer_hint = take(KEY_ID_HINT)?.try_into().unwrap_or_default();
         let serial = take(16)?.try_into().unwrap_or_default();
         let not_before = u32::from_be_bytes(take(4)?.try_into().unwrap_or_default());
-        let mut validity = 0u32;
-        for shift in (0..).step_by(7) {
-            let byte = take(1)?[0];
-            let part = u32::from(byte & 0x7f);
-            if shift > 28 || (part << shift) >> shift != part || (byte == 0 && shift > 0) {
-                return Err(LeafError::Malformed("validity"));
-            }
-            validity |= part << shift;
-            if byte & 0x80 == 0 {
-                break;
-            }
-        }
+        let validity = read_validity(|| Ok(take(1)?[0]))?;
         let dns = match form >> 4 & 3 {
             0 => DnsForm::Plain,
             1 => DnsForm::Run,
@@ -164,12 +153,7 @@ impl CompactLeaf {
             _ => DnsForm::Pin(take(8)?.try_into().unwrap_or_default()),
         };
         let public_key = take(key_length)?.to_vec();
-        // Each key has one encoding: SEC 1 knows a further compact form of a point, and a shorter modulus is no RSA-2048.
-        let is_canonical = match key {
-            KeyKind::P256 | KeyKind::P384 => matches!(public_key[0], 2 | 3),
-            KeyKind::Rsa2048 => public_key[0] & 0x80 != 0,
-        };
-        if !is_canonical {
+        if !is_canonical(key, &public_key) {
             return Err(LeafError::PublicKey);
         }
         let signature = rest.to_vec();
@@ -286,6 +270,31 @@ impl CompactLeaf {
             }
         };
         Ok(template.certificate(&template.tbs(), &signature))
+    }
+}
+
+/// notAfter − notBefore: LEB128, as short as possible (docs/evidence.md 6).
+fn read_validity(mut byte: impl FnMut() -> Result<u8, LeafError>) -> Result<u32, LeafError> {
+    let mut validity = 0u32;
+    for shift in (0..).step_by(7) {
+        let byte = byte()?;
+        let part = u32::from(byte & 0x7f);
+        if shift > 28 || (part << shift) >> shift != part || (byte == 0 && shift > 0) {
+            return Err(LeafError::Malformed("validity"));
+        }
+        validity |= part << shift;
+        if byte & 0x80 == 0 {
+            break;
+        }
+    }
+    Ok(validity)
+}
+
+/// Each key has one encoding: SEC 1 knows a further compact form of a point, and a shorter modulus is no RSA-2048.
+fn is_canonical(key: KeyKind, public_key: &[u8]) -> bool {
+    match key {
+        KeyKind::P256 | KeyKind::P384 => matches!(public_key[0], 2 | 3),
+        KeyKind::Rsa2048 => public_key[0] & 0x80 != 0,
     }
 }
 

@@ -290,6 +290,7 @@ fn of_object(object: &Value) -> Unsuitable {
 }
 
 impl fmt::Display for Unsuitable {
+    #[expect(clippy::too_many_lines, reason = "one arm for each message")]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let in_namespace = |namespace: &Option<String>| {
             namespace.as_ref().map(|namespace| format!(" -n {namespace}")).unwrap_or_default()

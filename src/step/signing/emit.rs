@@ -116,63 +116,95 @@ pub(crate) fn evidence(
 ) -> Result<Evidence, EmitError> {
     let signer = Signer::new(facts, produced)?;
     let mut warnings = warnings(produced, &signer.covered);
-    let is_covered = |entry: &&Entry| {
-        entry.kind == EntryType::TaskResult
-            && signer
-                .covered
-                .iter()
-                .any(|covered| covered.kind == ResultKind::Task && covered.name == entry.key)
+    let room = Room::new(produced, config.containers, facts.position.count);
+    let emitter = Emitter { signer, produced, room, random };
+    let evidence = match config.evidence {
+        Wanted::Tep0089 => emitter.tep0089_alone()?,
+        Wanted::Both => emitter.richest(emitter.beside(&mut warnings), &mut warnings)?,
+        Wanted::Attestation => emitter.richest(None, &mut warnings)?,
     };
-    let task_results: Vec<(&str, &str)> = produced
-        .others
-        .iter()
-        .filter(is_covered)
-        .map(|entry| (entry.key.as_str(), entry.value.as_str()))
-        .collect();
-    let names: Vec<&str> = facts.declared_names.iter().map(String::as_str).collect();
-    let (svid, key) = (facts.svid.leaf().der(), facts.svid.key());
-    let tep0089 = || -> Result<Vec<Entry>, Tep0089Error> {
-        let entries = tep0089::entries(&task_results, &names, svid, key, random)?;
-        Ok(entries.into_iter().map(|(key, value)| Entry::new(key, value, EntryType::TaskResult)).collect())
-    };
-    let attestation = |form, with_tep0089, carried| -> Result<Vec<Entry>, EmitError> {
-        let value = signer.attestation(form, with_tep0089, carried, random)?;
-        Ok(vec![Entry::new(attestation::key(&facts.position.name), value, EntryType::TaskResult)])
-    };
+    let Room { results, limit, containers, .. } = emitter.room;
+    let evidence = evidence.ok_or(EmitError::NoRoom { results, limit, containers })?;
+    Ok(Evidence { warnings, ..evidence })
+}
 
-    let steps = facts.position.count;
-    let results = produced.encoding.encode(produced.others).len();
-    let estimate = estimated_limit(config.containers, steps);
-    let short = results > estimate;
-    let limit = if short { MAX_MESSAGE } else { estimate };
-    let limit_of_more = match config.containers {
-        Some(_) => limit,
-        None => limit.min(share(steps + OTHER_CONTAINERS + SPARE_CONTAINERS)),
-    };
-    let fits = |evidence: &Evidence, limit: usize| {
-        let all = [produced.others, &evidence.tep0089, &evidence.attestation].concat();
-        produced.encoding.fit(&all).is_ok_and(|message| message.len() <= limit)
-    };
-    let logged = matches!(produced.results, Results::Logged(_));
+/// The room in the container's message, in bytes.
+struct Room {
+    /// What the results take.
+    results: usize,
+    /// Whether they alone exceed what is reckoned for the container.
+    is_short: bool,
+    limit: usize,
+    /// The limit of evidence that could do with less room.
+    limit_of_more: usize,
+    /// The containers reckoned with.
+    containers: u32,
+}
 
-    if config.evidence == Wanted::Tep0089 && logged {
-        return Err(EmitError::LoggedResults);
-    }
-    if config.evidence == Wanted::Tep0089 {
-        let evidence = Evidence { tep0089: tep0089().map_err(EmitError::Tep0089)?, ..Evidence::default() };
-        if fits(&evidence, limit) {
-            return Ok(Evidence { warnings, ..evidence });
-        }
-    } else {
-        // Signatures that no room is left for are not made.
-        let least = svid.len() * 4 / 3 + LEAST_SIGNATURE * task_results.len();
-        let has_room = produced.encoding == Encoding::Compressed || results + least <= limit_of_more;
-        let beside = match config.evidence == Wanted::Both && !short && !logged && has_room {
-            true => tep0089()
-                .inspect_err(|error| warnings.push(format!("the TEP-0089 form is left out: {error}")))
-                .ok(),
-            false => None,
+impl Room {
+    fn new(produced: &Produced<'_>, containers: Option<NonZeroU32>, steps: u32) -> Self {
+        let results = produced.encoding.encode(produced.others).len();
+        let estimate = estimated_limit(containers, steps);
+        let is_short = results > estimate;
+        let limit = if is_short { MAX_MESSAGE } else { estimate };
+        let limit_of_more = match containers {
+            Some(_) => limit,
+            None => limit.min(share(steps + OTHER_CONTAINERS + SPARE_CONTAINERS)),
         };
+        let containers = containers.map_or(steps + OTHER_CONTAINERS, NonZeroU32::get);
+        Self { results, is_short, limit, limit_of_more, containers }
+    }
+}
+
+/// Makes evidence of one form or another, and sees whether it fits.
+struct Emitter<'a> {
+    signer: Signer<'a>,
+    produced: &'a Produced<'a>,
+    room: Room,
+    random: &'a dyn SecureRandom,
+}
+
+impl Emitter<'_> {
+    fn fits(&self, evidence: &Evidence, limit: usize) -> bool {
+        let all = [self.produced.others, &evidence.tep0089, &evidence.attestation].concat();
+        self.produced.encoding.fit(&all).is_ok_and(|message| message.len() <= limit)
+    }
+
+    fn is_logged(&self) -> bool {
+        matches!(self.produced.results, Results::Logged(_))
+    }
+
+    /// The entries of Tekton's own form, if they are wanted alone and there is room for them.
+    fn tep0089_alone(&self) -> Result<Option<Evidence>, EmitError> {
+        if self.is_logged() {
+            return Err(EmitError::LoggedResults);
+        }
+        let tep0089 = self.tep0089(&self.covered_task_results()).map_err(EmitError::Tep0089)?;
+        let evidence = Evidence { tep0089, ..Evidence::default() };
+        Ok(self.fits(&evidence, self.room.limit).then_some(evidence))
+    }
+
+    /// The entries of Tekton's own form, to stand beside an attestation. Signatures that no room is left for are not made.
+    fn beside(&self, warnings: &mut Vec<String>) -> Option<Vec<Entry>> {
+        let results = self.covered_task_results();
+        let least = self.signer.facts.svid.leaf().der().len() * 4 / 3 + LEAST_SIGNATURE * results.len();
+        let has_room = self.produced.encoding == Encoding::Compressed
+            || self.room.results + least <= self.room.limit_of_more;
+        if self.room.is_short || self.is_logged() || !has_room {
+            return None;
+        }
+        self.tep0089(&results)
+            .inspect_err(|error| warnings.push(format!("the TEP-0089 form is left out: {error}")))
+            .ok()
+    }
+
+    /// The first attestation that fits, of those from the richest to the shortest.
+    fn richest(
+        &self,
+        beside: Option<Vec<Entry>>,
+        warnings: &mut Vec<String>,
+    ) -> Result<Option<Evidence>, EmitError> {
+        let (facts, logged, short) = (self.signer.facts, self.is_logged(), self.room.is_short);
         let has_intermediates = !facts.svid.intermediates().is_empty();
         let all = Carried { program: true, intermediates: true };
         let no_program = Carried { program: false, ..all };
@@ -188,21 +220,43 @@ pub(crate) fn evidence(
         ];
         for (beside, form, carried) in candidates {
             let Some(tep0089) = beside else { continue };
-            let attestation = attestation(form, !tep0089.is_empty(), carried)?;
+            let value = self.signer.attestation(form, !tep0089.is_empty(), carried, self.random)?;
+            let key = attestation::key(&facts.position.name);
+            let attestation = vec![Entry::new(key, value, EntryType::TaskResult)];
             let evidence = Evidence { tep0089, attestation, warnings: Vec::new() };
-            if fits(&evidence, if form == Form::Digests { limit_of_more } else { limit }) {
-                if logged && form == Form::Hints {
-                    warnings.push(SHORT_FORM_OF_LOGGED.to_owned());
-                }
-                if !carried.program && facts.program.is_some() {
-                    warnings.push("there is no room for what ran: the program is not attested".to_owned());
-                }
-                return Ok(Evidence { warnings, ..evidence });
+            let limit = if form == Form::Digests { self.room.limit_of_more } else { self.room.limit };
+            if !self.fits(&evidence, limit) {
+                continue;
             }
+            if logged && form == Form::Hints {
+                warnings.push(SHORT_FORM_OF_LOGGED.to_owned());
+            }
+            if !carried.program && facts.program.is_some() {
+                warnings.push("there is no room for what ran: the program is not attested".to_owned());
+            }
+            return Ok(Some(evidence));
         }
+        Ok(None)
     }
-    let containers = config.containers.map_or(steps + OTHER_CONTAINERS, NonZeroU32::get);
-    Err(EmitError::NoRoom { results, limit, containers })
+
+    /// The covered results of the task, with their values in the message.
+    fn covered_task_results(&self) -> Vec<(&str, &str)> {
+        let covered = &self.signer.covered;
+        let is_covered = |entry: &&Entry| {
+            entry.kind == EntryType::TaskResult
+                && covered.iter().any(|covered| covered.kind == ResultKind::Task && covered.name == entry.key)
+        };
+        let entries = self.produced.others.iter().filter(is_covered);
+        entries.map(|entry| (entry.key.as_str(), entry.value.as_str())).collect()
+    }
+
+    fn tep0089(&self, results: &[(&str, &str)]) -> Result<Vec<Entry>, Tep0089Error> {
+        let facts = self.signer.facts;
+        let names: Vec<&str> = facts.declared_names.iter().map(String::as_str).collect();
+        let (svid, key) = (facts.svid.leaf().der(), facts.svid.key());
+        let entries = tep0089::entries(results, &names, svid, key, self.random)?;
+        Ok(entries.into_iter().map(|(key, value)| Entry::new(key, value, EntryType::TaskResult)).collect())
+    }
 }
 
 fn is_result(entry: &Entry) -> bool {

@@ -69,7 +69,12 @@ fn message(error: &str) -> String {
     if error.starts_with("control character") {
         return "a control character in a text".to_owned();
     }
-    let known = match error {
+    known(error).map_or_else(|| missing(error), str::to_owned)
+}
+
+/// What is said without a name or a value in it.
+fn known(error: &str) -> Option<&'static str> {
+    Some(match error {
         "trailing characters" => "something follows its end",
         "trailing comma" => "a comma too many",
         "expected value" => "a value is missing",
@@ -83,18 +88,19 @@ fn message(error: &str) -> String {
         "recursion limit exceeded" => "it is nested too deeply",
         "IO error" | "stream did not contain valid UTF-8" => "it is not text in UTF-8",
         "did not find expected <document start>" => "something follows its end",
-        _ => {
-            return match error.split_once("did not find expected ") {
-                Some((_, "alphabetic or numeric character")) => {
-                    "a text that begins with * or & must be in quotes".to_owned()
-                }
-                Some((_, "key")) => "no name where one belongs (see the indentation)".to_owned(),
-                Some((_, what)) => format!("{what} is missing"),
-                None => error.to_owned(),
-            };
+        _ => return None,
+    })
+}
+
+fn missing(error: &str) -> String {
+    match error.split_once("did not find expected ") {
+        Some((_, "alphabetic or numeric character")) => {
+            "a text that begins with * or & must be in quotes".to_owned()
         }
-    };
-    known.to_owned()
+        Some((_, "key")) => "no name where one belongs (see the indentation)".to_owned(),
+        Some((_, what)) => format!("{what} is missing"),
+        None => error.to_owned(),
+    }
 }
 
 fn quoted(name: &str) -> String {

@@ -12,6 +12,7 @@ use crate::{
 
 impl Finding {
     /// What it is about, for programs. `detail` is there wherever one code has more than one cause.
+    #[expect(clippy::too_many_lines, reason = "one arm for each finding")]
     pub fn facts(&self) -> Facts<'_> {
         fn of(step: &str, detail: Detail) -> Facts<'_> {
             Facts { step: Some(step), detail: Some(detail), ..Facts::default() }

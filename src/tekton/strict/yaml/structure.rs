@@ -79,10 +79,6 @@ impl<'a> Gaps<'a> {
                     at += memchr::memchr(b'\n', &gap[at..]).unwrap_or(gap.len() - at);
                 }
                 b':' if at == 1 && before.is_some() && matches!(after, Some(b' ' | b'\n') | None) => {}
-                b':' if after == Some(b'\t') => {
-                    return Err("a tab outside of quotes; readers differ on what it is".into());
-                }
-                b':' => return Err("a colon that is not between its key and a blank".into()),
                 b'-' if self.depth == 0
                     && matches!(before, None | Some(b' ' | b'\n'))
                     && matches!(after, Some(b' ' | b'\n') | None) => {}
@@ -101,30 +97,38 @@ impl<'a> Gaps<'a> {
                     header(&gap[at..at + line])?;
                     at += line;
                 }
-                b'\t' => return Err("a tab outside of quotes; readers differ on what it is".into()),
-                b'?' => return Err("a complex key (?), which kubectl and others read otherwise".into()),
-                b'&' if before == Some(b' ') => {
-                    let name = gap[at..].iter().take_while(|byte| is_name(**byte)).count();
-                    if name == 0 || !matches!(gap.get(at + name), Some(b' ' | b'\n')) {
-                        return Err("an anchor (&) with an unusual name".into());
-                    }
-                    if !self.anchors.insert(&self.text[start + at..start + at + name]) {
-                        return Err("an anchor (&) whose name appears twice".into());
-                    }
-                    at += name;
-                }
-                b'!' => return Err("a tag (!); leave it out, or give JSON".into()),
-                b'%' => return Err("a directive (%); leave it out".into()),
-                _ => return Err(
-                    "punctuation that not all readers read the same; write it in the usual way, or give JSON"
-                        .into(),
-                ),
+                b'&' if before == Some(b' ') => at += self.anchor(start + at, &gap[at..])?,
+                _ => return Err(refused(byte, after).into()),
             }
         }
         if before_block && headers != 1 {
             return Err("a block of text whose beginning is unclear".into());
         }
         Ok(())
+    }
+
+    /// The length of an anchor's name, which begins at `start` of the text and `rest`.
+    fn anchor(&mut self, start: usize, rest: &[u8]) -> Result<usize, Cow<'static, str>> {
+        let name = rest.iter().take_while(|byte| is_name(**byte)).count();
+        if name == 0 || !matches!(rest.get(name), Some(b' ' | b'\n')) {
+            return Err("an anchor (&) with an unusual name".into());
+        }
+        if !self.anchors.insert(&self.text[start..start + name]) {
+            return Err("an anchor (&) whose name appears twice".into());
+        }
+        Ok(name)
+    }
+}
+
+/// What is wrong with a byte that not all readers take for the same structure.
+fn refused(byte: u8, after: Option<u8>) -> &'static str {
+    match byte {
+        b':' if after != Some(b'\t') => "a colon that is not between its key and a blank",
+        b'\t' | b':' => "a tab outside of quotes; readers differ on what it is",
+        b'?' => "a complex key (?), which kubectl and others read otherwise",
+        b'!' => "a tag (!); leave it out, or give JSON",
+        b'%' => "a directive (%); leave it out",
+        _ => "punctuation that not all readers read the same; write it in the usual way, or give JSON",
     }
 }
 
