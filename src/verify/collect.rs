@@ -15,7 +15,7 @@ use crate::{
     tekton::{
         message::{self, Entry, entry_type},
         result_kind::ResultKind,
-        taskrun::TaskRun,
+        taskrun::{StepState, TaskRun},
         termination::COMPRESSED,
     },
     verify::finding::Finding,
@@ -218,31 +218,10 @@ pub(crate) fn read(object: &TaskRun) -> (Vec<StepEvidence<'_>>, Findings) {
             let problem = format!("{:?} is not the container of step {name}", state.container);
             findings.push(Finding::Status { field: field("container"), problem, detail: Detail::CONTAINER });
         }
-        let text =
-            state.terminated.as_ref().map(|terminated| terminated.message.as_str()).unwrap_or_default();
-        let entries = match text {
-            // The controller's own words, for example that the pod was deleted, are no message of the step.
-            text if !is_message(text) => None,
-            text if text.trim_start().starts_with(COMPRESSED) => {
-                let reason = format!(
-                    "step {name}: its termination message is still compressed: the controller could not read it (cut by the \
-                     kubelet, more than 128 KiB, or a Tekton without compression) and took no results from it"
-                );
-                findings.push(Finding::undecided(Detail::COMPRESSED_MESSAGE, Some(name), reason));
-                None
-            }
-            text => match message::parse(text) {
-                Ok(entries) => Some(ByName::new(entries, |entry: &Entry| entry.key.as_str())),
-                Err(error) => {
-                    let reason = format!(
-                        "step {name}: its termination message cannot be read ({error}); a message that exceeds its \
-                         container's share of 12288 bytes is cut by the kubelet and its results are lost"
-                    );
-                    findings.push(Finding::undecided(Detail::UNREADABLE_MESSAGE, Some(name), reason));
-                    None
-                }
-            },
-        };
+        let entries = entries_of_message(state).unwrap_or_else(|finding| {
+            findings.push(finding);
+            None
+        });
         let mut step =
             StepEvidence { name, index: Some(i), entries, attestation: None, in_status: in_status.clone() };
         let key = attestation::key(name);
@@ -254,6 +233,31 @@ pub(crate) fn read(object: &TaskRun) -> (Vec<StepEvidence<'_>>, Findings) {
         steps.push(step);
     }
     (steps, findings)
+}
+
+/// The entries of a step's message, if it left one.
+fn entries_of_message(state: &StepState) -> Result<Option<ByName<Vec<Entry>, Entry>>, Finding> {
+    let name = state.name.as_str();
+    let text = state.terminated.as_ref().map(|terminated| terminated.message.as_str()).unwrap_or_default();
+    // The controller's own words, for example that the pod was deleted, are no message of the step.
+    if !is_message(text) {
+        return Ok(None);
+    }
+    if text.trim_start().starts_with(COMPRESSED) {
+        let reason = format!(
+            "step {name}: its termination message is still compressed: the controller could not read it (cut by the \
+             kubelet, more than 128 KiB, or a Tekton without compression) and took no results from it"
+        );
+        return Err(Finding::undecided(Detail::COMPRESSED_MESSAGE, Some(name), reason));
+    }
+    let entries = message::parse(text).map_err(|error| {
+        let reason = format!(
+            "step {name}: its termination message cannot be read ({error}); a message that exceeds its \
+             container's share of 12288 bytes is cut by the kubelet and its results are lost"
+        );
+        Finding::undecided(Detail::UNREADABLE_MESSAGE, Some(name), reason)
+    })?;
+    Ok(Some(ByName::new(entries, |entry: &Entry| entry.key.as_str())))
 }
 
 fn check_count(count: usize) -> Result<(), Findings> {

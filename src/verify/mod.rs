@@ -55,11 +55,11 @@ use self::{
     },
     cache::Caches,
     collect::{EvidenceKind, StepEvidence},
-    compare::{message, partial, status, value},
+    compare::{message, partial, status, weak},
     prove::{
         chains,
         step::{self, ProvenStep},
-        tep0089::{self, SignedValue},
+        tep0089,
         time::{self, TimeStamps},
     },
 };
@@ -67,7 +67,6 @@ use self::{
 use crate::{
     evidence::{
         attestation::{Attestation, UNSIGNED},
-        sha256,
         statement::uuid,
     },
     tekton::{
@@ -490,51 +489,7 @@ fn weakly_signed(
     let in_status =
         object.status.task_spec.as_ref().map(|spec| DeclaredTask::new(declared_task::IN_STATUS, spec));
     let attempt = Attempt::new(object, steps, &[], [against.inline, in_status.as_ref()]);
-    // Of several with one name the last.
-    let mut lost: HashMap<&str, &SignedValue> =
-        signed.iter().map(|signed| (signed.name.as_str(), signed)).collect();
-    let last = lost.clone();
-    let mut results = Vec::new();
-    for result in &object.status.results {
-        let Some(last) = last.get(result.name.as_str()) else {
-            if !tep0089::is_evidence_key(&result.name) {
-                notes.push(format!("result {} has no signature; it is left out", result.name));
-            }
-            continue;
-        };
-        lost.remove(result.name.as_str());
-        let declared = attempt.declared_result(&result.name).map(|declared| declared.declared_type());
-        let expected = value::decode_as(&last.raw, declared);
-        if result.decoded().as_ref() != Some(&expected) {
-            let reason = format!("result {} in status.results is not the one that it signed", result.name);
-            return Err(Finding::Tep0089 {
-                step: last.step.clone(),
-                reason,
-                detail: Detail::IN_STATUS_RESULTS,
-                result: Some(ResultName::task(&result.name)),
-            }
-            .into());
-        }
-        results.push(VerifiedResult {
-            name: result.name.clone(),
-            value: expected,
-            digest: sha256(last.raw.as_bytes()),
-            step: last.step.clone(),
-            step_result: None,
-            set: false,
-            name_is_claimed: false,
-            type_is_claimed: true,
-        });
-    }
-    if let Some(lost) = signed.iter().find(|signed| lost.contains_key(signed.name.as_str())) {
-        return Err(Finding::Tep0089 {
-            step: lost.step.clone(),
-            reason: format!("result {} that it signed is missing in status.results", lost.name),
-            detail: Detail::IN_STATUS_RESULTS,
-            result: Some(ResultName::task(&lost.name)),
-        }
-        .into());
-    }
+    let results = weak::compare(&attempt, &signed, notes)?;
     let completed = object.status.completion_time.as_deref().and_then(parse_time);
     let time = match trust.at {
         Some(_) => TimeProof::Asserted(trust.check_time_or(completed)),

@@ -27,6 +27,32 @@ pub(crate) struct Earlier {
     pub(crate) notes: Vec<String>,
 }
 
+impl Earlier {
+    /// Keeps what an attempt's verdict says; gives the pod that its proof names.
+    fn take(&mut self, number: usize, found: Result<Found, Findings>) -> Option<Pod> {
+        let (proof, weaknesses) = match found {
+            Ok(found) => found,
+            Err(findings) => {
+                for finding in &findings {
+                    match finding.verdict() {
+                        Verdict::Invalid => {
+                            let finding = Box::new(finding.clone());
+                            self.findings.push(Finding::Attempt { number, finding });
+                        }
+                        _ => self.notes.push(format!("attempt {number} is not verified: {finding}")),
+                    }
+                }
+                return None;
+            }
+        };
+        if proof.is_partial {
+            self.notes.push(format!("attempt {number} is partial: it holds no steps"));
+        }
+        self.notes.extend(weaknesses.iter().map(|weakness| format!("attempt {number}: {weakness}")));
+        Pod::of(&proof.basis)
+    }
+}
+
 /// More attempts than an object has room for: bounds the work and the notes that one can cause.
 const MOST_ATTEMPTS: usize = 1000;
 
@@ -77,27 +103,7 @@ pub(crate) fn judge(
                 continue;
             }
         };
-        match found {
-            Ok((proof, weaknesses)) => {
-                pods.extend(Pod::of(&proof.basis).map(|pod| (number, pod)));
-                if proof.is_partial {
-                    earlier.notes.push(format!("attempt {number} is partial: it holds no steps"));
-                }
-                let weaknesses = weaknesses.iter().map(|weakness| format!("attempt {number}: {weakness}"));
-                earlier.notes.extend(weaknesses);
-            }
-            Err(findings) => {
-                for finding in &findings {
-                    match finding.verdict() {
-                        Verdict::Invalid => {
-                            let finding = Box::new(finding.clone());
-                            earlier.findings.push(Finding::Attempt { number, finding });
-                        }
-                        _ => earlier.notes.push(format!("attempt {number} is not verified: {finding}")),
-                    }
-                }
-            }
-        }
+        pods.extend(earlier.take(number, found).map(|pod| (number, pod)));
     }
     pods.extend(current.and_then(Pod::of).map(|pod| (statuses.len(), pod)));
     earlier.findings.extend(contradictions(&pods, trust).map(|(detail, what)| Finding::Contradiction {

@@ -9,3 +9,4 @@ pub(super) mod program;
 pub(super) mod status;
 pub(super) mod tep0089;
 pub(super) mod value;
+pub(super) mod weak;

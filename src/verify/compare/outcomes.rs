@@ -4,7 +4,7 @@
 
 use crate::{
     evidence::{
-        attestation::{Ended, ResultsFrom},
+        attestation::{Ended, Outcome, ResultsFrom},
         sha256,
     },
     tekton::result_kind::ResultKind,
@@ -45,26 +45,12 @@ pub(crate) fn compare(attempt: &Attempt<'_>) -> Findings {
             continue;
         };
         let by_result = exit_code_of_result(step, evidence, terminated.exit_code);
-        let exit_code = match outcome.ended {
-            _ if by_result.is_some() => by_result.unwrap_or_default(),
-            Ended::Exited(code) => i64::from(code),
-            Ended::Signal(_) if outcome.continued => -1,
-            Ended::Signal(_) => 255,
-            Ended::Timeout | Ended::NotStarted => 1,
-            Ended::Cancelled => 9,
-            Ended::Skipped => 0,
-        };
+        let exit_code = by_result.unwrap_or_else(|| exit_code(outcome));
         if terminated.exit_code != exit_code {
             let (object, evidence) = (terminated.exit_code.to_string(), exit_code.to_string());
             findings.push(differs(&step.name, ("the exit code", Detail::EXIT_CODE), &object, &evidence));
         }
-        let reason = match outcome.ended {
-            Ended::Timeout => Some("TimeoutExceeded"),
-            Ended::Cancelled => Some("Cancelled"),
-            Ended::Skipped => Some("Skipped"),
-            _ if outcome.continued || by_result.is_some() => Some("Continued"),
-            _ => None,
-        };
+        let reason = termination_reason(outcome, by_result.is_some());
         let said = state.termination_reason.as_str();
         let signed_reasons = ["TimeoutExceeded", "Cancelled", "Skipped", "Continued"];
         let contradicts = match reason {
@@ -82,6 +68,29 @@ pub(crate) fn compare(attempt: &Attempt<'_>) -> Findings {
         }
     }
     findings
+}
+
+/// The exit code that the controller writes for a signed outcome.
+fn exit_code(outcome: Outcome) -> i64 {
+    match outcome.ended {
+        Ended::Exited(code) => i64::from(code),
+        Ended::Signal(_) if outcome.continued => -1,
+        Ended::Signal(_) => 255,
+        Ended::Timeout | Ended::NotStarted => 1,
+        Ended::Cancelled => 9,
+        Ended::Skipped => 0,
+    }
+}
+
+/// The reason that the controller writes for a signed outcome, if it is not an ordinary end.
+fn termination_reason(outcome: Outcome, has_exit_code_entry: bool) -> Option<&'static str> {
+    match outcome.ended {
+        Ended::Timeout => Some("TimeoutExceeded"),
+        Ended::Cancelled => Some("Cancelled"),
+        Ended::Skipped => Some("Skipped"),
+        _ if outcome.continued || has_exit_code_entry => Some("Continued"),
+        _ => None,
+    }
 }
 
 /// The controller takes any entry named `ExitCode` for the exit code of a failure that was let pass, also a signed result (Tekton

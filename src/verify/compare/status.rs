@@ -239,10 +239,6 @@ fn merge(derived: Vec<Derived<'_>>) -> (Vec<Derived<'_>>, Vec<String>) {
 
 /// One derived result against `status.results`.
 fn task_result(attempt: &Attempt<'_>, derived: &Derived<'_>) -> Result<VerifiedResult, Finding> {
-    let label = || match derived.step_result {
-        Some(step_result) => format!("task/{} (step result {step_result})", derived.name),
-        None => format!("task/{}", derived.name),
-    };
     // A mapped result keeps the type that its step declares.
     let declared = match derived.step_result {
         Some(step_result) => declared_step_type(attempt, derived.step, step_result),
@@ -251,24 +247,7 @@ fn task_result(attempt: &Attempt<'_>, derived: &Derived<'_>) -> Result<VerifiedR
     };
     let places = attempt.results.places(derived.name).filter(|(first, last)| first == last);
     let Some((place, _)) = places else {
-        return Err(match left_out_by_controller(attempt, derived, &declared) {
-            Some(why) => Finding::undecided(
-                Detail::LEFT_OUT,
-                Some(derived.step),
-                format!(
-                    "step {}: the signed result {} is not in status.results, as Tekton leaves one out {why}",
-                    derived.step,
-                    label()
-                ),
-            ),
-            None => Finding::ResultMissing {
-                step: derived.step.to_owned(),
-                thing: Thing::new(Detail::IN_STATUS_RESULTS, format!("{} in status.results", label()))
-                    .with_result(ResultName::task(derived.name))
-                    .with_signed(derived.digest)
-                    .in_field("status.results".to_owned()),
-            },
-        });
+        return Err(missing(attempt, derived, &declared));
     };
     let result = &attempt.results.list()[place];
     let changed = || {
@@ -287,7 +266,7 @@ fn task_result(attempt: &Attempt<'_>, derived: &Derived<'_>) -> Result<VerifiedR
     match fits(result, derived.raw, derived.digest, derived.decoded, derived.form, &declared) {
         Some(true) => {}
         Some(false) => return Err(changed()),
-        None => return Err(undecided(derived.step, &label())),
+        None => return Err(undecided(derived.step, &derived.label())),
     }
     let value = result.decoded().ok_or_else(changed)?;
     let may_be_decoded = may_be_decoded(&value, derived.raw, derived.digest);
@@ -306,6 +285,27 @@ fn task_result(attempt: &Attempt<'_>, derived: &Derived<'_>) -> Result<VerifiedR
         name_is_claimed: derived.step_result.is_some() && !name_is_inline,
         type_is_claimed: may_be_decoded && !type_is_inline,
     })
+}
+
+/// A derived result that is not in `status.results`.
+fn missing(attempt: &Attempt<'_>, derived: &Derived<'_>, declared: &Declared<'_>) -> Finding {
+    let (step, label) = (derived.step, derived.label());
+    match left_out_by_controller(attempt, derived, declared) {
+        Some(why) => Finding::undecided(
+            Detail::LEFT_OUT,
+            Some(step),
+            format!(
+                "step {step}: the signed result {label} is not in status.results, as Tekton leaves one out {why}"
+            ),
+        ),
+        None => Finding::ResultMissing {
+            step: step.to_owned(),
+            thing: Thing::new(Detail::IN_STATUS_RESULTS, format!("{label} in status.results"))
+                .with_result(ResultName::task(derived.name))
+                .with_signed(derived.digest)
+                .in_field("status.results".to_owned()),
+        },
+    }
 }
 
 /// Whether the inline task declares a result exactly as the one in the status does.

@@ -54,6 +54,16 @@ pub(crate) struct Derived<'a> {
     pub(crate) set: bool,
 }
 
+impl Derived<'_> {
+    /// What a message calls it.
+    pub(crate) fn label(&self) -> String {
+        match self.step_result {
+            Some(step_result) => format!("task/{} (step result {step_result})", self.name),
+            None => format!("task/{}", self.name),
+        }
+    }
+}
+
 /// Whether a value that fits its digest may be read in more than one way.
 pub(crate) fn may_be_decoded(value: &ResultValue, raw: Option<&str>, digest: [u8; 32]) -> bool {
     match (raw, value) {

@@ -12,7 +12,7 @@ use crate::{
         value::ResultValue,
     },
     verify::{
-        Verdict,
+        Finding, Verdict,
         facts::Detail,
         findings::Findings,
         pipeline::{
@@ -30,7 +30,7 @@ pub(crate) fn check(
     findings: &mut Findings,
     notes: &mut Vec<String>,
 ) -> Vec<PipelineResult> {
-    let mut found: HashMap<&str, (usize, &ResultValue)> = HashMap::new();
+    let mut found: HashMap<&str, Stated<'_>> = HashMap::new();
     for (i, Param { name, value }) in object.status.results.iter().enumerate() {
         if found.insert(name, (i, value)).is_some() {
             let problem = format!("status.results holds {name} twice");
@@ -43,50 +43,12 @@ pub(crate) fn check(
         }
     }
     let mut proven = Vec::new();
-    for Param { name, value } in &spec.results {
-        let there = found.remove(name.as_str());
-        let expected = derived(value, values);
-        let field = match there {
-            Some((i, _)) => format!("status.results[{i}]"),
-            None => "status.results".to_owned(),
-        };
-        match (expected, there) {
-            (Ok(expected), Some((_, found))) if expected == *found => {
-                let source = match value {
-                    ResultValue::String(text) => text.clone(),
-                    _ => value.canonical_json(),
-                };
-                proven.push(PipelineResult { name: name.clone(), source, value: expected });
-            }
-            (Ok(expected), Some((_, found))) => {
-                let problem = format!("result {name} of the PipelineRun is not what its tasks produced");
-                findings.push(differs(
-                    Detail::PIPELINE_RESULT,
-                    problem,
-                    field,
-                    (Some(&expected), Some(found)),
-                ));
-            }
-            (Ok(expected), None) => match object.succeeded() {
-                Some("True") => {
-                    let problem = format!("result {name} of the PipelineRun is missing");
-                    findings.push(differs(Detail::PIPELINE_RESULT, problem, field, (Some(&expected), None)));
-                }
-                _ => notes.push(format!("result {name} is missing, as may be in a PipelineRun that failed")),
-            },
-            (Err(_), Some((_, found))) if is_from_nothing(value, values) => {
-                let problem =
-                    format!("result {name} of the PipelineRun comes from a result that no task produced");
-                findings.push(differs(Detail::PIPELINE_RESULT, problem, field, (None, Some(found))));
-            }
-            (Err(expression), Some(_)) => {
-                let problem = format!(
-                    "result {name} of the PipelineRun cannot be derived: $({expression}) is not known"
-                );
-                findings.push(fault(Verdict::Unchecked, Detail::NOT_DERIVED, problem));
-            }
-            // It comes from a task that was skipped or failed.
-            (Err(_), None) => {}
+    for result in &spec.results {
+        match declared(object, result, found.remove(result.name.as_str()), values) {
+            Ok(Outcome::Proven(result)) => proven.push(result),
+            Ok(Outcome::Note(note)) => notes.push(note),
+            Ok(Outcome::Nothing) => {}
+            Err(finding) => findings.push(finding),
         }
     }
     let mut added: Vec<_> = found.into_iter().collect();
@@ -101,6 +63,62 @@ pub(crate) fn check(
         ));
     }
     proven
+}
+
+/// A result that the status states: its place, and its value.
+type Stated<'a> = (usize, &'a ResultValue);
+
+/// What there is to say of a declared result that nothing is wrong with.
+enum Outcome {
+    Proven(PipelineResult),
+    Note(String),
+    Nothing,
+}
+
+/// A result that the pipeline declares, against the one that the status states.
+fn declared(
+    object: &PipelineRun,
+    Param { name, value }: &Param,
+    stated: Option<Stated<'_>>,
+    values: &Values<'_>,
+) -> Result<Outcome, Finding> {
+    let field = match stated {
+        Some((i, _)) => format!("status.results[{i}]"),
+        None => "status.results".to_owned(),
+    };
+    let wrong = |problem, sides| differs(Detail::PIPELINE_RESULT, problem, field, sides);
+    match (derived(value, values), stated) {
+        (Ok(expected), Some((_, found))) if expected == *found => {
+            let source = match value {
+                ResultValue::String(text) => text.clone(),
+                _ => value.canonical_json(),
+            };
+            Ok(Outcome::Proven(PipelineResult { name: name.clone(), source, value: expected }))
+        }
+        (Ok(expected), Some((_, found))) => {
+            let problem = format!("result {name} of the PipelineRun is not what its tasks produced");
+            Err(wrong(problem, (Some(&expected), Some(found))))
+        }
+        (Ok(expected), None) if object.succeeded() == Some("True") => {
+            let problem = format!("result {name} of the PipelineRun is missing");
+            Err(wrong(problem, (Some(&expected), None)))
+        }
+        (Ok(_), None) => {
+            Ok(Outcome::Note(format!("result {name} is missing, as may be in a PipelineRun that failed")))
+        }
+        (Err(_), Some((_, found))) if is_from_nothing(value, values) => {
+            let problem =
+                format!("result {name} of the PipelineRun comes from a result that no task produced");
+            Err(wrong(problem, (None, Some(found))))
+        }
+        (Err(expression), Some(_)) => {
+            let problem =
+                format!("result {name} of the PipelineRun cannot be derived: $({expression}) is not known");
+            Err(fault(Verdict::Unchecked, Detail::NOT_DERIVED, problem))
+        }
+        // It comes from a task that was skipped or failed.
+        (Err(_), None) => Ok(Outcome::Nothing),
+    }
 }
 
 /// What attested results make of it. `Err`: an expression from which Tekton makes nothing, or not what it says: a list or an object

@@ -4,14 +4,14 @@
 use crate::{
     tekton::{
         pipelinerun::{
-            Param, PipelineRun,
+            Param, PipelineRun, SkippedTask,
             references::{ResultReference, in_list, in_text},
         },
         taskrun::DeclaredWhen,
         value::ResultValue,
     },
     verify::{
-        Verdict,
+        Finding, Verdict,
         facts::Detail,
         findings::Findings,
         pipeline::{
@@ -40,35 +40,58 @@ pub(crate) fn check(
     findings: &mut Findings,
     notes: &mut Vec<String>,
 ) {
-    let name = &task.task.name;
-    let has_failed = object.succeeded() == Some("False");
     if !task.references.is_empty() {
-        // Of a pipeline that runs in it, Tekton says so too when the PipelineRun stops meanwhile (`isScheduled` looks at other runs).
-        let is_stopping = |reason: &str| has_failed && STOPPING.contains(&reason);
-        if let Some(skipped) = task.skipped
-            && !(task.task.is_pipeline() && is_stopping(&skipped.reason))
-        {
-            let problem = format!("task {name} is said to be skipped, and ran");
+        return ran(object, task, values, findings);
+    }
+    let Some(SkippedTask { reason, .. }) = task.skipped else { return };
+    let name = &task.task.name;
+    match is_reason(object, task, reason, values) {
+        Ok(true) if STOPPING.contains(&reason.as_str()) => {
+            notes.push(format!("task {name} did not run: {reason}"));
+        }
+        Ok(true) => {}
+        Ok(false) => {
+            let problem = format!("task {name} is said to be skipped ({reason}), and that is not so");
             findings.push(fault(Verdict::Invalid, Detail::SKIPPED, problem));
         }
-        match allows(&task.task.when, values) {
-            Ok(true) => {}
-            Ok(false) => {
-                let problem = format!(
-                    "task {name} ran although its when expressions are false for the attested results"
-                );
-                findings.push(fault(Verdict::Invalid, Detail::WHEN, problem));
-            }
-            Err(reason) => findings.push(undecided(name, &reason)),
-        }
-        return;
+        Err(finding) => findings.push(finding),
     }
-    let Some(skipped) = task.skipped else { return };
-    let is_right = match skipped.reason.as_str() {
-        "When Expressions evaluated to false" => match allows(&task.task.when, values) {
-            Ok(allowed) => !allowed,
-            Err(reason) => return findings.push(undecided(name, &reason)),
-        },
+}
+
+/// That a task that ran was not skipped, and that its when expressions allowed it.
+fn ran(object: &PipelineRun, task: &Task<'_>, values: &Values<'_>, findings: &mut Findings) {
+    let name = &task.task.name;
+    // Of a pipeline that runs in it, Tekton says so too when the PipelineRun stops meanwhile (`isScheduled` looks at other runs).
+    let is_stopping = |reason: &str| object.succeeded() == Some("False") && STOPPING.contains(&reason);
+    if let Some(skipped) = task.skipped
+        && !(task.task.is_pipeline() && is_stopping(&skipped.reason))
+    {
+        let problem = format!("task {name} is said to be skipped, and ran");
+        findings.push(fault(Verdict::Invalid, Detail::SKIPPED, problem));
+    }
+    match allows(&task.task.when, values) {
+        Ok(true) => {}
+        Ok(false) => {
+            let problem =
+                format!("task {name} ran although its when expressions are false for the attested results");
+            findings.push(fault(Verdict::Invalid, Detail::WHEN, problem));
+        }
+        Err(reason) => findings.push(undecided(name, &reason)),
+    }
+}
+
+/// Whether a task is skipped for the reason that the status states.
+fn is_reason(
+    object: &PipelineRun,
+    task: &Task<'_>,
+    reason: &str,
+    values: &Values<'_>,
+) -> Result<bool, Finding> {
+    let name = &task.task.name;
+    Ok(match reason {
+        "When Expressions evaluated to false" => {
+            !allows(&task.task.when, values).map_err(|reason| undecided(name, &reason))?
+        }
         "Parent Tasks were skipped" => task.parents().iter().any(|parent| {
             values
                 .tasks
@@ -84,33 +107,23 @@ pub(crate) fn check(
         }
         "Matrix Parameters have an empty array" => match &task.task.matrix {
             None => false,
-            Some(matrix) => match given::with_results(matrix, values) {
-                Ok(matrix) => {
-                    let is_empty =
-                        |param: &Param| matches!(&param.value, ResultValue::Array(items) if items.is_empty());
-                    matrix.params.iter().any(is_empty)
-                }
-                Err(reason) => return findings.push(undecided(name, &reason)),
-            },
-        },
-        reason if STOPPING.contains(&reason) => {
-            if has_failed {
-                notes.push(format!("task {name} did not run: {}", skipped.reason));
+            Some(matrix) => {
+                let matrix =
+                    given::with_results(matrix, values).map_err(|reason| undecided(name, &reason))?;
+                let is_empty =
+                    |param: &Param| matches!(&param.value, ResultValue::Array(items) if items.is_empty());
+                matrix.params.iter().any(is_empty)
             }
-            has_failed
-        }
+        },
+        reason if STOPPING.contains(&reason) => object.succeeded() == Some("False"),
         reason => {
             let problem = format!("task {name} is skipped for a reason that is not known here: {reason:?}");
-            return findings.push(fault(Verdict::Unchecked, Detail::SKIPPED, problem));
+            return Err(fault(Verdict::Unchecked, Detail::SKIPPED, problem));
         }
-    };
-    if !is_right {
-        let problem = format!("task {name} is said to be skipped ({}), and that is not so", skipped.reason);
-        findings.push(fault(Verdict::Invalid, Detail::SKIPPED, problem));
-    }
+    })
 }
 
-fn undecided(name: &str, reason: &str) -> crate::verify::Finding {
+fn undecided(name: &str, reason: &str) -> Finding {
     let problem = format!("task {name}: whether its when expressions let it run cannot be decided: {reason}");
     fault(Verdict::Unchecked, Detail::NOT_DERIVED, problem)
 }

@@ -165,7 +165,6 @@ pub(crate) fn covered_results(
         return Ok(covered);
     }
     let mut findings = Findings::default();
-    let step = || evidence.name.to_owned();
     let field = || evidence.field_of_results(attestation);
     let set = attestation.set_hints.iter().map(|hint| (*hint, true));
     let hints = set.chain(attestation.found_hints.iter().map(|hint| (*hint, false)));
@@ -173,60 +172,54 @@ pub(crate) fn covered_results(
     for ((wanted, set), found) in hints.zip(found) {
         match found {
             [Some((name, raw)), None] => {
+                let digest = sha256(raw.as_bytes());
                 if value::decoded_json(raw).is_some() {
-                    findings.push(Finding::ResultChanged {
-                        step: step(),
-                        changed: Box::new(Changed {
-                            result: ResultName::task(name),
-                            detail: Detail::HINT,
-                            signed: None,
-                            found: Some(sha256(raw.as_bytes())),
-                            field: field(),
-                        }),
-                    });
+                    findings.push(is_no_plain_text(evidence, field(), name, digest));
                 }
-                covered.push(Covered {
-                    kind: ResultKind::Task,
-                    name: name.to_owned(),
-                    set,
-                    digest: sha256(raw.as_bytes()),
-                    decoded: None,
-                });
+                let name = name.to_owned();
+                covered.push(Covered { kind: ResultKind::Task, name, set, digest, decoded: None });
             }
             [Some((name, _)), Some((other, _))] => findings.push(Finding::ResultAdded {
-                step: step(),
+                step: evidence.name.to_owned(),
                 thing: Thing::new(
                     Detail::HINT,
                     format!("one of the results {name} and {other}, which share a hint,"),
                 )
                 .in_field(field()),
             }),
-            _ if is_partial => findings.push(Finding::undecided(
-                Detail::HINT_NOT_CARRIED,
-                Some(evidence.name),
-                format!(
-                    "step {}: its attestation is in the short form, which a result completes that the object does not carry (with \
-                     the hint {}); get the whole TaskRun",
-                    evidence.name,
-                    x509::text::hex(&wanted)
-                ),
-            )),
-            _ => findings.push(Finding::ResultMissing {
-                step: step(),
-                thing: Thing::new(Detail::HINT, format!("with the hint {}", x509::text::hex(&wanted)))
-                    .in_field(field()),
-            }),
+            [None, _] => findings.push(not_found(evidence, field(), &wanted, is_partial)),
         }
     }
     covered.sort_unstable();
     if covered.windows(2).any(|two| (two[0].kind, &two[0].name) == (two[1].kind, &two[1].name)) {
         findings.push(Finding::Signature {
-            step: step(),
+            step: evidence.name.to_owned(),
             what: "a result that is covered twice",
             detail: Detail::COVERED_TWICE,
         });
     }
     if findings.is_empty() { Ok(covered) } else { Err(findings) }
+}
+
+/// A hint covers the text alone, and this one may be read in more than one way.
+fn is_no_plain_text(evidence: &StepEvidence<'_>, field: String, name: &str, digest: [u8; 32]) -> Finding {
+    let result = ResultName::task(name);
+    let changed = Changed { result, detail: Detail::HINT, signed: None, found: Some(digest), field };
+    Finding::ResultChanged { step: evidence.name.to_owned(), changed: Box::new(changed) }
+}
+
+/// No result has the hint.
+fn not_found(evidence: &StepEvidence<'_>, field: String, wanted: &[u8], is_partial: bool) -> Finding {
+    let (step, hint) = (evidence.name, x509::text::hex(wanted));
+    if is_partial {
+        let reason = format!(
+            "step {step}: its attestation is in the short form, which a result completes that the object does not carry (with \
+             the hint {hint}); get the whole TaskRun"
+        );
+        return Finding::undecided(Detail::HINT_NOT_CARRIED, Some(step), reason);
+    }
+    let thing = Thing::new(Detail::HINT, format!("with the hint {hint}")).in_field(field);
+    Finding::ResultMissing { step: step.to_owned(), thing }
 }
 
 /// The candidate whose key made the signature, and the statement under it.

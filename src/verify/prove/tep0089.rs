@@ -75,20 +75,7 @@ fn verify_step(
             false => Err(wrong(step, Detail::SVID_MISSING, "it has results, but no SVID")),
         };
     };
-    let leaf = certificate(svid).map_err(|(detail, reason)| wrong(step, detail, &reason))?;
-    let (id, open) =
-        leaf_id(&leaf).map_err(|error| wrong(step, Detail::of_rule(error.code()), &error.to_string()))?;
-    let expected = trust.spiffe_id(&object.metadata.namespace, &object.metadata.name);
-    if id.to_string() != expected {
-        return Err(wrong(step, Detail::IDENTITY, &format!("its SVID belongs to {id}, not to {expected}")));
-    }
-    let at = trust.check_time_or(object.status.completion_time.as_deref().and_then(parse_time));
-    let intermediates: Vec<&Certificate> = trust.intermediates.iter().collect();
-    chain::find_path(&leaf, &intermediates, &trust.bundle, at)
-        .map_err(|error| no_path(step.name, trust, error))?;
-    if let Some(error) = open {
-        return Err(Finding::certificate(step.name, error.into()));
-    }
+    let leaf = trusted_leaf(object, step, svid, trust)?;
     let manifest =
         find(tep0089::MANIFEST).ok_or_else(|| wrong(step, Detail::MANIFEST, "it has no RESULT_MANIFEST"))?;
     let manifest_signature = find(&format!("{}{}", tep0089::MANIFEST, tep0089::SUFFIX)).unwrap_or_default();
@@ -132,6 +119,30 @@ fn verify_step(
         });
     }
     Ok(signed)
+}
+
+/// The certificate of an SVID that is the TaskRun's own and leads to the bundle.
+fn trusted_leaf(
+    object: &TaskRun,
+    step: &StepEvidence<'_>,
+    svid: &str,
+    trust: &Trust,
+) -> Result<Certificate, Finding> {
+    let leaf = certificate(svid).map_err(|(detail, reason)| wrong(step, detail, &reason))?;
+    let (id, open) =
+        leaf_id(&leaf).map_err(|error| wrong(step, Detail::of_rule(error.code()), &error.to_string()))?;
+    let expected = trust.spiffe_id(&object.metadata.namespace, &object.metadata.name);
+    if id.to_string() != expected {
+        return Err(wrong(step, Detail::IDENTITY, &format!("its SVID belongs to {id}, not to {expected}")));
+    }
+    let at = trust.check_time_or(object.status.completion_time.as_deref().and_then(parse_time));
+    let intermediates: Vec<&Certificate> = trust.intermediates.iter().collect();
+    chain::find_path(&leaf, &intermediates, &trust.bundle, at)
+        .map_err(|error| no_path(step.name, trust, error))?;
+    if let Some(error) = open {
+        return Err(Finding::certificate(step.name, error.into()));
+    }
+    Ok(leaf)
 }
 
 /// Signatures by one key that were found good, so that one that is there many times is checked once.
