@@ -4,7 +4,7 @@
 //! as Tekton's controller does, verified, and then altered in several ways.
 
 use std::{
-    fs,
+    fmt, fs,
     io::{self, Write},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -126,35 +126,9 @@ impl Folder {
 }
 
 fn story(folder: &Folder, out: &mut dyn Write) -> Result<(), DemoError> {
-    let mut say = |text: String| io("writing", writeln!(out, "{text}"));
-    let random = SystemRandom::new();
     let created = OffsetDateTime::from(surroundings::now());
-    let now = created.unix_timestamp();
-
-    say("1. An identity. A small CA and Workload API stand in for SPIRE: the steps of this TaskRun get an X509-SVID.".into())?;
-    let ca = DevCa::new(TRUST_DOMAIN, now, &random)?;
-    let bundle_file = folder.path.join("bundle.pem");
-    io("writing the bundle", fs::write(&bundle_file, ca.bundle_pem()))?;
-    // A socket's path may have 107 bytes, which a folder of the user's choice may exceed.
-    let socket = std::env::temp_dir().join(format!("svidence-{}.sock", std::process::id()));
-    let agent = io("starting the Workload API", DevAgent::start(&socket))?;
-    let dns_names = [format!("{UID}.taskrun.internal")];
-    let svid = ca.issue(&format!("/ns/{NAMESPACE}/taskrun/{TASK_RUN}"), &dns_names, now, 3600, &random)?;
-    agent.serve(&ca, &svid);
-    say(format!("   {} (certificate also names this run's UID)\n", svid.spiffe_id))?;
-
-    say("2. Three steps run under the entrypoint, each waiting for the one before, as in a Tekton pod."
-        .into())?;
-    let pod = Pod::create(&folder.path.join("pod"))?;
-    let reports = pod.run(&agent)?;
-    for report in &reports {
-        let size = report.message.len();
-        say(format!(
-            "   step {:<7} exit code {}, termination message {size} bytes (limit 4096)",
-            report.name, report.exit_code
-        ))?;
-    }
-
+    let (ca, bundle_file, agent) = identity(folder, created.unix_timestamp(), out)?;
+    let reports = steps(folder, &agent, out)?;
     let spec = RunSpec {
         namespace: NAMESPACE.into(),
         name: TASK_RUN.into(),
@@ -174,39 +148,103 @@ fn story(folder: &Folder, out: &mut dyn Write) -> Result<(), DemoError> {
         at: None,
         clock_skew: 10,
     };
+    verification(&genuine, &trust, out)?;
+    forgeries(folder, &genuine, created, &trust, out)?;
+    match folder.temporary {
+        true => say(out, format!("Keep the files and try it by hand: {} demo --keep demo-files", own_name())),
+        false => say(
+            out,
+            format!(
+                "Try it by hand:\n  {} verify {} --trust-domain {TRUST_DOMAIN} --bundle {}",
+                own_name(),
+                for_shell(&genuine_file),
+                for_shell(&bundle_file)
+            ),
+        ),
+    }
+}
 
-    say("\n3. Tekton's controller puts their messages into one TaskRun. Is it what the steps of this run produced?".into())?;
-    let report = judge(genuine.clone(), &trust)?;
+fn say(out: &mut dyn Write, text: impl fmt::Display) -> Result<(), DemoError> {
+    io("writing", writeln!(out, "{text}"))
+}
+
+/// The CA, the file with its bundle, and the Workload API that hands out the TaskRun's SVID.
+fn identity(folder: &Folder, now: i64, out: &mut dyn Write) -> Result<(DevCa, PathBuf, DevAgent), DemoError> {
+    let random = SystemRandom::new();
+    say(
+        out,
+        "1. An identity. A small CA and Workload API stand in for SPIRE: the steps of this TaskRun get an X509-SVID.",
+    )?;
+    let ca = DevCa::new(TRUST_DOMAIN, now, &random)?;
+    let bundle_file = folder.path.join("bundle.pem");
+    io("writing the bundle", fs::write(&bundle_file, ca.bundle_pem()))?;
+    // A socket's path may have 107 bytes, which a folder of the user's choice may exceed.
+    let socket = std::env::temp_dir().join(format!("svidence-{}.sock", std::process::id()));
+    let agent = io("starting the Workload API", DevAgent::start(&socket))?;
+    let dns_names = [format!("{UID}.taskrun.internal")];
+    let svid = ca.issue(&format!("/ns/{NAMESPACE}/taskrun/{TASK_RUN}"), &dns_names, now, 3600, &random)?;
+    agent.serve(&ca, &svid);
+    say(out, format!("   {} (certificate also names this run's UID)\n", svid.spiffe_id))?;
+    Ok((ca, bundle_file, agent))
+}
+
+fn steps(folder: &Folder, agent: &DevAgent, out: &mut dyn Write) -> Result<Vec<StepReport>, DemoError> {
+    say(
+        out,
+        "2. Three steps run under the entrypoint, each waiting for the one before, as in a Tekton pod.",
+    )?;
+    let pod = Pod::create(&folder.path.join("pod"))?;
+    let reports = pod.run(agent)?;
+    for report in &reports {
+        let size = report.message.len();
+        say(
+            out,
+            format!(
+                "   step {:<7} exit code {}, termination message {size} bytes (limit 4096)",
+                report.name, report.exit_code
+            ),
+        )?;
+    }
+    Ok(reports)
+}
+
+fn verification(genuine: &Value, trust: &Trust, out: &mut dyn Write) -> Result<(), DemoError> {
+    say(
+        out,
+        "\n3. Tekton's controller puts their messages into one TaskRun. Is it what the steps of this run produced?",
+    )?;
+    let report = judge(genuine.clone(), trust)?;
     expect("the genuine TaskRun", &report, Verdict::Verified)?;
-    say("   verified. These values may be relied on:".into())?;
+    say(out, "   verified. These values may be relied on:")?;
     for result in report.proof.iter().flat_map(|proof| &proof.results) {
-        say(format!("     {:<8} {}  (step {})", result.name, result.value.canonical_json(), result.step))?;
+        let value = result.value.canonical_json();
+        say(out, format!("     {:<8} {value}  (step {})", result.name, result.step))?;
     }
-
     for step in report.proof.iter().flat_map(|proof| proof.basis.steps()) {
-        say(format!("   what step {} ran (its program): {}", step.name, step.program.as_str()))?;
+        say(out, format!("   what step {} ran (its program): {}", step.name, step.program.as_str()))?;
     }
+    Ok(())
+}
 
-    say("\n4. Now somebody who may write taskruns/status alters it:".into())?;
-    for (number, forgery) in FORGERIES.iter().enumerate() {
+fn forgeries(
+    folder: &Folder,
+    genuine: &Value,
+    created: OffsetDateTime,
+    trust: &Trust,
+    out: &mut dyn Write,
+) -> Result<(), DemoError> {
+    say(out, "\n4. Now somebody who may write taskruns/status alters it:")?;
+    for (number, forgery) in (1..).zip(&FORGERIES) {
         let mut altered = genuine.clone();
         (forgery.alter)(&mut altered, created);
-        save(&folder.path, &format!("altered-{}.json", number + 1), &altered)?;
-        let report = judge(altered, &trust)?;
+        save(&folder.path, &format!("altered-{number}.json"), &altered)?;
+        let report = judge(altered, trust)?;
         expect(forgery.what, &report, forgery.verdict)?;
         let reason = report.findings.first().map(ToString::to_string).unwrap_or_default();
-        say(format!("   {}. {}\n      {}: {reason}", number + 1, forgery.what, report.verdict.as_str()))?;
+        let verdict = report.verdict.as_str();
+        say(out, format!("   {number}. {}\n      {verdict}: {reason}", forgery.what))?;
     }
-    say(format!("\nEvery forgery was refused; the genuine TaskRun ({}) was verified.", TASK_RUN))?;
-    match folder.temporary {
-        true => say(format!("Keep the files and try it by hand: {} demo --keep demo-files", own_name())),
-        false => say(format!(
-            "Try it by hand:\n  {} verify {} --trust-domain {TRUST_DOMAIN} --bundle {}",
-            own_name(),
-            for_shell(&genuine_file),
-            for_shell(&bundle_file)
-        )),
-    }
+    say(out, format!("\nEvery forgery was refused; the genuine TaskRun ({TASK_RUN}) was verified."))
 }
 
 /// What this program was called by, which is what finds it again in the same place.

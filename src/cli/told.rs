@@ -3,17 +3,17 @@
 use std::{io::Write, mem};
 
 use super::{
-    answer::OfAnotherShard,
+    answer::{Answer, OfAnotherShard},
     asked::{Asked, note_where_filed},
     gate::Gate,
     sources::SourceArgs,
 };
 use crate::{
-    report::{Item, People, Reports},
+    report::{Item, People, Reports, safe::Line},
     sources::{
         error::SourceError,
         run_name::RunKind,
-        walk::{Place, Walked},
+        walk::{Event, Place, Walked},
     },
     verify::{
         Detail, Finding, Policy, Report, Trust, Verdict,
@@ -24,20 +24,12 @@ use crate::{
 /// Where a PipelineRun was found.
 pub(super) type Found = (String, u64, Option<u64>);
 
-/// Judges the PipelineRuns that came, by what came with them; none of it is kept.
-pub(super) fn settle(
-    pipelines: &mut Pipelines<Found>,
-    (trust, policy): (&Trust, &Policy),
-    told: &mut Told<'_>,
-    lines: &mut dyn Write,
-) {
-    mem::take(pipelines).finish(trust, policy, &mut |Judged { place: (path, index, line), report }| {
-        told.tell(Place { path: &path, index, line }, Ok(report), lines);
-    });
-}
-
 /// Whom every answer is told.
 pub(super) struct Told<'a> {
+    /// What the PipelineRuns are judged by.
+    pub(super) judged_by: (&'a Trust, &'a Policy),
+    /// Those that came, with what belongs to them.
+    pub(super) pipelines: Pipelines<Found>,
     pub(super) gate: Gate<'a>,
     pub(super) people: People<'a>,
     pub(super) reports: Reports<'a>,
@@ -66,15 +58,56 @@ impl Elsewhere {
 }
 
 impl Told<'_> {
+    /// What a walk hands over; whether it was judged and told.
+    pub(super) fn hear(&mut self, event: Event<'_, Answer>, lines: &mut dyn Write) -> bool {
+        match event {
+            Event::Object { place, outcome: Ok(Answer::TaskRun(report, child)) } => {
+                if let Some(child) = child {
+                    self.pipelines.child(*child);
+                }
+                self.came(RunKind::TaskRun, &report.task_run);
+                return self.tell(place, Ok(report), lines);
+            }
+            Event::Object { place, outcome: Ok(Answer::PipelineRun(object)) } => {
+                self.came(RunKind::PipelineRun, &object.full_name());
+                let found = (place.path.to_owned(), place.index, place.line);
+                if let Some(Judged { report, .. }) = self.pipelines.pipeline_run(*object, found) {
+                    self.tell(place, Ok(report), lines);
+                }
+            }
+            Event::Object { outcome: Ok(Answer::OfAnotherShard(run)), .. } => self.of_another_shard(run),
+            Event::Object { place, outcome: Err(error) } => return self.tell(place, Err(error), lines),
+            Event::Waiting => {
+                self.reports.flush();
+                let _ = lines.flush();
+            }
+            Event::Settled => self.settle(lines),
+            Event::WaitingFor(reason) => {
+                let _ = writeln!(lines, "svidence verify: {}", Line(&reason));
+                let _ = lines.flush();
+            }
+        }
+        false
+    }
+
+    /// Judges the PipelineRuns that came, by what came with them; none of it is kept.
+    pub(super) fn settle(&mut self, lines: &mut dyn Write) {
+        let (trust, policy) = self.judged_by;
+        let pipelines = mem::take(&mut self.pipelines);
+        pipelines.finish(trust, policy, &mut |Judged { place: (path, index, line), report }| {
+            self.tell(Place { path: &path, index, line }, Ok(report), lines);
+        });
+    }
+
     /// A run that came, whatever will be told of it.
-    pub(super) fn came(&mut self, kind: RunKind, full_name: &str) {
+    fn came(&mut self, kind: RunKind, full_name: &str) {
         if let Some(asked) = &mut self.asked {
             asked.came(kind, full_name);
         }
     }
 
     /// A run of another shard, of which nothing is told.
-    pub(super) fn of_another_shard(&mut self, run: OfAnotherShard, pipelines: &mut Pipelines<Found>) {
+    fn of_another_shard(&mut self, run: OfAnotherShard) {
         match run.has_finished {
             true => self.elsewhere.finished += 1,
             false => self.elsewhere.unfinished += 1,
@@ -83,12 +116,12 @@ impl Told<'_> {
             self.gate.count(&report);
         }
         if let Some(child) = run.child {
-            pipelines.child(*child);
+            self.pipelines.child(*child);
         }
     }
 
     /// Tells one answer; whether it was judged.
-    pub(super) fn tell(
+    fn tell(
         &mut self,
         place: Place<'_>,
         mut outcome: Result<Report, SourceError>,

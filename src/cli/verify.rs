@@ -15,15 +15,14 @@ use clap::{ArgAction, Args, ValueEnum};
 use serde_json::json;
 
 use super::{
-    USAGE_ERROR,
-    answer::{Answer, Bench},
+    answer::Bench,
     asked::Asked,
     gate::{Demanded, Gate},
     input::{self, Input},
     number,
     progress::Bar,
     sources::SourceArgs,
-    told::{Elsewhere, Told, changed, nothing, settle},
+    told::{Elsewhere, Told, changed, nothing},
     trust::{TrustArgs, Trusted, variable},
 };
 use crate::{
@@ -36,15 +35,14 @@ use crate::{
         safe::Line,
     },
     sources::{
-        run_name::RunKind,
-        shard::{Shard, families},
-        walk::{Event, Progress, walk_by},
+        shard::{Families, Shard, families},
+        source::Source,
+        walk::{Progress, Walked, walk_by},
     },
     surroundings,
     tekton::taskrun::parse_time,
     verify::{
-        ChainsKeys, Demand, Finding, Policy, PolicyFile, Trust, Verdict, Verifier,
-        pipeline::{Judged, Pipelines},
+        ChainsKeys, Demand, Finding, Policy, PolicyFile, Trust, Verdict, Verifier, pipeline::Pipelines,
         prove::time::TimeStamps,
     },
 };
@@ -145,64 +143,39 @@ const NAMED_AND_FINISHED: &str = "--finished leaves out runs that have not finis
 
 /// Runs `svidence verify`; returns the exit code.
 pub fn run(args: &VerifyArgs, stdin: &mut (dyn Read + Send), out: &mut dyn Write, err: &mut dyn Write) -> u8 {
+    verify(args, stdin, out, err).unwrap_or_else(|Refusal { exit_code, text }| {
+        let _ = writeln!(err, "svidence verify: {}", Line(&text));
+        exit_code
+    })
+}
+
+fn verify(
+    args: &VerifyArgs,
+    stdin: &mut (dyn Read + Send),
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> Result<u8, Refusal> {
     let mut input = Input::new(stdin, args.sources.paths());
-    let prepared = prepare(args, &mut input, err).and_then(|prepared| Ok((prepared, args.sources.asked()?)));
+    let (trust, policy, origins) = prepare(args, &mut input, err)?;
+    let asked = args.sources.asked()?;
+    let leaves_out_unfinished = leaves_out_unfinished(args)?;
+    let asks_cluster = args.trust.published().asks_cluster();
     let mut no_input = io::empty();
-    let opened = prepared.and_then(|prepared| {
-        if args.finished && args.sources.are_named() {
-            return Err(usage(NAMED_AND_FINISHED.to_owned()));
-        }
-        let leaves_out = args.finished || args.sources.leaves_out_unfinished(args.all_finished)?;
-        let asks_cluster = args.trust.published().asks_cluster();
-        let first_look =
-            args.shard.map(|_| args.sources.open_for_a_look(&mut no_input, asks_cluster)).transpose()?;
-        Ok((prepared, leaves_out, first_look, args.sources.open(input.stdin(), asks_cluster)?))
-    });
-    let (((trust, policy, origins), asked), leaves_out_unfinished, first_look, source) = match opened {
-        Ok(opened) => opened,
-        Err(Refusal { exit_code, text }) => {
-            let _ = writeln!(err, "svidence verify: {}", Line(&text));
-            return exit_code;
-        }
-    };
-    let text_alone = [Destination::text()];
-    let destinations = if args.outputs.is_empty() { &text_alone[..] } else { &args.outputs };
+    let first_look =
+        args.shard.map(|_| args.sources.open_for_a_look(&mut no_input, asks_cluster)).transpose()?;
+    let source = args.sources.open(input.stdin(), asks_cluster)?;
     let mut out = BufWriter::new(out);
-    if let Some(refusal) = replaces_input(args).or_else(|| never_written(args, destinations)) {
-        let _ = writeln!(err, "svidence verify: {}", Line(&refusal));
-        return USAGE_ERROR;
-    }
-    let reports = match Reports::open(destinations, about(args, &trust, &policy, &origins), &mut out) {
-        Ok(reports) => reports,
-        Err(error) => {
-            let _ = writeln!(err, "svidence verify: {}", Line(&error.to_string()));
-            return match error {
-                ReportError::Usage(_) => USAGE_ERROR,
-                ReportError::Write { .. } => Verdict::Unchecked.exit_code(),
-            };
-        }
-    };
-    let several = args.sources.are_several();
+    let reports = open_reports(args, about(args, &trust, &policy, &origins), &mut out)?;
     let demanded = Demanded::new(&policy.demanded, policy.file.as_ref());
-    let verbosity = match (args.quiet, args.verbose) {
-        (true, _) => Verbosity::Quiet,
-        (false, true) => Verbosity::Verbose,
-        (false, false) => Verbosity::Normal,
-    };
-    let is_terminal = io::stderr().is_terminal();
-    let colour = Colour::of(args.color, is_terminal, surroundings::variable);
-    let people = People::new(verbosity, colour, several, &origins);
-    let mut lines = BufWriter::new(&mut *err);
     let jobs = args.jobs.or(thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
     let families = first_look.zip(args.shard).map(|(source, shard)| families(shard, source, jobs));
     let families = families.as_ref();
-    let judge = || Bench { verifier: Verifier::new(&trust, &policy), demanded: &demanded, families };
-    let progress = Progress::default();
-    let mut bar = Bar::new(is_terminal, args.sources.total_size(), Instant::now());
-    let mut pipelines = Pipelines::default();
+    let is_terminal = io::stderr().is_terminal();
     let mut told = Told {
+        judged_by: (&trust, &policy),
+        pipelines: Pipelines::default(),
         gate: Gate::new(leaves_out_unfinished, &demanded),
-        people,
+        people: people(args, is_terminal, &origins),
         reports,
         asked,
         is_archive: args.sources.is_archive(),
@@ -210,46 +183,62 @@ pub fn run(args: &VerifyArgs, stdin: &mut (dyn Read + Send), out: &mut dyn Write
         unread: false,
         elsewhere: Elsewhere::default(),
     };
+    let judge = || Bench { verifier: Verifier::new(&trust, &policy), demanded: &demanded, families };
+    let bar = Bar::new(is_terminal, args.sources.total_size(), Instant::now());
+    let walked = walk(source, jobs, judge, bar, &mut told, err);
+    Ok(end(args, told, walked, families, err))
+}
+
+/// Whether runs that have not finished are left out.
+fn leaves_out_unfinished(args: &VerifyArgs) -> Result<bool, Refusal> {
+    if args.finished && args.sources.are_named() {
+        return Err(usage(NAMED_AND_FINISHED.to_owned()));
+    }
+    Ok(args.finished || args.sources.leaves_out_unfinished(args.all_finished)?)
+}
+
+/// The reports that are asked for, where nothing is in their way.
+fn open_reports<'a>(
+    args: &VerifyArgs,
+    walk: Walk<'a>,
+    out: &'a mut dyn Write,
+) -> Result<Reports<'a>, Refusal> {
+    let text_alone = [Destination::text()];
+    let destinations = if args.outputs.is_empty() { &text_alone[..] } else { &args.outputs };
+    if let Some(refusal) = replaces_input(args).or_else(|| never_written(args, destinations)) {
+        return Err(usage(refusal));
+    }
+    Reports::open(destinations, walk, out).map_err(|error| match error {
+        ReportError::Usage(text) => usage(text),
+        ReportError::Write { .. } => unchecked(error.to_string()),
+    })
+}
+
+fn people<'a>(args: &VerifyArgs, is_terminal: bool, origins: &'a Origins) -> People<'a> {
+    let verbosity = match (args.quiet, args.verbose) {
+        (true, _) => Verbosity::Quiet,
+        (false, true) => Verbosity::Verbose,
+        (false, false) => Verbosity::Normal,
+    };
+    let colour = Colour::of(args.color, is_terminal, surroundings::variable);
+    People::new(verbosity, colour, args.sources.are_several(), origins)
+}
+
+/// Judges what the source holds, and tells it while it comes.
+fn walk<'a>(
+    source: Source<'_>,
+    jobs: NonZeroUsize,
+    judge: impl Fn() -> Bench<'a> + Sync,
+    mut bar: Bar,
+    told: &mut Told<'_>,
+    err: &mut dyn Write,
+) -> Walked {
+    let mut lines = BufWriter::new(err);
+    let progress = Progress::default();
     let walked = walk_by(source, jobs, &progress, judge, &mut |event| {
         // Nothing is written while it is there.
         let _ = bar.hide(&mut lines);
-        let is_judged = match event {
-            Event::Object { place, outcome: Ok(Answer::TaskRun(report, child)) } => {
-                if let Some(child) = child {
-                    pipelines.child(*child);
-                }
-                told.came(RunKind::TaskRun, &report.task_run);
-                told.tell(place, Ok(report), &mut lines)
-            }
-            Event::Object { place, outcome: Ok(Answer::PipelineRun(object)) } => {
-                told.came(RunKind::PipelineRun, &object.full_name());
-                let found = (place.path.to_owned(), place.index, place.line);
-                if let Some(Judged { report, .. }) = pipelines.pipeline_run(*object, found) {
-                    told.tell(place, Ok(report), &mut lines);
-                }
-                false
-            }
-            Event::Object { outcome: Ok(Answer::OfAnotherShard(run)), .. } => {
-                told.of_another_shard(run, &mut pipelines);
-                false
-            }
-            Event::Object { place, outcome: Err(error) } => told.tell(place, Err(error), &mut lines),
-            Event::Waiting => {
-                told.reports.flush();
-                let _ = lines.flush();
-                false
-            }
-            Event::Settled => {
-                settle(&mut pipelines, (&trust, &policy), &mut told, &mut lines);
-                false
-            }
-            Event::WaitingFor(reason) => {
-                let _ = writeln!(lines, "svidence verify: {}", Line(&reason));
-                let _ = lines.flush();
-                false
-            }
-        };
-        if is_judged {
+        if told.hear(event, &mut lines) {
             bar.count();
         }
         let now = Instant::now();
@@ -259,9 +248,21 @@ pub fn run(args: &VerifyArgs, stdin: &mut (dyn Read + Send), out: &mut dyn Write
         }
     });
     let _ = bar.hide(&mut lines);
-    settle(&mut pipelines, (&trust, &policy), &mut told, &mut lines);
-    drop(lines);
-    let Told { gate, people, mut reports, asked, mut worst, unread, elsewhere, .. } = told;
+    told.settle(&mut lines);
+    walked
+}
+
+/// Says what is only known when everything has come; returns the exit code.
+fn end(
+    args: &VerifyArgs,
+    told: Told<'_>,
+    walked: Walked,
+    families: Option<&Families>,
+    err: &mut dyn Write,
+) -> u8 {
+    let Told {
+        judged_by: (_, policy), gate, people, mut reports, asked, mut worst, unread, elsewhere, ..
+    } = told;
     let mut missing = gate.missing();
     missing.extend(asked.iter().flat_map(Asked::missing));
     let is_judged = worst.is_some();

@@ -112,29 +112,9 @@ pub fn assemble_from_log(spec: &RunSpec, steps: &[StepReport], log: &Log) -> Val
         condition = Condition { status: "False", reason: "TaskRunValidationFailed", message: mismatch };
     }
 
-    let finished = timestamp(steps.iter().map(|step| step.finished).max().unwrap_or(spec.created));
-    let mut status = json!({
-        "artifacts": artifacts::to_json(&artifacts),
-        "completionTime": finished,
-        "conditions": [{
-            "lastTransitionTime": finished,
-            "message": condition.message,
-            "reason": condition.reason,
-            "status": condition.status,
-            "type": "Succeeded",
-        }],
-        "podName": spec.pod_name,
-        "provenance": {"featureFlags": {
-            "awaitSidecarReadiness": true,
-            "enableAPIFields": "beta",
-            "enforceNonfalsifiability": "spire",
-            "maxResultSize": 4096,
-            "resultExtractionMethod": "termination-message",
-        }},
-        "startTime": timestamp(spec.created),
-        "steps": states,
-        "taskSpec": substitute_paths(&spec.task_spec),
-    });
+    let mut status = status(spec, steps, &condition);
+    status["artifacts"] = artifacts::to_json(&artifacts);
+    status["steps"] = states.into();
     if !results.0.is_empty() {
         status["results"] = results.to_json();
     }
@@ -152,6 +132,31 @@ pub fn assemble_from_log(spec: &RunSpec, steps: &[StepReport], log: &Log) -> Val
         },
         "spec": {"serviceAccountName": "default", "taskSpec": spec.task_spec, "timeout": "1h0m0s"},
         "status": status,
+    })
+}
+
+/// What the controller writes of the run as a whole.
+fn status(spec: &RunSpec, steps: &[StepReport], condition: &Condition) -> Value {
+    let finished = timestamp(steps.iter().map(|step| step.finished).max().unwrap_or(spec.created));
+    json!({
+        "completionTime": finished,
+        "conditions": [{
+            "lastTransitionTime": finished,
+            "message": condition.message,
+            "reason": condition.reason,
+            "status": condition.status,
+            "type": "Succeeded",
+        }],
+        "podName": spec.pod_name,
+        "provenance": {"featureFlags": {
+            "awaitSidecarReadiness": true,
+            "enableAPIFields": "beta",
+            "enforceNonfalsifiability": "spire",
+            "maxResultSize": 4096,
+            "resultExtractionMethod": "termination-message",
+        }},
+        "startTime": timestamp(spec.created),
+        "taskSpec": substitute_paths(&spec.task_spec),
     })
 }
 
