@@ -11,6 +11,7 @@
 //! docs/architecture.md says which of them may use which.
 
 #![warn(clippy::disallowed_methods)]
+#![cfg_attr(not(test), warn(clippy::too_many_lines))]
 #![deny(clippy::as_conversions)]
 
 pub mod evidence;

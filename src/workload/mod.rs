@@ -1,6 +1,6 @@
 //! SPIFFE: identities, X509-SVIDs and bundles that are checked on construction, and the Workload API client.
 
-#[allow(missing_docs, unreachable_pub, clippy::all, clippy::as_conversions, reason = "generated from proto/workload.proto")]
+#[allow(missing_docs, unreachable_pub, clippy::all, clippy::as_conversions, clippy::too_many_lines, reason = "generated from proto/workload.proto")]
 #[rustfmt::skip]
 pub mod generated;
 pub mod address;
