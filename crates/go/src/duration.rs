@@ -32,8 +32,9 @@ pub fn parse(text: &[u8]) -> Option<i64> {
 /// A number with a point in it, as far as Go keeps its digits.
 struct Decimal {
     whole: u64,
-    /// The digits after the point, and the power of ten that they are divided by.
+    /// The digits after the point.
     fraction: u64,
+    /// The power of ten that they are divided by.
     scale: f64,
 }
 

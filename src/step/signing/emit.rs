@@ -184,7 +184,7 @@ impl Emitter<'_> {
         Ok(self.fits(&evidence, self.room.limit).then_some(evidence))
     }
 
-    /// The entries of Tekton's own form, to stand beside an attestation. Signatures that no room is left for are not made.
+    /// The entries of Tekton's own form that go beside an attestation. Signatures that no room is left for are not made.
     fn beside(&self, warnings: &mut Vec<String>) -> Option<Vec<Entry>> {
         let results = self.covered_task_results();
         let least = self.signer.facts.svid.leaf().der().len() * 4 / 3 + LEAST_SIGNATURE * results.len();
