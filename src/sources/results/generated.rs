@@ -56,9 +56,15 @@ pub struct Any {
 }
 /// Generated client implementations.
 pub mod results_client {
-    #![allow(unused_variables, dead_code, missing_docs, clippy::wildcard_imports, clippy::let_unit_value)]
-    use tonic::codegen::http::Uri;
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
     use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
     #[derive(Debug, Clone)]
     pub struct ResultsClient<T> {
         inner: tonic::client::Grpc<T>,
@@ -78,18 +84,22 @@ pub mod results_client {
             let inner = tonic::client::Grpc::with_origin(inner, origin);
             Self { inner }
         }
-        pub fn with_interceptor<F>(inner: T, interceptor: F) -> ResultsClient<InterceptedService<T, F>>
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> ResultsClient<InterceptedService<T, F>>
         where
             F: tonic::service::Interceptor,
             T::ResponseBody: Default,
             T: tonic::codegen::Service<
-                    http::Request<tonic::body::Body>,
-                    Response = http::Response<
-                        <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
-                    >,
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
                 >,
-            <T as tonic::codegen::Service<http::Request<tonic::body::Body>>>::Error:
-                Into<StdError> + std::marker::Send + std::marker::Sync,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
         {
             ResultsClient::new(InterceptedService::new(inner, interceptor))
         }
@@ -127,31 +137,56 @@ pub mod results_client {
         pub async fn list_records(
             &mut self,
             request: impl tonic::IntoRequest<super::ListRecordsRequest>,
-        ) -> std::result::Result<tonic::Response<super::ListRecordsResponse>, tonic::Status> {
+        ) -> std::result::Result<
+            tonic::Response<super::ListRecordsResponse>,
+            tonic::Status,
+        > {
             self.inner
                 .ready()
                 .await
-                .map_err(|e| tonic::Status::unknown(format!("Service was not ready: {}", e.into())))?;
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
             let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static("/tekton.results.v1alpha2.Results/ListRecords");
+            let path = http::uri::PathAndQuery::from_static(
+                "/tekton.results.v1alpha2.Results/ListRecords",
+            );
             let mut req = request.into_request();
-            req.extensions_mut().insert(GrpcMethod::new("tekton.results.v1alpha2.Results", "ListRecords"));
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("tekton.results.v1alpha2.Results", "ListRecords"),
+                );
             self.inner.unary(req, path, codec).await
         }
         pub async fn get_record_list_summary(
             &mut self,
             request: impl tonic::IntoRequest<super::RecordListSummaryRequest>,
-        ) -> std::result::Result<tonic::Response<super::RecordListSummary>, tonic::Status> {
+        ) -> std::result::Result<
+            tonic::Response<super::RecordListSummary>,
+            tonic::Status,
+        > {
             self.inner
                 .ready()
                 .await
-                .map_err(|e| tonic::Status::unknown(format!("Service was not ready: {}", e.into())))?;
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
             let codec = tonic_prost::ProstCodec::default();
-            let path =
-                http::uri::PathAndQuery::from_static("/tekton.results.v1alpha2.Results/GetRecordListSummary");
+            let path = http::uri::PathAndQuery::from_static(
+                "/tekton.results.v1alpha2.Results/GetRecordListSummary",
+            );
             let mut req = request.into_request();
             req.extensions_mut()
-                .insert(GrpcMethod::new("tekton.results.v1alpha2.Results", "GetRecordListSummary"));
+                .insert(
+                    GrpcMethod::new(
+                        "tekton.results.v1alpha2.Results",
+                        "GetRecordListSummary",
+                    ),
+                );
             self.inner.unary(req, path, codec).await
         }
     }
