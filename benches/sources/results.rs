@@ -15,6 +15,7 @@ use super::{
 };
 
 #[allow(missing_docs, unreachable_pub, unused_qualifications, clippy::use_self, dead_code)]
+#[rustfmt::skip]
 #[path = "../../src/sources/results/generated.rs"]
 mod generated;
 

@@ -82,10 +82,7 @@ pub fn run(
     });
     let ((trust, mut asked), source) = match opened {
         Ok(opened) => opened,
-        Err(Refusal { exit_code, text }) => {
-            let _ = writeln!(err, "svidence inspect: {}", Line(&text));
-            return exit_code;
-        }
+        Err(refusal) => return refused(&refusal, err),
     };
     let colour = Colour::of(args.color, io::stdout().is_terminal(), surroundings::variable);
     let mut failed = false;
@@ -119,14 +116,8 @@ pub fn run(
         };
         let inspection = inspect(&object, trust.as_ref());
         if written.is_ok() {
-            written = match args.output {
-                Output::Text => tree::write(out, colour, place, &inspection),
-                Output::Json => writeln!(out, "{}", escaped_json(&json(place, &inspection).to_string())),
-                Output::Dsse => {
-                    failed |= !rebuilt(&inspection, err);
-                    envelopes(out, &inspection)
-                }
-            };
+            failed |= args.output == Output::Dsse && !rebuilt(&inspection, err);
+            written = show(args.output, out, colour, place, &inspection);
         }
     });
     if let Err(error) = written.and_then(|()| out.flush()) {
@@ -137,15 +128,36 @@ pub fn run(
         );
         return Verdict::Unchecked.exit_code();
     }
-    for missing in asked.iter().flat_map(Asked::missing) {
-        let _ = writeln!(err, "svidence inspect: {}", Line(&missing.to_string()));
-        failed = true;
+    let mut missing: Vec<String> =
+        asked.iter().flat_map(Asked::missing).map(|missing| missing.to_string()).collect();
+    if !failed && missing.is_empty() {
+        missing.extend(args.sources.nothing_found(walked).map(str::to_owned));
     }
-    if !failed && let Some(text) = args.sources.nothing_found(walked) {
-        let _ = writeln!(err, "svidence inspect: {text}");
-        failed = true;
+    failed |= !missing.is_empty();
+    for text in missing {
+        let _ = writeln!(err, "svidence inspect: {}", Line(&text));
     }
     if failed { Verdict::Unchecked.exit_code() } else { 0 }
+}
+
+fn refused(Refusal { exit_code, text }: &Refusal, err: &mut dyn Write) -> u8 {
+    let _ = writeln!(err, "svidence inspect: {}", Line(text));
+    *exit_code
+}
+
+/// Writes what is in one object.
+fn show(
+    output: Output,
+    out: &mut dyn Write,
+    colour: Colour,
+    place: Place<'_>,
+    inspection: &Inspection,
+) -> io::Result<()> {
+    match output {
+        Output::Text => tree::write(out, colour, place, inspection),
+        Output::Json => writeln!(out, "{}", escaped_json(&json(place, inspection).to_string())),
+        Output::Dsse => envelopes(out, inspection),
+    }
 }
 
 fn trust(args: &InspectArgs, input: &mut Input<'_>, err: &mut dyn Write) -> Result<Option<Trust>, Refusal> {

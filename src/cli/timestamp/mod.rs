@@ -19,16 +19,16 @@ use x509::{
     time_stamp::{Request, TimeStamp, TsaPolicy},
 };
 
-use super::{
-    USAGE_ERROR, asked::Asked, input::Input, number, sources::SourceArgs, verify::time_stamps,
-    web_authorities,
-};
+use super::{asked::Asked, input::Input, number, sources::SourceArgs, verify::time_stamps, web_authorities};
 use crate::{
-    cli::refusal::{Refusal, usage},
+    cli::refusal::{Refusal, unchecked, usage},
     evidence::sha256,
     io_error,
     report::{output::write_whole, safe::Line},
-    sources::walk::{Event, task_runs},
+    sources::{
+        error::SourceError,
+        walk::{Event, Walked, task_runs},
+    },
     tekton::taskrun::{ANNOTATION, TaskRun},
     verify::{
         Finding, Findings, Verdict,
@@ -123,12 +123,7 @@ pub fn run(
     let mut input = Input::new(stdin, args.sources.paths());
     let prepared = prepare(args, &mut input, err).and_then(|prepared| Ok((prepared, args.sources.asked()?)));
     let opened = prepared.and_then(|prepared| {
-        if args.sources.never_ends() && args.output.is_none() {
-            return Err(usage(
-                "--watch goes on and on, and a patch is for one TaskRun; name a folder with --output"
-                    .to_owned(),
-            ));
-        }
+        has_an_end(args)?;
         let leaves_out = args.sources.leaves_out_unfinished(false)?;
         Ok((prepared, leaves_out, args.sources.open(input.stdin(), false)?))
     });
@@ -157,15 +152,10 @@ pub fn run(
         }
         match (object, &args.output) {
             (Err(error), _) if args.sources.comes_along(&error) => {}
-            (Err(error), _) => {
-                let verdict = error.verdict();
-                let _ = writeln!(err, "{} {}", verdict.as_str(), Line(&error.to_string()));
-                progress.worst = progress.worst.max(verdict);
-            }
+            (Err(error), _) => progress.unread(&error, err),
             (Ok(object), _) if leaves_out_unfinished && !has_finished(&object) => {
                 left_out += 1;
-                let name = format!("{}/{}", object.metadata.namespace, object.metadata.name);
-                let _ = writeln!(err, "left out  {}: it has not finished", Line(&name));
+                left_out_of(&object, err);
             }
             (Ok(_), _) if progress.stop => {}
             (Ok(object), Some(folder)) => {
@@ -176,25 +166,10 @@ pub fn run(
             (Ok(object), None) => only = Some(object),
         }
     });
-    for missing in asked.iter().flat_map(Asked::missing) {
-        let _ = writeln!(err, "absent {}", Line(&missing.to_string()));
-        progress.worst = progress.worst.max(missing.verdict());
-    }
-    if progress.worst == Verdict::Verified
-        && let Some(text) = args.sources.nothing_found(walked)
-    {
+    progress.missing(asked.as_ref(), err);
+    if let Some(Refusal { exit_code, text }) = not_as_meant(args, walked, left_out, progress.worst) {
         let _ = writeln!(err, "svidence timestamp: {text}");
-        return Verdict::Unchecked.exit_code();
-    }
-    if left_out > 0 && left_out == walked.objects && !args.sources.allows_empty() {
-        let text = "no TaskRun has finished, so none was time-stamped (--allow-empty accepts that)";
-        let _ = writeln!(err, "svidence timestamp: {text}");
-        return Verdict::Unchecked.exit_code();
-    }
-    if args.output.is_none() && walked.objects - left_out > 1 {
-        let text = "there are several TaskRuns, and a patch is for one; name a folder with --output";
-        let _ = writeln!(err, "svidence timestamp: {text}");
-        return USAGE_ERROR;
+        return exit_code;
     }
     if let Some(object) = only {
         let patch = stamping.annotate(&object, err);
@@ -206,6 +181,37 @@ pub fn run(
         }
     }
     progress.worst.exit_code()
+}
+
+/// What is said of a TaskRun that is passed over.
+fn left_out_of(object: &TaskRun, err: &mut dyn Write) {
+    let name = format!("{}/{}", object.metadata.namespace, object.metadata.name);
+    let _ = writeln!(err, "left out  {}: it has not finished", Line(&name));
+}
+
+/// A patch is written at the end.
+fn has_an_end(args: &TimestampArgs) -> Result<(), Refusal> {
+    if args.sources.never_ends() && args.output.is_none() {
+        let text = "--watch goes on and on, and a patch is for one TaskRun; name a folder with --output";
+        return Err(usage(text.to_owned()));
+    }
+    Ok(())
+}
+
+/// That there was nothing to time-stamp, or more than a patch is for.
+fn not_as_meant(args: &TimestampArgs, walked: Walked, left_out: u64, worst: Verdict) -> Option<Refusal> {
+    if worst == Verdict::Verified
+        && let Some(text) = args.sources.nothing_found(walked)
+    {
+        return Some(unchecked(text.to_owned()));
+    }
+    if left_out > 0 && left_out == walked.objects && !args.sources.allows_empty() {
+        let text = "no TaskRun has finished, so none was time-stamped (--allow-empty accepts that)";
+        return Some(unchecked(text.to_owned()));
+    }
+    let is_one_too_many = args.output.is_none() && walked.objects - left_out > 1;
+    let text = "there are several TaskRuns, and a patch is for one; name a folder with --output";
+    is_one_too_many.then(|| usage(text.to_owned()))
 }
 
 /// Whether its status says that it has ended: before that there may be steps that have not signed.
@@ -221,6 +227,19 @@ struct Progress {
 }
 
 impl Progress {
+    fn unread(&mut self, error: &SourceError, err: &mut dyn Write) {
+        let verdict = error.verdict();
+        let _ = writeln!(err, "{} {}", verdict.as_str(), Line(&error.to_string()));
+        self.worst = self.worst.max(verdict);
+    }
+
+    fn missing(&mut self, asked: Option<&Asked<'_>>, err: &mut dyn Write) {
+        for missing in asked.iter().flat_map(|asked| asked.missing()) {
+            let _ = writeln!(err, "absent {}", Line(&missing.to_string()));
+            self.worst = self.worst.max(missing.verdict());
+        }
+    }
+
     fn note<T>(&mut self, object: &TaskRun, done: Result<T, StampError>, err: &mut dyn Write) -> Option<T> {
         let error = match done {
             Ok(done) => return Some(done),
