@@ -121,11 +121,8 @@ pub fn run(
         }
     });
     if let Err(error) = written.and_then(|()| out.flush()) {
-        let _ = writeln!(
-            err,
-            "svidence inspect: standard output could not be written: {}",
-            io_error::words(&error)
-        );
+        let reason = io_error::words(&error);
+        let _ = writeln!(err, "svidence inspect: standard output could not be written: {reason}");
         return Verdict::Unchecked.exit_code();
     }
     let mut missing: Vec<String> =
