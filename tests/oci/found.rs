@@ -101,6 +101,57 @@ fn the_tag_and_the_referrers_are_read_whatever_else_lies_there() {
             found: &[("%0, layer 1", "verified")],
         },
         Case {
+            name: "a list that says the configuration of images, as registries of before OCI 1.1 have it",
+            fill: &|content| {
+                let mut referrer = content.referrer(BUNDLE, &good);
+                referrer["artifactType"] = json!("application/vnd.oci.image.config.v1+json");
+                content.list(from_ref(&referrer));
+                vec![referrer]
+            },
+            code: 0,
+            found: &[("%0, layer 1", "verified")],
+        },
+        Case {
+            name: "a list that says what the manifest does not",
+            fill: &|content| {
+                let mut referrer = content.referrer("application/vnd.example", &good);
+                let layer = content.blob(DSSE, &good);
+                let plain = content.manifest(&json!({"layers": [layer]}));
+                referrer["artifactType"] = json!(DSSE);
+                let mut said = plain.clone();
+                said["artifactType"] = json!(BUNDLE);
+                content.list(&[said.clone(), referrer.clone()]);
+                vec![said, referrer]
+            },
+            code: 3,
+            found: &[("%0, layer 1", "verified"), ("%1, layer 1", "unchecked")],
+        },
+        Case {
+            name: "a list of another content type",
+            fill: &|content| {
+                let referrer = content.referrer(BUNDLE, &good);
+                content.list(from_ref(&referrer));
+                let path = format!("referrers/{}", image_digest());
+                content.at(&path).headers = vec![("Content-Type", "application/json".to_owned())];
+                vec![referrer]
+            },
+            code: 0,
+            found: &[("%0, layer 1", "verified")],
+        },
+        Case {
+            name: "a page of another kind instead of a list, and the tag",
+            fill: &|content| {
+                let referrer = content.referrer(BUNDLE, &good);
+                content.list(&[]);
+                content.list_by_tag(from_ref(&referrer));
+                let path = format!("referrers/{}", image_digest());
+                *content.at(&path) = response(200, &[("Content-Type", "text/html")], "<html>");
+                vec![referrer]
+            },
+            code: 0,
+            found: &[("%0, layer 1", "verified")],
+        },
+        Case {
             name: "envelopes as cosign has them as referrers, and a statement without one",
             fill: &|content| {
                 let (envelope, bare) = (content.blob(DSSE, &good), content.blob(STATEMENT, "not even read"));
@@ -168,13 +219,13 @@ fn the_tag_and_the_referrers_are_read_whatever_else_lies_there() {
         let ran = verify(&[&registry.image()]);
         assert_eq!(ran.code, code, "{}", shown(name, &ran));
         let place = |(at, verdict): &(&str, &str)| {
-            let at = match referrers.first() {
-                Some(referrer) => {
-                    at.replace("%0", &format!("referrer {}", referrer["digest"].as_str().unwrap()))
-                }
-                None => (*at).to_owned(),
+            let replaced = |at: String, (number, referrer): (usize, &Value)| {
+                at.replace(
+                    &format!("%{number}"),
+                    &format!("referrer {}", referrer["digest"].as_str().unwrap()),
+                )
             };
-            (at, (*verdict).to_owned())
+            (referrers.iter().enumerate().fold((*at).to_owned(), replaced), (*verdict).to_owned())
         };
         let expected: Vec<(String, String)> = found.iter().map(place).collect();
         assert_eq!(places(&ran, &registry.image()), expected, "{}", shown(name, &ran));
@@ -300,6 +351,38 @@ fn all_pages_of_referrers_are_read() {
             "goes on elsewhere",
         ),
         ("a page that is missing", format!("<{first}?n=2>; rel=next"), String::new(), 3, 0, "breaks off"),
+        (
+            "a relation of two words",
+            format!("<{first}?n=1&last=x>; rel=\"last next\""),
+            list(from_ref(&two)),
+            1,
+            2,
+            "",
+        ),
+        (
+            "the second of two headers",
+            format!("<{first}>; rel=first\r\nLink: <{first}?n=1&last=x>; rel=next"),
+            list(from_ref(&two)),
+            1,
+            2,
+            "",
+        ),
+        (
+            "a link that is not ASCII",
+            format!("<{first}?n=1&last=x>; rel=next; title=\"\u{e4}\""),
+            String::new(),
+            3,
+            0,
+            "has a link that cannot be read",
+        ),
+        (
+            "a link that is none",
+            format!("{first}?n=1&last=x; rel=next"),
+            String::new(),
+            3,
+            0,
+            "has a link that cannot be read",
+        ),
     ] {
         let (one, first) = (list(from_ref(&one)), first.clone());
         let gate = move |request: &crate::registry::Request| {

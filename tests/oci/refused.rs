@@ -184,6 +184,18 @@ fn what_is_not_there_or_too_much_is_said() {
             2,
         ),
         (
+            "a list of another content type that is none",
+            &|content| {
+                *content.at(&format!("referrers/{}", image_digest())) = response(
+                    200,
+                    &[("Content-Type", "application/json")],
+                    r#"{"manifests": [{"digest": 1}]}"#,
+                );
+            },
+            &["it is not a manifest of OCI"],
+            2,
+        ),
+        (
             "a list by tag that is none",
             &|content| {
                 content.0.remove(&format!("/v2/{REPOSITORY}/referrers/{}", image_digest()));

@@ -75,7 +75,11 @@ impl<'a, 'r, 's> Attestations<'a, 'r, 's> {
             self.sink.waiting()?;
             let at = format!("referrer {}", referrer.digest.chars().take(100).collect::<String>());
             match self.registry.manifest(referrer) {
-                Ok(manifest) if manifest.artifact_type().is_some_and(is_for_attestations) => {
+                // Where they differ, what is no attestation shows.
+                Ok(manifest)
+                    if referrer.says_attestations()
+                        || manifest.artifact_type().is_some_and(is_for_attestations) =>
+                {
                     self.layers(manifest, &at)?
                 }
                 Ok(_) => {}

@@ -1,6 +1,8 @@
 //! Manifests and lists of them (OCI image-spec `manifest.md`, `image-index.md`), as far as attestations are found by them.
 
-use serde::Deserialize;
+use std::collections::HashMap;
+
+use serde::{Deserialize, de::IgnoredAny};
 
 use super::{
     digest::{Digest, DigestError},
@@ -21,6 +23,8 @@ const STATEMENT: &str = "application/vnd.in-toto+json";
 
 /// The type of a configuration that is none. Registries of before OCI 1.1 list a referrer by it, whatever the referrer is for.
 const EMPTY: &str = "application/vnd.oci.empty.v1+json";
+/// The type of an image's configuration, which such registries list just as well.
+const CONFIGURATION: &str = "application/vnd.oci.image.config.v1+json";
 
 /// What names content: type, digest, size in bytes.
 #[derive(Debug, Clone, Deserialize)]
@@ -37,10 +41,13 @@ pub(super) struct Descriptor {
 impl Descriptor {
     /// Whether the referrer that it names may have attestations: what a list does not say, the manifest does.
     pub(super) fn may_be_attestations(&self) -> bool {
-        match self.artifact_type.as_deref() {
-            None | Some("" | EMPTY) => true,
-            Some(kind) => is_for_attestations(kind),
-        }
+        matches!(self.artifact_type.as_deref(), None | Some("" | EMPTY | CONFIGURATION))
+            || self.says_attestations()
+    }
+
+    /// Whether it says itself that the referrer that it names has attestations.
+    pub(super) fn says_attestations(&self) -> bool {
+        self.artifact_type.as_deref().is_some_and(is_for_attestations)
     }
 
     pub(super) fn digest(&self) -> Result<Digest, OciError> {
@@ -63,6 +70,12 @@ impl Manifest {
     pub(super) fn read(text: &[u8]) -> Result<Self, OciError> {
         let not_one = || OciError::NotAttestations("it is not a manifest of OCI".to_owned());
         serde_json::from_slice(text).map_err(|_| not_one())
+    }
+
+    /// Whether a text is a list of manifests, or meant to be one, whatever its media type.
+    pub(super) fn is_list(text: &[u8]) -> bool {
+        let members = serde_json::from_slice::<HashMap<String, IgnoredAny>>(text);
+        members.is_ok_and(|members| members.contains_key("manifests"))
     }
 
     /// What it is for: its own word, else the type of its configuration (image-spec, "Guidelines for Artifact Usage").

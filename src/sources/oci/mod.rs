@@ -12,6 +12,7 @@ mod credential_helper;
 mod credentials;
 mod digest;
 mod error;
+mod link;
 mod manifest;
 mod predicate;
 mod reference;

@@ -14,6 +14,7 @@ use super::{
     credentials::{Credential, Keychain, Origin},
     digest::Digest,
     error::OciError,
+    link::next_page,
     manifest::{ACCEPTED, Descriptor, INDEX, Manifest},
     reference::{Image, Repository},
     secret::{Secret, quote},
@@ -56,8 +57,8 @@ struct Session {
 struct Answer {
     status: u16,
     content_type: String,
-    /// Where the next page is.
-    next: Option<String>,
+    /// The headers `Link`.
+    links: Vec<HeaderValue>,
     body: Vec<u8>,
 }
 
@@ -111,7 +112,8 @@ impl<'a> Registry<'a> {
         let mut path = format!("referrers/{}", image.digest);
         for _ in 0..MOST_PAGES {
             let answer = self.get(&path, INDEX, LARGEST_MANIFEST, "a list of referrers")?;
-            let is_list = answer.status == 200 && answer.content_type == INDEX;
+            let is_list =
+                answer.status == 200 && (answer.content_type == INDEX || Manifest::is_list(&answer.body));
             if !is_list && !found.is_empty() {
                 return Err(OciError::Pages("breaks off"));
             }
@@ -127,7 +129,7 @@ impl<'a> Registry<'a> {
             if found.len() > MOST_REFERRERS {
                 return Err(OciError::TooMany { what: "referrers", limit: MOST_REFERRERS });
             }
-            match answer.next {
+            match next_page(&answer.links)? {
                 None => return Ok(found),
                 Some(next) => path = self.page(&next)?,
             }
@@ -215,16 +217,16 @@ impl<'a> Registry<'a> {
         if status == 200 {
             let content_type = text(&response, header::CONTENT_TYPE);
             let content_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-            let next = next_page(&text(&response, header::LINK));
+            let links = response.headers().get_all(header::LINK).iter().cloned().collect();
             let body = self.connection.body(&mut response, limit, &host)?;
             let body = body.ok_or_else(|| too_large(what, limit))?;
-            return Ok(Answer { status, content_type, next, body });
+            return Ok(Answer { status, content_type, links, body });
         }
         let body = self.connection.body(&mut response, LARGEST_ERROR, &host)?.unwrap_or_default();
         let is_elsewhere = host != host_of(&url.parse().unwrap_or_default());
         let (origin, said) = (self.session.origin.clone(), self.said(&body));
         match status {
-            400 | 404 | 406 => Ok(Answer { status, content_type: String::new(), next: None, body }),
+            400 | 404 | 406 => Ok(Answer { status, content_type: String::new(), links: Vec::new(), body }),
             // Whom it sends on to was shown nothing.
             401 | 403 if is_elsewhere => Err(OciError::Status { host, status, said }),
             401 => Err(OciError::Unauthorized { host: self.repository.registry().to_owned(), origin, said }),
@@ -369,16 +371,4 @@ fn secrets_of(credential: &Credential) -> Vec<Secret> {
         Credential::Password { user, password } => vec![basic(user, password), password.clone()],
         Credential::Identity(token) | Credential::Registry(token) => vec![token.clone()],
     }
-}
-
-/// The address of the next page in a header `Link` (RFC 8288).
-fn next_page(link: &str) -> Option<String> {
-    let mut links = link.split('<').skip(1).filter_map(|link| link.split_once('>'));
-    let is_next = |parameters: &str| {
-        parameters.split([';', ',']).any(|one| {
-            let one: String = one.chars().filter(|char| !matches!(char, ' ' | '"')).collect();
-            one.eq_ignore_ascii_case("rel=next")
-        })
-    };
-    links.find(|(_, parameters)| is_next(parameters)).map(|(address, _)| address.to_owned())
 }
