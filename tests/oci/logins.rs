@@ -248,6 +248,14 @@ fn a_helper_is_asked_for_the_login() {
             &["did not answer within 2 s"],
         ),
         (
+            "one that closes its output and hangs",
+            Wants::Basic,
+            with(helper("exec >&-; exec sleep 60")),
+            &[],
+            3,
+            &["did not answer within 2 s"],
+        ),
+        (
             "one that is not there",
             Wants::Basic,
             named("nobodys"),

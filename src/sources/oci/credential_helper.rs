@@ -2,10 +2,10 @@
 
 use std::{
     io::{self, Read as _, Write as _},
-    process::{Child, Command, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
     sync::mpsc::sync_channel,
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use serde::Deserialize;
@@ -17,6 +17,9 @@ use super::secret::Secret;
 const NOT_FOUND: &str = "credentials not found in native keychain";
 /// Bytes of an answer that are read.
 const LARGEST_ANSWER: u64 = 1 << 20;
+
+/// How often it is looked whether a helper has ended that has closed its output.
+const LOOK: Duration = Duration::from_millis(5);
 
 /// A login as a helper has it.
 pub(super) struct Given {
@@ -75,8 +78,9 @@ pub(super) fn ask(name: &str, server: &str, patience: Duration) -> Result<Option
         // One that reads nothing may know all the same.
         let _ = writeln!(stdin, "{server}");
     }
+    let asked = Instant::now();
     let answer = read(&mut child, patience)?;
-    let status = child.wait().map_err(|_| HelperError::Failed)?;
+    let status = end(&mut child, asked, patience)?;
     if !status.success() {
         let is_missing = String::from_utf8_lossy(&answer).trim() == NOT_FOUND;
         return if is_missing { Ok(None) } else { Err(HelperError::Failed) };
@@ -97,11 +101,25 @@ fn read(child: &mut Child, patience: Duration) -> Result<Zeroizing<Vec<u8>>, Hel
     });
     match received.recv_timeout(patience) {
         Ok(read) => read.map_err(|_| HelperError::Failed),
-        Err(_) => {
-            // It may have ended just now.
-            let _ = child.kill();
-            let _ = child.wait();
-            Err(HelperError::Timeout(patience.as_secs()))
+        Err(_) => Err(too_late(child, patience)),
+    }
+}
+
+/// How it ends, which it need not do when it closes its output.
+fn end(child: &mut Child, asked: Instant, patience: Duration) -> Result<ExitStatus, HelperError> {
+    loop {
+        match child.try_wait() {
+            Ok(Some(status)) => return Ok(status),
+            Ok(None) if asked.elapsed() < patience => thread::sleep(LOOK),
+            Ok(None) => return Err(too_late(child, patience)),
+            Err(_) => return Err(HelperError::Failed),
         }
     }
+}
+
+fn too_late(child: &mut Child, patience: Duration) -> HelperError {
+    // It may have ended just now.
+    let _ = child.kill();
+    let _ = child.wait();
+    HelperError::Timeout(patience.as_secs())
 }
