@@ -376,6 +376,14 @@ fn all_pages_of_referrers_are_read() {
             "has a link that cannot be read",
         ),
         (
+            "an empty page before the end",
+            format!("<{first}?n=3>; rel=next"),
+            String::new(),
+            3,
+            0,
+            "has an empty page before its end",
+        ),
+        (
             "a link that is none",
             format!("{first}?n=1&last=x; rel=next"),
             String::new(),
@@ -390,6 +398,10 @@ fn all_pages_of_referrers_are_read() {
             match request.path.strip_prefix(&first)? {
                 "" => Some(response(200, &[("Content-Type", INDEX), ("Link", &link)], one.as_str())),
                 "?n=1&last=x" => Some(response(200, &[("Content-Type", INDEX)], second.as_str())),
+                "?n=3" => {
+                    let link = format!("<{first}?n=1&last=x>; rel=next");
+                    Some(response(200, &[("Content-Type", INDEX), ("Link", &link)], list(&[])))
+                }
                 _ => Some(error(404, "MANIFEST_UNKNOWN")),
             }
         };

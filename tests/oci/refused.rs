@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use crate::{
     genuine, places,
     registry::{
-        BUNDLE, Content, DSSE, INDEX, REPOSITORY, Registry, Response, digest_of, error, image_digest,
-        response,
+        BUNDLE, Content, DSSE, INDEX, REPOSITORY, Registry, Response, STATEMENT, digest_of, error,
+        image_digest, response,
     },
     says, shown, task_run, verify,
 };
@@ -143,6 +143,44 @@ fn what_is_not_there_or_too_much_is_said() {
                 content.list(&vec![one; 10_001]);
             },
             &["it has more than 10000 referrers"],
+            2,
+        ),
+        (
+            "more layers than are read of an image",
+            &|content| {
+                let one = json!({"mediaType": STATEMENT, "digest": digest, "size": 1});
+                let manifest = |content: &mut Content, number: usize| {
+                    let layers = vec![one.clone(); 999];
+                    let mut descriptor = content.manifest(&json!({"layers": layers, "number": number}));
+                    descriptor["artifactType"] = json!(BUNDLE);
+                    descriptor
+                };
+                let mut all: Vec<Value> = (0..11).map(|number| manifest(content, number)).collect();
+                all.push(content.referrer(BUNDLE, &task_run("after them")));
+                content.list(&all);
+            },
+            &["it has more than 10000 attestations, which are not read"],
+            2,
+        ),
+        (
+            "more bytes than are read of an image",
+            &|content| {
+                let number = |number: usize| digest_of(number.to_string().as_bytes());
+                let layer = |at: usize| json!({"mediaType": DSSE, "digest": number(at), "size": 16 << 20});
+                let layers: Vec<Value> = (0..64).map(layer).collect();
+                content.att_of(&json!({"layers": layers}));
+            },
+            &["it has more than 1073741824 bytes of attestations, which are not read"],
+            0,
+        ),
+        (
+            "a text that is too long",
+            &|content| {
+                let kind = "x".repeat(257);
+                let one = json!({"mediaType": "x", "artifactType": kind, "digest": digest, "size": 1});
+                content.list(&[one]);
+            },
+            &["a type or digest has 257 bytes, and none has more than 256"],
             2,
         ),
         (

@@ -18,8 +18,12 @@ use crate::{
     tekton::chains,
 };
 
-/// The most attestations of one manifest, and the most referrers that may be attestations.
+/// The most attestations of one manifest.
 const MOST: usize = 1_000;
+/// The most layers of all manifests of an image.
+const MOST_LAYERS: usize = 10_000;
+/// The most bytes of an image's manifests and layers, as they are announced.
+const MOST_BYTES: usize = 1 << 30;
 
 /// Why it goes no further with an image.
 pub(super) enum Halt {
@@ -42,11 +46,15 @@ pub(super) struct Attestations<'a, 'r, 's> {
     sink: &'s mut dyn Sink,
     /// What was handed over: tools may write one attestation to both places.
     seen: BTreeSet<Digest>,
+    /// Layers of all manifests so far.
+    layers: usize,
+    /// Bytes of manifests and layers so far.
+    bytes: u64,
 }
 
 impl<'a, 'r, 's> Attestations<'a, 'r, 's> {
     pub(super) fn new(image: &'a Image, registry: &'a mut Registry<'r>, sink: &'s mut dyn Sink) -> Self {
-        Self { image, registry, sink, seen: BTreeSet::new() }
+        Self { image, registry, sink, seen: BTreeSet::new(), layers: 0, bytes: 0 }
     }
 
     /// Hands all of them over, and why one cannot be read.
@@ -64,16 +72,10 @@ impl<'a, 'r, 's> Attestations<'a, 'r, 's> {
     }
 
     fn referrers(&mut self, all: &[Descriptor]) -> Result<(), Halt> {
-        let meant: Vec<&Descriptor> = all.iter().filter(|referrer| referrer.may_be_attestations()).collect();
-        if meant.len() > MOST {
-            return self.failed(
-                "referrers",
-                OciError::TooMany { what: "referrers that may be attestations", limit: MOST },
-            );
-        }
-        for referrer in meant {
+        for referrer in all {
             self.sink.waiting()?;
             let at = format!("referrer {}", referrer.digest.chars().take(100).collect::<String>());
+            self.announced(referrer, &at)?;
             match self.registry.manifest(referrer) {
                 // Where they differ, what is no attestation shows.
                 Ok(manifest)
@@ -99,6 +101,10 @@ impl<'a, 'r, 's> Attestations<'a, 'r, 's> {
             Ok(layers) => layers,
             Err(error) => return self.failed(at, error),
         };
+        self.layers += layers.len();
+        if self.layers > MOST_LAYERS {
+            return self.too_many(at, "attestations", MOST_LAYERS);
+        }
         for (layer, number) in layers.iter().zip(1..) {
             self.layer(layer, &format!("{at}, layer {number}"))?;
         }
@@ -117,6 +123,7 @@ impl<'a, 'r, 's> Attestations<'a, 'r, 's> {
             return Ok(());
         }
         self.sink.waiting()?;
+        self.announced(layer, at)?;
         let content = match self.registry.layer(layer) {
             Ok(content) => content,
             Err(error) => return self.failed(at, error),
@@ -135,6 +142,21 @@ impl<'a, 'r, 's> Attestations<'a, 'r, 's> {
             false => Found::Json { bytes: &content, line: 1, inherited: None },
         };
         Ok(self.sink.take(found)?)
+    }
+
+    /// Counts what is to be read next.
+    fn announced(&mut self, descriptor: &Descriptor, at: &str) -> Result<(), Halt> {
+        self.bytes = self.bytes.saturating_add(descriptor.size);
+        match u64::try_from(MOST_BYTES).is_ok_and(|most| self.bytes > most) {
+            true => self.too_many(at, "bytes of attestations", MOST_BYTES),
+            false => Ok(()),
+        }
+    }
+
+    /// Says that there are too many of something, which is the end of the image.
+    fn too_many(&mut self, at: &str, what: &'static str, limit: usize) -> Result<(), Halt> {
+        self.failed(at, OciError::TooMany { what, limit })?;
+        Err(Halt::Told)
     }
 
     fn begin(&mut self, at: &str) {

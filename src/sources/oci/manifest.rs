@@ -26,6 +26,9 @@ const EMPTY: &str = "application/vnd.oci.empty.v1+json";
 /// The type of an image's configuration, which such registries list just as well.
 const CONFIGURATION: &str = "application/vnd.oci.image.config.v1+json";
 
+/// Bytes of a text in a descriptor: a media type has no more than 255 (RFC 6838, "Naming Requirements"), a digest 71.
+const LONGEST_TEXT: usize = 256;
+
 /// What names content: type, digest, size in bytes.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -48,6 +51,18 @@ impl Descriptor {
     /// Whether it says itself that the referrer that it names has attestations.
     pub(super) fn says_attestations(&self) -> bool {
         self.artifact_type.as_deref().is_some_and(is_for_attestations)
+    }
+
+    /// Itself, if it holds no text that is longer than any honest one: thousands may be kept.
+    fn short(self) -> Result<Self, OciError> {
+        let texts = [Some(&self.media_type), Some(&self.digest), self.artifact_type.as_ref()];
+        let longest = texts.into_iter().flatten().map(String::len).max().unwrap_or_default();
+        match longest > LONGEST_TEXT {
+            false => Ok(self),
+            true => Err(OciError::Descriptor(format!(
+                "a type or digest has {longest} bytes, and none has more than {LONGEST_TEXT}"
+            ))),
+        }
     }
 
     pub(super) fn digest(&self) -> Result<Digest, OciError> {
@@ -87,13 +102,13 @@ impl Manifest {
     /// Its layers, of a manifest.
     pub(super) fn layers(self) -> Result<Vec<Descriptor>, OciError> {
         let none = || OciError::NotAttestations("it has no layers".to_owned());
-        self.layers.ok_or_else(none)
+        self.layers.ok_or_else(none)?.into_iter().map(Descriptor::short).collect()
     }
 
     /// What it lists, of a list.
     pub(super) fn manifests(self) -> Result<Vec<Descriptor>, OciError> {
         let none = || OciError::NotAttestations("it is not a list of referrers".to_owned());
-        self.manifests.ok_or_else(none)
+        self.manifests.ok_or_else(none)?.into_iter().map(Descriptor::short).collect()
     }
 }
 

@@ -30,6 +30,8 @@ const LARGEST_ERROR: u64 = 64 << 10;
 const MOST_REDIRECTS: usize = 5;
 /// The most referrers that are looked at, whatever they are.
 const MOST_REFERRERS: usize = 10_000;
+/// The most referrers that may be attestations.
+const MOST_ATTESTATIONS: usize = 1_000;
 /// Pages of a list of referrers.
 const MOST_PAGES: usize = 1_000;
 /// How long to wait before a request is repeated that failed in passing.
@@ -106,31 +108,33 @@ impl<'a> Registry<'a> {
         self.content("blobs", "*/*", descriptor, limit)
     }
 
-    /// All referrers of an image, of whatever type: from the API, else from the tag that stands in for it.
+    /// The referrers of an image that may be attestations: from the API, else from the tag that stands in for it.
     pub(super) fn referrers(&mut self, image: &Image) -> Result<Vec<Descriptor>, OciError> {
-        let mut found = Vec::new();
+        let (mut found, mut listed) = (Vec::new(), 0);
         let mut path = format!("referrers/{}", image.digest);
         for _ in 0..MOST_PAGES {
             let answer = self.get(&path, INDEX, LARGEST_MANIFEST, "a list of referrers")?;
             let is_list =
                 answer.status == 200 && (answer.content_type == INDEX || Manifest::is_list(&answer.body));
-            if !is_list && !found.is_empty() {
+            if !is_list && listed > 0 {
                 return Err(OciError::Pages("breaks off"));
             }
             // Registries say in several ways that they have no such API.
             if !is_list && matches!(answer.status, 200 | 400 | 404 | 406) {
                 let tag = self.tagged(&image.referrers_tag())?;
-                return tag.map_or(Ok(Vec::new()), Manifest::manifests);
+                let all = tag.map_or(Ok(Vec::new()), Manifest::manifests)?;
+                keep(all, &mut found, &mut listed)?;
+                return Ok(found);
             }
             if !is_list {
                 return Err(self.status(&answer));
             }
-            found.extend(Manifest::read(&answer.body)?.manifests()?);
-            if found.len() > MOST_REFERRERS {
-                return Err(OciError::TooMany { what: "referrers", limit: MOST_REFERRERS });
-            }
+            let page = Manifest::read(&answer.body)?.manifests()?;
+            let is_empty = page.is_empty();
+            keep(page, &mut found, &mut listed)?;
             match next_page(&answer.links)? {
                 None => return Ok(found),
+                Some(_) if is_empty => return Err(OciError::Pages("has an empty page before its end")),
                 Some(next) => path = self.page(&next)?,
             }
         }
@@ -355,6 +359,21 @@ impl<'a> Registry<'a> {
             true => Err(OciError::NoRepository { host, repository: self.repository.path().to_owned() }),
             false => Ok(()),
         }
+    }
+}
+
+/// Keeps those of a page that may be attestations, and counts all.
+fn keep(page: Vec<Descriptor>, kept: &mut Vec<Descriptor>, listed: &mut usize) -> Result<(), OciError> {
+    *listed += page.len();
+    if *listed > MOST_REFERRERS {
+        return Err(OciError::TooMany { what: "referrers", limit: MOST_REFERRERS });
+    }
+    kept.extend(page.into_iter().filter(Descriptor::may_be_attestations));
+    match kept.len() > MOST_ATTESTATIONS {
+        true => {
+            Err(OciError::TooMany { what: "referrers that may be attestations", limit: MOST_ATTESTATIONS })
+        }
+        false => Ok(()),
     }
 }
 
