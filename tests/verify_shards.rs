@@ -47,7 +47,7 @@ fn genuine(name: &str) -> Vec<Value> {
 
 /// A pipeline whose one task is a pipeline of one task: the PipelineRuns `build` and `build-app`, and the TaskRun with this number.
 fn nested(ca: &DevCa, number: usize, created: OffsetDateTime) -> [Value; 3] {
-    let (outer, inner) = (uid(2 * number), uid(2 * number + 1));
+    let (outer, inner) = (uid(2 * number + 1), uid(2 * number));
     let mut task_run = corpus::task_run(ca, number, SMALL, created).object;
     task_run["metadata"]["labels"] = json!({"tekton.dev/pipelineRunUID": inner});
     let task = format!("{number:06}");
@@ -96,6 +96,16 @@ impl Corpus {
         let mut objects = [genuine("ship"), genuine("failed-results")].concat();
         (0..5).for_each(|number| objects.extend(nested(&ca, 100 + number, created)));
         let alone = |number: usize| corpus::task_run(&ca, number, SMALL, created).object;
+        // Owned by one that is not there, too, and that it names first.
+        let mut of_two = nested(&ca, 105, created);
+        let owner = of_two[1]["metadata"]["ownerReferences"][0].clone();
+        of_two[1]["metadata"]["ownerReferences"] = json!([{"kind": "PipelineRun", "uid": uid(600)}, owner]);
+        // One of another name with the same UID, and no owner.
+        let mut ownerless = of_two[1].clone();
+        ownerless["metadata"]["ownerReferences"] = json!([]);
+        ownerless["metadata"]["name"] = json!("ownerless");
+        objects.extend(of_two);
+        objects.push(ownerless);
         objects.extend((1..20).map(alone));
         objects.extend(odd(&objects, [alone(21), alone(22), alone(23), alone(24), alone(25)]));
         // Children before and after what they belong to, and far from it.
@@ -142,6 +152,8 @@ fn odd(objects: &[Value], [no_uid, altered, unfinished, by_owner, torn]: [Value;
             json!({"tekton.dev/pipelineRunUID": uid(200)}),
         ),
         copy,
+        // It makes the copy one of another family, after the names of its TaskRuns were let go.
+        in_circle(find("build-app"), 0, 1),
         in_circle(find("build"), 500, 501),
         in_circle(find("build-app"), 501, 502),
         in_circle(ship, 502, 500),
@@ -162,7 +174,7 @@ fn lines(ran: &Ran) -> (BTreeMap<String, usize>, BTreeSet<String>) {
     (runs, others)
 }
 
-/// The UID of the outermost PipelineRun of the TaskRun in a line, if it is of a genuine or a nested one.
+/// The smallest UID of a PipelineRun in the family of the TaskRun in a line, if it is of a genuine or a nested one.
 fn root(line: &str) -> Option<String> {
     let line: Value = serde_json::from_str(line).unwrap();
     let name = line["taskRun"].as_str()?.strip_prefix("default/")?;
@@ -197,7 +209,8 @@ fn the_union_of_all_shards_is_the_whole() {
         assert_eq!(unread.len(), failures, "{source}: {}", whole.err);
         let verified =
             all.keys().filter(|line| line.contains("\"pipelineRun\"") && line.contains("\"accepted\":true"));
-        assert_eq!(verified.count(), 2 + 5 * 2, "{source}: {}", whole.err);
+        // Of the PipelineRun with two owners and the two outside of it, one.
+        assert_eq!(verified.count(), 2 + 5 * 2 + 1, "{source}: {}", whole.err);
         for count in [1, 2, 3, 7, 1000_u64] {
             let mut union = BTreeMap::new();
             let mut not_empty = 0_u64;
@@ -264,6 +277,11 @@ fn what_is_demanded_of_all_is_not_demanded_of_each_shard() {
     let policy = policy.to_str().unwrap();
     type Row<'a> = (&'a str, Vec<Value>, Vec<&'a str>, u64, [i32; 2], &'a str);
     let (here, running, beside) = (demo(0, true), demo(0, false), demo(1, false));
+    let (mut alone, mut twice) = (here.clone(), here.clone());
+    alone["status"] = json!({"results": here["status"]["results"]});
+    let conditions = [("Succeeded", "Unknown"), ("Succeeded", "True")];
+    twice["status"]["conditions"] =
+        conditions.iter().map(|(kind, status)| json!({"type": kind, "status": status})).collect();
     let rows: Vec<Row<'_>> = vec![
         ("an empty shard", vec![here.clone()], vec![], 0, [0, 0], ""),
         ("no run at all", vec![], vec![], 0, [3, 3], "no TaskRun found"),
@@ -288,6 +306,16 @@ fn what_is_demanded_of_all_is_not_demanded_of_each_shard() {
             0,
             [3, 3],
             "no TaskRun has finished",
+        ),
+        ("results alone", vec![alone.clone()], vec!["--finished"], 0, [0, 0], ""),
+        ("said twice", vec![twice], vec!["--finished"], 0, [3, 0], ""),
+        (
+            "results alone that may be demanded",
+            vec![alone],
+            vec!["--finished", "--require-result=build-app:digest"],
+            0,
+            [0, 0],
+            "",
         ),
         (
             "nothing finished, and nothing here",

@@ -1,7 +1,9 @@
 //! The families of a source: which PipelineRuns are in which.
 
 use std::{
+    cmp,
     collections::{HashMap, HashSet},
+    mem,
     num::NonZeroUsize,
     sync::atomic::{AtomicBool, Ordering},
 };
@@ -32,10 +34,12 @@ pub enum Membership {
 #[derive(Debug)]
 pub struct Families {
     shard: Shard,
-    /// UID of a PipelineRun in another one → UID of the outermost one.
+    /// UID of a PipelineRun → the smallest UID of its family, if that is another one.
     roots: HashMap<String, String>,
     /// Numbers of the full names of TaskRuns that PipelineRuns of this shard call their own.
     named: HashSet<u64>,
+    /// A PipelineRun turned out to be of this shard after its TaskRuns' names were let go, so any TaskRun may be one of them.
+    is_any_named: bool,
     /// A PipelineRun came that was not there when the families were made.
     changed: AtomicBool,
 }
@@ -68,61 +72,75 @@ impl Judge<Option<Kin>> for Kinship {
 /// PipelineRuns that came.
 #[derive(Default)]
 struct Known {
-    /// UID of a PipelineRun → UID of the one that it is in.
-    owners: HashMap<String, String>,
-    /// Of a PipelineRun that is in another one: its UID, and the numbers of its TaskRuns' names.
-    nested: Vec<(String, Vec<u64>)>,
+    linked: Linked,
+    /// Of a PipelineRun that is in others, or has others in it: its UID, and the numbers of its TaskRuns' names.
+    related: Vec<(String, Vec<u64>)>,
     named: HashSet<u64>,
+    /// Numbers of the UIDs of those of other shards, as far as it is known, whose TaskRuns' names are not kept.
+    dropped: HashSet<u64>,
 }
 
 impl Known {
     fn add(&mut self, kin: &Kin, shard: Shard) {
         let (uid, named) = (kin.identity(), kin.task_runs.iter().map(|name| number(name)));
-        match kin.owners.first() {
-            Some(owner) => {
-                self.nested.push((uid.clone(), named.collect()));
-                // Of several objects with one UID it must not matter which comes first.
-                let owners = self.owners.entry(uid).or_insert_with(|| owner.clone());
-                if owner < owners {
-                    owners.clone_from(owner);
-                }
-            }
-            None if shard.has(&uid) => self.named.extend(named),
-            None => {}
+        kin.owners.iter().for_each(|owner| self.linked.link(&uid, owner));
+        if !kin.owners.is_empty() || kin.has_pipeline_runs {
+            self.related.push((uid, named.collect()));
+        } else if shard.has(&uid) {
+            self.named.extend(named);
+        } else {
+            self.dropped.insert(number(&uid));
         }
     }
 
     fn families(self, shard: Shard) -> Families {
-        let Self { owners, nested, mut named } = self;
-        let roots = roots(&owners);
-        let is_here = |(uid, _): &(String, Vec<u64>)| roots.get(uid).is_some_and(|root| shard.has(root));
-        named.extend(nested.into_iter().filter(is_here).flat_map(|(_, names)| names));
-        Families { shard, roots, named, changed: AtomicBool::new(false) }
+        let Self { linked, related, mut named, dropped } = self;
+        let roots = linked.roots();
+        let is_here = |uid: &String| shard.has(roots.get(uid).unwrap_or(uid));
+        let is_any_named = roots.keys().any(|uid| is_here(uid) && dropped.contains(&number(uid)));
+        named.extend(related.into_iter().filter(|(uid, _)| is_here(uid)).flat_map(|(_, names)| names));
+        Families { shard, roots, named, is_any_named, changed: AtomicBool::new(false) }
     }
 }
 
-/// The outermost PipelineRun of each; of those that are in each other, in however wide a circle, the one with the smallest UID.
-fn roots(owners: &HashMap<String, String>) -> HashMap<String, String> {
-    let mut roots = HashMap::<String, String>::new();
-    for uid in owners.keys() {
-        let (mut path, mut place_of) = (Vec::new(), HashMap::new());
-        let mut current = uid;
-        let root = loop {
-            if let Some(root) = roots.get(current) {
-                break root.clone();
-            }
-            if let Some(&place) = place_of.get(current) {
-                let circle = path.iter().skip(place).min().copied();
-                break circle.unwrap_or(current).clone();
-            }
-            let Some(owner) = owners.get(current) else { break current.clone() };
-            place_of.insert(current, path.len());
-            path.push(current);
-            current = owner;
+/// UIDs of PipelineRuns that belong together.
+#[derive(Default)]
+struct Linked {
+    /// UID → a smaller one of the same family.
+    smaller: HashMap<String, String>,
+}
+
+impl Linked {
+    fn link(&mut self, one: &str, other: &str) {
+        let (one, other) = (self.smallest(one), self.smallest(other));
+        match one.cmp(&other) {
+            cmp::Ordering::Less => self.smaller.insert(other, one),
+            cmp::Ordering::Equal => None,
+            cmp::Ordering::Greater => self.smaller.insert(one, other),
         };
-        roots.extend(path.into_iter().map(|uid| (uid.clone(), root.clone())));
     }
-    roots
+
+    /// The smallest of a family so far. What was passed on the way leads to it at once from then on.
+    fn smallest(&mut self, uid: &str) -> String {
+        let mut smallest = uid;
+        while let Some(smaller) = self.smaller.get(smallest) {
+            smallest = smaller;
+        }
+        let (smallest, mut passed) = (smallest.to_owned(), uid.to_owned());
+        while let Some(smaller) = self.smaller.get_mut(&passed) {
+            passed = mem::replace(smaller, smallest.clone());
+        }
+        smallest
+    }
+
+    /// Each UID that is not the smallest of its family → the one that is.
+    fn roots(mut self) -> HashMap<String, String> {
+        let all: Vec<String> = self.smaller.keys().cloned().collect();
+        for uid in all {
+            self.smallest(&uid);
+        }
+        self.smaller
+    }
 }
 
 impl Families {
@@ -130,20 +148,18 @@ impl Families {
     pub fn membership(&self, kin: &Kin) -> Membership {
         let identity = kin.identity();
         let root = match (kin.kind, kin.owners.first()) {
-            (_, None) => &identity,
             (RunKind::TaskRun, Some(owner)) => self.root(owner),
-            (RunKind::PipelineRun, Some(owner)) => {
-                if !self.roots.contains_key(&identity) {
-                    self.changed.store(true, Ordering::Relaxed);
-                }
-                self.roots.get(&identity).map_or_else(|| self.root(owner), String::as_str)
-            }
+            _ => self.root(&identity),
         };
+        let is_pipeline_run = kin.kind == RunKind::PipelineRun;
+        if is_pipeline_run && kin.owners.iter().any(|owner| self.root(owner) != root) {
+            self.changed.store(true, Ordering::Relaxed);
+        }
         if self.shard.has(root) {
             return Membership::Here;
         }
         let is_of_one_here = || kin.owners.iter().any(|owner| self.shard.has(self.root(owner)));
-        let is_named_here = || self.named.contains(&number(&kin.full_name()));
+        let is_named_here = || self.is_any_named || self.named.contains(&number(&kin.full_name()));
         match kin.kind == RunKind::TaskRun && (is_of_one_here() || is_named_here()) {
             true => Membership::Beside,
             false => Membership::Elsewhere,

@@ -6,7 +6,7 @@ use crate::{
     sources::run_name::RunKind,
     tekton::{
         run::Run,
-        taskrun::{Labels, Metadata, OwnerReference},
+        taskrun::{Labels, Metadata, OwnerReference, TaskRun},
     },
 };
 
@@ -14,10 +14,12 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Kin {
     pub(super) kind: RunKind,
-    /// UIDs of the PipelineRuns that it says it belongs to, the one that counts first.
+    /// UIDs of the PipelineRuns that it says it belongs to; a TaskRun is reported with the first.
     pub(super) owners: Vec<String>,
     /// Of a PipelineRun: full names of the TaskRuns that it names as its own.
     pub(super) task_runs: Vec<String>,
+    /// Of a PipelineRun: whether it names PipelineRuns as its own.
+    pub(super) has_pipeline_runs: bool,
     uid: String,
     namespace: String,
     name: String,
@@ -78,19 +80,18 @@ impl Kin {
     pub fn of(run: &Run) -> Self {
         match run {
             Run::TaskRun(object) => {
-                Self::new(RunKind::TaskRun, &object.metadata, ends(object.succeeded()), Vec::new())
+                Self::new(RunKind::TaskRun, &object.metadata, has_finished(object), std::iter::empty())
             }
             Run::PipelineRun(object) => {
                 let children = object.status.child_references.iter();
-                let task_runs =
-                    children.filter(|child| child.kind == "TaskRun").map(|child| child.name.as_str());
-                let has_finished = ends(object.succeeded());
-                Self::new(RunKind::PipelineRun, &object.metadata, has_finished, task_runs.collect())
+                let children = children.map(|child| (child.kind.as_str(), child.name.as_str()));
+                Self::new(RunKind::PipelineRun, &object.metadata, ends(object.succeeded()), children)
             }
         }
     }
 
-    /// Of a JSON document, without reading it strictly; `None` if it does not say it, as a List. What two readers would read differently is
+    /// Of a JSON document, without reading it strictly; `None` if it does not say it, as a List or a run without the one
+    /// condition `Succeeded`, which may have finished all the same. What two readers would read differently is
     /// refused in the shard that this leads to, where it is read.
     pub fn glance(json: &[u8]) -> Option<Self> {
         let Document { kind, api_version, metadata, status } = serde_json::from_slice(json).ok()?;
@@ -103,10 +104,11 @@ impl Kin {
             return None;
         }
         let Status { conditions, child_references } = status.unwrap_or_default();
-        let succeeded = conditions.iter().flatten().find(|condition| condition.kind == "Succeeded");
-        let has_finished = ends(succeeded.map(|condition| condition.status.as_str()));
-        let children = child_references.iter().flatten().filter(|child| child.kind == "TaskRun");
-        let task_runs = children.map(|child| child.name.as_str()).collect();
+        let mut succeeded = conditions.iter().flatten().filter(|condition| condition.kind == "Succeeded");
+        let (Some(condition), None) = (succeeded.next(), succeeded.next()) else { return None };
+        let has_finished = ends(Some(&condition.status));
+        let children = child_references.iter().flatten();
+        let children = children.map(|child| (child.kind.as_str(), child.name.as_str()));
         let metadata = Metadata {
             name: metadata.name,
             namespace: metadata.namespace,
@@ -116,10 +118,23 @@ impl Kin {
             labels: metadata.labels.unwrap_or_default(),
             owner_references: metadata.owner_references.unwrap_or_default(),
         };
-        Some(Self::new(kind, &metadata, has_finished, task_runs))
+        Some(Self::new(kind, &metadata, has_finished, children))
     }
 
-    fn new(kind: RunKind, metadata: &Metadata, has_finished: bool, task_runs: Vec<&str>) -> Self {
+    /// `children`: kind and name of each that it names as its own.
+    fn new<'a>(
+        kind: RunKind,
+        metadata: &Metadata,
+        has_finished: bool,
+        children: impl Iterator<Item = (&'a str, &'a str)>,
+    ) -> Self {
+        let (mut task_runs, mut has_pipeline_runs) = (Vec::new(), false);
+        for (kind, name) in children {
+            has_pipeline_runs |= kind == "PipelineRun";
+            if kind == "TaskRun" {
+                task_runs.push(format!("{}/{name}", metadata.namespace));
+            }
+        }
         let Metadata { namespace, name, uid, labels, owner_references, .. } = metadata;
         let label = labels.pipeline_run_uid.iter().filter(|_| kind == RunKind::TaskRun);
         let references = owner_references.iter().filter(|owner| owner.kind == "PipelineRun");
@@ -127,7 +142,8 @@ impl Kin {
         Self {
             kind,
             owners: owners.cloned().collect(),
-            task_runs: task_runs.iter().map(|task_run| format!("{namespace}/{task_run}")).collect(),
+            task_runs,
+            has_pipeline_runs,
             uid: uid.clone(),
             namespace: namespace.clone(),
             name: name.clone(),
@@ -157,6 +173,20 @@ impl Kin {
     /// The UID, or what stands in for it where there is none.
     pub(super) fn identity(&self) -> String {
         if self.uid.is_empty() { self.full_name() } else { self.uid.clone() }
+    }
+}
+
+/// Whether a TaskRun is one that the verifier judges as finished: with the condition, or with results alone, which there are only then. One
+/// that contradicts itself about it is judged, too.
+fn has_finished(object: &TaskRun) -> bool {
+    let status = &object.status;
+    let succeeded = status.conditions.iter().filter(|condition| condition.kind == "Succeeded");
+    let is_empty =
+        status.results.is_empty() && status.retries_status.is_empty() && status.completion_time.is_none();
+    match (succeeded.count(), status.conditions.is_empty()) {
+        (0, true) => object.is_partial() && !is_empty,
+        (0 | 1, _) => ends(object.succeeded()),
+        _ => true,
     }
 }
 
