@@ -1,7 +1,7 @@
 //! What a worker makes of a run.
 
 use crate::{
-    cli::gate::Demanded,
+    cli::gate::{Demanded, is_unfinished},
     sources::{
         judge::Judge,
         run_name::RunKind,
@@ -24,7 +24,7 @@ pub(super) enum Answer {
 
 /// A run of another shard.
 pub(super) struct OfAnotherShard {
-    /// Whether it says that it has ended.
+    /// Whether it is judged where what has not finished is left out.
     pub(super) has_finished: bool,
     /// The verdict, if something is demanded of all shards together that it may meet.
     pub(super) report: Option<Box<Report>>,
@@ -58,8 +58,8 @@ impl Judge<Answer> for Bench<'_> {
             Run::TaskRun(object) if membership == Membership::Beside || self.may_be_demanded(&kin) => {
                 let (report, child) = self.task_run(&object);
                 let child = child.filter(|_| membership == Membership::Beside);
-                let unread = OfAnotherShard::unread(&kin);
-                Answer::OfAnotherShard(OfAnotherShard { report: Some(Box::new(report)), child, ..unread })
+                let has_finished = !is_unfinished(&report);
+                Answer::OfAnotherShard(OfAnotherShard { has_finished, report: Some(Box::new(report)), child })
             }
             _ => Answer::OfAnotherShard(OfAnotherShard::unread(&kin)),
         }

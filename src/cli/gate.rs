@@ -71,6 +71,15 @@ impl Spoken {
     }
 }
 
+/// Whether nothing is said of a run but that it has not finished.
+pub(super) fn is_unfinished(report: &Report) -> bool {
+    let is_unfinished = |finding: &Finding| finding.facts().detail == Some(Detail::UNFINISHED);
+    let is_undecided =
+        |finding: &Finding| matches!(finding, Finding::Policy { breach: Breach::Undecided, .. });
+    report.findings.iter().any(is_unfinished)
+        && report.findings.iter().all(|finding| is_unfinished(finding) || is_undecided(finding))
+}
+
 impl<'a> Gate<'a> {
     /// Nothing seen yet. `finished`: what has not finished is left out.
     pub(super) fn new(finished: bool, demanded: &'a Demanded<'a>) -> Self {
@@ -85,13 +94,7 @@ impl<'a> Gate<'a> {
 
     /// Whether a run is left out; else it is counted. One whose earlier attempts contradict their evidence is not.
     pub(super) fn leaves_out(&mut self, report: &Report) -> bool {
-        let is_unfinished = |finding: &Finding| finding.facts().detail == Some(Detail::UNFINISHED);
-        let is_undecided =
-            |finding: &Finding| matches!(finding, Finding::Policy { breach: Breach::Undecided, .. });
-        if self.finished
-            && report.findings.iter().any(is_unfinished)
-            && report.findings.iter().all(|finding| is_unfinished(finding) || is_undecided(finding))
-        {
+        if self.finished && is_unfinished(report) {
             self.left_out += 1;
             return true;
         }
