@@ -7,14 +7,18 @@
 //! * [`runs`]: which runs are meant; [`read`]: reading them, page by page; [`screen`]: what of a list counts; [`family`]: what belongs to a run that is
 //!   named; [`watch`]: runs as they finish.
 //! * [`config_map`]: what a ConfigMap holds; [`doctor`]: what would stand in the way.
+//! * For a controller: [`follow`]: objects as they change; [`event`]: what people are told about one; [`cluster_id`]: which cluster it is.
 
 pub mod access;
 pub mod bearer;
 mod client;
+pub mod cluster_id;
 pub mod config_map;
 pub mod doctor;
 pub mod error;
+pub mod event;
 mod family;
+pub mod follow;
 mod identity;
 mod kubeconfig;
 mod plugin;

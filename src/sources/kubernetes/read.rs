@@ -16,7 +16,7 @@ use super::{
     client::{Client, io_words},
     error::KubernetesError,
     family::{Family, Head},
-    request::{self, ObjectKind, Request},
+    request::{self, ObjectKind, Request, Selector},
     runs::{Namespace, Runs},
     screen::{Screen, Wanted},
 };
@@ -193,10 +193,11 @@ impl Kubernetes {
     ) -> Result<Option<String>, Stopped> {
         let sink = &mut Screen { namespace, wanted, sink };
         let (mut next, mut asked) = (None::<String>, HashSet::new());
-        sink.begin(place(&Request::List { kind, namespace, selector, next: None }));
+        let (listed, selector) = (kind.into(), Selector::labels(selector));
+        sink.begin(place(&Request::List { kind: listed, namespace, selector, next: None }));
         loop {
             sink.waiting()?;
-            let request = Request::List { kind, namespace, selector, next: next.as_deref() };
+            let request = Request::List { kind: listed, namespace, selector, next: next.as_deref() };
             let mut body = match self.client.page(&request) {
                 Ok(body) => body,
                 Err(error) => return self.failed(error, sink).map(|()| None),

@@ -1,4 +1,4 @@
-//! What is asked of an API server: one object, a page of a list, changes, or a review of what one may do.
+//! What is asked of an API server: one object, a page of a list, changes, a review of what one may do, or to note an event.
 
 use super::{error::KubernetesError, rule::Rule};
 use crate::sources::run_name::RunKind;
@@ -8,9 +8,6 @@ const GROUP: &str = "tekton.dev";
 const GROUP_VERSION: &str = "tekton.dev/v1";
 /// Objects of a page; kubectl asks for as many.
 const PAGE: &str = "500";
-/// Seconds of a watch: another kind is watched after it.
-const WATCHED: &str = "2";
-
 /// A kind as objects say it.
 pub(super) fn name(kind: RunKind) -> &'static str {
     match kind {
@@ -24,6 +21,56 @@ fn of_runs(kind: RunKind) -> &'static str {
     match kind {
         RunKind::TaskRun => "taskruns",
         RunKind::PipelineRun => "pipelineruns",
+    }
+}
+
+/// What lists are of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Listed {
+    Runs(RunKind),
+    Pods,
+    ConfigMaps,
+}
+
+impl From<RunKind> for Listed {
+    fn from(kind: RunKind) -> Self {
+        Self::Runs(kind)
+    }
+}
+
+impl Listed {
+    /// Group, version of the path, resource.
+    fn names(self) -> (&'static str, &'static str, &'static str) {
+        match self {
+            Self::Runs(kind) => (GROUP, "apis/tekton.dev/v1", of_runs(kind)),
+            Self::Pods => ("", "api/v1", "pods"),
+            Self::ConfigMaps => ("", "api/v1", "configmaps"),
+        }
+    }
+}
+
+/// What of a list is meant, besides the namespace.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Selector<'a> {
+    /// As kubectl's `-l`.
+    pub(super) labels: Option<&'a str>,
+    /// As kubectl's `--field-selector`.
+    pub(super) fields: Option<&'a str>,
+}
+
+impl<'a> Selector<'a> {
+    pub(super) fn labels(labels: Option<&'a str>) -> Self {
+        Self { labels, fields: None }
+    }
+
+    /// The name of the one object that is meant, if it is one.
+    fn name(self) -> Option<&'a str> {
+        self.fields?.strip_prefix("metadata.name=")
+    }
+
+    fn query(self) -> impl Iterator<Item = (&'static str, &'a str)> {
+        let labels = self.labels.map(|labels| ("labelSelector", labels));
+        labels.into_iter().chain(self.fields.map(|fields| ("fieldSelector", fields)))
     }
 }
 
@@ -71,15 +118,25 @@ impl ReviewKind {
     }
 }
 
-/// A request; all but a review are `GET`.
+/// A request; all but those with a body are `GET`.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Request<'a> {
     /// One object.
     Get { kind: RunKind, namespace: &'a str, name: &'a str },
     /// What changes after a version, for some seconds.
-    Watch { kind: RunKind, namespace: Option<&'a str>, selector: Option<&'a str>, version: &'a str },
+    Watch {
+        kind: Listed,
+        namespace: Option<&'a str>,
+        selector: Selector<'a>,
+        version: &'a str,
+        seconds: &'a str,
+    },
     /// A page: of all namespaces if none is named, and the first one without `next`.
-    List { kind: RunKind, namespace: Option<&'a str>, selector: Option<&'a str>, next: Option<&'a str> },
+    List { kind: Listed, namespace: Option<&'a str>, selector: Selector<'a>, next: Option<&'a str> },
+    /// A namespace itself.
+    Namespace { name: &'a str },
+    /// An event that is to be noted.
+    Event { namespace: &'a str, event: &'a str },
     /// An object that is not a run.
     Object { kind: ObjectKind, namespace: &'a str, name: &'a str },
     /// A review, which changes nothing.
@@ -92,39 +149,34 @@ impl Request<'_> {
         let namespace =
             self.namespace().map(|namespace| format!("namespaces/{namespace}/")).unwrap_or_default();
         let name = self.name().map(|name| format!("/{name}")).unwrap_or_default();
-        let version = match self {
-            Self::Object { kind, .. } => kind.names().1.to_owned(),
-            Self::Review { kind, .. } => kind.names().1.to_owned(),
-            _ => format!("apis/{GROUP_VERSION}"),
-        };
-        format!("/{version}/{namespace}{}{name}", self.resource())
+        let (_, version, resource) = self.names();
+        format!("/{version}/{namespace}{resource}{name}")
     }
 
     pub(super) fn query(&self) -> Vec<(&'static str, &str)> {
-        let (mut query, selector) = match self {
-            Self::Get { .. } | Self::Object { .. } | Self::Review { .. } => (Vec::new(), &None),
-            Self::Watch { selector, version, .. } => (
-                vec![
+        match self {
+            Self::Watch { selector, version, seconds, .. } => {
+                let mut query = vec![
                     ("watch", "true"),
                     ("resourceVersion", *version),
                     ("allowWatchBookmarks", "true"),
-                    ("timeoutSeconds", WATCHED),
-                ],
-                selector,
-            ),
+                    ("timeoutSeconds", *seconds),
+                ];
+                query.extend(selector.query());
+                query
+            }
             Self::List { selector, next, .. } => {
                 let next = next.map(|next| ("continue", next));
-                ([Some(("limit", PAGE)), next].into_iter().flatten().collect(), selector)
+                [Some(("limit", PAGE)), next].into_iter().flatten().chain(selector.query()).collect()
             }
-        };
-        query.extend(selector.map(|selector| ("labelSelector", selector)));
-        query
+            _ => Vec::new(),
+        }
     }
 
     pub(super) fn name(&self) -> Option<&str> {
         match self {
-            Self::Get { name, .. } | Self::Object { name, .. } => Some(name),
-            Self::List { .. } | Self::Watch { .. } | Self::Review { .. } => None,
+            Self::Get { name, .. } | Self::Object { name, .. } | Self::Namespace { name } => Some(name),
+            Self::List { .. } | Self::Watch { .. } | Self::Review { .. } | Self::Event { .. } => None,
         }
     }
 
@@ -132,50 +184,55 @@ impl Request<'_> {
     pub(super) fn body(&self) -> Option<&str> {
         match self {
             Self::Review { review, .. } => Some(review),
+            Self::Event { event, .. } => Some(event),
             _ => None,
         }
     }
 
     fn namespace(&self) -> Option<&str> {
         match self {
-            Self::Get { namespace, .. } | Self::Object { namespace, .. } => Some(namespace),
-            Self::Review { .. } => None,
+            Self::Get { namespace, .. } | Self::Object { namespace, .. } | Self::Event { namespace, .. } => {
+                Some(namespace)
+            }
+            Self::Review { .. } | Self::Namespace { .. } => None,
             Self::List { namespace, .. } | Self::Watch { namespace, .. } => *namespace,
         }
     }
 
-    fn resource(&self) -> &'static str {
+    /// Group, version of the path, resource.
+    fn names(&self) -> (&'static str, &'static str, &'static str) {
         match self {
-            Self::Get { kind, .. } | Self::List { kind, .. } | Self::Watch { kind, .. } => of_runs(*kind),
-            Self::Object { kind, .. } => kind.names().2,
-            Self::Review { kind, .. } => kind.names().2,
+            Self::Get { kind, .. } => Listed::Runs(*kind).names(),
+            Self::List { kind, .. } | Self::Watch { kind, .. } => kind.names(),
+            Self::Object { kind, .. } => kind.names(),
+            Self::Review { kind, .. } => kind.names(),
+            Self::Namespace { .. } => ("", "api/v1", "namespaces"),
+            Self::Event { .. } => ("", "api/v1", "events"),
         }
     }
 
     /// What would allow it.
     pub(super) fn rule(&self) -> Rule {
-        let of_runs = |verb| (verb, GROUP, None);
-        let (verb, group, name) = match self {
-            Self::Get { .. } => of_runs("get"),
-            Self::List { .. } => of_runs("list"),
-            Self::Watch { .. } => of_runs("watch"),
-            Self::Object { kind, name, .. } => ("get", kind.names().0, Some((*name).to_owned())),
-            Self::Review { kind, .. } => ("create", kind.names().0, None),
+        let (verb, name) = match self {
+            Self::Get { .. } => ("get", None),
+            Self::List { selector, .. } => ("list", selector.name()),
+            Self::Watch { selector, .. } => ("watch", selector.name()),
+            Self::Object { name, .. } | Self::Namespace { name } => ("get", Some(*name)),
+            Self::Review { .. } | Self::Event { .. } => ("create", None),
         };
+        let (group, _, resource) = self.names();
         Rule {
             verb,
-            resource: self.resource().to_owned(),
+            resource: resource.to_owned(),
             api_group: group.to_owned(),
             namespace: self.namespace().map(str::to_owned),
-            name,
+            name: name.map(str::to_owned),
         }
     }
 
     /// What it means that the API server does not know the kind; `None` of a kind that each one knows.
     pub(super) fn no_tekton(&self) -> Option<KubernetesError> {
-        match self {
-            Self::Object { .. } | Self::Review { .. } => None,
-            _ => Some(KubernetesError::NoTekton { resource: self.resource(), group_version: GROUP_VERSION }),
-        }
+        let (group, _, resource) = self.names();
+        (group == GROUP).then_some(KubernetesError::NoTekton { resource, group_version: GROUP_VERSION })
     }
 }

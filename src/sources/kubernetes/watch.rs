@@ -16,7 +16,7 @@ use super::{
     error::KubernetesError,
     family::{Family, Head},
     read::{Kubernetes, place},
-    request::Request,
+    request::{Request, Selector},
 };
 use crate::sources::{
     error::LARGEST_OBJECT,
@@ -24,6 +24,8 @@ use crate::sources::{
     sink::{Sink, Stopped},
 };
 
+/// Seconds of a watch: another kind is watched after it.
+const WATCHED: &str = "2";
 /// Before it is looked at again, after a watch was cut.
 const PAUSE: Duration = Duration::from_secs(2);
 
@@ -121,7 +123,13 @@ impl Kubernetes {
     ) -> Result<bool, Stopped> {
         loop {
             for (kind, version) in &mut versions {
-                let request = Request::Watch { kind: *kind, namespace, selector, version };
+                let request = Request::Watch {
+                    kind: (*kind).into(),
+                    namespace,
+                    selector: Selector::labels(selector),
+                    version,
+                    seconds: WATCHED,
+                };
                 sink.waiting()?;
                 match self.changes(&request, *kind, finished) {
                     Ended::At(newer) => *version = newer,

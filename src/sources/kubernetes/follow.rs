@@ -1,0 +1,274 @@
+//! Following objects of one kind: all that there are, then each that changes, without an end. A controller's, which keeps of each object
+//! only what it needs.
+
+use std::{
+    io::{BufRead as _, BufReader, Read as _},
+    ops::ControlFlow,
+    thread,
+    time::Duration,
+};
+
+use serde::{Deserialize, de::DeserializeOwned};
+
+use super::{
+    access::Access,
+    client::{Client, io_words},
+    error::KubernetesError,
+    request::{Listed, Request, Selector},
+    runs::Namespace,
+};
+use crate::sources::{error::LARGEST_OBJECT, run_name::RunKind};
+
+/// Seconds of one watch, at most; a proxy in between may cut a longer one.
+const LONGEST_WATCH: u64 = 60;
+/// The pauses after failures: the first one, and the longest.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// What of an object is kept. Every field of it must have a default: a bookmark has a version only.
+pub trait Followed: DeserializeOwned {
+    /// The version of the object (`metadata.resourceVersion`).
+    fn version(&self) -> &str;
+}
+
+/// What is followed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Objects {
+    /// TaskRuns, of all namespaces if none is named.
+    TaskRuns(Option<Namespace>),
+    /// The pods with a label, of all namespaces if none is named.
+    Pods(Option<Namespace>, &'static str),
+    /// One ConfigMap.
+    ConfigMap(Namespace, String),
+}
+
+impl Objects {
+    fn namespace(&self) -> Option<&str> {
+        match self {
+            Self::TaskRuns(namespace) | Self::Pods(namespace, _) => namespace.as_ref().map(Namespace::as_str),
+            Self::ConfigMap(namespace, _) => Some(namespace.as_str()),
+        }
+    }
+
+    fn listed(&self) -> Listed {
+        match self {
+            Self::TaskRuns(_) => Listed::Runs(RunKind::TaskRun),
+            Self::Pods(..) => Listed::Pods,
+            Self::ConfigMap(..) => Listed::ConfigMaps,
+        }
+    }
+}
+
+/// What is told of the objects.
+#[derive(Debug)]
+pub enum Told<T> {
+    /// These are all that there are now.
+    All(Vec<T>),
+    /// This one is new, or has changed.
+    Changed(T),
+    /// This one is no longer there.
+    Gone(T),
+    /// Nothing is known of them until the next [`Told::All`], for which is asked again after a pause.
+    Failed(KubernetesError),
+}
+
+/// What is told to; it ends the following.
+pub type Tell<'a, T> = dyn FnMut(Told<T>) -> ControlFlow<()> + 'a;
+
+#[derive(Deserialize)]
+#[serde(bound = "T: DeserializeOwned")]
+struct Page<T> {
+    metadata: PageMetadata,
+    #[serde(default = "Vec::new")]
+    items: Vec<T>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct PageMetadata {
+    resource_version: String,
+    #[serde(rename = "continue")]
+    next: String,
+}
+
+/// What a watch says (`metav1.WatchEvent`).
+#[derive(Deserialize)]
+#[serde(bound = "T: DeserializeOwned")]
+struct Event<T> {
+    #[serde(rename = "type")]
+    kind: String,
+    object: T,
+}
+
+/// How a watch ended.
+enum Ended {
+    /// In its time, at this version.
+    At(String),
+    /// What is known is too old, or it was cut: there must be a list again.
+    Early,
+    /// The API server refuses it.
+    Failed(KubernetesError),
+    /// Nobody wants to know more.
+    Told,
+}
+
+/// What is asked for, again and again.
+struct Asked {
+    objects: Objects,
+    /// `metadata.name=…`, of one object.
+    fields: Option<String>,
+    /// Seconds of one watch.
+    seconds: String,
+}
+
+impl Asked {
+    fn selector(&self) -> Selector<'_> {
+        let labels = match &self.objects {
+            Objects::Pods(_, label) => Some(*label),
+            _ => None,
+        };
+        Selector { labels, fields: self.fields.as_deref() }
+    }
+
+    fn list<'a>(&'a self, next: &'a str) -> Request<'a> {
+        Request::List {
+            kind: self.objects.listed(),
+            namespace: self.objects.namespace(),
+            selector: self.selector(),
+            next: Some(next).filter(|next| !next.is_empty()),
+        }
+    }
+
+    fn watch<'a>(&'a self, version: &'a str) -> Request<'a> {
+        Request::Watch {
+            kind: self.objects.listed(),
+            namespace: self.objects.namespace(),
+            selector: self.selector(),
+            version,
+            seconds: &self.seconds,
+        }
+    }
+}
+
+/// Follows objects.
+pub struct Follow {
+    client: Client,
+    asked: Asked,
+}
+
+impl std::fmt::Debug for Follow {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Follow").field("objects", &self.asked.objects).finish_non_exhaustive()
+    }
+}
+
+impl Follow {
+    /// These objects, by this access; no part of an answer may take longer than `patience`. Nothing is sent yet.
+    pub fn new(access: Access, objects: Objects, patience: Duration) -> Self {
+        let fields = match &objects {
+            Objects::ConfigMap(_, name) => Some(format!("metadata.name={name}")),
+            _ => None,
+        };
+        // A watch may be silent to its end, and silence must not be taken for a connection that is lost.
+        let seconds = (patience.as_secs() / 2).clamp(1, LONGEST_WATCH).to_string();
+        Self { client: Client::new(access, patience), asked: Asked { objects, fields, seconds } }
+    }
+
+    /// Tells what there is, and what changes, until `tell` ends it.
+    pub fn run<T: Followed>(mut self, tell: &mut Tell<'_, T>) {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let failed = match self.list() {
+                Ok((all, version)) => {
+                    pause = FIRST_PAUSE;
+                    if tell(Told::All(all)).is_break() {
+                        return;
+                    }
+                    match self.changes(version, tell) {
+                        Ended::Told => return,
+                        Ended::Failed(error) => Some(error),
+                        Ended::Early | Ended::At(_) => None,
+                    }
+                }
+                Err(error) => Some(error),
+            };
+            if let Some(error) = failed {
+                if tell(Told::Failed(error)).is_break() {
+                    return;
+                }
+                thread::sleep(pause);
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+        }
+    }
+
+    /// All that there are, and from where on changes can be watched.
+    fn list<T: Followed>(&mut self) -> Result<(Vec<T>, String), KubernetesError> {
+        let (mut all, mut next) = (Vec::new(), String::new());
+        loop {
+            let mut body = self.client.page(&self.asked.list(&next))?;
+            let page: Page<T> = serde_json::from_reader(BufReader::new(body.as_reader())).map_err(odd)?;
+            all.extend(page.items);
+            if page.metadata.next.is_empty() {
+                return Ok((all, page.metadata.resource_version));
+            }
+            // The same again would go on for ever.
+            if page.metadata.next == next {
+                let reason = "its list goes on where it began".to_owned();
+                return Err(KubernetesError::Odd { reason });
+            }
+            next = page.metadata.next;
+        }
+    }
+
+    /// Tells what changes after a version, one watch after the other.
+    fn changes<T: Followed>(&mut self, mut version: String, tell: &mut Tell<'_, T>) -> Ended {
+        loop {
+            match self.watch(version, tell) {
+                Ended::At(newer) => version = newer,
+                ended => return ended,
+            }
+        }
+    }
+
+    fn watch<T: Followed>(&mut self, mut version: String, tell: &mut Tell<'_, T>) -> Ended {
+        let mut body = match self.client.page(&self.asked.watch(&version)) {
+            Ok(body) => body,
+            Err(KubernetesError::Expired) => return Ended::Early,
+            Err(error) => return Ended::Failed(error),
+        };
+        let mut reader = BufReader::new(body.as_reader());
+        let limit = u64::try_from(LARGEST_OBJECT).unwrap_or(u64::MAX);
+        let mut line = Vec::new();
+        loop {
+            line.clear();
+            match reader.by_ref().take(limit).read_until(b'\n', &mut line) {
+                Ok(0) => return Ended::At(version),
+                Ok(_) if line.ends_with(b"\n") => {}
+                _ => return Ended::Early,
+            }
+            let Ok(Event { kind, object }) = serde_json::from_slice::<Event<T>>(&line) else {
+                return Ended::Early;
+            };
+            object.version().clone_into(&mut version);
+            let told = match kind.as_str() {
+                "ADDED" | "MODIFIED" => Told::Changed(object),
+                "DELETED" => Told::Gone(object),
+                "BOOKMARK" => continue,
+                // Of an error the code is 410, as a rule.
+                _ => return Ended::Early,
+            };
+            if tell(told).is_break() {
+                return Ended::Told;
+            }
+        }
+    }
+}
+
+/// What is wrong with an answer that cannot be read.
+fn odd(error: serde_json::Error) -> KubernetesError {
+    match error.is_io() {
+        true => KubernetesError::Cut { cause: io_words(&error.into()) },
+        false => KubernetesError::Odd { reason: "it is not a list of objects".to_owned() },
+    }
+}
