@@ -126,7 +126,7 @@ fn the_bundle_endpoint_of_a_real_spire_is_read_in_the_profile_https_spiffe() {
             &bootstrap,
             "it is spiffe://example.org/spire/server, not spiffe://example.org/spire/agent",
         ),
-        ("another authority", SERVER, &foreign, "leads to no authority of the bootstrap bundle"),
+        ("another authority", SERVER, &foreign, "leads to no authority of the bundle"),
     ];
     for (case, id, bundle, words) in refused {
         let more = ["--endpoint-id", id, "--endpoint-bundle", text(bundle)];

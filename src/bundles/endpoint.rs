@@ -4,7 +4,6 @@
 
 use std::{fmt, io, str::FromStr, time::Duration};
 
-use rustls::CertificateError;
 use ureq::{
     Agent,
     config::Config,
@@ -16,7 +15,7 @@ use ureq::{
     },
 };
 
-use super::spiffe_tls::{NotShown, SpiffeTls};
+use super::spiffe_tls::{NotShown, SpiffeTls, not_shown};
 use crate::{
     io_error, tls,
     workload::{bundle::X509Bundle, id::SpiffeId},
@@ -196,17 +195,16 @@ impl Endpoint {
 
 /// Why there is no TLS.
 fn refused(error: &rustls::Error) -> EndpointError {
+    if let Some(not_shown) = not_shown(error) {
+        let advice = match not_shown {
+            NotShown::OtherId { .. } => "; see --endpoint-id",
+            NotShown::NoPath(_) => "; see that --endpoint-bundle is recent",
+            NotShown::Unreadable(_) | NotShown::NotAnSvid(_) => "",
+        };
+        return EndpointError::NotShown { reason: format!("{not_shown}{advice}") };
+    }
     match error {
-        rustls::Error::InvalidCertificate(error) => {
-            let not_shown = match error {
-                CertificateError::Other(other) => other.0.downcast_ref::<NotShown>(),
-                _ => None,
-            };
-            match not_shown {
-                Some(reason) => EndpointError::NotShown { reason: reason.to_string() },
-                None => EndpointError::Certificate { reason: tls::words(error) },
-            }
-        }
+        rustls::Error::InvalidCertificate(error) => EndpointError::Certificate { reason: tls::words(error) },
         rustls::Error::InvalidMessage(_) => {
             EndpointError::Unreachable { reason: "it does not speak TLS".to_owned() }
         }

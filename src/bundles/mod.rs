@@ -5,6 +5,6 @@
 //! * [`store`]: every authority that was ever seen, so that an archive can be verified after SPIRE has pruned its authorities.
 
 pub mod endpoint;
-mod spiffe_tls;
+pub(crate) mod spiffe_tls;
 pub mod store;
 pub mod workload_api;

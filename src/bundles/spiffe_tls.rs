@@ -7,9 +7,12 @@ use std::{
 };
 
 use rustls::{
-    CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, OtherError, SignatureScheme,
-    StreamOwned,
-    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    CertificateError, ClientConfig, ClientConnection, ConfigBuilder, DigitallySignedStruct, OtherError,
+    SignatureScheme, StreamOwned,
+    client::{
+        WantsClientCert,
+        danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    },
     crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature},
     pki_types::{CertificateDer, ServerName, UnixTime},
 };
@@ -27,16 +30,14 @@ use crate::workload::{
 
 /// Why a server is not the one that was meant.
 #[derive(Debug, Clone, thiserror::Error)]
-pub(super) enum NotShown {
+pub(crate) enum NotShown {
     #[error("its certificate cannot be read: {0}")]
     Unreadable(x509::CertificateError),
     #[error("its certificate is not an X509-SVID: {0}")]
     NotAnSvid(SvidRule),
-    #[error("it is {found}, not {expected}; see --endpoint-id")]
+    #[error("it is {found}, not {expected}")]
     OtherId { found: String, expected: String },
-    #[error(
-        "its SVID leads to no authority of the bootstrap bundle: {0}; see that --endpoint-bundle is recent"
-    )]
+    #[error("its SVID leads to no authority of the bundle: {0}")]
     NoPath(PathError),
 }
 
@@ -115,14 +116,30 @@ pub(super) struct SpiffeTls {
 impl SpiffeTls {
     /// `bundle` is of the ID's trust domain; `now` is in Unix seconds.
     pub(super) fn new(id: SpiffeId, bundle: X509Bundle, now: i64) -> Result<Self, rustls::Error> {
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let verifier = ShowsId { id, bundle, now, provider: provider.clone() };
-        let config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()?
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(verifier))
-            .with_no_client_auth();
-        Ok(Self { config: Arc::new(config) })
+        Ok(Self { config: Arc::new(to_server(id, bundle, now)?.with_no_client_auth()) })
+    }
+}
+
+/// TLS with the server that has this SPIFFE ID, but for what the client shows. `bundle` is of the ID's trust domain; `now` is in Unix
+/// seconds.
+pub(crate) fn to_server(
+    id: SpiffeId,
+    bundle: X509Bundle,
+    now: i64,
+) -> Result<ConfigBuilder<ClientConfig, WantsClientCert>, rustls::Error> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let verifier = ShowsId { id, bundle, now, provider: provider.clone() };
+    Ok(ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier)))
+}
+
+/// Why the server was not taken for the one that was meant, if that is why there is no TLS.
+pub(crate) fn not_shown(error: &rustls::Error) -> Option<&NotShown> {
+    match error {
+        rustls::Error::InvalidCertificate(CertificateError::Other(other)) => other.0.downcast_ref(),
+        _ => None,
     }
 }
 

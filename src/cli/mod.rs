@@ -9,6 +9,7 @@ mod caller;
 mod cluster;
 mod completion;
 pub mod config;
+pub mod controller;
 pub mod demo;
 pub mod doctor;
 pub mod entrypoint;
@@ -111,6 +112,10 @@ enum Command {
     ///
     /// Exit codes: 0 nothing stands in the way, 1 something does, 64 wrong arguments.
     Doctor(doctor::DoctorArgs),
+    /// Register each TaskRun's steps with SPIRE before they need their identity, until it is told to end
+    ///
+    /// Exit codes: 0 it was told to end, 3 it cannot start, 64 wrong arguments.
+    Controller(controller::ControllerArgs),
     /// Print the completions of svidence's arguments for a shell
     #[command(after_help = completion::EXAMPLES)]
     Completion {
@@ -200,6 +205,7 @@ fn run(
         }
         Command::Bundle { command: BundleCommand::Add(args) } => bundle::add::run(&args, stdin, out, err),
         Command::Doctor(args) => doctor::run(&args, stdin, out, err),
+        Command::Controller(args) => controller::run(&args, err),
         Command::Entrypoint { .. } => unreachable!("it was told by its name"),
         Command::Completion { shell } => {
             // What cannot be written is told by the stream.

@@ -176,13 +176,21 @@ impl ApiServer {
         serde_json::from_str(&text).unwrap()
     }
 
-    /// Changes an object by a merge patch (RFC 7386).
-    pub fn patch(&self, path: &str, patch: &str) {
-        let request =
-            self.agent.patch(format!("{}{path}", self.url)).content_type("application/merge-patch+json");
-        let mut answer = request.send(patch).unwrap();
+    /// Merges something into an object (RFC 7386).
+    pub fn patch(&self, path: &str, patch: impl std::fmt::Display) -> Value {
+        let request = self.agent.patch(format!("{}{path}", self.url));
+        let request = request.content_type("application/merge-patch+json");
+        let mut answer = request.send(patch.to_string()).unwrap();
         let text = answer.body_mut().read_to_string().unwrap();
-        assert_eq!(answer.status(), 200, "{text}");
+        assert!(answer.status().is_success(), "{}: {text}", answer.status());
+        serde_json::from_str(&text).unwrap()
+    }
+
+    /// Deletes an object at once.
+    pub fn delete(&self, path: &str) {
+        let answer =
+            self.agent.delete(format!("{}{path}", self.url)).query("gracePeriodSeconds", "0").call().unwrap();
+        assert!(answer.status().is_success(), "{}: {path}", answer.status());
     }
 
     fn ask_etcd(&self, path: &str, question: &Value) -> Value {

@@ -98,6 +98,8 @@ pub struct EntryOptions {
     pub hint: Option<String>,
     /// The entry's ID: SVIDs arrive sorted by it.
     pub id: Option<String>,
+    /// Whether whoever has the SVID may administer the server.
+    pub is_admin: bool,
 }
 
 impl EntryOptions {
@@ -167,7 +169,22 @@ impl Spire {
                 args.extend([flag, value]);
             }
         }
+        if options.is_admin {
+            args.push("-admin");
+        }
         field(&self.command(&args), "Entry ID")
+    }
+
+    /// All entries, as the server's API has them.
+    pub fn entries(&self) -> Vec<serde_json::Value> {
+        let mut all: serde_json::Value =
+            serde_json::from_str(&self.command(&["entry", "show", "-output", "json"])).unwrap();
+        all["entries"].as_array_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// Where the server's API is, as `host:port`.
+    pub fn server_address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
     }
 
     /// Deletes an entry.

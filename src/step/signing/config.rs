@@ -344,7 +344,7 @@ fn closest_key(key: &str) -> &'static str {
 }
 
 /// Levenshtein distance over bytes.
-fn edits_between(a: &str, b: &str) -> usize {
+pub(crate) fn edits_between(a: &str, b: &str) -> usize {
     let mut row: Vec<usize> = (0..=b.len()).collect();
     for (i, x) in a.bytes().enumerate() {
         let mut diagonal = row[0];

@@ -1,0 +1,241 @@
+//! `svidence controller`: registers TaskRuns with SPIRE, until it is told to end.
+
+use std::{
+    fmt,
+    io::Write,
+    ops::ControlFlow,
+    str::FromStr,
+    sync::mpsc::{Sender, channel, sync_channel},
+    thread,
+};
+
+use clap::Args;
+use nix::sys::signal::{SigSet, Signal};
+use ring::rand::{SecureRandom as _, SystemRandom};
+
+use crate::{
+    cli::{
+        access::AccessArgs,
+        refusal::{Refusal, unchecked, usage},
+    },
+    controller::{
+        cache::Scope,
+        identity::{self, Identity},
+        log::Log,
+        objects::POD_LABEL,
+        registration::entry::ClusterTag,
+        run::{Change, Surroundings, run as keep},
+    },
+    io_error,
+    sources::{
+        kubernetes::{
+            cluster_id,
+            event::Events,
+            follow::{Follow, Followed, Objects, Told},
+            runs::Namespace,
+        },
+        run_name::Name,
+    },
+    surroundings,
+    workload::{
+        address::Address,
+        id::{SpiffeId, parse_strict},
+    },
+};
+
+/// Where the CSI driver mounts the folder of the agent's socket, and what SPIRE's own manifests call that.
+const SOCKET: &str = "unix:///spiffe-workload-api/spire-agent.sock";
+/// What events say they are from.
+const COMPONENT: &str = "svidence-controller";
+/// Warnings that may wait to be noted.
+const MOST_WARNINGS: usize = 1000;
+
+/// A ConfigMap: `NS/NAME`.
+#[derive(Debug, Clone)]
+struct ConfigMapName {
+    namespace: Namespace,
+    name: Name,
+}
+
+impl FromStr for ConfigMapName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (namespace, name) =
+            text.split_once('/').ok_or("it must be NS/NAME, for example tekton-pipelines/config-spire")?;
+        Ok(Self {
+            namespace: namespace.parse().map_err(|reason| format!("the namespace is {reason}"))?,
+            name: name.parse().map_err(|reason| format!("the name is {reason}"))?,
+        })
+    }
+}
+
+/// Arguments of `svidence controller`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct ControllerArgs {
+    /// The ConfigMap that says what is registered, and where
+    #[arg(long, value_name = "NS/NAME", default_value = "tekton-pipelines/config-spire")]
+    config: ConfigMapName,
+    /// Register only the TaskRuns of this namespace; may be given several times [default: all namespaces]
+    #[arg(short, long = "namespace", value_name = "NS")]
+    namespaces: Vec<Namespace>,
+    /// The SPIFFE agent that gives the controller its own identity [env: SPIFFE_ENDPOINT_SOCKET] [default:
+    /// unix:///spiffe-workload-api/spire-agent.sock]
+    #[arg(long, value_name = "ADDRESS")]
+    workload_api: Option<String>,
+    /// The controller's own SPIFFE ID, if the agent offers it several
+    #[arg(long, value_name = "ID")]
+    spiffe_id: Option<String>,
+    #[command(flatten)]
+    access: AccessArgs,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  svidence controller
+  svidence controller -n builds -n releases --spiffe-id=spiffe://example.org/svidence";
+
+/// Runs `svidence controller`; returns the exit code. Lines of JSON go to `err`.
+pub fn run(args: &ControllerArgs, err: &mut dyn Write) -> u8 {
+    match begin(args, err) {
+        Ok(()) => 0,
+        Err(Refusal { exit_code, text }) => {
+            let _ = writeln!(err, "svidence controller: {text}");
+            exit_code
+        }
+    }
+}
+
+fn begin(args: &ControllerArgs, err: &mut dyn Write) -> Result<(), Refusal> {
+    let address = workload_api(args.workload_api.as_deref())?;
+    let wanted = args.spiffe_id.as_deref().map(parse_strict).transpose();
+    let wanted = wanted.map_err(|error| usage(format!("--spiffe-id: {error}")))?;
+    let patience = args.access.caller().patience();
+    let uid = cluster_id::fetch(args.access.find()?, patience).map_err(refused)?;
+    let tag = ClusterTag::of(&uid);
+    let tag =
+        tag.ok_or_else(|| unchecked(format!("the UID {uid:?} of the namespace kube-system is not a UUID")))?;
+    let (tell, changes) = channel();
+    // Before there are other threads, which inherit it.
+    end_on_signals(&tell)?;
+    let scopes: Vec<Option<Namespace>> = match args.namespaces.as_slice() {
+        [] => vec![None],
+        named => named.iter().cloned().map(Some).collect(),
+    };
+    let identity = own_identity(address, wanted, &tell)?;
+    follow_all(args, &scopes, &tell)?;
+    let (warnings, to_note) = sync_channel(MOST_WARNINGS);
+    let host = nix::unistd::gethostname().unwrap_or_default().to_string_lossy().into_owned();
+    let mut events = Events::new(args.access.find()?, (COMPONENT, host), patience);
+    spawn("events", move || {
+        for warning in to_note {
+            if let Err(error) = events.warn(&warning) {
+                let _ = tell.send(Change::NotNoted(error));
+            }
+        }
+    })?;
+    let scopes: Vec<Scope> = scopes.iter().map(scope).collect();
+    let now = surroundings::now_in_seconds;
+    let surroundings = Surroundings { changes, warnings, identity, log: Log::new(err, now), now };
+    keep(surroundings, &scopes, tag).map_err(|error| not_started(&error))
+}
+
+/// Follows pods and TaskRuns of all scopes, and the ConfigMap, each in a thread that ends with the process.
+fn follow_all(
+    args: &ControllerArgs,
+    scopes: &[Option<Namespace>],
+    tell: &Sender<Change>,
+) -> Result<(), Refusal> {
+    for namespace in scopes {
+        let (pods, task_runs) = (scope(namespace), scope(namespace));
+        follow(args, Objects::Pods(namespace.clone(), POD_LABEL), tell, move |told| {
+            Change::Pods(pods.clone(), told)
+        })?;
+        follow(args, Objects::TaskRuns(namespace.clone()), tell, move |told| {
+            Change::TaskRuns(task_runs.clone(), told)
+        })?;
+    }
+    let ConfigMapName { namespace, name } = args.config.clone();
+    let config_map = Objects::ConfigMap(namespace, name.as_str().to_owned());
+    follow(args, config_map, tell, Change::ConfigMap)
+}
+
+fn follow<T: Followed + 'static>(
+    args: &ControllerArgs,
+    objects: Objects,
+    tell: &Sender<Change>,
+    change: impl Fn(Told<T>) -> Change + Send + 'static,
+) -> Result<(), Refusal> {
+    let follow = Follow::new(args.access.find()?, objects, args.access.caller().patience());
+    let tell = tell.clone();
+    spawn("follow", move || {
+        follow.run(&mut |told| match tell.send(change(told)) {
+            Ok(()) => ControlFlow::Continue(()),
+            // Nobody listens any more.
+            Err(_) => ControlFlow::Break(()),
+        });
+    })
+}
+
+fn scope(namespace: &Option<Namespace>) -> Scope {
+    namespace.as_ref().map(|namespace| namespace.as_str().to_owned())
+}
+
+fn own_identity(
+    address: Address,
+    wanted: Option<SpiffeId>,
+    tell: &Sender<Change>,
+) -> Result<Identity, Refusal> {
+    let mut random = [0; 8];
+    // Without randomness the attempts are merely not spread.
+    let _ = SystemRandom::new().fill(&mut random);
+    let tell = tell.clone();
+    let settings = identity::Settings {
+        address,
+        wanted,
+        now: surroundings::now_in_seconds,
+        random: u64::from_ne_bytes(random),
+        changed: Box::new(move || {
+            let _ = tell.send(Change::Identity);
+        }),
+    };
+    Identity::start(settings).map_err(|error| not_started(&error))
+}
+
+fn workload_api(stated: Option<&str>) -> Result<Address, Refusal> {
+    let variable = surroundings::variable("SPIFFE_ENDPOINT_SOCKET").filter(|value| !value.is_empty());
+    let (option, text) = match (stated, variable) {
+        (Some(text), _) => ("--workload-api", text.to_owned()),
+        (None, Some(text)) => ("SPIFFE_ENDPOINT_SOCKET", text.to_string_lossy().into_owned()),
+        (None, None) => ("--workload-api", SOCKET.to_owned()),
+    };
+    text.parse().map_err(|error| usage(format!("{option}: {error}")))
+}
+
+/// SIGTERM, which Kubernetes sends, and SIGINT end the loop, and not the process at once.
+fn end_on_signals(tell: &Sender<Change>) -> Result<(), Refusal> {
+    let mut signals = SigSet::empty();
+    signals.add(Signal::SIGTERM);
+    signals.add(Signal::SIGINT);
+    signals.thread_block().map_err(|error| not_started(&error.into()))?;
+    let tell = tell.clone();
+    spawn("signals", move || {
+        if signals.wait().is_ok() {
+            let _ = tell.send(Change::End);
+        }
+    })
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), Refusal> {
+    let spawned = thread::Builder::new().name(name.to_owned()).spawn(work);
+    spawned.map(drop).map_err(|error| not_started(&error))
+}
+
+fn not_started(error: &std::io::Error) -> Refusal {
+    unchecked(format!("it cannot start: {}", io_error::words(error)))
+}
+
+fn refused(error: impl fmt::Display) -> Refusal {
+    unchecked(error.to_string())
+}

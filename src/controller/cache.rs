@@ -1,0 +1,165 @@
+//! What is known of the cluster's pods and TaskRuns, and which pods have to be looked at again.
+
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    mem,
+};
+
+use crate::{
+    controller::{
+        objects::{Metadata, Pod, TaskRun},
+        registration::desired::is_task_run,
+    },
+    sources::kubernetes::follow::Told,
+};
+
+/// Whose objects a watch tells: a namespace's, or all.
+pub type Scope = Option<String>;
+
+/// A kind of object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Kind {
+    Pods,
+    TaskRuns,
+}
+
+/// What is known.
+#[derive(Debug, Default)]
+pub struct Cache {
+    /// Pods that have not ended, by UID.
+    pods: HashMap<String, Pod>,
+    /// TaskRuns by namespace and name.
+    task_runs: HashMap<(String, String), TaskRun>,
+    /// UIDs of pods to be looked at.
+    dirty: BTreeSet<String>,
+    /// What has not been listed yet.
+    unlisted: HashSet<(Kind, Scope)>,
+}
+
+impl Cache {
+    /// Of these scopes, nothing of which is known yet.
+    pub fn new(scopes: &[Scope]) -> Self {
+        let both = |scope: &Scope| [Kind::Pods, Kind::TaskRuns].map(|kind| (kind, scope.clone()));
+        Self { unlisted: scopes.iter().flat_map(both).collect(), ..Self::default() }
+    }
+
+    /// Whether all has been listed once. Before that, it says nothing that something is not there.
+    pub fn is_whole(&self) -> bool {
+        self.unlisted.is_empty()
+    }
+
+    /// Takes in what a watch tells of pods.
+    pub fn take_pods(&mut self, scope: &Scope, told: Told<Pod>) {
+        match told {
+            Told::All(all) => {
+                let named: HashSet<String> = all.iter().map(|pod| pod.metadata.uid.clone()).collect();
+                let is_gone = |pod: &&Pod| is_in(&pod.metadata, scope) && !named.contains(&pod.metadata.uid);
+                let gone: Vec<String> = self.pods.values().filter(is_gone).map(pod_uid).collect();
+                gone.into_iter().for_each(|uid| self.remove_pod(uid));
+                all.into_iter().for_each(|pod| self.put_pod(pod));
+                self.unlisted.remove(&(Kind::Pods, scope.clone()));
+            }
+            Told::Changed(pod) => self.put_pod(pod),
+            Told::Gone(pod) => self.remove_pod(pod.metadata.uid),
+            Told::Failed(_) => {}
+        }
+    }
+
+    fn put_pod(&mut self, pod: Pod) {
+        let (uid, pod) = (pod_uid(&pod), pod.without_version());
+        if pod.has_ended {
+            self.remove_pod(uid);
+        } else if self.pods.get(&uid) != Some(&pod) {
+            self.pods.insert(uid.clone(), pod);
+            self.dirty.insert(uid);
+        }
+    }
+
+    fn remove_pod(&mut self, uid: String) {
+        self.pods.remove(&uid);
+        self.dirty.insert(uid);
+    }
+
+    /// Takes in what a watch tells of TaskRuns.
+    pub fn take_task_runs(&mut self, scope: &Scope, told: Told<TaskRun>) {
+        match told {
+            Told::All(all) => {
+                let named: HashSet<(String, String)> = all.iter().map(|run| key(&run.metadata)).collect();
+                let is_gone =
+                    |run: &&TaskRun| is_in(&run.metadata, scope) && !named.contains(&key(&run.metadata));
+                let gone: Vec<_> =
+                    self.task_runs.values().filter(is_gone).map(|run| key(&run.metadata)).collect();
+                gone.iter().for_each(|key| self.remove_task_run(key));
+                all.into_iter().for_each(|run| self.put_task_run(run));
+                self.unlisted.remove(&(Kind::TaskRuns, scope.clone()));
+            }
+            Told::Changed(run) => self.put_task_run(run),
+            Told::Gone(run) => self.remove_task_run(&key(&run.metadata)),
+            Told::Failed(_) => {}
+        }
+    }
+
+    fn put_task_run(&mut self, run: TaskRun) {
+        let (key, run) = (key(&run.metadata), run.without_version());
+        if self.task_runs.get(&key) != Some(&run) {
+            self.touch(&key);
+            self.task_runs.insert(key, run);
+        }
+    }
+
+    fn remove_task_run(&mut self, key: &(String, String)) {
+        self.task_runs.remove(key);
+        self.touch(key);
+    }
+
+    /// The pods that say that they belong to a TaskRun are to be looked at.
+    fn touch(&mut self, key: &(String, String)) {
+        let is_of = |pod: &&Pod| owner(pod).as_ref() == Some(key);
+        let uids: Vec<String> = self.pods.values().filter(is_of).map(pod_uid).collect();
+        self.dirty.extend(uids);
+    }
+
+    /// A pod that has not ended, and the TaskRun that its owner reference names.
+    pub fn look_up(&self, uid: &str) -> Option<(&Pod, Option<&TaskRun>)> {
+        let pod = self.pods.get(uid)?;
+        Some((pod, owner(pod).and_then(|key| self.task_runs.get(&key))))
+    }
+
+    /// Whether there is anything to be looked at.
+    pub fn is_dirty(&self) -> bool {
+        !self.dirty.is_empty()
+    }
+
+    /// The pods that are to be looked at, which they are not afterwards.
+    pub fn take_dirty(&mut self) -> BTreeSet<String> {
+        mem::take(&mut self.dirty)
+    }
+
+    /// These pods are to be looked at again.
+    pub fn look_again(&mut self, uids: impl IntoIterator<Item = String>) {
+        self.dirty.extend(uids);
+    }
+
+    /// All pods are to be looked at again.
+    pub fn look_at_all(&mut self) {
+        self.dirty.extend(self.pods.keys().cloned());
+    }
+}
+
+fn pod_uid(pod: &Pod) -> String {
+    pod.metadata.uid.clone()
+}
+
+fn key(metadata: &Metadata) -> (String, String) {
+    (metadata.namespace.clone(), metadata.name.clone())
+}
+
+/// Namespace and name of the TaskRun that a pod says it belongs to.
+fn owner(pod: &Pod) -> Option<(String, String)> {
+    let owner = pod.owner.as_ref().filter(|owner| is_task_run(owner))?;
+    Some((pod.metadata.namespace.clone(), owner.name.clone()))
+}
+
+fn is_in(metadata: &Metadata, scope: &Scope) -> bool {
+    scope.as_ref().is_none_or(|namespace| *namespace == metadata.namespace)
+}

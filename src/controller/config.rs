@@ -1,0 +1,237 @@
+//! The controller's configuration: the ConfigMap `config-spire`, with keys of its own beside those that the steps read
+//! ([`crate::step::signing::config`]).
+
+use std::time::Duration;
+
+use go::duration;
+
+use crate::{
+    step::signing::config::{Config, ConfigError, NODE_ALIAS_PREFIX, edits_between},
+    tekton::taskrun::is_namespace,
+    workload::id::{SpiffeId, parse_strict},
+};
+
+/// Key of [`Settings::registration`].
+pub const REGISTRATION: &str = "svidence-registration";
+/// Key of [`Settings::attest`].
+pub const ATTEST: &str = "svidence-attest";
+/// Key of [`Settings::programs`].
+pub const ENTRYPOINT_SHA256: &str = "svidence-entrypoint-sha256";
+/// Key of [`Settings::svid_ttl`].
+pub const SVID_TTL: &str = "svidence-svid-ttl";
+/// Key of [`Settings::agent_namespace`].
+pub const AGENT_NAMESPACE: &str = "svidence-agent-namespace";
+/// Key of [`Settings::agent_cluster`].
+pub const AGENT_CLUSTER: &str = "svidence-agent-cluster";
+
+/// Every key that is the controller's alone.
+pub const KEYS: [&str; 6] =
+    [REGISTRATION, ATTEST, ENTRYPOINT_SHA256, SVID_TTL, AGENT_NAMESPACE, AGENT_CLUSTER];
+
+/// Below a minute an agent would do nothing but renew (SPIRE renews at half of an SVID's life).
+const SHORTEST_SVID: Duration = Duration::from_secs(60);
+const LONGEST_SVID: Duration = Duration::from_secs(24 * 3600);
+/// Programs that may be in use at the same time: each makes one more entry for each step.
+const MOST_PROGRAMS: usize = 4;
+
+/// How TaskRuns are registered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Registration {
+    /// By their pod, as soon as it has a node.
+    #[default]
+    Pod,
+    /// Not at all; what is registered stays until its run ends.
+    Off,
+}
+
+impl Registration {
+    const ALL: [Self; 2] = [Self::Pod, Self::Off];
+
+    /// The value as it is written in the configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pod => "pod",
+            Self::Off => "off",
+        }
+    }
+}
+
+/// What a certificate attests besides namespace and name of the TaskRun (docs/evidence.md 8), and so what its entry selects.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Attest {
+    /// The run.
+    Run,
+    /// And the step.
+    #[default]
+    Step,
+    /// And the program that holds the key.
+    Executable,
+}
+
+impl Attest {
+    const ALL: [Self; 3] = [Self::Run, Self::Step, Self::Executable];
+
+    /// The value as it is written in the configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Run => "run",
+            Self::Step => "step",
+            Self::Executable => "executable",
+        }
+    }
+}
+
+/// SHA-256 of a program.
+pub type Program = [u8; 32];
+
+/// What the controller's own keys say. The defaults are what a missing key means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// How TaskRuns are registered.
+    pub registration: Registration,
+    /// What certificates attest.
+    pub attest: Attest,
+    /// The entrypoints that may hold a key. More than one while pods with an older one are still running.
+    pub programs: Vec<Program>,
+    /// How long a step's SVID is valid, in whole seconds.
+    pub svid_ttl: Duration,
+    /// The namespace of SPIRE's agents.
+    pub agent_namespace: String,
+    /// What the agents' node attestor calls this cluster, if that is to be selected, too.
+    pub agent_cluster: Option<String>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            registration: Registration::default(),
+            attest: Attest::default(),
+            programs: Vec::new(),
+            svid_ttl: Duration::from_secs(15 * 60),
+            agent_namespace: "spire".to_owned(),
+            agent_cluster: None,
+        }
+    }
+}
+
+/// The whole ConfigMap.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Configuration {
+    /// What the steps read, too.
+    pub shared: Config,
+    /// What the controller alone reads.
+    pub settings: Settings,
+}
+
+impl Configuration {
+    /// Reads the keys and values of the ConfigMap's `data`.
+    pub fn from_entries(entries: impl IntoIterator<Item = (String, String)>) -> Result<Self, ConfigError> {
+        let mut settings = Settings::default();
+        let (mut shared, mut seen) = (Vec::new(), Vec::new());
+        for (key, value) in entries {
+            let Some(known) = KEYS.into_iter().find(|known| *known == key) else {
+                shared.push((key, value));
+                continue;
+            };
+            if seen.contains(&known) {
+                return Err(ConfigError::Twice { key });
+            }
+            seen.push(known);
+            settings.set(known, &value).map_err(|reason| ConfigError::Value { key: known, value, reason })?;
+        }
+        let shared = Config::from_entries(shared).map_err(closest)?;
+        if settings.attest == Attest::Executable && settings.programs.is_empty() {
+            let reason =
+                format!("needs the program's hash in {ENTRYPOINT_SHA256}: sha256sum dist/entrypoint");
+            let value = settings.attest.as_str().to_owned();
+            return Err(ConfigError::Value { key: ATTEST, value, reason });
+        }
+        let configuration = Self { shared, settings };
+        // Any node's will do.
+        configuration.node_alias("node").map_err(|reason| ConfigError::Value {
+            key: NODE_ALIAS_PREFIX,
+            value: configuration.shared.node_alias_prefix.clone(),
+            reason,
+        })?;
+        Ok(configuration)
+    }
+
+    /// The SPIFFE ID that the agent of a node has beside its own.
+    pub fn node_alias(&self, node: &str) -> Result<SpiffeId, String> {
+        let Config { trust_domain, node_alias_prefix, .. } = &self.shared;
+        if node_alias_prefix.starts_with("/spire/") {
+            return Err("begins with \"/spire/\", which SPIRE keeps for itself".to_owned());
+        }
+        parse_strict(&format!("spiffe://{trust_domain}{node_alias_prefix}{node}"))
+            .map_err(|error| format!("makes no SPIFFE ID with a node's name: {error}"))
+    }
+}
+
+/// The key that resembles an unknown one most may be one of the controller's.
+fn closest(error: ConfigError) -> ConfigError {
+    let ConfigError::UnknownKey { key, closest } = error else { return error };
+    let all = KEYS.into_iter().chain([closest]);
+    let closest = all.min_by_key(|known| edits_between(&key, known)).unwrap_or(closest);
+    ConfigError::UnknownKey { key, closest }
+}
+
+impl Settings {
+    fn set(&mut self, key: &str, value: &str) -> Result<(), String> {
+        match key {
+            REGISTRATION => self.registration = one_of(value, &Registration::ALL, |way| way.as_str())?,
+            ATTEST => self.attest = one_of(value, &Attest::ALL, |what| what.as_str())?,
+            ENTRYPOINT_SHA256 => self.programs = programs(value)?,
+            SVID_TTL => self.svid_ttl = svid_ttl(value)?,
+            AGENT_NAMESPACE if is_namespace(value) => self.agent_namespace = value.to_owned(),
+            AGENT_NAMESPACE => return Err("is not the name of a namespace".to_owned()),
+            _ if value.is_empty() || value.contains(|c: char| c.is_whitespace() || c.is_control()) => {
+                return Err("is not the name of a cluster; leave the key out to select none".to_owned());
+            }
+            _ => self.agent_cluster = Some(value.to_owned()),
+        }
+        Ok(())
+    }
+}
+
+fn one_of<T: Copy>(value: &str, all: &[T], name: impl Fn(T) -> &'static str) -> Result<T, String> {
+    all.iter().copied().find(|known| name(*known) == value).ok_or_else(|| {
+        let names: Vec<_> = all.iter().map(|known| name(*known)).collect();
+        format!("must be one of: {}", names.join(", "))
+    })
+}
+
+fn programs(value: &str) -> Result<Vec<Program>, String> {
+    let mut programs = Vec::new();
+    for hash in value.split(',').map(str::trim) {
+        let program = program(hash)
+            .ok_or("is not a SHA-256 in 64 small hexadecimal digits, or several with commas between them")?;
+        if !programs.contains(&program) {
+            programs.push(program);
+        }
+    }
+    match programs.len() {
+        1..=MOST_PROGRAMS => Ok(programs),
+        count => Err(format!("names {count} programs, at most {MOST_PROGRAMS} can be registered at a time")),
+    }
+}
+
+fn program(hash: &str) -> Option<Program> {
+    if hash.len() != 64 || !hash.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
+        return None;
+    }
+    let mut program = Program::default();
+    for (byte, at) in program.iter_mut().zip((0..64).step_by(2)) {
+        *byte = u8::from_str_radix(hash.get(at..at + 2)?, 16).ok()?;
+    }
+    Some(program)
+}
+
+fn svid_ttl(value: &str) -> Result<Duration, String> {
+    let nanoseconds = duration::parse(value.as_bytes())
+        .ok_or("is not a duration such as \"15m\" or \"1h\" (a number needs its unit)")?;
+    let ttl = Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or(0));
+    match (SHORTEST_SVID..=LONGEST_SVID).contains(&ttl) && ttl.subsec_nanos() == 0 {
+        true => Ok(ttl),
+        false => Err("must be from 1m to 24h, in whole seconds".to_owned()),
+    }
+}

@@ -1,0 +1,17 @@
+//! The controller: it registers each TaskRun's steps with SPIRE before they need their identity, and takes that back when the run has
+//! ended.
+//!
+//! * [`config`]: what the ConfigMap says; [`objects`]: what is kept of pods and TaskRuns; [`cache`]: all of them.
+//! * [`registration`]: from a pod and its TaskRun to the entries that it should have, and from those to what has to change.
+//! * [`identity`]: the controller's own SVID; [`spire`]: the SPIRE server's Entry API; [`registrar`] keeps its entries like those.
+//! * [`run`]: the loop around it; [`log`]: what it says.
+
+pub mod cache;
+pub mod config;
+pub mod identity;
+pub mod log;
+pub mod objects;
+pub mod registrar;
+pub mod registration;
+pub mod run;
+pub mod spire;

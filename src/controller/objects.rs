@@ -1,0 +1,209 @@
+//! What the controller keeps of pods, TaskRuns and the ConfigMap.
+//!
+//! Read leniently: one odd object must not keep a whole list from being read. What it lacks is missing, and then nothing is
+//! registered for it.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+
+use crate::{sources::kubernetes::follow::Followed, tekton::taskrun::parse_time};
+
+/// The label of a TaskRun's pods, by which they are followed.
+pub const POD_LABEL: &str = "tekton.dev/taskRun";
+
+/// The metadata of any object.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Metadata {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Its UID.
+    pub uid: String,
+    version: String,
+}
+
+/// The controller of a pod (`metav1.OwnerReference` with `controller: true`).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Owner {
+    /// Such as `tekton.dev/v1`.
+    pub api_version: String,
+    /// Such as `TaskRun`.
+    pub kind: String,
+    /// Its name.
+    pub name: String,
+    /// Its UID.
+    pub uid: String,
+}
+
+/// A pod.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Pod {
+    /// What every object has.
+    pub metadata: Metadata,
+    /// When it was created, Unix seconds.
+    pub created: Option<i64>,
+    /// The label `tekton.dev/taskRun`.
+    pub task_run: Option<String>,
+    /// The label `tekton.dev/taskRunUID`.
+    pub task_run_uid: Option<String>,
+    /// Its controller.
+    pub owner: Option<Owner>,
+    /// The node that it was given.
+    pub node: Option<String>,
+    /// Its service account.
+    pub service_account: String,
+    /// The names of its containers, without those that come before them.
+    pub containers: Vec<String>,
+    /// Whether none of its containers will run any more.
+    pub has_ended: bool,
+}
+
+/// Whether, and when, a TaskRun has ended.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Progress {
+    /// It has not.
+    #[default]
+    Running,
+    /// It has, at this time in Unix seconds; `None` if it does not say when.
+    Ended(Option<i64>),
+}
+
+/// A TaskRun.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TaskRun {
+    /// What every object has.
+    pub metadata: Metadata,
+    /// The pod of its present attempt (`status.podName`).
+    pub pod: Option<String>,
+    /// Whether it has ended.
+    pub progress: Progress,
+    /// How long an attempt may take, seconds; `None`: as long as it likes.
+    pub timeout: Option<i64>,
+}
+
+/// A ConfigMap.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ConfigMap {
+    /// What every object has.
+    pub metadata: Metadata,
+    /// Its keys and values.
+    pub data: BTreeMap<String, String>,
+}
+
+/// The text at a place of an object, if it says something.
+fn text(object: &Value, place: &str) -> Option<String> {
+    object.pointer(place)?.as_str().filter(|text| !text.is_empty()).map(str::to_owned)
+}
+
+fn list<'a>(object: &'a Value, place: &str) -> impl Iterator<Item = &'a Value> {
+    object.pointer(place).and_then(Value::as_array).into_iter().flatten()
+}
+
+impl Metadata {
+    fn of(object: &Value) -> Self {
+        let text = |place| text(object, place).unwrap_or_default();
+        Self {
+            namespace: text("/metadata/namespace"),
+            name: text("/metadata/name"),
+            uid: text("/metadata/uid"),
+            version: text("/metadata/resourceVersion"),
+        }
+    }
+}
+
+macro_rules! without_version {
+    ($kind:ty) => {
+        impl $kind {
+            /// The same without its version: one that differs in nothing else has not changed.
+            pub fn without_version(mut self) -> Self {
+                self.metadata.version = String::new();
+                self
+            }
+        }
+    };
+}
+
+without_version!(Pod);
+without_version!(TaskRun);
+
+impl Owner {
+    /// The one controller of an object; the API server admits no second one.
+    fn of(object: &Value) -> Option<Self> {
+        let mut controllers = list(object, "/metadata/ownerReferences")
+            .filter(|owner| owner.pointer("/controller") == Some(&Value::Bool(true)));
+        let (owner, None) = (controllers.next()?, controllers.next()) else { return None };
+        let text = |place| text(owner, place);
+        Some(Self {
+            api_version: text("/apiVersion")?,
+            kind: text("/kind")?,
+            name: text("/name")?,
+            uid: text("/uid")?,
+        })
+    }
+}
+
+impl Pod {
+    fn of(object: &Value) -> Self {
+        Self {
+            metadata: Metadata::of(object),
+            created: text(object, "/metadata/creationTimestamp").and_then(|time| parse_time(&time)),
+            task_run: text(object, "/metadata/labels/tekton.dev~1taskRun"),
+            task_run_uid: text(object, "/metadata/labels/tekton.dev~1taskRunUID"),
+            owner: Owner::of(object),
+            node: text(object, "/spec/nodeName"),
+            service_account: text(object, "/spec/serviceAccountName").unwrap_or_default(),
+            containers: list(object, "/spec/containers").filter_map(|c| text(c, "/name")).collect(),
+            has_ended: matches!(text(object, "/status/phase").as_deref(), Some("Succeeded" | "Failed")),
+        }
+    }
+}
+
+impl TaskRun {
+    fn of(object: &Value) -> Self {
+        let condition = list(object, "/status/conditions")
+            .find(|condition| condition.pointer("/type").and_then(Value::as_str) == Some("Succeeded"));
+        let status = condition.and_then(|condition| text(condition, "/status"));
+        let progress = match status.as_deref() {
+            Some("True" | "False") => {
+                Progress::Ended(text(object, "/status/completionTime").and_then(|time| parse_time(&time)))
+            }
+            _ => Progress::Running,
+        };
+        let timeout = text(object, "/spec/timeout")
+            .and_then(|timeout| go::duration::parse(timeout.as_bytes()))
+            .map(|nanoseconds| nanoseconds / 1_000_000_000)
+            .filter(|seconds| *seconds > 0);
+        Self { metadata: Metadata::of(object), pod: text(object, "/status/podName"), progress, timeout }
+    }
+}
+
+impl ConfigMap {
+    fn of(object: &Value) -> Self {
+        let data = object.pointer("/data").and_then(Value::as_object).into_iter().flatten();
+        let data = data.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())));
+        Self { metadata: Metadata::of(object), data: data.collect() }
+    }
+}
+
+macro_rules! followed {
+    ($kind:ty) => {
+        impl<'de> Deserialize<'de> for $kind {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                Value::deserialize(deserializer).map(|object| Self::of(&object))
+            }
+        }
+
+        impl Followed for $kind {
+            fn version(&self) -> &str {
+                &self.metadata.version
+            }
+        }
+    };
+}
+
+followed!(Pod);
+followed!(TaskRun);
+followed!(ConfigMap);

@@ -1,0 +1,251 @@
+//! Which entries a pod should have. A pod gets the identity of a TaskRun only if all that ties the two together agrees: anybody who may
+//! create pods can write labels and owner references as they like.
+
+use crate::{
+    controller::{
+        config::{Attest, Configuration},
+        objects::{Owner, Pod, Progress, TaskRun},
+        registration::entry::{ClusterTag, Entry, EntryId},
+    },
+    evidence::attestation::step_name,
+    workload::id::{Attested, IdError, RunNameError, SpiffeId, TaskRunId, parse_uid},
+};
+
+/// How long entries stay after a TaskRun has ended while its pod has not, seconds: a step that is cancelled still signs.
+const SIGNS_FOR: i64 = 30;
+/// How long the server keeps an entry beyond the TaskRun's timeout, seconds. Entries are deleted by us; this is for those that a
+/// controller that is gone for good has left.
+const KEPT_FOR: i64 = 600;
+
+/// Why a pod gets no identity although it has the label of a TaskRun's.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// No controller, or another one.
+    #[error("it has the label tekton.dev/taskRun, but its controller is {found}, not a TaskRun of Tekton's")]
+    NotOfTaskRun {
+        /// What it is.
+        found: String,
+    },
+    /// The TaskRun is not there.
+    #[error("the TaskRun {name} that it says it belongs to is not in its namespace")]
+    NoTaskRun {
+        /// Its name.
+        name: String,
+    },
+    /// There is one, but not the one that is meant.
+    #[error(
+        "it belongs to a TaskRun {name} with the UID {owner}, but the one in its namespace has the UID {found}"
+    )]
+    OtherTaskRun {
+        /// The name of both.
+        name: String,
+        /// As its owner reference says.
+        owner: String,
+        /// As the TaskRun says.
+        found: String,
+    },
+    /// A label that contradicts the owner reference.
+    #[error("its label {label} is {found:?}, but the TaskRun that it belongs to has {expected:?}")]
+    Label {
+        /// Which.
+        label: &'static str,
+        /// What it says; empty if it is missing.
+        found: String,
+        /// What it must say.
+        expected: String,
+    },
+    /// The TaskRun has another pod.
+    #[error("the pod of the TaskRun {name} is {pod}")]
+    OtherPod {
+        /// The TaskRun.
+        name: String,
+        /// Its pod (`status.podName`).
+        pod: String,
+    },
+    /// Nothing to register.
+    #[error("it has no container of a step")]
+    NoSteps,
+    /// A UID that cannot be attested.
+    #[error("the UID {uid:?} of {of} is not a UUID, so no certificate can name it")]
+    Uid {
+        /// Whose.
+        of: &'static str,
+        /// The UID.
+        uid: String,
+    },
+    /// A name that cannot be part of an identity.
+    #[error("{0}")]
+    Identity(#[from] IdError),
+    /// A name that cannot be attested.
+    #[error("{0}")]
+    RunName(#[from] RunNameError),
+    /// A node whose agent cannot be named.
+    #[error("the name of its node {reason}")]
+    Node {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// What a pod should have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Desired {
+    /// These entries, the node's alias first.
+    Entries(Vec<Entry>),
+    /// Nothing yet: it has no node, or the TaskRun does not name its pod.
+    NotYet,
+    /// Nothing any more.
+    Nothing,
+}
+
+/// Which entries a pod should have at a time in Unix seconds. `task_run` is the one that the pod's owner reference names, if it is there.
+/// A refusal may pass: what is known of the TaskRun may be older than what is known of the pod.
+pub fn entries(
+    pod: &Pod,
+    task_run: Option<&TaskRun>,
+    configuration: &Configuration,
+    tag: &ClusterTag,
+    now: i64,
+) -> Result<Desired, Refusal> {
+    if pod.has_ended {
+        return Ok(Desired::Nothing);
+    }
+    let (owner, task_run) = owned(pod, task_run)?;
+    let expires_at = task_run.timeout.zip(pod.created).map(|(timeout, from)| from + timeout + KEPT_FOR);
+    let is_over = match task_run.progress {
+        Progress::Running => expires_at.is_some_and(|at| now >= at),
+        Progress::Ended(at) => at.is_none_or(|at| now >= at + SIGNS_FOR),
+    };
+    if is_over {
+        return Ok(Desired::Nothing);
+    }
+    match (&task_run.pod, &pod.node) {
+        (Some(name), _) if *name != pod.metadata.name => {
+            Err(Refusal::OtherPod { name: owner.name.clone(), pod: name.clone() })
+        }
+        (Some(_), Some(node)) => {
+            let alias = alias(node, configuration, tag)?;
+            let mut entries = of_steps(pod, task_run, &alias.spiffe_id, expires_at, configuration, tag)?;
+            entries.insert(0, alias);
+            Ok(Desired::Entries(entries))
+        }
+        _ => Ok(Desired::NotYet),
+    }
+}
+
+/// The TaskRun that a pod belongs to by everything that says so.
+fn owned<'a>(pod: &'a Pod, task_run: Option<&'a TaskRun>) -> Result<(&'a Owner, &'a TaskRun), Refusal> {
+    let owner = pod.owner.as_ref().filter(|owner| is_task_run(owner)).ok_or_else(|| {
+        let found = pod.owner.as_ref().map(|owner| format!("the {} {}", owner.kind, owner.name));
+        Refusal::NotOfTaskRun { found: found.unwrap_or_else(|| "missing".to_owned()) }
+    })?;
+    let name = || owner.name.clone();
+    let is_named = |task_run: &&TaskRun| {
+        task_run.metadata.namespace == pod.metadata.namespace && task_run.metadata.name == owner.name
+    };
+    let task_run = task_run.filter(is_named).ok_or_else(|| Refusal::NoTaskRun { name: name() })?;
+    let uid = &task_run.metadata.uid;
+    if *uid != owner.uid {
+        return Err(Refusal::OtherTaskRun { name: name(), owner: owner.uid.clone(), found: uid.clone() });
+    }
+    for (label, found, expected) in [
+        ("tekton.dev/taskRun", &pod.task_run, &owner.name),
+        ("tekton.dev/taskRunUID", &pod.task_run_uid, uid),
+    ] {
+        if found.as_ref() != Some(expected) {
+            let found = found.clone().unwrap_or_default();
+            return Err(Refusal::Label { label, found, expected: expected.clone() });
+        }
+    }
+    Ok((owner, task_run))
+}
+
+/// Whether an owner is one of Tekton's TaskRuns.
+pub fn is_task_run(owner: &Owner) -> bool {
+    owner.kind == "TaskRun" && owner.api_version.starts_with("tekton.dev/")
+}
+
+/// The alias of a node's agent, whose own ID depends on how it was attested.
+fn alias(node: &str, configuration: &Configuration, tag: &ClusterTag) -> Result<Entry, Refusal> {
+    let settings = &configuration.settings;
+    let mut selectors = vec![
+        ("k8s_psat", format!("agent_ns:{}", settings.agent_namespace)),
+        ("k8s_psat", format!("agent_node_name:{node}")),
+    ];
+    let cluster = settings.agent_cluster.as_ref();
+    selectors.extend(cluster.map(|cluster| ("k8s_psat", format!("cluster:{cluster}"))));
+    let trust_domain = configuration.shared.trust_domain.clone();
+    let server = SpiffeId::from_segments(trust_domain, &["spire", "server"]);
+    Ok(Entry {
+        id: tag.node_entry(node),
+        spiffe_id: configuration.node_alias(node).map_err(|reason| Refusal::Node { reason })?,
+        parent: server.map_err(|error| Refusal::Node { reason: error.to_string() })?,
+        selectors,
+        dns_name: None,
+        svid_ttl: std::time::Duration::ZERO,
+        expires_at: None,
+    })
+}
+
+/// The entries of the steps: what each selects is what its DNS name says, and nothing more.
+fn of_steps(
+    pod: &Pod,
+    task_run: &TaskRun,
+    parent: &SpiffeId,
+    expires_at: Option<i64>,
+    configuration: &Configuration,
+    tag: &ClusterTag,
+) -> Result<Vec<Entry>, Refusal> {
+    let (metadata, settings) = (&pod.metadata, &configuration.settings);
+    let uuid = |of, uid: &str| parse_uid(uid).ok_or_else(|| Refusal::Uid { of, uid: uid.to_owned() });
+    let run = uuid("the TaskRun", &task_run.metadata.uid)?;
+    uuid("the pod", &metadata.uid)?;
+    let id = TaskRunId::new(
+        configuration.shared.trust_domain.clone(),
+        &metadata.namespace,
+        &task_run.metadata.name,
+    )?;
+    let selectors = [
+        ("k8s", format!("ns:{}", metadata.namespace)),
+        ("k8s", format!("sa:{}", pod.service_account)),
+        ("k8s", format!("pod-uid:{}", metadata.uid)),
+    ];
+    let entry = |entry_id: EntryId, more: &[(&'static str, String)], attested: Attested| {
+        Ok::<_, Refusal>(Entry {
+            id: entry_id,
+            spiffe_id: id.spiffe_id().clone(),
+            parent: parent.clone(),
+            selectors: selectors.iter().chain(more).cloned().collect(),
+            dns_name: Some(attested.dns_name()?),
+            svid_ttl: settings.svid_ttl,
+            expires_at,
+        })
+    };
+    let steps: Vec<&String> = pod.containers.iter().filter(|name| name.starts_with("step-")).collect();
+    if steps.is_empty() {
+        return Err(Refusal::NoSteps);
+    }
+    if settings.attest == Attest::Run {
+        let attested = Attested { uid: run, step: None, pin: None };
+        return Ok(vec![entry(tag.pod_entry(&metadata.uid, "run"), &[], attested)?]);
+    }
+    let mut entries = Vec::new();
+    for container in steps {
+        let step = Some(step_name(container).to_owned());
+        let selected = ("k8s", format!("container-name:{container}"));
+        if settings.attest == Attest::Step {
+            let attested = Attested { uid: run, step, pin: None };
+            entries.push(entry(tag.pod_entry(&metadata.uid, container), &[selected], attested)?);
+            continue;
+        }
+        for program in &settings.programs {
+            let hash = x509::text::hex(program);
+            let pin = program.first_chunk().copied();
+            let what = format!("{container}.x{}", hash.get(..16).unwrap_or_default());
+            let attested = Attested { uid: run, step: step.clone(), pin };
+            let more = [selected.clone(), ("unix", format!("sha256:{hash}"))];
+            entries.push(entry(tag.pod_entry(&metadata.uid, &what), &more, attested)?);
+        }
+    }
+    Ok(entries)
+}

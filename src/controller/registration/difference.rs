@@ -1,0 +1,58 @@
+//! What has to change so that there are the entries that there should be.
+
+use std::collections::{BTreeMap, HashSet};
+
+use crate::controller::{
+    registration::entry::{ClusterTag, Entry, EntryId},
+    spire::generated::RegistrationEntry,
+};
+
+/// Entries of ours that the SPIRE server has, as far as is known.
+pub type Present = BTreeMap<EntryId, RegistrationEntry>;
+
+/// What has to change.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Difference {
+    /// Entries that are missing, a parent before its children.
+    pub create: Vec<RegistrationEntry>,
+    /// Entries that there are, but otherwise.
+    pub update: Vec<RegistrationEntry>,
+    /// Entries that nobody needs.
+    pub delete: Vec<EntryId>,
+    /// Those to be created or updated: several pods of a node bring its alias.
+    named: HashSet<EntryId>,
+}
+
+impl Difference {
+    /// Whether nothing has to change.
+    pub fn is_empty(&self) -> bool {
+        self.create.is_empty() && self.update.is_empty() && self.delete.is_empty()
+    }
+
+    /// Adds what gives a pod its desired entries, and takes away its others.
+    pub fn add_pod(&mut self, pod_uid: &str, desired: &[Entry], present: &Present, tag: &ClusterTag) {
+        for entry in desired {
+            let wire = entry.to_wire(tag);
+            match present.get(&entry.id) {
+                Some(known) if *known == wire => {}
+                _ if !self.named.insert(entry.id.clone()) => {}
+                Some(_) => self.update.push(wire),
+                None => self.create.push(wire),
+            }
+        }
+        let of_pod = entries_of(pod_uid, present, tag);
+        let others = of_pod.filter(|id| !desired.iter().any(|entry| entry.id == **id));
+        self.delete.extend(others.cloned());
+    }
+}
+
+/// The entries of a pod that the SPIRE server has.
+pub fn entries_of<'a>(
+    pod_uid: &str,
+    present: &'a Present,
+    tag: &ClusterTag,
+) -> impl Iterator<Item = &'a EntryId> {
+    let first = tag.pod_entry(pod_uid, "");
+    let prefix = first.as_str().to_owned();
+    present.range(first..).map(|(id, _)| id).take_while(move |id| id.as_str().starts_with(&prefix))
+}

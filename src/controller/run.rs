@@ -1,0 +1,330 @@
+//! The loop: what the cluster and the agent tell comes in, and the SPIRE server's entries are kept like what should be.
+
+use std::{
+    io,
+    sync::mpsc::{Receiver, RecvTimeoutError, SyncSender},
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+
+use crate::{
+    controller::{
+        cache::{Cache, Scope},
+        config::Configuration,
+        identity::Identity,
+        log::Log,
+        objects::{ConfigMap, Metadata, Pod, TaskRun},
+        registrar::{News, Registrar, pause_after},
+        registration::entry::ClusterTag,
+        spire::{client::EntryApi, error::SpireError},
+    },
+    sources::kubernetes::{
+        error::KubernetesError,
+        event::{About, Warning},
+        follow::Told,
+    },
+};
+
+/// What comes in.
+#[derive(Debug)]
+pub enum Change {
+    /// Of pods.
+    Pods(Scope, Told<Pod>),
+    /// Of TaskRuns.
+    TaskRuns(Scope, Told<TaskRun>),
+    /// Of the configuration.
+    ConfigMap(Told<ConfigMap>),
+    /// The controller's own identity is another one, or is gone.
+    Identity,
+    /// An event could not be noted.
+    NotNoted(KubernetesError),
+    /// The process is to end.
+    End,
+}
+
+/// What the SPIRE server has is looked at so often as long as it has something: who deletes our entries is found out within this time.
+const COMPARED: Duration = Duration::from_secs(15);
+/// And so often otherwise.
+const COMPARED_IDLE: Duration = Duration::from_secs(300);
+/// How long the SPIRE server may take for an answer: 500 entries take it a second.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What the loop works with.
+pub struct Surroundings<'a> {
+    /// What comes in.
+    pub changes: Receiver<Change>,
+    /// Where warnings go that are to be noted as events.
+    pub warnings: SyncSender<Warning>,
+    /// The controller's own identity.
+    pub identity: Identity,
+    /// Where lines of the log go.
+    pub log: Log<'a>,
+    /// The clock, in Unix seconds.
+    pub now: fn() -> i64,
+}
+
+/// Keeps entries until it is told to end. What is registered then stays, as steps are still running.
+pub fn run(surroundings: Surroundings<'_>, scopes: &[Scope], tag: ClusterTag) -> io::Result<()> {
+    let mut controller = Controller {
+        surroundings,
+        cache: Cache::new(scopes),
+        registrar: Registrar::new(tag),
+        configured: None,
+        config_map: None,
+        failures: 0,
+        next_try: Instant::now(),
+        next_comparison: Instant::now(),
+    };
+    controller.surroundings.log.info("the controller has started", &[]);
+    loop {
+        let wait = controller.wait();
+        let change = match controller.surroundings.changes.recv_timeout(wait) {
+            Ok(change) => Some(change),
+            Err(RecvTimeoutError::Timeout) => None,
+            Err(RecvTimeoutError::Disconnected) => Some(Change::End),
+        };
+        // All that has come in is taken in before anything is done: many pods make one call.
+        let mut next = change;
+        while let Some(change) = next {
+            if matches!(change, Change::End) {
+                controller.surroundings.log.info("the controller ends", &[]);
+                return Ok(());
+            }
+            controller.take(change)?;
+            next = controller.surroundings.changes.try_recv().ok();
+        }
+        controller.settle();
+    }
+}
+
+/// A configuration, and the client of the SPIRE server that it names.
+struct Configured {
+    configuration: Configuration,
+    api: EntryApi,
+}
+
+struct Controller<'a> {
+    surroundings: Surroundings<'a>,
+    cache: Cache,
+    registrar: Registrar,
+    /// The last good one.
+    configured: Option<Configured>,
+    /// What an event about the configuration is about.
+    config_map: Option<Metadata>,
+    /// Of the SPIRE server's, in a row.
+    failures: u32,
+    next_try: Instant,
+    next_comparison: Instant,
+}
+
+impl Controller<'_> {
+    /// How long there is nothing to do if nothing comes in.
+    fn wait(&self) -> Duration {
+        let is_waiting = self.cache.is_dirty() || !self.registrar.knows_entries();
+        let next = if is_waiting { self.next_try } else { self.next_comparison.max(self.next_try) };
+        match self.configured.is_some() && self.cache.is_whole() {
+            true => next.saturating_duration_since(Instant::now()),
+            false => COMPARED,
+        }
+    }
+
+    fn take(&mut self, change: Change) -> io::Result<()> {
+        match change {
+            Change::Pods(_, Told::Failed(error)) => self.not_followed("pods", &error),
+            Change::Pods(scope, told) => self.cache.take_pods(&scope, told),
+            Change::TaskRuns(_, Told::Failed(error)) => self.not_followed("taskruns", &error),
+            Change::TaskRuns(scope, told) => self.cache.take_task_runs(&scope, told),
+            Change::ConfigMap(told) => self.configure(told)?,
+            Change::Identity => {
+                let own = self.surroundings.identity.get((self.surroundings.now)());
+                match own {
+                    Ok(own) => {
+                        let id = own.id.to_string();
+                        self.surroundings
+                            .log
+                            .info("the controller has an identity", &[("spiffeId", id.into())]);
+                    }
+                    Err(error) => self.surroundings.log.error(&error.to_string(), &[]),
+                }
+                self.next_try = Instant::now();
+            }
+            Change::NotNoted(error) => {
+                let text = format!("an event could not be noted: {error}");
+                self.surroundings.log.error(&text, &[]);
+            }
+            Change::End => {}
+        }
+        Ok(())
+    }
+
+    fn not_followed(&mut self, what: &str, error: &KubernetesError) {
+        self.surroundings.log.error(&error.to_string(), &[("resource", what.into())]);
+    }
+
+    /// Takes the configuration up, or keeps the last good one.
+    fn configure(&mut self, told: Told<ConfigMap>) -> io::Result<()> {
+        let missing = "the ConfigMap of the configuration is not there";
+        let config_map = match told {
+            Told::Changed(config_map) => config_map,
+            Told::All(mut all) => match all.pop() {
+                Some(config_map) => config_map,
+                None => return Ok(self.surroundings.log.error(missing, &[])),
+            },
+            Told::Gone(_) => {
+                let text = format!("{missing} any more; the last good one stays in force");
+                return Ok(self.surroundings.log.error(&text, &[]));
+            }
+            Told::Failed(error) => return Ok(self.not_followed("configmaps", &error)),
+        };
+        let ConfigMap { metadata, data } = config_map;
+        self.config_map = Some(metadata.clone());
+        let configuration = match Configuration::from_entries(data) {
+            Ok(configuration) => configuration,
+            Err(error) => {
+                let stays = match self.configured {
+                    Some(_) => "the last good configuration stays in force",
+                    None => "nothing is registered until it is corrected",
+                };
+                self.warn_about_config("InvalidConfiguration", format!("{error}; {stays}"));
+                return Ok(());
+            }
+        };
+        if self.configured.as_ref().is_some_and(|known| known.configuration == configuration) {
+            return Ok(());
+        }
+        let settings = &configuration.settings;
+        let fields: [(&str, Value); 4] = [
+            ("trustDomain", configuration.shared.trust_domain.to_string().into()),
+            ("server", configuration.shared.server_addr.clone().into()),
+            ("registration", settings.registration.as_str().into()),
+            ("attest", settings.attest.as_str().into()),
+        ];
+        self.surroundings.log.info("the configuration is in force", &fields);
+        self.configured = Some(self.with_api(configuration)?);
+        self.cache.look_at_all();
+        self.next_try = Instant::now();
+        Ok(())
+    }
+
+    /// The client of the SPIRE server that a configuration names: the one that there is, if it still names that.
+    fn with_api(&mut self, configuration: Configuration) -> io::Result<Configured> {
+        let of = |configuration: &Configuration| {
+            (configuration.shared.server_addr.clone(), configuration.shared.trust_domain.clone())
+        };
+        let (server, trust_domain) = of(&configuration);
+        match self.configured.take() {
+            Some(known) if of(&known.configuration) == of(&configuration) => {
+                Ok(Configured { configuration, api: known.api })
+            }
+            _ => {
+                self.registrar.forget();
+                let Surroundings { identity, now, .. } = &self.surroundings;
+                let api = EntryApi::new(server, trust_domain, identity.clone(), *now, PATIENCE)?;
+                Ok(Configured { configuration, api })
+            }
+        }
+    }
+
+    /// Does what is due.
+    fn settle(&mut self) {
+        let Some(configured) = &self.configured else { return };
+        let at = Instant::now();
+        if !self.cache.is_whole() || at < self.next_try {
+            return;
+        }
+        let now = (self.surroundings.now)();
+        let mut news = Vec::new();
+        let is_due = !self.registrar.knows_entries() || at >= self.next_comparison;
+        if is_due {
+            match self.registrar.compare(&configured.api, &mut self.cache, now) {
+                Ok(found) => news.extend(found),
+                Err(error) => return self.failed(&error),
+            }
+        }
+        let Configured { configuration, api } = configured;
+        let (done, result) = self.registrar.settle(api, &mut self.cache, configuration, now);
+        news.extend(done);
+        news.into_iter().for_each(|news| self.tell(news));
+        let next = at + if self.registrar.is_busy() { COMPARED } else { COMPARED_IDLE };
+        self.next_comparison = if is_due { next } else { self.next_comparison.min(next) };
+        match result {
+            Ok(()) => self.failures = 0,
+            Err(error) => self.failed(&error),
+        }
+    }
+
+    fn failed(&mut self, error: &SpireError) {
+        self.failures = self.failures.saturating_add(1);
+        let pause = pause_after(self.failures);
+        self.next_try = Instant::now() + pause;
+        let fields = [("code", error.code().into()), ("againInSeconds", pause.as_secs_f64().into())];
+        self.surroundings.log.error(&error.to_string(), &fields);
+        // Once for each outage, when it has lasted.
+        if self.failures == 5 {
+            let message = format!("no TaskRun can be registered: {error}");
+            self.warn_about_config("SpireUnavailable", message);
+        }
+    }
+
+    fn tell(&mut self, news: News) {
+        match news {
+            News::Registered { pod, entries } => {
+                let fields = [&of_pod(&pod)[..], &[("entries", entries.into())]].concat();
+                self.surroundings.log.info("registered", &fields);
+            }
+            News::Removed { entries } => {
+                self.surroundings.log.info("entries were deleted", &[("entries", entries.into())]);
+            }
+            News::Refused { pod, refusal } => {
+                let message = format!("it gets no identity: {refusal}");
+                self.surroundings.log.error(&message, &of_pod(&pod));
+                let Metadata { namespace, name, uid, .. } = pod.metadata;
+                self.warn(About { api_version: "v1", kind: "Pod", namespace, name, uid }, "NotRegistered", message);
+            }
+            News::Vanished { entries } => self.warn_about_config(
+                "EntriesDeleted",
+                format!(
+                    "{entries} registration entries of svidence were deleted by somebody else and are made again; spire-controller-manager does that \
+                     unless its configuration has an entryIDPrefix"
+                ),
+            ),
+            News::Occupied { id, by } => {
+                let fields = [("entry", id.into()), ("by", by.into())];
+                let message = "another entry has this ID, or the same SPIFFE ID, parent and selectors; it is not the controller's, so it stays: \
+                               delete it if it should not be there";
+                self.surroundings.log.error(message, &fields);
+            }
+            News::NotDone { what, id, code, message } => {
+                let fields = [
+                    ("entry", id.into()),
+                    ("call", what.into()),
+                    ("code", format!("{code:?}").into()),
+                    ("server", message.into()),
+                ];
+                self.surroundings.log.error("the SPIRE server did not do it for one entry", &fields);
+            }
+        }
+    }
+
+    fn warn_about_config(&mut self, reason: &'static str, message: String) {
+        self.surroundings.log.error(&message, &[("reason", reason.into())]);
+        if let Some(Metadata { namespace, name, uid, .. }) = self.config_map.clone() {
+            self.warn(About { api_version: "v1", kind: "ConfigMap", namespace, name, uid }, reason, message);
+        }
+    }
+
+    fn warn(&self, about: About, reason: &'static str, message: String) {
+        let at = (self.surroundings.now)();
+        // It is in the log, too; a flood of them must not hold up anything.
+        let _ = self.surroundings.warnings.try_send(Warning { about, reason, message, at });
+    }
+}
+
+fn of_pod(pod: &Pod) -> [(&'static str, Value); 3] {
+    [
+        ("namespace", pod.metadata.namespace.clone().into()),
+        ("pod", pod.metadata.name.clone().into()),
+        ("taskRun", pod.task_run.clone().into()),
+    ]
+}

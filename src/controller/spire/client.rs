@@ -1,0 +1,177 @@
+//! Calls of the Entry API (`spire.api.server.entry.v1.Entry`). Each call is about many entries, and has a status for each of them.
+
+use std::{
+    future::Future,
+    io,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use tokio::{
+    runtime::{Builder, Runtime},
+    time::timeout,
+};
+use tonic::{Code, Response, Status, transport::Channel};
+
+use super::{
+    dial::Dial,
+    error::{DialError, SpireError},
+    generated::{
+        BatchCreateEntryRequest, BatchDeleteEntryRequest, BatchUpdateEntryRequest, EntryResult, Filter,
+        IdResult, ListEntriesRequest, RegistrationEntry, entry_client::EntryClient,
+    },
+};
+use crate::{controller::identity::Identity, workload::id::TrustDomain};
+
+/// Entries of a page of a list, and of one call that changes some.
+pub const AT_ONCE: usize = 500;
+/// Bytes of an answer that are read: far more than a page has.
+const LARGEST_ANSWER: usize = 16 << 20;
+
+/// What became of one entry.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    /// Whether it was done.
+    pub code: Code,
+    /// The server's words.
+    pub message: String,
+    /// The entry as the server has it now, if it says so. Of one that there was already, that one.
+    pub entry: Option<RegistrationEntry>,
+}
+
+impl Outcome {
+    fn of(status: Option<super::generated::Status>, entry: Option<RegistrationEntry>) -> Self {
+        let status = status.unwrap_or_default();
+        Self { code: Code::from(status.code), message: status.message, entry }
+    }
+}
+
+/// A client of the SPIRE server that connects when it must.
+pub struct EntryApi {
+    client: EntryClient<Channel>,
+    dial: Dial,
+    runtime: Runtime,
+    patience: Duration,
+}
+
+impl std::fmt::Debug for EntryApi {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("EntryApi").field("address", &self.dial.address).finish_non_exhaustive()
+    }
+}
+
+impl EntryApi {
+    /// Of the server at `address` (`host:port`), which must be this trust domain's; no answer may take longer than `patience`. Nothing is
+    /// sent yet.
+    pub fn new(
+        address: String,
+        trust_domain: TrustDomain,
+        identity: Identity,
+        now: fn() -> i64,
+        patience: Duration,
+    ) -> io::Result<Self> {
+        let runtime = Builder::new_current_thread().enable_io().enable_time().build()?;
+        let dial = Dial { address, trust_domain, identity, now, failed: Arc::new(Mutex::new(None)) };
+        let channel = {
+            // The channel's own task belongs to the runtime.
+            let _guard = runtime.enter();
+            dial.channel()
+        };
+        let client = EntryClient::new(channel).max_decoding_message_size(LARGEST_ANSWER);
+        Ok(Self { client, dial, runtime, patience })
+    }
+
+    /// All entries with a hint.
+    pub fn list(&self, hint: &str) -> Result<Vec<RegistrationEntry>, SpireError> {
+        let (mut entries, mut page_token) = (Vec::new(), String::new());
+        loop {
+            let request = ListEntriesRequest {
+                filter: Some(Filter { by_hint: Some(hint.to_owned()) }),
+                page_size: size(AT_ONCE),
+                page_token: page_token.clone(),
+            };
+            let page = self.call(|mut client| {
+                let request = request.clone();
+                async move { client.list_entries(request).await }
+            })?;
+            entries.extend(page.entries);
+            match page.next_page_token {
+                next if next.is_empty() || next == page_token => return Ok(entries),
+                next => page_token = next,
+            }
+        }
+    }
+
+    /// Creates entries; an outcome for each, in their order.
+    pub fn create(&self, entries: &[RegistrationEntry]) -> Result<Vec<Outcome>, SpireError> {
+        let request = BatchCreateEntryRequest { entries: entries.to_vec() };
+        let answer = self.call(|mut client| {
+            let request = request.clone();
+            async move { client.batch_create_entry(request).await }
+        })?;
+        outcomes(answer.results, entries.len(), |EntryResult { status, entry }| Outcome::of(status, entry))
+    }
+
+    /// Makes entries what they are here; an outcome for each, in their order.
+    pub fn update(&self, entries: &[RegistrationEntry]) -> Result<Vec<Outcome>, SpireError> {
+        let request = BatchUpdateEntryRequest { entries: entries.to_vec() };
+        let answer = self.call(|mut client| {
+            let request = request.clone();
+            async move { client.batch_update_entry(request).await }
+        })?;
+        outcomes(answer.results, entries.len(), |EntryResult { status, entry }| Outcome::of(status, entry))
+    }
+
+    /// Deletes entries; an outcome for each, in their order.
+    pub fn delete(&self, ids: &[String]) -> Result<Vec<Outcome>, SpireError> {
+        let request = BatchDeleteEntryRequest { ids: ids.to_vec() };
+        let answer = self.call(|mut client| {
+            let request = request.clone();
+            async move { client.batch_delete_entry(request).await }
+        })?;
+        outcomes(answer.results, ids.len(), |IdResult { status, .. }| Outcome::of(status, None))
+    }
+
+    /// Calls; once more if the connection turns out to be lost, as the server ends each after some minutes.
+    fn call<A, F>(&self, call: impl Fn(EntryClient<Channel>) -> F) -> Result<A, SpireError>
+    where
+        F: Future<Output = Result<Response<A>, Status>>,
+    {
+        match self.call_once(&call) {
+            Err(SpireError::Lost { .. }) => self.call_once(&call),
+            answer => answer,
+        }
+    }
+
+    fn call_once<A, F>(&self, call: impl Fn(EntryClient<Channel>) -> F) -> Result<A, SpireError>
+    where
+        F: Future<Output = Result<Response<A>, Status>>,
+    {
+        self.dial.take_failed();
+        let asking = call(self.client.clone());
+        // A timer can be made within the runtime only.
+        let answered = self.runtime.block_on(async { timeout(self.patience, asking).await });
+        let error = match answered {
+            Ok(Ok(answer)) => return Ok(answer.into_inner()),
+            Ok(Err(status)) => SpireError::of(&status),
+            Err(_) => SpireError::TimedOut { seconds: self.patience.as_secs() },
+        };
+        let dial: Option<DialError> = self.dial.take_failed();
+        Err(dial.map_or(error, SpireError::Dial))
+    }
+}
+
+fn size(count: usize) -> i32 {
+    i32::try_from(count).unwrap_or(i32::MAX)
+}
+
+fn outcomes<R>(
+    results: Vec<R>,
+    expected: usize,
+    outcome: impl Fn(R) -> Outcome,
+) -> Result<Vec<Outcome>, SpireError> {
+    match results.len() {
+        found if found == expected => Ok(results.into_iter().map(outcome).collect()),
+        found => Err(SpireError::Odd { found, expected }),
+    }
+}

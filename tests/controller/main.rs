@@ -1,0 +1,18 @@
+//! `svidence controller` against a real kube-apiserver with Tekton's definitions, and a real SPIRE server and agent.
+//!
+//! There are no kubelet, no scheduler and no Tekton controller: the tests stand in for them, so pods and TaskRuns are objects to which the
+//! tests give a node and a status. What selectors a real agent finds on a real kubelet is not tested here; which the entries have is.
+//!
+//! * [`cluster_objects`]: pods and TaskRuns as Tekton makes them; [`process`]: the controller as a process.
+//! * [`registers`]: what honest runs get, and when it goes; [`hostile`]: objects that get nothing; [`outages`]: crashes and interruptions;
+//!   [`configuration`]: what the ConfigMap says.
+
+#![cfg(feature = "cli")]
+
+#[path = "../support/cluster.rs"]
+mod cluster;
+mod cluster_objects;
+mod process;
+mod registers;
+#[path = "../support/mod.rs"]
+mod support;

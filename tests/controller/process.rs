@@ -1,0 +1,212 @@
+//! The controller as a process, and what it works with.
+
+use std::{
+    fs::{self, File},
+    process::{Child, Command, Stdio},
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use serde_json::{Value, json};
+
+use crate::{
+    cluster::ApiServer,
+    cluster_objects::account,
+    support::spire::{EntryOptions, Spire, SpireOptions},
+};
+
+/// Long enough for anything that happens at all.
+const PATIENCE: Duration = Duration::from_secs(60);
+const CONFIG: &str = "/api/v1/namespaces/tekton-pipelines/configmaps";
+
+/// A cluster and a SPIRE of its own.
+pub(crate) struct World {
+    pub(crate) server: Arc<ApiServer>,
+    pub(crate) spire: Spire,
+    kubeconfig: String,
+}
+
+impl World {
+    /// `None`, and the test is skipped, if a program is missing. `data` is the ConfigMap's, besides where SPIRE is.
+    pub(crate) fn start(data: &Value) -> Option<Self> {
+        let server = Arc::new(ApiServer::with_tekton()?);
+        let spire = Spire::start(SpireOptions::default())?;
+        spire.entry(EntryOptions { is_admin: true, ..EntryOptions::new("/svidence") });
+        account(&server, "default");
+        server.create("/api/v1/namespaces", &json!({"metadata": {"name": "tekton-pipelines"}}));
+        let kubeconfig = server.kubeconfig_of("admin", &["system:masters"]);
+        let world = Self { server, spire, kubeconfig };
+        let config = json!({"metadata": {"name": "config-spire"}, "data": world.data(data)});
+        world.server.create(CONFIG, &config);
+        Some(world)
+    }
+
+    fn data(&self, more: &Value) -> Value {
+        let mut data = json!({"spire-server-addr": self.spire.server_address()});
+        data.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        data
+    }
+
+    /// Changes keys of the ConfigMap; `null` takes one away.
+    pub(crate) fn configure(&self, data: &Value) {
+        self.server.patch(&format!("{CONFIG}/config-spire"), &json!({"data": data}));
+    }
+
+    pub(crate) fn controller(&self) -> Controller {
+        self.controller_with(&self.kubeconfig, &[])
+    }
+
+    /// With this kubeconfig and more arguments.
+    pub(crate) fn controller_with(&self, kubeconfig: &str, arguments: &[&str]) -> Controller {
+        let log = self.server.folder.path().join(format!("controller-{}.log", unique()));
+        let child = Command::new(env!("CARGO_BIN_EXE_svidence"))
+            .args(["controller", "--workload-api", &self.spire.socket_uri()])
+            .args(arguments)
+            .env_clear()
+            .env("KUBECONFIG", kubeconfig)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(File::create(&log).unwrap())
+            .spawn()
+            .unwrap();
+        Controller { child, log }
+    }
+
+    /// The entries for TaskRuns and their nodes, each as one line of what counts, in order.
+    pub(crate) fn entries(&self) -> Vec<String> {
+        let mut all: Vec<String> =
+            self.spire.entries().iter().filter(|entry| is_ours(entry)).map(shown).collect();
+        all.sort();
+        all
+    }
+
+    /// Waits until these are the entries of runs, aliases of nodes aside.
+    pub(crate) fn wait_for_entries(&self, case: &str, controller: &Controller, expected: &[String]) {
+        let mut expected = expected.to_vec();
+        expected.sort();
+        let start = Instant::now();
+        loop {
+            let entries: Vec<String> =
+                self.entries().into_iter().filter(|entry| !entry.contains("k8s_psat")).collect();
+            if entries == expected {
+                return;
+            }
+            assert!(
+                start.elapsed() < PATIENCE,
+                "{case}: there are\n{entries:#?}\nnot\n{expected:#?}\n{}",
+                controller.log()
+            );
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// The warnings that were noted about objects of a namespace: kind, name, reason and message.
+    pub(crate) fn warnings(&self, namespace: &str) -> Vec<String> {
+        let (status, text) = self.server.get(&format!("/api/v1/namespaces/{namespace}/events"));
+        assert_eq!(status, 200, "{text}");
+        let list: Value = serde_json::from_str(&text).unwrap();
+        let shown = |event: &Value| {
+            let of = &event["involvedObject"];
+            let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+            format!(
+                "{} {} {}: {}",
+                text(&of["kind"]),
+                text(&of["name"]),
+                text(&event["reason"]),
+                text(&event["message"])
+            )
+        };
+        list["items"].as_array().unwrap().iter().map(shown).collect()
+    }
+}
+
+fn unique() -> usize {
+    static NUMBER: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
+    NUMBER.fetch_add(1, std::sync::atomic::Ordering::Relaxed)
+}
+
+fn is_ours(entry: &Value) -> bool {
+    entry["id"].as_str().unwrap().starts_with("svidence-")
+}
+
+fn shown(entry: &Value) -> String {
+    let path = |id: &str| entry[id]["path"].as_str().unwrap().to_owned();
+    let mut selectors: Vec<String> = entry["selectors"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|selector| {
+            format!("{}:{}", selector["type"].as_str().unwrap(), selector["value"].as_str().unwrap())
+        })
+        .collect();
+    selectors.sort();
+    let names: Vec<&str> = entry["dns_names"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    format!(
+        "{} below {} [{}] DNS {} ttl {}",
+        path("spiffe_id"),
+        path("parent_id"),
+        selectors.join(" "),
+        names.join(","),
+        entry["x509_svid_ttl"]
+    )
+}
+
+/// A controller that runs; dropping it kills it.
+pub(crate) struct Controller {
+    child: Child,
+    log: std::path::PathBuf,
+}
+
+impl Controller {
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap()
+    }
+
+    /// Waits until its log has a line with all of these.
+    pub(crate) fn wait_for(&mut self, parts: &[&str]) -> String {
+        let start = Instant::now();
+        loop {
+            let log = self.log();
+            if let Some(line) = log.lines().find(|line| parts.iter().all(|part| line.contains(part))) {
+                return line.to_owned();
+            }
+            assert!(start.elapsed() < PATIENCE, "it never says {parts:?}:\n{log}");
+            assert_eq!(self.child.try_wait().unwrap(), None, "{log}");
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Ends it as Kubernetes does; gives its exit code.
+    pub(crate) fn end(mut self) -> Option<i32> {
+        kill(Pid::from_raw(self.child.id().try_into().unwrap()), Signal::SIGTERM).unwrap();
+        self.child.wait().unwrap().code()
+    }
+
+    /// Waits until it ends by itself; gives its exit code and what it said.
+    pub(crate) fn ended(mut self) -> (Option<i32>, String) {
+        (self.child.wait().unwrap().code(), self.log())
+    }
+}
+
+impl Drop for Controller {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if thread::panicking() {
+            eprintln!("--- controller\n{}", self.log());
+        }
+    }
+}
+
+/// The entry of a step, as [`World::entries`] shows it.
+pub(crate) fn of_step((namespace, name): (&str, &str), (uid, pod_uid): &(String, String), step: &str) -> String {
+    format!(
+        "/ns/{namespace}/taskrun/{name} below /tekton-node/node-1 [k8s:container-name:step-{step} k8s:ns:{namespace} \
+         k8s:pod-uid:{pod_uid} k8s:sa:default] DNS {step}.{uid}.taskrun.internal ttl 900"
+    )
+}
