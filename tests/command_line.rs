@@ -17,8 +17,8 @@ use std::{
 use support::command::{path, svidence, svidence_to};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_svidence");
-const COMMANDS: [&str; 8] =
-    ["verify", "inspect", "timestamp", "demo", "config", "entrypoint", "completion", "version"];
+const COMMANDS: [&str; 9] =
+    ["verify", "inspect", "timestamp", "demo", "config", "controller", "entrypoint", "completion", "version"];
 
 /// Runs a script with svidence, and a kubectl that prints the demo's TaskRun or ConfigMap, on its path.
 fn shell(script: &str, folder: &Path) -> Output {

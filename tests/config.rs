@@ -6,6 +6,7 @@ use std::{fs, num::NonZeroU32, path::Path, time::Duration};
 
 use svidence::{
     cli::config,
+    controller::config::{Attest, Configuration, KEYS as CONTROLLER_KEYS, Registration, Settings},
     step::signing::config::{Config, Evidence, KEYS, SigningFailure},
 };
 
@@ -31,8 +32,44 @@ fn the_shipped_config_map_states_the_defaults() {
     assert_eq!(config::load(&shipped()).unwrap(), Config::default());
     // A default that is only documented, not stated, could differ from the code.
     let text = fs::read_to_string(shipped()).unwrap();
-    for key in KEYS {
+    for key in KEYS.into_iter().chain(CONTROLLER_KEYS) {
         assert!(text.contains(&format!("{key}: \"")), "{key} is not in the shipped file");
+    }
+    let stated = text.lines().filter_map(|line| line.strip_prefix("  ")?.split_once(": \""));
+    let stated = stated.filter(|(key, _)| !key.starts_with('#'));
+    let stated = stated.map(|(key, value)| (key.to_owned(), value.trim_end_matches('"').to_owned()));
+    let stated: Vec<_> = stated.collect();
+    assert_eq!(stated.len(), KEYS.len() + CONTROLLER_KEYS.len() - 3, "{stated:?}");
+    assert_eq!(Configuration::from_entries(stated).unwrap(), Configuration::default());
+}
+
+#[test]
+fn every_value_of_the_controllers_is_read() {
+    type Case = (&'static [(&'static str, &'static str)], fn(&mut Settings));
+    let (one, other) = ("ab".repeat(32), "0c".repeat(32));
+    let both = format!("{one}, {other},{one}");
+    let cases: [Case; 9] = [
+        (&[("svidence-registration", "pod")], |s| s.registration = Registration::Pod),
+        (&[("svidence-registration", "off")], |s| s.registration = Registration::Off),
+        (&[("svidence-attest", "run")], |s| s.attest = Attest::Run),
+        (&[("svidence-attest", "step")], |s| s.attest = Attest::Step),
+        (&[("svidence-attest", "executable"), ("svidence-entrypoint-sha256", "ONE")], |s| {
+            (s.attest, s.programs) = (Attest::Executable, vec![[0xab; 32]]);
+        }),
+        (&[("svidence-entrypoint-sha256", "BOTH")], |s| s.programs = vec![[0xab; 32], [0x0c; 32]]),
+        (&[("svidence-svid-ttl", "1m")], |s| s.svid_ttl = Duration::from_secs(60)),
+        (&[("svidence-agent-namespace", "spire-system")], |s| s.agent_namespace = "spire-system".into()),
+        (&[("svidence-agent-cluster", "production")], |s| s.agent_cluster = Some("production".into())),
+    ];
+    for (entries, change) in cases {
+        let mut expected = Settings::default();
+        change(&mut expected);
+        let entries = entries
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), value.replace("ONE", &one).replace("BOTH", &both)));
+        let entries: Vec<_> = entries.collect();
+        let read = Configuration::from_entries(entries.clone()).unwrap();
+        assert_eq!(read, Configuration { settings: expected, ..Configuration::default() }, "{entries:?}");
     }
 }
 
@@ -121,6 +158,25 @@ fn each_wrong_entry_is_named_with_its_line() {
         ("  svidence-evidence:\n    both: x", 6, "svidence-evidence: the value must be text"),
         ("  svidence-evidence:\n    none", 6, "must be one of"),
         ("  svidence-evidence: both\n  svidence-evidence: both", 7, "svidence-evidence"),
+        // The controller's keys.
+        ("  svidence-registraton: pod", 6, "the closest known key is \"svidence-registration\""),
+        ("  svidence-registration: owner", 6, "must be one of: pod, off"),
+        ("  svidence-registration: \"\"", 6, "must be one of"),
+        ("  svidence-attest: image", 6, "must be one of: run, step, executable"),
+        ("  svidence-attest: executable", 6, "needs the program's hash in svidence-entrypoint-sha256"),
+        ("  svidence-entrypoint-sha256: abc", 6, "is not a SHA-256 in 64 small hexadecimal digits"),
+        ("  svidence-entrypoint-sha256: \"\"", 6, "is not a SHA-256"),
+        ("  svidence-svid-ttl: 15", 6, "svidence-svid-ttl: the value must be text"),
+        ("  svidence-svid-ttl: \"15\"", 6, "is not a duration such as"),
+        ("  svidence-svid-ttl: 59s", 6, "must be from 1m to 24h"),
+        ("  svidence-svid-ttl: 90500ms", 6, "in whole seconds"),
+        ("  svidence-svid-ttl: 24h1s", 6, "must be from 1m to 24h"),
+        ("  svidence-svid-ttl: -1h", 6, "must be from 1m to 24h"),
+        ("  svidence-agent-namespace: Spire", 6, "is not the name of a namespace"),
+        ("  svidence-agent-cluster: a b", 6, "is not the name of a cluster"),
+        ("  spire-node-alias-prefix: /spire/node/", 6, "which SPIRE keeps for itself"),
+        ("  spire-node-alias-prefix: /a//", 6, "makes no SPIFFE ID with a node's name"),
+        ("  svidence-attest: run\n  svidence-attest: run", 7, "svidence-attest"),
     ];
     for (data, line, text) in cases {
         let error = load(&config_map(&format!("{data}\n"))).expect_err(data);

@@ -11,6 +11,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::Spanned;
 
 use crate::{
+    controller::config::Configuration,
     io_error,
     step::signing::config::{Config, ConfigError},
     tekton::strict::parser_words::plain,
@@ -301,9 +302,11 @@ fn entries(file: &Path, data: &Node) -> Result<Config, ConfigFileError> {
         };
         pairs.push((key, value));
     }
-    Config::from_entries(pairs).map_err(|source| ConfigFileError::Entry {
+    // The controller's keys are checked as well, and are of no use to the steps.
+    let configuration = Configuration::from_entries(pairs).map_err(|source| ConfigFileError::Entry {
         file: file.to_owned(),
         line: source.key().and_then(|key| lines.get(key)).copied().unwrap_or(1),
         source,
-    })
+    })?;
+    Ok(configuration.shared)
 }

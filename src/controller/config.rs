@@ -170,8 +170,10 @@ impl Configuration {
 /// The key that resembles an unknown one most may be one of the controller's.
 fn closest(error: ConfigError) -> ConfigError {
     let ConfigError::UnknownKey { key, closest } = error else { return error };
-    let all = KEYS.into_iter().chain([closest]);
-    let closest = all.min_by_key(|known| edits_between(&key, known)).unwrap_or(closest);
+    let all = [closest].into_iter().chain(KEYS);
+    // Whoever has left out `svidence-` means the key that ends so.
+    let distance = |known: &&str| (!known.ends_with(&key), edits_between(&key, known));
+    let closest = all.min_by_key(distance).unwrap_or(closest);
     ConfigError::UnknownKey { key, closest }
 }
 

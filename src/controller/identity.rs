@@ -1,6 +1,7 @@
 //! The controller's own X509-SVID, from the agent of its node, kept fresh.
 
 use std::{
+    collections::BTreeSet,
     fmt,
     future::ready,
     io,
@@ -199,7 +200,9 @@ impl Work {
     /// The one SVID of a message that is wanted.
     fn judge(&self, message: X509svidResponse) -> Known {
         let mut offered = message.svids;
-        let names: Vec<String> = offered.iter().map(|svid| svid.spiffe_id.clone()).collect();
+        // Several entries may give one and the same identity.
+        let names: BTreeSet<String> = offered.iter().map(|svid| svid.spiffe_id.clone()).collect();
+        let names: Vec<String> = names.into_iter().collect();
         let is_wanted = |svid: &X509svid| match &self.settings.wanted {
             Some(wanted) => svid.spiffe_id == wanted.to_string(),
             None => true,
@@ -207,7 +210,7 @@ impl Work {
         let chosen = offered.iter().position(is_wanted).map(|place| offered.swap_remove(place));
         offered.iter_mut().for_each(|svid| svid.x509_svid_key.zeroize());
         match (chosen, &self.settings.wanted) {
-            (Some(mut svid), None) if !offered.is_empty() => {
+            (Some(mut svid), None) if names.len() > 1 => {
                 svid.x509_svid_key.zeroize();
                 Err(IdentityError::Which(names))
             }

@@ -329,7 +329,8 @@ fn not_done(what: &'static str, id: String, outcome: Outcome) -> News {
     News::NotDone { what, id, code: outcome.code, message: outcome.message }
 }
 
-/// The pause after so many failures in a row: half a second, then each twice as long, up to half a minute.
+/// The pause after so many failures in a row: half a second, then each twice as long, up to ten seconds, since steps wait for their identity
+/// for a minute by default.
 pub fn pause_after(failures: u32) -> Duration {
-    Duration::from_millis(500 << failures.saturating_sub(1).min(6)).min(Duration::from_secs(30))
+    Duration::from_millis(500 << failures.saturating_sub(1).min(5)).min(Duration::from_secs(10))
 }

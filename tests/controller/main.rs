@@ -3,16 +3,22 @@
 //! There are no kubelet, no scheduler and no Tekton controller: the tests stand in for them, so pods and TaskRuns are objects to which the
 //! tests give a node and a status. What selectors a real agent finds on a real kubelet is not tested here; which the entries have is.
 //!
-//! * [`cluster_objects`]: pods and TaskRuns as Tekton makes them; [`process`]: the controller as a process.
+//! * [`cluster_objects`]: pods and TaskRuns as Tekton makes them; [`process`]: the controller as a process; [`relay`]:
+//!   connections that can be cut.
 //! * [`registers`]: what honest runs get, and when it goes; [`hostile`]: objects that get nothing; [`outages`]: crashes and interruptions;
-//!   [`configuration`]: what the ConfigMap says.
+//!   [`configuration`]: what the ConfigMap says; [`rights`]: what the cluster must allow.
 
 #![cfg(feature = "cli")]
 
 #[path = "../support/cluster.rs"]
 mod cluster;
 mod cluster_objects;
+mod configuration;
+mod hostile;
+mod outages;
 mod process;
 mod registers;
+mod relay;
+mod rights;
 #[path = "../support/mod.rs"]
 mod support;

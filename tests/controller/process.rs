@@ -77,10 +77,41 @@ impl World {
         Controller { child, log }
     }
 
+    /// A kubeconfig for an administrator of the cluster.
+    pub(crate) fn admin(&self) -> String {
+        self.kubeconfig.clone()
+    }
+
+    /// A kubeconfig for a service account of Tekton's namespace.
+    pub(crate) fn kubeconfig_of_account(&self, name: &str) -> String {
+        let path = format!("/api/v1/namespaces/tekton-pipelines/serviceaccounts/{name}/token");
+        let made = self.server.create(&path, &json!({"spec": {"expirationSeconds": 3600}}));
+        self.server.kubeconfig(name, &self.server.cluster(), &json!({"token": made["status"]["token"]}))
+    }
+
+    /// The administrator's kubeconfig by way of another address.
+    pub(crate) fn kubeconfig_by(&self, address: &str) -> String {
+        let kubeconfig = fs::read_to_string(&self.kubeconfig).unwrap();
+        let other = kubeconfig.replace(&self.server.url, &format!("https://{address}"));
+        self.server.write("by.kubeconfig", other).display().to_string()
+    }
+
+    /// What the IDs of this cluster's entries begin with.
+    pub(crate) fn tag(&self) -> String {
+        let (_, text) = self.server.get("/api/v1/namespaces/kube-system");
+        let system: Value = serde_json::from_str(&text).unwrap();
+        let digits: String =
+            system["metadata"]["uid"].as_str().unwrap().chars().filter(|c| *c != '-').take(12).collect();
+        format!("svidence-{digits}")
+    }
+
     /// The entries for TaskRuns and their nodes, each as one line of what counts, in order.
     pub(crate) fn entries(&self) -> Vec<String> {
-        let mut all: Vec<String> =
-            self.spire.entries().iter().filter(|entry| is_ours(entry)).map(shown).collect();
+        let tag = self.tag();
+        let is_ours = |entry: &&Value| {
+            entry["id"].as_str().unwrap().starts_with(&format!("{tag}.")) && entry["hint"] == tag.as_str()
+        };
+        let mut all: Vec<String> = self.spire.entries().iter().filter(is_ours).map(shown).collect();
         all.sort();
         all
     }
@@ -101,6 +132,20 @@ impl World {
                 "{case}: there are\n{entries:#?}\nnot\n{expected:#?}\n{}",
                 controller.log()
             );
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Waits for the warning about the configuration that says this, which there must be once; gives all of it.
+    pub(crate) fn wait_for_warning(&self, says: &str) -> String {
+        let start = Instant::now();
+        loop {
+            let all = self.warnings("tekton-pipelines");
+            let told: Vec<&String> = all.iter().filter(|warning| warning.contains(says)).collect();
+            if let [told] = told.as_slice() {
+                return (*told).clone();
+            }
+            assert!(start.elapsed() < PATIENCE && told.is_empty(), "not one of {says:?}: {all:#?}");
             thread::sleep(Duration::from_millis(50));
         }
     }
@@ -128,10 +173,6 @@ impl World {
 fn unique() -> usize {
     static NUMBER: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
     NUMBER.fetch_add(1, std::sync::atomic::Ordering::Relaxed)
-}
-
-fn is_ours(entry: &Value) -> bool {
-    entry["id"].as_str().unwrap().starts_with("svidence-")
 }
 
 fn shown(entry: &Value) -> String {
@@ -181,15 +222,19 @@ impl Controller {
         }
     }
 
+    /// Waits until it says one of these; it may have ended with that.
+    pub(crate) fn wait_for_any(&mut self, parts: &[&str]) {
+        let start = Instant::now();
+        while !parts.iter().any(|part| self.log().contains(part)) {
+            assert!(start.elapsed() < PATIENCE, "it says none of {parts:?}:\n{}", self.log());
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     /// Ends it as Kubernetes does; gives its exit code.
     pub(crate) fn end(mut self) -> Option<i32> {
         kill(Pid::from_raw(self.child.id().try_into().unwrap()), Signal::SIGTERM).unwrap();
         self.child.wait().unwrap().code()
-    }
-
-    /// Waits until it ends by itself; gives its exit code and what it said.
-    pub(crate) fn ended(mut self) -> (Option<i32>, String) {
-        (self.child.wait().unwrap().code(), self.log())
     }
 }
 
@@ -204,7 +249,11 @@ impl Drop for Controller {
 }
 
 /// The entry of a step, as [`World::entries`] shows it.
-pub(crate) fn of_step((namespace, name): (&str, &str), (uid, pod_uid): &(String, String), step: &str) -> String {
+pub(crate) fn of_step(
+    (namespace, name): (&str, &str),
+    (uid, pod_uid): &(String, String),
+    step: &str,
+) -> String {
     format!(
         "/ns/{namespace}/taskrun/{name} below /tekton-node/node-1 [k8s:container-name:step-{step} k8s:ns:{namespace} \
          k8s:pod-uid:{pod_uid} k8s:sa:default] DNS {step}.{uid}.taskrun.internal ttl 900"

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::check::Check;
 use crate::{
+    controller::config::Configuration,
     sources::kubernetes::{doctor::Examined, error::KubernetesError},
-    step::signing::config::Config,
     workload::id::TrustDomain,
 };
 
@@ -91,9 +91,9 @@ fn configuration(cluster: &mut Examined, namespace: &str, trust_domain: Option<&
     };
     // Kubernetes' way to explain keys.
     let entries = entries.into_iter().filter(|(key, _)| key != "_example");
-    match Config::from_entries(entries) {
+    match Configuration::from_entries(entries) {
         Err(error) => Check::failed(CONFIGURATION, error.to_string(), None),
-        Ok(config) => match trust_domain {
+        Ok(Configuration { shared: config, .. }) => match trust_domain {
             Some(wanted) if *wanted != config.trust_domain => Check::failed(
                 CONFIGURATION,
                 format!("its trust domain is {}, not {wanted}", config.trust_domain),

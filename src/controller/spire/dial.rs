@@ -86,7 +86,10 @@ impl Dial {
                 DialError::Tls { address, reason: "it does not speak TLS".to_owned() }
             }
             (Some(error), _) => DialError::Tls { address, reason: error.to_string() },
-            (None, _) => DialError::Tls { address, reason: io_error::words(error) },
+            (None, _) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                DialError::Connect { address, reason: "it ends the connection at once".to_owned() }
+            }
+            (None, _) => DialError::Connect { address, reason: io_error::words(error) },
         }
     }
 }

@@ -1,0 +1,141 @@
+//! Crashes, and servers that are away: nothing is lost, nothing is left, nothing of somebody else's is touched.
+
+use std::{thread, time::Duration};
+
+use serde_json::json;
+
+use crate::{
+    cluster_objects::{scheduled, set_phase},
+    process::{World, of_step},
+    relay::Relay,
+    support::spire::EntryOptions,
+};
+
+/// What is left of a run of another cluster, of a pod of this one, and of somebody else's.
+fn leftovers(world: &World) -> (String, [String; 3]) {
+    let tag = world.tag();
+    let entry = |id: &str, hint: &str| {
+        let selectors = vec![format!("k8s:pod-uid:{id}")];
+        let (id, hint) = (Some(id.to_owned()), Some(hint.to_owned()));
+        world.spire.entry(EntryOptions {
+            id,
+            hint,
+            selectors,
+            ..EntryOptions::new("/ns/default/taskrun/gone")
+        })
+    };
+    let left = entry(&format!("{tag}.pod.11111111-2222-4333-8444-555555555555.step-a"), &tag);
+    let others = "svidence-ffffffffffff";
+    let foreign = [
+        entry(&format!("{others}.pod.11111111-2222-4333-8444-555555555555.step-a"), others),
+        entry("somebody.else", &tag),
+        entry(&format!("{tag}.pod.of.somebody.else"), "theirs"),
+    ];
+    (left, foreign)
+}
+
+#[test]
+fn a_controller_that_is_killed_again_and_again_leaves_nothing_and_loses_nothing() {
+    let Some(world) = World::start(&json!({})) else { return };
+    let server = &world.server;
+    let (left, foreign) = leftovers(&world);
+    let ids = || -> Vec<String> {
+        world.spire.entries().iter().map(|entry| entry["id"].as_str().unwrap().to_owned()).collect()
+    };
+    assert!(ids().contains(&left));
+    let mut running = Vec::new();
+    for round in 0..12_u64 {
+        let controller = world.controller();
+        let name = format!("run-{round}");
+        let run = scheduled(server, "default", &name, &["a", "b"]);
+        running.push((name, run));
+        if round % 3 == 2 {
+            let (name, _) = running.remove(0);
+            set_phase(server, "default", &format!("{name}-pod"), "Succeeded");
+        }
+        // It is up after some 150 ms: before, during and after its first calls.
+        thread::sleep(Duration::from_millis(90 * (round * 7 % 12)));
+        drop(controller);
+    }
+    let expected: Vec<String> = running
+        .iter()
+        .flat_map(|(name, run)| ["a", "b"].map(|step| of_step(("default", name), run, step)))
+        .collect();
+    let controller = world.controller();
+    world.wait_for_entries("after the last one", &controller, &expected);
+    let ids = ids();
+    assert!(!ids.contains(&left), "what a crash has left: {ids:?}");
+    for entry in &foreign {
+        assert!(ids.contains(entry), "{entry} is not ours: {ids:?}");
+    }
+    // Two at once agree.
+    let second = world.controller();
+    for (name, _) in &running {
+        set_phase(server, "default", &format!("{name}-pod"), "Failed");
+    }
+    world.wait_for_entries("all have ended", &second, &[]);
+    for log in [controller.log(), second.log()] {
+        assert!(!log.contains("\"error\""), "{log}");
+    }
+}
+
+#[test]
+fn what_happens_while_a_server_is_away_is_done_when_it_is_back() {
+    let Some(world) = World::start(&json!({})) else { return };
+    let server = &world.server;
+    let spire = Relay::to(world.spire.server_address());
+    let api = Relay::to(server.url.strip_prefix("https://").unwrap().to_owned());
+    world.configure(&json!({"spire-server-addr": spire.address}));
+    let first = scheduled(server, "default", "first", &["a"]);
+    let mut controller = world.controller_with(&world.kubeconfig_by(&api.address), &[]);
+    let of_first = of_step(("default", "first"), &first, "a");
+    world.wait_for_entries("both are there", &controller, &[of_first.clone()]);
+
+    // SPIRE: connections that end are made again, without a call that fails.
+    for round in 0..3 {
+        spire.end_connections();
+        let name = format!("round-{round}");
+        let run = scheduled(server, "default", &name, &["a"]);
+        let both = [of_first.clone(), of_step(("default", &name), &run, "a")];
+        world.wait_for_entries("a connection was ended", &controller, &both);
+        set_phase(server, "default", &format!("{name}-pod"), "Succeeded");
+        world.wait_for_entries("and another one", &controller, &[of_first.clone()]);
+    }
+    assert!(!controller.log().contains("\"error\""), "{}", controller.log());
+    spire.cut();
+    let second = scheduled(server, "default", "second", &["a"]);
+    set_phase(server, "default", "first-pod", "Succeeded");
+    controller.wait_for(&["cannot connect to the SPIRE server", "againInSeconds"]);
+    spire.mend();
+    let of_second = of_step(("default", "second"), &second, "a");
+    world.wait_for_entries("SPIRE is back", &controller, &[of_second.clone()]);
+
+    api.cut();
+    let third = scheduled(server, "default", "third", &["a"]);
+    set_phase(server, "default", "second-pod", "Succeeded");
+    controller.wait_for(&["\"resource\":\"pods\"", "does not answer"]);
+    api.mend();
+    world.wait_for_entries(
+        "the API server is back",
+        &controller,
+        &[of_step(("default", "third"), &third, "a")],
+    );
+}
+
+#[test]
+fn entries_that_somebody_deletes_are_made_again_and_that_is_told() {
+    let Some(world) = World::start(&json!({})) else { return };
+    let run = scheduled(&world.server, "default", "one", &["a", "b"]);
+    let mut controller = world.controller();
+    let expected = ["a", "b"].map(|step| of_step(("default", "one"), &run, step));
+    world.wait_for_entries("first", &controller, &expected);
+    let ids: Vec<String> =
+        world.spire.entries().iter().map(|entry| entry["id"].as_str().unwrap().to_owned()).collect();
+    let deleted = ids.iter().filter(|id| id.starts_with(&world.tag())).collect::<Vec<_>>();
+    assert_eq!(deleted.len(), 3, "{ids:?}");
+    deleted.iter().for_each(|id| world.spire.delete_entry(id));
+    controller
+        .wait_for(&["3 registration entries of svidence were deleted by somebody else", "entryIDPrefix"]);
+    world.wait_for_entries("again", &controller, &expected);
+    world.wait_for_warning("ConfigMap config-spire EntriesDeleted: 3 registration entries");
+}

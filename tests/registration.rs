@@ -1,0 +1,527 @@
+//! From a pod and its TaskRun to the entries that it gets: honest ones, and those that claim what is not theirs.
+
+#![cfg(feature = "cli")]
+
+use serde_json::{Value, json};
+use svidence::{
+    controller::{
+        config::Configuration,
+        objects::{Pod, TaskRun},
+        registration::{
+            desired::{Desired, Refusal, entries},
+            difference::{Difference, Present},
+            entry::{ClusterTag, Entry, EntryId, sort},
+        },
+    },
+    workload::id::Attested,
+};
+
+const RUN: &str = "11111111-2222-4333-8444-555555555555";
+const POD: &str = "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee";
+const CLUSTER: &str = "0123abcd-4567-4890-8abc-def012345678";
+/// When the pod was created.
+const CREATED: i64 = 1_764_403_200;
+
+fn tag() -> ClusterTag {
+    ClusterTag::of(CLUSTER).unwrap()
+}
+
+fn pod() -> Value {
+    json!({
+        "metadata": {
+            "name": "build-7-pod", "namespace": "builds", "uid": POD, "resourceVersion": "5",
+            "creationTimestamp": "2025-11-29T08:00:00Z",
+            "labels": {"tekton.dev/taskRun": "build-7", "tekton.dev/taskRunUID": RUN},
+            "ownerReferences": [
+                {"apiVersion": "v1", "kind": "ConfigMap", "name": "other", "uid": "x"},
+                {"apiVersion": "tekton.dev/v1", "kind": "TaskRun", "name": "build-7", "uid": RUN, "controller": true},
+            ],
+        },
+        "spec": {
+            "nodeName": "node-1", "serviceAccountName": "builder",
+            "initContainers": [{"name": "prepare"}],
+            "containers": [{"name": "step-build"}, {"name": "step-push"}, {"name": "sidecar-a"}],
+        },
+        "status": {"phase": "Running"},
+    })
+}
+
+fn task_run() -> Value {
+    json!({
+        "metadata": {"name": "build-7", "namespace": "builds", "uid": RUN},
+        "spec": {"timeout": "1h0m0s"},
+        "status": {"podName": "build-7-pod", "conditions": [{"type": "Succeeded", "status": "Unknown"}]},
+    })
+}
+
+fn configuration(entries: &[(&str, &str)]) -> Configuration {
+    let entries = entries.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+    Configuration::from_entries(entries).unwrap()
+}
+
+fn judged(pod: &Value, task_run: Option<&Value>, now: i64) -> Result<Desired, Refusal> {
+    judged_as(pod, task_run, &configuration(&[]), now)
+}
+
+fn judged_as(
+    pod: &Value,
+    task_run: Option<&Value>,
+    configuration: &Configuration,
+    now: i64,
+) -> Result<Desired, Refusal> {
+    let pod: Pod = serde_json::from_value(pod.clone()).unwrap();
+    let task_run: Option<TaskRun> = task_run.map(|run| serde_json::from_value(run.clone()).unwrap());
+    entries(&pod, task_run.as_ref(), configuration, &tag(), now)
+}
+
+fn of(configuration: &Configuration) -> Vec<Entry> {
+    match judged_as(&pod(), Some(&task_run()), configuration, CREATED) {
+        Ok(Desired::Entries(entries)) => entries,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn shown(entry: &Entry) -> String {
+    let selectors: Vec<String> =
+        entry.selectors.iter().map(|(kind, value)| format!("{kind}:{value}")).collect();
+    format!(
+        "{} {} < {} [{}] {}",
+        entry.id,
+        entry.spiffe_id.path(),
+        entry.parent.path(),
+        selectors.join(" "),
+        entry.dns_name.as_deref().unwrap_or("-")
+    )
+}
+
+/// The value with another one in a place, or without it.
+fn with(object: &Value, place: &str, value: Value) -> Value {
+    let mut object = object.clone();
+    *object.pointer_mut(place).unwrap_or_else(|| panic!("no {place}")) = value;
+    object
+}
+
+#[test]
+fn what_an_entry_selects_is_what_its_name_says() {
+    let tag = "svidence-0123abcd4567";
+    let run = "/ns/builds/taskrun/build-7";
+    let selectors = format!("k8s:ns:builds k8s:sa:builder k8s:pod-uid:{POD}");
+    let (one, two) = ("ab".repeat(32), "0c".repeat(32));
+    let step = |name: &str| {
+        format!(
+            "{tag}.pod.{POD}.step-{name} {run} < /tekton-node/node-1 [{selectors} k8s:container-name:step-{name}] \
+             {name}.{RUN}.taskrun.internal"
+        )
+    };
+    let program = |name: &str, hash: &str| {
+        let pin = &hash[..16];
+        format!(
+            "{tag}.pod.{POD}.step-{name}.x{pin} {run} < /tekton-node/node-1 [{selectors} k8s:container-name:step-{name} \
+             unix:sha256:{hash}] x{pin}.{name}.{RUN}.taskrun.internal"
+        )
+    };
+    for (case, keys, expected) in [
+        ("by default", vec![], vec![step("build"), step("push")]),
+        (
+            "the run",
+            vec![("svidence-attest", "run")],
+            vec![format!(
+                "{tag}.pod.{POD}.run {run} < /tekton-node/node-1 [{selectors}] {RUN}.taskrun.internal"
+            )],
+        ),
+        (
+            "the program",
+            vec![("svidence-attest", "executable"), ("svidence-entrypoint-sha256", &one)],
+            vec![program("build", &one), program("push", &one)],
+        ),
+        (
+            "two programs",
+            vec![("svidence-attest", "executable"), ("svidence-entrypoint-sha256", &format!("{one},{two}"))],
+            vec![
+                program("build", &one),
+                program("build", &two),
+                program("push", &one),
+                program("push", &two),
+            ],
+        ),
+    ] {
+        let entries = of(&configuration(&keys));
+        let (alias, steps) = entries.split_first().unwrap();
+        assert!(
+            shown(alias).ends_with(
+                "/tekton-node/node-1 < /spire/server [k8s_psat:agent_ns:spire k8s_psat:agent_node_name:node-1] -"
+            ),
+            "{case}: {}",
+            shown(alias)
+        );
+        assert_eq!(steps.iter().map(shown).collect::<Vec<_>>(), expected, "{case}");
+        for entry in steps {
+            let name = entry.dns_name.as_deref().unwrap();
+            let read = Attested::from_dns_name(name).unwrap().unwrap();
+            assert_eq!(read.dns_name().unwrap(), name, "{case}");
+            assert_eq!(entry.svid_ttl.as_secs(), 900, "{case}");
+            assert_eq!(entry.expires_at, Some(CREATED + 3600 + 600), "{case}");
+        }
+        for entry in &entries {
+            assert!(entry.id.as_str().len() <= 255, "{case}: {}", entry.id);
+            let is_of_id = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+            assert!(entry.id.as_str().chars().all(is_of_id), "{case}: {}", entry.id);
+        }
+    }
+}
+
+#[test]
+fn the_configuration_says_where_agents_are_and_for_how_long() {
+    let keys = [
+        ("spire-trust-domain", "ci.acme.test"),
+        ("spire-node-alias-prefix", "/nodes/"),
+        ("svidence-svid-ttl", "5m"),
+        ("svidence-agent-namespace", "spire-system"),
+        ("svidence-agent-cluster", "prod"),
+    ];
+    let entries = of(&configuration(&keys));
+    assert_eq!(
+        entries[0].selectors,
+        [
+            ("k8s_psat", "agent_ns:spire-system".to_owned()),
+            ("k8s_psat", "agent_node_name:node-1".to_owned()),
+            ("k8s_psat", "cluster:prod".to_owned()),
+        ]
+    );
+    assert_eq!(entries[0].spiffe_id.to_string(), "spiffe://ci.acme.test/nodes/node-1");
+    assert_eq!(entries[1].parent.to_string(), "spiffe://ci.acme.test/nodes/node-1");
+    assert_eq!(entries[1].svid_ttl.as_secs(), 300);
+}
+
+#[test]
+fn names_as_long_as_they_may_be_and_those_that_kubernetes_cuts() {
+    // A TaskRun's name of 63 characters, whose pod's name Tekton cuts, and the longest container's name.
+    let name = "n".repeat(63);
+    let container = format!("step-{}", "s".repeat(58));
+    let mut long = with(&pod(), "/metadata/labels/tekton.dev~1taskRun", json!(name));
+    long = with(&long, "/metadata/ownerReferences/1/name", json!(name));
+    long = with(&long, "/spec/containers/0/name", json!(container));
+    long = with(&long, "/spec/nodeName", json!(["n"; 126].join(".")));
+    let run = with(&task_run(), "/metadata/name", json!(name));
+    let keys = [("svidence-attest", "executable"), ("svidence-entrypoint-sha256", &"ab".repeat(32))];
+    let Ok(Desired::Entries(entries)) = judged_as(&long, Some(&run), &configuration(&keys), CREATED) else {
+        panic!("not registered")
+    };
+    assert_eq!(entries.len(), 3);
+    for entry in entries {
+        assert!(entry.id.as_str().len() <= 255, "{}", entry.id);
+    }
+}
+
+#[test]
+fn nothing_is_registered_before_there_is_a_node_and_after_the_end() {
+    let ended = |at: &str| json!({"podName": "build-7-pod", "completionTime": at, "conditions": [{"type": "Succeeded", "status": "False"}]});
+    let none = Desired::Nothing;
+    let there = || judged(&pod(), Some(&task_run()), CREATED).unwrap();
+    for (case, pod, run, now, expected) in [
+        ("no node", with(&pod(), "/spec/nodeName", Value::Null), task_run(), CREATED, Desired::NotYet),
+        (
+            "the TaskRun does not name its pod yet",
+            pod(),
+            with(&task_run(), "/status", Value::Null),
+            CREATED,
+            Desired::NotYet,
+        ),
+        (
+            "the pod has succeeded",
+            with(&pod(), "/status/phase", json!("Succeeded")),
+            task_run(),
+            CREATED,
+            none.clone(),
+        ),
+        (
+            "the pod has failed",
+            with(&pod(), "/status/phase", json!("Failed")),
+            task_run(),
+            CREATED,
+            none.clone(),
+        ),
+        (
+            "the TaskRun was cancelled, and its steps are signing",
+            pod(),
+            with(&task_run(), "/status", ended("2025-11-29T08:00:00Z")),
+            CREATED + 29,
+            there(),
+        ),
+        (
+            "they have had their time",
+            pod(),
+            with(&task_run(), "/status", ended("2025-11-29T08:00:00Z")),
+            CREATED + 30,
+            none.clone(),
+        ),
+        ("nobody knows when", pod(), with(&task_run(), "/status", ended("soon")), CREATED, none.clone()),
+        ("within the timeout", pod(), task_run(), CREATED + 4199, there()),
+        ("long after the timeout", pod(), task_run(), CREATED + 4200, none.clone()),
+        ("without a status", with(&pod(), "/status", Value::Null), task_run(), CREATED, there()),
+    ] {
+        assert_eq!(judged(&pod, Some(&run), now), Ok(expected), "{case}");
+    }
+    let unlimited = with(&task_run(), "/spec/timeout", json!("0s"));
+    let Ok(Desired::Entries(entries)) = judged(&pod(), Some(&unlimited), CREATED + 1_000_000) else {
+        panic!("without a timeout")
+    };
+    assert!(entries.iter().all(|entry| entry.expires_at.is_none()));
+}
+
+#[test]
+fn a_pod_that_claims_what_is_not_its_own_gets_nothing() {
+    const OTHER: &str = "99999999-2222-4333-8444-555555555555";
+    let owner = "/metadata/ownerReferences/1";
+    let label = "/metadata/labels/tekton.dev~1taskRun";
+    let second = json!([
+        {"apiVersion": "tekton.dev/v1", "kind": "TaskRun", "name": "build-7", "uid": RUN, "controller": true},
+        {"apiVersion": "tekton.dev/v1", "kind": "TaskRun", "name": "build-8", "uid": OTHER, "controller": true},
+    ]);
+    let not_of_task_run = "its controller is";
+    let cases: Vec<(&str, Value, Option<Value>, &str)> = vec![
+        (
+            "a label alone",
+            with(&pod(), "/metadata/ownerReferences", json!([])),
+            Some(task_run()),
+            not_of_task_run,
+        ),
+        (
+            "no owner references",
+            with(&pod(), "/metadata/ownerReferences", Value::Null),
+            Some(task_run()),
+            not_of_task_run,
+        ),
+        (
+            "an owner that is no controller",
+            with(&pod(), &format!("{owner}/controller"), json!(false)),
+            Some(task_run()),
+            not_of_task_run,
+        ),
+        (
+            "a text for true",
+            with(&pod(), &format!("{owner}/controller"), json!("true")),
+            Some(task_run()),
+            not_of_task_run,
+        ),
+        (
+            "two controllers",
+            with(&pod(), "/metadata/ownerReferences", second),
+            Some(task_run()),
+            not_of_task_run,
+        ),
+        (
+            "another kind",
+            with(&pod(), &format!("{owner}/kind"), json!("Job")),
+            Some(task_run()),
+            "its controller is the Job build-7",
+        ),
+        (
+            "another case of the kind",
+            with(&pod(), &format!("{owner}/kind"), json!("taskrun")),
+            Some(task_run()),
+            not_of_task_run,
+        ),
+        (
+            "another group",
+            with(&pod(), &format!("{owner}/apiVersion"), json!("evil.dev/v1")),
+            Some(task_run()),
+            not_of_task_run,
+        ),
+        (
+            "a group that begins so",
+            with(&pod(), &format!("{owner}/apiVersion"), json!("tekton.dev.evil/v1")),
+            Some(task_run()),
+            not_of_task_run,
+        ),
+        ("no TaskRun", pod(), None, "is not in its namespace"),
+        (
+            "of another namespace",
+            pod(),
+            Some(with(&task_run(), "/metadata/namespace", json!("prod"))),
+            "is not in its namespace",
+        ),
+        (
+            "the TaskRun of another name",
+            pod(),
+            Some(with(&task_run(), "/metadata/name", json!("build-8"))),
+            "is not in its namespace",
+        ),
+        (
+            "an earlier run of the same name",
+            with(&pod(), &format!("{owner}/uid"), json!(OTHER)),
+            Some(task_run()),
+            "with the UID 99999999",
+        ),
+        (
+            "a later run of the same name",
+            pod(),
+            Some(with(&task_run(), "/metadata/uid", json!(OTHER))),
+            "has the UID 99999999",
+        ),
+        (
+            "the label of another run",
+            with(&pod(), label, json!("build-8")),
+            Some(task_run()),
+            "its label tekton.dev/taskRun is \"build-8\"",
+        ),
+        (
+            "another case of it",
+            with(&pod(), label, json!("Build-7")),
+            Some(task_run()),
+            "its label tekton.dev/taskRun is",
+        ),
+        (
+            "no label",
+            with(&pod(), label, Value::Null),
+            Some(task_run()),
+            "its label tekton.dev/taskRun is \"\"",
+        ),
+        (
+            "the label of another UID",
+            with(&pod(), &format!("{label}UID"), json!(OTHER)),
+            Some(task_run()),
+            "its label tekton.dev/taskRunUID is",
+        ),
+        (
+            "no label of the UID",
+            with(&pod(), &format!("{label}UID"), Value::Null),
+            Some(task_run()),
+            "its label tekton.dev/taskRunUID is",
+        ),
+        (
+            "another pod",
+            with(&pod(), "/metadata/name", json!("build-7-pod-2")),
+            Some(task_run()),
+            "the pod of the TaskRun build-7 is build-7-pod",
+        ),
+        (
+            "the pod of an earlier attempt",
+            pod(),
+            Some(with(&task_run(), "/status/podName", json!("build-7-pod-retry1"))),
+            "is build-7-pod-retry1",
+        ),
+        (
+            "no step",
+            with(&pod(), "/spec/containers", json!([{"name": "sidecar-a"}])),
+            Some(task_run()),
+            "no container of a step",
+        ),
+        (
+            "a step among what comes before",
+            with(
+                &with(&pod(), "/spec/containers", json!([{"name": "a"}])),
+                "/spec/initContainers",
+                json!([{"name": "step-a"}]),
+            ),
+            Some(task_run()),
+            "no container of a step",
+        ),
+        (
+            "a step whose name is not a label",
+            with(&pod(), "/spec/containers/0/name", json!("step-a.b")),
+            Some(task_run()),
+            "does not attest a run",
+        ),
+        (
+            "a step without a name",
+            with(&pod(), "/spec/containers/0/name", json!("step-")),
+            Some(task_run()),
+            "does not attest a run",
+        ),
+        (
+            "a name with a slash",
+            with(&with(&pod(), &format!("{owner}/name"), json!("a/b")), label, json!("a/b")),
+            Some(with(&task_run(), "/metadata/name", json!("a/b"))),
+            "cannot be part of a SPIFFE ID",
+        ),
+        (
+            "a pod's UID with a dot",
+            with(&pod(), "/metadata/uid", json!("x.step-build")),
+            Some(task_run()),
+            "is not a UUID",
+        ),
+        (
+            "a node with a slash",
+            with(&pod(), "/spec/nodeName", json!("../server")),
+            Some(task_run()),
+            "the name of its node",
+        ),
+    ];
+    for (case, pod, run, says) in &cases {
+        match judged(pod, run.as_ref(), CREATED) {
+            Err(refusal) => {
+                assert!(refusal.to_string().contains(says), "{case}: {says:?} is not in: {refusal}")
+            }
+            other => panic!("{case}: {other:?}"),
+        }
+    }
+    // What is tried above is refused for that alone.
+    assert!(matches!(judged(&pod(), Some(&task_run()), CREATED), Ok(Desired::Entries(_))));
+}
+
+#[test]
+fn an_odd_object_is_read_and_gets_nothing() {
+    for odd in [json!(null), json!(5), json!([]), json!({"metadata": 1, "spec": [], "status": "x"})] {
+        let pod: Pod = serde_json::from_value(odd.clone()).unwrap();
+        let run: TaskRun = serde_json::from_value(odd.clone()).unwrap();
+        let judged = entries(&pod, Some(&run), &configuration(&[]), &tag(), CREATED);
+        assert!(judged.is_err(), "{odd}: {judged:?}");
+    }
+}
+
+#[test]
+fn only_what_differs_changes_and_only_what_is_ours() {
+    let tag = tag();
+    let desired = of(&configuration(&[]));
+    let wire = |entry: &Entry| entry.to_wire(&tag);
+    let all: Present = desired.iter().map(|entry| (entry.id.clone(), wire(entry))).collect();
+    let difference = |present: &Present, desired: &[Entry]| {
+        let mut difference = Difference::default();
+        difference.add_pod(POD, desired, present, &tag);
+        // Another pod of the same node and its alias.
+        difference.add_pod("other", &desired[..desired.len().min(1)], present, &tag);
+        let ids = |entries: &[_]| entries.iter().map(EntryId::of).collect::<Vec<_>>();
+        (ids(&difference.create), ids(&difference.update), difference.delete)
+    };
+    let ids: Vec<EntryId> = desired.iter().map(|entry| entry.id.clone()).collect();
+    assert_eq!(difference(&Present::new(), &desired), (ids.clone(), vec![], vec![]), "nothing is there");
+    assert_eq!(difference(&all, &desired), (vec![], vec![], vec![]), "all is there");
+    assert_eq!(difference(&all, &[]), (vec![], vec![], ids[1..].to_vec()), "the alias is nobody's");
+    let mut changes: Vec<(
+        &str,
+        Box<dyn Fn(&mut svidence::controller::spire::generated::RegistrationEntry)>,
+    )> = vec![
+        ("admin", Box::new(|entry| entry.admin = true)),
+        ("downstream", Box::new(|entry| entry.downstream = true)),
+        ("TTL", Box::new(|entry| entry.x509_svid_ttl = 1)),
+        ("expiry", Box::new(|entry| entry.expires_at += 1)),
+        ("DNS name", Box::new(|entry| entry.dns_names.push("x".into()))),
+        ("selector", Box::new(|entry| drop(entry.selectors.pop()))),
+        ("parent", Box::new(|entry| entry.parent_id = None)),
+        ("federation", Box::new(|entry| entry.federates_with.push("x".into()))),
+    ];
+    for (case, change) in &mut changes {
+        let mut present = all.clone();
+        change(present.get_mut(&ids[1]).unwrap());
+        assert_eq!(difference(&present, &desired), (vec![], vec![ids[1].clone()], vec![]), "{case}");
+    }
+    let mut turned = wire(&desired[1]);
+    turned.selectors.reverse();
+    sort(&mut turned);
+    assert_eq!(turned, wire(&desired[1]), "the order of selectors says nothing");
+
+    let ours = wire(&desired[1]);
+    assert!(tag.is_ours(&ours));
+    for (case, id, hint) in [
+        ("of another cluster", "svidence-ffffffffffff.pod.a.step-b", "svidence-ffffffffffff"),
+        ("another hint", ours.id.as_str(), "mine"),
+        ("no hint", ours.id.as_str(), ""),
+        ("an ID of somebody else's", "11111111-2222-4333-8444-555555555555", ours.hint.as_str()),
+        ("one that begins so", "svidence-0123abcd4567x.pod.a.step-b", ours.hint.as_str()),
+    ] {
+        let mut entry = ours.clone();
+        (entry.id, entry.hint) = (id.to_owned(), hint.to_owned());
+        assert!(!tag.is_ours(&entry), "{case}");
+    }
+}
