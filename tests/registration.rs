@@ -8,10 +8,11 @@ use svidence::{
         config::Configuration,
         objects::{Pod, TaskRun},
         registration::{
-            desired::{Desired, Refusal, entries},
+            desired::{Desired, Refusal, entries, entries_by_owner},
             difference::{Difference, Present},
-            entry::{ClusterTag, Entry, EntryId, sort},
+            entry::{ClusterTag, Entry, EntryId, Subject, sort},
         },
+        spire::generated::RegistrationEntry,
     },
     workload::id::Attested,
 };
@@ -461,6 +462,45 @@ fn a_pod_that_claims_what_is_not_its_own_gets_nothing() {
 }
 
 #[test]
+fn a_run_that_is_registered_by_owner_is_so_from_its_beginning_to_its_end() {
+    let configuration = configuration(&[("svidence-registration", "owner"), ("svidence-attest", "run")]);
+    let mut run = with(&task_run(), "/status", Value::Null);
+    run["metadata"]["creationTimestamp"] = json!("2025-11-29T08:00:00Z");
+    let judged = |run: &Value, now: i64| {
+        let run: TaskRun = serde_json::from_value(run.clone()).unwrap();
+        entries_by_owner(&run, &configuration, &tag(), now)
+    };
+    let Ok(Desired::Entries(entries)) = judged(&run, CREATED) else { panic!("not registered") };
+    assert_eq!(
+        entries.iter().map(shown).collect::<Vec<_>>(),
+        [
+            "svidence-0123abcd4567.nodes /tekton-node/_all < /spire/server [k8s_psat:agent_ns:spire] -"
+                .to_owned(),
+            format!(
+                "svidence-0123abcd4567.taskrun.{RUN}.run /ns/builds/taskrun/build-7 < /tekton-node/_all [k8s:ns:builds \
+                 k8s:pod-owner-uid:TaskRun:{RUN}] {RUN}.taskrun.internal"
+            )
+        ]
+    );
+    assert_eq!(tag().subject_of(&entries[1].id), Some(Subject::TaskRun(RUN.to_owned())));
+    let ended = json!({"completionTime": "2025-11-29T08:00:00Z", "conditions": [{"type": "Succeeded", "status": "True"}]});
+    let mut retried = run.clone();
+    retried["spec"]["retries"] = json!(2);
+    for (case, run, now, is_there) in [
+        ("it has just ended", with(&run, "/status", ended.clone()), CREATED + 29, true),
+        ("it has ended", with(&run, "/status", ended), CREATED + 30, false),
+        ("within its timeout", run.clone(), CREATED + 4199, true),
+        ("beyond it", run.clone(), CREATED + 4200, false),
+        ("within those of three attempts", retried.clone(), CREATED + 3 * 3600 + 599, true),
+        ("beyond them", retried, CREATED + 3 * 3600 + 600, false),
+    ] {
+        let found = matches!(judged(&run, now), Ok(Desired::Entries(_)));
+        assert_eq!(found, is_there, "{case}");
+    }
+    assert!(judged(&with(&run, "/metadata/uid", json!("x")), CREATED).is_err(), "a UID that is not one");
+}
+
+#[test]
 fn an_odd_object_is_read_and_gets_nothing() {
     for odd in [json!(null), json!(5), json!([]), json!({"metadata": 1, "spec": [], "status": "x"})] {
         let pod: Pod = serde_json::from_value(odd.clone()).unwrap();
@@ -470,6 +510,9 @@ fn an_odd_object_is_read_and_gets_nothing() {
     }
 }
 
+/// Changes an entry.
+type Change = Box<dyn Fn(&mut RegistrationEntry)>;
+
 #[test]
 fn only_what_differs_changes_and_only_what_is_ours() {
     let tag = tag();
@@ -478,9 +521,9 @@ fn only_what_differs_changes_and_only_what_is_ours() {
     let all: Present = desired.iter().map(|entry| (entry.id.clone(), wire(entry))).collect();
     let difference = |present: &Present, desired: &[Entry]| {
         let mut difference = Difference::default();
-        difference.add_pod(POD, desired, present, &tag);
+        difference.add(&Subject::Pod(POD.to_owned()), desired, present, &tag);
         // Another pod of the same node and its alias.
-        difference.add_pod("other", &desired[..desired.len().min(1)], present, &tag);
+        difference.add(&Subject::Pod("other".to_owned()), &desired[..desired.len().min(1)], present, &tag);
         let ids = |entries: &[_]| entries.iter().map(EntryId::of).collect::<Vec<_>>();
         (ids(&difference.create), ids(&difference.update), difference.delete)
     };
@@ -488,10 +531,7 @@ fn only_what_differs_changes_and_only_what_is_ours() {
     assert_eq!(difference(&Present::new(), &desired), (ids.clone(), vec![], vec![]), "nothing is there");
     assert_eq!(difference(&all, &desired), (vec![], vec![], vec![]), "all is there");
     assert_eq!(difference(&all, &[]), (vec![], vec![], ids[1..].to_vec()), "the alias is nobody's");
-    let mut changes: Vec<(
-        &str,
-        Box<dyn Fn(&mut svidence::controller::spire::generated::RegistrationEntry)>,
-    )> = vec![
+    let mut changes: Vec<(&str, Change)> = vec![
         ("admin", Box::new(|entry| entry.admin = true)),
         ("downstream", Box::new(|entry| entry.downstream = true)),
         ("TTL", Box::new(|entry| entry.x509_svid_ttl = 1)),

@@ -1,4 +1,4 @@
-//! What is known of the cluster's pods and TaskRuns, and which pods have to be looked at again.
+//! What is known of the cluster's pods and TaskRuns, and which of them have to be looked at again.
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
@@ -7,8 +7,8 @@ use std::{
 
 use crate::{
     controller::{
-        objects::{Metadata, Pod, TaskRun},
-        registration::desired::is_task_run,
+        objects::{Metadata, Pod, Progress, TaskRun},
+        registration::{desired::is_task_run, entry::Subject},
     },
     sources::kubernetes::follow::Told,
 };
@@ -30,8 +30,10 @@ pub struct Cache {
     pods: HashMap<String, Pod>,
     /// TaskRuns by namespace and name.
     task_runs: HashMap<(String, String), TaskRun>,
-    /// UIDs of pods to be looked at.
-    dirty: BTreeSet<String>,
+    /// Names of TaskRuns by UID.
+    names: HashMap<String, (String, String)>,
+    /// What is to be looked at.
+    dirty: BTreeSet<Subject>,
     /// What has not been listed yet.
     unlisted: HashSet<(Kind, Scope)>,
 }
@@ -71,13 +73,13 @@ impl Cache {
             self.remove_pod(uid);
         } else if self.pods.get(&uid) != Some(&pod) {
             self.pods.insert(uid.clone(), pod);
-            self.dirty.insert(uid);
+            self.dirty.insert(Subject::Pod(uid));
         }
     }
 
     fn remove_pod(&mut self, uid: String) {
         self.pods.remove(&uid);
-        self.dirty.insert(uid);
+        self.dirty.insert(Subject::Pod(uid));
     }
 
     /// Takes in what a watch tells of TaskRuns.
@@ -102,27 +104,38 @@ impl Cache {
     fn put_task_run(&mut self, run: TaskRun) {
         let (key, run) = (key(&run.metadata), run.without_version());
         if self.task_runs.get(&key) != Some(&run) {
-            self.touch(&key);
+            self.remove_task_run(&key);
+            let uid = run.metadata.uid.clone();
+            self.names.insert(uid.clone(), key.clone());
+            self.dirty.insert(Subject::TaskRun(uid));
             self.task_runs.insert(key, run);
         }
     }
 
     fn remove_task_run(&mut self, key: &(String, String)) {
-        self.task_runs.remove(key);
+        if let Some(run) = self.task_runs.remove(key) {
+            self.names.remove(&run.metadata.uid);
+            self.dirty.insert(Subject::TaskRun(run.metadata.uid));
+        }
         self.touch(key);
     }
 
     /// The pods that say that they belong to a TaskRun are to be looked at.
     fn touch(&mut self, key: &(String, String)) {
         let is_of = |pod: &&Pod| owner(pod).as_ref() == Some(key);
-        let uids: Vec<String> = self.pods.values().filter(is_of).map(pod_uid).collect();
-        self.dirty.extend(uids);
+        let pods = self.pods.values().filter(is_of).map(pod_uid).map(Subject::Pod);
+        self.dirty.extend(pods);
     }
 
     /// A pod that has not ended, and the TaskRun that its owner reference names.
-    pub fn look_up(&self, uid: &str) -> Option<(&Pod, Option<&TaskRun>)> {
+    pub fn pod(&self, uid: &str) -> Option<(&Pod, Option<&TaskRun>)> {
         let pod = self.pods.get(uid)?;
         Some((pod, owner(pod).and_then(|key| self.task_runs.get(&key))))
+    }
+
+    /// A TaskRun.
+    pub fn task_run(&self, uid: &str) -> Option<&TaskRun> {
+        self.task_runs.get(self.names.get(uid)?)
     }
 
     /// Whether there is anything to be looked at.
@@ -130,19 +143,21 @@ impl Cache {
         !self.dirty.is_empty()
     }
 
-    /// The pods that are to be looked at, which they are not afterwards.
-    pub fn take_dirty(&mut self) -> BTreeSet<String> {
+    /// What is to be looked at, which it is not afterwards.
+    pub fn take_dirty(&mut self) -> BTreeSet<Subject> {
         mem::take(&mut self.dirty)
     }
 
-    /// These pods are to be looked at again.
-    pub fn look_again(&mut self, uids: impl IntoIterator<Item = String>) {
-        self.dirty.extend(uids);
+    /// These are to be looked at again.
+    pub fn look_again(&mut self, subjects: impl IntoIterator<Item = Subject>) {
+        self.dirty.extend(subjects);
     }
 
-    /// All pods are to be looked at again.
+    /// All that has not ended is to be looked at again.
     pub fn look_at_all(&mut self) {
-        self.dirty.extend(self.pods.keys().cloned());
+        self.dirty.extend(self.pods.keys().cloned().map(Subject::Pod));
+        let running = self.task_runs.values().filter(|run| run.progress == Progress::Running);
+        self.dirty.extend(running.map(|run| Subject::TaskRun(run.metadata.uid.clone())));
     }
 }
 

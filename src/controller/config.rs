@@ -40,17 +40,20 @@ pub enum Registration {
     /// By their pod, as soon as it has a node.
     #[default]
     Pod,
+    /// By the owner reference of their pods, as soon as the TaskRun is there: earlier, and weaker.
+    Owner,
     /// Not at all; what is registered stays until its run ends.
     Off,
 }
 
 impl Registration {
-    const ALL: [Self; 2] = [Self::Pod, Self::Off];
+    const ALL: [Self; 3] = [Self::Pod, Self::Owner, Self::Off];
 
     /// The value as it is written in the configuration.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Pod => "pod",
+            Self::Owner => "owner",
             Self::Off => "off",
         }
     }
@@ -80,6 +83,9 @@ impl Attest {
         }
     }
 }
+
+/// In the place of a node's name: the alias of all nodes. No node is called so.
+pub const ALL_NODES: &str = "_all";
 
 /// SHA-256 of a program.
 pub type Program = [u8; 32];
@@ -146,9 +152,13 @@ impl Configuration {
             let value = settings.attest.as_str().to_owned();
             return Err(ConfigError::Value { key: ATTEST, value, reason });
         }
+        if settings.registration == Registration::Owner && settings.attest != Attest::Run {
+            let reason = format!("can attest the run and no more: it needs {ATTEST}: \"run\"");
+            let value = settings.registration.as_str().to_owned();
+            return Err(ConfigError::Value { key: REGISTRATION, value, reason });
+        }
         let configuration = Self { shared, settings };
-        // Any node's will do.
-        configuration.node_alias("node").map_err(|reason| ConfigError::Value {
+        configuration.node_alias(ALL_NODES).map_err(|reason| ConfigError::Value {
             key: NODE_ALIAS_PREFIX,
             value: configuration.shared.node_alias_prefix.clone(),
             reason,
@@ -156,7 +166,7 @@ impl Configuration {
         Ok(configuration)
     }
 
-    /// The SPIFFE ID that the agent of a node has beside its own.
+    /// The SPIFFE ID that the agent of a node, or that of each ([`ALL_NODES`]), has beside its own.
     pub fn node_alias(&self, node: &str) -> Result<SpiffeId, String> {
         let Config { trust_domain, node_alias_prefix, .. } = &self.shared;
         if node_alias_prefix.starts_with("/spire/") {

@@ -13,6 +13,9 @@ use crate::{sources::kubernetes::follow::Followed, tekton::taskrun::parse_time};
 /// The label of a TaskRun's pods, by which they are followed.
 pub const POD_LABEL: &str = "tekton.dev/taskRun";
 
+/// More retries than anybody waits for.
+const MOST_RETRIES: i64 = 1000;
+
 /// The metadata of any object.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Metadata {
@@ -82,6 +85,10 @@ pub struct TaskRun {
     pub progress: Progress,
     /// How long an attempt may take, seconds; `None`: as long as it likes.
     pub timeout: Option<i64>,
+    /// How many attempts there may be.
+    pub attempts: i64,
+    /// When it was created, Unix seconds.
+    pub created: Option<i64>,
 }
 
 /// A ConfigMap.
@@ -176,7 +183,15 @@ impl TaskRun {
             .and_then(|timeout| go::duration::parse(timeout.as_bytes()))
             .map(|nanoseconds| nanoseconds / 1_000_000_000)
             .filter(|seconds| *seconds > 0);
-        Self { metadata: Metadata::of(object), pod: text(object, "/status/podName"), progress, timeout }
+        let retries = object.pointer("/spec/retries").and_then(Value::as_i64).unwrap_or(0);
+        Self {
+            metadata: Metadata::of(object),
+            pod: text(object, "/status/podName"),
+            progress,
+            timeout,
+            attempts: retries.clamp(0, MOST_RETRIES) + 1,
+            created: text(object, "/metadata/creationTimestamp").and_then(|time| parse_time(&time)),
+        }
     }
 }
 

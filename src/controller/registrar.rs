@@ -13,11 +13,11 @@ use tonic::Code;
 use crate::controller::{
     cache::Cache,
     config::{Configuration, Registration},
-    objects::Pod,
+    objects::Metadata,
     registration::{
-        desired::{Desired, Refusal, entries},
+        desired::{Desired, Refusal, entries, entries_by_owner},
         difference::{Difference, Present, entries_of},
-        entry::{ClusterTag, Entry, EntryId, sort},
+        entry::{ClusterTag, Entry, EntryId, Subject, sort},
     },
     spire::{
         client::{AT_ONCE, EntryApi, Outcome},
@@ -35,10 +35,10 @@ const ALIAS_KEPT: i64 = 3600;
 /// Something to be told.
 #[derive(Debug, Clone, PartialEq)]
 pub enum News {
-    /// A pod has its entries.
+    /// A pod or TaskRun has its entries.
     Registered {
-        /// The pod.
-        pod: Box<Pod>,
+        /// Which.
+        object: Object,
         /// Their number.
         entries: usize,
     },
@@ -47,10 +47,10 @@ pub enum News {
         /// How many.
         entries: usize,
     },
-    /// A pod gets no entries.
+    /// A pod or TaskRun gets no entries.
     Refused {
-        /// The pod.
-        pod: Box<Pod>,
+        /// Which.
+        object: Object,
         /// Why.
         refusal: Refusal,
     },
@@ -79,7 +79,21 @@ pub enum News {
     },
 }
 
-/// A pod that was refused, when first, and whether that was told.
+/// A pod or TaskRun.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Object {
+    /// `Pod` or `TaskRun`.
+    pub kind: &'static str,
+    /// Its namespace, name and UID.
+    pub metadata: Metadata,
+    /// The TaskRun that it is or says it belongs to.
+    pub task_run: Option<String>,
+}
+
+/// What should be, and for which object, if that is there.
+type Wanted = (Option<Object>, Result<Desired, Refusal>);
+
+/// What was refused, when first, and whether that was told.
 #[derive(Debug)]
 struct Refused {
     since: i64,
@@ -93,7 +107,7 @@ pub struct Registrar {
     tag: ClusterTag,
     /// `None`: not known, so they have to be listed.
     present: Option<Present>,
-    refused: HashMap<String, Refused>,
+    refused: HashMap<Subject, Refused>,
     /// When the alias of a node was needed last, Unix seconds.
     aliases: BTreeMap<EntryId, i64>,
 }
@@ -114,7 +128,7 @@ impl Registrar {
         self.present = None;
     }
 
-    /// Looks at what the SPIRE server really has, and notes that every pod is to be looked at.
+    /// Looks at what the SPIRE server really has, and notes that everything is to be looked at.
     pub fn compare(&mut self, api: &EntryApi, cache: &mut Cache, now: i64) -> Result<Vec<News>, SpireError> {
         let listed = api.list(self.tag.hint())?;
         let ours = listed.into_iter().filter(|entry| self.tag.is_ours(entry));
@@ -131,8 +145,8 @@ impl Registrar {
         };
         let vanished = known.iter().filter(is_missed).count();
         cache.look_at_all();
-        cache.look_again(present.keys().filter_map(|id| self.tag.pod_of(id)).map(str::to_owned));
-        let aliases = present.keys().filter(|id| self.tag.pod_of(id).is_none());
+        cache.look_again(present.keys().filter_map(|id| self.tag.subject_of(id)));
+        let aliases = present.keys().filter(|id| self.tag.subject_of(id).is_none());
         for alias in aliases {
             self.aliases.entry(alias.clone()).or_insert(now);
         }
@@ -146,8 +160,8 @@ impl Registrar {
         self.present.is_some()
     }
 
-    /// Gives the pods that are to be looked at the entries that they should have, and takes from them all others. If that fails, they are
-    /// to be looked at again.
+    /// Gives what is to be looked at the entries that it should have, and takes all others from it. If that fails, it is to be looked at
+    /// again.
     pub fn settle(
         &mut self,
         api: &EntryApi,
@@ -155,72 +169,65 @@ impl Registrar {
         configuration: &Configuration,
         now: i64,
     ) -> (Vec<News>, Result<(), SpireError>) {
-        let pods = cache.take_dirty();
+        let subjects = cache.take_dirty();
         let mut news = Vec::new();
-        let (difference, registered) = self.difference(&pods, cache, configuration, now, &mut news);
+        let (difference, registered) = self.difference(&subjects, cache, configuration, now, &mut news);
         if difference.is_empty() {
             return (news, Ok(()));
         }
         let mut again = BTreeSet::new();
         let done = self.apply(api, difference, &mut again, &mut news);
         if done.is_err() {
-            again.extend(pods);
+            again.extend(subjects);
         }
-        for (pod, entries) in registered {
-            let present = self.present.as_ref();
-            let is_there = |entry: &&Entry| present.is_some_and(|present| present.contains_key(&entry.id));
+        let present = self.present.as_ref();
+        let is_there = |entry: &Entry| present.is_some_and(|present| present.contains_key(&entry.id));
+        for (object, entries) in registered {
             // Not the alias, which may be somebody else's.
-            let of_pod: Vec<&Entry> =
-                entries.iter().filter(|entry| self.tag.pod_of(&entry.id).is_some()).collect();
-            if of_pod.iter().all(is_there) {
-                news.push(News::Registered { entries: of_pod.len(), pod: Box::new(pod) });
+            let own = entries.iter().filter(|entry| self.tag.subject_of(&entry.id).is_some());
+            let (there, missing): (Vec<&Entry>, Vec<&Entry>) = own.partition(|entry| is_there(entry));
+            if missing.is_empty() {
+                news.push(News::Registered { object, entries: there.len() });
             }
         }
         cache.look_again(again);
         (news, done)
     }
 
-    /// What has to change for these pods, and which of them get entries for the first time.
+    /// What has to change for these, and which of them get entries for the first time.
     fn difference(
         &mut self,
-        pods: &BTreeSet<String>,
+        subjects: &BTreeSet<Subject>,
         cache: &Cache,
         configuration: &Configuration,
         now: i64,
         news: &mut Vec<News>,
-    ) -> (Difference, Vec<(Pod, Vec<Entry>)>) {
+    ) -> (Difference, Vec<(Object, Vec<Entry>)>) {
         let present = self.present.take().unwrap_or_default();
         let (mut difference, mut registered) = (Difference::default(), Vec::new());
-        for uid in pods {
-            let is_known = entries_of(uid, &present, &self.tag).next().is_some();
-            let is_off = configuration.settings.registration == Registration::Off;
-            let Some((pod, task_run)) = cache.look_up(uid).filter(|_| is_known || !is_off) else {
-                self.refused.remove(uid);
-                difference.add_pod(uid, &[], &present, &self.tag);
-                continue;
-            };
-            let desired = match entries(pod, task_run, configuration, &self.tag, now) {
-                Ok(desired) => {
-                    self.refused.remove(uid);
-                    desired
+        for subject in subjects {
+            let is_known = entries_of(subject, &present, &self.tag).next().is_some();
+            let (object, wanted) = self.wanted(subject, is_known, cache, configuration, now);
+            let desired = match (wanted, &object) {
+                (Err(refusal), Some(object)) => {
+                    news.extend(self.refuse(subject, object, refusal, now));
+                    Vec::new()
                 }
-                Err(refusal) => {
-                    news.extend(self.refuse(pod, refusal, now));
-                    Desired::Nothing
+                (wanted, _) => {
+                    self.refused.remove(subject);
+                    match wanted {
+                        Ok(Desired::Entries(entries)) => entries,
+                        _ => Vec::new(),
+                    }
                 }
             };
-            let desired = match desired {
-                Desired::Entries(entries) => entries,
-                Desired::NotYet | Desired::Nothing => Vec::new(),
-            };
-            let alias = desired.iter().find(|entry| self.tag.pod_of(&entry.id).is_none());
+            let alias = desired.iter().find(|entry| self.tag.subject_of(&entry.id).is_none());
             if let Some(alias) = alias {
                 self.aliases.insert(alias.id.clone(), now);
             }
-            difference.add_pod(uid, &desired, &present, &self.tag);
-            if !is_known && !desired.is_empty() {
-                registered.push((pod.clone(), desired));
-            }
+            difference.add(subject, &desired, &present, &self.tag);
+            registered
+                .extend(object.filter(|_| !is_known && !desired.is_empty()).map(|object| (object, desired)));
         }
         let is_old = |(_, needed): &(&EntryId, &i64)| now - **needed >= ALIAS_KEPT;
         let unneeded = self.aliases.iter().filter(is_old).map(|(id, _)| id);
@@ -229,24 +236,53 @@ impl Registrar {
         (difference, registered)
     }
 
-    /// Notes that a pod is refused; tells it once, when it has lasted.
-    fn refuse(&mut self, pod: &Pod, refusal: Refusal, now: i64) -> Option<News> {
+    /// What one should have. `is_known`: it has entries already.
+    fn wanted(
+        &self,
+        subject: &Subject,
+        is_known: bool,
+        cache: &Cache,
+        configuration: &Configuration,
+        now: i64,
+    ) -> Wanted {
+        let nothing = (None, Ok(Desired::Nothing));
+        match (subject, configuration.settings.registration) {
+            (Subject::Pod(uid), way @ (Registration::Pod | Registration::Off)) => {
+                let known = cache.pod(uid).filter(|_| is_known || way == Registration::Pod);
+                let Some((pod, task_run)) = known else { return nothing };
+                let object =
+                    Object { kind: "Pod", metadata: pod.metadata.clone(), task_run: pod.task_run.clone() };
+                (Some(object), entries(pod, task_run, configuration, &self.tag, now))
+            }
+            (Subject::TaskRun(uid), way @ (Registration::Owner | Registration::Off)) => {
+                let known = cache.task_run(uid).filter(|_| is_known || way == Registration::Owner);
+                let Some(task_run) = known else { return nothing };
+                let metadata = task_run.metadata.clone();
+                let object = Object { kind: "TaskRun", task_run: Some(metadata.name.clone()), metadata };
+                (Some(object), entries_by_owner(task_run, configuration, &self.tag, now))
+            }
+            (Subject::Pod(_), Registration::Owner) | (Subject::TaskRun(_), Registration::Pod) => nothing,
+        }
+    }
+
+    /// Notes that one is refused; tells it once, when it has lasted.
+    fn refuse(&mut self, subject: &Subject, object: &Object, refusal: Refusal, now: i64) -> Option<News> {
         let fresh = || Refused { since: now, refusal: refusal.clone(), is_told: false };
-        let refused = self.refused.entry(pod.metadata.uid.clone()).or_insert_with(fresh);
+        let refused = self.refused.entry(subject.clone()).or_insert_with(fresh);
         if refused.refusal != refusal {
             *refused = fresh();
         }
         let is_due = !refused.is_told && now - refused.since >= REFUSED_FOR;
         refused.is_told |= is_due;
-        is_due.then(|| News::Refused { pod: Box::new(pod.clone()), refusal })
+        is_due.then(|| News::Refused { object: object.clone(), refusal })
     }
 
-    /// Changes what has to change, and keeps what has become of it. `again` gets the pods that are to be looked at again.
+    /// Changes what has to change, and keeps what has become of it. `again` gets what is to be looked at again.
     fn apply(
         &mut self,
         api: &EntryApi,
         difference: Difference,
-        again: &mut BTreeSet<String>,
+        again: &mut BTreeSet<Subject>,
         news: &mut Vec<News>,
     ) -> Result<(), SpireError> {
         for entries in difference.create.chunks(AT_ONCE) {
@@ -280,19 +316,19 @@ impl Registrar {
         &mut self,
         entry: &RegistrationEntry,
         outcome: Outcome,
-        again: &mut BTreeSet<String>,
+        again: &mut BTreeSet<Subject>,
         news: &mut Vec<News>,
     ) {
         let id = EntryId::of(entry);
         match (outcome.code, &outcome.entry) {
             (Code::Ok, _) => self.keep(entry.clone()),
-            // It was there, perhaps otherwise: that is seen when the pod is looked at again.
+            // It was there, perhaps otherwise: that is seen when it is looked at again.
             (Code::AlreadyExists, Some(known)) if known.id == entry.id && self.tag.is_ours(known) => {
                 self.keep(known.clone());
-                again.extend(self.tag.pod_of(&id).map(str::to_owned));
+                again.extend(self.tag.subject_of(&id));
             }
             // A node may have its alias from somebody else, which serves as well.
-            (Code::AlreadyExists, Some(_)) if self.tag.pod_of(&id).is_none() => {}
+            (Code::AlreadyExists, Some(_)) if self.tag.subject_of(&id).is_none() => {}
             (Code::AlreadyExists, known) => {
                 let by = known.as_ref().map(|known| known.id.clone()).unwrap_or_default();
                 news.push(News::Occupied { id: entry.id.clone(), by });
@@ -305,7 +341,7 @@ impl Registrar {
         &mut self,
         entry: &RegistrationEntry,
         outcome: Outcome,
-        again: &mut BTreeSet<String>,
+        again: &mut BTreeSet<Subject>,
         news: &mut Vec<News>,
     ) {
         let id = EntryId::of(entry);
@@ -313,7 +349,7 @@ impl Registrar {
             Code::Ok => self.keep(entry.clone()),
             Code::NotFound => {
                 self.present.as_mut().map(|present| present.remove(&id));
-                again.extend(self.tag.pod_of(&id).map(str::to_owned));
+                again.extend(self.tag.subject_of(&id));
             }
             _ => news.push(not_done("update", entry.id.clone(), outcome)),
         }

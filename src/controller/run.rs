@@ -15,7 +15,7 @@ use crate::{
         identity::Identity,
         log::Log,
         objects::{ConfigMap, Metadata, Pod, TaskRun},
-        registrar::{News, Registrar, pause_after},
+        registrar::{News, Object, Registrar, pause_after},
         registration::entry::ClusterTag,
         spire::{client::EntryApi, error::SpireError},
     },
@@ -162,22 +162,25 @@ impl Controller<'_> {
         self.surroundings.log.error(&error.to_string(), &[("resource", what.into())]);
     }
 
+    /// The ConfigMap as it is now, if it is there.
+    fn config_map_of(&mut self, told: Told<ConfigMap>) -> Option<ConfigMap> {
+        const MISSING: &str = "the ConfigMap of the configuration is not there";
+        match told {
+            Told::Changed(config_map) => return Some(config_map),
+            Told::All(mut all) if !all.is_empty() => return all.pop(),
+            Told::All(_) => self.surroundings.log.error(MISSING, &[]),
+            Told::Gone(_) => {
+                let text = format!("{MISSING} any more; the last good one stays in force");
+                self.surroundings.log.error(&text, &[]);
+            }
+            Told::Failed(error) => self.not_followed("configmaps", &error),
+        }
+        None
+    }
+
     /// Takes the configuration up, or keeps the last good one.
     fn configure(&mut self, told: Told<ConfigMap>) -> io::Result<()> {
-        let missing = "the ConfigMap of the configuration is not there";
-        let config_map = match told {
-            Told::Changed(config_map) => config_map,
-            Told::All(mut all) => match all.pop() {
-                Some(config_map) => config_map,
-                None => return Ok(self.surroundings.log.error(missing, &[])),
-            },
-            Told::Gone(_) => {
-                let text = format!("{missing} any more; the last good one stays in force");
-                return Ok(self.surroundings.log.error(&text, &[]));
-            }
-            Told::Failed(error) => return Ok(self.not_followed("configmaps", &error)),
-        };
-        let ConfigMap { metadata, data } = config_map;
+        let Some(ConfigMap { metadata, data }) = self.config_map_of(told) else { return Ok(()) };
         self.config_map = Some(metadata.clone());
         let configuration = match Configuration::from_entries(data) {
             Ok(configuration) => configuration,
@@ -269,18 +272,19 @@ impl Controller<'_> {
 
     fn tell(&mut self, news: News) {
         match news {
-            News::Registered { pod, entries } => {
-                let fields = [&of_pod(&pod)[..], &[("entries", entries.into())]].concat();
+            News::Registered { object, entries } => {
+                let fields = [&fields_of(&object)[..], &[("entries", entries.into())]].concat();
                 self.surroundings.log.info("registered", &fields);
             }
             News::Removed { entries } => {
                 self.surroundings.log.info("entries were deleted", &[("entries", entries.into())]);
             }
-            News::Refused { pod, refusal } => {
+            News::Refused { object, refusal } => {
                 let message = format!("it gets no identity: {refusal}");
-                self.surroundings.log.error(&message, &of_pod(&pod));
-                let Metadata { namespace, name, uid, .. } = pod.metadata;
-                self.warn(About { api_version: "v1", kind: "Pod", namespace, name, uid }, "NotRegistered", message);
+                self.surroundings.log.error(&message, &fields_of(&object));
+                let Object { kind, metadata, .. } = object;
+                let api_version = if kind == "Pod" { "v1" } else { "tekton.dev/v1" };
+                self.warn(about(api_version, kind, metadata), "NotRegistered", message);
             }
             News::Vanished { entries } => self.warn_about_config(
                 "EntriesDeleted",
@@ -309,8 +313,8 @@ impl Controller<'_> {
 
     fn warn_about_config(&mut self, reason: &'static str, message: String) {
         self.surroundings.log.error(&message, &[("reason", reason.into())]);
-        if let Some(Metadata { namespace, name, uid, .. }) = self.config_map.clone() {
-            self.warn(About { api_version: "v1", kind: "ConfigMap", namespace, name, uid }, reason, message);
+        if let Some(metadata) = self.config_map.clone() {
+            self.warn(about("v1", "ConfigMap", metadata), reason, message);
         }
     }
 
@@ -321,10 +325,16 @@ impl Controller<'_> {
     }
 }
 
-fn of_pod(pod: &Pod) -> [(&'static str, Value); 3] {
+fn about(api_version: &'static str, kind: &'static str, metadata: Metadata) -> About {
+    let Metadata { namespace, name, uid, .. } = metadata;
+    About { api_version, kind, namespace, name, uid }
+}
+
+fn fields_of(object: &Object) -> [(&'static str, Value); 4] {
     [
-        ("namespace", pod.metadata.namespace.clone().into()),
-        ("pod", pod.metadata.name.clone().into()),
-        ("taskRun", pod.task_run.clone().into()),
+        ("namespace", object.metadata.namespace.clone().into()),
+        ("kind", object.kind.into()),
+        ("name", object.metadata.name.clone().into()),
+        ("taskRun", object.task_run.clone().into()),
     ]
 }

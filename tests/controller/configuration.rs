@@ -17,7 +17,7 @@ fn a_change_is_taken_up_and_a_bad_one_is_told_and_left() {
     let first = scheduled(server, "default", "first", &["a"]);
     let mut controller = world.controller();
     controller.wait_for(&[
-        "svidence-registration: \\\"none\\\" must be one of: pod, off",
+        "svidence-registration: \\\"none\\\" must be one of: pod, owner, off",
         "nothing is registered until",
     ]);
     world.wait_for_entries("no configuration", &controller, &[]);
@@ -41,6 +41,15 @@ fn a_change_is_taken_up_and_a_bad_one_is_told_and_left() {
     ]);
     world.configure(&json!({"svidence-svid-ttl": null, "svidence-attest": "step"}));
     world.wait_for_entries("as at first", &controller, &[of_first.clone()]);
+
+    let by_owner = format!(
+        "/ns/default/taskrun/first below /tekton-node/_all [k8s:ns:default k8s:pod-owner-uid:TaskRun:{uid}] DNS \
+         {uid}.taskrun.internal ttl 900"
+    );
+    world.configure(&json!({"svidence-registration": "owner", "svidence-attest": "run"}));
+    world.wait_for_entries("by owner", &controller, &[by_owner]);
+    world.configure(&json!({"svidence-registration": "pod", "svidence-attest": "step"}));
+    world.wait_for_entries("by pod again", &controller, &[of_first.clone()]);
 
     world.configure(&json!({"svidence-registration": "off"}));
     controller.wait_for(&["the configuration is in force", "\"registration\":\"off\""]);

@@ -3,9 +3,9 @@
 
 use crate::{
     controller::{
-        config::{Attest, Configuration},
-        objects::{Owner, Pod, Progress, TaskRun},
-        registration::entry::{ClusterTag, Entry, EntryId},
+        config::{ALL_NODES, Attest, Configuration},
+        objects::{Metadata, Owner, Pod, Progress, TaskRun},
+        registration::entry::{ClusterTag, Entry, EntryId, Subject},
     },
     evidence::attestation::step_name,
     workload::id::{Attested, IdError, RunNameError, SpiffeId, TaskRunId, parse_uid},
@@ -112,11 +112,7 @@ pub fn entries(
     }
     let (owner, task_run) = owned(pod, task_run)?;
     let expires_at = task_run.timeout.zip(pod.created).map(|(timeout, from)| from + timeout + KEPT_FOR);
-    let is_over = match task_run.progress {
-        Progress::Running => expires_at.is_some_and(|at| now >= at),
-        Progress::Ended(at) => at.is_none_or(|at| now >= at + SIGNS_FOR),
-    };
-    if is_over {
+    if is_over(task_run, expires_at, now) {
         return Ok(Desired::Nothing);
     }
     match (&task_run.pod, &pod.node) {
@@ -124,7 +120,7 @@ pub fn entries(
             Err(Refusal::OtherPod { name: owner.name.clone(), pod: name.clone() })
         }
         (Some(_), Some(node)) => {
-            let alias = alias(node, configuration, tag)?;
+            let alias = alias(Some(node), configuration, tag)?;
             let mut entries = of_steps(pod, task_run, &alias.spiffe_id, expires_at, configuration, tag)?;
             entries.insert(0, alias);
             Ok(Desired::Entries(entries))
@@ -165,20 +161,57 @@ pub fn is_task_run(owner: &Owner) -> bool {
     owner.kind == "TaskRun" && owner.api_version.starts_with("tekton.dev/")
 }
 
-/// The alias of a node's agent, whose own ID depends on how it was attested.
-fn alias(node: &str, configuration: &Configuration, tag: &ClusterTag) -> Result<Entry, Refusal> {
+/// Which entries a TaskRun should have at a time in Unix seconds if it is registered by the owner reference of its pods. Whoever may create
+/// pods can write that, and any node's agent may give the identity.
+pub fn entries_by_owner(
+    task_run: &TaskRun,
+    configuration: &Configuration,
+    tag: &ClusterTag,
+    now: i64,
+) -> Result<Desired, Refusal> {
+    let times = task_run.timeout.zip(task_run.created);
+    let expires_at = times.map(|(timeout, from)| from + timeout.saturating_mul(task_run.attempts) + KEPT_FOR);
+    if is_over(task_run, expires_at, now) {
+        return Ok(Desired::Nothing);
+    }
+    let Metadata { namespace, name, uid, .. } = &task_run.metadata;
+    let run = parse_uid(uid).ok_or_else(|| Refusal::Uid { of: "the TaskRun", uid: uid.clone() })?;
+    let trust_domain = configuration.shared.trust_domain.clone();
+    let alias = alias(None, configuration, tag)?;
+    let entry = Entry {
+        id: tag.entry(&Subject::TaskRun(uid.clone()), "run"),
+        spiffe_id: TaskRunId::new(trust_domain, namespace, name)?.spiffe_id().clone(),
+        parent: alias.spiffe_id.clone(),
+        selectors: vec![("k8s", format!("ns:{namespace}")), ("k8s", format!("pod-owner-uid:TaskRun:{uid}"))],
+        dns_name: Some(Attested { uid: run, step: None, pin: None }.dns_name()?),
+        svid_ttl: configuration.settings.svid_ttl,
+        expires_at,
+    };
+    Ok(Desired::Entries(vec![alias, entry]))
+}
+
+/// Whether a TaskRun needs no identity any more.
+fn is_over(task_run: &TaskRun, expires_at: Option<i64>, now: i64) -> bool {
+    match task_run.progress {
+        Progress::Running => expires_at.is_some_and(|at| now >= at),
+        Progress::Ended(at) => at.is_none_or(|at| now >= at + SIGNS_FOR),
+    }
+}
+
+/// The alias of a node's agent, whose own ID depends on how it was attested, or of those of all nodes.
+fn alias(node: Option<&str>, configuration: &Configuration, tag: &ClusterTag) -> Result<Entry, Refusal> {
     let settings = &configuration.settings;
-    let mut selectors = vec![
-        ("k8s_psat", format!("agent_ns:{}", settings.agent_namespace)),
-        ("k8s_psat", format!("agent_node_name:{node}")),
-    ];
+    let mut selectors = vec![("k8s_psat", format!("agent_ns:{}", settings.agent_namespace))];
+    selectors.extend(node.map(|node| ("k8s_psat", format!("agent_node_name:{node}"))));
     let cluster = settings.agent_cluster.as_ref();
     selectors.extend(cluster.map(|cluster| ("k8s_psat", format!("cluster:{cluster}"))));
     let trust_domain = configuration.shared.trust_domain.clone();
     let server = SpiffeId::from_segments(trust_domain, &["spire", "server"]);
     Ok(Entry {
-        id: tag.node_entry(node),
-        spiffe_id: configuration.node_alias(node).map_err(|reason| Refusal::Node { reason })?,
+        id: node.map_or_else(|| tag.all_nodes_entry(), |node| tag.node_entry(node)),
+        spiffe_id: configuration
+            .node_alias(node.unwrap_or(ALL_NODES))
+            .map_err(|reason| Refusal::Node { reason })?,
         parent: server.map_err(|error| Refusal::Node { reason: error.to_string() })?,
         selectors,
         dns_name: None,
@@ -200,6 +233,7 @@ fn of_steps(
     let uuid = |of, uid: &str| parse_uid(uid).ok_or_else(|| Refusal::Uid { of, uid: uid.to_owned() });
     let run = uuid("the TaskRun", &task_run.metadata.uid)?;
     uuid("the pod", &metadata.uid)?;
+    let subject = Subject::Pod(metadata.uid.clone());
     let id = TaskRunId::new(
         configuration.shared.trust_domain.clone(),
         &metadata.namespace,
@@ -227,7 +261,7 @@ fn of_steps(
     }
     if settings.attest == Attest::Run {
         let attested = Attested { uid: run, step: None, pin: None };
-        return Ok(vec![entry(tag.pod_entry(&metadata.uid, "run"), &[], attested)?]);
+        return Ok(vec![entry(tag.entry(&subject, "run"), &[], attested)?]);
     }
     let mut entries = Vec::new();
     for container in steps {
@@ -235,7 +269,7 @@ fn of_steps(
         let selected = ("k8s", format!("container-name:{container}"));
         if settings.attest == Attest::Step {
             let attested = Attested { uid: run, step, pin: None };
-            entries.push(entry(tag.pod_entry(&metadata.uid, container), &[selected], attested)?);
+            entries.push(entry(tag.entry(&subject, container), &[selected], attested)?);
             continue;
         }
         for program in &settings.programs {
@@ -244,7 +278,7 @@ fn of_steps(
             let what = format!("{container}.x{}", hash.get(..16).unwrap_or_default());
             let attested = Attested { uid: run, step: step.clone(), pin };
             let more = [selected.clone(), ("unix", format!("sha256:{hash}"))];
-            entries.push(entry(tag.pod_entry(&metadata.uid, &what), &more, attested)?);
+            entries.push(entry(tag.entry(&subject, &what), &more, attested)?);
         }
     }
     Ok(entries)

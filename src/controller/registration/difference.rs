@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use crate::controller::{
-    registration::entry::{ClusterTag, Entry, EntryId},
+    registration::entry::{ClusterTag, Entry, EntryId, Subject},
     spire::generated::RegistrationEntry,
 };
 
@@ -29,8 +29,8 @@ impl Difference {
         self.create.is_empty() && self.update.is_empty() && self.delete.is_empty()
     }
 
-    /// Adds what gives a pod its desired entries, and takes away its others.
-    pub fn add_pod(&mut self, pod_uid: &str, desired: &[Entry], present: &Present, tag: &ClusterTag) {
+    /// Adds what gives a pod or TaskRun its desired entries, and takes away its others.
+    pub fn add(&mut self, subject: &Subject, desired: &[Entry], present: &Present, tag: &ClusterTag) {
         for entry in desired {
             let wire = entry.to_wire(tag);
             match present.get(&entry.id) {
@@ -40,19 +40,19 @@ impl Difference {
                 None => self.create.push(wire),
             }
         }
-        let of_pod = entries_of(pod_uid, present, tag);
-        let others = of_pod.filter(|id| !desired.iter().any(|entry| entry.id == **id));
+        let known = entries_of(subject, present, tag);
+        let others = known.filter(|id| !desired.iter().any(|entry| entry.id == **id));
         self.delete.extend(others.cloned());
     }
 }
 
-/// The entries of a pod that the SPIRE server has.
+/// The entries of a pod or TaskRun that the SPIRE server has.
 pub fn entries_of<'a>(
-    pod_uid: &str,
+    subject: &Subject,
     present: &'a Present,
     tag: &ClusterTag,
 ) -> impl Iterator<Item = &'a EntryId> {
-    let first = tag.pod_entry(pod_uid, "");
+    let first = tag.entry(subject, "");
     let prefix = first.as_str().to_owned();
     present.range(first..).map(|(id, _)| id).take_while(move |id| id.as_str().starts_with(&prefix))
 }

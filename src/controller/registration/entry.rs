@@ -30,9 +30,19 @@ impl ClusterTag {
         &self.0
     }
 
-    /// The ID of an entry of a pod. There is a dot in every ID, since spire-controller-manager may be told to delete those without one.
-    pub fn pod_entry(&self, pod_uid: &str, what: &str) -> EntryId {
-        EntryId(format!("{}.pod.{pod_uid}.{what}", self.0))
+    /// The ID of an entry of a pod or TaskRun. There is a dot in every ID, since spire-controller-manager may be told to delete those
+    /// without one.
+    pub fn entry(&self, subject: &Subject, what: &str) -> EntryId {
+        let (kind, uid) = match subject {
+            Subject::Pod(uid) => ("pod", uid),
+            Subject::TaskRun(uid) => ("taskrun", uid),
+        };
+        EntryId(format!("{}.{kind}.{uid}.{what}", self.0))
+    }
+
+    /// The ID of the alias of all nodes.
+    pub fn all_nodes_entry(&self) -> EntryId {
+        EntryId(format!("{}.nodes", self.0))
     }
 
     /// The ID of the alias of a node. Of its name only a hash, as it may be as long as an ID.
@@ -47,10 +57,25 @@ impl ClusterTag {
         entry.hint == self.0 && rest.is_some_and(|rest| rest.starts_with('.'))
     }
 
-    /// The UID of the pod that an entry of ours is for; `None` of a node's alias.
-    pub fn pod_of<'a>(&self, id: &'a EntryId) -> Option<&'a str> {
-        id.0.strip_prefix(self.0.as_str())?.strip_prefix(".pod.")?.split('.').next()
+    /// What an entry of ours is for; `None` of an alias of nodes.
+    pub fn subject_of(&self, id: &EntryId) -> Option<Subject> {
+        let (kind, rest) = id.0.strip_prefix(self.0.as_str())?.strip_prefix('.')?.split_once('.')?;
+        let uid = rest.split('.').next()?.to_owned();
+        match kind {
+            "pod" => Some(Subject::Pod(uid)),
+            "taskrun" => Some(Subject::TaskRun(uid)),
+            _ => None,
+        }
     }
+}
+
+/// What entries are for, by its UID.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Subject {
+    /// A pod.
+    Pod(String),
+    /// A TaskRun, whatever its pods.
+    TaskRun(String),
 }
 
 /// The ID of an entry, chosen by us so that creating it again changes nothing.
