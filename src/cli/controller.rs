@@ -3,10 +3,12 @@
 use std::{
     fmt,
     io::Write,
+    net::{SocketAddr, TcpListener},
     ops::ControlFlow,
     str::FromStr,
     sync::mpsc::{Sender, channel, sync_channel},
-    thread,
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
 };
 
 use clap::Args;
@@ -21,10 +23,13 @@ use crate::{
     controller::{
         cache::Scope,
         identity::{self, Identity},
+        leading::{Leadership, hold},
         log::Log,
+        metrics::Metrics,
         objects::POD_LABEL,
+        probes::serve,
         registration::entry::ClusterTag,
-        run::{Change, Surroundings, run as keep},
+        run::{Change, Ended, Surroundings, run as keep},
     },
     io_error,
     sources::{
@@ -32,11 +37,13 @@ use crate::{
             cluster_id,
             event::Events,
             follow::{Follow, Followed, Objects, Told},
+            lease::Lease,
             runs::Namespace,
         },
         run_name::Name,
     },
     surroundings,
+    verify::Verdict,
     workload::{
         address::Address,
         id::{SpiffeId, parse_strict},
@@ -47,17 +54,19 @@ use crate::{
 const SOCKET: &str = "unix:///spiffe-workload-api/spire-agent.sock";
 /// What events say they are from.
 const COMPONENT: &str = "svidence-controller";
+/// How long the API server may take to answer about the lease: one that is not renewed in time is lost.
+const LEASE_PATIENCE: Duration = Duration::from_secs(3);
 /// Warnings that may wait to be noted.
 const MOST_WARNINGS: usize = 1000;
 
-/// A ConfigMap: `NS/NAME`.
+/// An object of a namespace: `NS/NAME`.
 #[derive(Debug, Clone)]
-struct ConfigMapName {
+struct ObjectName {
     namespace: Namespace,
     name: Name,
 }
 
-impl FromStr for ConfigMapName {
+impl FromStr for ObjectName {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -76,7 +85,7 @@ impl FromStr for ConfigMapName {
 pub struct ControllerArgs {
     /// The ConfigMap that says what is registered, and where
     #[arg(long, value_name = "NS/NAME", default_value = "tekton-pipelines/config-spire")]
-    config: ConfigMapName,
+    config: ObjectName,
     /// Register only the TaskRuns of this namespace; may be given several times [default: all namespaces]
     #[arg(short, long = "namespace", value_name = "NS")]
     namespaces: Vec<Namespace>,
@@ -87,6 +96,12 @@ pub struct ControllerArgs {
     /// The controller's own SPIFFE ID, if the agent offers it several
     #[arg(long, value_name = "ID")]
     spiffe_id: Option<String>,
+    /// Act only while holding this Lease, so that of several replicas one acts
+    #[arg(long, value_name = "NS/NAME")]
+    lease: Option<ObjectName>,
+    /// Answer /healthz, /readyz and /metrics at this address, for example 0.0.0.0:8080
+    #[arg(long, value_name = "IP:PORT")]
+    listen: Option<SocketAddr>,
     #[command(flatten)]
     access: AccessArgs,
 }
@@ -94,12 +109,17 @@ pub struct ControllerArgs {
 const EXAMPLES: &str = "\
 Examples:
   svidence controller
-  svidence controller -n builds -n releases --spiffe-id=spiffe://example.org/svidence";
+  svidence controller --lease=tekton-pipelines/svidence-controller
+  svidence controller -n builds --spiffe-id=spiffe://example.org/svidence";
 
 /// Runs `svidence controller`; returns the exit code. Lines of JSON go to `err`.
 pub fn run(args: &ControllerArgs, err: &mut dyn Write) -> u8 {
     match begin(args, err) {
-        Ok(()) => 0,
+        Ok(Ended::Told) => 0,
+        Ok(Ended::Lost) => {
+            let _ = writeln!(err, "svidence controller: the lease is lost: another controller may act now");
+            Verdict::Unchecked.exit_code()
+        }
         Err(Refusal { exit_code, text }) => {
             let _ = writeln!(err, "svidence controller: {text}");
             exit_code
@@ -107,7 +127,7 @@ pub fn run(args: &ControllerArgs, err: &mut dyn Write) -> u8 {
     }
 }
 
-fn begin(args: &ControllerArgs, err: &mut dyn Write) -> Result<(), Refusal> {
+fn begin(args: &ControllerArgs, err: &mut dyn Write) -> Result<Ended, Refusal> {
     let address = workload_api(args.workload_api.as_deref())?;
     let wanted = args.spiffe_id.as_deref().map(parse_strict).transpose();
     let wanted = wanted.map_err(|error| usage(format!("--spiffe-id: {error}")))?;
@@ -127,18 +147,62 @@ fn begin(args: &ControllerArgs, err: &mut dyn Write) -> Result<(), Refusal> {
     follow_all(args, &scopes, &tell)?;
     let (warnings, to_note) = sync_channel(MOST_WARNINGS);
     let host = nix::unistd::gethostname().unwrap_or_default().to_string_lossy().into_owned();
-    let mut events = Events::new(args.access.find()?, (COMPONENT, host), patience);
+    let mut events = Events::new(args.access.find()?, (COMPONENT, host.clone()), patience);
+    let of_events = tell.clone();
     spawn("events", move || {
         for warning in to_note {
             if let Err(error) = events.warn(&warning) {
-                let _ = tell.send(Change::NotNoted(error));
+                let _ = of_events.send(Change::NotNoted(error));
             }
         }
     })?;
     let scopes: Vec<Scope> = scopes.iter().map(scope).collect();
     let now = surroundings::now_in_seconds;
-    let surroundings = Surroundings { changes, warnings, identity, log: Log::new(err, now), now };
-    keep(surroundings, &scopes, tag).map_err(|error| not_started(&error))
+    let (metrics, mut log) = (Metrics::default(), Log::new(err, now));
+    listen(args, &metrics, &mut log)?;
+    let (leadership, held) = lead(args, &host, tell)?;
+    let surroundings = Surroundings { changes, warnings, identity, leadership, metrics, log, now };
+    let ended = keep(surroundings, &scopes, tag).map_err(|error| not_started(&error))?;
+    if let Some((end, holder)) = held {
+        // Given up, so that another one need not wait.
+        drop(end);
+        let _ = holder.join();
+    }
+    Ok(ended)
+}
+
+/// Answers the kubelet and Prometheus, if that is wanted.
+fn listen(args: &ControllerArgs, metrics: &Metrics, log: &mut Log<'_>) -> Result<(), Refusal> {
+    let Some(address) = args.listen else { return Ok(()) };
+    let listener = TcpListener::bind(address)
+        .map_err(|error| unchecked(format!("--listen {address}: {}", io_error::words(&error))))?;
+    let address = listener.local_addr().map_err(|error| not_started(&error))?;
+    log.info("the controller listens", &[("address", address.to_string().into())]);
+    let metrics = metrics.clone();
+    spawn("probes", move || serve(&listener, &metrics, surroundings::now_in_seconds)).map(drop)
+}
+
+/// What ends the thread that holds the lease, and the thread.
+type Held = (Sender<()>, JoinHandle<()>);
+
+/// Holds the lease, if there is one.
+fn lead(
+    args: &ControllerArgs,
+    host: &str,
+    tell: Sender<Change>,
+) -> Result<(Leadership, Option<Held>), Refusal> {
+    let Some(ObjectName { namespace, name }) = args.lease.clone() else {
+        return Ok((Leadership::undisputed(), None));
+    };
+    let mut random = [0; 8];
+    SystemRandom::new().fill(&mut random).map_err(|_| unchecked("there is no randomness".to_owned()))?;
+    let identity = format!("{host}_{}", x509::text::hex(&random));
+    let lease = Lease::new(args.access.find()?, (namespace, name), identity, LEASE_PATIENCE);
+    let leadership = Leadership::by_lease();
+    let (end, ends) = channel();
+    let held = leadership.clone();
+    let thread = spawn("lease", move || hold(lease, &held, &tell, &ends, surroundings::now_in_seconds))?;
+    Ok((leadership, Some((end, thread))))
 }
 
 /// Follows pods and TaskRuns of all scopes, and the ConfigMap, each in a thread that ends with the process.
@@ -150,13 +214,13 @@ fn follow_all(
     for namespace in scopes {
         let (pods, task_runs) = (scope(namespace), scope(namespace));
         follow(args, Objects::Pods(namespace.clone(), POD_LABEL), tell, move |told| {
-            Change::Pods(pods.clone(), told)
+            Change::Pods(pods.clone(), told, Instant::now())
         })?;
         follow(args, Objects::TaskRuns(namespace.clone()), tell, move |told| {
-            Change::TaskRuns(task_runs.clone(), told)
+            Change::TaskRuns(task_runs.clone(), told, Instant::now())
         })?;
     }
-    let ConfigMapName { namespace, name } = args.config.clone();
+    let ObjectName { namespace, name } = args.config.clone();
     let config_map = Objects::ConfigMap(namespace, name.as_str().to_owned());
     follow(args, config_map, tell, Change::ConfigMap)
 }
@@ -176,6 +240,7 @@ fn follow<T: Followed + 'static>(
             Err(_) => ControlFlow::Break(()),
         });
     })
+    .map(drop)
 }
 
 fn scope(namespace: &Option<Namespace>) -> Scope {
@@ -225,11 +290,11 @@ fn end_on_signals(tell: &Sender<Change>) -> Result<(), Refusal> {
             let _ = tell.send(Change::End);
         }
     })
+    .map(drop)
 }
 
-fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), Refusal> {
-    let spawned = thread::Builder::new().name(name.to_owned()).spawn(work);
-    spawned.map(drop).map_err(|error| not_started(&error))
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, Refusal> {
+    thread::Builder::new().name(name.to_owned()).spawn(work).map_err(|error| not_started(&error))
 }
 
 fn not_started(error: &std::io::Error) -> Refusal {

@@ -5,13 +5,13 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tonic::Code;
 
 use crate::controller::{
-    cache::Cache,
+    cache::{Cache, Dirty},
     config::{Configuration, Registration},
     objects::Metadata,
     registration::{
@@ -39,6 +39,8 @@ pub enum News {
     Registered {
         /// Which.
         object: Object,
+        /// Since when that was due.
+        since: Instant,
         /// Their number.
         entries: usize,
     },
@@ -123,6 +125,11 @@ impl Registrar {
         self.present.as_ref().is_some_and(|present| !present.is_empty()) || !self.refused.is_empty()
     }
 
+    /// The number of entries that the SPIRE server has, as far as is known.
+    pub fn entries(&self) -> usize {
+        self.present.as_ref().map_or(0, BTreeMap::len)
+    }
+
     /// Everything is to be listed: another server, or another trust domain.
     pub fn forget(&mut self) {
         self.present = None;
@@ -144,8 +151,9 @@ impl Registrar {
             !present.contains_key(*id) && (entry.expires_at == 0 || entry.expires_at > now)
         };
         let vanished = known.iter().filter(is_missed).count();
-        cache.look_at_all();
-        cache.look_again(present.keys().filter_map(|id| self.tag.subject_of(id)));
+        let at = Instant::now();
+        cache.look_at_all(at);
+        cache.look_again(present.keys().filter_map(|id| Some((self.tag.subject_of(id)?, at))));
         let aliases = present.keys().filter(|id| self.tag.subject_of(id).is_none());
         for alias in aliases {
             self.aliases.entry(alias.clone()).or_insert(now);
@@ -177,35 +185,40 @@ impl Registrar {
         }
         let mut again = BTreeSet::new();
         let done = self.apply(api, difference, &mut again, &mut news);
-        if done.is_err() {
-            again.extend(subjects);
-        }
         let present = self.present.as_ref();
         let is_there = |entry: &Entry| present.is_some_and(|present| present.contains_key(&entry.id));
-        for (object, entries) in registered {
+        for (object, since, entries) in registered {
             // Not the alias, which may be somebody else's.
             let own = entries.iter().filter(|entry| self.tag.subject_of(&entry.id).is_some());
             let (there, missing): (Vec<&Entry>, Vec<&Entry>) = own.partition(|entry| is_there(entry));
             if missing.is_empty() {
-                news.push(News::Registered { object, entries: there.len() });
+                news.push(News::Registered { object, since, entries: there.len() });
             }
         }
-        cache.look_again(again);
+        let at = Instant::now();
+        let since = |subject: Subject| {
+            let since = subjects.get(&subject).copied().unwrap_or(at);
+            (subject, since)
+        };
+        cache.look_again(again.into_iter().map(since));
+        if done.is_err() {
+            cache.look_again(subjects);
+        }
         (news, done)
     }
 
     /// What has to change for these, and which of them get entries for the first time.
     fn difference(
         &mut self,
-        subjects: &BTreeSet<Subject>,
+        subjects: &Dirty,
         cache: &Cache,
         configuration: &Configuration,
         now: i64,
         news: &mut Vec<News>,
-    ) -> (Difference, Vec<(Object, Vec<Entry>)>) {
+    ) -> (Difference, Vec<(Object, Instant, Vec<Entry>)>) {
         let present = self.present.take().unwrap_or_default();
         let (mut difference, mut registered) = (Difference::default(), Vec::new());
-        for subject in subjects {
+        for (subject, since) in subjects {
             let is_known = entries_of(subject, &present, &self.tag).next().is_some();
             let (object, wanted) = self.wanted(subject, is_known, cache, configuration, now);
             let desired = match (wanted, &object) {
@@ -226,8 +239,8 @@ impl Registrar {
                 self.aliases.insert(alias.id.clone(), now);
             }
             difference.add(subject, &desired, &present, &self.tag);
-            registered
-                .extend(object.filter(|_| !is_known && !desired.is_empty()).map(|object| (object, desired)));
+            let object = object.filter(|_| !is_known && !desired.is_empty());
+            registered.extend(object.map(|object| (object, *since, desired)));
         }
         let is_old = |(_, needed): &(&EntryId, &i64)| now - **needed >= ALIAS_KEPT;
         let unneeded = self.aliases.iter().filter(is_old).map(|(id, _)| id);

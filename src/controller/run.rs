@@ -13,7 +13,9 @@ use crate::{
         cache::{Cache, Scope},
         config::Configuration,
         identity::Identity,
+        leading::Leadership,
         log::Log,
+        metrics::{Metrics, State},
         objects::{ConfigMap, Metadata, Pod, TaskRun},
         registrar::{News, Object, Registrar, pause_after},
         registration::entry::ClusterTag,
@@ -29,16 +31,22 @@ use crate::{
 /// What comes in.
 #[derive(Debug)]
 pub enum Change {
-    /// Of pods.
-    Pods(Scope, Told<Pod>),
-    /// Of TaskRuns.
-    TaskRuns(Scope, Told<TaskRun>),
+    /// Of pods, and when that came.
+    Pods(Scope, Told<Pod>, Instant),
+    /// Of TaskRuns, and when that came.
+    TaskRuns(Scope, Told<TaskRun>, Instant),
     /// Of the configuration.
     ConfigMap(Told<ConfigMap>),
     /// The controller's own identity is another one, or is gone.
     Identity,
     /// An event could not be noted.
     NotNoted(KubernetesError),
+    /// This controller is the one that acts.
+    Leading,
+    /// It is so no longer.
+    Lost,
+    /// The lease could not be taken, renewed or looked at.
+    NotHeld(KubernetesError),
     /// The process is to end.
     End,
 }
@@ -58,14 +66,27 @@ pub struct Surroundings<'a> {
     pub warnings: SyncSender<Warning>,
     /// The controller's own identity.
     pub identity: Identity,
+    /// Whether this controller is the one that acts.
+    pub leadership: Leadership,
+    /// What is counted.
+    pub metrics: Metrics,
     /// Where lines of the log go.
     pub log: Log<'a>,
     /// The clock, in Unix seconds.
     pub now: fn() -> i64,
 }
 
+/// Why the loop has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// It was told to.
+    Told,
+    /// Another controller may act now.
+    Lost,
+}
+
 /// Keeps entries until it is told to end. What is registered then stays, as steps are still running.
-pub fn run(surroundings: Surroundings<'_>, scopes: &[Scope], tag: ClusterTag) -> io::Result<()> {
+pub fn run(surroundings: Surroundings<'_>, scopes: &[Scope], tag: ClusterTag) -> io::Result<Ended> {
     let mut controller = Controller {
         surroundings,
         cache: Cache::new(scopes),
@@ -78,6 +99,7 @@ pub fn run(surroundings: Surroundings<'_>, scopes: &[Scope], tag: ClusterTag) ->
     };
     controller.surroundings.log.info("the controller has started", &[]);
     loop {
+        controller.report();
         let wait = controller.wait();
         let change = match controller.surroundings.changes.recv_timeout(wait) {
             Ok(change) => Some(change),
@@ -87,9 +109,13 @@ pub fn run(surroundings: Surroundings<'_>, scopes: &[Scope], tag: ClusterTag) ->
         // All that has come in is taken in before anything is done: many pods make one call.
         let mut next = change;
         while let Some(change) = next {
-            if matches!(change, Change::End) {
-                controller.surroundings.log.info("the controller ends", &[]);
-                return Ok(());
+            match change {
+                Change::End => {
+                    controller.surroundings.log.info("the controller ends", &[]);
+                    return Ok(Ended::Told);
+                }
+                Change::Lost => return Ok(Ended::Lost),
+                _ => {}
             }
             controller.take(change)?;
             next = controller.surroundings.changes.try_recv().ok();
@@ -121,20 +147,21 @@ struct Controller<'a> {
 impl Controller<'_> {
     /// How long there is nothing to do if nothing comes in.
     fn wait(&self) -> Duration {
-        let is_waiting = self.cache.is_dirty() || !self.registrar.knows_entries();
+        let is_waiting = self.cache.backlog() > 0 || !self.registrar.knows_entries();
         let next = if is_waiting { self.next_try } else { self.next_comparison.max(self.next_try) };
-        match self.configured.is_some() && self.cache.is_whole() {
-            true => next.saturating_duration_since(Instant::now()),
+        let at = Instant::now();
+        match self.configured.is_some() && self.cache.is_whole() && self.surroundings.leadership.is_held(at) {
+            true => next.saturating_duration_since(at),
             false => COMPARED,
         }
     }
 
     fn take(&mut self, change: Change) -> io::Result<()> {
         match change {
-            Change::Pods(_, Told::Failed(error)) => self.not_followed("pods", &error),
-            Change::Pods(scope, told) => self.cache.take_pods(&scope, told),
-            Change::TaskRuns(_, Told::Failed(error)) => self.not_followed("taskruns", &error),
-            Change::TaskRuns(scope, told) => self.cache.take_task_runs(&scope, told),
+            Change::Pods(_, Told::Failed(error), _) => self.not_followed("pods", &error),
+            Change::Pods(scope, told, at) => self.cache.take_pods(&scope, told, at),
+            Change::TaskRuns(_, Told::Failed(error), _) => self.not_followed("taskruns", &error),
+            Change::TaskRuns(scope, told, at) => self.cache.take_task_runs(&scope, told, at),
             Change::ConfigMap(told) => self.configure(told)?,
             Change::Identity => {
                 let own = self.surroundings.identity.get((self.surroundings.now)());
@@ -153,9 +180,25 @@ impl Controller<'_> {
                 let text = format!("an event could not be noted: {error}");
                 self.surroundings.log.error(&text, &[]);
             }
-            Change::End => {}
+            Change::NotHeld(error) => self.not_followed("leases", &error),
+            Change::Leading => self.surroundings.log.info("this controller is the one that acts", &[]),
+            Change::Lost | Change::End => {}
         }
         Ok(())
+    }
+
+    /// Notes how things are.
+    fn report(&self) {
+        let is_leading = self.surroundings.leadership.is_held(Instant::now());
+        let is_informed = self.configured.is_some() && self.cache.is_whole();
+        self.surroundings.metrics.state(State {
+            entries: self.registrar.entries(),
+            backlog: self.cache.backlog(),
+            // One that waits for the lease is as ready as it can be.
+            is_ready: is_informed && (!is_leading || self.registrar.knows_entries()),
+            is_leading,
+            at: (self.surroundings.now)(),
+        });
     }
 
     fn not_followed(&mut self, what: &str, error: &KubernetesError) {
@@ -205,7 +248,7 @@ impl Controller<'_> {
         ];
         self.surroundings.log.info("the configuration is in force", &fields);
         self.configured = Some(self.with_api(configuration)?);
-        self.cache.look_at_all();
+        self.cache.look_at_all(Instant::now());
         self.next_try = Instant::now();
         Ok(())
     }
@@ -233,7 +276,7 @@ impl Controller<'_> {
     fn settle(&mut self) {
         let Some(configured) = &self.configured else { return };
         let at = Instant::now();
-        if !self.cache.is_whole() || at < self.next_try {
+        if !self.cache.is_whole() || at < self.next_try || !self.surroundings.leadership.is_held(at) {
             return;
         }
         let now = (self.surroundings.now)();
@@ -259,6 +302,7 @@ impl Controller<'_> {
 
     fn failed(&mut self, error: &SpireError) {
         self.failures = self.failures.saturating_add(1);
+        self.surroundings.metrics.failed(error.code());
         let pause = pause_after(self.failures);
         self.next_try = Instant::now() + pause;
         let fields = [("code", error.code().into()), ("againInSeconds", pause.as_secs_f64().into())];
@@ -272,27 +316,24 @@ impl Controller<'_> {
 
     fn tell(&mut self, news: News) {
         match news {
-            News::Registered { object, entries } => {
+            News::Registered { object, since, entries } => {
+                self.surroundings.metrics.registered(&object.metadata.namespace, since.elapsed());
                 let fields = [&fields_of(&object)[..], &[("entries", entries.into())]].concat();
                 self.surroundings.log.info("registered", &fields);
             }
             News::Removed { entries } => {
+                self.surroundings.metrics.deleted(entries);
                 self.surroundings.log.info("entries were deleted", &[("entries", entries.into())]);
             }
             News::Refused { object, refusal } => {
+                self.surroundings.metrics.refused(&object.metadata.namespace);
                 let message = format!("it gets no identity: {refusal}");
                 self.surroundings.log.error(&message, &fields_of(&object));
                 let Object { kind, metadata, .. } = object;
                 let api_version = if kind == "Pod" { "v1" } else { "tekton.dev/v1" };
                 self.warn(about(api_version, kind, metadata), "NotRegistered", message);
             }
-            News::Vanished { entries } => self.warn_about_config(
-                "EntriesDeleted",
-                format!(
-                    "{entries} registration entries of svidence were deleted by somebody else and are made again; spire-controller-manager does that \
-                     unless its configuration has an entryIDPrefix"
-                ),
-            ),
+            News::Vanished { entries } => self.vanished(entries),
             News::Occupied { id, by } => {
                 let fields = [("entry", id.into()), ("by", by.into())];
                 let message = "another entry has this ID, or the same SPIFFE ID, parent and selectors; it is not the controller's, so it stays: \
@@ -300,6 +341,7 @@ impl Controller<'_> {
                 self.surroundings.log.error(message, &fields);
             }
             News::NotDone { what, id, code, message } => {
+                self.surroundings.metrics.failed("entry");
                 let fields = [
                     ("entry", id.into()),
                     ("call", what.into()),
@@ -309,6 +351,17 @@ impl Controller<'_> {
                 self.surroundings.log.error("the SPIRE server did not do it for one entry", &fields);
             }
         }
+    }
+
+    fn vanished(&mut self, entries: usize) {
+        self.surroundings.metrics.vanished(entries);
+        self.warn_about_config(
+            "EntriesDeleted",
+            format!(
+                "{entries} registration entries of svidence were deleted by somebody else and are made again; spire-controller-manager does that \
+                 unless its configuration has an entryIDPrefix"
+            ),
+        );
     }
 
     fn warn_about_config(&mut self, reason: &'static str, message: String) {

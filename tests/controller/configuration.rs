@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::{
     cluster_objects::{namespace, scheduled, set_phase},
-    process::{World, of_step},
+    process::{NOTHING, World, of_step},
     support::spire::EntryOptions,
 };
 
@@ -20,10 +20,10 @@ fn a_change_is_taken_up_and_a_bad_one_is_told_and_left() {
         "svidence-registration: \\\"none\\\" must be one of: pod, owner, off",
         "nothing is registered until",
     ]);
-    world.wait_for_entries("no configuration", &controller, &[]);
+    world.wait_for_entries("no configuration", &controller, NOTHING);
     world.configure(&json!({"svidence-registration": null}));
     let of_first = of_step(("default", "first"), &first, "a");
-    world.wait_for_entries("a good one", &controller, &[of_first.clone()]);
+    world.wait_for_entries("a good one", &controller, &[&of_first]);
 
     world.configure(&json!({"svidence-attest": "run"}));
     let (uid, pod_uid) = &first;
@@ -31,7 +31,7 @@ fn a_change_is_taken_up_and_a_bad_one_is_told_and_left() {
         "/ns/default/taskrun/first below /tekton-node/node-1 [k8s:ns:default k8s:pod-uid:{pod_uid} k8s:sa:default] DNS \
          {uid}.taskrun.internal ttl 900"
     );
-    world.wait_for_entries("what is attested", &controller, &[of_run.clone()]);
+    world.wait_for_entries("what is attested", &controller, &[&of_run]);
     world.configure(&json!({"svidence-svid-ttl": "5m"}));
     world.wait_for_entries("for how long", &controller, &[of_run.replace("ttl 900", "ttl 300")]);
     world.configure(&json!({"svidence-svid-ttl": "5s"}));
@@ -40,7 +40,7 @@ fn a_change_is_taken_up_and_a_bad_one_is_told_and_left() {
         "the last good configuration stays in force",
     ]);
     world.configure(&json!({"svidence-svid-ttl": null, "svidence-attest": "step"}));
-    world.wait_for_entries("as at first", &controller, &[of_first.clone()]);
+    world.wait_for_entries("as at first", &controller, &[&of_first]);
 
     let by_owner = format!(
         "/ns/default/taskrun/first below /tekton-node/_all [k8s:ns:default k8s:pod-owner-uid:TaskRun:{uid}] DNS \
@@ -49,7 +49,7 @@ fn a_change_is_taken_up_and_a_bad_one_is_told_and_left() {
     world.configure(&json!({"svidence-registration": "owner", "svidence-attest": "run"}));
     world.wait_for_entries("by owner", &controller, &[by_owner]);
     world.configure(&json!({"svidence-registration": "pod", "svidence-attest": "step"}));
-    world.wait_for_entries("by pod again", &controller, &[of_first.clone()]);
+    world.wait_for_entries("by pod again", &controller, &[&of_first]);
 
     world.configure(&json!({"svidence-registration": "off"}));
     controller.wait_for(&["the configuration is in force", "\"registration\":\"off\""]);
@@ -57,7 +57,7 @@ fn a_change_is_taken_up_and_a_bad_one_is_told_and_left() {
     thread::sleep(Duration::from_secs(1));
     world.wait_for_entries("off: what is there stays", &controller, &[of_first]);
     set_phase(server, "default", "first-pod", "Succeeded");
-    world.wait_for_entries("off: and goes", &controller, &[]);
+    world.wait_for_entries("off: and goes", &controller, NOTHING);
     for value in ["none", "5s"] {
         let told = world.wait_for_warning(&format!("\"{value}\" must be"));
         assert!(told.starts_with("ConfigMap config-spire InvalidConfiguration: "), "{value}: {told}");
@@ -109,7 +109,7 @@ fn a_controller_that_may_not_or_does_not_find_the_server_says_why() {
     controller.wait_for(&["\"code\":\"other-trust-domain\"", "is not of the trust domain other.test"]);
     world.configure(&json!({"spire-trust-domain": "example.org"}));
     set_phase(&world.server, "default", "run-pod", "Succeeded");
-    world.wait_for_entries("at last", &controller, &[]);
+    world.wait_for_entries("at last", &controller, NOTHING);
     drop(controller);
 
     // Which of several identities.

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::{
     cluster_objects::{bind, create_pod, namespace, pod, scheduled, set_status, task_run},
-    process::{World, of_step},
+    process::{NOTHING, World, of_step},
 };
 
 #[test]
@@ -106,12 +106,12 @@ fn a_pod_that_takes_the_place_of_another_gets_entries_of_its_own() {
     world.wait_for_entries("the second", &controller, &[of(&second)]);
     // The TaskRun deleted, and another one of its name.
     server.delete("/apis/tekton.dev/v1/namespaces/default/taskruns/again");
-    world.wait_for_entries("deleted", &controller, &[]);
+    world.wait_for_entries("deleted", &controller, NOTHING);
     let later = task_run(server, "default", "again");
     set_status(server, "default", "again", &json!({"podName": "again-pod"}));
     assert_ne!(later, uid);
     std::thread::sleep(std::time::Duration::from_secs(1));
-    world.wait_for_entries("the pod is the earlier one's", &controller, &[]);
+    world.wait_for_entries("the pod is the earlier one's", &controller, NOTHING);
 }
 
 #[test]

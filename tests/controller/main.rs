@@ -6,7 +6,8 @@
 //! * [`cluster_objects`]: pods and TaskRuns as Tekton makes them; [`process`]: the controller as a process; [`relay`]:
 //!   connections that can be cut.
 //! * [`registers`]: what honest runs get, and when it goes; [`hostile`]: objects that get nothing; [`outages`]: crashes and interruptions;
-//!   [`configuration`]: what the ConfigMap says; [`rights`]: what the cluster must allow.
+//!   [`configuration`]: what the ConfigMap says; [`rights`]: what the cluster must allow; [`replicas`]: several of
+//!   them, and what they answer.
 
 #![cfg(feature = "cli")]
 
@@ -19,6 +20,7 @@ mod outages;
 mod process;
 mod registers;
 mod relay;
+mod replicas;
 mod rights;
 #[path = "../support/mod.rs"]
 mod support;

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::{
     cluster_objects::{scheduled, set_phase},
-    process::{World, of_step},
+    process::{NOTHING, World, of_step},
     relay::Relay,
     support::spire::EntryOptions,
 };
@@ -73,7 +73,7 @@ fn a_controller_that_is_killed_again_and_again_leaves_nothing_and_loses_nothing(
     for (name, _) in &running {
         set_phase(server, "default", &format!("{name}-pod"), "Failed");
     }
-    world.wait_for_entries("all have ended", &second, &[]);
+    world.wait_for_entries("all have ended", &second, NOTHING);
     for log in [controller.log(), second.log()] {
         assert!(!log.contains("\"error\""), "{log}");
     }
@@ -89,7 +89,7 @@ fn what_happens_while_a_server_is_away_is_done_when_it_is_back() {
     let first = scheduled(server, "default", "first", &["a"]);
     let mut controller = world.controller_with(&world.kubeconfig_by(&api.address), &[]);
     let of_first = of_step(("default", "first"), &first, "a");
-    world.wait_for_entries("both are there", &controller, &[of_first.clone()]);
+    world.wait_for_entries("both are there", &controller, &[&of_first]);
 
     // SPIRE: connections that end are made again, without a call that fails.
     for round in 0..3 {
@@ -99,7 +99,7 @@ fn what_happens_while_a_server_is_away_is_done_when_it_is_back() {
         let both = [of_first.clone(), of_step(("default", &name), &run, "a")];
         world.wait_for_entries("a connection was ended", &controller, &both);
         set_phase(server, "default", &format!("{name}-pod"), "Succeeded");
-        world.wait_for_entries("and another one", &controller, &[of_first.clone()]);
+        world.wait_for_entries("and another one", &controller, &[&of_first]);
     }
     assert!(!controller.log().contains("\"error\""), "{}", controller.log());
     spire.cut();
@@ -108,7 +108,7 @@ fn what_happens_while_a_server_is_away_is_done_when_it_is_back() {
     controller.wait_for(&["cannot connect to the SPIRE server", "againInSeconds"]);
     spire.mend();
     let of_second = of_step(("default", "second"), &second, "a");
-    world.wait_for_entries("SPIRE is back", &controller, &[of_second.clone()]);
+    world.wait_for_entries("SPIRE is back", &controller, &[&of_second]);
 
     api.cut();
     let third = scheduled(server, "default", "third", &["a"]);

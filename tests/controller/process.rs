@@ -2,6 +2,8 @@
 
 use std::{
     fs::{self, File},
+    io::{Read as _, Write as _},
+    net::TcpStream,
     process::{Child, Command, Stdio},
     sync::Arc,
     thread,
@@ -22,6 +24,8 @@ use crate::{
 
 /// Long enough for anything that happens at all.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// No entries.
+pub(crate) const NOTHING: &[&str] = &[];
 const CONFIG: &str = "/api/v1/namespaces/tekton-pipelines/configmaps";
 
 /// A cluster and a SPIRE of its own.
@@ -117,8 +121,8 @@ impl World {
     }
 
     /// Waits until these are the entries of runs, aliases of nodes aside.
-    pub(crate) fn wait_for_entries(&self, case: &str, controller: &Controller, expected: &[String]) {
-        let mut expected = expected.to_vec();
+    pub(crate) fn wait_for_entries(&self, case: &str, controller: &Controller, expected: &[impl AsRef<str>]) {
+        let mut expected: Vec<&str> = expected.iter().map(AsRef::as_ref).collect();
         expected.sort();
         let start = Instant::now();
         loop {
@@ -231,9 +235,40 @@ impl Controller {
         }
     }
 
+    /// Stops its clock, as a machine that sleeps does.
+    pub(crate) fn freeze(&self) {
+        self.signal(Signal::SIGSTOP);
+    }
+
+    pub(crate) fn thaw(&self) {
+        self.signal(Signal::SIGCONT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.child.id().try_into().unwrap()), signal).unwrap();
+    }
+
+    /// Waits until it ends by itself; gives its exit code and what it said.
+    pub(crate) fn ended(mut self) -> (Option<i32>, String) {
+        (self.child.wait().unwrap().code(), self.log())
+    }
+
+    /// What it answers to the first line of a request: status and text.
+    pub(crate) fn ask(&mut self, line: &str) -> (u16, String) {
+        let said = self.wait_for(&["the controller listens"]);
+        let said: Value = serde_json::from_str(&said).unwrap();
+        let mut stream = TcpStream::connect(said["address"].as_str().unwrap()).unwrap();
+        stream.write_all(format!("{line} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes()).unwrap();
+        let mut answer = String::new();
+        // What it has not read of the request may reset the connection after the answer.
+        let _ = stream.read_to_string(&mut answer);
+        let (head, text) = answer.split_once("\r\n\r\n").unwrap();
+        (head.split(' ').nth(1).unwrap().parse().unwrap(), text.to_owned())
+    }
+
     /// Ends it as Kubernetes does; gives its exit code.
     pub(crate) fn end(mut self) -> Option<i32> {
-        kill(Pid::from_raw(self.child.id().try_into().unwrap()), Signal::SIGTERM).unwrap();
+        self.signal(Signal::SIGTERM);
         self.child.wait().unwrap().code()
     }
 }

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::{
     cluster_objects::{bind, create_pod, namespace, pod, scheduled, set_phase, set_status, task_run},
-    process::{World, of_step},
+    process::{NOTHING, World, of_step},
 };
 
 #[test]
@@ -24,11 +24,15 @@ fn each_step_of_a_run_is_registered_when_its_pod_has_a_node_and_no_longer_than_i
     set_status(server, "default", "second", &json!({"podName": "second-pod"}));
     let third = scheduled(server, "default", "third", &["a"]);
     let of_third = of_step(("default", "third"), &third, "a");
-    let both = [&of_first[..], &[of_third.clone()]].concat();
+    let both = [&of_first[..], std::slice::from_ref(&of_third)].concat();
     world.wait_for_entries("a pod without a node has none", &controller, &both);
     bind(server, "default", "second-pod", "node-1");
     let of_second = of_step(("default", "second"), &(uid, pod_uid), "only");
-    world.wait_for_entries("it has one", &controller, &[&both[..], &[of_second.clone()]].concat());
+    world.wait_for_entries(
+        "it has one",
+        &controller,
+        &[&both[..], std::slice::from_ref(&of_second)].concat(),
+    );
 
     // The end of a pod, of a TaskRun whose pod goes on, and of both at once.
     set_phase(server, "builds", "first-pod", "Succeeded");
@@ -37,7 +41,7 @@ fn each_step_of_a_run_is_registered_when_its_pod_has_a_node_and_no_longer_than_i
     set_status(server, "default", "second", &ended);
     world.wait_for_entries("a TaskRun has ended", &controller, &[of_third]);
     server.delete("/apis/tekton.dev/v1/namespaces/default/taskruns/third");
-    world.wait_for_entries("a TaskRun was deleted", &controller, &[]);
+    world.wait_for_entries("a TaskRun was deleted", &controller, NOTHING);
     let aliases: Vec<String> = world.entries();
     assert_eq!(
         aliases,

@@ -77,7 +77,8 @@ fn its_role_is_enough_and_nothing_of_it_can_be_taken_away() {
     objects.iter().for_each(|object| drop(create(object)));
     create(deployment);
     let run = scheduled(&world.server, "default", "run", &["a"]);
-    let mut controller = world.controller_with(&world.kubeconfig_of_account("svidence-controller"), &[]);
+    let lease = ["--lease", "tekton-pipelines/svidence-controller"];
+    let mut controller = world.controller_with(&world.kubeconfig_of_account("svidence-controller"), &lease);
     world.wait_for_warning("ConfigMap config-spire InvalidConfiguration: ");
     world.configure(&json!({"svidence-attest": null}));
     world.wait_for_entries("with all of it", &controller, &[of_step(("default", "run"), &run, "a")]);
@@ -87,12 +88,18 @@ fn its_role_is_enough_and_nothing_of_it_can_be_taken_away() {
 
     let all: Vec<Value> =
         objects.iter().filter(|object| object.get("rules").is_some()).flat_map(rights).collect();
-    assert_eq!(all.len(), 8, "{all:#?}");
+    assert_eq!(all.len(), 11, "{all:#?}");
     world.configure(&json!({"svidence-attest": "nothing"}));
     for (number, right) in all.iter().enumerate() {
         let name = format!("lacks-{number}");
         lacking(objects, &name, right).iter().for_each(|object| drop(create(object)));
-        let mut controller = world.controller_with(&world.kubeconfig_of_account(&name), &[]);
+        // Another one holds it, or held it.
+        let lease_path =
+            "/apis/coordination.k8s.io/v1/namespaces/tekton-pipelines/leases/svidence-controller";
+        if world.server.get(lease_path).0 == 200 {
+            world.server.delete(lease_path);
+        }
+        let mut controller = world.controller_with(&world.kubeconfig_of_account(&name), &lease);
         let verb = texts(&right["verbs"])[0];
         let resource = texts(&right["resources"])[0];
         let rule = format!("resources: [\\\"{resource}\\\"], verbs: [\\\"{verb}\\\"]");

@@ -122,7 +122,8 @@ impl Client {
                     call.call()
                 }
                 Some(body) => {
-                    let mut call = agent.post(&url).content_type("application/json");
+                    let call = if request.replaces() { agent.put(&url) } else { agent.post(&url) };
+                    let mut call = call.content_type("application/json");
                     for (name, value) in &headers {
                         call = call.header(name, value);
                     }

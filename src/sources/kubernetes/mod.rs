@@ -7,7 +7,8 @@
 //! * [`runs`]: which runs are meant; [`read`]: reading them, page by page; [`screen`]: what of a list counts; [`family`]: what belongs to a run that is
 //!   named; [`watch`]: runs as they finish.
 //! * [`config_map`]: what a ConfigMap holds; [`doctor`]: what would stand in the way.
-//! * For a controller: [`follow`]: objects as they change; [`event`]: what people are told about one; [`cluster_id`]: which cluster it is.
+//! * For a controller: [`follow`]: objects as they change; [`event`]: what people are told about one; [`cluster_id`]: which cluster it is;
+//!   [`lease`]: which of several processes acts.
 
 pub mod access;
 pub mod bearer;
@@ -21,6 +22,7 @@ mod family;
 pub mod follow;
 mod identity;
 mod kubeconfig;
+pub mod lease;
 mod plugin;
 mod proxy;
 mod read;

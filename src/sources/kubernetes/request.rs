@@ -1,4 +1,4 @@
-//! What is asked of an API server: one object, a page of a list, changes, a review of what one may do, or to note an event.
+//! What is asked of an API server: one object, a page of a list, changes, a review of what one may do, to note an event, or to hold a lease.
 
 use super::{error::KubernetesError, rule::Rule};
 use crate::sources::run_name::RunKind;
@@ -137,6 +137,12 @@ pub(super) enum Request<'a> {
     Namespace { name: &'a str },
     /// An event that is to be noted.
     Event { namespace: &'a str, event: &'a str },
+    /// A lease.
+    Lease { namespace: &'a str, name: &'a str },
+    /// A lease that is to be made.
+    NewLease { namespace: &'a str, lease: &'a str },
+    /// A lease that is to be replaced.
+    Replace { namespace: &'a str, name: &'a str, lease: &'a str },
     /// An object that is not a run.
     Object { kind: ObjectKind, namespace: &'a str, name: &'a str },
     /// A review, which changes nothing.
@@ -175,9 +181,18 @@ impl Request<'_> {
 
     pub(super) fn name(&self) -> Option<&str> {
         match self {
-            Self::Get { name, .. } | Self::Object { name, .. } | Self::Namespace { name } => Some(name),
-            Self::List { .. } | Self::Watch { .. } | Self::Review { .. } | Self::Event { .. } => None,
+            Self::Get { name, .. }
+            | Self::Object { name, .. }
+            | Self::Namespace { name }
+            | Self::Lease { name, .. }
+            | Self::Replace { name, .. } => Some(name),
+            _ => None,
         }
+    }
+
+    /// Whether what is sent takes the place of what is there.
+    pub(super) fn replaces(&self) -> bool {
+        matches!(self, Self::Replace { .. })
     }
 
     /// What is sent with it.
@@ -185,15 +200,19 @@ impl Request<'_> {
         match self {
             Self::Review { review, .. } => Some(review),
             Self::Event { event, .. } => Some(event),
+            Self::NewLease { lease, .. } | Self::Replace { lease, .. } => Some(lease),
             _ => None,
         }
     }
 
     fn namespace(&self) -> Option<&str> {
         match self {
-            Self::Get { namespace, .. } | Self::Object { namespace, .. } | Self::Event { namespace, .. } => {
-                Some(namespace)
-            }
+            Self::Get { namespace, .. }
+            | Self::Object { namespace, .. }
+            | Self::Event { namespace, .. }
+            | Self::Lease { namespace, .. }
+            | Self::NewLease { namespace, .. }
+            | Self::Replace { namespace, .. } => Some(namespace),
             Self::Review { .. } | Self::Namespace { .. } => None,
             Self::List { namespace, .. } | Self::Watch { namespace, .. } => *namespace,
         }
@@ -208,6 +227,9 @@ impl Request<'_> {
             Self::Review { kind, .. } => kind.names(),
             Self::Namespace { .. } => ("", "api/v1", "namespaces"),
             Self::Event { .. } => ("", "api/v1", "events"),
+            Self::Lease { .. } | Self::NewLease { .. } | Self::Replace { .. } => {
+                ("coordination.k8s.io", "apis/coordination.k8s.io/v1", "leases")
+            }
         }
     }
 
@@ -217,8 +239,11 @@ impl Request<'_> {
             Self::Get { .. } => ("get", None),
             Self::List { selector, .. } => ("list", selector.name()),
             Self::Watch { selector, .. } => ("watch", selector.name()),
-            Self::Object { name, .. } | Self::Namespace { name } => ("get", Some(*name)),
-            Self::Review { .. } | Self::Event { .. } => ("create", None),
+            Self::Object { name, .. } | Self::Namespace { name } | Self::Lease { name, .. } => {
+                ("get", Some(*name))
+            }
+            Self::Review { .. } | Self::Event { .. } | Self::NewLease { .. } => ("create", None),
+            Self::Replace { name, .. } => ("update", Some(*name)),
         };
         let (group, _, resource) = self.names();
         Rule {

@@ -1,0 +1,179 @@
+//! What is counted, in the text that Prometheus reads (exposition format 0.0.4).
+
+use std::{
+    collections::BTreeMap,
+    fmt::Write as _,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+/// Upper bounds of the registration latency, in seconds.
+const BOUNDS: [f64; 9] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
+
+/// What is counted, shared with whoever asks for it.
+#[derive(Debug, Clone, Default)]
+pub struct Metrics(Arc<Mutex<Counts>>);
+
+#[derive(Debug, Default)]
+struct Counts {
+    entries: usize,
+    backlog: usize,
+    is_ready: bool,
+    is_leading: bool,
+    beat: i64,
+    registered: BTreeMap<String, u64>,
+    refused: BTreeMap<String, u64>,
+    deleted: u64,
+    vanished: u64,
+    errors: BTreeMap<&'static str, u64>,
+    /// How many took no longer than each bound.
+    within: [u64; BOUNDS.len()],
+    seconds: f64,
+    measured: u64,
+}
+
+/// The state of the loop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct State {
+    /// Entries that the SPIRE server has.
+    pub entries: usize,
+    /// Pods and TaskRuns that are still to be looked at.
+    pub backlog: usize,
+    /// Whether all that it needs is known.
+    pub is_ready: bool,
+    /// Whether it is the one that acts.
+    pub is_leading: bool,
+    /// When that was, Unix seconds.
+    pub at: i64,
+}
+
+impl Metrics {
+    fn lock(&self) -> MutexGuard<'_, Counts> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The loop has come round.
+    pub fn state(&self, state: State) {
+        let mut counts = self.lock();
+        let State { entries, backlog, is_ready, is_leading, at } = state;
+        (counts.entries, counts.backlog) = (entries, backlog);
+        (counts.is_ready, counts.is_leading, counts.beat) = (is_ready, is_leading, at);
+    }
+
+    /// Something of a namespace was registered, so long after that was due.
+    pub fn registered(&self, namespace: &str, took: Duration) {
+        let mut counts = self.lock();
+        *counts.registered.entry(namespace.to_owned()).or_default() += 1;
+        let seconds = took.as_secs_f64();
+        counts.seconds += seconds;
+        counts.measured += 1;
+        for (count, bound) in counts.within.iter_mut().zip(BOUNDS) {
+            *count += u64::from(seconds <= bound);
+        }
+    }
+
+    /// Something of a namespace was refused.
+    pub fn refused(&self, namespace: &str) {
+        *self.lock().refused.entry(namespace.to_owned()).or_default() += 1;
+    }
+
+    /// Entries were deleted.
+    pub fn deleted(&self, entries: usize) {
+        self.lock().deleted += u64::try_from(entries).unwrap_or(u64::MAX);
+    }
+
+    /// Entries were deleted by somebody else.
+    pub fn vanished(&self, entries: usize) {
+        self.lock().vanished += u64::try_from(entries).unwrap_or(u64::MAX);
+    }
+
+    /// The SPIRE server did not do something, for a reason with this code.
+    pub fn failed(&self, code: &'static str) {
+        *self.lock().errors.entry(code).or_default() += 1;
+    }
+
+    /// Whether the loop has come round within `patience` seconds before `now` (Unix seconds).
+    pub fn is_alive(&self, now: i64, patience: i64) -> bool {
+        now - self.lock().beat <= patience
+    }
+
+    /// Whether all that it needs is known.
+    pub fn is_ready(&self) -> bool {
+        self.lock().is_ready
+    }
+
+    /// As Prometheus reads it.
+    pub fn text(&self) -> String {
+        let counts = self.lock();
+        let mut text = String::new();
+        let head = |text: &mut String, name: &str, kind: &str, help: &str| {
+            let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
+        };
+        let number = |is: bool| u8::from(is).to_string();
+        let total = |count: u64| count.to_string();
+        for (name, kind, help, value) in [
+            (
+                "svidence_controller_entries",
+                "gauge",
+                "Registration entries of ours that the SPIRE server has.",
+                counts.entries.to_string(),
+            ),
+            (
+                "svidence_controller_backlog",
+                "gauge",
+                "Pods and TaskRuns that are still to be looked at.",
+                counts.backlog.to_string(),
+            ),
+            (
+                "svidence_controller_leading",
+                "gauge",
+                "Whether this controller is the one that acts.",
+                number(counts.is_leading),
+            ),
+            (
+                "svidence_controller_entries_deleted_total",
+                "counter",
+                "Entries that were deleted as nobody needed them.",
+                total(counts.deleted),
+            ),
+            (
+                "svidence_controller_entries_vanished_total",
+                "counter",
+                "Entries that somebody else has deleted.",
+                total(counts.vanished),
+            ),
+        ] {
+            head(&mut text, name, kind, help);
+            let _ = writeln!(text, "{name} {value}");
+        }
+        for (name, help, by_namespace) in [
+            (
+                "svidence_controller_registered_total",
+                "Pods and TaskRuns that were registered.",
+                &counts.registered,
+            ),
+            ("svidence_controller_refused_total", "Pods and TaskRuns that get no identity.", &counts.refused),
+        ] {
+            head(&mut text, name, "counter", help);
+            for (namespace, count) in by_namespace {
+                let _ = writeln!(text, "{name}{{namespace=\"{namespace}\"}} {count}");
+            }
+        }
+        let name = "svidence_controller_spire_errors_total";
+        head(&mut text, name, "counter", "Calls that the SPIRE server did not do, by reason.");
+        for (code, count) in &counts.errors {
+            let _ = writeln!(text, "{name}{{code=\"{code}\"}} {count}");
+        }
+        let name = "svidence_controller_registration_seconds";
+        head(&mut text, name, "histogram", "Time from when a change was seen until the entries are there.");
+        for (bound, count) in BOUNDS.iter().zip(counts.within) {
+            let _ = writeln!(text, "{name}_bucket{{le=\"{bound}\"}} {count}");
+        }
+        let Counts { measured, seconds, .. } = &*counts;
+        let _ = writeln!(
+            text,
+            "{name}_bucket{{le=\"+Inf\"}} {measured}\n{name}_sum {seconds}\n{name}_count {measured}"
+        );
+        text
+    }
+}
