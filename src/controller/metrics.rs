@@ -106,74 +106,88 @@ impl Metrics {
     pub fn text(&self) -> String {
         let counts = self.lock();
         let mut text = String::new();
-        let head = |text: &mut String, name: &str, kind: &str, help: &str| {
-            let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
-        };
-        let number = |is: bool| u8::from(is).to_string();
-        let total = |count: u64| count.to_string();
+        counts.add_numbers(&mut text);
+        counts.add_families(&mut text);
+        counts.add_histogram(&mut text);
+        text
+    }
+}
+
+/// What Prometheus wants to know of a metric before its values.
+fn head(text: &mut String, name: &str, kind: &str, help: &str) {
+    let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
+}
+
+impl Counts {
+    fn add_numbers(&self, text: &mut String) {
         for (name, kind, help, value) in [
             (
                 "svidence_controller_entries",
                 "gauge",
                 "Registration entries of ours that the SPIRE server has.",
-                counts.entries.to_string(),
+                self.entries.to_string(),
             ),
             (
                 "svidence_controller_backlog",
                 "gauge",
                 "Pods and TaskRuns that are still to be looked at.",
-                counts.backlog.to_string(),
+                self.backlog.to_string(),
             ),
             (
                 "svidence_controller_leading",
                 "gauge",
                 "Whether this controller is the one that acts.",
-                number(counts.is_leading),
+                u8::from(self.is_leading).to_string(),
             ),
             (
                 "svidence_controller_entries_deleted_total",
                 "counter",
                 "Entries that were deleted as nobody needed them.",
-                total(counts.deleted),
+                self.deleted.to_string(),
             ),
             (
                 "svidence_controller_entries_vanished_total",
                 "counter",
                 "Entries that somebody else has deleted.",
-                total(counts.vanished),
+                self.vanished.to_string(),
             ),
         ] {
-            head(&mut text, name, kind, help);
+            head(text, name, kind, help);
             let _ = writeln!(text, "{name} {value}");
         }
+    }
+
+    fn add_families(&self, text: &mut String) {
         for (name, help, by_namespace) in [
             (
                 "svidence_controller_registered_total",
                 "Pods and TaskRuns that were registered.",
-                &counts.registered,
+                &self.registered,
             ),
-            ("svidence_controller_refused_total", "Pods and TaskRuns that get no identity.", &counts.refused),
+            ("svidence_controller_refused_total", "Pods and TaskRuns that get no identity.", &self.refused),
         ] {
-            head(&mut text, name, "counter", help);
+            head(text, name, "counter", help);
             for (namespace, count) in by_namespace {
                 let _ = writeln!(text, "{name}{{namespace=\"{namespace}\"}} {count}");
             }
         }
         let name = "svidence_controller_spire_errors_total";
-        head(&mut text, name, "counter", "Calls that the SPIRE server did not do, by reason.");
-        for (code, count) in &counts.errors {
+        head(text, name, "counter", "Calls that the SPIRE server did not do, by reason.");
+        for (code, count) in &self.errors {
             let _ = writeln!(text, "{name}{{code=\"{code}\"}} {count}");
         }
+    }
+
+    fn add_histogram(&self, text: &mut String) {
+        let Self { within, measured, seconds, .. } = self;
         let name = "svidence_controller_registration_seconds";
-        head(&mut text, name, "histogram", "Time from when a change was seen until the entries are there.");
-        for (bound, count) in BOUNDS.iter().zip(counts.within) {
+        head(text, name, "histogram", "Time from when a change was seen until the entries are there.");
+        for (bound, count) in BOUNDS.iter().zip(within) {
             let _ = writeln!(text, "{name}_bucket{{le=\"{bound}\"}} {count}");
         }
-        let Counts { measured, seconds, .. } = &*counts;
         let _ = writeln!(
             text,
             "{name}_bucket{{le=\"+Inf\"}} {measured}\n{name}_sum {seconds}\n{name}_count {measured}"
         );
-        text
     }
 }

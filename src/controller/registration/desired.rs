@@ -1,9 +1,13 @@
 //! Which entries a pod should have. A pod gets the identity of a TaskRun only if all that ties the two together agrees: anybody who may
 //! create pods can write labels and owner references as they like.
 
+use std::time::Duration;
+
+use x509::text::hex;
+
 use crate::{
     controller::{
-        config::{ALL_NODES, Attest, Configuration},
+        config::{ALL_NODES, Attest, Configuration, Program, Settings},
         objects::{Metadata, Owner, Pod, Progress, TaskRun},
         registration::entry::{ClusterTag, Entry, EntryId, Subject},
     },
@@ -215,7 +219,7 @@ fn alias(node: Option<&str>, configuration: &Configuration, tag: &ClusterTag) ->
         parent: server.map_err(|error| Refusal::Node { reason: error.to_string() })?,
         selectors,
         dns_name: None,
-        svid_ttl: std::time::Duration::ZERO,
+        svid_ttl: Duration::ZERO,
         expires_at: None,
     })
 }
@@ -266,20 +270,28 @@ fn of_steps(
     let mut entries = Vec::new();
     for container in steps {
         let step = Some(step_name(container).to_owned());
-        let selected = ("k8s", format!("container-name:{container}"));
-        if settings.attest == Attest::Step {
-            let attested = Attested { uid: run, step, pin: None };
-            entries.push(entry(tag.entry(&subject, container), &[selected], attested)?);
-            continue;
-        }
-        for program in &settings.programs {
-            let hash = x509::text::hex(program);
-            let pin = program.first_chunk().copied();
-            let what = format!("{container}.x{}", hash.get(..16).unwrap_or_default());
+        for (suffix, program, pin) in pins(settings) {
+            let more: Vec<_> =
+                [("k8s", format!("container-name:{container}"))].into_iter().chain(program).collect();
             let attested = Attested { uid: run, step: step.clone(), pin };
-            let more = [selected.clone(), ("unix", format!("sha256:{hash}"))];
-            entries.push(entry(tag.entry(&subject, &what), &more, attested)?);
+            entries.push(entry(tag.entry(&subject, &format!("{container}{suffix}")), &more, attested)?);
         }
     }
     Ok(entries)
+}
+
+/// How an entry's ID ends, what it selects of the program, and how its DNS name says that.
+type Pin = (String, Option<(&'static str, String)>, Option<[u8; 8]>);
+
+/// One for each program that is pinned; the one without, if none is.
+fn pins(settings: &Settings) -> Vec<Pin> {
+    if settings.attest != Attest::Executable {
+        return vec![(String::new(), None, None)];
+    }
+    let pin = |program: &Program| {
+        let hash = hex(program);
+        let suffix = format!(".x{}", hash.get(..16).unwrap_or_default());
+        (suffix, Some(("unix", format!("sha256:{hash}"))), program.first_chunk().copied())
+    };
+    settings.programs.iter().map(pin).collect()
 }

@@ -5,7 +5,7 @@ use std::{
     io::{BufRead as _, BufReader, Read as _},
     ops::ControlFlow,
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use serde::{Deserialize, de::DeserializeOwned};
@@ -192,12 +192,15 @@ impl Follow {
                 }
                 Err(error) => Some(error),
             };
-            if let Some(error) = failed {
-                if tell(Told::Failed(error)).is_break() {
-                    return;
+            match failed {
+                Some(error) => {
+                    if tell(Told::Failed(error)).is_break() {
+                        return;
+                    }
+                    thread::sleep(pause);
+                    pause = (pause * 2).min(LONGEST_PAUSE);
                 }
-                thread::sleep(pause);
-                pause = (pause * 2).min(LONGEST_PAUSE);
+                None => thread::sleep(FIRST_PAUSE),
             }
         }
     }
@@ -224,10 +227,13 @@ impl Follow {
     /// Tells what changes after a version, one watch after the other.
     fn changes<T: Followed>(&mut self, mut version: String, tell: &mut Tell<'_, T>) -> Ended {
         loop {
+            let begun = Instant::now();
             match self.watch(version, tell) {
                 Ended::At(newer) => version = newer,
                 ended => return ended,
             }
+            // Something in between may end every watch at once.
+            thread::sleep(FIRST_PAUSE.saturating_sub(begun.elapsed()));
         }
     }
 
