@@ -201,7 +201,10 @@ fn lead(
     let leadership = Leadership::by_lease();
     let (end, ends) = channel();
     let held = leadership.clone();
-    let thread = spawn("lease", move || hold(lease, &held, &tell, &ends, surroundings::now_in_seconds))?;
+    let thread = spawn("lease", move || {
+        let tell = |turn| drop(tell.send(Change::Lease(turn)));
+        hold(lease, &held, &tell, &ends, surroundings::now_in_seconds);
+    })?;
     Ok((leadership, Some((end, thread))))
 }
 

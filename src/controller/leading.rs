@@ -3,14 +3,14 @@
 use std::{
     sync::{
         Arc, Mutex, PoisonError,
-        mpsc::{Receiver, RecvTimeoutError, Sender},
+        mpsc::{Receiver, RecvTimeoutError},
     },
     time::{Duration, Instant},
 };
 
-use crate::{
-    controller::run::Change,
-    sources::kubernetes::lease::{DURATION, Lease},
+use crate::sources::kubernetes::{
+    error::KubernetesError,
+    lease::{DURATION, Lease},
 };
 
 /// How often the lease is renewed, or looked at.
@@ -19,6 +19,17 @@ const RENEWED: Duration = Duration::from_secs(2);
 const HELD: Duration = Duration::from_secs(8);
 
 const _: () = assert!(HELD.as_secs() < DURATION.as_secs(), "nobody else acts before this one has stopped");
+
+/// What becomes of the lease.
+#[derive(Debug)]
+pub enum Turn {
+    /// This controller is the one that acts.
+    Taken,
+    /// It is so no longer.
+    Lost,
+    /// The lease could not be taken, renewed or looked at.
+    Failed(KubernetesError),
+}
 
 /// Whether this controller is the one that acts.
 #[derive(Debug, Clone)]
@@ -53,7 +64,7 @@ impl Leadership {
 pub fn hold(
     mut lease: Lease,
     leadership: &Leadership,
-    tell: &Sender<Change>,
+    tell: &dyn Fn(Turn),
     end: &Receiver<()>,
     now: fn() -> i64,
 ) {
@@ -64,14 +75,14 @@ pub fn hold(
             Ok(true) => {
                 leadership.set(Some(at + HELD));
                 if held.replace(at).is_none() {
-                    let _ = tell.send(Change::Leading);
+                    tell(Turn::Taken);
                 }
             }
             // Somebody else has it, or was first.
             Ok(false) if held.is_some() => break,
             Ok(false) => {}
             Err(error) => {
-                let _ = tell.send(Change::NotHeld(error));
+                tell(Turn::Failed(error));
             }
         }
         if held.is_some_and(|held| held.elapsed() >= HELD) {
@@ -86,5 +97,5 @@ pub fn hold(
         }
     }
     leadership.set(None);
-    let _ = tell.send(Change::Lost);
+    tell(Turn::Lost);
 }

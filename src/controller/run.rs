@@ -13,7 +13,7 @@ use crate::{
         cache::{Cache, Scope},
         config::Configuration,
         identity::Identity,
-        leading::Leadership,
+        leading::{Leadership, Turn},
         log::Log,
         metrics::{Metrics, State},
         objects::{ConfigMap, Metadata, Pod, TaskRun},
@@ -41,12 +41,8 @@ pub enum Change {
     Identity,
     /// An event could not be noted.
     NotNoted(KubernetesError),
-    /// This controller is the one that acts.
-    Leading,
-    /// It is so no longer.
-    Lost,
-    /// The lease could not be taken, renewed or looked at.
-    NotHeld(KubernetesError),
+    /// Of the lease.
+    Lease(Turn),
     /// The process is to end.
     End,
 }
@@ -114,7 +110,7 @@ pub fn run(surroundings: Surroundings<'_>, scopes: &[Scope], tag: ClusterTag) ->
                     controller.surroundings.log.info("the controller ends", &[]);
                     return Ok(Ended::Told);
                 }
-                Change::Lost => return Ok(Ended::Lost),
+                Change::Lease(Turn::Lost) => return Ok(Ended::Lost),
                 _ => {}
             }
             controller.take(change)?;
@@ -180,9 +176,11 @@ impl Controller<'_> {
                 let text = format!("an event could not be noted: {error}");
                 self.surroundings.log.error(&text, &[]);
             }
-            Change::NotHeld(error) => self.not_followed("leases", &error),
-            Change::Leading => self.surroundings.log.info("this controller is the one that acts", &[]),
-            Change::Lost | Change::End => {}
+            Change::Lease(Turn::Failed(error)) => self.not_followed("leases", &error),
+            Change::Lease(Turn::Taken) => {
+                self.surroundings.log.info("this controller is the one that acts", &[])
+            }
+            Change::Lease(Turn::Lost) | Change::End => {}
         }
         Ok(())
     }
