@@ -185,11 +185,13 @@ impl Work {
         }
     }
 
-    /// Keeps what is newer. An identity is not given up for an agent that is gone, as long as it is valid.
+    /// Keeps what is newer. A valid identity is not given up for an agent that is gone; but what a message does not offer is withdrawn
+    /// (SPIFFE Workload API 4.3).
     fn keep(&self, newer: Known) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let now = (self.settings.now)();
-        let is_kept = newer.is_err() && known.as_ref().is_ok_and(|own| own.validity.contains(now));
+        let is_kept = matches!(newer, Err(IdentityError::Fetch { .. }))
+            && known.as_ref().is_ok_and(|own| own.validity.contains(now));
         if !is_kept {
             *known = newer;
             drop(known);

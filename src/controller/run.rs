@@ -51,7 +51,7 @@ pub enum Change {
 const COMPARED: Duration = Duration::from_secs(15);
 /// And so often otherwise.
 const COMPARED_IDLE: Duration = Duration::from_secs(300);
-/// How long the SPIRE server may take for an answer: 500 entries take it a second.
+/// How long the SPIRE server may take for an answer.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What the loop works with.
