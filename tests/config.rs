@@ -49,9 +49,17 @@ fn every_value_of_the_controllers_is_read() {
     let (one, other) = ("ab".repeat(32), "0c".repeat(32));
     let both = format!("{one}, {other},{one}");
     let cases: [Case; 10] = [
-        (&[("svidence-registration", "owner"), ("svidence-attest", "run")], |s| {
-            (s.registration, s.attest) = (Registration::Owner, Attest::Run);
-        }),
+        (
+            &[
+                ("svidence-registration", "owner"),
+                ("svidence-attest", "run"),
+                ("svidence-agent-cluster", "production"),
+            ],
+            |s| {
+                (s.registration, s.attest) = (Registration::Owner, Attest::Run);
+                s.agent_cluster = Some("production".into());
+            },
+        ),
         (&[("svidence-registration", "pod")], |s| s.registration = Registration::Pod),
         (&[("svidence-registration", "off")], |s| s.registration = Registration::Off),
         (&[("svidence-attest", "run")], |s| s.attest = Attest::Run),
@@ -165,6 +173,7 @@ fn each_wrong_entry_is_named_with_its_line() {
         ("  svidence-registraton: pod", 6, "the closest known key is \"svidence-registration\""),
         ("  svidence-registration: all", 6, "must be one of: pod, owner, off"),
         ("  svidence-registration: owner", 6, "it needs svidence-attest: \"run\""),
+        ("  svidence-registration: owner\n  svidence-attest: run", 6, "it needs svidence-agent-cluster"),
         ("  svidence-registration: \"\"", 6, "must be one of"),
         ("  svidence-attest: image", 6, "must be one of: run, step, executable"),
         ("  svidence-attest: executable", 6, "needs the program's hash in svidence-entrypoint-sha256"),

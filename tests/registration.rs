@@ -95,6 +95,10 @@ fn shown(entry: &Entry) -> String {
     )
 }
 
+/// What `owner` needs.
+const OWNER: [(&str, &str); 3] =
+    [("svidence-registration", "owner"), ("svidence-attest", "run"), ("svidence-agent-cluster", "prod")];
+
 /// The value with another one in a place, or without it.
 fn with(object: &Value, place: &str, value: Value) -> Value {
     let mut object = object.clone();
@@ -110,14 +114,14 @@ fn what_an_entry_selects_is_what_its_name_says() {
     let (one, two) = ("ab".repeat(32), "0c".repeat(32));
     let step = |name: &str| {
         format!(
-            "{tag}.pod.{POD}.step-{name} {run} < /tekton-node/node-1 [{selectors} k8s:container-name:step-{name}] \
+            "{tag}.pod.{POD}.step-{name} {run} < /tekton-node/{tag}/node-1 [{selectors} k8s:container-name:step-{name}] \
              {name}.{RUN}.taskrun.internal"
         )
     };
     let program = |name: &str, hash: &str| {
         let pin = &hash[..16];
         format!(
-            "{tag}.pod.{POD}.step-{name}.x{pin} {run} < /tekton-node/node-1 [{selectors} k8s:container-name:step-{name} \
+            "{tag}.pod.{POD}.step-{name}.x{pin} {run} < /tekton-node/{tag}/node-1 [{selectors} k8s:container-name:step-{name} \
              unix:sha256:{hash}] x{pin}.{name}.{RUN}.taskrun.internal"
         )
     };
@@ -127,7 +131,7 @@ fn what_an_entry_selects_is_what_its_name_says() {
             "the run",
             vec![("svidence-attest", "run")],
             vec![format!(
-                "{tag}.pod.{POD}.run {run} < /tekton-node/node-1 [{selectors}] {RUN}.taskrun.internal"
+                "{tag}.pod.{POD}.run {run} < /tekton-node/{tag}/node-1 [{selectors}] {RUN}.taskrun.internal"
             )],
         ),
         (
@@ -150,7 +154,7 @@ fn what_an_entry_selects_is_what_its_name_says() {
         let (alias, steps) = entries.split_first().unwrap();
         assert!(
             shown(alias).ends_with(
-                "/tekton-node/node-1 < /spire/server [k8s_psat:agent_ns:spire k8s_psat:agent_node_name:node-1] -"
+                "/tekton-node/svidence-0123abcd4567/node-1 < /spire/server [k8s_psat:agent_ns:spire k8s_psat:agent_node_name:node-1] -"
             ),
             "{case}: {}",
             shown(alias)
@@ -189,8 +193,8 @@ fn the_configuration_says_where_agents_are_and_for_how_long() {
             ("k8s_psat", "cluster:prod".to_owned()),
         ]
     );
-    assert_eq!(entries[0].spiffe_id.to_string(), "spiffe://ci.acme.test/nodes/node-1");
-    assert_eq!(entries[1].parent.to_string(), "spiffe://ci.acme.test/nodes/node-1");
+    assert_eq!(entries[0].spiffe_id.to_string(), "spiffe://ci.acme.test/nodes/svidence-0123abcd4567/node-1");
+    assert_eq!(entries[1].parent.to_string(), "spiffe://ci.acme.test/nodes/svidence-0123abcd4567/node-1");
     assert_eq!(entries[1].svid_ttl.as_secs(), 300);
 }
 
@@ -463,9 +467,8 @@ fn a_pod_that_claims_what_is_not_its_own_gets_nothing() {
 
 #[test]
 fn a_run_that_is_registered_by_owner_is_so_from_its_beginning_to_its_end() {
-    let configuration = configuration(&[("svidence-registration", "owner"), ("svidence-attest", "run")]);
-    let mut run = with(&task_run(), "/status", Value::Null);
-    run["metadata"]["creationTimestamp"] = json!("2025-11-29T08:00:00Z");
+    let configuration = configuration(&OWNER);
+    let run = with(&task_run(), "/status", json!({"startTime": "2025-11-29T08:00:00Z"}));
     let judged = |run: &Value, now: i64| {
         let run: TaskRun = serde_json::from_value(run.clone()).unwrap();
         entries_by_owner(&run, &configuration, &tag(), now)
@@ -474,30 +477,83 @@ fn a_run_that_is_registered_by_owner_is_so_from_its_beginning_to_its_end() {
     assert_eq!(
         entries.iter().map(shown).collect::<Vec<_>>(),
         [
-            "svidence-0123abcd4567.nodes /tekton-node/_all < /spire/server [k8s_psat:agent_ns:spire] -"
+            "svidence-0123abcd4567.nodes /tekton-node/svidence-0123abcd4567/_all < /spire/server [k8s_psat:agent_ns:spire k8s_psat:cluster:prod] -"
                 .to_owned(),
             format!(
-                "svidence-0123abcd4567.taskrun.{RUN}.run /ns/builds/taskrun/build-7 < /tekton-node/_all [k8s:ns:builds \
+                "svidence-0123abcd4567.taskrun.{RUN}.run /ns/builds/taskrun/build-7 < /tekton-node/svidence-0123abcd4567/_all [k8s:ns:builds \
                  k8s:pod-owner-uid:TaskRun:{RUN}] {RUN}.taskrun.internal"
             )
         ]
     );
     assert_eq!(tag().subject_of(&entries[1].id), Some(Subject::TaskRun(RUN.to_owned())));
-    let ended = json!({"completionTime": "2025-11-29T08:00:00Z", "conditions": [{"type": "Succeeded", "status": "True"}]});
-    let mut retried = run.clone();
-    retried["spec"]["retries"] = json!(2);
+    let ended = |at: &str| {
+        let conditions = json!([{"type": "Succeeded", "status": "True"}]);
+        let status =
+            json!({"startTime": "2025-11-29T08:00:00Z", "completionTime": at, "conditions": conditions});
+        with(&run, "/status", status)
+    };
+    let waits = with(&run, "/status", Value::Null);
+    let retried = with(&run, "/status/startTime", json!("2025-11-29T11:00:00Z"));
     for (case, run, now, is_there) in [
-        ("it has just ended", with(&run, "/status", ended.clone()), CREATED + 29, true),
-        ("it has ended", with(&run, "/status", ended), CREATED + 30, false),
+        ("it has just ended", ended("2025-11-29T08:00:00Z"), CREATED + 29, true),
+        ("it has ended", ended("2025-11-29T08:00:00Z"), CREATED + 30, false),
+        ("it says that it will have ended", ended("2999-01-01T00:00:00Z"), CREATED + 4199, true),
+        ("and that no longer than its timeout", ended("2999-01-01T00:00:00Z"), CREATED + 4200, false),
         ("within its timeout", run.clone(), CREATED + 4199, true),
         ("beyond it", run.clone(), CREATED + 4200, false),
-        ("within those of three attempts", retried.clone(), CREATED + 3 * 3600 + 599, true),
-        ("beyond them", retried, CREATED + 3 * 3600 + 600, false),
+        ("it waits to be started, for days", waits, CREATED + 1_000_000, true),
+        ("an attempt that began later", retried.clone(), CREATED + 3 * 3600 + 4199, true),
+        ("beyond that one's timeout", retried, CREATED + 3 * 3600 + 4200, false),
     ] {
         let found = matches!(judged(&run, now), Ok(Desired::Entries(_)));
         assert_eq!(found, is_there, "{case}");
     }
     assert!(judged(&with(&run, "/metadata/uid", json!("x")), CREATED).is_err(), "a UID that is not one");
+}
+
+/// One SPIRE server may serve several clusters: whose agent has an alias is offered all entries below it.
+#[test]
+fn entries_of_two_clusters_share_no_parent_and_no_id() {
+    let other = ClusterTag::of("ffffffff-4567-4890-8abc-def012345678").unwrap();
+    let pod: Pod = serde_json::from_value(pod()).unwrap();
+    let run: TaskRun = serde_json::from_value(task_run()).unwrap();
+    type Judged = Result<Desired, Refusal>;
+    let by_pod = |tag: &ClusterTag| entries(&pod, Some(&run), &configuration(&[]), tag, CREATED);
+    let by_owner = |tag: &ClusterTag| entries_by_owner(&run, &configuration(&OWNER), tag, CREATED);
+    let cases: [(&str, &dyn Fn(&ClusterTag) -> Judged); 2] = [("by pod", &by_pod), ("by owner", &by_owner)];
+    for (case, judged) in cases {
+        let of = |tag: &ClusterTag| match judged(tag) {
+            Ok(Desired::Entries(entries)) => entries,
+            other => panic!("{case}: {other:?}"),
+        };
+        let (ours, theirs) = (of(&tag()), of(&other));
+        assert_eq!(ours.len(), theirs.len(), "{case}");
+        for ours in &ours {
+            for theirs in &theirs {
+                assert_ne!(ours.id, theirs.id, "{case}");
+                let is_alias = ours.parent.path() == "/spire/server";
+                assert!(is_alias || ours.parent != theirs.parent, "{case}: {}", ours.parent);
+                assert!(ours.spiffe_id != theirs.spiffe_id || !is_alias, "{case}: {}", ours.spiffe_id);
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_longer_than_a_name_may_be_is_not_kept() {
+    let long = "a".repeat(254);
+    let owner = "/metadata/ownerReferences/1";
+    for place in ["apiVersion", "kind", "name", "uid"] {
+        let text = if place == "uid" { "a".repeat(65) } else { long.clone() };
+        let pod: Pod =
+            serde_json::from_value(with(&pod(), &format!("{owner}/{place}"), json!(text))).unwrap();
+        assert_eq!(pod.owner, None, "{place}");
+    }
+    let run: TaskRun = serde_json::from_value(with(&task_run(), "/status/podName", json!(long))).unwrap();
+    assert_eq!(run.pod, None, "status.podName");
+    let longest = with(&task_run(), "/status/podName", json!("a".repeat(253)));
+    let run: TaskRun = serde_json::from_value(longest).unwrap();
+    assert_eq!(run.pod.map(|pod| pod.len()), Some(253), "the longest name");
 }
 
 #[test]

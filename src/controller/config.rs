@@ -42,7 +42,7 @@ pub enum Registration {
     Pod,
     /// By the owner reference of their pods, as soon as the TaskRun is there: earlier, and weaker.
     Owner,
-    /// Not at all; what is registered stays until its run ends.
+    /// Nothing new; what has entries keeps them until its run ends.
     Off,
 }
 
@@ -152,13 +152,13 @@ impl Configuration {
             let value = settings.attest.as_str().to_owned();
             return Err(ConfigError::Value { key: ATTEST, value, reason });
         }
-        if settings.registration == Registration::Owner && settings.attest != Attest::Run {
-            let reason = format!("can attest the run and no more: it needs {ATTEST}: \"run\"");
+        if let Some(reason) = settings.contradicts_owner() {
             let value = settings.registration.as_str().to_owned();
             return Err(ConfigError::Value { key: REGISTRATION, value, reason });
         }
         let configuration = Self { shared, settings };
-        configuration.node_alias(ALL_NODES).map_err(|reason| ConfigError::Value {
+        // Any cluster and node: what may be wrong is the prefix.
+        configuration.node_alias("cluster", ALL_NODES).map_err(|reason| ConfigError::Value {
             key: NODE_ALIAS_PREFIX,
             value: configuration.shared.node_alias_prefix.clone(),
             reason,
@@ -166,13 +166,14 @@ impl Configuration {
         Ok(configuration)
     }
 
-    /// The SPIFFE ID that the agent of a node, or that of each ([`ALL_NODES`]), has beside its own.
-    pub fn node_alias(&self, node: &str) -> Result<SpiffeId, String> {
+    /// The SPIFFE ID that the agent of a node, or that of each ([`ALL_NODES`]), has beside its own. `cluster` is what tells this cluster's
+    /// from those of another one, whose nodes may have the same names.
+    pub fn node_alias(&self, cluster: &str, node: &str) -> Result<SpiffeId, String> {
         let Config { trust_domain, node_alias_prefix, .. } = &self.shared;
         if node_alias_prefix.starts_with("/spire/") {
             return Err("begins with \"/spire/\", which SPIRE keeps for itself".to_owned());
         }
-        parse_strict(&format!("spiffe://{trust_domain}{node_alias_prefix}{node}"))
+        parse_strict(&format!("spiffe://{trust_domain}{node_alias_prefix}{cluster}/{node}"))
             .map_err(|error| format!("makes no SPIFFE ID with a node's name: {error}"))
     }
 }
@@ -188,6 +189,20 @@ fn closest(error: ConfigError) -> ConfigError {
 }
 
 impl Settings {
+    /// Why runs cannot be registered by their owner reference, if they are to be.
+    fn contradicts_owner(&self) -> Option<String> {
+        if self.registration != Registration::Owner {
+            return None;
+        }
+        match (self.attest, &self.agent_cluster) {
+            (Attest::Run, Some(_)) => None,
+            (Attest::Run, None) => Some(format!(
+                "is served by all agents of the cluster: it needs {AGENT_CLUSTER}, which tells them from those of another one"
+            )),
+            _ => Some(format!("can attest the run and no more: it needs {ATTEST}: \"run\"")),
+        }
+    }
+
     fn set(&mut self, key: &str, value: &str) -> Result<(), String> {
         match key {
             REGISTRATION => self.registration = one_of(value, &Registration::ALL, |way| way.as_str())?,

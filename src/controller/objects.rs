@@ -13,8 +13,11 @@ use crate::{sources::kubernetes::follow::Followed, tekton::taskrun::parse_time};
 /// The label of a TaskRun's pods, by which they are followed.
 pub const POD_LABEL: &str = "tekton.dev/taskRun";
 
-/// More retries than anybody waits for.
-const MOST_RETRIES: i64 = 1000;
+/// Bytes of the longest text that is kept: a name (RFC 1123, by which Kubernetes names objects). The API server does not check all
+/// that it stores, such as the names in owner references.
+const LONGEST_TEXT: usize = 253;
+/// Bytes of the longest UID that is kept; those of Kubernetes are UUIDs.
+const LONGEST_UID: usize = 64;
 
 /// The metadata of any object.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -85,10 +88,8 @@ pub struct TaskRun {
     pub progress: Progress,
     /// How long an attempt may take, seconds; `None`: as long as it likes.
     pub timeout: Option<i64>,
-    /// How many attempts there may be.
-    pub attempts: i64,
-    /// When it was created, Unix seconds.
-    pub created: Option<i64>,
+    /// When its present attempt has begun (`status.startTime`), Unix seconds.
+    pub started: Option<i64>,
 }
 
 /// A ConfigMap.
@@ -100,9 +101,18 @@ pub struct ConfigMap {
     pub data: BTreeMap<String, String>,
 }
 
-/// The text at a place of an object, if it says something.
+/// The text at a place of an object, if it says something and is no longer than a name may be.
 fn text(object: &Value, place: &str) -> Option<String> {
-    object.pointer(place)?.as_str().filter(|text| !text.is_empty()).map(str::to_owned)
+    short(object, place, LONGEST_TEXT)
+}
+
+fn uid(object: &Value, place: &str) -> Option<String> {
+    short(object, place, LONGEST_UID)
+}
+
+fn short(object: &Value, place: &str, longest: usize) -> Option<String> {
+    let text = object.pointer(place)?.as_str()?;
+    (1..=longest).contains(&text.len()).then(|| text.to_owned())
 }
 
 fn list<'a>(object: &'a Value, place: &str) -> impl Iterator<Item = &'a Value> {
@@ -115,7 +125,7 @@ impl Metadata {
         Self {
             namespace: text("/metadata/namespace"),
             name: text("/metadata/name"),
-            uid: text("/metadata/uid"),
+            uid: uid(object, "/metadata/uid").unwrap_or_default(),
             version: text("/metadata/resourceVersion"),
         }
     }
@@ -147,7 +157,7 @@ impl Owner {
             api_version: text("/apiVersion")?,
             kind: text("/kind")?,
             name: text("/name")?,
-            uid: text("/uid")?,
+            uid: uid(owner, "/uid")?,
         })
     }
 }
@@ -183,14 +193,12 @@ impl TaskRun {
             .and_then(|timeout| go::duration::parse(timeout.as_bytes()))
             .map(|nanoseconds| nanoseconds / 1_000_000_000)
             .filter(|seconds| *seconds > 0);
-        let retries = object.pointer("/spec/retries").and_then(Value::as_i64).unwrap_or(0);
         Self {
             metadata: Metadata::of(object),
             pod: text(object, "/status/podName"),
             progress,
             timeout,
-            attempts: retries.clamp(0, MOST_RETRIES) + 1,
-            created: text(object, "/metadata/creationTimestamp").and_then(|time| parse_time(&time)),
+            started: text(object, "/status/startTime").and_then(|time| parse_time(&time)),
         }
     }
 }

@@ -28,7 +28,7 @@ fn a_change_is_taken_up_and_a_bad_one_is_told_and_left() {
     world.configure(&json!({"svidence-attest": "run"}));
     let (uid, pod_uid) = &first;
     let of_run = format!(
-        "/ns/default/taskrun/first below /tekton-node/node-1 [k8s:ns:default k8s:pod-uid:{pod_uid} k8s:sa:default] DNS \
+        "/ns/default/taskrun/first below node-1 [k8s:ns:default k8s:pod-uid:{pod_uid} k8s:sa:default] DNS \
          {uid}.taskrun.internal ttl 900"
     );
     world.wait_for_entries("what is attested", &controller, &[&of_run]);
@@ -43,10 +43,12 @@ fn a_change_is_taken_up_and_a_bad_one_is_told_and_left() {
     world.wait_for_entries("as at first", &controller, &[&of_first]);
 
     let by_owner = format!(
-        "/ns/default/taskrun/first below /tekton-node/_all [k8s:ns:default k8s:pod-owner-uid:TaskRun:{uid}] DNS \
+        "/ns/default/taskrun/first below _all [k8s:ns:default k8s:pod-owner-uid:TaskRun:{uid}] DNS \
          {uid}.taskrun.internal ttl 900"
     );
-    world.configure(&json!({"svidence-registration": "owner", "svidence-attest": "run"}));
+    let owner =
+        json!({"svidence-registration": "owner", "svidence-attest": "run", "svidence-agent-cluster": "prod"});
+    world.configure(&owner);
     world.wait_for_entries("by owner", &controller, &[by_owner]);
     world.configure(&json!({"svidence-registration": "pod", "svidence-attest": "step"}));
     world.wait_for_entries("by pod again", &controller, &[&of_first]);

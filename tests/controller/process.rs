@@ -191,10 +191,12 @@ fn shown(entry: &Value) -> String {
         .collect();
     selectors.sort();
     let names: Vec<&str> = entry["dns_names"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    // Nodes have an alias in each cluster.
+    let cluster = format!("/tekton-node/{}/", entry["hint"].as_str().unwrap());
     format!(
         "{} below {} [{}] DNS {} ttl {}",
-        path("spiffe_id"),
-        path("parent_id"),
+        path("spiffe_id").replace(&cluster, ""),
+        path("parent_id").replace(&cluster, ""),
         selectors.join(" "),
         names.join(","),
         entry["x509_svid_ttl"]
@@ -290,7 +292,7 @@ pub(crate) fn of_step(
     step: &str,
 ) -> String {
     format!(
-        "/ns/{namespace}/taskrun/{name} below /tekton-node/node-1 [k8s:container-name:step-{step} k8s:ns:{namespace} \
+        "/ns/{namespace}/taskrun/{name} below node-1 [k8s:container-name:step-{step} k8s:ns:{namespace} \
          k8s:pod-uid:{pod_uid} k8s:sa:default] DNS {step}.{uid}.taskrun.internal ttl 900"
     )
 }

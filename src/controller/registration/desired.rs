@@ -115,7 +115,7 @@ pub fn entries(
         return Ok(Desired::Nothing);
     }
     let (owner, task_run) = owned(pod, task_run)?;
-    let expires_at = task_run.timeout.zip(pod.created).map(|(timeout, from)| from + timeout + KEPT_FOR);
+    let expires_at = expires_at(task_run, pod.created);
     if is_over(task_run, expires_at, now) {
         return Ok(Desired::Nothing);
     }
@@ -173,8 +173,8 @@ pub fn entries_by_owner(
     tag: &ClusterTag,
     now: i64,
 ) -> Result<Desired, Refusal> {
-    let times = task_run.timeout.zip(task_run.created);
-    let expires_at = times.map(|(timeout, from)| from + timeout.saturating_mul(task_run.attempts) + KEPT_FOR);
+    // A run that waits has not begun, and each attempt begins anew.
+    let expires_at = expires_at(task_run, task_run.started);
     if is_over(task_run, expires_at, now) {
         return Ok(Desired::Nothing);
     }
@@ -194,11 +194,18 @@ pub fn entries_by_owner(
     Ok(Desired::Entries(vec![alias, entry]))
 }
 
-/// Whether a TaskRun needs no identity any more.
+/// When the entries of an attempt that began then expire, Unix seconds; `None` if it may take as long as it likes, or has not begun.
+fn expires_at(task_run: &TaskRun, begun: Option<i64>) -> Option<i64> {
+    let (timeout, begun) = task_run.timeout.zip(begun)?;
+    Some(begun.saturating_add(timeout).saturating_add(KEPT_FOR))
+}
+
+/// Whether a TaskRun needs no identity any more. An end in the future counts for no longer than the timeout.
 fn is_over(task_run: &TaskRun, expires_at: Option<i64>, now: i64) -> bool {
+    let is_late = expires_at.is_some_and(|at| now >= at);
     match task_run.progress {
-        Progress::Running => expires_at.is_some_and(|at| now >= at),
-        Progress::Ended(at) => at.is_none_or(|at| now >= at + SIGNS_FOR),
+        Progress::Running => is_late,
+        Progress::Ended(at) => is_late || at.is_none_or(|at| now >= at.saturating_add(SIGNS_FOR)),
     }
 }
 
@@ -214,7 +221,7 @@ fn alias(node: Option<&str>, configuration: &Configuration, tag: &ClusterTag) ->
     Ok(Entry {
         id: node.map_or_else(|| tag.all_nodes_entry(), |node| tag.node_entry(node)),
         spiffe_id: configuration
-            .node_alias(node.unwrap_or(ALL_NODES))
+            .node_alias(tag.hint(), node.unwrap_or(ALL_NODES))
             .map_err(|reason| Refusal::Node { reason })?,
         parent: server.map_err(|error| Refusal::Node { reason: error.to_string() })?,
         selectors,
