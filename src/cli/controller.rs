@@ -1,12 +1,11 @@
 //! `svidence controller`: registers TaskRuns with SPIRE, until it is told to end.
 
 use std::{
-    fmt,
     io::Write,
     net::{SocketAddr, TcpListener},
     ops::ControlFlow,
     str::FromStr,
-    sync::mpsc::{Sender, channel, sync_channel},
+    sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel},
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
@@ -27,7 +26,8 @@ use crate::{
         log::Log,
         metrics::Metrics,
         objects::POD_LABEL,
-        probes::serve,
+        probes,
+        registrar::pause_after,
         registration::entry::ClusterTag,
         run::{Change, Ended, Surroundings, run as keep},
     },
@@ -35,7 +35,7 @@ use crate::{
     sources::{
         kubernetes::{
             cluster_id,
-            event::Events,
+            event::{Events, Warning},
             follow::{Follow, Followed, Objects, Told},
             lease::Lease,
             runs::Namespace,
@@ -112,17 +112,23 @@ Examples:
   svidence controller --lease=tekton-pipelines/svidence-controller
   svidence controller -n builds --spiffe-id=spiffe://example.org/svidence";
 
-/// Runs `svidence controller`; returns the exit code. Lines of JSON go to `err`.
+/// Runs `svidence controller`; returns the exit code. Lines of JSON go to `err`, unless it is the arguments that are wrong.
 pub fn run(args: &ControllerArgs, err: &mut dyn Write) -> u8 {
-    match begin(args, err) {
+    let ended = begin(args, err);
+    let mut log = Log::new(err, surroundings::now_in_seconds);
+    match ended {
         Ok(Ended::Told) => 0,
         Ok(Ended::Lost) => {
-            let _ = writeln!(err, "svidence controller: the lease is lost: another controller may act now");
+            log.error("the lease is lost: another controller may act now", &[]);
             Verdict::Unchecked.exit_code()
         }
-        Err(Refusal { exit_code, text }) => {
-            let _ = writeln!(err, "svidence controller: {text}");
-            exit_code
+        Err(refusal) => {
+            let Refusal { exit_code, text } = &refusal;
+            match refusal.is_usage() {
+                true => drop(writeln!(err, "svidence controller: {text}")),
+                false => log.error(text, &[]),
+            }
+            *exit_code
         }
     }
 }
@@ -131,36 +137,24 @@ fn begin(args: &ControllerArgs, err: &mut dyn Write) -> Result<Ended, Refusal> {
     let address = workload_api(args.workload_api.as_deref())?;
     let wanted = args.spiffe_id.as_deref().map(parse_strict).transpose();
     let wanted = wanted.map_err(|error| usage(format!("--spiffe-id: {error}")))?;
-    let patience = args.access.caller().patience();
-    let uid = cluster_id::fetch(args.access.find()?, patience).map_err(refused)?;
-    let tag = ClusterTag::of(&uid);
-    let tag =
-        tag.ok_or_else(|| unchecked(format!("the UID {uid:?} of the namespace kube-system is not a UUID")))?;
+    let now = surroundings::now_in_seconds;
+    let (metrics, mut log) = (Metrics::default(), Log::new(err, now));
+    let leadership = args.lease.as_ref().map_or_else(Leadership::undisputed, |_| Leadership::by_lease());
     let (tell, changes) = channel();
     // Before there are other threads, which inherit it.
-    end_on_signals(&tell)?;
+    end_on_signals(&leadership, &tell)?;
+    listen(args, &metrics, &leadership, &mut log)?;
+    let Some(tag) = cluster(args, &changes, &mut log)? else { return Ok(Ended::Told) };
     let scopes: Vec<Option<Namespace>> = match args.namespaces.as_slice() {
         [] => vec![None],
         named => named.iter().cloned().map(Some).collect(),
     };
     let identity = own_identity(address, wanted, &tell)?;
     follow_all(args, &scopes, &tell)?;
-    let (warnings, to_note) = sync_channel(MOST_WARNINGS);
     let host = nix::unistd::gethostname().unwrap_or_default().to_string_lossy().into_owned();
-    let mut events = Events::new(args.access.find()?, (COMPONENT, host.clone()), patience);
-    let of_events = tell.clone();
-    spawn("events", move || {
-        for warning in to_note {
-            if let Err(error) = events.warn(&warning) {
-                let _ = of_events.send(Change::NotNoted(error));
-            }
-        }
-    })?;
+    let warnings = note_events(args, &host, &tell)?;
+    let held = lead(args, &host, &leadership, tell)?;
     let scopes: Vec<Scope> = scopes.iter().map(scope).collect();
-    let now = surroundings::now_in_seconds;
-    let (metrics, mut log) = (Metrics::default(), Log::new(err, now));
-    listen(args, &metrics, &mut log)?;
-    let (leadership, held) = lead(args, &host, tell)?;
     let surroundings = Surroundings { changes, warnings, identity, leadership, metrics, log, now };
     let ended = keep(surroundings, &scopes, tag).map_err(|error| not_started(&error))?;
     if let Some((end, holder)) = held {
@@ -171,15 +165,70 @@ fn begin(args: &ControllerArgs, err: &mut dyn Write) -> Result<Ended, Refusal> {
     Ok(ended)
 }
 
+/// Which cluster it is, asked for until that is known; `None` if it is told to end before.
+fn cluster(
+    args: &ControllerArgs,
+    changes: &Receiver<Change>,
+    log: &mut Log<'_>,
+) -> Result<Option<ClusterTag>, Refusal> {
+    let mut failures = 0_u32;
+    loop {
+        let error = match cluster_id::fetch(args.access.find()?, args.access.caller().patience()) {
+            Ok(uid) => {
+                let odd = || unchecked(format!("the UID {uid:?} of the namespace kube-system is not a UUID"));
+                return ClusterTag::of(&uid).ok_or_else(odd).map(Some);
+            }
+            Err(error) => error,
+        };
+        failures = failures.saturating_add(1);
+        let pause = pause_after(failures);
+        log.error(&error.to_string(), &[("againInSeconds", pause.as_secs_f64().into())]);
+        // Nothing else is told yet.
+        match changes.recv_timeout(pause) {
+            Err(RecvTimeoutError::Timeout) => {}
+            Ok(_) | Err(RecvTimeoutError::Disconnected) => return Ok(None),
+        }
+    }
+}
+
+/// Notes warnings as events, in a thread of its own.
+fn note_events(
+    args: &ControllerArgs,
+    host: &str,
+    tell: &Sender<Change>,
+) -> Result<SyncSender<Warning>, Refusal> {
+    let (warnings, to_note) = sync_channel(MOST_WARNINGS);
+    let source = (COMPONENT, host.to_owned());
+    let mut events = Events::new(args.access.find()?, source, args.access.caller().patience());
+    let tell = tell.clone();
+    spawn("events", move || {
+        for warning in to_note {
+            if let Err(error) = events.warn(&warning) {
+                let _ = tell.send(Change::NotNoted(error));
+            }
+        }
+    })?;
+    Ok(warnings)
+}
+
 /// Answers the kubelet and Prometheus, if that is wanted.
-fn listen(args: &ControllerArgs, metrics: &Metrics, log: &mut Log<'_>) -> Result<(), Refusal> {
+fn listen(
+    args: &ControllerArgs,
+    metrics: &Metrics,
+    leadership: &Leadership,
+    log: &mut Log<'_>,
+) -> Result<(), Refusal> {
     let Some(address) = args.listen else { return Ok(()) };
     let listener = TcpListener::bind(address)
         .map_err(|error| unchecked(format!("--listen {address}: {}", io_error::words(&error))))?;
     let address = listener.local_addr().map_err(|error| not_started(&error))?;
     log.info("the controller listens", &[("address", address.to_string().into())]);
-    let metrics = metrics.clone();
-    spawn("probes", move || serve(&listener, &metrics, surroundings::now_in_seconds)).map(drop)
+    for _ in 0..probes::THREADS {
+        let listener = listener.try_clone().map_err(|error| not_started(&error))?;
+        let (metrics, leadership) = (metrics.clone(), leadership.clone());
+        spawn("probes", move || probes::serve(&listener, &metrics, &leadership))?;
+    }
+    Ok(())
 }
 
 /// What ends the thread that holds the lease, and the thread.
@@ -189,23 +238,21 @@ type Held = (Sender<()>, JoinHandle<()>);
 fn lead(
     args: &ControllerArgs,
     host: &str,
+    leadership: &Leadership,
     tell: Sender<Change>,
-) -> Result<(Leadership, Option<Held>), Refusal> {
-    let Some(ObjectName { namespace, name }) = args.lease.clone() else {
-        return Ok((Leadership::undisputed(), None));
-    };
+) -> Result<Option<Held>, Refusal> {
+    let Some(ObjectName { namespace, name }) = args.lease.clone() else { return Ok(None) };
     let mut random = [0; 8];
     SystemRandom::new().fill(&mut random).map_err(|_| unchecked("there is no randomness".to_owned()))?;
     let identity = format!("{host}_{}", x509::text::hex(&random));
     let lease = Lease::new(args.access.find()?, (namespace, name), identity, LEASE_PATIENCE);
-    let leadership = Leadership::by_lease();
     let (end, ends) = channel();
     let held = leadership.clone();
     let thread = spawn("lease", move || {
         let tell = |turn| drop(tell.send(Change::Lease(turn)));
         hold(lease, &held, &tell, &ends, surroundings::now_in_seconds);
     })?;
-    Ok((leadership, Some((end, thread))))
+    Ok(Some((end, thread)))
 }
 
 /// Follows pods and TaskRuns of all scopes, and the ConfigMap, each in a thread that ends with the process.
@@ -281,15 +328,17 @@ fn workload_api(stated: Option<&str>) -> Result<Address, Refusal> {
     text.parse().map_err(|error| usage(format!("{option}: {error}")))
 }
 
-/// SIGTERM, which Kubernetes sends, and SIGINT end the loop, and not the process at once.
-fn end_on_signals(tell: &Sender<Change>) -> Result<(), Refusal> {
+/// SIGTERM, which Kubernetes sends, and SIGINT end the loop, and the call that it waits for, and not the process at once.
+fn end_on_signals(leadership: &Leadership, tell: &Sender<Change>) -> Result<(), Refusal> {
     let mut signals = SigSet::empty();
     signals.add(Signal::SIGTERM);
     signals.add(Signal::SIGINT);
     signals.thread_block().map_err(|error| not_started(&error.into()))?;
-    let tell = tell.clone();
+    let (leadership, tell) = (leadership.clone(), tell.clone());
     spawn("signals", move || {
         if signals.wait().is_ok() {
+            // What it waits for may take long.
+            leadership.end();
             let _ = tell.send(Change::End);
         }
     })
@@ -302,8 +351,4 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<
 
 fn not_started(error: &std::io::Error) -> Refusal {
     unchecked(format!("it cannot start: {}", io_error::words(error)))
-}
-
-fn refused(error: impl fmt::Display) -> Refusal {
-    unchecked(error.to_string())
 }

@@ -157,6 +157,11 @@ impl Cache {
         mem::take(&mut self.dirty)
     }
 
+    /// Nothing is to be looked at: who begins to act looks at all.
+    pub fn discard_dirty(&mut self) {
+        self.dirty.clear();
+    }
+
     /// These are to be looked at again.
     pub fn look_again(&mut self, subjects: impl IntoIterator<Item = (Subject, Instant)>) {
         subjects.into_iter().for_each(|(subject, at)| self.mark(subject, at));

@@ -3,10 +3,13 @@
 use std::{
     sync::{
         Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
         mpsc::{Receiver, RecvTimeoutError},
     },
     time::{Duration, Instant},
 };
+
+use tokio::{sync::Notify, time::timeout};
 
 use crate::sources::kubernetes::{
     error::KubernetesError,
@@ -31,29 +34,62 @@ pub enum Turn {
     Failed(KubernetesError),
 }
 
-/// Whether this controller is the one that acts.
-#[derive(Debug, Clone)]
-pub struct Leadership(Option<Arc<Mutex<Option<Instant>>>>);
+/// Whether this controller is the one that acts: it holds the lease, if there is one, and was not told to end.
+#[derive(Debug, Clone, Default)]
+pub struct Leadership {
+    /// Until when the lease is held; `None`: there is none.
+    lease: Option<Arc<Mutex<Option<Instant>>>>,
+    end: Arc<End>,
+}
+
+#[derive(Debug, Default)]
+struct End {
+    is_told: AtomicBool,
+    told: Notify,
+}
 
 impl Leadership {
     /// There is no other one.
     pub fn undisputed() -> Self {
-        Self(None)
+        Self::default()
     }
 
     /// As long as the lease is held, which it is not yet.
     pub fn by_lease() -> Self {
-        Self(Some(Arc::default()))
+        Self { lease: Some(Arc::default()), ..Self::default() }
     }
 
     /// Whether it may act at this time.
     pub fn is_held(&self, at: Instant) -> bool {
-        let Some(until) = &self.0 else { return true };
-        until.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|until| at < until)
+        self.left(at).is_some()
+    }
+
+    /// How long it may act from this time on, unless the lease is renewed; `None`: not at all.
+    fn left(&self, at: Instant) -> Option<Duration> {
+        if self.end.is_told.load(Ordering::Acquire) {
+            return None;
+        }
+        let Some(until) = &self.lease else { return Some(Duration::MAX) };
+        let until = *until.lock().unwrap_or_else(PoisonError::into_inner);
+        until?.checked_duration_since(at).filter(|left| !left.is_zero())
+    }
+
+    /// It was told to end: from now on it may not act, and what it waits for is not waited for any longer.
+    pub fn end(&self) {
+        self.end.is_told.store(true, Ordering::Release);
+        self.end.told.notify_one();
+    }
+
+    /// Ends when it may no longer act. One at a time may wait for that, in a runtime with timers.
+    pub async fn over(&self) {
+        while let Some(left) = self.left(Instant::now()) {
+            // Then it may have been renewed.
+            let _ = timeout(left, self.end.told.notified()).await;
+        }
     }
 
     fn set(&self, until: Option<Instant>) {
-        if let Some(known) = &self.0 {
+        if let Some(known) = &self.lease {
             *known.lock().unwrap_or_else(PoisonError::into_inner) = until;
         }
     }

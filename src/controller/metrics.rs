@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     fmt::Write as _,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// Upper bounds of the registration latency, in seconds.
@@ -19,8 +19,8 @@ struct Counts {
     entries: usize,
     backlog: usize,
     is_ready: bool,
-    is_leading: bool,
-    beat: i64,
+    /// When the loop came round last; `None`: it has not begun.
+    beat: Option<Instant>,
     registered: BTreeMap<String, u64>,
     refused: BTreeMap<String, u64>,
     deleted: u64,
@@ -41,10 +41,8 @@ pub struct State {
     pub backlog: usize,
     /// Whether all that it needs is known.
     pub is_ready: bool,
-    /// Whether it is the one that acts.
-    pub is_leading: bool,
-    /// When that was, Unix seconds.
-    pub at: i64,
+    /// When that was.
+    pub at: Instant,
 }
 
 impl Metrics {
@@ -55,9 +53,9 @@ impl Metrics {
     /// The loop has come round.
     pub fn state(&self, state: State) {
         let mut counts = self.lock();
-        let State { entries, backlog, is_ready, is_leading, at } = state;
+        let State { entries, backlog, is_ready, at } = state;
         (counts.entries, counts.backlog) = (entries, backlog);
-        (counts.is_ready, counts.is_leading, counts.beat) = (is_ready, is_leading, at);
+        (counts.is_ready, counts.beat) = (is_ready, Some(at));
     }
 
     /// Something of a namespace was registered, so long after that was due.
@@ -92,9 +90,9 @@ impl Metrics {
         *self.lock().errors.entry(code).or_default() += 1;
     }
 
-    /// Whether the loop has come round within `patience` seconds before `now` (Unix seconds).
-    pub fn is_alive(&self, now: i64, patience: i64) -> bool {
-        now - self.lock().beat <= patience
+    /// Whether the loop has come round within `patience` before `at`, or has not begun.
+    pub fn is_alive(&self, at: Instant, patience: Duration) -> bool {
+        self.lock().beat.is_none_or(|beat| at.saturating_duration_since(beat) <= patience)
     }
 
     /// Whether all that it needs is known.
@@ -102,11 +100,11 @@ impl Metrics {
         self.lock().is_ready
     }
 
-    /// As Prometheus reads it.
-    pub fn text(&self) -> String {
+    /// As Prometheus reads it. `is_leading`: whether this controller is the one that acts.
+    pub fn text(&self, is_leading: bool) -> String {
         let counts = self.lock();
         let mut text = String::new();
-        counts.add_numbers(&mut text);
+        counts.add_numbers(is_leading, &mut text);
         counts.add_families(&mut text);
         counts.add_histogram(&mut text);
         text
@@ -119,7 +117,7 @@ fn head(text: &mut String, name: &str, kind: &str, help: &str) {
 }
 
 impl Counts {
-    fn add_numbers(&self, text: &mut String) {
+    fn add_numbers(&self, is_leading: bool, text: &mut String) {
         for (name, kind, help, value) in [
             (
                 "svidence_controller_entries",
@@ -137,7 +135,7 @@ impl Counts {
                 "svidence_controller_leading",
                 "gauge",
                 "Whether this controller is the one that acts.",
-                u8::from(self.is_leading).to_string(),
+                u8::from(is_leading).to_string(),
             ),
             (
                 "svidence_controller_entries_deleted_total",

@@ -3,7 +3,8 @@
 //!
 //! * [`config`]: what the ConfigMap says; [`objects`]: what is kept of pods and TaskRuns; [`cache`]: all of them.
 //! * [`registration`]: from a pod and its TaskRun to the entries that it should have, and from those to what has to change.
-//! * [`identity`]: the controller's own SVID; [`spire`]: the SPIRE server's Entry API; [`registrar`] keeps its entries like those.
+//! * [`identity`]: the controller's own SVID; [`spire`]: the SPIRE server's Entry API; [`registrar`] keeps its entries like those
+//!   and has [`news`].
 //! * [`run`]: the loop around it; [`leading`]: which of several controllers acts; [`log`], [`metrics`], [`probes`]: what it says.
 
 pub mod cache;
@@ -12,6 +13,7 @@ pub mod identity;
 pub mod leading;
 pub mod log;
 pub mod metrics;
+pub mod news;
 pub mod objects;
 pub mod probes;
 pub mod registrar;

@@ -4,7 +4,7 @@
 //! by doing the same again.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     time::{Duration, Instant},
 };
 
@@ -13,14 +13,14 @@ use tonic::Code;
 use crate::controller::{
     cache::{Cache, Dirty},
     config::{Configuration, Registration},
-    objects::Metadata,
+    news::{News, Object, Obstacle},
     registration::{
         desired::{Desired, Refusal, entries, entries_by_owner},
         difference::{Difference, Present, entries_of},
         entry::{ClusterTag, Entry, EntryId, Subject, sort},
     },
     spire::{
-        client::{AT_ONCE, EntryApi, Outcome},
+        client::{AT_ONCE, Entries, Outcome},
         error::SpireError,
         generated::RegistrationEntry,
     },
@@ -31,66 +31,6 @@ const REFUSED_FOR: i64 = 10;
 /// The alias of a node that no pod needs goes after so long, seconds: another pod may need it soon, and an agent learns of a new one only
 /// after some seconds.
 const ALIAS_KEPT: i64 = 3600;
-
-/// Something to be told.
-#[derive(Debug, Clone, PartialEq)]
-pub enum News {
-    /// A pod or TaskRun has its entries.
-    Registered {
-        /// Which.
-        object: Object,
-        /// Since when that was due.
-        since: Instant,
-        /// Their number.
-        entries: usize,
-    },
-    /// Entries were taken away.
-    Removed {
-        /// How many.
-        entries: usize,
-    },
-    /// A pod or TaskRun gets no entries.
-    Refused {
-        /// Which.
-        object: Object,
-        /// Why.
-        refusal: Refusal,
-    },
-    /// Entries of ours are gone, and we did not delete them.
-    Vanished {
-        /// How many.
-        entries: usize,
-    },
-    /// The SPIRE server has another entry in the place of one of ours.
-    Occupied {
-        /// Ours.
-        id: String,
-        /// Its ID, if it is known.
-        by: String,
-    },
-    /// The SPIRE server does not do it for one entry.
-    NotDone {
-        /// What.
-        what: &'static str,
-        /// Which entry.
-        id: String,
-        /// gRPC status of the entry.
-        code: Code,
-        /// The server's words.
-        message: String,
-    },
-}
-
-/// A pod or TaskRun.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Object {
-    /// `Pod` or `TaskRun`.
-    pub kind: &'static str,
-    /// Its namespace, name and UID.
-    pub metadata: Metadata,
-    /// The TaskRun that it is or says it belongs to.
-    pub task_run: Option<String>,
-}
 
 /// What should be, and for which object, if that is there.
 type Wanted = (Option<Object>, Result<Desired, Refusal>);
@@ -103,6 +43,54 @@ struct Refused {
     is_told: bool,
 }
 
+/// What a round has come to, if no call has failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Settled {
+    /// All is as it should be, as far as is known.
+    Done,
+    /// The SPIRE server's entries were not what they were taken for: there is more to do.
+    Again,
+}
+
+/// What has become of one round.
+#[derive(Debug, Default)]
+struct Round {
+    /// What is to be looked at again.
+    again: BTreeSet<Subject>,
+    /// An alias was not made: whatever needs it is to be looked at again.
+    is_all_again: bool,
+    /// Entries that were not done for a reason that may pass.
+    failed: Option<SpireError>,
+    /// Entries that were deleted.
+    removed: usize,
+    obstacles: Vec<(EntryId, Obstacle)>,
+}
+
+impl Round {
+    fn look_again(&mut self, subject: Option<Subject>) {
+        self.is_all_again |= subject.is_none();
+        self.again.extend(subject);
+    }
+
+    fn failed(&mut self, what: &'static str, id: &EntryId, outcome: Outcome) {
+        match &mut self.failed {
+            Some(SpireError::Entries { count, .. }) => *count += 1,
+            failed => {
+                let Outcome { code, message, .. } = outcome;
+                *failed = Some(SpireError::Entries { count: 1, what, id: id.to_string(), code, message });
+            }
+        }
+    }
+}
+
+/// Who gets entries for the first time.
+struct Newcomer {
+    subject: Subject,
+    object: Object,
+    since: Instant,
+    entries: Vec<Entry>,
+}
+
 /// Keeps entries.
 #[derive(Debug)]
 pub struct Registrar {
@@ -112,17 +100,35 @@ pub struct Registrar {
     refused: HashMap<Subject, Refused>,
     /// When the alias of a node was needed last, Unix seconds.
     aliases: BTreeMap<EntryId, i64>,
+    /// Aliases in whose place there is somebody else's entry that serves as well, and when that expires, Unix seconds; 0 for never.
+    accepted: BTreeMap<EntryId, i64>,
+    /// What lacks some of its first entries.
+    incomplete: HashSet<Subject>,
+    /// Whose obstacle was told, by the first part of the IDs of its entries.
+    obstructed: BTreeSet<EntryId>,
+    /// Entries that were to be deleted, without an answer.
+    leaving: BTreeSet<EntryId>,
 }
 
 impl Registrar {
     /// For this cluster; nothing is known of the SPIRE server's entries.
     pub fn new(tag: ClusterTag) -> Self {
-        Self { tag, present: None, refused: HashMap::new(), aliases: BTreeMap::new() }
+        Self {
+            tag,
+            present: None,
+            refused: HashMap::new(),
+            aliases: BTreeMap::new(),
+            accepted: BTreeMap::new(),
+            incomplete: HashSet::new(),
+            obstructed: BTreeSet::new(),
+            leaving: BTreeSet::new(),
+        }
     }
 
     /// Whether there is anything that time alone may change.
     pub fn is_busy(&self) -> bool {
-        self.present.as_ref().is_some_and(|present| !present.is_empty()) || !self.refused.is_empty()
+        let has_entries = self.present.as_ref().is_some_and(|present| !present.is_empty());
+        has_entries || !self.refused.is_empty() || !self.incomplete.is_empty()
     }
 
     /// The number of entries that the SPIRE server has, as far as is known.
@@ -130,13 +136,18 @@ impl Registrar {
         self.present.as_ref().map_or(0, BTreeMap::len)
     }
 
-    /// Everything is to be listed: another server, or another trust domain.
+    /// Everything is to be listed and looked at: another server, another trust domain, or another controller has acted.
     pub fn forget(&mut self) {
-        self.present = None;
+        *self = Self::new(self.tag.clone());
     }
 
     /// Looks at what the SPIRE server really has, and notes that everything is to be looked at.
-    pub fn compare(&mut self, api: &EntryApi, cache: &mut Cache, now: i64) -> Result<Vec<News>, SpireError> {
+    pub fn compare(
+        &mut self,
+        api: &dyn Entries,
+        cache: &mut Cache,
+        now: i64,
+    ) -> Result<Option<News>, SpireError> {
         let listed = api.list(self.tag.hint())?;
         let ours = listed.into_iter().filter(|entry| self.tag.is_ours(entry));
         let present: Present = ours
@@ -146,9 +157,9 @@ impl Registrar {
             })
             .collect();
         let known = self.present.take().unwrap_or_default();
-        // Those that the server has dropped itself, since they have expired, are not missed.
+        // Those that the server has dropped itself, since they have expired, are not missed; nor those that it may have deleted for us.
         let is_missed = |(id, entry): &(&EntryId, &RegistrationEntry)| {
-            !present.contains_key(*id) && (entry.expires_at == 0 || entry.expires_at > now)
+            !present.contains_key(*id) && !self.leaving.contains(*id) && is_valid(entry.expires_at, now)
         };
         let vanished = known.iter().filter(is_missed).count();
         let at = Instant::now();
@@ -160,7 +171,9 @@ impl Registrar {
         }
         self.aliases.retain(|id, _| present.contains_key(id));
         self.present = Some(present);
-        Ok((vanished > 0).then_some(News::Vanished { entries: vanished }).into_iter().collect())
+        self.accepted.clear();
+        self.leaving.clear();
+        Ok((vanished > 0).then_some(News::Vanished { entries: vanished }))
     }
 
     /// Whether the SPIRE server's entries are known.
@@ -168,43 +181,79 @@ impl Registrar {
         self.present.is_some()
     }
 
-    /// Gives what is to be looked at the entries that it should have, and takes all others from it. If that fails, it is to be looked at
-    /// again.
+    /// Gives what is to be looked at the entries that it should have, and takes all others from it. If that fails, for all or for some, what
+    /// failed is to be looked at again.
     pub fn settle(
         &mut self,
-        api: &EntryApi,
+        api: &dyn Entries,
         cache: &mut Cache,
         configuration: &Configuration,
         now: i64,
-    ) -> (Vec<News>, Result<(), SpireError>) {
+    ) -> (Vec<News>, Result<Settled, SpireError>) {
         let subjects = cache.take_dirty();
         let mut news = Vec::new();
-        let (difference, registered) = self.difference(&subjects, cache, configuration, now, &mut news);
-        if difference.is_empty() {
-            return (news, Ok(()));
+        let (difference, newcomers) = self.difference(&subjects, cache, configuration, now, &mut news);
+        let mut round = Round::default();
+        let done = self.apply(api, &difference, now, &mut round);
+        news.extend((round.removed > 0).then_some(News::Removed { entries: round.removed }));
+        news.extend(self.obstructed(std::mem::take(&mut round.obstacles), cache));
+        newcomers.into_iter().for_each(|newcomer| news.extend(self.registered(newcomer, now)));
+        let is_again = round.is_all_again || !round.again.is_empty();
+        if done.is_err() || round.is_all_again {
+            cache.look_again(subjects);
+        } else {
+            let since = |subject: &Subject| subjects.get(subject).copied().unwrap_or_else(Instant::now);
+            cache.look_again(round.again.into_iter().map(|subject| {
+                let since = since(&subject);
+                (subject, since)
+            }));
         }
-        let mut again = BTreeSet::new();
-        let done = self.apply(api, difference, &mut again, &mut news);
-        let present = self.present.as_ref();
-        let is_there = |entry: &Entry| present.is_some_and(|present| present.contains_key(&entry.id));
-        for (object, since, entries) in registered {
-            // Not the alias, which may be somebody else's.
-            let own = entries.iter().filter(|entry| self.tag.subject_of(&entry.id).is_some());
-            let (there, missing): (Vec<&Entry>, Vec<&Entry>) = own.partition(|entry| is_there(entry));
-            if missing.is_empty() {
-                news.push(News::Registered { object, since, entries: there.len() });
+        let result = match (done, round.failed) {
+            (Err(error), _) | (Ok(()), Some(error)) => Err(error),
+            (Ok(()), None) if is_again => Ok(Settled::Again),
+            (Ok(()), None) => Ok(Settled::Done),
+        };
+        (news, result)
+    }
+
+    /// Notes that one has its entries, if it does.
+    fn registered(&mut self, newcomer: Newcomer, now: i64) -> Option<News> {
+        let Newcomer { subject, object, since, entries } = newcomer;
+        if !entries.iter().all(|entry| self.is_there(&entry.id, now)) {
+            self.incomplete.insert(subject);
+            return None;
+        }
+        self.forget_subject(&subject);
+        let own = entries.iter().filter(|entry| self.tag.subject_of(&entry.id).is_some());
+        Some(News::Registered { object, since, entries: own.count() })
+    }
+
+    fn forget_subject(&mut self, subject: &Subject) {
+        self.incomplete.remove(subject);
+        self.obstructed.remove(&self.tag.entry(subject, ""));
+    }
+
+    /// Whether the SPIRE server has an entry, or for an alias another one that serves.
+    fn is_there(&self, id: &EntryId, now: i64) -> bool {
+        self.present.as_ref().is_some_and(|present| present.contains_key(id)) || self.is_accepted(id, now)
+    }
+
+    fn is_accepted(&self, id: &EntryId, now: i64) -> bool {
+        self.accepted.get(id).is_some_and(|expires_at| is_valid(*expires_at, now))
+    }
+
+    /// What is to be told of obstacles: each once for whom it is in the way of.
+    fn obstructed(&mut self, obstacles: Vec<(EntryId, Obstacle)>, cache: &Cache) -> Vec<News> {
+        let mut news = Vec::new();
+        for (id, obstacle) in obstacles {
+            let subject = self.tag.subject_of(&id);
+            let whose = subject.as_ref().map_or_else(|| id.clone(), |subject| self.tag.entry(subject, ""));
+            if self.obstructed.insert(whose) {
+                let object = subject.and_then(|subject| object(&subject, cache));
+                news.push(News::Obstructed { object, id: id.to_string(), obstacle });
             }
         }
-        let at = Instant::now();
-        let since = |subject: Subject| {
-            let since = subjects.get(&subject).copied().unwrap_or(at);
-            (subject, since)
-        };
-        cache.look_again(again.into_iter().map(since));
-        if done.is_err() {
-            cache.look_again(subjects);
-        }
-        (news, done)
+        news
     }
 
     /// What has to change for these, and which of them get entries for the first time.
@@ -215,9 +264,9 @@ impl Registrar {
         configuration: &Configuration,
         now: i64,
         news: &mut Vec<News>,
-    ) -> (Difference, Vec<(Object, Instant, Vec<Entry>)>) {
+    ) -> (Difference, Vec<Newcomer>) {
         let present = self.present.take().unwrap_or_default();
-        let (mut difference, mut registered) = (Difference::default(), Vec::new());
+        let (mut difference, mut newcomers) = (Difference::default(), Vec::new());
         for (subject, since) in subjects {
             let is_known = entries_of(subject, &present, &self.tag).next().is_some();
             let (object, wanted) = self.wanted(subject, is_known, cache, configuration, now);
@@ -234,19 +283,28 @@ impl Registrar {
                     }
                 }
             };
-            let alias = desired.iter().find(|entry| self.tag.subject_of(&entry.id).is_none());
-            if let Some(alias) = alias {
-                self.aliases.insert(alias.id.clone(), now);
+            if desired.is_empty() {
+                self.forget_subject(subject);
             }
-            difference.add(subject, &desired, &present, &self.tag);
-            let object = object.filter(|_| !is_known && !desired.is_empty());
-            registered.extend(object.map(|object| (object, *since, desired)));
+            // It is the first one.
+            let alias = desired.first().map(|alias| &alias.id);
+            let is_served = alias.is_some_and(|alias| self.is_accepted(alias, now));
+            self.aliases.extend(alias.filter(|_| !is_served).map(|alias| (alias.clone(), now)));
+            let ours = desired.get(usize::from(is_served)..).unwrap_or_default();
+            difference.add(subject, ours, &present, &self.tag);
+            let is_new = !desired.is_empty() && (!is_known || self.incomplete.contains(subject));
+            newcomers.extend(object.filter(|_| is_new).map(|object| Newcomer {
+                subject: subject.clone(),
+                object,
+                since: *since,
+                entries: desired,
+            }));
         }
         let is_old = |(_, needed): &(&EntryId, &i64)| now - **needed >= ALIAS_KEPT;
         let unneeded = self.aliases.iter().filter(is_old).map(|(id, _)| id);
         difference.delete.extend(unneeded.filter(|id| present.contains_key(id)).cloned());
         self.present = Some(present);
-        (difference, registered)
+        (difference, newcomers)
     }
 
     /// What one should have. `is_known`: it has entries already.
@@ -263,16 +321,12 @@ impl Registrar {
             (Subject::Pod(uid), way @ (Registration::Pod | Registration::Off)) => {
                 let known = cache.pod(uid).filter(|_| is_known || way == Registration::Pod);
                 let Some((pod, task_run)) = known else { return nothing };
-                let object =
-                    Object { kind: "Pod", metadata: pod.metadata.clone(), task_run: pod.task_run.clone() };
-                (Some(object), entries(pod, task_run, configuration, &self.tag, now))
+                (object(subject, cache), entries(pod, task_run, configuration, &self.tag, now))
             }
             (Subject::TaskRun(uid), way @ (Registration::Owner | Registration::Off)) => {
                 let known = cache.task_run(uid).filter(|_| is_known || way == Registration::Owner);
                 let Some(task_run) = known else { return nothing };
-                let metadata = task_run.metadata.clone();
-                let object = Object { kind: "TaskRun", task_run: Some(metadata.name.clone()), metadata };
-                (Some(object), entries_by_owner(task_run, configuration, &self.tag, now))
+                (object(subject, cache), entries_by_owner(task_run, configuration, &self.tag, now))
             }
             (Subject::Pod(_), Registration::Owner) | (Subject::TaskRun(_), Registration::Pod) => nothing,
         }
@@ -290,92 +344,129 @@ impl Registrar {
         is_due.then(|| News::Refused { object: object.clone(), refusal })
     }
 
-    /// Changes what has to change, and keeps what has become of it. `again` gets what is to be looked at again.
+    /// Changes what has to change, and keeps what has become of it.
     fn apply(
         &mut self,
-        api: &EntryApi,
-        difference: Difference,
-        again: &mut BTreeSet<Subject>,
-        news: &mut Vec<News>,
+        api: &dyn Entries,
+        difference: &Difference,
+        now: i64,
+        round: &mut Round,
     ) -> Result<(), SpireError> {
         for entries in difference.create.chunks(AT_ONCE) {
             for (entry, outcome) in entries.iter().zip(api.create(entries)?) {
-                self.created(entry, outcome, again, news);
+                self.created(entry, outcome, now, round);
             }
         }
         for entries in difference.update.chunks(AT_ONCE) {
             for (entry, outcome) in entries.iter().zip(api.update(entries)?) {
-                self.updated(entry, outcome, again, news);
+                self.updated(entry, outcome, round);
             }
         }
-        let ids: Vec<String> = difference.delete.iter().map(ToString::to_string).collect();
-        let mut removed = 0;
-        for (ids, entries) in ids.chunks(AT_ONCE).zip(difference.delete.chunks(AT_ONCE)) {
-            for (id, outcome) in entries.iter().zip(api.delete(ids)?) {
-                match outcome.code {
-                    Code::Ok | Code::NotFound => {
-                        self.present.as_mut().map(|present| present.remove(id));
-                        removed += 1;
-                    }
-                    _ => news.push(not_done("delete", id.to_string(), outcome)),
-                }
+        for entries in difference.delete.chunks(AT_ONCE) {
+            let ids: Vec<String> = entries.iter().map(ToString::to_string).collect();
+            self.leaving.extend(entries.iter().cloned());
+            for (id, outcome) in entries.iter().zip(api.delete(&ids)?) {
+                self.deleted(id, outcome, round);
             }
         }
-        news.extend((removed > 0).then_some(News::Removed { entries: removed }));
         Ok(())
     }
 
-    fn created(
-        &mut self,
-        entry: &RegistrationEntry,
-        outcome: Outcome,
-        again: &mut BTreeSet<Subject>,
-        news: &mut Vec<News>,
-    ) {
+    fn created(&mut self, entry: &RegistrationEntry, outcome: Outcome, now: i64, round: &mut Round) {
         let id = EntryId::of(entry);
+        let subject = self.tag.subject_of(&id);
         match (outcome.code, &outcome.entry) {
             (Code::Ok, _) => self.keep(entry.clone()),
             // It was there, perhaps otherwise: that is seen when it is looked at again.
             (Code::AlreadyExists, Some(known)) if known.id == entry.id && self.tag.is_ours(known) => {
                 self.keep(known.clone());
-                again.extend(self.tag.subject_of(&id));
+                round.look_again(subject);
             }
-            // A node may have its alias from somebody else, which serves as well.
-            (Code::AlreadyExists, Some(_)) if self.tag.subject_of(&id).is_none() => {}
+            // A node may have its alias from somebody else.
+            (Code::AlreadyExists, Some(known)) if subject.is_none() && serves(known, entry, now) => {
+                self.accepted.insert(id, known.expires_at);
+            }
             (Code::AlreadyExists, known) => {
                 let by = known.as_ref().map(|known| known.id.clone()).unwrap_or_default();
-                news.push(News::Occupied { id: entry.id.clone(), by });
+                round.obstacles.push((id, Obstacle::Occupied { by }));
             }
-            _ => news.push(not_done("create", entry.id.clone(), outcome)),
+            _ => not_done("create", id, subject, outcome, round),
         }
     }
 
-    fn updated(
-        &mut self,
-        entry: &RegistrationEntry,
-        outcome: Outcome,
-        again: &mut BTreeSet<Subject>,
-        news: &mut Vec<News>,
-    ) {
+    fn updated(&mut self, entry: &RegistrationEntry, outcome: Outcome, round: &mut Round) {
         let id = EntryId::of(entry);
+        let subject = self.tag.subject_of(&id);
         match outcome.code {
             Code::Ok => self.keep(entry.clone()),
             Code::NotFound => {
                 self.present.as_mut().map(|present| present.remove(&id));
-                again.extend(self.tag.subject_of(&id));
+                round.look_again(subject);
             }
-            _ => news.push(not_done("update", entry.id.clone(), outcome)),
+            _ => not_done("update", id, subject, outcome, round),
+        }
+    }
+
+    fn deleted(&mut self, id: &EntryId, outcome: Outcome, round: &mut Round) {
+        self.leaving.remove(id);
+        match outcome.code {
+            Code::Ok | Code::NotFound => {
+                self.present.as_mut().map(|present| present.remove(id));
+                round.removed += 1;
+            }
+            _ => {
+                round.look_again(self.tag.subject_of(id));
+                round.failed("delete", id, outcome);
+            }
         }
     }
 
     fn keep(&mut self, mut entry: RegistrationEntry) {
         sort(&mut entry);
+        // An alias has nobody who would forget its obstacle.
+        self.obstructed.remove(&EntryId::of(&entry));
         self.present.get_or_insert_default().insert(EntryId::of(&entry), entry);
     }
 }
 
-fn not_done(what: &'static str, id: String, outcome: Outcome) -> News {
-    News::NotDone { what, id, code: outcome.code, message: outcome.message }
+/// One was not created or updated. What the server calls invalid stays so: it is tried again with the next comparison only.
+fn not_done(what: &'static str, id: EntryId, subject: Option<Subject>, outcome: Outcome, round: &mut Round) {
+    if outcome.code == Code::InvalidArgument {
+        round.obstacles.push((id, Obstacle::Rejected { message: outcome.message }));
+        return;
+    }
+    round.look_again(subject);
+    round.failed(what, &id, outcome);
+}
+
+/// Whether an entry that expires then, 0 for never, has not expired.
+fn is_valid(expires_at: i64, now: i64) -> bool {
+    expires_at == 0 || expires_at > now
+}
+
+/// Whether somebody else's entry gives a node's agent the alias that ours would.
+fn serves(known: &RegistrationEntry, ours: &RegistrationEntry, now: i64) -> bool {
+    let mut known = known.clone();
+    sort(&mut known);
+    (&known.spiffe_id, &known.parent_id, &known.selectors)
+        == (&ours.spiffe_id, &ours.parent_id, &ours.selectors)
+        && is_valid(known.expires_at, now)
+}
+
+/// What entries are for, if it is still there.
+fn object(subject: &Subject, cache: &Cache) -> Option<Object> {
+    match subject {
+        Subject::Pod(uid) => cache.pod(uid).map(|(pod, _)| Object {
+            kind: "Pod",
+            metadata: pod.metadata.clone(),
+            task_run: pod.task_run.clone(),
+        }),
+        Subject::TaskRun(uid) => cache.task_run(uid).map(|task_run| Object {
+            kind: "TaskRun",
+            metadata: task_run.metadata.clone(),
+            task_run: Some(task_run.metadata.name.clone()),
+        }),
+    }
 }
 
 /// The pause after so many failures in a row: half a second, then each twice as long, up to ten seconds, since steps wait for their identity

@@ -16,8 +16,9 @@ use crate::{
         leading::{Leadership, Turn},
         log::Log,
         metrics::{Metrics, State},
+        news::{News, Object, Obstacle},
         objects::{ConfigMap, Metadata, Pod, TaskRun},
-        registrar::{News, Object, Registrar, pause_after},
+        registrar::{Registrar, Settled, pause_after},
         registration::entry::ClusterTag,
         spire::{client::EntryApi, error::SpireError},
     },
@@ -90,6 +91,7 @@ pub fn run(surroundings: Surroundings<'_>, scopes: &[Scope], tag: ClusterTag) ->
         configured: None,
         config_map: None,
         failures: 0,
+        unsettled: 0,
         next_try: Instant::now(),
         next_comparison: Instant::now(),
     };
@@ -117,6 +119,7 @@ pub fn run(surroundings: Surroundings<'_>, scopes: &[Scope], tag: ClusterTag) ->
             next = controller.surroundings.changes.try_recv().ok();
         }
         controller.settle();
+        controller.rest();
     }
 }
 
@@ -136,6 +139,8 @@ struct Controller<'a> {
     config_map: Option<Metadata>,
     /// Of the SPIRE server's, in a row.
     failures: u32,
+    /// Rounds in a row after which there was more to do at once.
+    unsettled: u32,
     next_try: Instant,
     next_comparison: Instant,
 }
@@ -194,8 +199,7 @@ impl Controller<'_> {
             backlog: self.cache.backlog(),
             // One that waits for the lease is as ready as it can be.
             is_ready: is_informed && (!is_leading || self.registrar.knows_entries()),
-            is_leading,
-            at: (self.surroundings.now)(),
+            at: Instant::now(),
         });
     }
 
@@ -263,8 +267,9 @@ impl Controller<'_> {
             }
             _ => {
                 self.registrar.forget();
-                let Surroundings { identity, now, .. } = &self.surroundings;
-                let api = EntryApi::new(server, trust_domain, identity.clone(), *now, PATIENCE)?;
+                let Surroundings { identity, now, leadership, .. } = &self.surroundings;
+                let (identity, leadership) = (identity.clone(), leadership.clone());
+                let api = EntryApi::new(server, trust_domain, identity, *now, PATIENCE, leadership)?;
                 Ok(Configured { configuration, api })
             }
         }
@@ -293,12 +298,27 @@ impl Controller<'_> {
         let next = at + if self.registrar.is_busy() { COMPARED } else { COMPARED_IDLE };
         self.next_comparison = if is_due { next } else { self.next_comparison.min(next) };
         match result {
-            Ok(()) => self.failures = 0,
+            Ok(Settled::Done) => (self.failures, self.unsettled) = (0, 0),
+            Ok(Settled::Again) => {
+                (self.failures, self.unsettled) = (0, self.unsettled.saturating_add(1));
+                self.next_try = Instant::now() + pause_after(self.unsettled);
+            }
             Err(error) => self.failed(&error),
         }
     }
 
+    /// One that does not act collects nothing to do: who begins to act compares, and then looks at all.
+    fn rest(&mut self) {
+        if self.configured.is_none() || !self.surroundings.leadership.is_held(Instant::now()) {
+            self.cache.discard_dirty();
+            self.registrar.forget();
+        }
+    }
+
     fn failed(&mut self, error: &SpireError) {
+        if *error == SpireError::Stopped {
+            return;
+        }
         self.failures = self.failures.saturating_add(1);
         self.surroundings.metrics.failed(error.code());
         let pause = pause_after(self.failures);
@@ -307,7 +327,11 @@ impl Controller<'_> {
         self.surroundings.log.error(&error.to_string(), &fields);
         // Once for each outage, when it has lasted.
         if self.failures == 5 {
-            let message = format!("no TaskRun can be registered: {error}");
+            let what = match error {
+                SpireError::Entries { .. } => "not all TaskRuns can be registered",
+                _ => "no TaskRun can be registered",
+            };
+            let message = format!("{what}: {error}");
             self.warn_about_config("SpireUnavailable", message);
         }
     }
@@ -327,28 +351,25 @@ impl Controller<'_> {
                 self.surroundings.metrics.refused(&object.metadata.namespace);
                 let message = format!("it gets no identity: {refusal}");
                 self.surroundings.log.error(&message, &fields_of(&object));
-                let Object { kind, metadata, .. } = object;
-                let api_version = if kind == "Pod" { "v1" } else { "tekton.dev/v1" };
-                self.warn(about(api_version, kind, metadata), "NotRegistered", message);
+                self.warn_about_object(object, message);
             }
             News::Vanished { entries } => self.vanished(entries),
-            News::Occupied { id, by } => {
-                let fields = [("entry", id.into()), ("by", by.into())];
-                let message = "another entry has this ID, or the same SPIFFE ID, parent and selectors; it is not the controller's, so it stays: \
-                               delete it if it should not be there";
-                self.surroundings.log.error(message, &fields);
-            }
-            News::NotDone { what, id, code, message } => {
-                self.surroundings.metrics.failed("entry");
-                let fields = [
-                    ("entry", id.into()),
-                    ("call", what.into()),
-                    ("code", format!("{code:?}").into()),
-                    ("server", message.into()),
-                ];
-                self.surroundings.log.error("the SPIRE server did not do it for one entry", &fields);
-            }
+            News::Obstructed { object, id, obstacle } => self.obstructed(object, id, &obstacle),
         }
+    }
+
+    fn obstructed(&mut self, object: Option<Object>, id: String, obstacle: &Obstacle) {
+        self.surroundings.metrics.failed(obstacle.code());
+        let message = format!("the entry {id} cannot be made: {obstacle}");
+        let Some(object) = object else { return self.warn_about_config("NotRegistered", message) };
+        self.surroundings.log.error(&message, &fields_of(&object));
+        self.warn_about_object(object, message);
+    }
+
+    fn warn_about_object(&self, object: Object, message: String) {
+        let Object { kind, metadata, .. } = object;
+        let api_version = if kind == "Pod" { "v1" } else { "tekton.dev/v1" };
+        self.warn(about(api_version, kind, metadata), "NotRegistered", message);
     }
 
     fn vanished(&mut self, entries: usize) {

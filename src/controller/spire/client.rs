@@ -1,6 +1,7 @@
 //! Calls of the Entry API (`spire.api.server.entry.v1.Entry`). Each call is about many entries, and has a status for each of them.
 
 use std::{
+    cell::RefCell,
     future::Future,
     io,
     sync::{Arc, Mutex},
@@ -9,6 +10,7 @@ use std::{
 
 use tokio::{
     runtime::{Builder, Runtime},
+    select,
     time::timeout,
 };
 use tonic::{Code, Response, Status, transport::Channel};
@@ -21,7 +23,10 @@ use super::{
         IdResult, ListEntriesRequest, RegistrationEntry, entry_client::EntryClient,
     },
 };
-use crate::{controller::identity::Identity, workload::id::TrustDomain};
+use crate::{
+    controller::{identity::Identity, leading::Leadership},
+    workload::id::TrustDomain,
+};
 
 /// Entries of one call that changes some. A server with thousands of entries of one node takes two seconds for a hundred more.
 pub const AT_ONCE: usize = 100;
@@ -48,9 +53,22 @@ impl Outcome {
     }
 }
 
-/// A client of the SPIRE server that connects when it must.
+/// The calls.
+pub trait Entries {
+    /// All entries with a hint.
+    fn list(&self, hint: &str) -> Result<Vec<RegistrationEntry>, SpireError>;
+    /// Creates entries; an outcome for each, in their order.
+    fn create(&self, entries: &[RegistrationEntry]) -> Result<Vec<Outcome>, SpireError>;
+    /// Makes entries what they are here; an outcome for each, in their order.
+    fn update(&self, entries: &[RegistrationEntry]) -> Result<Vec<Outcome>, SpireError>;
+    /// Deletes entries; an outcome for each, in their order.
+    fn delete(&self, ids: &[String]) -> Result<Vec<Outcome>, SpireError>;
+}
+
+/// A client of the SPIRE server that connects when it must, and calls only while this controller may act.
 pub struct EntryApi {
-    client: EntryClient<Channel>,
+    client: RefCell<EntryClient<Channel>>,
+    leadership: Leadership,
     dial: Dial,
     runtime: Runtime,
     patience: Duration,
@@ -71,20 +89,64 @@ impl EntryApi {
         identity: Identity,
         now: fn() -> i64,
         patience: Duration,
+        leadership: Leadership,
     ) -> io::Result<Self> {
         let runtime = Builder::new_current_thread().enable_io().enable_time().build()?;
         let dial = Dial { address, trust_domain, identity, now, failed: Arc::new(Mutex::new(None)) };
-        let channel = {
-            // The channel's own task belongs to the runtime.
-            let _guard = runtime.enter();
-            dial.channel()
-        };
-        let client = EntryClient::new(channel).max_decoding_message_size(LARGEST_ANSWER);
-        Ok(Self { client, dial, runtime, patience })
+        let client = RefCell::new(client(&dial, &runtime));
+        Ok(Self { client, leadership, dial, runtime, patience })
     }
 
-    /// All entries with a hint.
-    pub fn list(&self, hint: &str) -> Result<Vec<RegistrationEntry>, SpireError> {
+    /// Calls; once more if the connection turns out to be lost, as the server ends each after some minutes.
+    fn call<A, F>(&self, call: impl Fn(EntryClient<Channel>) -> F) -> Result<A, SpireError>
+    where
+        F: Future<Output = Result<Response<A>, Status>>,
+    {
+        match self.call_once(&call) {
+            Err(SpireError::Lost { .. }) => self.call_once(&call),
+            answer => answer,
+        }
+    }
+
+    fn call_once<A, F>(&self, call: impl Fn(EntryClient<Channel>) -> F) -> Result<A, SpireError>
+    where
+        F: Future<Output = Result<Response<A>, Status>>,
+    {
+        self.dial.take_failed();
+        let asking = call(self.client.borrow().clone());
+        // A timer can be made within the runtime only.
+        let answered = self.runtime.block_on(async {
+            select! {
+                // Asked first: nothing is sent if it may not act.
+                biased;
+                () = self.leadership.over() => None,
+                answer = timeout(self.patience, asking) => Some(answer),
+            }
+        });
+        let error = match answered {
+            None => return Err(SpireError::Stopped),
+            Some(Ok(Ok(answer))) => return Ok(answer.into_inner()),
+            Some(Ok(Err(status))) => SpireError::of(&status),
+            Some(Err(_)) => {
+                // The other end may be gone without a word: the next call is not to wait for this connection.
+                self.client.replace(client(&self.dial, &self.runtime));
+                SpireError::TimedOut { seconds: self.patience.as_secs() }
+            }
+        };
+        let dial: Option<DialError> = self.dial.take_failed();
+        Err(dial.map_or(error, SpireError::Dial))
+    }
+}
+
+/// A client with a connection of its own.
+fn client(dial: &Dial, runtime: &Runtime) -> EntryClient<Channel> {
+    // The channel's own task belongs to the runtime.
+    let _guard = runtime.enter();
+    EntryClient::new(dial.channel()).max_decoding_message_size(LARGEST_ANSWER)
+}
+
+impl Entries for EntryApi {
+    fn list(&self, hint: &str) -> Result<Vec<RegistrationEntry>, SpireError> {
         let (mut entries, mut page_token) = (Vec::new(), String::new());
         loop {
             let request = ListEntriesRequest {
@@ -104,8 +166,7 @@ impl EntryApi {
         }
     }
 
-    /// Creates entries; an outcome for each, in their order.
-    pub fn create(&self, entries: &[RegistrationEntry]) -> Result<Vec<Outcome>, SpireError> {
+    fn create(&self, entries: &[RegistrationEntry]) -> Result<Vec<Outcome>, SpireError> {
         let request = BatchCreateEntryRequest { entries: entries.to_vec() };
         let answer = self.call(|mut client| {
             let request = request.clone();
@@ -114,8 +175,7 @@ impl EntryApi {
         outcomes(answer.results, entries.len(), |EntryResult { status, entry }| Outcome::of(status, entry))
     }
 
-    /// Makes entries what they are here; an outcome for each, in their order.
-    pub fn update(&self, entries: &[RegistrationEntry]) -> Result<Vec<Outcome>, SpireError> {
+    fn update(&self, entries: &[RegistrationEntry]) -> Result<Vec<Outcome>, SpireError> {
         let request = BatchUpdateEntryRequest { entries: entries.to_vec() };
         let answer = self.call(|mut client| {
             let request = request.clone();
@@ -124,42 +184,13 @@ impl EntryApi {
         outcomes(answer.results, entries.len(), |EntryResult { status, entry }| Outcome::of(status, entry))
     }
 
-    /// Deletes entries; an outcome for each, in their order.
-    pub fn delete(&self, ids: &[String]) -> Result<Vec<Outcome>, SpireError> {
+    fn delete(&self, ids: &[String]) -> Result<Vec<Outcome>, SpireError> {
         let request = BatchDeleteEntryRequest { ids: ids.to_vec() };
         let answer = self.call(|mut client| {
             let request = request.clone();
             async move { client.batch_delete_entry(request).await }
         })?;
         outcomes(answer.results, ids.len(), |IdResult { status, .. }| Outcome::of(status, None))
-    }
-
-    /// Calls; once more if the connection turns out to be lost, as the server ends each after some minutes.
-    fn call<A, F>(&self, call: impl Fn(EntryClient<Channel>) -> F) -> Result<A, SpireError>
-    where
-        F: Future<Output = Result<Response<A>, Status>>,
-    {
-        match self.call_once(&call) {
-            Err(SpireError::Lost { .. }) => self.call_once(&call),
-            answer => answer,
-        }
-    }
-
-    fn call_once<A, F>(&self, call: impl Fn(EntryClient<Channel>) -> F) -> Result<A, SpireError>
-    where
-        F: Future<Output = Result<Response<A>, Status>>,
-    {
-        self.dial.take_failed();
-        let asking = call(self.client.clone());
-        // A timer can be made within the runtime only.
-        let answered = self.runtime.block_on(async { timeout(self.patience, asking).await });
-        let error = match answered {
-            Ok(Ok(answer)) => return Ok(answer.into_inner()),
-            Ok(Err(status)) => SpireError::of(&status),
-            Err(_) => SpireError::TimedOut { seconds: self.patience.as_secs() },
-        };
-        let dial: Option<DialError> = self.dial.take_failed();
-        Err(dial.map_or(error, SpireError::Dial))
     }
 }
 

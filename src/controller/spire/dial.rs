@@ -7,11 +7,13 @@ use std::{
     pin::Pin,
     sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll},
+    time::Duration,
 };
 
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::{IpAddr, Ipv4Addr, ServerName};
-use tokio::net::TcpStream;
+use socket2::SockRef;
+use tokio::{net::TcpStream, time::timeout};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 use tonic::{codegen::http::Uri, transport::Channel};
 use tower_service::Service;
@@ -22,6 +24,12 @@ use crate::{
     io_error,
     workload::id::{SpiffeId, TrustDomain},
 };
+
+/// How long a connection may take to be made, TLS and all.
+const CONNECTED_WITHIN: Duration = Duration::from_secs(5);
+/// How long what was sent may stay unacknowledged before the system gives the connection up: by itself it takes a quarter of an
+/// hour.
+const UNACKNOWLEDGED: Duration = Duration::from_secs(10);
 
 /// Makes a connection each time that one is needed.
 #[derive(Clone)]
@@ -50,6 +58,13 @@ impl Dial {
     }
 
     async fn connect(&self) -> Result<TlsStream<TcpStream>, DialError> {
+        timeout(CONNECTED_WITHIN, self.connect_at_leisure()).await.unwrap_or_else(|_| {
+            let reason = format!("no connection is made within {} s", CONNECTED_WITHIN.as_secs());
+            Err(DialError::Connect { address: self.address.clone(), reason })
+        })
+    }
+
+    async fn connect_at_leisure(&self) -> Result<TlsStream<TcpStream>, DialError> {
         let address = || self.address.clone();
         let own = self.identity.get((self.now)())?;
         if *own.id.trust_domain() != self.trust_domain {
@@ -67,6 +82,7 @@ impl Dial {
             |error: io::Error| DialError::Connect { address: address(), reason: io_error::words(&error) };
         let socket = TcpStream::connect(&self.address).await.map_err(connect)?;
         socket.set_nodelay(true).map_err(connect)?;
+        SockRef::from(&socket).set_tcp_user_timeout(Some(UNACKNOWLEDGED)).map_err(connect)?;
         // Not sent and not checked: no name is announced for an address.
         let name = ServerName::IpAddress(IpAddr::V4(Ipv4Addr::from([127, 0, 0, 1])));
         let stream = TlsConnector::from(Arc::new(config)).connect(name, socket).await;

@@ -60,6 +60,23 @@ pub enum SpireError {
         /// How long was waited.
         seconds: u64,
     },
+    /// Not asked, or no longer waited for.
+    #[error("this controller may not act any more, so the SPIRE server is not asked")]
+    Stopped,
+    /// Asked, but not done for some entries, for a reason that may pass.
+    #[error("the SPIRE server did not {what} {count} of the entries; {id}: {code:?}: {message}; see its log")]
+    Entries {
+        /// How many.
+        count: usize,
+        /// What it was to do with the first one.
+        what: &'static str,
+        /// The first one.
+        id: String,
+        /// gRPC status of that.
+        code: Code,
+        /// The server's words about that.
+        message: String,
+    },
     /// It does not take us for an administrator.
     #[error(
         "the SPIRE server does not allow it: {message}; the registration entry of the controller's pod needs admin: true, or its SPIFFE ID \
@@ -112,6 +129,8 @@ impl SpireError {
             Self::Dial(DialError::NotTheServer { .. }) => "not-the-server",
             Self::Dial(DialError::Tls { .. }) => "tls",
             Self::TimedOut { .. } => "timeout",
+            Self::Stopped => "stopped",
+            Self::Entries { .. } => "entry",
             Self::Denied { .. } => "denied",
             Self::Lost { .. } => "lost",
             Self::Refused { .. } => "refused",

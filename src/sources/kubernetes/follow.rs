@@ -24,6 +24,8 @@ const LONGEST_WATCH: u64 = 60;
 /// The pauses after failures: the first one, and the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// A watch that goes on for so long was not refused.
+const LASTED: Duration = Duration::from_secs(5);
 
 /// What of an object is kept. Every field of it must have a default: a bookmark has a version only.
 pub trait Followed: DeserializeOwned {
@@ -178,30 +180,28 @@ impl Follow {
     pub fn run<T: Followed>(mut self, tell: &mut Tell<'_, T>) {
         let mut pause = FIRST_PAUSE;
         loop {
-            let failed = match self.list() {
-                Ok((all, version)) => {
-                    pause = FIRST_PAUSE;
-                    if tell(Told::All(all)).is_break() {
-                        return;
-                    }
-                    match self.changes(version, tell) {
-                        Ended::Told => return,
-                        Ended::Failed(error) => Some(error),
-                        Ended::Early | Ended::At(_) => None,
-                    }
-                }
-                Err(error) => Some(error),
+            // A list alone proves nothing: where each watch fails at once, all would be listed again and again.
+            let mut has_watched = false;
+            let ended = match self.list() {
+                Ok((all, version)) => match tell(Told::All(all)) {
+                    ControlFlow::Break(()) => Ended::Told,
+                    ControlFlow::Continue(()) => self.changes(version, &mut has_watched, tell),
+                },
+                Err(error) => Ended::Failed(error),
             };
-            match failed {
-                Some(error) => {
-                    if tell(Told::Failed(error)).is_break() {
-                        return;
-                    }
-                    thread::sleep(pause);
-                    pause = (pause * 2).min(LONGEST_PAUSE);
-                }
-                None => thread::sleep(FIRST_PAUSE),
+            if has_watched {
+                pause = FIRST_PAUSE;
             }
+            let is_over = match ended {
+                Ended::Told => true,
+                Ended::Failed(error) => tell(Told::Failed(error)).is_break(),
+                Ended::Early | Ended::At(_) => false,
+            };
+            if is_over {
+                return;
+            }
+            thread::sleep(pause);
+            pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
 
@@ -224,11 +224,22 @@ impl Follow {
         }
     }
 
-    /// Tells what changes after a version, one watch after the other.
-    fn changes<T: Followed>(&mut self, mut version: String, tell: &mut Tell<'_, T>) -> Ended {
+    /// Tells what changes after a version, one watch after the other. `has_watched`: whether one has told something, or lasted.
+    fn changes<T: Followed>(
+        &mut self,
+        mut version: String,
+        has_watched: &mut bool,
+        tell: &mut Tell<'_, T>,
+    ) -> Ended {
         loop {
             let begun = Instant::now();
-            match self.watch(version, tell) {
+            let mut tell = |told| {
+                *has_watched = true;
+                tell(told)
+            };
+            let ended = self.watch(version, &mut tell);
+            *has_watched |= begun.elapsed() >= LASTED;
+            match ended {
                 Ended::At(newer) => version = newer,
                 ended => return ended,
             }
