@@ -1,6 +1,10 @@
 //! Crashes, and servers that are away: nothing is lost, nothing is left, nothing of somebody else's is touched.
 
-use std::{thread, time::Duration};
+use std::{
+    net::TcpListener,
+    thread,
+    time::{Duration, Instant},
+};
 
 use serde_json::json;
 
@@ -120,6 +124,32 @@ fn what_happens_while_a_server_is_away_is_done_when_it_is_back() {
         &controller,
         &[of_step(("default", "third"), &third, "a")],
     );
+}
+
+#[test]
+fn a_connection_that_says_nothing_is_given_up() {
+    let Some(world) = World::start(&json!({})) else { return };
+    let server = &world.server;
+    let relay = Relay::to(world.spire.server_address());
+    world.configure(&json!({"spire-server-addr": relay.address}));
+    let first = scheduled(server, "default", "first", &["a"]);
+    let mut controller = world.controller();
+    let of_first = of_step(("default", "first"), &first, "a");
+    world.wait_for_entries("it answers", &controller, &[&of_first]);
+    relay.silence();
+    let second = scheduled(server, "default", "second", &["a"]);
+    controller.wait_for(&["the SPIRE server did not answer within 30 s"]);
+    let of_second = of_step(("default", "second"), &second, "a");
+    world.wait_for_entries("by another connection", &controller, &[of_first, of_second]);
+
+    // One that is not even made; whoever is told to end does not wait for it.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    world.configure(&json!({"spire-server-addr": silent.local_addr().unwrap().to_string()}));
+    controller.wait_for(&["no connection is made within 5 s"]);
+    thread::sleep(Duration::from_secs(1));
+    let told = Instant::now();
+    assert_eq!(controller.end(), Some(0));
+    assert!(told.elapsed() < Duration::from_secs(3), "{:?}", told.elapsed());
 }
 
 #[test]

@@ -228,15 +228,6 @@ impl Controller {
         }
     }
 
-    /// Waits until it says one of these; it may have ended with that.
-    pub(crate) fn wait_for_any(&mut self, parts: &[&str]) {
-        let start = Instant::now();
-        while !parts.iter().any(|part| self.log().contains(part)) {
-            assert!(start.elapsed() < PATIENCE, "it says none of {parts:?}:\n{}", self.log());
-            thread::sleep(Duration::from_millis(20));
-        }
-    }
-
     /// Stops its clock, as a machine that sleeps does.
     pub(crate) fn freeze(&self) {
         self.signal(Signal::SIGSTOP);
@@ -255,11 +246,16 @@ impl Controller {
         (self.child.wait().unwrap().code(), self.log())
     }
 
-    /// What it answers to the first line of a request: status and text.
-    pub(crate) fn ask(&mut self, line: &str) -> (u16, String) {
+    /// A connection to where it listens.
+    pub(crate) fn connect(&mut self) -> TcpStream {
         let said = self.wait_for(&["the controller listens"]);
         let said: Value = serde_json::from_str(&said).unwrap();
-        let mut stream = TcpStream::connect(said["address"].as_str().unwrap()).unwrap();
+        TcpStream::connect(said["address"].as_str().unwrap()).unwrap()
+    }
+
+    /// What it answers to the first line of a request: status and text.
+    pub(crate) fn ask(&mut self, line: &str) -> (u16, String) {
+        let mut stream = self.connect();
         stream.write_all(format!("{line} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes()).unwrap();
         let mut answer = String::new();
         // What it has not read of the request may reset the connection after the answer.

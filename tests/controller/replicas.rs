@@ -1,6 +1,9 @@
 //! Several controllers, of which one acts, and what each answers the kubelet and Prometheus.
 
-use std::time::{Duration, Instant};
+use std::{
+    io::Write as _,
+    time::{Duration, Instant},
+};
 
 use serde_json::json;
 
@@ -25,6 +28,16 @@ fn of_several_replicas_one_acts_and_another_when_that_is_gone() {
     world.wait_for_entries("the first one acts", &first, &[&of_one]);
     second.wait_for(&["the controller has an identity"]);
     assert!(!second.log().contains(ACTS), "{}", second.log());
+    // It has seen the run, and does not keep it for later.
+    let waits = second.ask("GET /metrics").1;
+    for line in [
+        "svidence_controller_leading 0\n",
+        "svidence_controller_backlog 0\n",
+        "svidence_controller_entries 0\n",
+    ] {
+        assert!(waits.contains(line), "{line}: {waits}");
+    }
+    assert!(first.ask("GET /metrics").1.contains("svidence_controller_leading 1\n"), "{}", first.log());
 
     // One that is not heard of any more, and comes back later.
     first.freeze();
@@ -71,6 +84,18 @@ fn what_is_asked_of_it_is_answered() {
     ] {
         let (found, text) = controller.ask(line);
         assert!(found == status && text.contains(says), "{line}: {found} {text}");
+    }
+    // Who says nothing, or goes on and on, is answered late or not at all; others are not kept waiting.
+    let slow: Vec<_> = (0..3).map(|_| controller.connect()).collect();
+    let asked = Instant::now();
+    assert_eq!(controller.ask("GET /healthz").0, 200);
+    assert!(asked.elapsed() < Duration::from_millis(1900), "{:?}", asked.elapsed());
+    drop(slow);
+    let mut slow = controller.connect();
+    let begun = Instant::now();
+    while slow.write_all(b"x").is_ok() {
+        assert!(begun.elapsed() < Duration::from_secs(30), "a request of a byte at a time has no end");
+        std::thread::sleep(Duration::from_millis(200));
     }
     world.configure(&json!({"svidence-registration": null}));
     for name in ["one", "two"] {
