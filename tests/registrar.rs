@@ -246,8 +246,7 @@ fn an_obstacle_is_told_once_and_until_it_is_gone_nothing_is_registered() {
         world.run(1, "Running");
         world.round("what the server will have");
         let id = world.server.id(part);
-        let entry = world.server.entries.borrow()[&id].clone();
-        entry
+        world.server.entries.borrow()[&id].clone()
     };
     let foreign = |part: &str, change: fn(&mut RegistrationEntry)| {
         let mut entry = made(part);

@@ -68,14 +68,14 @@ pub(crate) fn bind(server: &ApiServer, namespace: &str, pod: &str, node: &str) {
 /// Changes the status of a TaskRun, as Tekton does.
 pub(crate) fn set_status(server: &ApiServer, namespace: &str, task_run: &str, status: &Value) {
     let path = format!("/apis/tekton.dev/v1/namespaces/{namespace}/taskruns/{task_run}/status");
-    server.patch(&path, &json!({"status": status}));
+    server.patch(&path, json!({"status": status}));
 }
 
 /// Changes the phase of a pod, as the kubelet does.
 pub(crate) fn set_phase(server: &ApiServer, namespace: &str, pod: &str, phase: &str) {
     server.patch(
         &format!("/api/v1/namespaces/{namespace}/pods/{pod}/status"),
-        &json!({"status": {"phase": phase}}),
+        json!({"status": {"phase": phase}}),
     );
 }
 

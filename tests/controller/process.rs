@@ -58,7 +58,7 @@ impl World {
 
     /// Changes keys of the ConfigMap; `null` takes one away.
     pub(crate) fn configure(&self, data: &Value) {
-        self.server.patch(&format!("{CONFIG}/config-spire"), &json!({"data": data}));
+        self.server.patch(&format!("{CONFIG}/config-spire"), json!({"data": data}));
     }
 
     pub(crate) fn controller(&self) -> Controller {
