@@ -517,10 +517,10 @@ fn entries_of_two_clusters_share_no_parent_and_no_id() {
     let other = ClusterTag::of("ffffffff-4567-4890-8abc-def012345678").unwrap();
     let pod: Pod = serde_json::from_value(pod()).unwrap();
     let run: TaskRun = serde_json::from_value(task_run()).unwrap();
-    type Judged = Result<Desired, Refusal>;
+    type Judge<'a> = &'a dyn Fn(&ClusterTag) -> Result<Desired, Refusal>;
     let by_pod = |tag: &ClusterTag| entries(&pod, Some(&run), &configuration(&[]), tag, CREATED);
     let by_owner = |tag: &ClusterTag| entries_by_owner(&run, &configuration(&OWNER), tag, CREATED);
-    let cases: [(&str, &dyn Fn(&ClusterTag) -> Judged); 2] = [("by pod", &by_pod), ("by owner", &by_owner)];
+    let cases: [(&str, Judge<'_>); 2] = [("by pod", &by_pod), ("by owner", &by_owner)];
     for (case, judged) in cases {
         let of = |tag: &ClusterTag| match judged(tag) {
             Ok(Desired::Entries(entries)) => entries,
