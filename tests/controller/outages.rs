@@ -2,17 +2,25 @@
 
 use std::{
     net::TcpListener,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
     thread,
     time::{Duration, Instant},
 };
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::json;
 
 use crate::{
     cluster_objects::{scheduled, set_phase},
     process::{NOTHING, World, of_step},
     relay::Relay,
-    support::spire::EntryOptions,
+    support::{
+        scripted::{Scripted, response},
+        spire::EntryOptions,
+    },
 };
 
 /// What is left of a run of another cluster, of a pod of this one, and of somebody else's.
@@ -150,6 +158,37 @@ fn a_connection_that_says_nothing_is_given_up() {
     let told = Instant::now();
     assert_eq!(controller.end(), Some(0));
     assert!(told.elapsed() < Duration::from_secs(3), "{:?}", told.elapsed());
+}
+
+/// The API server of a cluster in which something refuses each watch: listing all twice a second would be a load without an end.
+#[test]
+fn where_every_watch_ends_at_once_all_is_listed_less_and_less_often() {
+    let Some(world) = World::start(&json!({})) else { return };
+    let lists = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&lists);
+    let scripted = Scripted::start(Box::new(move |path, _| {
+        let body = match path {
+            "/api/v1/namespaces/kube-system" => {
+                json!({"metadata": {"uid": "0123abcd-4567-4890-8abc-def012345678"}})
+            }
+            path if path.contains("watch=") => {
+                json!({"type": "ERROR", "object": {"kind": "Status", "code": 410}})
+            }
+            path => {
+                counted.fetch_add(usize::from(path.starts_with("/api/v1/pods?")), Relaxed);
+                json!({"metadata": {"resourceVersion": "1"}, "items": []})
+            }
+        };
+        response("200 OK", "Content-Type: application/json\r\n", &format!("{body}\n"))
+    }));
+    let authority = STANDARD.encode(&scripted.certificate);
+    let cluster =
+        json!({"server": format!("https://{}", scripted.address), "certificate-authority-data": authority});
+    let controller = world.controller_with(&world.server.kubeconfig("scripted", &cluster, &json!({})), &[]);
+    // At 0, 0.5, 1.5, 3.5 and 7.5 seconds, and not at each half.
+    thread::sleep(Duration::from_secs(7));
+    let lists = lists.load(Relaxed);
+    assert!((2..=5).contains(&lists), "{lists} lists\n{}", controller.log());
 }
 
 #[test]
