@@ -2,7 +2,7 @@
 //! only what it needs.
 
 use std::{
-    io::{BufRead as _, BufReader, Read as _},
+    io::BufReader,
     ops::ControlFlow,
     thread,
     time::{Duration, Instant},
@@ -16,8 +16,9 @@ use super::{
     error::KubernetesError,
     request::{Listed, Request, Selector},
     runs::Namespace,
+    watched::{Change, Events, Next},
 };
-use crate::sources::{error::LARGEST_OBJECT, run_name::RunKind};
+use crate::sources::run_name::RunKind;
 
 /// Seconds of one watch, at most; a proxy in between may cut a longer one.
 const LONGEST_WATCH: u64 = 60;
@@ -91,15 +92,6 @@ struct PageMetadata {
     resource_version: String,
     #[serde(rename = "continue")]
     next: String,
-}
-
-/// What a watch says (`metav1.WatchEvent`).
-#[derive(Deserialize)]
-#[serde(bound = "T: DeserializeOwned")]
-struct Event<T> {
-    #[serde(rename = "type")]
-    kind: String,
-    object: T,
 }
 
 /// How a watch ended.
@@ -254,26 +246,18 @@ impl Follow {
             Err(KubernetesError::Expired) => return Ended::Early,
             Err(error) => return Ended::Failed(error),
         };
-        let mut reader = BufReader::new(body.as_reader());
-        let limit = u64::try_from(LARGEST_OBJECT).unwrap_or(u64::MAX);
-        let mut line = Vec::new();
+        let mut events = Events::new(body.as_reader());
         loop {
-            line.clear();
-            match reader.by_ref().take(limit).read_until(b'\n', &mut line) {
-                Ok(0) => return Ended::At(version),
-                Ok(_) if line.ends_with(b"\n") => {}
-                _ => return Ended::Early,
-            }
-            let Ok(Event { kind, object }) = serde_json::from_slice::<Event<T>>(&line) else {
-                return Ended::Early;
+            let (change, object) = match events.next::<T>() {
+                Next::Event(change, object) => (change, object),
+                Next::End => return Ended::At(version),
+                Next::Broken => return Ended::Early,
             };
             object.version().clone_into(&mut version);
-            let told = match kind.as_str() {
-                "ADDED" | "MODIFIED" => Told::Changed(object),
-                "DELETED" => Told::Gone(object),
-                "BOOKMARK" => continue,
-                // Of an error the code is 410, as a rule.
-                _ => return Ended::Early,
+            let told = match change {
+                Change::Added | Change::Modified => Told::Changed(object),
+                Change::Deleted => Told::Gone(object),
+                Change::Bookmark => continue,
             };
             if tell(told).is_break() {
                 return Ended::Told;

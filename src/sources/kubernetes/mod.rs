@@ -5,7 +5,7 @@
 //! * [`bearer`]: the token of the same user, for another server.
 //! * [`client`] sends a [`request`]; [`error`] says why there is no answer, and which [`rule`] would allow it.
 //! * [`runs`]: which runs are meant; [`read`]: reading them, page by page; [`screen`]: what of a list counts; [`family`]: what belongs to a run that is
-//!   named; [`watch`]: runs as they finish.
+//!   named; [`watch`]: runs as they finish; [`watched`]: what a watch says.
 //! * [`config_map`]: what a ConfigMap holds; [`doctor`]: what would stand in the way.
 //! * For a controller: [`follow`]: objects as they change; [`event`]: what people are told about one; [`cluster_id`]: which cluster it is;
 //!   [`lease`]: which of several processes acts.
@@ -31,5 +31,6 @@ pub mod rule;
 pub mod runs;
 mod screen;
 mod watch;
+mod watched;
 
 pub use read::Kubernetes;

@@ -3,23 +3,16 @@
 //! A list says what there is, and watches of a few seconds say what has changed since. TaskRuns of a PipelineRun are judged with it. What
 //! was interrupted begins with a list again, so that nothing is missed; runs that were judged are not judged again.
 
-use std::{
-    collections::HashSet,
-    io::{BufRead as _, BufReader, Read as _},
-    mem, thread,
-    time::Duration,
-};
-
-use serde::Deserialize;
+use std::{collections::HashSet, mem, thread, time::Duration};
 
 use super::{
     error::KubernetesError,
     family::{Family, Head},
     read::{Kubernetes, place},
     request::{Request, Selector},
+    watched::{Change, Events, Next},
 };
 use crate::sources::{
-    error::LARGEST_OBJECT,
     run_name::{RunKind, RunName},
     sink::{Sink, Stopped},
 };
@@ -61,14 +54,6 @@ impl Finished {
             self.unread.push((head.metadata.namespace, RunName { kind, name }));
         }
     }
-}
-
-/// What a watch says (`metav1.WatchEvent`).
-#[derive(Deserialize)]
-struct Event {
-    #[serde(rename = "type")]
-    kind: String,
-    object: Head,
 }
 
 /// How a watch ended.
@@ -154,26 +139,16 @@ impl Kubernetes {
             Err(KubernetesError::Expired | KubernetesError::Unreachable { .. }) => return Ended::Early,
             Err(error) => return Ended::Failed(error),
         };
-        let mut reader = BufReader::new(body.as_reader());
-        let limit = u64::try_from(LARGEST_OBJECT).unwrap_or(u64::MAX);
-        let mut line = Vec::new();
+        let mut events = Events::new(body.as_reader());
         loop {
-            line.clear();
-            match reader.by_ref().take(limit).read_until(b'\n', &mut line) {
-                Ok(0) => return Ended::At(version),
-                Ok(_) if line.ends_with(b"\n") => {}
-                _ => return Ended::Early,
-            }
-            match serde_json::from_slice::<Event>(&line) {
-                Ok(Event { kind: said, object })
-                    if matches!(said.as_str(), "ADDED" | "MODIFIED" | "BOOKMARK" | "DELETED") =>
-                {
-                    version.clone_from(&object.metadata.resource_version);
-                    if matches!(said.as_str(), "ADDED" | "MODIFIED") && finished.is_new(&object) {
-                        finished.note(kind, object);
-                    }
-                }
-                _ => return Ended::Early,
+            let (change, object) = match events.next::<Head>() {
+                Next::Event(change, object) => (change, object),
+                Next::End => return Ended::At(version),
+                Next::Broken => return Ended::Early,
+            };
+            version.clone_from(&object.metadata.resource_version);
+            if matches!(change, Change::Added | Change::Modified) && finished.is_new(&object) {
+                finished.note(kind, object);
             }
         }
     }
