@@ -85,6 +85,19 @@ struct Document {
     status: Status,
 }
 
+/// Whether a TaskRun has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    /// It has.
+    Ended,
+    /// Not yet.
+    Running,
+    /// Nothing is in its status.
+    NotStarted,
+    /// The condition `Succeeded` is there more than once.
+    Contradictory,
+}
+
 impl TaskRun {
     /// Reads a TaskRun of `tekton.dev/v1` from the bytes of one JSON document, in one pass. `None` says nothing but that:
     /// [`TaskRun::from_value`] reads what this does not, or says what is wrong. Both take the same documents for the same
@@ -150,6 +163,24 @@ impl TaskRun {
             (Some(number), _) => Some(number),
             (None, 0) if self.is_partial() => None,
             (None, earlier) => Some(earlier),
+        }
+    }
+
+    /// Whether it has ended, by its own account.
+    pub(crate) fn end(&self) -> End {
+        let status = &self.status;
+        let said = status.conditions.iter().filter(|condition| condition.kind == "Succeeded").count();
+        let is_empty = status.conditions.is_empty()
+            && status.results.is_empty()
+            && status.retries_status.is_empty()
+            && status.completion_time.is_none();
+        match self.succeeded() {
+            _ if said > 1 => End::Contradictory,
+            _ if self.is_partial() && is_empty => End::NotStarted,
+            Some("True" | "False") => End::Ended,
+            // An archive of results alone: there are none before the end, and each step signs how it ended.
+            None if self.is_partial() && status.conditions.is_empty() => End::Ended,
+            _ => End::Running,
         }
     }
 

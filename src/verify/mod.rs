@@ -71,7 +71,7 @@ use crate::{
     },
     tekton::{
         chains::Format,
-        taskrun::{StatusResult, TaskRun, parse_time},
+        taskrun::{End, StatusResult, TaskRun, parse_time},
     },
     workload::chain,
 };
@@ -112,10 +112,15 @@ impl Policy {
     }
 }
 
-/// Namespace and name of the TaskRun that the first attestation among results claims to be of. It is a claim: nothing of it is checked.
+/// The attestations among results. What they say is a claim: nothing of it is checked.
+fn attestations(results: &[StatusResult]) -> impl Iterator<Item = Attestation> {
+    let values = results.iter().filter_map(|result| result.value.as_str());
+    values.filter_map(|value| Attestation::from_value(value).ok())
+}
+
+/// Namespace and name of the TaskRun that the first attestation among results claims to be of.
 pub(crate) fn claimed_run(results: &[StatusResult]) -> Option<(String, String)> {
-    let mut values = results.iter().filter_map(|result| result.value.as_str());
-    let attestation = values.find_map(|value| Attestation::from_value(value).ok())?;
+    let attestation = attestations(results).next()?;
     Some((attestation.namespace, attestation.task_run))
 }
 
@@ -149,10 +154,10 @@ impl<'a> Verifier<'a> {
 /// its certificate must attest it.
 fn with_claimed_uid(object: &TaskRun) -> Cow<'_, TaskRun> {
     let lacks_uid = object.is_from_results_of_chains() && object.metadata.uid.is_empty();
-    let mut values = object.status.results.iter().filter_map(|result| result.value.as_str());
-    let claimed =
-        lacks_uid.then(|| values.find_map(|value| Attestation::from_value(value).ok()?.task_run_uid));
-    let Some(uid) = claimed.flatten() else { return Cow::Borrowed(object) };
+    let mut claims = lacks_uid.then(|| attestations(&object.status.results)).into_iter().flatten();
+    let Some(uid) = claims.find_map(|attestation| attestation.task_run_uid) else {
+        return Cow::Borrowed(object);
+    };
     let mut object = object.clone();
     object.metadata.uid = uuid(&uid);
     Cow::Owned(object)
@@ -326,43 +331,19 @@ fn conclude(
 
 /// Results are there only once the TaskRun is done.
 fn finished(object: &TaskRun) -> Result<(), Findings> {
-    if object.status.conditions.iter().filter(|condition| condition.kind == "Succeeded").count() > 1 {
-        let reason =
-            "status.conditions holds Succeeded more than once, and readers differ in which one they take";
-        return Err(Finding::undecided(Detail::REPEATED_CONDITION, None, reason).into());
-    }
-    let status = &object.status;
-    if object.is_partial()
-        && status.conditions.is_empty()
-        && status.results.is_empty()
-        && status.retries_status.is_empty()
-        && status.completion_time.is_none()
-    {
-        let reason = "it has not started: its status is empty; verify it when it has finished";
-        return Err(Finding::no_evidence(Detail::UNFINISHED, reason).into());
-    }
-    match object.succeeded() {
-        Some("True" | "False") => Ok(()),
-        // Created, and nothing more: its controller has not written a status yet.
-        None if is_without_status(object) => {
-            Err(Finding::no_evidence(Detail::UNFINISHED, "the TaskRun has not started: its status is empty")
-                .into())
+    let unfinished = |reason: &str| Err(Finding::no_evidence(Detail::UNFINISHED, reason).into());
+    match object.end() {
+        End::Ended => Ok(()),
+        End::Running => unfinished("the TaskRun has not finished"),
+        End::NotStarted => {
+            unfinished("it has not started: its status is empty; verify it when it has finished")
         }
-        // An archive of results alone: there are none before the end, and each step signs how it ended.
-        None if object.is_partial() && object.status.conditions.is_empty() => Ok(()),
-        _ => Err(Finding::no_evidence(Detail::UNFINISHED, "the TaskRun has not finished").into()),
+        End::Contradictory => {
+            let reason =
+                "status.conditions holds Succeeded more than once, and readers differ in which one they take";
+            Err(Finding::undecided(Detail::REPEATED_CONDITION, None, reason).into())
+        }
     }
-}
-
-fn is_without_status(object: &TaskRun) -> bool {
-    let status = &object.status;
-    object.is_partial()
-        && status.conditions.is_empty()
-        && status.results.is_empty()
-        && status.retries_status.is_empty()
-        && status.pod_name.is_empty()
-        && status.start_time.is_none()
-        && status.completion_time.is_none()
 }
 
 type Found = (Proof, Findings);

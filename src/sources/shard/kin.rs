@@ -6,7 +6,7 @@ use crate::{
     sources::run_name::RunKind,
     tekton::{
         run::Run,
-        taskrun::{Labels, Metadata, OwnerReference, TaskRun},
+        taskrun::{End, Labels, Metadata, OwnerReference},
     },
 };
 
@@ -80,7 +80,9 @@ impl Kin {
     pub fn of(run: &Run) -> Self {
         match run {
             Run::TaskRun(object) => {
-                Self::new(RunKind::TaskRun, &object.metadata, has_finished(object), std::iter::empty())
+                // One that contradicts itself about it is judged, too.
+                let has_finished = matches!(object.end(), End::Ended | End::Contradictory);
+                Self::new(RunKind::TaskRun, &object.metadata, has_finished, std::iter::empty())
             }
             Run::PipelineRun(object) => {
                 let children = object.status.child_references.iter();
@@ -173,20 +175,6 @@ impl Kin {
     /// The UID, or what stands in for it where there is none.
     pub(super) fn identity(&self) -> String {
         if self.uid.is_empty() { self.full_name() } else { self.uid.clone() }
-    }
-}
-
-/// Whether a TaskRun is one that the verifier judges as finished: with the condition, or with results alone, which there are only then. One
-/// that contradicts itself about it is judged, too.
-fn has_finished(object: &TaskRun) -> bool {
-    let status = &object.status;
-    let succeeded = status.conditions.iter().filter(|condition| condition.kind == "Succeeded");
-    let is_empty =
-        status.results.is_empty() && status.retries_status.is_empty() && status.completion_time.is_none();
-    match (succeeded.count(), status.conditions.is_empty()) {
-        (0, true) => object.is_partial() && !is_empty,
-        (0 | 1, _) => ends(object.succeeded()),
-        _ => true,
     }
 }
 
