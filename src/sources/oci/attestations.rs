@@ -6,16 +6,13 @@ use super::{
     digest::Digest,
     error::OciError,
     manifest::{Descriptor, Manifest, is_attestation, is_bare_statement, is_for_attestations},
-    predicate::is_about_something_else,
+    predicate::{About, about},
     reference::Image,
     registry::Registry,
 };
-use crate::{
-    sources::{
-        failure::Failure,
-        sink::{Found, Sink, Stopped},
-    },
-    tekton::chains,
+use crate::sources::{
+    failure::Failure,
+    sink::{Found, Sink, Stopped},
 };
 
 /// The most attestations of one manifest.
@@ -129,12 +126,13 @@ impl<'a, 'r, 's> Attestations<'a, 'r, 's> {
             Err(error) => return self.failed(at, error),
         };
         self.sink.count(content.len());
-        if is_about_something_else(&content) {
-            return Ok(());
-        }
-        if !content.is_empty() && !chains::is_enveloped(&content) {
-            let what = "it is not an envelope around a statement".to_owned();
-            return self.failed(at, OciError::NotAttestations(what));
+        match about(&content) {
+            About::SomethingElse => return Ok(()),
+            About::Nothing if !content.is_empty() => {
+                let what = "it is not an envelope around a statement".to_owned();
+                return self.failed(at, OciError::NotAttestations(what));
+            }
+            About::Nothing | About::Run => {}
         }
         self.begin(at);
         let found = match content.is_empty() {

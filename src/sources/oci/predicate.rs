@@ -4,20 +4,20 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::Deserialize;
 
+use crate::tekton::{chains, strict::node::Node};
+
 /// How the predicate types of provenance begin, which all formats of Tekton Chains have.
 const PROVENANCE: &str = "https://slsa.dev/provenance/";
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Document {
-    payload: Option<String>,
-    dsse_envelope: Option<Envelope>,
-    message_signature: Option<serde::de::IgnoredAny>,
-}
-
-#[derive(Deserialize)]
-struct Envelope {
-    payload: String,
+/// What a layer holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum About {
+    /// An envelope that may be about a run: those who read it whole say what it is.
+    Run,
+    /// Certainly something else than a run.
+    SomethingElse,
+    /// No envelope around a statement.
+    Nothing,
 }
 
 #[derive(Deserialize)]
@@ -26,18 +26,20 @@ struct Statement {
     predicate_type: String,
 }
 
-/// Whether it is certainly about something else than a run. What cannot be told is left to those who read it whole.
-pub(super) fn is_about_something_else(attestation: &[u8]) -> bool {
-    let Ok(document) = serde_json::from_slice::<Document>(attestation) else { return false };
-    let Document { payload, dsse_envelope, message_signature } = document;
-    match dsse_envelope.map(|envelope| envelope.payload).or(payload) {
-        Some(payload) => {
-            let statement = STANDARD.decode(payload).ok();
-            let statement = statement.and_then(|text| serde_json::from_slice::<Statement>(&text).ok());
-            statement.is_some_and(|statement| !statement.predicate_type.starts_with(PROVENANCE))
-        }
+/// What an attestation is about.
+pub(super) fn about(attestation: &[u8]) -> About {
+    let Ok(document) = serde_json::from_slice::<Node>(attestation) else { return About::Nothing };
+    let has = |name: &str| document.get(name).is_some();
+    let envelope = document.get("dsseEnvelope").unwrap_or(&document);
+    let payload = envelope.get("payload").and_then(Node::text);
+    let statement = payload.and_then(|payload| STANDARD.decode(payload).ok());
+    let statement = statement.and_then(|text| serde_json::from_slice::<Statement>(&text).ok());
+    match statement {
+        Some(statement) if !statement.predicate_type.starts_with(PROVENANCE) => About::SomethingElse,
         // Sigstore's bundle of a signature over the image itself.
-        None => message_signature.is_some(),
+        None if has("messageSignature") && !has("dsseEnvelope") && !has("payload") => About::SomethingElse,
+        _ if chains::is_enveloped(&document) => About::Run,
+        _ => About::Nothing,
     }
 }
 
@@ -47,24 +49,41 @@ mod tests {
 
     #[test]
     fn only_what_is_certainly_something_else_is_passed_over() {
-        let envelope =
-            |statement: &str| format!(r#"{{"payloadType":"x","payload":"{}"}}"#, STANDARD.encode(statement));
+        let envelope = |statement: &str| {
+            format!(
+                r#"{{"payloadType":"application/vnd.in-toto+json","payload":"{}"}}"#,
+                STANDARD.encode(statement)
+            )
+        };
         let bundle =
             |statement: &str| format!(r#"{{"mediaType":"x","dsseEnvelope":{}}}"#, envelope(statement));
         let provenance = r#"{"predicateType":"https://slsa.dev/provenance/v1","predicate":{}}"#;
         let packages = r#"{"predicateType":"https://spdx.dev/Document","predicate":{}}"#;
         for (case, text, expected) in [
-            ("provenance", envelope(provenance), false),
-            ("provenance in a bundle", bundle(provenance), false),
-            ("packages", envelope(packages), true),
-            ("packages in a bundle", bundle(packages), true),
-            ("a signature in a bundle", r#"{"messageSignature":{"signature":"x"}}"#.to_owned(), true),
-            ("no JSON", "{".to_owned(), false),
-            ("no statement", envelope("{}"), false),
-            ("no base64", r#"{"payload":"?"}"#.to_owned(), false),
-            ("no envelope", r#"{"kind":"TaskRun"}"#.to_owned(), false),
+            ("provenance", envelope(provenance), About::Run),
+            ("provenance in a bundle", bundle(provenance), About::Run),
+            ("packages", envelope(packages), About::SomethingElse),
+            ("packages in a bundle", bundle(packages), About::SomethingElse),
+            (
+                "a signature in a bundle",
+                r#"{"messageSignature":{"signature":"x"}}"#.to_owned(),
+                About::SomethingElse,
+            ),
+            (
+                "a signature beside an envelope that is none",
+                r#"{"messageSignature":{},"dsseEnvelope":{}}"#.to_owned(),
+                About::Nothing,
+            ),
+            ("no JSON", "{".to_owned(), About::Nothing),
+            ("no statement", envelope("{}"), About::Run),
+            (
+                "no base64",
+                r#"{"payloadType":"application/vnd.in-toto+json","payload":"?"}"#.to_owned(),
+                About::Run,
+            ),
+            ("no envelope", r#"{"kind":"TaskRun"}"#.to_owned(), About::Nothing),
         ] {
-            assert_eq!(is_about_something_else(text.as_bytes()), expected, "{case}");
+            assert_eq!(about(text.as_bytes()), expected, "{case}");
         }
     }
 }

@@ -109,9 +109,9 @@ pub(crate) fn is_attestation(document: &Node) -> bool {
     document.get("kind").is_none() && (is_statement || Envelope::is_in(document))
 }
 
-/// Whether a text is an envelope around an in-toto statement, or a bundle with one, and nothing else.
-pub(crate) fn is_enveloped(json: &[u8]) -> bool {
-    serde_json::from_slice::<Node>(json).is_ok_and(|document| Envelope::is_in(&document))
+/// Whether a document is an envelope around an in-toto statement, or a bundle with one.
+pub(crate) fn is_enveloped(document: &Node) -> bool {
+    Envelope::is_in(document)
 }
 
 /// What may be read of an attestation: a TaskRun each, or why there is none.
