@@ -98,15 +98,31 @@ fn dns_names_attest_runs() {
     assert_eq!(parse_uid(UID), Some(uid));
     assert_eq!(uuid(&uid), UID);
     let pin = [0xde, 0xad, 0xbe, 0xef, 0, 0x11, 0x22, 0x33];
+    let image = [0x0a, 0x1b, 0x2c, 0x3d, 0x4e, 0x5f, 0x60, 0x71];
+    let longest = "s".repeat(63);
     let good = [
-        (format!("{UID}.taskrun.internal"), None, None),
-        (format!("build.{UID}.taskrun.internal"), Some("build"), None),
-        (format!("unnamed-0.{UID}.taskrun.internal"), Some("unnamed-0"), None),
-        (format!("x0123456789abcdef.{UID}.taskrun.internal"), Some("x0123456789abcdef"), None),
-        (format!("xdeadbeef00112233.build.{UID}.taskrun.internal"), Some("build"), Some(pin)),
+        (format!("{UID}.taskrun.internal"), None, None, None),
+        (format!("build.{UID}.taskrun.internal"), Some("build"), None, None),
+        (format!("unnamed-0.{UID}.taskrun.internal"), Some("unnamed-0"), None, None),
+        (format!("x0123456789abcdef.{UID}.taskrun.internal"), Some("x0123456789abcdef"), None, None),
+        (format!("i0123456789abcdef.{UID}.taskrun.internal"), Some("i0123456789abcdef"), None, None),
+        (format!("xdeadbeef00112233.build.{UID}.taskrun.internal"), Some("build"), Some(pin), None),
+        (
+            format!("xdeadbeef00112233.i0a1b2c3d4e5f6071.build.{UID}.taskrun.internal"),
+            Some("build"),
+            Some(pin),
+            Some(image),
+        ),
+        (
+            format!("xdeadbeef00112233.i0a1b2c3d4e5f6071.{longest}.{UID}.taskrun.internal"),
+            Some(longest.as_str()),
+            Some(pin),
+            Some(image),
+        ),
     ];
-    for (name, step, pin) in good {
-        let expected = Attested { uid, step: step.map(str::to_owned), pin };
+    for (name, step, pin, image) in good {
+        assert!(name.len() <= 253 && name.split('.').all(|label| label.len() <= 63), "{name} is no DNS name");
+        let expected = Attested { uid, step: step.map(str::to_owned), pin, image };
         assert_eq!(Attested::from_dns_name(&name), Ok(Some(expected.clone())), "{name}");
         assert_eq!(expected.dns_name(), Ok(name.clone()), "{name}");
     }
@@ -132,14 +148,34 @@ fn dns_names_attest_runs() {
         format!("xDEADBEEF00112233.build.{UID}.taskrun.internal"),
         format!("a.xdeadbeef00112233.build.{UID}.taskrun.internal"),
         format!("{}.{UID}.taskrun.internal", "a".repeat(64)),
+        format!("xdeadbeef00112233.i0a1b2c3d4e5f6071.{}s.{UID}.taskrun.internal", longest),
+        // An image without a pin, or in another place.
+        format!("i0a1b2c3d4e5f6071.build.{UID}.taskrun.internal"),
+        format!("i0a1b2c3d4e5f6071.xdeadbeef00112233.build.{UID}.taskrun.internal"),
+        format!("xdeadbeef00112233.build.i0a1b2c3d4e5f6071.{UID}.taskrun.internal"),
+        // Two of one kind.
+        format!("xdeadbeef00112233.i0a1b2c3d4e5f6071.i0a1b2c3d4e5f6071.build.{UID}.taskrun.internal"),
+        format!("xdeadbeef00112233.xdeadbeef00112233.i0a1b2c3d4e5f6071.build.{UID}.taskrun.internal"),
+        format!("xdeadbeef00112233.xdeadbeef00112233.build.{UID}.taskrun.internal"),
+        format!("i0a1b2c3d4e5f6071.i0a1b2c3d4e5f6071.build.{UID}.taskrun.internal"),
+        // Digits.
+        format!("xdeadbeef00112233.i0A1B2C3D4E5F6071.build.{UID}.taskrun.internal"),
+        format!("xdeadbeef00112233.I0a1b2c3d4e5f6071.build.{UID}.taskrun.internal"),
+        format!("xdeadbeef00112233.i0a1b2c3d4e5f607.build.{UID}.taskrun.internal"),
+        format!("xdeadbeef00112233.i0a1b2c3d4e5f60711.build.{UID}.taskrun.internal"),
+        format!("xdeadbeef00112233.0a1b2c3d4e5f6071.build.{UID}.taskrun.internal"),
+        format!("xdeadbeef00112233.i.build.{UID}.taskrun.internal"),
+        format!("xdeadbeef00112233..build.{UID}.taskrun.internal"),
     ] {
         assert!(Attested::from_dns_name(&name).is_err(), "{name} must be an error");
     }
     for unsound in [
-        Attested { uid, step: None, pin: Some(pin) },
-        Attested { uid, step: Some("A".into()), pin: None },
-        Attested { uid, step: Some("a.b".into()), pin: None },
-        Attested { uid, step: Some(String::new()), pin: None },
+        Attested { uid, step: None, pin: Some(pin), image: None },
+        Attested { uid, step: None, pin: Some(pin), image: Some(image) },
+        Attested { uid, step: Some("a".into()), pin: None, image: Some(image) },
+        Attested { uid, step: Some("A".into()), pin: None, image: None },
+        Attested { uid, step: Some("a.b".into()), pin: None, image: None },
+        Attested { uid, step: Some(String::new()), pin: None, image: None },
     ] {
         assert!(unsound.dns_name().is_err(), "{unsound:?} has no name");
     }

@@ -43,6 +43,9 @@ fn the_choice() {
     let b = "/ns/default/taskrun/b";
     let other = "/ns/other/taskrun/a";
     let pinned = format!("{a} xdeadbeef00112233.build.R");
+    let in_image = format!("{a} xdeadbeef00112233.i0a1b2c3d4e5f6071.build.R");
+    let in_another = format!("{a} xdeadbeef00112233.i1a1b2c3d4e5f6071.build.R");
+    let no_pin = format!("{a} i0a1b2c3d4e5f6071.build.R");
     let build = format!("{a} build.R");
     let test = format!("{a} test.R");
     let run = format!("{a} R");
@@ -75,6 +78,10 @@ fn the_choice() {
         ("another namespace", vec![a], (pod, "other", ""), NoneFits),
         ("step named", vec![&run, a, &build], (pod, "default", "build"), Index(2)),
         ("step and executable named", vec![&build, &pinned, &run], (pod, "default", "build"), Index(1)),
+        ("and the image named", vec![&build, &pinned, &in_image, &run], (pod, "default", "build"), Index(2)),
+        ("the image of another step", vec![&in_image], (pod, "default", "test"), NoneFits),
+        ("the image without a pin", vec![&no_pin, &run], (pod, "default", "build"), Index(1)),
+        ("two images", vec![&in_image, &in_another], (pod, "default", "build"), Undecidable),
         ("run named", vec![a, &run], (pod, "default", "build"), Index(1)),
         ("another DNS name attests nothing", vec![&plain_dns, &run], (pod, "default", "build"), Index(1)),
         ("another step named", vec![&test, a], (pod, "default", "build"), Index(1)),

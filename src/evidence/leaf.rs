@@ -4,9 +4,9 @@
 //! signature. The rest follows from the issuing certificate, the SPIFFE ID, the DNS names and SPIRE's template (SPIRE
 //! `pkg/server/credtemplate/builder.go`). This is an encoding and adds no trust: the rebuilt DER is checked as ever.
 //!
-//! Layout: 1 byte form (bit 6 set, bits 0-1 key, bits 2-3 signature, bits 4-5 DNS SAN), 4 bytes of the issuer's key ID,
-//! 16 bytes serial, 4 bytes notBefore (Unix seconds), LEB128 validity in seconds, 8 bytes pin if the DNS SAN has one, the
-//! public key (compressed point, or RSA modulus), the CA's signature (r‖s, or RSA).
+//! Layout: 1 byte form (bit 6 set, bits 0-1 key, bits 2-3 signature, bits 4-5 and 7 DNS SAN), 4 bytes of the issuer's key
+//! ID, 16 bytes serial, 4 bytes notBefore (Unix seconds), LEB128 validity in seconds, 8 bytes pin and 8 bytes image if the
+//! DNS SAN has them, the public key (compressed point, or RSA modulus), the CA's signature (r‖s, or RSA).
 
 use p256::elliptic_curve::sec1::ToSec1Point as _;
 use x509::{
@@ -67,6 +67,13 @@ pub enum DnsForm {
     Step,
     /// `<pin>.<step>.<uid>.taskrun.internal`, with the pin.
     Pin([u8; 8]),
+    /// `<pin>.<image>.<step>.<uid>.taskrun.internal`, with both.
+    Image {
+        /// The pin.
+        pin: [u8; 8],
+        /// The start of the image's digest.
+        image: [u8; 8],
+    },
 }
 
 /// A leaf in compact form.
@@ -86,6 +93,8 @@ pub struct CompactLeaf {
 }
 
 const FORM_BIT: u8 = 0x40;
+/// Set beside the bits of a pin if there is an image, too.
+const IMAGE_BIT: u8 = 0x80;
 
 impl CompactLeaf {
     /// The compact form of a certificate, if it can be rebuilt from it byte for byte; otherwise `None`, and the DER
@@ -127,7 +136,7 @@ impl CompactLeaf {
             Ok(taken)
         };
         let form = take(1)?[0];
-        if form & !0x3f != FORM_BIT {
+        if form & FORM_BIT == 0 {
             return Err(LeafError::Malformed("unknown form"));
         }
         let (key, key_length) = match form & 3 {
@@ -146,11 +155,16 @@ impl CompactLeaf {
         let serial = take(16)?.try_into().unwrap_or_default();
         let not_before = u32::from_be_bytes(take(4)?.try_into().unwrap_or_default());
         let validity = read_validity(|| Ok(take(1)?[0]))?;
-        let dns = match form >> 4 & 3 {
-            0 => DnsForm::Plain,
-            1 => DnsForm::Run,
-            2 => DnsForm::Step,
-            _ => DnsForm::Pin(take(8)?.try_into().unwrap_or_default()),
+        let dns = match (form & IMAGE_BIT != 0, form >> 4 & 3) {
+            (false, 0) => DnsForm::Plain,
+            (false, 1) => DnsForm::Run,
+            (false, 2) => DnsForm::Step,
+            (false, _) => DnsForm::Pin(take(8)?.try_into().unwrap_or_default()),
+            (true, 3) => DnsForm::Image {
+                pin: take(8)?.try_into().unwrap_or_default(),
+                image: take(8)?.try_into().unwrap_or_default(),
+            },
+            (true, _) => return Err(LeafError::Malformed("an image without a pin")),
         };
         let public_key = take(key_length)?.to_vec();
         if !is_canonical(key, &public_key) {
@@ -180,6 +194,7 @@ impl CompactLeaf {
             DnsForm::Run => 1,
             DnsForm::Step => 2,
             DnsForm::Pin(_) => 3,
+            DnsForm::Image { .. } => 3 | IMAGE_BIT >> 4,
         };
         let key = match self.key {
             KeyKind::P256 => 0,
@@ -202,8 +217,13 @@ impl CompactLeaf {
             validity >>= 7;
         }
         out.push(lowest(validity));
-        if let DnsForm::Pin(pin) = self.dns {
-            out.extend(pin);
+        match self.dns {
+            DnsForm::Plain | DnsForm::Run | DnsForm::Step => {}
+            DnsForm::Pin(pin) => out.extend(pin),
+            DnsForm::Image { pin, image } => {
+                out.extend(pin);
+                out.extend(image);
+            }
         }
         out.extend(&self.public_key);
         out.extend(&self.signature);

@@ -285,6 +285,7 @@ fn path(
 
 fn attested(step: &StepSummary) -> String {
     match (step.run_attested, step.step_attested, step.executable_attested) {
+        (true, true, true) if step.image_attested() => "attests run, step, program and image".to_owned(),
         (true, true, true) => "attests run, step and program".to_owned(),
         (true, true, false) => "attests run and step".to_owned(),
         (true, ..) => "attests the run".to_owned(),

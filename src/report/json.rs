@@ -23,7 +23,7 @@ use crate::{
 const VERSION: u32 = 2;
 
 /// What nobody signs (docs/threat-model.md "What is not signed"): it is never printed as verified.
-const UNSIGNED_FIELDS: [&str; 8] = [
+const UNSIGNED_FIELDS: [&str; 7] = [
     "metadata.labels",
     "metadata.annotations",
     "spec.params",
@@ -31,8 +31,9 @@ const UNSIGNED_FIELDS: [&str; 8] = [
     "status.conditions",
     "status.startTime",
     "status.completionTime",
-    "status.steps[].imageID",
 ];
+/// The same unless the certificate of every step attests it.
+const UNSIGNED_IMAGE: &str = "status.steps[].imageID";
 
 pub(super) struct Json;
 
@@ -164,11 +165,18 @@ fn proven(walk: &Walk<'_>, report: &Report, proof: &Proof) -> serde_json::Map<St
         ("notCarried", proof.not_carried.iter().map(not_carried).collect()),
         ("results", proof.results.iter().map(result).collect()),
         ("steps", proof.basis.steps().map(|summary| step(walk, summary)).collect()),
-        ("unsigned", json!(UNSIGNED_FIELDS)),
+        ("unsigned", unsigned(proof)),
     ] {
         members.insert(name.to_owned(), value);
     }
     members
+}
+
+/// The fields that nobody signed or attested.
+fn unsigned(proof: &Proof) -> Value {
+    let mut steps = proof.basis.steps().peekable();
+    let is_attested = steps.peek().is_some() && steps.all(StepSummary::image_attested);
+    UNSIGNED_FIELDS.into_iter().chain((!is_attested).then_some(UNSIGNED_IMAGE)).collect()
 }
 
 /// `{"proof": …}`, with the time stamp that proves it, or that there is besides.
@@ -218,14 +226,19 @@ fn step(walk: &Walk<'_>, step: &StepSummary) -> Value {
         "signedAt": format_time(step.signed_at),
         "attestedByCertificate": {
             "run": step.run_attested, "step": step.step_attested, "executable": step.executable_attested,
+            "image": step.image_attested(),
         },
         "authoritySha256": step.authority,
         "outcome": outcome(step.outcome),
         "program": step.program.as_str(),
+        "image": step.image.as_str(),
         "time": time(step.time.proof, step.time.stamp),
     });
-    for (member, digest) in [("programSha256", step.program_digest()), ("scriptSha256", step.script_digest())]
-    {
+    for (member, digest) in [
+        ("programSha256", step.program_digest()),
+        ("scriptSha256", step.script_digest()),
+        ("imageSha256", step.image.digest()),
+    ] {
         if let Some(digest) = digest {
             object[member] = json!(hex(&digest));
         }

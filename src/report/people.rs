@@ -197,6 +197,7 @@ fn step_line(step: &StepSummary, origins: &Origins) -> String {
     let origin = origins.get(&step.authority);
     let origin = origin.map(|origin| format!(" ({} in {})", origin.name, origin.place())).unwrap_or_default();
     let attested = match (step.run_attested, step.step_attested, step.executable_attested) {
+        (true, true, true) if step.image_attested() => "the run, the step, the program and the image",
         (true, true, true) => "the run, the step and the program",
         (true, true, false) => "the run and the step",
         (true, ..) => "the run",

@@ -2,7 +2,7 @@
 //!
 //! * [`termination`]: the termination message; [`message`]: what the controller leaves of it in the status.
 //! * [`value`]: result values as Tekton decodes them; [`artifacts`]: a step's artifacts; [`references`]: `$(steps…)`.
-//! * [`chains`]: what Tekton Chains makes of runs.
+//! * [`chains`]: what Tekton Chains makes of runs; [`image_id`]: the image that a step ran in.
 //! * [`taskrun`], [`pipelinerun`]: runs; [`strict`]: reading them so that nobody can read them otherwise; [`names`]: those that Tekton
 //!   gives to what it makes.
 
@@ -10,6 +10,8 @@ pub mod artifacts;
 pub(crate) mod canonical;
 #[cfg(feature = "cli")]
 pub mod chains;
+#[cfg(feature = "cli")]
+pub mod image_id;
 #[cfg(feature = "cli")]
 pub(crate) mod message;
 pub mod names;

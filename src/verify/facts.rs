@@ -89,6 +89,8 @@ details! {
     EXIT_CODE = "exit-code";
     /// The termination reason.
     TERMINATION_REASON = "termination-reason";
+    /// The image that the step ran in.
+    IMAGE = "image";
     // --- time ---
     /// Before the TaskRun was created.
     BEFORE_CREATION = "before-creation";

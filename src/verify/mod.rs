@@ -26,6 +26,7 @@ use std::{
 };
 
 pub use compare::{
+    image::Image,
     partial::{Item, NotCarried},
     program::Attested,
     value::VerifiedResult,
@@ -399,8 +400,9 @@ fn attested(
     let failed = failure.is_some();
     notes.extend(failure);
     let run_bound_by_certificate = proven.iter().all(|step| step.attested.is_some());
-    let summaries = proven.into_iter().zip(times.steps).zip(compared.programs);
-    let summaries = summaries.map(|((step, time), program)| proof::summary(step, time, program)).collect();
+    let attested = compared.programs.into_iter().zip(compared.images);
+    let summaries = proven.into_iter().zip(times.steps).zip(attested);
+    let summaries = summaries.map(|((step, time), attested)| proof::summary(step, time, attested)).collect();
     let basis = Basis::attestations(summaries).ok_or_else(nothing_checked)?;
     let proof = Proof {
         basis,

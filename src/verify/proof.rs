@@ -12,7 +12,7 @@ use crate::{
         sha256,
     },
     verify::{
-        compare::{partial::NotCarried, program::Attested, value::VerifiedResult},
+        compare::{image::Image, partial::NotCarried, program::Attested, value::VerifiedResult},
         findings::Findings,
         pipeline::tree::Pipeline,
         prove::{
@@ -46,6 +46,8 @@ pub struct StepSummary {
     pub outcome: Outcome,
     /// Whether what it ran is under the signature.
     pub program: Attested,
+    /// Whether the certificate names the image that it ran in, and that is the one in the object.
+    pub image: Image,
     proven: ProvenStep,
 }
 
@@ -81,11 +83,17 @@ impl StepSummary {
     /// The most that the certificate attests; `None` if it names the run's identity only.
     pub fn attested_by(&self) -> Option<AttestedBy> {
         match (self.run_attested, self.step_attested, self.executable_attested) {
+            (true, true, true) if self.image_attested() => Some(AttestedBy::Image),
             (true, true, true) => Some(AttestedBy::Executable),
             (true, true, false) => Some(AttestedBy::Step),
             (true, ..) => Some(AttestedBy::Run),
             _ => None,
         }
+    }
+
+    /// Whether the certificate names the image that the object says it ran in.
+    pub fn image_attested(&self) -> bool {
+        matches!(self.image, Image::Attested { .. })
     }
 
     /// The name of its entry, `SVIDENCE.<step>.sig`.
@@ -227,7 +235,11 @@ impl Proof {
 }
 
 /// What a step's certificate attests, and when it says it signed.
-pub(crate) fn summary(proven: ProvenStep, time: StepTime, program: Attested) -> StepSummary {
+pub(crate) fn summary(
+    proven: ProvenStep,
+    time: StepTime,
+    (program, image): (Attested, Image),
+) -> StepSummary {
     let attested = proven.attested.as_ref();
     let authority = proven.path.authority().map(|authority| authority.fingerprint().to_string());
     StepSummary {
@@ -240,6 +252,7 @@ pub(crate) fn summary(proven: ProvenStep, time: StepTime, program: Attested) -> 
         time,
         outcome: proven.attestation.outcome,
         program,
+        image,
         proven,
     }
 }
@@ -254,4 +267,6 @@ pub enum AttestedBy {
     Step,
     /// And the program that held the key.
     Executable,
+    /// And the image that it ran in, which is the one that the object names.
+    Image,
 }

@@ -169,10 +169,10 @@ impl std::fmt::Display for TaskRunId {
 /// Why a DNS name does not attest a run although it claims to.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RunNameError {
-    /// Ends in `.taskrun.internal` but has none of the three forms.
+    /// Ends in `.taskrun.internal` but has none of the four forms.
     #[error(
         "the DNS name {name:?} does not attest a run: {reason}; \
-         the forms are [[x<16 hex>.]<step>.]<uid>{RUN_SUFFIX}, lower case"
+         the forms are [[x<16 hex>.[i<16 hex>.]]<step>.]<uid>{RUN_SUFFIX}, lower case"
     )]
     Malformed {
         /// The name.
@@ -193,10 +193,13 @@ pub enum RunNameError {
 /// What a certificate's DNS name attests about a run (docs/evidence.md 8).
 ///
 /// ```text
-/// <uid>.taskrun.internal                  the TaskRun's UID
-/// <step>.<uid>.taskrun.internal           only this step's container
-/// x<16 hex>.<step>.<uid>.taskrun.internal only executables whose SHA-256 starts with these 8 bytes
+/// <uid>.taskrun.internal                            the TaskRun's UID
+/// <step>.<uid>.taskrun.internal                     only this step's container
+/// x<16 hex>.<step>.<uid>.taskrun.internal           only executables whose SHA-256 starts with these 8 bytes
+/// x<16 hex>.i<16 hex>.<step>.<uid>.taskrun.internal only in an image whose SHA-256 starts with the 8 bytes after `i`
 /// ```
+///
+/// The longest has 153 characters, and each label at most 63: all within what a DNS name may have (RFC 1035, 2.3.4).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Attested {
     /// UID of the TaskRun.
@@ -205,6 +208,8 @@ pub struct Attested {
     pub step: Option<String>,
     /// First 8 bytes of the executable's SHA-256. Only together with a step.
     pub pin: Option<[u8; 8]>,
+    /// First 8 bytes of the SHA-256 that the container's image is known by. Only together with a pin.
+    pub image: Option<[u8; 8]>,
 }
 
 impl Attested {
@@ -227,14 +232,20 @@ impl Attested {
             Some(_) => return Err(malformed("the step is not a name that Kubernetes accepts")),
             None => None,
         };
-        let pin = match labels.next() {
-            Some(pin) => Some(parse_pin(pin).ok_or_else(|| malformed("the pin is not x and 16 hex digits"))?),
-            None => None,
+        // The pin comes first, and the image between it and the step.
+        let (image, pin) = match (labels.next(), labels.next()) {
+            (Some(image), Some(pin)) => (Some(image), Some(pin)),
+            (pin, _) => (None, pin),
         };
-        match labels.next() {
-            None => Ok(Some(Self { uid, step, pin })),
-            Some(_) => Err(malformed("it has too many labels")),
+        if labels.next().is_some() {
+            return Err(malformed("it has too many labels"));
         }
+        let hash = |letter, label: Option<&str>, reason| {
+            label.map(|label| parse_hash(letter, label).ok_or_else(|| malformed(reason))).transpose()
+        };
+        let pin = hash('x', pin, "the pin is not x and 16 hex digits")?;
+        let image = hash('i', image, "the image is not i and 16 hex digits")?;
+        Ok(Some(Self { uid, step, pin, image }))
     }
 
     /// Reads all DNS names of a certificate, of which at most one may attest a run.
@@ -250,13 +261,15 @@ impl Attested {
         Ok(found.map(|(_, attested)| attested))
     }
 
-    /// The DNS name that attests this. A pin without a step, or a step that is not a label, has none.
+    /// The DNS name that attests this. A pin without a step, an image without a pin, or a step that is not a label, has none.
     pub fn dns_name(&self) -> Result<String, RunNameError> {
         let mut name = String::new();
-        if let Some(pin) = self.pin {
-            name.push('x');
-            name.push_str(&hex(&pin));
-            name.push('.');
+        for (letter, hash) in [('x', self.pin), ('i', self.image)] {
+            if let Some(hash) = hash {
+                name.push(letter);
+                name.push_str(&hex(&hash));
+                name.push('.');
+            }
         }
         if let Some(step) = &self.step {
             name.push_str(step);
@@ -294,8 +307,8 @@ pub fn parse_uid(text: &str) -> Option<[u8; 16]> {
     parse_hex(&digits)
 }
 
-fn parse_pin(label: &str) -> Option<[u8; 8]> {
-    parse_hex(label.strip_prefix('x')?.as_bytes())
+fn parse_hash(letter: char, label: &str) -> Option<[u8; 8]> {
+    parse_hex(label.strip_prefix(letter)?.as_bytes())
 }
 
 /// Lower-case hex digits, exactly two for each byte.

@@ -125,8 +125,8 @@ pub fn take(mut svids: Vec<X509Svid>, expectation: &Expectation) -> Result<X509S
 /// 3. belongs to the pod's name, unless no identity at all does: then the host name is not the pod's (host network),
 /// 4. does not name another step in its DNS name.
 ///
-/// Of several such, the one whose DNS name names this step wins (with a pin over without), then one that names the
-/// run. Those that still say the same are one identity with several certificates, of which the last to expire is
+/// Of several such, the one whose DNS name names this step wins (with a pin over without, and then with an image over
+/// without), then one that names the run. Those that still say the same are one identity with several certificates, of which the last to expire is
 /// taken. Anything else is undecidable.
 pub fn choose_offer(offers: &[Offer], expectation: &Expectation) -> Result<usize, SelectError> {
     if offers.is_empty() {
@@ -170,7 +170,8 @@ impl Candidate {
             None => 0,
             Some(Attested { step: None, .. }) => 1,
             Some(Attested { pin: None, .. }) => 2,
-            Some(_) => 3,
+            Some(Attested { image: None, .. }) => 3,
+            Some(_) => 4,
         }
     }
 }

@@ -134,6 +134,7 @@ def leaf(carried, issuers, uri, dns_of):
     start = int.from_bytes(carried[21:25], "big")
     validity, at = varint(carried, at)
     pin, at = (carried[at : at + 8], at + 8) if dns == 3 else (None, at)
+    image, at = (carried[at : at + 8], at + 8) if carried[0] & 0x80 else (None, at)
     if key < 2:
         size = CURVES[key][1] + 1
         bits = b"\x00" + point(carried[at : at + size], key)
@@ -144,7 +145,7 @@ def leaf(carried, issuers, uri, dns_of):
         algorithm = der(0x30, oid("1.2.840.113549.1.1.1"), b"\x05\x00")
     signature = carried[at + size :]
     signature = from_fixed(signature) if by < 2 else signature
-    signed_by, name = der(0x30, ECDSA[by]), dns_of(dns, pin)
+    signed_by, name = der(0x30, ECDSA[by]), dns_of(dns, pin, image)
     attribute = lambda number, text: der(0x31, der(0x30, oid(number), der(0x13, text.encode())))
     subject = [attribute("2.5.4.6", "US"), attribute("2.5.4.10", "SPIRE")] + ([attribute("2.5.4.3", name)] if name else [])
     extension = lambda number, value, critical=b"": der(0x30, oid(number), critical, der(4, value))
@@ -295,8 +296,9 @@ def check(run, issuers, trust_domain, state):
         "predicateType": "urn:svidence:step:v1",
         "subject": [{"digest": digest(raw), "name": f"{kind}/{result}"} for kind, result, _, raw, _ in results],
     }
-    dns = lambda form, pin: [None, f"{uuid(uid)}.taskrun.internal", f"{name}.{uuid(uid)}.taskrun.internal",
-                             pin and f"x{pin.hex()}.{name}.{uuid(uid)}.taskrun.internal"][form]
+    of_image = lambda image: f"i{image.hex()}." if image else ""
+    dns = lambda form, pin, image: [None, f"{uuid(uid)}.taskrun.internal", f"{name}.{uuid(uid)}.taskrun.internal",
+                                    pin and f"x{pin.hex()}.{of_image(image)}{name}.{uuid(uid)}.taskrun.internal"][form]
     uri = f"spiffe://{trust_domain}/ns/{namespace}/taskrun/{task_run}"
     good = False
     for certificate in leaf(one(14), issuers + [issuer_of(carried) for carried in fields.get(20, [])], uri, dns):

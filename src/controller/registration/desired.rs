@@ -187,7 +187,7 @@ pub fn entries_by_owner(
         spiffe_id: TaskRunId::new(trust_domain, namespace, name)?.spiffe_id().clone(),
         parent: alias.spiffe_id.clone(),
         selectors: vec![("k8s", format!("ns:{namespace}")), ("k8s", format!("pod-owner-uid:TaskRun:{uid}"))],
-        dns_name: Some(Attested { uid: run, step: None, pin: None }.dns_name()?),
+        dns_name: Some(Attested { uid: run, step: None, pin: None, image: None }.dns_name()?),
         svid_ttl: configuration.settings.svid_ttl,
         expires_at,
     };
@@ -271,7 +271,7 @@ fn of_steps(
         return Err(Refusal::NoSteps);
     }
     if settings.attest == Attest::Run {
-        let attested = Attested { uid: run, step: None, pin: None };
+        let attested = Attested { uid: run, step: None, pin: None, image: None };
         return Ok(vec![entry(tag.entry(&subject, "run"), &[], attested)?]);
     }
     let mut entries = Vec::new();
@@ -280,7 +280,7 @@ fn of_steps(
         for (suffix, program, pin) in pins(settings) {
             let more: Vec<_> =
                 [("k8s", format!("container-name:{container}"))].into_iter().chain(program).collect();
-            let attested = Attested { uid: run, step: step.clone(), pin };
+            let attested = Attested { uid: run, step: step.clone(), pin, image: None };
             entries.push(entry(tag.entry(&subject, &format!("{container}{suffix}")), &more, attested)?);
         }
     }

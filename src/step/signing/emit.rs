@@ -498,7 +498,10 @@ fn compact_leaf(facts: &Facts<'_>, id: &TaskRunId) -> Option<CompactLeaf> {
         ([_], Some(Attested { step: None, .. })) => DnsForm::Run,
         ([_], Some(Attested { step: Some(step), .. })) if *step != facts.position.name => return None,
         ([_], Some(Attested { pin: None, .. })) => DnsForm::Step,
-        ([_], Some(Attested { pin: Some(pin), .. })) => DnsForm::Pin(*pin),
+        ([_], Some(Attested { pin: Some(pin), image: None, .. })) => DnsForm::Pin(*pin),
+        ([_], Some(Attested { pin: Some(pin), image: Some(image), .. })) => {
+            DnsForm::Image { pin: *pin, image: *image }
+        }
         _ => return None,
     };
     let issuer = Issuer { name: issuer.subject_der(), key_id: issuer.subject_key_id()? };

@@ -125,7 +125,7 @@ fn complete() -> Value {
             "conditions": [{"type": "Succeeded", "status": "True", "reason": "Succeeded"}],
             "results": [result, {"name": "o", "type": "object", "value": {"Name": "v", "name": "w"}}],
             "steps": [{
-                "name": "s", "container": "step-s", "terminationReason": "Continued", "results": [result],
+                "name": "s", "container": "step-s", "imageID": "sha256:0", "terminationReason": "Continued", "results": [result],
                 "terminated": {"exitCode": 0, "message": ""}, "inputs": [artifact], "outputs": [artifact],
             }],
             "artifacts": {"inputs": [artifact], "outputs": [artifact]},

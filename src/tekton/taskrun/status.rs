@@ -108,6 +108,9 @@ pub struct StepState {
     /// Its container's name.
     #[serde(default)]
     pub container: String,
+    /// The image that its container ran in, as the runtime names it; empty if the object does not say.
+    #[serde(default, rename = "imageID", deserialize_with = "null_is_default")]
+    pub image_id: String,
     /// How its container ended.
     pub terminated: Option<Terminated>,
     /// Step results.

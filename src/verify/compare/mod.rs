@@ -2,6 +2,7 @@
 
 pub(super) mod artifacts;
 pub(super) mod declared;
+pub(super) mod image;
 pub(super) mod message;
 pub(super) mod outcomes;
 pub(super) mod partial;

@@ -19,7 +19,9 @@ use crate::{
     verify::{
         bind::{attempt::Attempt, declared_task::DeclaredTask},
         compare::{
-            artifacts, declared, outcomes,
+            artifacts, declared,
+            image::{self, Image},
+            outcomes,
             partial::{self, NotCarried},
             program::{self, Attested},
             tep0089::InStatus,
@@ -41,6 +43,8 @@ pub(crate) struct Compared {
     pub(crate) notes: Vec<String>,
     /// For each proven step whether what it ran is attested.
     pub(crate) programs: Vec<Attested>,
+    /// For each proven step whether the image that it ran in is attested.
+    pub(crate) images: Vec<Image>,
 }
 
 /// Compares the status with what the steps signed.
@@ -53,6 +57,8 @@ pub(crate) fn compare(attempt: &Attempt<'_>) -> Result<Compared, Findings> {
     let mut findings = outcomes::compare(attempt);
     findings.append(declared::declared_names(attempt));
     let (programs, contradicted) = program::compare(attempt);
+    findings.append(contradicted);
+    let (images, contradicted) = image::compare(attempt);
     findings.append(contradicted);
     findings.append(step_results(attempt));
     let unnamed = partial::unnamed_step_results(attempt);
@@ -81,7 +87,7 @@ pub(crate) fn compare(attempt: &Attempt<'_>) -> Result<Compared, Findings> {
     notes.extend(unmapped(attempt));
     not_carried.extend(partial::not_carried(object, proven, &verified, &unnamed.found));
     if findings.is_empty() {
-        Ok(Compared { results: verified, not_carried, notes, programs })
+        Ok(Compared { results: verified, not_carried, notes, programs, images })
     } else {
         Err(findings)
     }

@@ -191,7 +191,7 @@ pub struct CompactFacts {
     pub not_before: String,
     /// RFC 3339.
     pub not_after: String,
-    /// What its DNS name is said to attest: `none`, `run`, `step` or `executable`.
+    /// What its DNS name is said to attest: `none`, `run`, `step`, `executable` or `image`.
     pub dns_name: &'static str,
 }
 

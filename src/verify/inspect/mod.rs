@@ -290,6 +290,7 @@ fn compact_facts(compact: &CompactLeaf) -> CompactFacts {
             DnsForm::Run => "run",
             DnsForm::Step => "step",
             DnsForm::Pin(_) => "executable",
+            DnsForm::Image { .. } => "image",
         },
     }
 }

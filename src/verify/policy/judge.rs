@@ -5,13 +5,13 @@ use std::collections::HashSet;
 use x509::text::format_time;
 
 use super::{
-    AcceptedTime, ChainsDemand, DemandedResult, Failures, Form, ResultType, Rule, StatedValue, program,
+    AcceptedTime, ChainsDemand, DemandedResult, Failures, Form, ResultType, Rule, StatedValue, image, program,
 };
 use crate::{
     evidence::attestation::Ended,
     tekton::taskrun::TaskRun,
     verify::{
-        compare::{partial::Item, value::VerifiedResult},
+        compare::{image::Image, partial::Item, value::VerifiedResult},
         facts::Detail,
         policy::broken::{About, Broken, BrokenOf},
         proof::{AttestedBy, Proof, StepSummary},
@@ -35,6 +35,7 @@ pub(crate) fn judge(
     attested(rule, proof, broken_of);
     chains(rule, proof, broken_of);
     program::of_every_step(rule, proof, broken_of);
+    image::of_every_step(rule, proof, broken_of);
     age(rule, proof, trust, broken_of);
     failures(rule, object, proof, broken_of);
     for demanded in &rule.results {
@@ -90,6 +91,7 @@ fn attested(rule: &Rule, proof: &Proof, broken: &mut BrokenOf<'_>) {
         AttestedBy::Run => "the run",
         AttestedBy::Step => "run and step",
         AttestedBy::Executable => "run, step and executable",
+        AttestedBy::Image => "run, step, executable and image",
     };
     let text = format!("every step's certificate must attest {what}");
     if proof.basis.tep0089_values().is_some() {
@@ -105,7 +107,11 @@ fn attested(rule: &Rule, proof: &Proof, broken: &mut BrokenOf<'_>) {
         let found = match step.attested_by() {
             None => "attests none of them",
             Some(AttestedBy::Run) => "attests the run only",
-            Some(AttestedBy::Step | AttestedBy::Executable) => "attests run and step only",
+            Some(AttestedBy::Step) => "attests run and step only",
+            Some(AttestedBy::Executable | AttestedBy::Image) => match step.image {
+                Image::NotStated => "attests an image, and the TaskRun does not say which one it ran in",
+                _ => "attests run, step and executable only",
+            },
         };
         broken(
             About::Step(&step.name),
@@ -261,6 +267,7 @@ fn result(demanded: &DemandedResult, typed: &HashSet<&str>, proof: &Proof, broke
     }
     value(demanded, typed, result, broken);
     program::of_result(demanded, result, proof, broken);
+    image::of_result(demanded, result, proof, broken);
     let Some(from) = &demanded.from else { return };
     let origin = match &demanded.step_result {
         Some(step_result) => {

@@ -6,6 +6,7 @@
 
 mod age;
 mod broken;
+mod image;
 mod judge;
 mod pattern;
 mod program;
@@ -176,6 +177,8 @@ pub struct DemandedResult {
     pub script_sha256: Option<Vec<StatedDigest>>,
     /// Digests of programs (docs/evidence.md section 3) of which that step must have run one.
     pub program_sha256: Option<Vec<StatedDigest>>,
+    /// SHA-256 of images of which that step must have run in one.
+    pub image_sha256: Option<Vec<StatedDigest>>,
 }
 
 impl DemandedResult {
@@ -189,7 +192,7 @@ impl DemandedResult {
         let values = || self.value.iter().chain(self.one_of.iter().flatten());
         if self.one_of.as_ref().is_some_and(Vec::is_empty) {
             Some("has an empty oneOf, which nothing meets")
-        } else if has_empty_list(&self.script_sha256, &self.program_sha256) {
+        } else if has_empty_list([&self.script_sha256, &self.program_sha256, &self.image_sha256]) {
             Some("has an empty list of SHA-256, which nothing meets")
         } else if self.kind.is_some_and(|kind| values().any(|value| value.kind() != kind)) {
             Some("has a value of another type than it demands")
@@ -259,6 +262,8 @@ pub struct Rule {
     pub script_sha256: Option<Vec<StatedDigest>>,
     /// Digests of programs (docs/evidence.md section 3) of which each step must have run one.
     pub program_sha256: Option<Vec<StatedDigest>>,
+    /// SHA-256 of images of which each step must have run in one.
+    pub image_sha256: Option<Vec<StatedDigest>>,
     /// How long ago a step may say it signed, counted to now or to the time of `--at`.
     pub max_age: Option<MaxAge>,
     /// How the time may be known.
@@ -424,8 +429,8 @@ impl PolicyFile {
     }
 }
 
-fn has_empty_list(scripts: &Option<Vec<StatedDigest>>, programs: &Option<Vec<StatedDigest>>) -> bool {
-    [scripts, programs].into_iter().flatten().any(Vec::is_empty)
+fn has_empty_list(lists: [&Option<Vec<StatedDigest>>; 3]) -> bool {
+    lists.into_iter().flatten().any(Vec::is_empty)
 }
 
 fn documents_words(count: usize) -> String {
@@ -468,8 +473,8 @@ fn possible(rule: &Rule, index: usize) -> Result<(), PolicyError> {
     }
     let problem = if rule.time.is_empty() {
         "time is an empty list, which nothing meets"
-    } else if has_empty_list(&rule.script_sha256, &rule.program_sha256) {
-        "scriptSha256 or programSha256 is an empty list, which nothing meets"
+    } else if has_empty_list([&rule.script_sha256, &rule.program_sha256, &rule.image_sha256]) {
+        "scriptSha256, programSha256 or imageSha256 is an empty list, which nothing meets"
     } else if rule.min == Some(0) {
         "min is 0, which demands nothing; leave it out, or write 1 or more"
     } else {

@@ -31,6 +31,19 @@ pub struct StatedDigest([u8; 32]);
 #[error("not a SHA-256, which is 64 hexadecimal digits in lower case")]
 pub struct StatedDigestError;
 
+impl StatedDigest {
+    /// Whether it is this one.
+    pub(super) fn is(&self, digest: &[u8; 32]) -> bool {
+        self.0 == *digest
+    }
+}
+
+impl std::fmt::Display for StatedDigest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&hex(&self.0))
+    }
+}
+
 impl TryFrom<String> for StatedDigest {
     type Error = StatedDigestError;
 
@@ -126,7 +139,7 @@ fn judge(demands: Demands<'_>, step: &StepSummary, broken: &mut Broken<'_>) {
             Ok(ran) => (format!("it is {}", hex(&ran)), Breach::Contradicted),
             Err(not) => not,
         };
-        let stated: Vec<String> = stated.iter().map(|StatedDigest(digest)| hex(digest)).collect();
+        let stated: Vec<String> = stated.iter().map(ToString::to_string).collect();
         let demanded = format!("the {what} of step {name} must have the SHA-256 {}", stated.join(" or "));
         broken(Detail::PROGRAM, demanded, found, breach);
     };

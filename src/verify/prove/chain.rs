@@ -67,13 +67,14 @@ pub(crate) fn leaf_candidates(
 }
 
 fn dns_names(step: &str, attestation: &Attestation, form: &DnsForm) -> Option<Vec<String>> {
-    let (step, pin) = match form {
+    let (step, pin, image) = match form {
         DnsForm::Plain => return Some(Vec::new()),
-        DnsForm::Run => (None, None),
-        DnsForm::Step => (Some(step.to_owned()), None),
-        DnsForm::Pin(pin) => (Some(step.to_owned()), Some(*pin)),
+        DnsForm::Run => (None, None, None),
+        DnsForm::Step => (Some(step.to_owned()), None, None),
+        DnsForm::Pin(pin) => (Some(step.to_owned()), Some(*pin), None),
+        DnsForm::Image { pin, image } => (Some(step.to_owned()), Some(*pin), Some(*image)),
     };
-    Some(vec![Attested { uid: attestation.task_run_uid?, step, pin }.dns_name().ok()?])
+    Some(vec![Attested { uid: attestation.task_run_uid?, step, pin, image }.dns_name().ok()?])
 }
 
 pub(crate) fn carried_intermediates(
