@@ -48,7 +48,7 @@ fn every_value_of_the_controllers_is_read() {
     type Case = (&'static [(&'static str, &'static str)], fn(&mut Settings));
     let (one, other) = ("ab".repeat(32), "0c".repeat(32));
     let both = format!("{one}, {other},{one}");
-    let cases: [Case; 10] = [
+    let cases: [Case; 11] = [
         (
             &[
                 ("svidence-registration", "owner"),
@@ -66,6 +66,9 @@ fn every_value_of_the_controllers_is_read() {
         (&[("svidence-attest", "step")], |s| s.attest = Attest::Step),
         (&[("svidence-attest", "executable"), ("svidence-entrypoint-sha256", "ONE")], |s| {
             (s.attest, s.programs) = (Attest::Executable, vec![[0xab; 32]]);
+        }),
+        (&[("svidence-attest", "image"), ("svidence-entrypoint-sha256", "ONE")], |s| {
+            (s.attest, s.programs) = (Attest::Image, vec![[0xab; 32]]);
         }),
         (&[("svidence-entrypoint-sha256", "BOTH")], |s| s.programs = vec![[0xab; 32], [0x0c; 32]]),
         (&[("svidence-svid-ttl", "1m")], |s| s.svid_ttl = Duration::from_secs(60)),
@@ -175,7 +178,8 @@ fn each_wrong_entry_is_named_with_its_line() {
         ("  svidence-registration: owner", 6, "it needs svidence-attest: \"run\""),
         ("  svidence-registration: owner\n  svidence-attest: run", 6, "it needs svidence-agent-cluster"),
         ("  svidence-registration: \"\"", 6, "must be one of"),
-        ("  svidence-attest: image", 6, "must be one of: run, step, executable"),
+        ("  svidence-attest: program", 6, "must be one of: run, step, executable, image"),
+        ("  svidence-attest: image", 6, "needs the program's hash in svidence-entrypoint-sha256"),
         ("  svidence-attest: executable", 6, "needs the program's hash in svidence-entrypoint-sha256"),
         ("  svidence-entrypoint-sha256: abc", 6, "is not a SHA-256 in 64 small hexadecimal digits"),
         ("  svidence-entrypoint-sha256: \"\"", 6, "is not a SHA-256"),

@@ -175,6 +175,77 @@ fn what_an_entry_selects_is_what_its_name_says() {
     }
 }
 
+/// What the agent's selector is made of, and what the TaskRun's status says: the kubelet's word, and not what the pod's spec names.
+#[test]
+fn an_image_is_selected_as_soon_as_the_kubelet_has_said_it() {
+    let (one, digest, other) = ("ab".repeat(32), "0a1b2c3d4e5f6071".repeat(4), "f".repeat(64));
+    let keys = [("svidence-attest", "image"), ("svidence-entrypoint-sha256", one.as_str())];
+    let pulled = format!("registry.example.org/app@sha256:{digest}");
+    let named =
+        |container: &str, image_id: &str| json!({"name": container, "imageID": image_id, "image": "app:1"});
+    let spec = with(&pod(), "/spec/containers/0", json!({"name": "step-build", "image": pulled}));
+    let selectors = format!("k8s:ns:builds k8s:sa:builder k8s:pod-uid:{POD}");
+    let of_image = |name: &str, image_id: &str, start: &str| {
+        let pin = &one[..16];
+        format!(
+            "svidence-0123abcd4567.pod.{POD}.step-{name}.x{pin} /ns/builds/taskrun/build-7 < /tekton-node/svidence-0123abcd4567/node-1 \
+             [{selectors} k8s:container-name:step-{name} k8s:container-image:{image_id} unix:sha256:{one}] \
+             x{pin}.i{start}.{name}.{RUN}.taskrun.internal"
+        )
+    };
+    let build = of_image("build", &pulled, "0a1b2c3d4e5f6071");
+    let bare = format!("sha256:{other}");
+    let push = of_image("push", &bare, "ffffffffffffffff");
+    for (case, statuses, is_whole, expected) in [
+        ("no status yet", json!([]), false, vec![]),
+        ("not pulled yet", json!([named("step-build", ""), named("step-push", "")]), false, vec![]),
+        ("one of two", json!([named("step-build", &pulled)]), false, vec![build.clone()]),
+        (
+            "both",
+            json!([named("step-push", &bare), named("step-build", &pulled)]),
+            true,
+            vec![build.clone(), push],
+        ),
+        ("one of a container that is no step's", json!([named("sidecar-a", &pulled)]), false, vec![]),
+        ("one that is no text", json!([{"name": "step-build", "imageID": 7}]), false, vec![]),
+    ] {
+        let mut pod = spec.clone();
+        pod["status"]["containerStatuses"] = statuses;
+        let (entries, whole) = match judged_as(&pod, Some(&task_run()), &configuration(&keys), CREATED) {
+            Ok(Desired::Entries(entries)) => (entries, true),
+            Ok(Desired::SoFar(entries)) => (entries, false),
+            other => panic!("{case}: {other:?}"),
+        };
+        let (alias, steps) = entries.split_first().unwrap();
+        assert!(alias.id.as_str().contains(".node."), "{case}: the node's alias is there at once");
+        assert_eq!(steps.iter().map(shown).collect::<Vec<_>>(), expected, "{case}");
+        assert_eq!(whole, is_whole, "{case}");
+    }
+    for (case, image_id) in [
+        ("a tag alone", "registry.example.org/app:1".to_owned()),
+        ("upper case", format!("app@sha256:{}", digest.to_uppercase().replace('1', "A"))),
+        ("another algorithm", format!("app@sha512:{digest}{digest}")),
+        ("a digit less", format!("app@sha256:{}", &digest[1..])),
+        ("a comma and more", format!("{pulled},k8s:ns:other")),
+    ] {
+        let mut pod = spec.clone();
+        pod["status"]["containerStatuses"] = json!([named("step-build", &image_id)]);
+        let refused = judged_as(&pod, Some(&task_run()), &configuration(&keys), CREATED);
+        let container = "step-build".to_owned();
+        assert_eq!(refused, Err(Refusal::Image { container, image_id }), "{case}");
+    }
+    let mut unknown = spec.clone();
+    unknown["status"]["containerStatuses"] = json!([named("step-build", &"a".repeat(1025))]);
+    let judged = judged_as(&unknown, Some(&task_run()), &configuration(&keys), CREATED);
+    assert!(matches!(&judged, Ok(Desired::SoFar(entries)) if entries.len() == 1), "too long: {judged:?}");
+    // The others do not look at it.
+    let keys = [("svidence-attest", "executable"), ("svidence-entrypoint-sha256", one.as_str())];
+    let mut odd = spec;
+    odd["status"]["containerStatuses"] = json!([named("step-build", "app:1")]);
+    let entries = judged_as(&odd, Some(&task_run()), &configuration(&keys), CREATED).unwrap();
+    assert!(matches!(&entries, Desired::Entries(entries) if entries.len() == 3), "{entries:?}");
+}
+
 #[test]
 fn the_configuration_says_where_agents_are_and_for_how_long() {
     let keys = [

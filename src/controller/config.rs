@@ -69,10 +69,12 @@ pub enum Attest {
     Step,
     /// And the program that holds the key.
     Executable,
+    /// And the image of its container, as soon as the kubelet has said it.
+    Image,
 }
 
 impl Attest {
-    const ALL: [Self; 3] = [Self::Run, Self::Step, Self::Executable];
+    const ALL: [Self; 4] = [Self::Run, Self::Step, Self::Executable, Self::Image];
 
     /// The value as it is written in the configuration.
     pub fn as_str(self) -> &'static str {
@@ -80,7 +82,13 @@ impl Attest {
             Self::Run => "run",
             Self::Step => "step",
             Self::Executable => "executable",
+            Self::Image => "image",
         }
+    }
+
+    /// Whether it pins the program.
+    pub fn pins(self) -> bool {
+        matches!(self, Self::Executable | Self::Image)
     }
 }
 
@@ -146,7 +154,7 @@ impl Configuration {
             settings.set(known, &value).map_err(|reason| ConfigError::Value { key: known, value, reason })?;
         }
         let shared = Config::from_entries(shared).map_err(closest)?;
-        if settings.attest == Attest::Executable && settings.programs.is_empty() {
+        if settings.attest.pins() && settings.programs.is_empty() {
             let reason =
                 format!("needs the program's hash in {ENTRYPOINT_SHA256}: sha256sum dist/entrypoint");
             let value = settings.attest.as_str().to_owned();

@@ -16,6 +16,9 @@ pub const POD_LABEL: &str = "tekton.dev/taskRun";
 /// Bytes of the longest text that is kept: a name (RFC 1123, by which Kubernetes names objects). The API server does not check all
 /// that it stores, such as the names in owner references.
 const LONGEST_TEXT: usize = 253;
+/// Bytes of the longest `imageID` that is kept: a name of an image has at most 255 (OCI distribution-spec), beside it are a registry and a
+/// digest.
+const LONGEST_IMAGE_ID: usize = 1024;
 /// Bytes of the longest UID that is kept; those of Kubernetes are UUIDs.
 const LONGEST_UID: usize = 64;
 
@@ -63,6 +66,8 @@ pub struct Pod {
     pub service_account: String,
     /// The names of its containers, without those that come before them.
     pub containers: Vec<String>,
+    /// The images that its containers run in, as the kubelet says (`status.containerStatuses[].imageID`), by the containers' names.
+    pub image_ids: BTreeMap<String, String>,
     /// Whether none of its containers will run any more.
     pub has_ended: bool,
 }
@@ -173,6 +178,11 @@ impl Pod {
             node: text(object, "/spec/nodeName"),
             service_account: text(object, "/spec/serviceAccountName").unwrap_or_default(),
             containers: list(object, "/spec/containers").filter_map(|c| text(c, "/name")).collect(),
+            image_ids: list(object, "/status/containerStatuses")
+                .filter_map(|status| {
+                    Some((text(status, "/name")?, short(status, "/imageID", LONGEST_IMAGE_ID)?))
+                })
+                .collect(),
             has_ended: matches!(text(object, "/status/phase").as_deref(), Some("Succeeded" | "Failed")),
         }
     }

@@ -270,6 +270,7 @@ impl Registrar {
         for (subject, since) in subjects {
             let is_known = entries_of(subject, &present, &self.tag).next().is_some();
             let (object, wanted) = self.wanted(subject, is_known, cache, configuration, now);
+            let mut is_partial = false;
             let desired = match (wanted, &object) {
                 (Err(refusal), Some(object)) => {
                     news.extend(self.refuse(subject, object, refusal, now));
@@ -279,6 +280,10 @@ impl Registrar {
                     self.refused.remove(subject);
                     match wanted {
                         Ok(Desired::Entries(entries)) => entries,
+                        Ok(Desired::SoFar(entries)) => {
+                            is_partial = true;
+                            entries
+                        }
                         _ => Vec::new(),
                     }
                 }
@@ -293,7 +298,9 @@ impl Registrar {
             let ours = desired.get(usize::from(is_served)..).unwrap_or_default();
             difference.add(subject, ours, &present, &self.tag);
             let is_new = !desired.is_empty() && (!is_known || self.incomplete.contains(subject));
-            newcomers.extend(object.filter(|_| is_new).map(|object| Newcomer {
+            // It is one when it has all of them.
+            self.incomplete.extend((is_new && is_partial).then(|| subject.clone()));
+            newcomers.extend(object.filter(|_| is_new && !is_partial).map(|object| Newcomer {
                 subject: subject.clone(),
                 object,
                 since: *since,

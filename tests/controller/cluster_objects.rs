@@ -79,6 +79,21 @@ pub(crate) fn set_phase(server: &ApiServer, namespace: &str, pod: &str, phase: &
     );
 }
 
+/// Says in which images the containers of a pod run, as the kubelet does.
+pub(crate) fn set_images(server: &ApiServer, namespace: &str, pod: &str, image_ids: &[(&str, &str)]) {
+    let status = |(container, image_id): &(&str, &str)| {
+        json!({
+            "name": container, "image": "busybox", "imageID": image_id, "ready": true, "restartCount": 0,
+            "state": {"running": {}},
+        })
+    };
+    let statuses: Vec<Value> = image_ids.iter().map(status).collect();
+    server.patch(
+        &format!("/api/v1/namespaces/{namespace}/pods/{pod}/status"),
+        json!({"status": {"phase": "Running", "containerStatuses": statuses}}),
+    );
+}
+
 /// A run whose pod has a node: the UIDs of TaskRun and pod.
 pub(crate) fn scheduled(server: &ApiServer, namespace: &str, name: &str, steps: &[&str]) -> (String, String) {
     let uid = task_run(server, namespace, name);

@@ -12,6 +12,7 @@ use crate::{
         registration::entry::{ClusterTag, Entry, EntryId, Subject},
     },
     evidence::attestation::step_name,
+    tekton::image_id::ImageId,
     workload::id::{Attested, IdError, RunNameError, SpiffeId, TaskRunId, parse_uid},
 };
 
@@ -83,6 +84,17 @@ pub enum Refusal {
     /// A name that cannot be attested.
     #[error("{0}")]
     RunName(#[from] RunNameError),
+    /// An image that no certificate can name.
+    #[error(
+        "the kubelet says that its container {container} runs in the image {image_id:?}, which has no SHA-256 digest, so it cannot be attested; \
+         svidence-attest: \"executable\" needs none"
+    )]
+    Image {
+        /// The container.
+        container: String,
+        /// As the kubelet says.
+        image_id: String,
+    },
     /// A node whose agent cannot be named.
     #[error("the name of its node {reason}")]
     Node {
@@ -96,6 +108,8 @@ pub enum Refusal {
 pub enum Desired {
     /// These entries, the node's alias first.
     Entries(Vec<Entry>),
+    /// These so far, the node's alias first: the kubelet has not said yet in which images the other steps run.
+    SoFar(Vec<Entry>),
     /// Nothing yet: it has no node, or the TaskRun does not name its pod.
     NotYet,
     /// Nothing any more.
@@ -127,7 +141,10 @@ pub fn entries(
             let alias = alias(Some(node), configuration, tag)?;
             let mut entries = of_steps(pod, task_run, &alias.spiffe_id, expires_at, configuration, tag)?;
             entries.insert(0, alias);
-            Ok(Desired::Entries(entries))
+            match configuration.settings.attest == Attest::Image && lacks_images(pod) {
+                true => Ok(Desired::SoFar(entries)),
+                false => Ok(Desired::Entries(entries)),
+            }
         }
         _ => Ok(Desired::NotYet),
     }
@@ -266,8 +283,7 @@ fn of_steps(
             expires_at,
         })
     };
-    let steps: Vec<&String> = pod.containers.iter().filter(|name| name.starts_with("step-")).collect();
-    if steps.is_empty() {
+    if steps(pod).next().is_none() {
         return Err(Refusal::NoSteps);
     }
     if settings.attest == Attest::Run {
@@ -275,16 +291,44 @@ fn of_steps(
         return Ok(vec![entry(tag.entry(&subject, "run"), &[], attested)?]);
     }
     let mut entries = Vec::new();
-    for container in steps {
+    for container in steps(pod) {
         let step = Some(step_name(container).to_owned());
+        let (select_image, image) = match (settings.attest, pod.image_ids.get(container)) {
+            (Attest::Image, None) => continue,
+            (Attest::Image, Some(image_id)) => {
+                let (selector, start) = image(container, image_id)?;
+                (Some(selector), Some(start))
+            }
+            _ => (None, None),
+        };
         for (suffix, program, pin) in pins(settings) {
+            let of_container = ("k8s", format!("container-name:{container}"));
             let more: Vec<_> =
-                [("k8s", format!("container-name:{container}"))].into_iter().chain(program).collect();
-            let attested = Attested { uid: run, step: step.clone(), pin, image: None };
+                [of_container].into_iter().chain(select_image.clone()).chain(program).collect();
+            let attested = Attested { uid: run, step: step.clone(), pin, image };
             entries.push(entry(tag.entry(&subject, &format!("{container}{suffix}")), &more, attested)?);
         }
     }
     Ok(entries)
+}
+
+/// The names of the containers of a pod's steps.
+fn steps(pod: &Pod) -> impl Iterator<Item = &String> {
+    pod.containers.iter().filter(|name| name.starts_with("step-"))
+}
+
+/// Whether the kubelet has not said of every step in which image it runs.
+fn lacks_images(pod: &Pod) -> bool {
+    steps(pod).any(|container| !pod.image_ids.contains_key(container))
+}
+
+/// What selects the image of a container, and how its DNS name says that. SPIRE's k8s attestor has two such selectors, of what the kubelet
+/// says of the container: `image`, which may be a tag, and `imageID`, which is what the TaskRun's status has, too. So it is that text, as it
+/// is: what the pod's spec names may be another digest of the same image, or have another name.
+fn image(container: &str, image_id: &str) -> Result<((&'static str, String), [u8; 8]), Refusal> {
+    let refused = || Refusal::Image { container: container.to_owned(), image_id: image_id.to_owned() };
+    let start = ImageId::parse(image_id).ok_or_else(refused)?.start();
+    Ok((("k8s", format!("container-image:{image_id}")), start))
 }
 
 /// How an entry's ID ends, what it selects of the program, and how its DNS name says that.
@@ -292,7 +336,7 @@ type Pin = (String, Option<(&'static str, String)>, Option<[u8; 8]>);
 
 /// One for each program that is pinned; the one without, if none is.
 fn pins(settings: &Settings) -> Vec<Pin> {
-    if settings.attest != Attest::Executable {
+    if !settings.attest.pins() {
         return vec![(String::new(), None, None)];
     }
     let pin = |program: &Program| {
