@@ -48,7 +48,7 @@ fn every_value_of_the_controllers_is_read() {
     type Case = (&'static [(&'static str, &'static str)], fn(&mut Settings));
     let (one, other) = ("ab".repeat(32), "0c".repeat(32));
     let both = format!("{one}, {other},{one}");
-    let cases: [Case; 11] = [
+    let cases: [Case; 13] = [
         (
             &[
                 ("svidence-registration", "owner"),
@@ -61,6 +61,10 @@ fn every_value_of_the_controllers_is_read() {
             },
         ),
         (&[("svidence-registration", "pod")], |s| s.registration = Registration::Pod),
+        (&[("svidence-registration", "cluster-static-entry")], |s| {
+            s.registration = Registration::ClusterStaticEntry;
+        }),
+        (&[("svidence-class-name", "ci")], |s| s.class_name = Some("ci".into())),
         (&[("svidence-registration", "off")], |s| s.registration = Registration::Off),
         (&[("svidence-attest", "run")], |s| s.attest = Attest::Run),
         (&[("svidence-attest", "step")], |s| s.attest = Attest::Step),
@@ -174,7 +178,7 @@ fn each_wrong_entry_is_named_with_its_line() {
         ("  svidence-evidence: both\n  svidence-evidence: both", 7, "svidence-evidence"),
         // The controller's keys.
         ("  svidence-registraton: pod", 6, "the closest known key is \"svidence-registration\""),
-        ("  svidence-registration: all", 6, "must be one of: pod, owner, off"),
+        ("  svidence-registration: all", 6, "must be one of: pod, owner, cluster-static-entry, off"),
         ("  svidence-registration: owner", 6, "it needs svidence-attest: \"run\""),
         ("  svidence-registration: owner\n  svidence-attest: run", 6, "it needs svidence-agent-cluster"),
         ("  svidence-registration: \"\"", 6, "must be one of"),
@@ -191,6 +195,7 @@ fn each_wrong_entry_is_named_with_its_line() {
         ("  svidence-svid-ttl: -1h", 6, "must be from 1m to 24h"),
         ("  svidence-agent-namespace: Spire", 6, "is not the name of a namespace"),
         ("  svidence-agent-cluster: a b", 6, "is not the name of a cluster"),
+        ("  svidence-class-name: a b", 6, "is not the name of a class"),
         ("  spire-node-alias-prefix: /spire/node/", 6, "which SPIRE keeps for itself"),
         ("  spire-node-alias-prefix: /a//", 6, "makes no SPIFFE ID with a node's name"),
         ("  svidence-attest: run\n  svidence-attest: run", 7, "svidence-attest"),

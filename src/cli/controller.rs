@@ -30,6 +30,7 @@ use crate::{
         registrar::pause_after,
         registration::entry::ClusterTag,
         run::{Change, Ended, Surroundings, run as keep},
+        static_entries::kept::KeptEntries,
     },
     io_error,
     sources::{
@@ -39,6 +40,7 @@ use crate::{
             follow::{Follow, Followed, Objects, Told},
             lease::Lease,
             runs::Namespace,
+            static_entry::StaticEntries,
         },
         run_name::Name,
     },
@@ -56,6 +58,8 @@ const SOCKET: &str = "unix:///spiffe-workload-api/spire-agent.sock";
 const COMPONENT: &str = "svidence-controller";
 /// How long the API server may take to answer about the lease: one that is not renewed in time is lost.
 const LEASE_PATIENCE: Duration = Duration::from_secs(3);
+/// And about an object: who has begun to ask while it held the lease has its answer before another may take that.
+const OBJECT_PATIENCE: Duration = Duration::from_secs(3);
 /// Warnings that may wait to be noted.
 const MOST_WARNINGS: usize = 1000;
 
@@ -155,7 +159,10 @@ fn begin(args: &ControllerArgs, err: &mut dyn Write) -> Result<Ended, Refusal> {
     let warnings = note_events(args, &host, &tell)?;
     let held = lead(args, &host, &leadership, tell)?;
     let scopes: Vec<Scope> = scopes.iter().map(scope).collect();
-    let surroundings = Surroundings { changes, warnings, identity, leadership, metrics, log, now };
+    let objects = StaticEntries::new(args.access.find()?, OBJECT_PATIENCE);
+    let static_entries = KeptEntries::new(objects, leadership.clone(), now);
+    let surroundings =
+        Surroundings { changes, warnings, identity, static_entries, leadership, metrics, log, now };
     let ended = keep(surroundings, &scopes, tag).map_err(|error| not_started(&error))?;
     if let Some((end, holder)) = held {
         // Given up, so that another one need not wait.

@@ -24,9 +24,12 @@ pub const AGENT_NAMESPACE: &str = "svidence-agent-namespace";
 /// Key of [`Settings::agent_cluster`].
 pub const AGENT_CLUSTER: &str = "svidence-agent-cluster";
 
+/// Key of [`Settings::class_name`].
+pub const CLASS_NAME: &str = "svidence-class-name";
+
 /// Every key that is the controller's alone.
-pub const KEYS: [&str; 6] =
-    [REGISTRATION, ATTEST, ENTRYPOINT_SHA256, SVID_TTL, AGENT_NAMESPACE, AGENT_CLUSTER];
+pub const KEYS: [&str; 7] =
+    [REGISTRATION, ATTEST, ENTRYPOINT_SHA256, SVID_TTL, AGENT_NAMESPACE, AGENT_CLUSTER, CLASS_NAME];
 
 /// Below a minute an agent would do nothing but renew (SPIRE renews at half of an SVID's life).
 const SHORTEST_SVID: Duration = Duration::from_secs(60);
@@ -42,18 +45,21 @@ pub enum Registration {
     Pod,
     /// By the owner reference of their pods, as soon as the TaskRun is there: earlier, and weaker.
     Owner,
+    /// By their pod, too, but as objects of which spire-controller-manager makes entries.
+    ClusterStaticEntry,
     /// Nothing new; what has entries keeps them until its run ends.
     Off,
 }
 
 impl Registration {
-    const ALL: [Self; 3] = [Self::Pod, Self::Owner, Self::Off];
+    const ALL: [Self; 4] = [Self::Pod, Self::Owner, Self::ClusterStaticEntry, Self::Off];
 
     /// The value as it is written in the configuration.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Pod => "pod",
             Self::Owner => "owner",
+            Self::ClusterStaticEntry => "cluster-static-entry",
             Self::Off => "off",
         }
     }
@@ -113,6 +119,8 @@ pub struct Settings {
     pub agent_namespace: String,
     /// What the agents' node attestor calls this cluster, if that is to be selected, too.
     pub agent_cluster: Option<String>,
+    /// Which spire-controller-manager is to make the entries (its `className`); `None` for whichever looks at objects without a class.
+    pub class_name: Option<String>,
 }
 
 impl Default for Settings {
@@ -124,6 +132,7 @@ impl Default for Settings {
             svid_ttl: Duration::from_secs(15 * 60),
             agent_namespace: "spire".to_owned(),
             agent_cluster: None,
+            class_name: None,
         }
     }
 }
@@ -219,13 +228,19 @@ impl Settings {
             SVID_TTL => self.svid_ttl = svid_ttl(value)?,
             AGENT_NAMESPACE if is_namespace(value) => self.agent_namespace = value.to_owned(),
             AGENT_NAMESPACE => return Err("is not the name of a namespace".to_owned()),
-            _ if value.is_empty() || value.contains(|c: char| c.is_whitespace() || c.is_control()) => {
-                return Err("is not the name of a cluster; leave the key out to select none".to_owned());
+            CLASS_NAME if is_word(value) => self.class_name = Some(value.to_owned()),
+            CLASS_NAME => {
+                return Err("is not the name of a class; leave the key out if there is none".to_owned());
             }
-            _ => self.agent_cluster = Some(value.to_owned()),
+            _ if is_word(value) => self.agent_cluster = Some(value.to_owned()),
+            _ => return Err("is not the name of a cluster; leave the key out to select none".to_owned()),
         }
         Ok(())
     }
+}
+
+fn is_word(value: &str) -> bool {
+    !value.is_empty() && !value.contains(|c: char| c.is_whitespace() || c.is_control())
 }
 
 fn one_of<T: Copy>(value: &str, all: &[T], name: impl Fn(T) -> &'static str) -> Result<T, String> {

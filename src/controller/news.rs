@@ -44,7 +44,7 @@ pub enum News {
     },
 }
 
-/// Why the SPIRE server does not take an entry.
+/// Why the SPIRE server does not take an entry, or spire-controller-manager an object.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Obstacle {
     /// It has another one in its place.
@@ -62,6 +62,18 @@ pub enum Obstacle {
         /// The server's words.
         message: String,
     },
+    /// spire-controller-manager makes no entry of the object.
+    #[error(
+        "spire-controller-manager has not made one of the ClusterStaticEntry of this name: see that it runs, whether it looks at objects of this \
+         className (svidence-class-name), and its log"
+    )]
+    NotTakenUp,
+    /// It prefers another object.
+    #[error(
+        "spire-controller-manager takes another object with the same SPIFFE ID, parent and selectors (status.masked): delete that if it should \
+         not be there"
+    )]
+    Masked,
 }
 
 impl Obstacle {
@@ -70,6 +82,8 @@ impl Obstacle {
         match self {
             Self::Occupied { .. } => "occupied",
             Self::Rejected { .. } => "rejected",
+            Self::NotTakenUp => "not-taken-up",
+            Self::Masked => "masked",
         }
     }
 }

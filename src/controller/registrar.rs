@@ -147,7 +147,7 @@ impl Registrar {
         api: &dyn Entries,
         cache: &mut Cache,
         now: i64,
-    ) -> Result<Option<News>, SpireError> {
+    ) -> Result<Vec<News>, SpireError> {
         let listed = api.list(self.tag.hint())?;
         let ours = listed.into_iter().filter(|entry| self.tag.is_ours(entry));
         let present: Present = ours
@@ -173,7 +173,18 @@ impl Registrar {
         self.present = Some(present);
         self.accepted.clear();
         self.leaving.clear();
-        Ok((vanished > 0).then_some(News::Vanished { entries: vanished }))
+        let mut news: Vec<News> =
+            (vanished > 0).then_some(News::Vanished { entries: vanished }).into_iter().collect();
+        news.extend(self.obstructed(api.unserved(), cache));
+        Ok(news)
+    }
+
+    /// Takes away all entries of ours, since they are kept in another way from now on; gives their number.
+    pub fn withdraw(&mut self, api: &dyn Entries) -> Result<usize, SpireError> {
+        let ours = api.list(self.tag.hint())?.into_iter().filter(|entry| self.tag.is_ours(entry));
+        let ids: Vec<String> = ours.map(|entry| entry.id).collect();
+        ids.chunks(AT_ONCE).try_for_each(|ids| api.delete(ids).map(drop))?;
+        Ok(ids.len())
     }
 
     /// Whether the SPIRE server's entries are known.
@@ -325,8 +336,11 @@ impl Registrar {
     ) -> Wanted {
         let nothing = (None, Ok(Desired::Nothing));
         match (subject, configuration.settings.registration) {
-            (Subject::Pod(uid), way @ (Registration::Pod | Registration::Off)) => {
-                let known = cache.pod(uid).filter(|_| is_known || way == Registration::Pod);
+            (
+                Subject::Pod(uid),
+                way @ (Registration::Pod | Registration::ClusterStaticEntry | Registration::Off),
+            ) => {
+                let known = cache.pod(uid).filter(|_| is_known || way != Registration::Off);
                 let Some((pod, task_run)) = known else { return nothing };
                 (object(subject, cache), entries(pod, task_run, configuration, &self.tag, now))
             }
@@ -335,7 +349,8 @@ impl Registrar {
                 let Some(task_run) = known else { return nothing };
                 (object(subject, cache), entries_by_owner(task_run, configuration, &self.tag, now))
             }
-            (Subject::Pod(_), Registration::Owner) | (Subject::TaskRun(_), Registration::Pod) => nothing,
+            (Subject::Pod(_), Registration::Owner)
+            | (Subject::TaskRun(_), Registration::Pod | Registration::ClusterStaticEntry) => nothing,
         }
     }
 

@@ -18,9 +18,11 @@ use crate::{
         metrics::{Metrics, State},
         news::{News, Object, Obstacle},
         objects::{ConfigMap, Metadata, Pod, TaskRun},
+        place::{Place, wants_objects},
         registrar::{Registrar, Settled, pause_after},
         registration::entry::ClusterTag,
         spire::{client::EntryApi, error::SpireError},
+        static_entries::kept::KeptEntries,
     },
     sources::kubernetes::{
         error::KubernetesError,
@@ -63,6 +65,8 @@ pub struct Surroundings<'a> {
     pub warnings: SyncSender<Warning>,
     /// The controller's own identity.
     pub identity: Identity,
+    /// Where entries are kept that spire-controller-manager is to make.
+    pub static_entries: KeptEntries,
     /// Whether this controller is the one that acts.
     pub leadership: Leadership,
     /// What is counted.
@@ -123,10 +127,10 @@ pub fn run(surroundings: Surroundings<'_>, scopes: &[Scope], tag: ClusterTag) ->
     }
 }
 
-/// A configuration, and the client of the SPIRE server that it names.
+/// A configuration, and where its entries are kept.
 struct Configured {
     configuration: Configuration,
-    api: EntryApi,
+    place: Place,
 }
 
 struct Controller<'a> {
@@ -164,6 +168,8 @@ impl Controller<'_> {
             Change::TaskRuns(_, Told::Failed(error), _) => self.not_followed("taskruns", &error),
             Change::TaskRuns(scope, told, at) => self.cache.take_task_runs(&scope, told, at),
             Change::ConfigMap(told) => self.configure(told)?,
+            // Objects need none.
+            Change::Identity if self.keeps_objects() => {}
             Change::Identity => {
                 let own = self.surroundings.identity.get((self.surroundings.now)());
                 match own {
@@ -249,28 +255,58 @@ impl Controller<'_> {
             ("attest", settings.attest.as_str().into()),
         ];
         self.surroundings.log.info("the configuration is in force", &fields);
-        self.configured = Some(self.with_api(configuration)?);
+        self.configured = Some(self.with_place(configuration)?);
         self.cache.look_at_all(Instant::now());
         self.next_try = Instant::now();
         Ok(())
     }
 
-    /// The client of the SPIRE server that a configuration names: the one that there is, if it still names that.
-    fn with_api(&mut self, configuration: Configuration) -> io::Result<Configured> {
+    fn keeps_objects(&self) -> bool {
+        self.configured.as_ref().is_some_and(|configured| configured.place.is_objects())
+    }
+
+    /// Where the entries of a configuration are kept: where they are, if it still says so.
+    fn with_place(&mut self, configuration: Configuration) -> io::Result<Configured> {
         let of = |configuration: &Configuration| {
             (configuration.shared.server_addr.clone(), configuration.shared.trust_domain.clone())
         };
         let (server, trust_domain) = of(&configuration);
+        let is_objects = wants_objects(&configuration, self.keeps_objects());
+        let changes_place = is_objects != self.keeps_objects();
+        self.surroundings.static_entries.set_class_name(configuration.settings.class_name.clone());
         match self.configured.take() {
-            Some(known) if of(&known.configuration) == of(&configuration) => {
-                Ok(Configured { configuration, api: known.api })
+            Some(known) if of(&known.configuration) == of(&configuration) && !changes_place => {
+                return Ok(Configured { configuration, place: known.place });
             }
-            _ => {
-                self.registrar.forget();
-                let Surroundings { identity, now, leadership, .. } = &self.surroundings;
-                let (identity, leadership) = (identity.clone(), leadership.clone());
-                let api = EntryApi::new(server, trust_domain, identity, *now, PATIENCE, leadership)?;
-                Ok(Configured { configuration, api })
+            Some(known) if changes_place => self.withdraw(&known.place),
+            _ => {}
+        }
+        self.registrar.forget();
+        let Surroundings { identity, now, leadership, .. } = &self.surroundings;
+        let (identity, leadership) = (identity.clone(), leadership.clone());
+        let place = match is_objects {
+            true => Place::Objects,
+            false => {
+                Place::Server(EntryApi::new(server, trust_domain, identity, *now, PATIENCE, leadership)?)
+            }
+        };
+        Ok(Configured { configuration, place })
+    }
+
+    /// Takes away what was kept elsewhere, where it would stay for good.
+    fn withdraw(&mut self, place: &Place) {
+        if !self.surroundings.leadership.is_held(Instant::now()) {
+            return;
+        }
+        match self.registrar.withdraw(place.entries(&self.surroundings.static_entries)) {
+            Ok(0) => {}
+            Ok(entries) => self.tell(News::Removed { entries }),
+            Err(error) => {
+                let message = format!(
+                    "what was registered in the former way is left, and nobody deletes it (see \"Another way to register\" in the \
+                     documentation of the controller): {error}"
+                );
+                self.warn_about_config("EntriesLeft", message);
             }
         }
     }
@@ -284,14 +320,15 @@ impl Controller<'_> {
         }
         let now = (self.surroundings.now)();
         let mut news = Vec::new();
+        let Configured { configuration, place } = configured;
+        let api = place.entries(&self.surroundings.static_entries);
         let is_due = !self.registrar.knows_entries() || at >= self.next_comparison;
         if is_due {
-            match self.registrar.compare(&configured.api, &mut self.cache, now) {
+            match self.registrar.compare(api, &mut self.cache, now) {
                 Ok(found) => news.extend(found),
                 Err(error) => return self.failed(&error),
             }
         }
-        let Configured { configuration, api } = configured;
         let (done, result) = self.registrar.settle(api, &mut self.cache, configuration, now);
         news.extend(done);
         news.into_iter().for_each(|news| self.tell(news));
@@ -376,10 +413,16 @@ impl Controller<'_> {
         self.surroundings.metrics.vanished(entries);
         self.warn_about_config(
             "EntriesDeleted",
-            format!(
-                "{entries} registration entries of svidence were deleted by somebody else and are made again; spire-controller-manager does that \
-                 unless its configuration has an entryIDPrefix"
-            ),
+            match self.keeps_objects() {
+                true => format!(
+                    "{entries} ClusterStaticEntry objects of svidence were deleted by somebody else and are made again: see who may delete \
+                     clusterstaticentries"
+                ),
+                false => format!(
+                    "{entries} registration entries of svidence were deleted by somebody else and are made again; spire-controller-manager does \
+                     that unless its configuration has an entryIDPrefix: set one, other than svidence-…, and no empty entryIDPrefixCleanup"
+                ),
+            },
         );
     }
 

@@ -6,7 +6,7 @@
 //! * [`cluster_objects`]: pods and TaskRuns as Tekton makes them; [`process`]: the controller as a process; [`relay`]:
 //!   connections that can be cut.
 //! * [`registers`]: what honest runs get, and when it goes; [`hostile`]: objects that get nothing; [`outages`]: crashes and interruptions;
-//!   [`configuration`]: what the ConfigMap says; [`rights`]: what the cluster must allow; [`replicas`]: several of
+//!   [`configuration`]: what the ConfigMap says; [`rights`]: what the cluster must allow; [`static_entries`]: entries as objects; [`replicas`]: several of
 //!   them, and what they answer.
 
 #![cfg(feature = "cli")]
@@ -22,5 +22,6 @@ mod registers;
 mod relay;
 mod replicas;
 mod rights;
+mod static_entries;
 #[path = "../support/mod.rs"]
 mod support;

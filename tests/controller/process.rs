@@ -67,9 +67,14 @@ impl World {
 
     /// With this kubeconfig and more arguments.
     pub(crate) fn controller_with(&self, kubeconfig: &str, arguments: &[&str]) -> Controller {
+        self.controller_at(&self.spire.socket_uri(), kubeconfig, arguments)
+    }
+
+    /// With an agent at another address.
+    pub(crate) fn controller_at(&self, agent: &str, kubeconfig: &str, arguments: &[&str]) -> Controller {
         let log = self.server.folder.path().join(format!("controller-{}.log", unique()));
         let child = Command::new(env!("CARGO_BIN_EXE_svidence"))
-            .args(["controller", "--workload-api", &self.spire.socket_uri()])
+            .args(["controller", "--workload-api", agent])
             .args(arguments)
             .env_clear()
             .env("KUBECONFIG", kubeconfig)

@@ -9,14 +9,15 @@ use crate::{
     process::{World, of_step},
 };
 
-fn objects() -> Vec<Value> {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/config/controller/controller.yaml");
+/// Those of a file of config/controller.
+pub(crate) fn objects(file: &str) -> Vec<Value> {
+    let path = format!("{}/config/controller/{file}", env!("CARGO_MANIFEST_DIR"));
     let text = fs::read_to_string(path).unwrap();
     text.split("---\n").map(|document| serde_saphyr::from_str(document).unwrap()).collect()
 }
 
 /// Where objects of a kind are created.
-fn place(object: &Value) -> String {
+pub(crate) fn place(object: &Value) -> String {
     let namespace = object["metadata"]["namespace"].as_str().map(|name| format!("/namespaces/{name}"));
     let (version, kinds) = match object["kind"].as_str().unwrap() {
         "ServiceAccount" => ("/api/v1", "serviceaccounts"),
@@ -71,7 +72,7 @@ fn lacking(objects: &[Value], name: &str, lacking: &Value) -> Vec<Value> {
 fn its_role_is_enough_and_nothing_of_it_can_be_taken_away() {
     // What is wrong with the configuration is told by an event.
     let Some(world) = World::start(&json!({"svidence-attest": "nothing"})) else { return };
-    let objects = objects();
+    let objects = objects("controller.yaml");
     let (deployment, objects) = objects.split_last().unwrap();
     let create = |object: &Value| world.server.create(&place(object), object);
     objects.iter().for_each(|object| drop(create(object)));

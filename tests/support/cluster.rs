@@ -140,12 +140,16 @@ impl ApiServer {
     fn install(&self, crd: &str, resource: &str) {
         // There is no webhook to convert with.
         let crd = fs::read_to_string(peers::folder().join(crd)).unwrap();
-        let crd = crd.split("\n  conversion:\n").next().unwrap().to_owned();
+        let crd = crd.split("\n  conversion:\n").next().unwrap();
+        self.define(crd, &format!("/apis/tekton.dev/v1/{resource}?limit=1"));
+    }
+
+    /// Makes a kind known by its definition, in YAML; `list` asks for objects of it.
+    pub fn define(&self, crd: &str, list: &str) {
         let path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
         let request = self.agent.post(format!("{}{path}", self.url)).content_type("application/yaml");
-        assert_eq!(request.send(crd).unwrap().status(), 201, "{resource}");
-        let path = format!("/apis/tekton.dev/v1/{resource}?limit=1");
-        self.wait_for("its kind is known", || self.get(&path).0 == 200);
+        assert_eq!(request.send(crd).unwrap().status(), 201, "{list}");
+        self.wait_for("its kind is known", || self.get(list).0 == 200);
     }
 
     fn wait_for(&self, what: &str, is_so: impl Fn() -> bool) {

@@ -7,7 +7,7 @@ use x509::text::hex;
 
 use crate::{
     controller::{
-        config::{ALL_NODES, Attest, Configuration, Program, Settings},
+        config::{ALL_NODES, Attest, Configuration, Program, Registration, Settings},
         objects::{Metadata, Owner, Pod, Progress, TaskRun},
         registration::entry::{ClusterTag, Entry, EntryId, Subject},
     },
@@ -139,7 +139,10 @@ pub fn entries(
         }
         (Some(_), Some(node)) => {
             let alias = alias(Some(node), configuration, tag)?;
-            let mut entries = of_steps(pod, task_run, &alias.spiffe_id, expires_at, configuration, tag)?;
+            // An object has no such field, nor does spire-controller-manager delete what has expired.
+            let is_object = configuration.settings.registration == Registration::ClusterStaticEntry;
+            let kept_until = expires_at.filter(|_| !is_object);
+            let mut entries = of_steps(pod, task_run, &alias.spiffe_id, kept_until, configuration, tag)?;
             entries.insert(0, alias);
             match configuration.settings.attest == Attest::Image && lacks_images(pod) {
                 true => Ok(Desired::SoFar(entries)),

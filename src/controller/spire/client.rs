@@ -24,7 +24,7 @@ use super::{
     },
 };
 use crate::{
-    controller::{identity::Identity, leading::Leadership},
+    controller::{identity::Identity, leading::Leadership, news::Obstacle, registration::entry::EntryId},
     workload::id::TrustDomain,
 };
 
@@ -63,6 +63,10 @@ pub trait Entries {
     fn update(&self, entries: &[RegistrationEntry]) -> Result<Vec<Outcome>, SpireError>;
     /// Deletes entries; an outcome for each, in their order.
     fn delete(&self, ids: &[String]) -> Result<Vec<Outcome>, SpireError>;
+    /// Those of the last list that give nobody an identity, as far as that is known, and why.
+    fn unserved(&self) -> Vec<(EntryId, Obstacle)> {
+        Vec::new()
+    }
 }
 
 /// A client of the SPIRE server that connects when it must, and calls only while this controller may act.

@@ -100,6 +100,12 @@ pub enum SpireError {
         /// The server's words.
         message: String,
     },
+    /// The API server did not keep entries as objects.
+    #[error("the ClusterStaticEntry objects cannot be kept: {message}")]
+    StaticEntries {
+        /// Why not, and what to do.
+        message: String,
+    },
     /// An answer that does not fit the call.
     #[error("the SPIRE server answered about {found} entries where {expected} were meant")]
     Odd {
@@ -134,6 +140,7 @@ impl SpireError {
             Self::Denied { .. } => "denied",
             Self::Lost { .. } => "lost",
             Self::Refused { .. } => "refused",
+            Self::StaticEntries { .. } => "static-entries",
             Self::Odd { .. } => "odd",
         }
     }

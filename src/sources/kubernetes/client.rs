@@ -31,7 +31,7 @@ use super::{
     access::Access,
     error::{AccessError, KubernetesError, Words},
     identity::{ClientCertificate, Credential},
-    request::Request,
+    request::{Method, Request},
     rule::Rule,
 };
 use crate::{sources::token::quote, tls};
@@ -50,6 +50,8 @@ pub(super) struct Client {
     /// How long to wait for a connection, for the beginning of an answer, and between two pieces of it; not for all of it, as whoever
     /// reads may be slower than the server.
     patience: Duration,
+    /// How often a busy server is asked again.
+    retries: usize,
     current: Option<(Agent, Credential)>,
     /// What the server's clock said last, and what ours said then, Unix seconds.
     pub(super) clocks: Option<(i64, i64)>,
@@ -83,7 +85,12 @@ struct Refusal {
 
 impl Client {
     pub(super) fn new(access: Access, patience: Duration) -> Self {
-        Self { access, patience, current: None, clocks: None }
+        Self { access, patience, retries: RETRIES, current: None, clocks: None }
+    }
+
+    /// The same that asks a busy server once only: whoever asks may not be the one to ask later.
+    pub(super) fn asking_once(self) -> Self {
+        Self { retries: 0, ..self }
     }
 
     /// One object, of which nothing is read yet. `None`: there is none of that name.
@@ -101,6 +108,7 @@ impl Client {
     }
 
     fn ask(&mut self, request: &Request<'_>) -> Result<Result<Body, Refusal>, KubernetesError> {
+        let mut retries = self.retries;
         let (agent, credential) = self.current()?;
         let mut headers = HeaderMap::new();
         headers.extend(credential.token.iter().map(|token| (AUTHORIZATION, token.header())));
@@ -108,11 +116,12 @@ impl Client {
             impersonation.add_to(&mut headers);
         }
         let url = format!("{}{}", self.access.server, request.path());
-        let mut retries = RETRIES;
         loop {
-            let sent = match request.body() {
-                None => {
-                    let mut call = agent.get(&url).header("Accept", "application/json");
+            let method = request.method();
+            let sent = match method {
+                Method::Get | Method::Delete => {
+                    let call = if method == Method::Delete { agent.delete(&url) } else { agent.get(&url) };
+                    let mut call = call.header("Accept", "application/json");
                     for (name, value) in &headers {
                         call = call.header(name, value);
                     }
@@ -121,8 +130,8 @@ impl Client {
                     }
                     call.call()
                 }
-                Some(body) => {
-                    let call = if request.replaces() { agent.put(&url) } else { agent.post(&url) };
+                Method::Post(body) | Method::Put(body) => {
+                    let call = if method == Method::Put(body) { agent.put(&url) } else { agent.post(&url) };
                     let mut call = call.content_type("application/json");
                     for (name, value) in &headers {
                         call = call.header(name, value);
@@ -230,7 +239,7 @@ impl Client {
                     400 => "see that -l is a selector of labels as kubectl takes it",
                     429 | 500..=599 => "ask again later",
                     300..=399 => "a redirect is not followed: see that the server in the kubeconfig is right",
-                    _ => "see that the server in the kubeconfig is an API server",
+                    _ => request.advice_if_unknown(),
                 };
                 KubernetesError::Status { status: code, words: Words(words), advice }
             }

@@ -8,7 +8,7 @@
 //!   named; [`watch`]: runs as they finish; [`watched`]: what a watch says.
 //! * [`config_map`]: what a ConfigMap holds; [`doctor`]: what would stand in the way.
 //! * For a controller: [`follow`]: objects as they change; [`event`]: what people are told about one; [`cluster_id`]: which cluster it is;
-//!   [`lease`]: which of several processes acts.
+//!   [`lease`]: which of several processes acts; [`static_entry`]: registration entries that spire-controller-manager is to make.
 
 pub mod access;
 pub mod bearer;
@@ -30,6 +30,7 @@ mod request;
 pub mod rule;
 pub mod runs;
 mod screen;
+pub mod static_entry;
 mod watch;
 mod watched;
 

@@ -1,4 +1,5 @@
-//! What is asked of an API server: one object, a page of a list, changes, a review of what one may do, to note an event, or to hold a lease.
+//! What is asked of an API server: one object, a page of a list, changes, a review of what one may do, to note an event, to hold a lease,
+//! or to keep registration entries.
 
 use super::{error::KubernetesError, rule::Rule};
 use crate::sources::run_name::RunKind;
@@ -6,6 +7,8 @@ use crate::sources::run_name::RunKind;
 /// Group and version of runs.
 const GROUP: &str = "tekton.dev";
 const GROUP_VERSION: &str = "tekton.dev/v1";
+/// Group of what spire-controller-manager defines.
+const SPIRE_GROUP: &str = "spire.spiffe.io";
 /// Objects of a page; kubectl asks for as many.
 const PAGE: &str = "500";
 /// A kind as objects say it.
@@ -30,6 +33,7 @@ pub(super) enum Listed {
     Runs(RunKind),
     Pods,
     ConfigMaps,
+    StaticEntries,
 }
 
 impl From<RunKind> for Listed {
@@ -45,6 +49,7 @@ impl Listed {
             Self::Runs(kind) => (GROUP, "apis/tekton.dev/v1", of_runs(kind)),
             Self::Pods => ("", "api/v1", "pods"),
             Self::ConfigMaps => ("", "api/v1", "configmaps"),
+            Self::StaticEntries => (SPIRE_GROUP, "apis/spire.spiffe.io/v1alpha1", "clusterstaticentries"),
         }
     }
 }
@@ -118,7 +123,18 @@ impl ReviewKind {
     }
 }
 
-/// A request; all but those with a body are `GET`.
+/// How a request is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Method<'a> {
+    Get,
+    Delete,
+    /// With this body.
+    Post(&'a str),
+    /// With this body.
+    Put(&'a str),
+}
+
+/// A request.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Request<'a> {
     /// One object.
@@ -143,6 +159,14 @@ pub(super) enum Request<'a> {
     NewLease { namespace: &'a str, lease: &'a str },
     /// A lease that is to be replaced.
     Replace { namespace: &'a str, name: &'a str, lease: &'a str },
+    /// A registration entry.
+    StaticEntry { name: &'a str },
+    /// A registration entry that is to be made.
+    NewStaticEntry { entry: &'a str },
+    /// A registration entry that is to be replaced.
+    ReplaceStaticEntry { name: &'a str, entry: &'a str },
+    /// A registration entry that is to be deleted.
+    DeleteStaticEntry { name: &'a str },
     /// An object that is not a run.
     Object { kind: ObjectKind, namespace: &'a str, name: &'a str },
     /// A review, which changes nothing.
@@ -185,23 +209,26 @@ impl Request<'_> {
             | Self::Object { name, .. }
             | Self::Namespace { name }
             | Self::Lease { name, .. }
-            | Self::Replace { name, .. } => Some(name),
+            | Self::Replace { name, .. }
+            | Self::StaticEntry { name }
+            | Self::ReplaceStaticEntry { name, .. }
+            | Self::DeleteStaticEntry { name } => Some(name),
             _ => None,
         }
     }
 
-    /// Whether what is sent takes the place of what is there.
-    pub(super) fn replaces(&self) -> bool {
-        matches!(self, Self::Replace { .. })
-    }
-
-    /// What is sent with it.
-    pub(super) fn body(&self) -> Option<&str> {
+    /// How it is sent.
+    pub(super) fn method(&self) -> Method<'_> {
         match self {
-            Self::Review { review, .. } => Some(review),
-            Self::Event { event, .. } => Some(event),
-            Self::NewLease { lease, .. } | Self::Replace { lease, .. } => Some(lease),
-            _ => None,
+            Self::Review { review: body, .. }
+            | Self::Event { event: body, .. }
+            | Self::NewLease { lease: body, .. }
+            | Self::NewStaticEntry { entry: body } => Method::Post(body),
+            Self::Replace { lease: body, .. } | Self::ReplaceStaticEntry { entry: body, .. } => {
+                Method::Put(body)
+            }
+            Self::DeleteStaticEntry { .. } => Method::Delete,
+            _ => Method::Get,
         }
     }
 
@@ -213,7 +240,12 @@ impl Request<'_> {
             | Self::Lease { namespace, .. }
             | Self::NewLease { namespace, .. }
             | Self::Replace { namespace, .. } => Some(namespace),
-            Self::Review { .. } | Self::Namespace { .. } => None,
+            Self::Review { .. }
+            | Self::Namespace { .. }
+            | Self::StaticEntry { .. }
+            | Self::NewStaticEntry { .. }
+            | Self::ReplaceStaticEntry { .. }
+            | Self::DeleteStaticEntry { .. } => None,
             Self::List { namespace, .. } | Self::Watch { namespace, .. } => *namespace,
         }
     }
@@ -227,6 +259,10 @@ impl Request<'_> {
             Self::Review { kind, .. } => kind.names(),
             Self::Namespace { .. } => ("", "api/v1", "namespaces"),
             Self::Event { .. } => ("", "api/v1", "events"),
+            Self::StaticEntry { .. }
+            | Self::NewStaticEntry { .. }
+            | Self::ReplaceStaticEntry { .. }
+            | Self::DeleteStaticEntry { .. } => Listed::StaticEntries.names(),
             Self::Lease { .. } | Self::NewLease { .. } | Self::Replace { .. } => {
                 ("coordination.k8s.io", "apis/coordination.k8s.io/v1", "leases")
             }
@@ -244,6 +280,11 @@ impl Request<'_> {
             }
             Self::Review { .. } | Self::Event { .. } | Self::NewLease { .. } => ("create", None),
             Self::Replace { name, .. } => ("update", Some(*name)),
+            // Their names are not known before.
+            Self::StaticEntry { .. } => ("get", None),
+            Self::NewStaticEntry { .. } => ("create", None),
+            Self::ReplaceStaticEntry { .. } => ("update", None),
+            Self::DeleteStaticEntry { .. } => ("delete", None),
         };
         let (group, _, resource) = self.names();
         Rule {
@@ -252,6 +293,16 @@ impl Request<'_> {
             api_group: group.to_owned(),
             namespace: self.namespace().map(str::to_owned),
             name: name.map(str::to_owned),
+        }
+    }
+
+    /// What to do if the API server knows no such thing.
+    pub(super) fn advice_if_unknown(&self) -> &'static str {
+        match self.names() {
+            (SPIRE_GROUP, ..) => {
+                "see that spire-controller-manager and its definitions (clusterstaticentries.spire.spiffe.io) are installed"
+            }
+            _ => "see that the server in the kubeconfig is an API server",
         }
     }
 

@@ -1,0 +1,130 @@
+//! `ClusterStaticEntry` objects (spire-controller-manager, `spire.spiffe.io/v1alpha1`): registration entries that somebody wishes to have, of
+//! which spire-controller-manager makes such of the SPIRE server.
+
+use std::{io::Read as _, time::Duration};
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{
+    access::Access,
+    client::{Client, io_words},
+    error::KubernetesError,
+    request::{Listed, Request, Selector},
+};
+
+/// Group and version of the objects.
+pub const API_VERSION: &str = "spire.spiffe.io/v1alpha1";
+/// The most bytes of an answer that are read: a page has 500 objects.
+const LARGEST: u64 = 32 << 20;
+
+/// What an API server did of what it was asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Written {
+    /// All.
+    Done,
+    /// There is one of that name already, or it has changed since it was read.
+    Conflict,
+    /// There is none of that name.
+    Missing,
+    /// It is not as the definition of its kind says.
+    Invalid {
+        /// The server's words.
+        message: String,
+    },
+}
+
+/// Those of one cluster.
+pub struct StaticEntries {
+    client: Client,
+}
+
+impl std::fmt::Debug for StaticEntries {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("StaticEntries").finish_non_exhaustive()
+    }
+}
+
+#[derive(Deserialize)]
+struct Page {
+    #[serde(default)]
+    metadata: PageMetadata,
+    #[serde(default)]
+    items: Vec<Value>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct PageMetadata {
+    #[serde(rename = "continue")]
+    next: String,
+}
+
+impl StaticEntries {
+    /// By this access. No answer may take longer than `patience`, and nothing is asked twice.
+    pub fn new(access: Access, patience: Duration) -> Self {
+        Self { client: Client::new(access, patience).asking_once() }
+    }
+
+    /// All that a selector of labels, as kubectl's `-l`, means.
+    pub fn list(&mut self, labels: &str) -> Result<Vec<Value>, KubernetesError> {
+        let (mut all, mut next) = (Vec::new(), None::<String>);
+        loop {
+            let request = Request::List {
+                kind: Listed::StaticEntries,
+                namespace: None,
+                selector: Selector::labels(Some(labels)),
+                next: next.as_deref(),
+            };
+            let mut body = self.client.page(&request)?;
+            let page: Page = read(body.as_reader())?;
+            all.extend(page.items);
+            match page.metadata.next {
+                end if end.is_empty() => return Ok(all),
+                more => next = Some(more),
+            }
+        }
+    }
+
+    /// The one of this name.
+    pub fn get(&mut self, name: &str) -> Result<Option<Value>, KubernetesError> {
+        let body = self.client.object(&Request::StaticEntry { name })?;
+        body.map(|mut body| read(body.as_reader())).transpose()
+    }
+
+    /// Makes one.
+    pub fn create(&mut self, entry: &Value) -> Result<Written, KubernetesError> {
+        let entry = entry.to_string();
+        written(self.client.page(&Request::NewStaticEntry { entry: &entry }).map(Some))
+    }
+
+    /// Puts it in the place of the one of its name, if that still has the version that it states.
+    pub fn replace(&mut self, name: &str, entry: &Value) -> Result<Written, KubernetesError> {
+        let entry = entry.to_string();
+        written(self.client.object(&Request::ReplaceStaticEntry { name, entry: &entry }))
+    }
+
+    /// Deletes the one of this name.
+    pub fn delete(&mut self, name: &str) -> Result<Written, KubernetesError> {
+        written(self.client.object(&Request::DeleteStaticEntry { name }))
+    }
+}
+
+fn read<T: for<'de> Deserialize<'de>>(reader: impl std::io::Read) -> Result<T, KubernetesError> {
+    let mut bytes = Vec::new();
+    let read = reader.take(LARGEST).read_to_end(&mut bytes);
+    read.map_err(|error| KubernetesError::Cut { cause: io_words(&error) })?;
+    let odd =
+        |_| KubernetesError::Odd { reason: "it is not a ClusterStaticEntry, or a list of them".to_owned() };
+    serde_json::from_slice(&bytes).map_err(odd)
+}
+
+fn written<T>(result: Result<Option<T>, KubernetesError>) -> Result<Written, KubernetesError> {
+    match result {
+        Ok(Some(_)) => Ok(Written::Done),
+        Ok(None) => Ok(Written::Missing),
+        Err(KubernetesError::Status { status: 409, .. }) => Ok(Written::Conflict),
+        Err(KubernetesError::Status { status: 422, words, .. }) => Ok(Written::Invalid { message: words.0 }),
+        Err(error) => Err(error),
+    }
+}
