@@ -4,6 +4,7 @@ use std::{
     io::Write,
     net::{SocketAddr, TcpListener},
     ops::ControlFlow,
+    path::PathBuf,
     str::FromStr,
     sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel},
     thread::{self, JoinHandle},
@@ -22,10 +23,14 @@ use crate::{
     controller::{
         cache::Scope,
         identity::{self, Identity},
+        judging::{
+            self,
+            run::{Heard, Said},
+        },
         leading::{Leadership, hold},
         log::Log,
         metrics::Metrics,
-        objects::POD_LABEL,
+        objects::{POD_LABEL, Seen, TaskRun, each},
         probes,
         registrar::pause_after,
         registration::entry::ClusterTag,
@@ -35,6 +40,7 @@ use crate::{
     io_error,
     sources::{
         kubernetes::{
+            by_name::RunsByName,
             cluster_id,
             event::{Events, Warning},
             follow::{Follow, Followed, Objects, Told},
@@ -42,7 +48,7 @@ use crate::{
             runs::Namespace,
             static_entry::StaticEntries,
         },
-        run_name::Name,
+        run_name::{Name, RunKind},
     },
     surroundings,
     verify::Verdict,
@@ -100,6 +106,9 @@ pub struct ControllerArgs {
     /// The controller's own SPIFFE ID, if the agent offers it several
     #[arg(long, value_name = "ID")]
     spiffe_id: Option<String>,
+    /// Keep every authority that the trust domain was ever seen to have in this folder, as `svidence bundle add` does
+    #[arg(long, value_name = "DIR")]
+    authorities: Option<PathBuf>,
     /// Act only while holding this Lease, so that of several replicas one acts
     #[arg(long, value_name = "NS/NAME")]
     lease: Option<ObjectName>,
@@ -154,15 +163,17 @@ fn begin(args: &ControllerArgs, err: &mut dyn Write) -> Result<Ended, Refusal> {
         named => named.iter().cloned().map(Some).collect(),
     };
     let identity = own_identity(address, wanted, &tell)?;
-    follow_all(args, &scopes, &tell)?;
+    let (judging, heard) = channel();
+    follow_all(args, &scopes, &tell, &judging)?;
     let host = nix::unistd::gethostname().unwrap_or_default().to_string_lossy().into_owned();
     let warnings = note_events(args, &host, &tell)?;
+    judge(args, heard, (&identity, &leadership, &metrics, &warnings), &tell)?;
     let held = lead(args, &host, &leadership, tell)?;
     let scopes: Vec<Scope> = scopes.iter().map(scope).collect();
     let objects = StaticEntries::new(args.access.find()?, OBJECT_PATIENCE);
     let static_entries = KeptEntries::new(objects, leadership.clone(), now);
     let surroundings =
-        Surroundings { changes, warnings, identity, static_entries, leadership, metrics, log, now };
+        Surroundings { changes, warnings, judging, identity, static_entries, leadership, metrics, log, now };
     let ended = keep(surroundings, &scopes, tag).map_err(|error| not_started(&error))?;
     if let Some((end, holder)) = held {
         // Given up, so that another one need not wait.
@@ -267,37 +278,75 @@ fn follow_all(
     args: &ControllerArgs,
     scopes: &[Option<Namespace>],
     tell: &Sender<Change>,
+    judging: &Sender<Heard>,
 ) -> Result<(), Refusal> {
     for namespace in scopes {
         let (pods, task_runs) = (scope(namespace), scope(namespace));
         follow(args, Objects::Pods(namespace.clone(), POD_LABEL), tell, move |told| {
-            Change::Pods(pods.clone(), told, Instant::now())
+            Some(Change::Pods(pods.clone(), told, Instant::now()))
         })?;
-        follow(args, Objects::TaskRuns(namespace.clone()), tell, move |told| {
-            Change::TaskRuns(task_runs.clone(), told, Instant::now())
+        let judge = judging.clone();
+        follow(args, Objects::TaskRuns(namespace.clone()), tell, move |mut told| {
+            let at = Instant::now();
+            // At once: whoever judges must not wait for who registers.
+            if let Some(seen) = each(&mut told, TaskRun::take_seen) {
+                let _ = judge.send(Heard::Runs(RunKind::TaskRun, task_runs.clone(), seen, at));
+            }
+            Some(Change::TaskRuns(task_runs.clone(), told, at))
+        })?;
+        let (judge, pipeline_runs) = (judging.clone(), scope(namespace));
+        follow(args, Objects::PipelineRuns(namespace.clone()), tell, move |told: Told<Seen>| match told {
+            Told::Failed(error) => Some(Change::Judging(Said::NotFollowed(error))),
+            told => {
+                let heard = Heard::Runs(RunKind::PipelineRun, pipeline_runs.clone(), told, Instant::now());
+                let _ = judge.send(heard);
+                None
+            }
         })?;
     }
     let ObjectName { namespace, name } = args.config.clone();
     let config_map = Objects::ConfigMap(namespace, name.as_str().to_owned());
-    follow(args, config_map, tell, Change::ConfigMap)
+    follow(args, config_map, tell, |told| Some(Change::ConfigMap(told)))
 }
 
 fn follow<T: Followed + 'static>(
     args: &ControllerArgs,
     objects: Objects,
     tell: &Sender<Change>,
-    change: impl Fn(Told<T>) -> Change + Send + 'static,
+    change: impl Fn(Told<T>) -> Option<Change> + Send + 'static,
 ) -> Result<(), Refusal> {
     let follow = Follow::new(args.access.find()?, objects, args.access.caller().patience());
     let tell = tell.clone();
     spawn("follow", move || {
-        follow.run(&mut |told| match tell.send(change(told)) {
-            Ok(()) => ControlFlow::Continue(()),
+        follow.run(&mut |told| match change(told).map(|change| tell.send(change)) {
+            None | Some(Ok(())) => ControlFlow::Continue(()),
             // Nobody listens any more.
-            Err(_) => ControlFlow::Break(()),
+            Some(Err(_)) => ControlFlow::Break(()),
         });
     })
     .map(drop)
+}
+
+/// Judges runs that have ended, in a thread of its own.
+fn judge(
+    args: &ControllerArgs,
+    heard: Receiver<Heard>,
+    (identity, leadership, metrics, warnings): (&Identity, &Leadership, &Metrics, &SyncSender<Warning>),
+    tell: &Sender<Change>,
+) -> Result<(), Refusal> {
+    let tell = tell.clone();
+    let surroundings = judging::run::Surroundings {
+        heard,
+        runs: RunsByName::new(args.access.find()?, args.access.caller().patience()),
+        identity: identity.clone(),
+        leadership: leadership.clone(),
+        metrics: metrics.clone(),
+        warnings: warnings.clone(),
+        folder: args.authorities.clone(),
+        say: Box::new(move |said| drop(tell.send(Change::Judging(said)))),
+        now: surroundings::now_in_seconds,
+    };
+    spawn("judging", move || judging::run::run(surroundings)).map(drop)
 }
 
 fn scope(namespace: &Option<Namespace>) -> Scope {

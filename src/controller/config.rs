@@ -23,13 +23,26 @@ pub const SVID_TTL: &str = "svidence-svid-ttl";
 pub const AGENT_NAMESPACE: &str = "svidence-agent-namespace";
 /// Key of [`Settings::agent_cluster`].
 pub const AGENT_CLUSTER: &str = "svidence-agent-cluster";
+/// Key of [`Settings::judging`].
+pub const JUDGING: &str = "svidence-judging";
+/// Key of [`Settings::condition`].
+pub const CONDITION: &str = "svidence-condition";
 
 /// Key of [`Settings::class_name`].
 pub const CLASS_NAME: &str = "svidence-class-name";
 
 /// Every key that is the controller's alone.
-pub const KEYS: [&str; 7] =
-    [REGISTRATION, ATTEST, ENTRYPOINT_SHA256, SVID_TTL, AGENT_NAMESPACE, AGENT_CLUSTER, CLASS_NAME];
+pub const KEYS: [&str; 9] = [
+    REGISTRATION,
+    ATTEST,
+    ENTRYPOINT_SHA256,
+    SVID_TTL,
+    AGENT_NAMESPACE,
+    AGENT_CLUSTER,
+    CLASS_NAME,
+    JUDGING,
+    CONDITION,
+];
 
 /// Below a minute an agent would do nothing but renew (SPIRE renews at half of an SVID's life).
 const SHORTEST_SVID: Duration = Duration::from_secs(60);
@@ -121,6 +134,10 @@ pub struct Settings {
     pub agent_cluster: Option<String>,
     /// Which spire-controller-manager is to make the entries (its `className`); `None` for whichever looks at objects without a class.
     pub class_name: Option<String>,
+    /// Whether runs that have ended are judged.
+    pub judging: bool,
+    /// Whether a verdict is also a condition of the run's status.
+    pub condition: bool,
 }
 
 impl Default for Settings {
@@ -133,6 +150,8 @@ impl Default for Settings {
             agent_namespace: "spire".to_owned(),
             agent_cluster: None,
             class_name: None,
+            judging: true,
+            condition: false,
         }
     }
 }
@@ -231,6 +250,10 @@ impl Settings {
             CLASS_NAME if is_word(value) => self.class_name = Some(value.to_owned()),
             CLASS_NAME => {
                 return Err("is not the name of a class; leave the key out if there is none".to_owned());
+            }
+            JUDGING => self.judging = one_of(value, &[true, false], |on| if on { "on" } else { "off" })?,
+            CONDITION => {
+                self.condition = one_of(value, &[true, false], |on| if on { "true" } else { "false" })?;
             }
             _ if is_word(value) => self.agent_cluster = Some(value.to_owned()),
             _ => return Err("is not the name of a cluster; leave the key out to select none".to_owned()),

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Upper bounds of the registration latency, in seconds.
+/// Upper bounds of latencies, in seconds.
 const BOUNDS: [f64; 9] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
 
 /// What is counted, shared with whoever asks for it.
@@ -26,10 +26,44 @@ struct Counts {
     deleted: u64,
     vanished: u64,
     errors: BTreeMap<&'static str, u64>,
+    registration: Latency,
+    to_judge: usize,
+    /// By namespace and verdict.
+    verdicts: BTreeMap<(String, &'static str), u64>,
+    verdict_errors: BTreeMap<&'static str, u64>,
+    judging: Latency,
+}
+
+/// How long something took.
+#[derive(Debug, Default)]
+struct Latency {
     /// How many took no longer than each bound.
     within: [u64; BOUNDS.len()],
     seconds: f64,
     measured: u64,
+}
+
+impl Latency {
+    fn note(&mut self, took: Duration) {
+        let seconds = took.as_secs_f64();
+        self.seconds += seconds;
+        self.measured += 1;
+        for (count, bound) in self.within.iter_mut().zip(BOUNDS) {
+            *count += u64::from(seconds <= bound);
+        }
+    }
+
+    fn add_to(&self, text: &mut String, name: &str, help: &str) {
+        let Self { within, measured, seconds } = self;
+        head(text, name, "histogram", help);
+        for (bound, count) in BOUNDS.iter().zip(within) {
+            let _ = writeln!(text, "{name}_bucket{{le=\"{bound}\"}} {count}");
+        }
+        let _ = writeln!(
+            text,
+            "{name}_bucket{{le=\"+Inf\"}} {measured}\n{name}_sum {seconds}\n{name}_count {measured}"
+        );
+    }
 }
 
 /// The state of the loop.
@@ -62,12 +96,24 @@ impl Metrics {
     pub fn registered(&self, namespace: &str, took: Duration) {
         let mut counts = self.lock();
         *counts.registered.entry(namespace.to_owned()).or_default() += 1;
-        let seconds = took.as_secs_f64();
-        counts.seconds += seconds;
-        counts.measured += 1;
-        for (count, bound) in counts.within.iter_mut().zip(BOUNDS) {
-            *count += u64::from(seconds <= bound);
-        }
+        counts.registration.note(took);
+    }
+
+    /// So many runs that have ended have no verdict.
+    pub fn to_judge(&self, runs: usize) {
+        self.lock().to_judge = runs;
+    }
+
+    /// A run of a namespace has this verdict, so long after it was seen that it had ended.
+    pub fn judged(&self, namespace: &str, verdict: &'static str, took: Duration) {
+        let mut counts = self.lock();
+        *counts.verdicts.entry((namespace.to_owned(), verdict)).or_default() += 1;
+        counts.judging.note(took);
+    }
+
+    /// A verdict could not be made or noted, for a reason with this code.
+    pub fn not_judged(&self, code: &'static str) {
+        *self.lock().verdict_errors.entry(code).or_default() += 1;
     }
 
     /// Something of a namespace was refused.
@@ -106,7 +152,16 @@ impl Metrics {
         let mut text = String::new();
         counts.add_numbers(is_leading, &mut text);
         counts.add_families(&mut text);
-        counts.add_histogram(&mut text);
+        counts.registration.add_to(
+            &mut text,
+            "svidence_controller_registration_seconds",
+            "Time from when a change was seen until the entries are there.",
+        );
+        counts.judging.add_to(
+            &mut text,
+            "svidence_controller_verdict_seconds",
+            "Time from when a run was seen to have ended until its verdict is noted on it.",
+        );
         text
     }
 }
@@ -130,6 +185,12 @@ impl Counts {
                 "gauge",
                 "Pods and TaskRuns that are still to be looked at.",
                 self.backlog.to_string(),
+            ),
+            (
+                "svidence_controller_verdict_backlog",
+                "gauge",
+                "Runs that have ended and have no verdict yet.",
+                self.to_judge.to_string(),
             ),
             (
                 "svidence_controller_leading",
@@ -169,23 +230,27 @@ impl Counts {
                 let _ = writeln!(text, "{name}{{namespace=\"{namespace}\"}} {count}");
             }
         }
-        let name = "svidence_controller_spire_errors_total";
-        head(text, name, "counter", "Calls that the SPIRE server did not do, by reason.");
-        for (code, count) in &self.errors {
-            let _ = writeln!(text, "{name}{{code=\"{code}\"}} {count}");
+        let name = "svidence_controller_verdicts_total";
+        head(text, name, "counter", "Verdicts that were noted on runs.");
+        for ((namespace, verdict), count) in &self.verdicts {
+            let _ = writeln!(text, "{name}{{namespace=\"{namespace}\",verdict=\"{verdict}\"}} {count}");
         }
-    }
-
-    fn add_histogram(&self, text: &mut String) {
-        let Self { within, measured, seconds, .. } = self;
-        let name = "svidence_controller_registration_seconds";
-        head(text, name, "histogram", "Time from when a change was seen until the entries are there.");
-        for (bound, count) in BOUNDS.iter().zip(within) {
-            let _ = writeln!(text, "{name}_bucket{{le=\"{bound}\"}} {count}");
+        for (name, help, by_code) in [
+            (
+                "svidence_controller_spire_errors_total",
+                "Calls that the SPIRE server did not do, by reason.",
+                &self.errors,
+            ),
+            (
+                "svidence_controller_verdict_errors_total",
+                "Verdicts that could not be made or noted, by reason; they are tried again.",
+                &self.verdict_errors,
+            ),
+        ] {
+            head(text, name, "counter", help);
+            for (code, count) in by_code {
+                let _ = writeln!(text, "{name}{{code=\"{code}\"}} {count}");
+            }
         }
-        let _ = writeln!(
-            text,
-            "{name}_bucket{{le=\"+Inf\"}} {measured}\n{name}_sum {seconds}\n{name}_count {measured}"
-        );
     }
 }

@@ -8,7 +8,11 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-use crate::{sources::kubernetes::follow::Followed, tekton::taskrun::parse_time};
+use crate::{
+    controller::judging::ended::Ended,
+    sources::kubernetes::follow::{Followed, Told},
+    tekton::taskrun::parse_time,
+};
 
 /// The label of a TaskRun's pods, by which they are followed.
 pub const POD_LABEL: &str = "tekton.dev/taskRun";
@@ -95,6 +99,17 @@ pub struct TaskRun {
     pub timeout: Option<i64>,
     /// When its present attempt has begun (`status.startTime`), Unix seconds.
     pub started: Option<i64>,
+    /// What is judged when it has ended, until it was handed on.
+    pub ended: Option<Box<Ended>>,
+}
+
+/// A run, as far as it is needed to know whether it is to be judged.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// What every object has.
+    pub metadata: Metadata,
+    /// `None`: it has not ended.
+    pub ended: Option<Box<Ended>>,
 }
 
 /// A ConfigMap.
@@ -125,7 +140,8 @@ fn list<'a>(object: &'a Value, place: &str) -> impl Iterator<Item = &'a Value> {
 }
 
 impl Metadata {
-    fn of(object: &Value) -> Self {
+    /// That of an object.
+    pub fn of(object: &Value) -> Self {
         let text = |place| text(object, place).unwrap_or_default();
         Self {
             namespace: text("/metadata/namespace"),
@@ -133,6 +149,11 @@ impl Metadata {
             uid: uid(object, "/metadata/uid").unwrap_or_default(),
             version: text("/metadata/resourceVersion"),
         }
+    }
+
+    /// The version of the object.
+    pub fn version(&self) -> &str {
+        &self.version
     }
 }
 
@@ -146,6 +167,13 @@ macro_rules! without_version {
             }
         }
     };
+}
+
+impl TaskRun {
+    /// Hands on what is judged.
+    pub fn take_seen(&mut self) -> Seen {
+        Seen { metadata: self.metadata.clone(), ended: self.ended.take() }
+    }
 }
 
 without_version!(Pod);
@@ -209,7 +237,15 @@ impl TaskRun {
             progress,
             timeout,
             started: text(object, "/status/startTime").and_then(|time| parse_time(&time)),
+            ended: Ended::of(object).map(Box::new),
         }
+    }
+}
+
+impl Seen {
+    /// What counts of a run.
+    pub fn of(object: &Value) -> Self {
+        Self { metadata: Metadata::of(object), ended: Ended::of(object).map(Box::new) }
     }
 }
 
@@ -240,3 +276,14 @@ macro_rules! followed {
 followed!(Pod);
 followed!(TaskRun);
 followed!(ConfigMap);
+followed!(Seen);
+
+/// What is told, of each object this. `None` of a failure.
+pub fn each<T, U>(told: &mut Told<T>, mut of: impl FnMut(&mut T) -> U) -> Option<Told<U>> {
+    match told {
+        Told::All(all) => Some(Told::All(all.iter_mut().map(of).collect())),
+        Told::Changed(object) => Some(Told::Changed(of(object))),
+        Told::Gone(object) => Some(Told::Gone(of(object))),
+        Told::Failed(_) => None,
+    }
+}

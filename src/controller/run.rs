@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    sync::mpsc::{Receiver, RecvTimeoutError, SyncSender},
+    sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender},
     time::{Duration, Instant},
 };
 
@@ -13,6 +13,10 @@ use crate::{
         cache::{Cache, Scope},
         config::Configuration,
         identity::Identity,
+        judging::{
+            backlog::RunId,
+            run::{Heard, Said, kind_of},
+        },
         leading::{Leadership, Turn},
         log::Log,
         metrics::{Metrics, State},
@@ -46,6 +50,8 @@ pub enum Change {
     NotNoted(KubernetesError),
     /// Of the lease.
     Lease(Turn),
+    /// Of judging.
+    Judging(Said),
     /// The process is to end.
     End,
 }
@@ -63,6 +69,8 @@ pub struct Surroundings<'a> {
     pub changes: Receiver<Change>,
     /// Where warnings go that are to be noted as events.
     pub warnings: SyncSender<Warning>,
+    /// What whoever judges is to hear.
+    pub judging: Sender<Heard>,
     /// The controller's own identity.
     pub identity: Identity,
     /// Where entries are kept that spire-controller-manager is to make.
@@ -182,6 +190,7 @@ impl Controller<'_> {
                     Err(error) => self.surroundings.log.error(&error.to_string(), &[]),
                 }
                 self.next_try = Instant::now();
+                self.tell_judging(Heard::LookAgain);
             }
             Change::NotNoted(error) => {
                 let text = format!("an event could not be noted: {error}");
@@ -189,8 +198,10 @@ impl Controller<'_> {
             }
             Change::Lease(Turn::Failed(error)) => self.not_followed("leases", &error),
             Change::Lease(Turn::Taken) => {
-                self.surroundings.log.info("this controller is the one that acts", &[])
+                self.surroundings.log.info("this controller is the one that acts", &[]);
+                self.tell_judging(Heard::LookAgain);
             }
+            Change::Judging(said) => self.say(said),
             Change::Lease(Turn::Lost) | Change::End => {}
         }
         Ok(())
@@ -207,6 +218,43 @@ impl Controller<'_> {
             is_ready: is_informed && (!is_leading || self.registrar.knows_entries()),
             at: Instant::now(),
         });
+    }
+
+    fn tell_judging(&self, heard: Heard) {
+        // It ends only with the process.
+        let _ = self.surroundings.judging.send(heard);
+    }
+
+    fn say(&mut self, said: Said) {
+        let of = |id: &RunId| -> [(&'static str, Value); 3] {
+            let (namespace, name) = (id.namespace.clone(), id.name.clone());
+            [("namespace", namespace.into()), ("kind", kind_of(id.kind).into()), ("name", name.into())]
+        };
+        let log = &mut self.surroundings.log;
+        match said {
+            Said::NotFollowed(error) => self.not_followed("pipelineruns", &error),
+            Said::Judged { id, judged } => {
+                let verdict: [(&str, Value); 3] = [
+                    ("verdict", judged.verdict.as_str().into()),
+                    ("finding", judged.finding.into()),
+                    ("says", judged.words.into()),
+                ];
+                log.info("judged", &[&of(&id)[..], &verdict].concat());
+            }
+            Said::NotJudged { id, error, pause } => {
+                let why: [(&str, Value); 2] =
+                    [("code", error.code().into()), ("againInSeconds", pause.as_secs_f64().into())];
+                let text = format!("a verdict could not be made or noted: {error}");
+                log.error(&text, &[&of(&id)[..], &why].concat());
+            }
+            Said::Authorities(error) => log.error(&error.to_string(), &[]),
+            Said::OtherTrustDomain { own, configured } => {
+                let text = format!(
+                    "nothing is judged: the controller's identity is of {own}, and spire-trust-domain is {configured:?}"
+                );
+                log.error(&text, &[]);
+            }
+        }
     }
 
     fn not_followed(&mut self, what: &str, error: &KubernetesError) {
@@ -255,6 +303,7 @@ impl Controller<'_> {
             ("attest", settings.attest.as_str().into()),
         ];
         self.surroundings.log.info("the configuration is in force", &fields);
+        self.tell_judging(Heard::Configured(Box::new(configuration.clone())));
         self.configured = Some(self.with_place(configuration)?);
         self.cache.look_at_all(Instant::now());
         self.next_try = Instant::now();

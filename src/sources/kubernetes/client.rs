@@ -130,9 +130,13 @@ impl Client {
                     }
                     call.call()
                 }
-                Method::Post(body) | Method::Put(body) => {
-                    let call = if method == Method::Put(body) { agent.put(&url) } else { agent.post(&url) };
-                    let mut call = call.content_type("application/json");
+                Method::Post(body) | Method::Put(body) | Method::Patch(body) => {
+                    let (call, content) = match method {
+                        Method::Patch(_) => (agent.patch(&url), "application/merge-patch+json"),
+                        Method::Put(_) => (agent.put(&url), "application/json"),
+                        _ => (agent.post(&url), "application/json"),
+                    };
+                    let mut call = call.content_type(content);
                     for (name, value) in &headers {
                         call = call.header(name, value);
                     }

@@ -186,6 +186,31 @@ pub enum KubernetesError {
 }
 
 impl KubernetesError {
+    /// Whether it is the object itself that an API server refuses: others need not wait.
+    pub fn is_about_object(&self) -> bool {
+        match self {
+            Self::Status { status, .. } => matches!(status, 400..=499) && *status != 429,
+            Self::Odd { .. } | Self::Deleted { .. } => true,
+            _ => false,
+        }
+    }
+
+    /// A short stable name, for metrics and logs.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Access(_) => "no-credential",
+            Self::Unreachable { .. } => "unreachable",
+            Self::Unauthorized { .. } => "unauthorized",
+            Self::Forbidden { .. } => "forbidden",
+            Self::NoTekton { .. } => "no-tekton",
+            Self::Deleted { .. } => "deleted",
+            Self::Expired => "list-expired",
+            Self::Status { .. } => "refused-by-server",
+            Self::Cut { .. } => "answer-cut",
+            Self::Odd { .. } => "odd-answer",
+        }
+    }
+
     /// Whether the same may succeed a moment later.
     pub(super) fn is_passing(&self) -> bool {
         matches!(

@@ -39,6 +39,8 @@ pub trait Followed: DeserializeOwned {
 pub enum Objects {
     /// TaskRuns, of all namespaces if none is named.
     TaskRuns(Option<Namespace>),
+    /// PipelineRuns, of all namespaces if none is named.
+    PipelineRuns(Option<Namespace>),
     /// The pods with a label, of all namespaces if none is named.
     Pods(Option<Namespace>, &'static str),
     /// One ConfigMap.
@@ -48,7 +50,9 @@ pub enum Objects {
 impl Objects {
     fn namespace(&self) -> Option<&str> {
         match self {
-            Self::TaskRuns(namespace) | Self::Pods(namespace, _) => namespace.as_ref().map(Namespace::as_str),
+            Self::TaskRuns(namespace) | Self::PipelineRuns(namespace) | Self::Pods(namespace, _) => {
+                namespace.as_ref().map(Namespace::as_str)
+            }
             Self::ConfigMap(namespace, _) => Some(namespace.as_str()),
         }
     }
@@ -56,6 +60,7 @@ impl Objects {
     fn listed(&self) -> Listed {
         match self {
             Self::TaskRuns(_) => Listed::Runs(RunKind::TaskRun),
+            Self::PipelineRuns(_) => Listed::Runs(RunKind::PipelineRun),
             Self::Pods(..) => Listed::Pods,
             Self::ConfigMap(..) => Listed::ConfigMaps,
         }

@@ -7,11 +7,13 @@
 //! * [`runs`]: which runs are meant; [`read`]: reading them, page by page; [`screen`]: what of a list counts; [`family`]: what belongs to a run that is
 //!   named; [`watch`]: runs as they finish; [`watched`]: what a watch says.
 //! * [`config_map`]: what a ConfigMap holds; [`doctor`]: what would stand in the way.
-//! * For a controller: [`follow`]: objects as they change; [`event`]: what people are told about one; [`cluster_id`]: which cluster it is;
-//!   [`lease`]: which of several processes acts; [`static_entry`]: registration entries that spire-controller-manager is to make.
+//! * For a controller: [`follow`]: objects as they change; [`by_name`]: runs that it reads and changes; [`event`]: what people are told about
+//!   an object; [`cluster_id`]: which cluster it is; [`lease`]: which of several processes acts; [`static_entry`]: registration entries
+//!   that spire-controller-manager is to make.
 
 pub mod access;
 pub mod bearer;
+pub mod by_name;
 mod client;
 pub mod cluster_id;
 pub mod config_map;
@@ -35,3 +37,4 @@ mod watch;
 mod watched;
 
 pub use read::Kubernetes;
+pub use request::Part;

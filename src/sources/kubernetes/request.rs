@@ -1,5 +1,5 @@
 //! What is asked of an API server: one object, a page of a list, changes, a review of what one may do, to note an event, to hold a lease,
-//! or to keep registration entries.
+//! to change a run, or to keep registration entries.
 
 use super::{error::KubernetesError, rule::Rule};
 use crate::sources::run_name::RunKind;
@@ -132,6 +132,17 @@ pub(super) enum Method<'a> {
     Post(&'a str),
     /// With this body.
     Put(&'a str),
+    /// By this JSON Merge Patch (RFC 7386).
+    Patch(&'a str),
+}
+
+/// The part of a run that is changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// All but its status.
+    Main,
+    /// Its status.
+    Status,
 }
 
 /// A request.
@@ -159,6 +170,8 @@ pub(super) enum Request<'a> {
     NewLease { namespace: &'a str, lease: &'a str },
     /// A lease that is to be replaced.
     Replace { namespace: &'a str, name: &'a str, lease: &'a str },
+    /// A run, a part of which is to be changed.
+    Patch { kind: RunKind, part: Part, namespace: &'a str, name: &'a str, patch: &'a str },
     /// A registration entry.
     StaticEntry { name: &'a str },
     /// A registration entry that is to be made.
@@ -180,7 +193,7 @@ impl Request<'_> {
             self.namespace().map(|namespace| format!("namespaces/{namespace}/")).unwrap_or_default();
         let name = self.name().map(|name| format!("/{name}")).unwrap_or_default();
         let (_, version, resource) = self.names();
-        format!("/{version}/{namespace}{resource}{name}")
+        format!("/{version}/{namespace}{resource}{name}{}", self.part())
     }
 
     pub(super) fn query(&self) -> Vec<(&'static str, &str)> {
@@ -209,6 +222,7 @@ impl Request<'_> {
             | Self::Object { name, .. }
             | Self::Namespace { name }
             | Self::Lease { name, .. }
+            | Self::Patch { name, .. }
             | Self::Replace { name, .. }
             | Self::StaticEntry { name }
             | Self::ReplaceStaticEntry { name, .. }
@@ -227,8 +241,17 @@ impl Request<'_> {
             Self::Replace { lease: body, .. } | Self::ReplaceStaticEntry { entry: body, .. } => {
                 Method::Put(body)
             }
+            Self::Patch { patch, .. } => Method::Patch(patch),
             Self::DeleteStaticEntry { .. } => Method::Delete,
             _ => Method::Get,
+        }
+    }
+
+    /// What follows the name in paths, and the resource in rules.
+    fn part(&self) -> &'static str {
+        match self {
+            Self::Patch { part: Part::Status, .. } => "/status",
+            _ => "",
         }
     }
 
@@ -239,6 +262,7 @@ impl Request<'_> {
             | Self::Event { namespace, .. }
             | Self::Lease { namespace, .. }
             | Self::NewLease { namespace, .. }
+            | Self::Patch { namespace, .. }
             | Self::Replace { namespace, .. } => Some(namespace),
             Self::Review { .. }
             | Self::Namespace { .. }
@@ -253,7 +277,7 @@ impl Request<'_> {
     /// Group, version of the path, resource.
     fn names(&self) -> (&'static str, &'static str, &'static str) {
         match self {
-            Self::Get { kind, .. } => Listed::Runs(*kind).names(),
+            Self::Get { kind, .. } | Self::Patch { kind, .. } => Listed::Runs(*kind).names(),
             Self::List { kind, .. } | Self::Watch { kind, .. } => kind.names(),
             Self::Object { kind, .. } => kind.names(),
             Self::Review { kind, .. } => kind.names(),
@@ -280,6 +304,7 @@ impl Request<'_> {
             }
             Self::Review { .. } | Self::Event { .. } | Self::NewLease { .. } => ("create", None),
             Self::Replace { name, .. } => ("update", Some(*name)),
+            Self::Patch { .. } => ("patch", None),
             // Their names are not known before.
             Self::StaticEntry { .. } => ("get", None),
             Self::NewStaticEntry { .. } => ("create", None),
@@ -289,7 +314,7 @@ impl Request<'_> {
         let (group, _, resource) = self.names();
         Rule {
             verb,
-            resource: resource.to_owned(),
+            resource: format!("{resource}{}", self.part()),
             api_group: group.to_owned(),
             namespace: self.namespace().map(str::to_owned),
             name: name.map(str::to_owned),

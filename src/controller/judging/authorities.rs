@@ -1,0 +1,97 @@
+//! By what runs are judged: every authority that the controller's trust domain was ever seen to have, as `svidence bundle add` keeps them.
+
+use std::{
+    fs::{self, File},
+    io,
+    path::PathBuf,
+};
+
+use crate::{
+    bundles::store::{BundleStore, FILE, StoreError},
+    io_error,
+    report::output::write_whole_alone,
+    workload::{
+        bundle::{BundleError, X509Bundle},
+        id::TrustDomain,
+    },
+};
+
+/// Where authorities were seen.
+const FROM: &str = "the SPIFFE agent of the controller";
+
+/// Why authorities are not kept.
+#[derive(Debug, thiserror::Error)]
+pub enum AuthoritiesError {
+    /// The folder cannot be used.
+    #[error("{}: {}; authorities are kept in memory alone until it can be used", folder.display(), io_error::words(error))]
+    Folder {
+        /// Which.
+        folder: PathBuf,
+        /// From the operating system.
+        error: io::Error,
+    },
+    /// What is in it cannot be used.
+    #[error("{}: {error}; authorities are kept in memory alone until it can be used", folder.display())]
+    Store {
+        /// Which.
+        folder: PathBuf,
+        /// Why not.
+        error: StoreError,
+    },
+    /// There is none that can be used.
+    #[error("the SPIFFE agent's bundle cannot be used: {0}")]
+    Bundle(#[from] BundleError),
+}
+
+/// All authorities that were seen.
+#[derive(Debug)]
+pub struct Authorities {
+    store: BundleStore,
+    /// Where they are kept besides.
+    folder: Option<PathBuf>,
+}
+
+impl Authorities {
+    /// Of this trust domain, none of which was seen yet. With a folder, those of earlier processes count, too.
+    pub fn new(trust_domain: TrustDomain, folder: Option<PathBuf>) -> Self {
+        Self { store: BundleStore::new(trust_domain), folder }
+    }
+
+    /// Takes in a bundle that was seen at this time (Unix seconds), and keeps it. What is not kept is known all the same.
+    pub fn see(&mut self, bundle: &X509Bundle, now: i64) -> Result<(), AuthoritiesError> {
+        let folder = self.folder.clone().unwrap_or_default();
+        add(&mut self.store, bundle, now).map_err(|error| AuthoritiesError::Store { folder, error })?;
+        self.folder.clone().map_or(Ok(()), |folder| self.keep(folder, bundle, now))
+    }
+
+    fn keep(&mut self, folder: PathBuf, bundle: &X509Bundle, now: i64) -> Result<(), AuthoritiesError> {
+        let of_folder = |error| AuthoritiesError::Folder { folder: folder.clone(), error };
+        let of_store = |error| AuthoritiesError::Store { folder: folder.clone(), error };
+        fs::create_dir_all(&folder).map_err(of_folder)?;
+        // Two that add at once must not lose what the other one has added.
+        let lock = File::open(&folder).map_err(of_folder)?;
+        lock.lock().map_err(of_folder)?;
+        let file = folder.join(FILE);
+        let mut kept = match fs::read(&file) {
+            Ok(content) => BundleStore::parse(bundle.trust_domain(), &content).map_err(of_store)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                BundleStore::new(bundle.trust_domain().clone())
+            }
+            Err(error) => return Err(of_folder(error)),
+        };
+        add(&mut kept, bundle, now).map_err(of_store)?;
+        write_whole_alone(&file, kept.to_json().as_bytes()).map_err(of_folder)?;
+        self.store = kept;
+        Ok(())
+    }
+
+    /// All of them.
+    pub fn bundle(&self) -> Result<X509Bundle, AuthoritiesError> {
+        Ok(self.store.bundle()?)
+    }
+}
+
+fn add(store: &mut BundleStore, bundle: &X509Bundle, now: i64) -> Result<(), StoreError> {
+    store.supersede();
+    store.add(bundle, true, FROM, now).map(drop)
+}

@@ -1,0 +1,213 @@
+//! Which runs have ended and have no verdict, or not one on what they are now. Every replica keeps this; the one that acts works it off.
+//!
+//! Of a run that has its verdict no more is kept than a digest.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    time::{Duration, Instant},
+};
+
+use crate::{
+    controller::{
+        cache::Scope,
+        judging::ended::{Ended, Mark},
+        objects::Seen,
+    },
+    evidence::sha256,
+    sources::{kubernetes::follow::Told, run_name::RunKind},
+};
+
+/// A run that was judged is judged again after this time at the earliest: what was told of it before its verdict was noted comes later.
+const AGAIN: Duration = Duration::from_secs(2);
+
+/// A run.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RunId {
+    /// What it is of.
+    pub kind: RunKind,
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Its UID.
+    pub uid: String,
+}
+
+/// What a run's mark is found by: few bytes, whatever its UID is.
+type Key = [u8; 16];
+
+impl RunId {
+    fn of(kind: RunKind, seen: &Seen) -> Self {
+        let metadata = &seen.metadata;
+        let (namespace, name, uid) =
+            (metadata.namespace.clone(), metadata.name.clone(), metadata.uid.clone());
+        Self { kind, namespace, name, uid }
+    }
+
+    fn key(&self) -> Key {
+        let digest = sha256(format!("{}/{}/{}", self.namespace, self.name, self.uid).as_bytes());
+        let mut key = Key::default();
+        key.iter_mut().zip(digest).for_each(|(byte, of)| *byte = of);
+        key
+    }
+}
+
+/// A run that is to be judged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Open {
+    scope: Scope,
+    /// Whether it had ended when it was found, so that nobody waits for it.
+    is_found: bool,
+    /// Whether there was a verdict on it before.
+    is_again: bool,
+    not_before: Instant,
+    /// Since when it is to be judged.
+    pub since: Instant,
+    /// How often that has failed.
+    pub failures: u32,
+}
+
+/// What is known of one kind in one scope.
+#[derive(Debug, Default)]
+struct Known {
+    is_listed: bool,
+    /// Those that have their verdict.
+    marks: HashMap<Key, Mark>,
+}
+
+/// Which runs are to be judged.
+#[derive(Debug, Default)]
+pub struct Backlog {
+    known: BTreeMap<(RunKind, Scope), Known>,
+    open: BTreeMap<RunId, Open>,
+    /// Those of [`Backlog::open`] that have just ended, by when they may be judged.
+    just_ended: BTreeSet<(Instant, RunId)>,
+    /// All others, which come after them.
+    found: BTreeSet<(Instant, RunId)>,
+}
+
+impl Backlog {
+    /// The number of those that are to be judged.
+    pub fn count(&self) -> usize {
+        self.open.len()
+    }
+
+    /// Takes in what a watch has told at this time. `acts`: whether this replica is the one that judges. It believes a verdict that is there
+    /// only of runs that it finds when it starts: on all others it must be its own.
+    pub fn take(&mut self, kind: RunKind, scope: &Scope, told: Told<Seen>, acts: bool, at: Instant) {
+        match told {
+            Told::All(all) => {
+                let known = self.known.entry((kind, scope.clone())).or_default();
+                let believes = !acts || !known.is_listed;
+                known.is_listed = true;
+                let runs: Vec<(RunId, Seen)> =
+                    all.into_iter().map(|seen| (RunId::of(kind, &seen), seen)).collect();
+                let mut before = std::mem::take(&mut known.marks);
+                known.marks = runs.iter().filter_map(|(id, _)| before.remove_entry(&id.key())).collect();
+                let listed: BTreeSet<&RunId> = runs.iter().map(|(id, _)| id).collect();
+                let is_gone = |(id, open): &(&RunId, &Open)| {
+                    id.kind == kind && open.scope == *scope && !listed.contains(id)
+                };
+                let gone: Vec<RunId> = self.open.iter().filter(is_gone).map(|(id, _)| id.clone()).collect();
+                gone.iter().for_each(|id| drop(self.close(id)));
+                for (id, seen) in runs {
+                    self.look((id, scope), seen.ended.as_deref(), believes, true, at);
+                }
+            }
+            Told::Changed(seen) => {
+                let id = RunId::of(kind, &seen);
+                self.look((id, scope), seen.ended.as_deref(), !acts, false, at);
+            }
+            Told::Gone(seen) => self.remove(&RunId::of(kind, &seen), scope),
+            Told::Failed(_) => {}
+        }
+    }
+
+    fn look(
+        &mut self,
+        (id, scope): (RunId, &Scope),
+        ended: Option<&Ended>,
+        believes: bool,
+        is_found: bool,
+        at: Instant,
+    ) {
+        let Some(ended) = ended else { return self.remove(&id, scope) };
+        let marks = &mut self.known.entry((id.kind, scope.clone())).or_default().marks;
+        let known = marks.get(&id.key());
+        if known == Some(&ended.mark) {
+            self.close(&id);
+        } else if believes && ended.is_noted {
+            marks.insert(id.key(), ended.mark);
+            self.close(&id);
+        } else {
+            let not_before = if known.is_some() { at + AGAIN } else { at };
+            let is_again = known.is_some() || (is_found && ended.has_verdict);
+            let scope = scope.clone();
+            self.put(id, Open { scope, is_found, is_again, not_before, since: at, failures: 0 });
+        }
+    }
+
+    /// One is to be judged, if it is not already.
+    fn put(&mut self, id: RunId, open: Open) {
+        if !self.open.contains_key(&id) {
+            self.queue(open.is_found).insert((open.not_before, id.clone()));
+            self.open.insert(id, open);
+        }
+    }
+
+    fn queue(&mut self, is_found: bool) -> &mut BTreeSet<(Instant, RunId)> {
+        if is_found { &mut self.found } else { &mut self.just_ended }
+    }
+
+    fn close(&mut self, id: &RunId) -> Option<Open> {
+        let open = self.open.remove(id)?;
+        self.queue(open.is_found).remove(&(open.not_before, id.clone()));
+        Some(open)
+    }
+
+    fn remove(&mut self, id: &RunId, scope: &Scope) {
+        self.close(id);
+        if let Some(known) = self.known.get_mut(&(id.kind, scope.clone())) {
+            known.marks.remove(&id.key());
+        }
+    }
+
+    /// How long there is nothing to judge if nothing else is told; `None`: for ever.
+    pub fn wait(&self, at: Instant) -> Option<Duration> {
+        let first = [&self.just_ended, &self.found].into_iter().filter_map(BTreeSet::first);
+        first.map(|(not_before, _)| not_before.saturating_duration_since(at)).min()
+    }
+
+    /// The next one that may be judged at this time. It stays until it is said what has become of it.
+    pub fn next(&self, at: Instant) -> Option<(RunId, Open)> {
+        let queues = [&self.just_ended, &self.found].into_iter();
+        let (_, id) = queues.filter_map(BTreeSet::first).find(|(not_before, _)| *not_before <= at)?;
+        Some((id.clone(), self.open.get(id)?.clone()))
+    }
+
+    /// It has its verdict, and is so now. The PipelineRun that it belongs to is to be judged again if that verdict is another one than before.
+    pub fn done(&mut self, id: &RunId, now: &Ended, at: Instant) {
+        let Some(Open { scope, is_again, .. }) = self.close(id) else { return };
+        self.known.entry((id.kind, scope.clone())).or_default().marks.insert(id.key(), now.mark);
+        let Some((name, uid)) = now.pipeline_run.clone().filter(|_| is_again) else { return };
+        let pipeline_run = RunId { kind: RunKind::PipelineRun, namespace: id.namespace.clone(), name, uid };
+        let known = self.known.entry((pipeline_run.kind, scope.clone())).or_default();
+        if known.marks.remove(&pipeline_run.key()).is_some() {
+            let (is_found, is_again, not_before, since, failures) = (true, true, at, at, 0);
+            self.put(pipeline_run, Open { scope, is_found, is_again, not_before, since, failures });
+        }
+    }
+
+    /// There is nothing to judge.
+    pub fn pass_over(&mut self, id: &RunId) {
+        self.close(id);
+    }
+
+    /// It is to be tried again at this time.
+    pub fn try_again(&mut self, id: &RunId, not_before: Instant) {
+        if let Some(open) = self.close(id) {
+            let failures = open.failures.saturating_add(1);
+            self.put(id.clone(), Open { not_before, failures, ..open });
+        }
+    }
+}

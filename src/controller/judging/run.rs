@@ -1,0 +1,313 @@
+//! The loop that judges: what the watches tell comes in, and every run that has ended gets its verdict, one after the other.
+
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        mpsc::{Receiver, RecvTimeoutError, SyncSender},
+    },
+    time::{Duration, Instant},
+};
+
+use crate::{
+    controller::{
+        cache::Scope,
+        config::Configuration,
+        identity::{Identity, Own},
+        judging::{
+            authorities::{Authorities, AuthoritiesError},
+            backlog::{Backlog, Open, RunId},
+            ended::Ended,
+            judge::{Found, judge},
+            note::{Noted, note},
+            verdict::Judged,
+        },
+        leading::Leadership,
+        metrics::Metrics,
+        objects::Seen,
+        registrar::pause_after,
+    },
+    sources::{
+        kubernetes::{
+            by_name::RunsByName,
+            error::KubernetesError,
+            event::{About, Warning},
+            follow::Told,
+        },
+        run_name::{RunKind, RunName},
+    },
+    verify::{Policy, Trust, Verdict},
+    workload::{bundle::X509Bundle, id::TrustDomain},
+};
+
+/// How far clocks may be apart, seconds: what `svidence verify` takes if nothing is said.
+const CLOCK_SKEW: i64 = 10;
+/// A run that has ended before this time, in seconds, gets an event only if it is invalid: nobody looks at it any more, and a controller that
+/// is new to a cluster finds many.
+const TOLD_FOR: i64 = 3600;
+
+/// What comes in.
+#[derive(Debug)]
+pub enum Heard {
+    /// Of runs, and when that came.
+    Runs(RunKind, Scope, Told<Seen>, Instant),
+    /// The configuration that is in force.
+    Configured(Box<Configuration>),
+    /// The identity or who acts has changed.
+    LookAgain,
+}
+
+/// What is said of it in the log.
+#[derive(Debug)]
+pub enum Said {
+    /// The PipelineRuns cannot be followed.
+    NotFollowed(KubernetesError),
+    /// A run has its verdict.
+    Judged {
+        /// The run.
+        id: RunId,
+        /// The verdict.
+        judged: Box<Judged>,
+    },
+    /// A run could not be judged, or its verdict not noted; it is tried again.
+    NotJudged {
+        /// The run.
+        id: RunId,
+        /// Why not.
+        error: KubernetesError,
+        /// After how long.
+        pause: Duration,
+    },
+    /// Not all authorities are known or kept.
+    Authorities(AuthoritiesError),
+    /// The controller's own trust domain is not the one that runs are to belong to.
+    OtherTrustDomain {
+        /// Its own.
+        own: String,
+        /// The other one.
+        configured: String,
+    },
+}
+
+/// What the loop works with.
+pub struct Surroundings {
+    /// What comes in.
+    pub heard: Receiver<Heard>,
+    /// The runs of the cluster.
+    pub runs: RunsByName,
+    /// The controller's own identity, whose trust domain's authorities count.
+    pub identity: Identity,
+    /// Whether this controller is the one that acts.
+    pub leadership: Leadership,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// Where warnings go that are to be noted as events.
+    pub warnings: SyncSender<Warning>,
+    /// Where authorities are kept besides in memory.
+    pub folder: Option<PathBuf>,
+    /// What is to be said in the log.
+    pub say: Box<dyn Fn(Said) + Send>,
+    /// The clock, in Unix seconds.
+    pub now: fn() -> i64,
+}
+
+/// Judges until nobody tells anything any more.
+pub fn run(surroundings: Surroundings) {
+    let mut judging = Judging {
+        surroundings,
+        backlog: Backlog::default(),
+        configuration: None,
+        trusted: None,
+        failures: 0,
+        next_try: Instant::now(),
+    };
+    loop {
+        judging.surroundings.metrics.to_judge(judging.backlog.count());
+        let first = match judging.wait(Instant::now()) {
+            None => judging.surroundings.heard.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            Some(wait) => judging.surroundings.heard.recv_timeout(wait),
+        };
+        let mut next = match first {
+            Ok(heard) => Some(heard),
+            Err(RecvTimeoutError::Timeout) => None,
+            Err(RecvTimeoutError::Disconnected) => return,
+        };
+        while let Some(heard) = next {
+            judging.take(heard);
+            next = judging.surroundings.heard.try_recv().ok();
+        }
+        judging.judge_next(Instant::now());
+    }
+}
+
+/// The authorities of a trust domain, and the identity that they were seen with last.
+struct Trusted {
+    trust_domain: TrustDomain,
+    authorities: Authorities,
+    seen_with: Option<Arc<Own>>,
+}
+
+struct Judging {
+    surroundings: Surroundings,
+    backlog: Backlog,
+    configuration: Option<Box<Configuration>>,
+    trusted: Option<Trusted>,
+    /// Of the API server's, in a row.
+    failures: u32,
+    next_try: Instant,
+}
+
+impl Judging {
+    /// How long there is nothing to do if nothing comes in; `None`: for ever.
+    fn wait(&self, at: Instant) -> Option<Duration> {
+        let can_judge = self.is_on() && self.surroundings.leadership.is_held(at) && self.own().is_some();
+        let wait = self.backlog.wait(at).filter(|_| can_judge)?;
+        Some(wait.max(self.next_try.saturating_duration_since(at)))
+    }
+
+    fn is_on(&self) -> bool {
+        self.configuration.as_ref().is_some_and(|configuration| configuration.settings.judging)
+    }
+
+    fn own(&self) -> Option<Arc<Own>> {
+        let own = self.surroundings.identity.get((self.surroundings.now)()).ok()?;
+        let configured = &self.configuration.as_ref()?.shared.trust_domain;
+        (own.id.trust_domain() == configured).then_some(own)
+    }
+
+    fn take(&mut self, heard: Heard) {
+        match heard {
+            Heard::Runs(kind, scope, told, at) => {
+                let acts = self.surroundings.leadership.is_held(at);
+                self.backlog.take(kind, &scope, told, acts, at);
+            }
+            Heard::Configured(configuration) => {
+                self.configuration = Some(configuration);
+                self.look_at_authorities();
+            }
+            Heard::LookAgain => self.look_at_authorities(),
+        }
+    }
+
+    /// Takes in the authorities that have come with a new identity.
+    fn look_at_authorities(&mut self) {
+        let now = (self.surroundings.now)();
+        let (Some(configuration), Ok(own)) = (&self.configuration, self.surroundings.identity.get(now))
+        else {
+            return;
+        };
+        let (trust_domain, configured) = (own.id.trust_domain(), &configuration.shared.trust_domain);
+        if trust_domain != configured {
+            let (own, configured) = (trust_domain.to_string(), configured.to_string());
+            return (self.surroundings.say)(Said::OtherTrustDomain { own, configured });
+        }
+        let folder = &self.surroundings.folder;
+        let fresh = || Trusted {
+            trust_domain: trust_domain.clone(),
+            authorities: Authorities::new(trust_domain.clone(), folder.clone()),
+            seen_with: None,
+        };
+        let known = self.trusted.take().filter(|known| known.trust_domain == *trust_domain);
+        let trusted = self.trusted.insert(known.unwrap_or_else(fresh));
+        if trusted.seen_with.as_ref().is_some_and(|seen| Arc::ptr_eq(seen, &own)) {
+            return;
+        }
+        if let Err(error) = trusted.authorities.see(&own.bundle, now) {
+            (self.surroundings.say)(Said::Authorities(error));
+        }
+        trusted.seen_with = Some(own);
+    }
+
+    fn bundle(&self) -> Option<X509Bundle> {
+        match self.trusted.as_ref()?.authorities.bundle() {
+            Ok(bundle) => Some(bundle),
+            Err(error) => {
+                (self.surroundings.say)(Said::Authorities(error));
+                None
+            }
+        }
+    }
+
+    /// Judges the next run, if one is due.
+    fn judge_next(&mut self, at: Instant) {
+        let is_due = self.is_on() && at >= self.next_try && self.surroundings.leadership.is_held(at);
+        let Some((id, open)) = self.backlog.next(at).filter(|_| is_due && self.own().is_some()) else {
+            return;
+        };
+        let Some(bundle) = self.bundle() else { return };
+        // What has no name that Kubernetes admits cannot be asked for.
+        let Ok(name) = id.name.parse() else { return self.backlog.pass_over(&id) };
+        let run = RunName { kind: id.kind, name };
+        let now = (self.surroundings.now)();
+        let trust = Trust { bundle, intermediates: Vec::new(), now, at: None, clock_skew: CLOCK_SKEW };
+        let found = judge(&mut self.surroundings.runs, &id, run.clone(), &trust, &Policy::default());
+        // It may have taken long.
+        if !self.surroundings.leadership.is_held(Instant::now()) {
+            return;
+        }
+        let done = found.and_then(|found| match found {
+            Some(found) => self.note(&id, &run, &found, now).map(|noted| Some((found, noted))),
+            None => Ok(None),
+        });
+        match done {
+            Ok(Some((found, Noted::Done(ended)))) => self.done(id, &open, found, &ended),
+            Ok(Some((_, Noted::Changed))) => self.backlog.try_again(&id, Instant::now()),
+            Ok(None | Some((_, Noted::Gone))) => self.backlog.pass_over(&id),
+            Err(error) => return self.failed(id, &open, error),
+        }
+        self.failures = 0;
+    }
+
+    fn note(&mut self, id: &RunId, run: &RunName, found: &Found, now: i64) -> Result<Noted, KubernetesError> {
+        let with_condition =
+            self.configuration.as_ref().is_some_and(|configuration| configuration.settings.condition);
+        note(&mut self.surroundings.runs, id, run, &found.judged, with_condition, now)
+    }
+
+    fn done(&mut self, id: RunId, open: &Open, found: Found, ended: &Ended) {
+        let Found { judged, .. } = found;
+        let took = open.since.elapsed();
+        self.surroundings.metrics.judged(&id.namespace, judged.verdict.as_str(), took);
+        self.backlog.done(&id, ended, Instant::now());
+        self.warn(&id, &judged, ended.completed);
+        (self.surroundings.say)(Said::Judged { id, judged: Box::new(judged) });
+    }
+
+    fn warn(&self, id: &RunId, judged: &Judged, completed: Option<i64>) {
+        let at = (self.surroundings.now)();
+        let is_old = completed.is_some_and(|completed| completed < at - TOLD_FOR);
+        let reason = match judged.verdict {
+            Verdict::Verified => return,
+            Verdict::Invalid => "VerdictInvalid",
+            _ if is_old => return,
+            Verdict::Weak => "VerdictWeak",
+            Verdict::Absent => "VerdictAbsent",
+            Verdict::Unchecked => "VerdictUnchecked",
+        };
+        let RunId { kind, namespace, name, uid } = id.clone();
+        let about = About { api_version: "tekton.dev/v1", kind: kind_of(kind), namespace, name, uid };
+        let message = format!("{}: {}", judged.finding.unwrap_or_default(), judged.words);
+        // It is in the log, too; a flood of them must not hold up anything.
+        let _ = self.surroundings.warnings.try_send(Warning { about, reason, message, at });
+    }
+
+    /// What the API server refuses because of the run itself does not keep others waiting.
+    fn failed(&mut self, id: RunId, open: &Open, error: KubernetesError) {
+        let (at, pause) = (Instant::now(), pause_after(open.failures.saturating_add(1)));
+        self.backlog.try_again(&id, at + pause);
+        if !error.is_about_object() {
+            self.failures = self.failures.saturating_add(1);
+            self.next_try = at + pause_after(self.failures);
+        }
+        self.surroundings.metrics.not_judged(error.code());
+        (self.surroundings.say)(Said::NotJudged { id, error, pause });
+    }
+}
+
+/// A kind as objects say it.
+pub fn kind_of(kind: RunKind) -> &'static str {
+    match kind {
+        RunKind::TaskRun => "TaskRun",
+        RunKind::PipelineRun => "PipelineRun",
+    }
+}

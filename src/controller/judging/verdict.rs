@@ -1,0 +1,79 @@
+//! What is noted of a run: an annotation, and a condition of its status if that is wanted.
+
+use serde_json::{Value, json};
+use x509::text::format_time;
+
+use crate::{
+    controller::judging::{
+        annotation::{Evidence, Noted},
+        ended::CONDITION,
+    },
+    report::safe::Line,
+    sources::error::SourceError,
+    verify::{Report, Verdict},
+};
+
+/// Characters of a condition's message.
+const LONGEST_MESSAGE: usize = 1024;
+
+/// The verdict on a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Judged {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// The code of the finding that decides (docs/verify.md "Codes"); `None` if nothing speaks against it.
+    pub finding: Option<&'static str>,
+    /// That finding in words, safe to print.
+    pub words: String,
+    /// What was judged.
+    pub evidence: Evidence,
+}
+
+impl Judged {
+    /// What a report says.
+    pub fn of_report(report: &Report, evidence: Evidence) -> Self {
+        let decides = report.findings.iter().find(|finding| finding.verdict() == report.verdict);
+        let finding = decides.or_else(|| report.findings.first());
+        Self {
+            verdict: report.verdict,
+            finding: finding.map(|finding| finding.code()),
+            words: finding.map(|finding| Line(&finding.to_string()).to_string()).unwrap_or_default(),
+            evidence,
+        }
+    }
+
+    /// What it means that a run cannot be read.
+    pub fn of_unreadable(error: &SourceError, evidence: Evidence) -> Self {
+        let words = Line(&error.to_string()).to_string();
+        Self { verdict: error.verdict(), finding: Some(error.code()), words, evidence }
+    }
+
+    /// The value of the annotation. `at`: Unix seconds.
+    pub fn annotation(&self, at: i64) -> String {
+        Noted::new(self.verdict, self.finding, at, &self.evidence).to_json()
+    }
+
+    /// The condition, in the place of `before`. `at`: Unix seconds.
+    pub fn condition(&self, pod: Option<&str>, before: Option<&Value>, at: i64) -> Value {
+        let (status, reason) = match self.verdict {
+            Verdict::Verified => ("True", "Verified"),
+            Verdict::Weak => ("False", "Weak"),
+            Verdict::Absent => ("False", "Absent"),
+            Verdict::Unchecked => ("Unknown", "Unchecked"),
+            Verdict::Invalid => ("False", "Invalid"),
+        };
+        // A retry takes the condition along, so it says whose it is.
+        let pod = pod.map(|pod| format!("pod {pod}: ")).unwrap_or_default();
+        let what = match self.finding {
+            Some(code) => format!("{code}: {}", self.words),
+            None => "what its steps produced is what they signed".to_owned(),
+        };
+        let message: String = format!("{pod}{what}").chars().take(LONGEST_MESSAGE).collect();
+        let is_as_before = |before: &&Value| before.get("status").and_then(Value::as_str) == Some(status);
+        let since = before.filter(is_as_before).and_then(|before| before.get("lastTransitionTime")?.as_str());
+        json!({
+            "type": CONDITION, "status": status, "reason": reason, "message": message,
+            "lastTransitionTime": since.map_or_else(|| format_time(at), str::to_owned),
+        })
+    }
+}

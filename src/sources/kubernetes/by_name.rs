@@ -1,0 +1,133 @@
+//! Runs by name, one after the other: a controller reads each with what belongs to it, and notes on it what it has found.
+
+use std::{io::Read as _, sync::Arc, time::Duration};
+
+use super::{
+    access::Access,
+    client::io_words,
+    error::KubernetesError,
+    family::Family,
+    read::Kubernetes,
+    request::{Part, Request},
+    runs::Runs,
+};
+use crate::{
+    sources::{
+        error::{LARGEST_OBJECT, SourceError},
+        failure::Failure,
+        files::Document,
+        run_name::RunName,
+        sink::{Found, Sink, Stopped},
+    },
+    tekton::{chains::Stated, run::Run},
+};
+
+/// A document as it came, if it is JSON, and the run in it.
+pub type Read<'a> = (&'a [u8], Result<Run, SourceError>);
+
+/// What has become of a change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Changed {
+    /// The run as it is now, in JSON.
+    Done(Vec<u8>),
+    /// It is not the one that was meant, or no longer: there is another one of that name, or it has changed meanwhile.
+    Other,
+    /// There is none of that name.
+    Gone,
+}
+
+/// Runs by name.
+pub struct RunsByName {
+    kubernetes: Kubernetes,
+}
+
+impl std::fmt::Debug for RunsByName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RunsByName").finish_non_exhaustive()
+    }
+}
+
+impl RunsByName {
+    /// By this access; no part of an answer may take longer than `patience`. Nothing is sent yet.
+    pub fn new(access: Access, patience: Duration) -> Self {
+        Self { kubernetes: Kubernetes::new(access, Runs::All { namespace: None, selector: None }, patience) }
+    }
+
+    /// Hands on a run of a namespace, and then what belongs to it; whether it is there.
+    pub fn read(&mut self, namespace: &str, run: RunName, each: &mut dyn FnMut(Read<'_>)) -> bool {
+        let mut family = Family::default();
+        family.ask(run);
+        let mut documents = Documents { path: "".into(), each };
+        // It takes all.
+        self.kubernetes.family(namespace, &mut family, &mut documents).unwrap_or(false)
+    }
+
+    /// Changes a part of a run by a JSON Merge Patch. What the patch says of UID and version must be so.
+    pub fn patch(
+        &mut self,
+        namespace: &str,
+        run: &RunName,
+        part: Part,
+        patch: &str,
+    ) -> Result<Changed, KubernetesError> {
+        let request = Request::Patch { kind: run.kind, part, namespace, name: run.name.as_str(), patch };
+        let body = match self.kubernetes.client.object(&request) {
+            Ok(body) => body,
+            Err(KubernetesError::Status { status: 409, .. }) => return Ok(Changed::Other),
+            Err(error) => return Err(error),
+        };
+        let Some(mut body) = body else { return Ok(Changed::Gone) };
+        let mut bytes = Vec::new();
+        let limit = u64::try_from(LARGEST_OBJECT).unwrap_or(u64::MAX);
+        let read = body.as_reader().take(limit).read_to_end(&mut bytes);
+        read.map_err(|error| KubernetesError::Cut { cause: io_words(&error) })?;
+        Ok(Changed::Done(bytes))
+    }
+}
+
+/// Reads documents as they come.
+struct Documents<'a> {
+    path: Arc<str>,
+    each: &'a mut dyn FnMut(Read<'_>),
+}
+
+impl Documents<'_> {
+    fn runs(&mut self, bytes: &[u8], document: Document<'_>) {
+        let Self { path, each } = self;
+        let mut each = |run: Result<Run, Failure>| {
+            each((bytes, run.map_err(|failure| failure.at(path.to_string()))));
+        };
+        document.runs(&Stated::default(), &mut each);
+    }
+}
+
+impl Sink for Documents<'_> {
+    fn begin(&mut self, path: Arc<str>) {
+        self.path = path;
+    }
+
+    fn take(&mut self, found: Found<'_>) -> Result<(), Stopped> {
+        match found {
+            Found::Json { bytes, line, inherited } => {
+                self.runs(bytes, Document::Json(bytes, line, inherited));
+            }
+            Found::Yaml { node, inherited, .. } => self.runs(&[], Document::Yaml(node, inherited)),
+            Found::Failed(failure) => (self.each)((&[], Err(failure.at(self.path.to_string())))),
+        }
+        Ok(())
+    }
+
+    fn waiting(&mut self) -> Result<(), Stopped> {
+        Ok(())
+    }
+
+    fn wait_for(&mut self, _reason: String) -> Result<(), Stopped> {
+        Ok(())
+    }
+
+    fn settle(&mut self) -> Result<(), Stopped> {
+        Ok(())
+    }
+
+    fn count(&mut self, _bytes: usize) {}
+}
