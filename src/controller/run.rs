@@ -296,11 +296,12 @@ impl Controller<'_> {
             return Ok(());
         }
         let settings = &configuration.settings;
-        let fields: [(&str, Value); 4] = [
+        let fields: [(&str, Value); 5] = [
             ("trustDomain", configuration.shared.trust_domain.to_string().into()),
             ("server", configuration.shared.server_addr.clone().into()),
             ("registration", settings.registration.as_str().into()),
             ("attest", settings.attest.as_str().into()),
+            ("judging", if settings.judging { "on" } else { "off" }.into()),
         ];
         self.surroundings.log.info("the configuration is in force", &fields);
         self.tell_judging(Heard::Configured(Box::new(configuration.clone())));

@@ -4,9 +4,10 @@
 //! tests give a node and a status. What selectors a real agent finds on a real kubelet is not tested here; which the entries have is.
 //!
 //! * [`cluster_objects`]: pods and TaskRuns as Tekton makes them; [`process`]: the controller as a process; [`relay`]:
-//!   connections that can be cut.
+//!   connections that can be cut; [`ended_runs`]: runs with what their steps have signed.
 //! * [`registers`]: what honest runs get, and when it goes; [`hostile`]: objects that get nothing; [`outages`]: crashes and interruptions;
-//!   [`configuration`]: what the ConfigMap says; [`rights`]: what the cluster must allow; [`static_entries`]: entries as objects; [`replicas`]: several of
+//!   [`judges`]: the verdict on runs that have ended; [`configuration`]: what the ConfigMap says; [`rights`]: what the cluster must allow;
+//!   [`static_entries`]: entries as objects; [`replicas`]: several of
 //!   them, and what they answer.
 
 #![cfg(feature = "cli")]
@@ -15,7 +16,9 @@
 mod cluster;
 mod cluster_objects;
 mod configuration;
+mod ended_runs;
 mod hostile;
+mod judges;
 mod outages;
 mod process;
 mod registers;
