@@ -182,12 +182,21 @@ impl ApiServer {
 
     /// Merges something into an object (RFC 7386).
     pub fn patch(&self, path: &str, patch: impl std::fmt::Display) -> Value {
-        let request = self.agent.patch(format!("{}{path}", self.url));
-        let request = request.content_type("application/merge-patch+json");
-        let mut answer = request.send(patch.to_string()).unwrap();
-        let text = answer.body_mut().read_to_string().unwrap();
-        assert!(answer.status().is_success(), "{}: {text}", answer.status());
+        let (status, text) = self.try_patch(path, patch);
+        assert!((200..300).contains(&status), "{status}: {text}");
         serde_json::from_str(&text).unwrap()
+    }
+
+    /// The same, if it is allowed: status and body of the answer.
+    pub fn try_patch(&self, path: &str, patch: impl std::fmt::Display) -> (u16, String) {
+        let request = self.agent.patch(format!("{}{path}", self.url));
+        answered(request.content_type("application/merge-patch+json").send(patch.to_string()))
+    }
+
+    /// Creates an object, if that is allowed: status and body of the answer.
+    pub fn try_create(&self, path: &str, object: &Value) -> (u16, String) {
+        let request = self.agent.post(format!("{}{path}", self.url)).content_type("application/json");
+        answered(request.send(object.to_string()))
     }
 
     /// Deletes an object at once.
@@ -339,6 +348,12 @@ impl ApiServer {
         });
         self.kubeconfig(user, &self.cluster(), &user_entry)
     }
+}
+
+/// Status and body of an answer.
+fn answered(answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> (u16, String) {
+    let mut answer = answer.unwrap();
+    (answer.status().as_u16(), answer.body_mut().read_to_string().unwrap())
 }
 
 fn free_ports() -> [u16; 3] {
