@@ -231,6 +231,15 @@ const FORGERIES: &[(&str, Change, &str, &str)] = &[
             w.status()["childReferences"].as_array_mut().unwrap().remove(2);
             w.without("ship-scan-1");
         },
+        "unchecked",
+        "matrix",
+    ),
+    (
+        "another combination than the last that the status leaves out and the source lacks",
+        |w| {
+            w.status()["childReferences"].as_array_mut().unwrap().remove(1);
+            w.without("ship-scan-0");
+        },
         "invalid",
         "child-name",
     ),
@@ -476,8 +485,24 @@ const FORGERIES: &[(&str, Change, &str, &str)] = &[
                     json!(["$(tasks.build.results.images[*])", "third"]);
             });
         },
+        "unchecked",
+        "matrix",
+    ),
+    (
+        "the pipeline has fewer combinations than were run",
+        |w| {
+            w.specs(|spec| {
+                named(&mut spec["tasks"], "scan")["matrix"]["params"][0]["value"] = json!(["app"]);
+            });
+        },
         "invalid",
         "matrix",
+    ),
+    (
+        "another number of retries than was asked for",
+        |w| named(&mut w.status()["pipelineSpec"]["tasks"], "scan")["retries"] = json!(9),
+        "invalid",
+        "pipeline-spec",
     ),
     // --- skipped or not ---
     (
@@ -575,10 +600,111 @@ const FORGERIES: &[(&str, Change, &str, &str)] = &[
         "child-missing",
     ),
     (
-        "a condition in CEL",
-        |w| w.specs(|spec| named(&mut spec["tasks"], "deploy")["when"] = json!([{"cel": "true"}])),
+        "a run that is said to have been let run by other values",
+        |w| w.status()["childReferences"][3]["whenExpressions"][0]["input"] = json!("release"),
+        "invalid",
+        "when",
+    ),
+    (
+        "a run that is said to have been let run by another operator",
+        |w| w.status()["childReferences"][3]["whenExpressions"][0]["operator"] = json!("notin"),
+        "invalid",
+        "when",
+    ),
+    (
+        "a run that is said to have been let run by one expression more",
+        |w| {
+            let more = json!({"input": "a", "operator": "in", "values": ["a"]});
+            w.status()["childReferences"][3]["whenExpressions"].as_array_mut().unwrap().push(more);
+        },
+        "invalid",
+        "when",
+    ),
+    (
+        "a run that is said to have had a condition",
+        |w| {
+            let other = json!([{"input": "a", "operator": "in", "values": ["a"]}]);
+            w.status()["childReferences"][0]["whenExpressions"] = other;
+        },
+        "invalid",
+        "when",
+    ),
+    (
+        "a task that is said to be skipped for other values",
+        |w| w.status()["skippedTasks"][0]["whenExpressions"][0]["values"] = json!(["main", "release"]),
+        "invalid",
+        "when",
+    ),
+    (
+        "a task ran whose condition in CEL is false",
+        |w| {
+            w.specs(|spec| {
+                named(&mut spec["tasks"], "deploy")["when"] =
+                    json!([{"cel": "'$(tasks.build.results.meta.branch)' == 'release'"}]);
+            });
+            w.status()["childReferences"][3]["whenExpressions"] = json!([{"cel": "'main' == 'release'"}]);
+        },
+        "invalid",
+        "when",
+    ),
+    (
+        "a condition in CEL that is said to have been another one",
+        |w| {
+            w.specs(|spec| {
+                named(&mut spec["tasks"], "deploy")["when"] =
+                    json!([{"cel": "'$(tasks.build.results.meta.branch)' == 'main'"}]);
+            });
+            w.status()["childReferences"][3]["whenExpressions"] = json!([{"cel": "'x' == 'main'"}]);
+        },
+        "invalid",
+        "when",
+    ),
+    (
+        "a condition that is no CEL",
+        |w| {
+            w.specs(|spec| named(&mut spec["tasks"], "deploy")["when"] = json!([{"cel": "1 +"}]));
+            w.status()["childReferences"][3]["whenExpressions"] = json!([{"cel": "1 +"}]);
+        },
         "unchecked",
         "not-derived",
+    ),
+    (
+        "a condition in CEL in a time zone that is not known here",
+        |w| {
+            let cel = json!([{"cel": "timestamp('2026-01-01T00:00:00Z').getHours('Europe/Berlin') == 1"}]);
+            w.specs(|spec| named(&mut spec["tasks"], "deploy")["when"] = cel.clone());
+            w.status()["childReferences"][3]["whenExpressions"] = cel;
+        },
+        "unchecked",
+        "not-derived",
+    ),
+    (
+        "more conditions in CEL than are evaluated",
+        |w| {
+            let cel: Vec<Value> = (0..65).map(|i| json!({"cel": format!("{i} == {i}")})).collect();
+            w.specs(|spec| named(&mut spec["tasks"], "deploy")["when"] = json!(cel));
+            w.status()["childReferences"][3]["whenExpressions"] = json!(cel);
+        },
+        "unchecked",
+        "not-derived",
+    ),
+    (
+        "a parameter that is not the number of retries",
+        |w| {
+            retries(w);
+            named(&mut w.task_run("ship-deploy")["spec"]["params"], "first")["value"] = json!("3");
+        },
+        "invalid",
+        "parameter",
+    ),
+    (
+        "a parameter that is not the number of a matrix' runs",
+        |w| {
+            of_matrix(w);
+            named(&mut w.task_run("ship-report")["spec"]["params"], "status")["value"] = json!("2 of 3");
+        },
+        "invalid",
+        "parameter",
     ),
     // --- its results ---
     (
@@ -646,6 +772,27 @@ const FORGERIES: &[(&str, Change, &str, &str)] = &[
         "succeeded",
     ),
 ];
+
+/// A task with a parameter that is its number of retries.
+fn retries(w: &mut Whole) {
+    w.specs(|spec| {
+        let deploy = named(&mut spec["tasks"], "deploy");
+        deploy["retries"] = json!(2);
+        named(&mut deploy["params"], "first")["value"] = json!("$(context.pipelineTask.retries)");
+    });
+    named(&mut w.task_run("ship-deploy")["spec"]["params"], "first")["value"] = json!("2");
+}
+
+/// A task of finally with a parameter that is the number of a matrix' runs, and of those with a result.
+fn of_matrix(w: &mut Whole) {
+    w.specs(|spec| {
+        named(&mut spec["tasks"], "scan")["matrix"] =
+            json!({"params": [{"name": "image", "value": ["app", "sidecar"]}]});
+        named(&mut named(&mut spec["finally"], "report")["params"], "status")["value"] =
+            json!("$(tasks.scan.matrix.verdict.length) of $(tasks.scan.matrix.length)");
+    });
+    named(&mut w.task_run("ship-report")["spec"]["params"], "status")["value"] = json!("2 of 2");
+}
 
 #[test]
 fn genuine_pipelineruns_are_verified() {
@@ -768,6 +915,24 @@ fn honest_variants_are_verified() {
             });
             named(&mut w.task_run("ship-report")["spec"]["params"], "status")["value"] = json!("Completed");
         }),
+        ("conditions that the status does not repeat, or repeats without results", |w| {
+            w.status()["childReferences"][3]["whenExpressions"][0]["input"] =
+                json!("$(tasks.build.results.meta.branch)");
+            w.status()["skippedTasks"][0].as_object_mut().unwrap().remove("whenExpressions");
+        }),
+        ("a condition in CEL", |w| {
+            w.specs(|spec| {
+                let cel = |branch: &str| {
+                    json!([{"cel": format!("'$(tasks.build.results.meta.branch)' in ['{branch}', 'x']")}])
+                };
+                named(&mut spec["tasks"], "deploy")["when"] = cel("main");
+                named(&mut spec["tasks"], "notify-branch")["when"] = cel("release");
+            });
+            w.status()["childReferences"][3]["whenExpressions"] = json!([{"cel": "'main' in ['main', 'x']"}]);
+            w.status()["skippedTasks"][0]["whenExpressions"] = json!([{"cel": "'main' in ['release', 'x']"}]);
+        }),
+        ("the number of retries", retries),
+        ("the number of a matrix' runs", of_matrix),
         ("a pipeline by reference", |w| {
             w.pipeline_run["spec"] = json!({"pipelineRef": {"name": "ship"}});
         }),
@@ -921,6 +1086,19 @@ fn nested_pipelines_are_judged_first() {
         verdicts(&[&whole, &task_run]),
         ["default/build-app-000001 verified", "default/build unchecked"]
     );
+    // What the pipeline in the pipeline produced, in a result of the outer one.
+    let mut passed_on = whole.clone();
+    for spec in ["spec", "status"] {
+        passed_on[spec]["pipelineSpec"]["results"] =
+            json!([{"name": "outer", "value": "$(tasks.app.results.r)"}]);
+    }
+    assert_eq!(verdicts(&[&passed_on, &nested, &task_run]), good, "a result that Tekton does not pass on");
+    passed_on["status"]["results"] = json!([{"name": "outer", "value": value}]);
+    assert_eq!(verdicts(&[&passed_on, &nested, &task_run]), good);
+    assert_eq!(verdicts(&[&passed_on, &forged, &task_run]), bad);
+    passed_on["status"]["results"] = json!([{"name": "outer", "value": "other"}]);
+    let bad = ["default/build-app-000001 verified", "default/build-app verified", "default/build invalid"];
+    assert_eq!(verdicts(&[&passed_on, &nested, &task_run]), bad);
     let mut circle = nested.clone();
     circle["status"]["childReferences"][0] = child("PipelineRun", "build", "000001");
     for verdict in verdicts(&[&whole, &circle, &task_run]).iter().skip(1) {

@@ -118,6 +118,9 @@ pub struct PipelineTask {
     /// `continue`: its failure does not fail the run.
     #[serde(default, deserialize_with = "null_is_default")]
     pub on_error: String,
+    /// How often a run that failed is tried again.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub retries: i64,
 }
 
 impl PipelineTask {
@@ -266,6 +269,9 @@ pub struct ChildReference {
     /// The task of the pipeline.
     #[serde(default, deserialize_with = "null_is_default")]
     pub pipeline_task_name: String,
+    /// The task's when expressions, with results put in.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub when_expressions: Vec<DeclaredWhen>,
 }
 
 /// A task that was not run.
@@ -278,6 +284,9 @@ pub struct SkippedTask {
     /// One of Tekton's reasons (`pkg/apis/pipeline/v1/pipelinerun_types.go`, `SkippingReason`).
     #[serde(default, deserialize_with = "null_is_default")]
     pub reason: String,
+    /// Its when expressions, with results put in.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub when_expressions: Vec<DeclaredWhen>,
 }
 
 impl PipelineRun {

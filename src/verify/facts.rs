@@ -338,7 +338,7 @@ details! {
     NO_SUCH_RESULT = "no-such-result";
     /// A matrix has other combinations.
     MATRIX = "matrix";
-    /// A task ran although its when expressions are false.
+    /// A task ran although its when expressions are false, or other ones are stated.
     WHEN = "when";
     /// A task is said to be skipped, and that is not so.
     SKIPPED = "skipped";

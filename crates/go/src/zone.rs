@@ -137,6 +137,11 @@ impl Zones {
         Self { sources: SOURCES.iter().map(PathBuf::from).collect(), local }
     }
 
+    /// No zone but UTC, which is the local one, too.
+    pub fn none() -> Self {
+        Self { sources: Vec::new(), local: LocalZone::utc() }
+    }
+
     /// The zone files in one folder.
     pub fn in_folder(folder: &Path, local: LocalZone) -> Self {
         Self { sources: vec![folder.to_owned()], local }

@@ -7,6 +7,11 @@ use crate::tekton::names::{LONGEST, child};
 
 /// The names of the runs of one task, of which there are `count`.
 pub(crate) fn of_runs(pipeline_run: &str, task: &str, count: usize) -> Vec<String> {
+    of_first_runs(pipeline_run, task, count, count)
+}
+
+/// The first of those names.
+pub(crate) fn of_first_runs(pipeline_run: &str, task: &str, count: usize, first: usize) -> Vec<String> {
     if count == 1 {
         return vec![child(pipeline_run, &format!("-{task}"))];
     }
@@ -21,5 +26,5 @@ pub(crate) fn of_runs(pipeline_run: &str, task: &str, count: usize) -> Vec<Strin
         // Names of Kubernetes objects are ASCII; what is not has no such name.
         name.get(..room).unwrap_or_default().to_owned() + &suffix
     };
-    (0..count).map(of_one).collect()
+    (0..first.min(count)).map(of_one).collect()
 }

@@ -194,7 +194,7 @@ pub(crate) fn places(text: &str) -> impl Iterator<Item = (usize, &str)> {
 }
 
 /// The expression that a text consists of.
-fn whole_expression(text: &str) -> Option<&str> {
+pub(crate) fn whole_expression(text: &str) -> Option<&str> {
     let expression = text.strip_prefix("$(")?.strip_suffix(')')?;
     (!expression.contains([')', '('])).then_some(expression)
 }

@@ -199,16 +199,17 @@ fn complete_pipeline_run() -> Value {
     let task = json!({
         "name": "t", "params": [param], "matrix": {"params": [param], "include": [{"params": [param]}]}, "when": [when],
         "runAfter": ["u"], "taskRef": reference, "taskSpec": embedded, "pipelineRef": {"name": "q"},
-        "pipelineSpec": {"tasks": []}, "onError": "continue",
+        "pipelineSpec": {"tasks": []}, "onError": "continue", "retries": 1,
     });
     let pipeline = json!({"tasks": [task], "finally": [task], "results": [param]});
-    let child = json!({"kind": "TaskRun", "name": "n-t", "pipelineTaskName": "t"});
+    let child = json!({"kind": "TaskRun", "name": "n-t", "pipelineTaskName": "t", "whenExpressions": [when]});
+    let skipped = json!({"name": "s", "reason": "r", "whenExpressions": [when]});
     json!({
         "metadata": complete()["metadata"],
         "spec": {"pipelineSpec": pipeline, "params": [param]},
         "status": {
             "conditions": [{"type": "Succeeded", "status": "True", "reason": "Succeeded"}],
-            "childReferences": [child], "skippedTasks": [{"name": "s", "reason": "r"}], "results": [param],
+            "childReferences": [child], "skippedTasks": [skipped], "results": [param],
             "pipelineSpec": pipeline,
         },
     })

@@ -19,7 +19,8 @@ use crate::{
         Verdict,
         pipeline::{
             child::{Child, Proven},
-            results, skips,
+            context::TaskContext,
+            results, skips, stated,
             task::Task,
             values::{TaskResult, Values},
         },
@@ -90,7 +91,7 @@ impl State {
 fn what_is_derived_is_what_the_controller_makes() {
     let state = State::new();
     let tasks = state.tasks();
-    let values = Values { tasks: &tasks };
+    let values = Values::new(&tasks);
     let (mut faults, mut derived) = (Vec::new(), HashMap::<String, u32>::new());
     for line in include_str!("../../../testdata/pipelineruns/made.jsonl").lines() {
         let line: Value = serde_json::from_str(line).unwrap();
@@ -109,6 +110,31 @@ fn what_is_derived_is_what_the_controller_makes() {
             "when" => {
                 let when: Vec<DeclaredWhen> = serde_json::from_value(given.clone()).unwrap();
                 skips::allows(&when, &values).ok().map(Value::from)
+            }
+            "stated" => {
+                let list =
+                    |value: &Value| serde_json::from_value::<Vec<DeclaredWhen>>(value.clone()).unwrap();
+                let is_same = stated::become_all(&list(given), &list(made), &values);
+                is_same.ok().map(|is_same| if is_same { made.clone() } else { Value::Null })
+            }
+            "context" => {
+                let task: PipelineTask = serde_json::from_value(given.clone()).unwrap();
+                let task = Task {
+                    task: &task,
+                    is_finally: false,
+                    references: Vec::new(),
+                    names: Vec::new(),
+                    runs: Vec::new(),
+                    skipped: None,
+                };
+                let context = TaskContext::new(&task, &values);
+                let param = |param: &Param| {
+                    let made = replaced(&param.value, &|text| context.replacement(text)).ok()?;
+                    Some(
+                        json!({"name": param.name, "value": serde_json::from_str::<Value>(&made.canonical_json()).unwrap()}),
+                    )
+                };
+                task.task.params.iter().map(param).collect::<Option<Vec<Value>>>().map(Value::from)
             }
             "result" => results::derived(&value(given), &values)
                 .ok()
@@ -143,9 +169,16 @@ fn what_is_derived_is_what_the_controller_makes() {
         }
     }
     assert!(faults.is_empty(), "{}\n{}", faults.len(), faults.join("\n"));
-    for (kind, least) in
-        [("param", 150), ("when", 200), ("result", 60), ("matrix", 200), ("count", 200), ("names", 200)]
-    {
+    for (kind, least) in [
+        ("param", 150),
+        ("when", 200),
+        ("result", 60),
+        ("matrix", 200),
+        ("count", 200),
+        ("names", 200),
+        ("stated", 200),
+        ("context", 100),
+    ] {
         assert!(derived[kind] >= least, "{kind}: only {} are derived", derived[kind]);
     }
 }

@@ -34,11 +34,11 @@ pub struct Child {
     pub(crate) params: Vec<(String, ResultValue)>,
     /// Those of them whose value is in the text of a step that is signed.
     pub(crate) in_program: HashSet<String>,
-    /// What it proves; `None` if it does not count as verified, or is a PipelineRun, whose results no task can use.
+    /// What it proves; `None` if it does not count as verified.
     pub(crate) proven: Option<Proven>,
 }
 
-/// What a verified TaskRun proves.
+/// What a verified run proves: of a PipelineRun the results that its TaskRuns attest, whose names are claimed.
 #[derive(Debug, Clone)]
 pub(crate) struct Proven {
     pub(crate) results: Vec<(String, ResultValue)>,

@@ -12,12 +12,13 @@ use crate::{
         value::ResultValue,
     },
     verify::{
-        Verdict,
+        Finding, Verdict,
         facts::Detail,
         findings::Findings,
         pipeline::{
             ParamNode,
             child::Child,
+            context::TaskContext,
             differs, fault,
             task::Task,
             values::{TaskResult, Values},
@@ -43,7 +44,10 @@ pub(crate) fn check(task: &Task<'_>, values: &Values<'_>, findings: &mut Finding
     let combinations = match &task.task.matrix {
         None => None,
         Some(matrix) => match combinations(matrix, values) {
-            Ok((count, combinations)) if count == task.references.len() => Some(combinations),
+            Ok((count, combinations)) if count >= task.references.len() => {
+                findings.extend(fewer(name, task.references.len(), count));
+                Some(combinations)
+            }
             Ok((count, _)) => {
                 let runs = task.references.len();
                 let problem = format!("task {name}: its matrix makes {count} runs, and it has {runs}");
@@ -67,6 +71,25 @@ pub(crate) fn check(task: &Task<'_>, values: &Values<'_>, findings: &mut Finding
     .collect()
 }
 
+/// What there is to say of a matrix with fewer runs than it makes. Nothing honest is invalid, and what is missing was not checked.
+fn fewer(name: &str, runs: usize, count: usize) -> Option<Finding> {
+    let problem = format!(
+        "task {name}: its matrix makes {count} runs, and it has {runs}: an error may have kept the controller from making the others, \
+         or they were left out (run the PipelineRun again)"
+    );
+    (runs < count).then(|| fault(Verdict::Unchecked, Detail::MATRIX, problem))
+}
+
+/// Tasks with fewer runs than their matrices make, and how many those are.
+pub(crate) fn cut_matrices(values: &Values<'_>) -> Vec<(String, usize)> {
+    let cut = values.tasks.iter().filter_map(|(name, task)| {
+        let matrix = with_results(task.task.matrix.as_ref()?, values).ok()?;
+        let count = matrix::count_runs(&matrix)?;
+        (!task.references.is_empty() && task.references.len() < count).then(|| ((*name).to_owned(), count))
+    });
+    cut.collect()
+}
+
 /// What every run of a task is given.
 struct Given<'a> {
     task: &'a str,
@@ -78,9 +101,10 @@ struct Given<'a> {
 
 impl<'a> Given<'a> {
     fn new(task: &'a Task<'_>, values: &Values<'_>) -> Self {
+        let context = TaskContext::new(task, values);
         let task = task.task;
         let param = |param: &'a Param| {
-            let value = replaced(&param.value, &|text| values.replacement(text));
+            let value = replaced(&param.value, &|text| context.replacement(text));
             (param.name.as_str(), value, Task::is_from_result(&param.value))
         };
         let of_matrix = task.matrix.iter().flat_map(Matrix::all_params);

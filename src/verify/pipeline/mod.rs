@@ -2,16 +2,19 @@
 //!
 //! Nobody signs a PipelineRun. What it says is held against what its TaskRuns prove: that each one is there and its own
 //! ([`runs`]), that what they were given is what others produced ([`given`]), that tasks were skipped for the reason that is
-//! stated ([`skips`]), that the steps signed in the order of the tasks, and that its results are theirs ([`results`]).
+//! stated ([`skips`], [`stated`]), that the steps signed in the order of the tasks, and that its results are theirs ([`results`]).
 
 #[cfg(test)]
 mod as_controller;
+mod cel;
 pub(crate) mod child;
+mod context;
 mod given;
 mod results;
 mod runs;
 mod skips;
 mod spec;
+mod stated;
 mod task;
 pub(crate) mod tree;
 mod values;
@@ -115,9 +118,11 @@ fn against(
     notes: &mut Vec<String>,
 ) -> Pipeline {
     let tasks = runs::tasks(object, spec, children, findings);
-    let by_name: HashMap<&str, Task<'_>> =
+    let mut by_name: HashMap<&str, Task<'_>> =
         tasks.into_iter().map(|task| (task.task.name.as_str(), task)).collect();
-    let values = Values { tasks: &by_name };
+    let cut = given::cut_matrices(&Values::new(&by_name));
+    runs::rename(object, &mut by_name, &cut);
+    let values = Values::new(&by_name);
     let mut nodes = Vec::with_capacity(by_name.len());
     let created = object.metadata.creation_timestamp.as_deref().and_then(parse_time);
     if created.is_none() {

@@ -99,6 +99,9 @@ fn declared(
             let problem = format!("result {name} of the PipelineRun is not what its tasks produced");
             Err(wrong(problem, (Some(&expected), Some(found))))
         }
+        (Ok(_), None) if is_from_pipeline(value, values) => Ok(Outcome::Note(format!(
+            "result {name} is missing: Tekton up to v1.15 does not pass on what a pipeline in the pipeline produced"
+        ))),
         (Ok(expected), None) if object.succeeded() == Some("True") => {
             let problem = format!("result {name} of the PipelineRun is missing");
             Err(wrong(problem, (Some(&expected), None)))
@@ -139,6 +142,13 @@ pub(super) fn derived(value: &ResultValue, values: &Values<'_>) -> Result<Result
         None if expressions.is_empty() => Err("tasks.…".to_owned()),
         None => replaced(value, &|text| values.replacement(text)),
     }
+}
+
+fn is_from_pipeline(value: &ResultValue, values: &Values<'_>) -> bool {
+    expressions(value)
+        .into_iter()
+        .filter_map(ResultReference::parse)
+        .any(|reference| values.is_of_pipeline(&reference))
 }
 
 fn is_from_nothing(value: &ResultValue, values: &Values<'_>) -> bool {

@@ -58,11 +58,32 @@ pub(crate) fn tasks<'a>(
     tasks
 }
 
+/// Gives the runs of matrices their names by what those make, where that is more than there are: the controller makes no others once an
+/// error has cut it short.
+pub(crate) fn rename(object: &PipelineRun, tasks: &mut HashMap<&str, Task<'_>>, counts: &[(String, usize)]) {
+    for (name, count) in counts {
+        let Some(task) = tasks.get_mut(name.as_str()) else { continue };
+        let first = task.references.len();
+        task.names = names::of_first_runs(&object.metadata.name, name, *count, first);
+        let numbers = numbers(&task.names);
+        let mut runs: Vec<_> = task.references.iter().copied().zip(task.runs.iter().copied()).collect();
+        runs.sort_by_key(|(reference, _)| number(&numbers, reference));
+        (task.references, task.runs) = runs.into_iter().unzip();
+    }
+}
+
 /// By the numbers of the runs of a matrix: the controller keeps them by name, so the tenth comes before the second.
 fn sort(references: &mut [&ChildReference], names: &[String]) {
-    let numbers: HashMap<&str, usize> =
-        names.iter().enumerate().map(|(number, name)| (name.as_str(), number)).collect();
-    references.sort_by_key(|reference| numbers.get(reference.name.as_str()).copied().unwrap_or(usize::MAX));
+    let numbers = numbers(names);
+    references.sort_by_key(|reference| number(&numbers, reference));
+}
+
+fn numbers(names: &[String]) -> HashMap<&str, usize> {
+    names.iter().enumerate().map(|(number, name)| (name.as_str(), number)).collect()
+}
+
+fn number(numbers: &HashMap<&str, usize>, reference: &ChildReference) -> usize {
+    numbers.get(reference.name.as_str()).copied().unwrap_or(usize::MAX)
 }
 
 /// That each run of a task is there, counts as verified, and is of this task and this PipelineRun.

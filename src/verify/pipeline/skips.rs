@@ -1,6 +1,8 @@
 //! Which tasks ran and which were skipped, by their when expressions and the reason that the status states
 //! (Tekton `pkg/reconciler/pipelinerun/resources/pipelinerunresolution.go`, `skip` and `IsFinallySkipped`).
 
+use go::json::escape_bytes;
+
 use crate::{
     tekton::{
         pipelinerun::{
@@ -15,7 +17,7 @@ use crate::{
         facts::Detail,
         findings::Findings,
         pipeline::{
-            fault, given,
+            fault, given, stated,
             task::Task,
             values::{TaskResult, Values},
         },
@@ -40,6 +42,7 @@ pub(crate) fn check(
     findings: &mut Findings,
     notes: &mut Vec<String>,
 ) {
+    stated::check(object, task, values, findings);
     if !task.references.is_empty() {
         return ran(object, task, values, findings);
     }
@@ -103,7 +106,10 @@ fn is_reason(
             let expressions = task.expressions().into_iter().chain(task.step_expressions());
             let mut references = expressions.filter_map(ResultReference::parse);
             // Of one that is not known another finding says so.
-            references.any(|reference| !matches!(values.result(&reference), TaskResult::Value(_)))
+            references.any(|reference| {
+                values.is_of_pipeline(&reference)
+                    || !matches!(values.result(&reference), TaskResult::Value(_))
+            })
         }
         "Matrix Parameters have an empty array" => match &task.task.matrix {
             None => false,
@@ -128,25 +134,32 @@ fn undecided(name: &str, reason: &str) -> Finding {
     fault(Verdict::Unchecked, Detail::NOT_DERIVED, problem)
 }
 
+/// A list as Go writes it.
+pub(super) fn as_json(items: &[String]) -> String {
+    let items: Vec<String> =
+        items.iter().map(|item| format!("\"{}\"", escape_bytes(item.as_bytes()))).collect();
+    format!("[{}]", items.join(","))
+}
+
 /// Whether all expressions hold, with results put in (Tekton `pkg/apis/pipeline/v1/when_types.go`, `AllowsExecution`).
 pub(super) fn allows(when: &[DeclaredWhen], values: &Values<'_>) -> Result<bool, String> {
-    let of = |text: &str| values.replacement(text);
+    let of = |text: &str| values.in_when(text);
     let unknown = |expression: String| format!("$({expression}) is not known");
     let mut allowed = true;
     for expression in when {
-        if !expression.cel.is_empty() {
-            return Err("one is in CEL, which is not evaluated here".to_owned());
-        }
         // A whole list as input becomes its JSON.
         let input = match expression.input.contains("[*])") {
             true => {
                 let list = in_list(std::slice::from_ref(&expression.input), &of).map_err(unknown)?;
-                serde_json::to_string(&list).unwrap_or_default()
+                as_json(&list)
             }
             false => in_text(&expression.input, &of).map_err(unknown)?,
         };
-        let values = in_list(&expression.values, &of).map_err(unknown)?;
-        allowed &= values.contains(&input) == (expression.operator == "in");
+        let looked_in = in_list(&expression.values, &of).map_err(unknown)?;
+        allowed &= looked_in.contains(&input) == (expression.operator == "in");
+        if !expression.cel.is_empty() {
+            allowed &= values.cel.is_true(&in_text(&expression.cel, &of).map_err(unknown)?)?;
+        }
     }
     Ok(allowed)
 }

@@ -150,6 +150,7 @@ impl<'a> Given<'a> {
             && inline.pipeline_ref == run.pipeline_ref
             && inline.name == run.name
             && inline.run_after == run.run_after
+            && inline.retries == run.retries
             && self.becomes(&inline.on_error, &run.on_error)
             && self.all_become(&inline.params, &run.params)
     }

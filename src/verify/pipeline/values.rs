@@ -7,12 +7,14 @@ use crate::{
         pipelinerun::references::{self, Replacement, ResultReference},
         value::ResultValue,
     },
-    verify::pipeline::{child::Child, task::Task},
+    verify::pipeline::{cel::Evaluated, child::Child, context::is_of_task, task::Task},
 };
 
 /// The tasks of a pipeline by name, with the runs that the source holds of them.
 pub(crate) struct Values<'a> {
     pub(crate) tasks: &'a HashMap<&'a str, Task<'a>>,
+    /// What its expressions in CEL come to.
+    pub(crate) cel: Evaluated,
 }
 
 /// A task's result, or why there is none.
@@ -25,7 +27,19 @@ pub(crate) enum TaskResult {
     Unknown,
 }
 
-impl Values<'_> {
+impl<'a> Values<'a> {
+    pub(crate) fn new(tasks: &'a HashMap<&'a str, Task<'a>>) -> Self {
+        Self { tasks, cel: Evaluated::default() }
+    }
+
+    /// What takes the place of an expression in a when expression.
+    pub(crate) fn in_when(&self, expression: &str) -> Replacement {
+        match is_of_task(expression) {
+            true => Replacement::Stays,
+            false => self.replacement(expression),
+        }
+    }
+
     /// What takes the place of an expression.
     pub(crate) fn replacement(&self, expression: &str) -> Replacement {
         if !expression.starts_with("tasks.") && !expression.starts_with("finally.") {
@@ -86,6 +100,12 @@ impl Values<'_> {
             true => TaskResult::None,
             false => TaskResult::Value(ResultValue::Array(items)),
         }
+    }
+
+    /// Whether the producer is a pipeline in the pipeline, whose results Tekton up to v1.15 does not pass on
+    /// (`pipelinerunstate.go`, `GetTaskRunsResults`).
+    pub(crate) fn is_of_pipeline(&self, reference: &ResultReference<'_>) -> bool {
+        self.tasks.get(reference.task).is_some_and(|task| task.task.is_pipeline())
     }
 
     /// `$(tasks.<task>.status)` (Tekton `pipelinerunstate.go`, `GetPipelineTaskStatus`): as the TaskRuns say. A verified one cannot say that

@@ -9,7 +9,11 @@ use crate::{
     tekton::pipelinerun::{PipelineRun, packed::Packed},
     verify::{
         Policy, Report, Trust,
-        pipeline::{NO_ROOM, child::Child, judge, not_kept},
+        pipeline::{
+            NO_ROOM,
+            child::{Child, Proven},
+            judge, not_kept,
+        },
     },
 };
 
@@ -223,6 +227,13 @@ fn nested_first<P>(waiting: &[Waiting<P>]) -> Vec<usize> {
     order
 }
 
+/// What a PipelineRun that counts as verified hands on.
+fn proven(report: &Report) -> Option<Proven> {
+    let pipeline = report.pipeline.as_ref().filter(|_| report.accepted)?;
+    let results = pipeline.results.iter().map(|result| (result.name.clone(), result.value.clone()));
+    Some(Proven { results: results.collect(), span: None })
+}
+
 /// A PipelineRun that belongs to another one.
 fn as_child(object: &PipelineRun, report: &Report) -> Option<Child> {
     let metadata = &object.metadata;
@@ -240,6 +251,6 @@ fn as_child(object: &PipelineRun, report: &Report) -> Option<Child> {
         reason: condition.map(|condition| condition.reason.clone()).unwrap_or_default(),
         params: object.spec.params.iter().map(|param| (param.name.clone(), param.value.clone())).collect(),
         in_program: HashSet::new(),
-        proven: None,
+        proven: proven(report),
     })
 }

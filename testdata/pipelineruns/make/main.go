@@ -191,4 +191,64 @@ func main() {
 		}
 		emit("names", []any{run, task, count}, resources.GetNamesOfTaskRuns(nil, task, run, count))
 	}
+	conditions(r)
+	contexts(r)
+}
+
+// conditions: what the status says of when expressions, and what those in CEL come to.
+func conditions(r *rand.Rand) {
+	for range 300 {
+		when := v1.WhenExpressions{{Input: text(r), Operator: selection.In, Values: []string{text(r), text(r)}[:1+r.Intn(2)]}}
+		given, _ := json.Marshal(when)
+		if made := apply(&v1.PipelineTask{Name: "t", When: when}); made != nil {
+			emit("stated", json.RawMessage(given), made.When)
+		}
+	}
+	for range 300 {
+		quoted := func() string { return "'" + texts[r.Intn(23)] + "'" }
+		cel := []string{quoted() + " == " + quoted(), quoted() + ".startsWith('t')", "size(" + quoted() + ") > 2", quoted(),
+			quoted() + " in ['text', 'x', 'm0']", quoted() + " != '' && " + quoted() + " == 'x'"}[r.Intn(6)]
+		when := v1.WhenExpressions{{CEL: cel}}
+		if r.Intn(3) == 0 {
+			when = append(when, v1.WhenExpression{Input: text(r), Operator: selection.NotIn, Values: []string{"text"}})
+		}
+		given, _ := json.Marshal(when)
+		made := apply(&v1.PipelineTask{Name: "t", When: when})
+		if made == nil {
+			emit("when", json.RawMessage(given), nil)
+			continue
+		}
+		emit("stated", json.RawMessage(given), made.When)
+		task := resources.ResolvedPipelineTask{PipelineTask: made}
+		if err := task.EvaluateCEL(); err != nil {
+			emit("when", json.RawMessage(given), nil)
+			continue
+		}
+		emit("when", json.RawMessage(given), made.When.AllowsExecution(task.EvaluatedCEL))
+	}
+}
+
+// contexts: parameters in which the controller puts the number of retries and of a matrix' runs.
+func contexts(r *rand.Rand) {
+	texts := []string{"$(context.pipelineTask.retries)", "$(tasks.m.matrix.length)", "$(tasks.m.matrix.r.length)", "$(tasks.m.matrix.q.length)",
+		"$(tasks.m.matrix.none.length)", "$(tasks.a.matrix.length)", "$(tasks.a.matrix.s.length)", "$(tasks.b.matrix.length)", "$(tasks.m.matrix.r.length.x)", "plain", "", "$"}
+	for range 400 {
+		params := v1.Params{}
+		for i := range 1 + r.Intn(2) {
+			value := ""
+			for range 1 + r.Intn(3) {
+				value += texts[r.Intn(len(texts))]
+			}
+			params = append(params, v1.Param{Name: fmt.Sprint("p", i), Value: *v1.NewStructuredValues(value)})
+		}
+		task := &v1.PipelineTask{Name: "t", Retries: r.Intn(3), Params: params, RunAfter: []string{"a", "m"}}
+		given, _ := json.Marshal(task)
+		facts := &resources.PipelineRunFacts{State: state()}
+		status := v1.PipelineRunStatus{}
+		status.PipelineSpec = &v1.PipelineSpec{}
+		for _, task := range facts.State {
+			status.PipelineSpec.Tasks = append(status.PipelineSpec.Tasks, *task.PipelineTask)
+		}
+		emit("context", json.RawMessage(given), resources.ApplyPipelineTaskContexts(task, status, facts).Params)
+	}
 }

@@ -1,0 +1,87 @@
+//! What the controller knows of a task when it makes its runs: `$(context.pipelineTask.retries)`, `$(tasks.<task>.matrix.length)` and
+//! `$(tasks.<task>.matrix.<result>.length)` (Tekton `pkg/reconciler/pipelinerun/resources/apply.go`, `ApplyPipelineTaskContexts`).
+//!
+//! They are put into parameters only. In a matrix, which has been fanned out by then, they are not derived.
+
+use std::collections::HashMap;
+
+use crate::{
+    tekton::{
+        pipelinerun::{
+            matrix::count_runs,
+            references::{Replacement, expressions},
+        },
+        value::ResultValue,
+    },
+    verify::pipeline::{task::Task, values::Values},
+};
+
+/// What takes the place of expressions in the parameters of one task.
+pub(crate) struct TaskContext<'a> {
+    values: &'a Values<'a>,
+    /// Numbers as texts; `None`: it is put in, and is not known here.
+    numbers: HashMap<String, Option<String>>,
+}
+
+impl<'a> TaskContext<'a> {
+    pub(crate) fn new(task: &Task<'_>, values: &'a Values<'a>) -> Self {
+        let mut numbers = HashMap::new();
+        numbers.insert("context.pipelineTask.retries".to_owned(), Some(task.task.retries.to_string()));
+        for param in &task.task.params {
+            // Of one parameter the first such expression counts, and all parameters get what it stands for.
+            let Some((producer, result)) = expressions(&param.value).into_iter().find_map(length_of) else {
+                continue;
+            };
+            let Some(of) = values.tasks.get(producer) else { continue };
+            // Only tasks that are not of finally are looked at, with no results put into their matrices.
+            if !of.is_finally {
+                let count = of.task.matrix.as_ref().and_then(count_runs);
+                numbers
+                    .insert(format!("tasks.{producer}.matrix.length"), count.map(|count| count.to_string()));
+            }
+            if let Some(result) = result {
+                // One that it does not wait for may have had fewer runs by then.
+                let has_ended = task.parents().contains(&producer) || task.is_finally && !of.is_finally;
+                let count = has_ended.then(|| with_result(of, result)).flatten();
+                let of_result = format!("tasks.{producer}.matrix.{result}.length");
+                numbers.insert(of_result, count.map(|count| count.to_string()));
+            }
+        }
+        Self { values, numbers }
+    }
+
+    /// What takes the place of an expression in a parameter.
+    pub(crate) fn replacement(&self, expression: &str) -> Replacement {
+        match self.numbers.get(expression) {
+            Some(Some(number)) => Replacement::Value(ResultValue::String(number.clone())),
+            Some(None) => Replacement::Unknown,
+            None => self.values.replacement(expression),
+        }
+    }
+}
+
+/// Whether it is one of those that are put in when runs are made, and nowhere before that.
+pub(crate) fn is_of_task(expression: &str) -> bool {
+    expression == "context.pipelineTask.retries" || length_of(expression).is_some()
+}
+
+/// The task whose runs are counted, and the result, if only those with one are.
+fn length_of(expression: &str) -> Option<(&str, Option<&str>)> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
+    if !expression.bytes().all(is_plain) {
+        return None;
+    }
+    match expression.split('.').collect::<Vec<_>>().as_slice() {
+        ["tasks", task, "matrix", "length"] => Some((task, None)),
+        ["tasks", task, "matrix", result, "length"] => Some((task, Some(result))),
+        _ => None,
+    }
+}
+
+/// How many runs of a task have a result.
+fn with_result(task: &Task<'_>, result: &str) -> Option<usize> {
+    task.runs.iter().try_fold(0, |count, run| {
+        let proven = run.as_ref()?.proven.as_ref()?;
+        Some(count + usize::from(proven.result(result).is_some()))
+    })
+}
