@@ -7,14 +7,20 @@ mod support;
 
 use std::{
     fs,
+    io::{self, BufRead as _, BufReader},
+    os::unix::net::{UnixListener, UnixStream},
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose};
+use ring::{
+    digest::{SHA256, digest},
+    rand::SystemRandom,
+};
 use serde_json::{Value, json};
 use support::{
     command::{self, Ran, svidence},
@@ -23,9 +29,11 @@ use support::{
 };
 use svidence::{
     bundles::store::{Added, BundleStore, FILE, StoreError},
+    standin::{agent::DevAgent, ca::DevCa},
     workload::{bundle::X509Bundle, id::TrustDomain},
 };
 use tempfile::TempDir;
+use time::OffsetDateTime;
 use x509::pem;
 
 const TRUST_DOMAIN: [&str; 2] = ["--trust-domain", "example.org"];
@@ -332,7 +340,9 @@ fn a_real_agent_gives_its_bundle_to_those_it_knows() {
     let option = format!("--workload-api={}", spire.socket_uri());
     let ran = add(&store, &[&option]);
     assert_eq!(ran.code, 3, "nobody is registered: {}{}", ran.out, ran.err);
-    assert!(ran.err.contains("no registration entry matches"), "{}", ran.err);
+    for words in ["no registration entry matches", "allow_unauthenticated_verifiers"] {
+        assert!(ran.err.contains(words), "{words}: {}", ran.err);
+    }
     spire.entry(EntryOptions::new("/ns/default/sa/verifier"));
     let added = until(|| add(&store, &[&option]).code == 0);
     assert!(added, "the agent gave no bundle");
@@ -385,9 +395,82 @@ fn a_real_agent_gives_its_bundle_to_those_it_knows() {
         }
         assert_eq!(found.len(), says.len() + 1, "{case}: {found:?}");
     }
+    // An agent that can be asked once only. For the agent, what is between them is a process of the same user.
+    let between = files.path("between.sock");
+    once(&between, spire.agent_socket());
+    let (code, found) = doctor("example.org", &format!("--workload-api=unix://{}", text(&between)));
+    assert_eq!(code, Some(0), "the doctor asks a second time: {found:?}");
     let ran = add(&store, &["--workload-api=unix:///nowhere/agent.sock"]);
     assert_eq!(ran.code, 3, "{}{}", ran.out, ran.err);
     assert!(ran.err.contains("cannot connect to the SPIRE agent"), "{}", ran.err);
+}
+
+/// A socket that leads to another one, and is gone as soon as somebody has connected to it.
+fn once(socket: &Path, target: PathBuf) {
+    let listener = UnixListener::bind(socket).unwrap();
+    let socket = socket.to_owned();
+    thread::spawn(move || {
+        let (mut client, _) = listener.accept().unwrap();
+        fs::remove_file(socket).unwrap();
+        drop(listener);
+        let mut agent = UnixStream::connect(target).unwrap();
+        let (mut answers, mut answered) = (agent.try_clone().unwrap(), client.try_clone().unwrap());
+        thread::spawn(move || io::copy(&mut client, &mut agent));
+        io::copy(&mut answers, &mut answered)
+    });
+}
+
+#[test]
+fn a_real_agent_may_give_its_bundle_to_everybody() {
+    let options = SpireOptions { unauthenticated_verifiers: true, ..SpireOptions::default() };
+    let Some(spire) = Spire::start(options) else { return };
+    let files = Files::new();
+    let store = files.path("store");
+    let option = format!("--workload-api={}", spire.socket_uri());
+    let added = until(|| add(&store, &[&option]).code == 0);
+    assert!(added, "{}", add(&store, &[&option]).err);
+    assert_eq!(held(&store), certificates(&spire.bundle_pem()));
+}
+
+/// The stand-in, since SPIRE's agent has the call for bundles.
+#[test]
+fn an_agent_without_the_call_for_bundles_is_asked_for_svids() {
+    let files = Files::new();
+    let (store, socket) = (files.path("store"), files.path("a.sock"));
+    let random = SystemRandom::new();
+    let now = OffsetDateTime::now_utc().unix_timestamp();
+    let ca = DevCa::new("example.org", now - 60, &random).unwrap();
+    let agent = DevAgent::start(&socket).unwrap();
+    let option = format!("--workload-api=unix://{}", text(&socket));
+    let ran = add(&store, &[&option, "--bundle-timeout=1"]);
+    assert_eq!(ran.code, 3, "nobody has an identity: {}{}", ran.out, ran.err);
+    agent.serve(&ca, &ca.issue("/ns/default/sa/verifier", &[], now - 60, 3600, &random).unwrap());
+    succeeds("add", &add(&store, &[&option]));
+    assert_eq!(held(&store), certificates(&ca.bundle_pem()));
+}
+
+#[test]
+fn who_holds_the_lock_of_a_store_is_waited_for_and_that_is_told() {
+    let files = Files::new();
+    let store = files.path("store");
+    fs::create_dir(&store).unwrap();
+    let folder = fs::File::open(&store).unwrap();
+    folder.lock().unwrap();
+    let bundle = command::path("bundle.pem");
+    let arguments = ["bundle", "add", "--store", text(&store), "--bundle", &bundle];
+    let mut adding = Command::new(env!("CARGO_BIN_EXE_svidence"))
+        .args([&arguments[..], &TRUST_DOMAIN].concat())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut told = String::new();
+    BufReader::new(adding.stderr.take().unwrap()).read_line(&mut told).unwrap();
+    assert!(told.contains("waiting for the lock of --store") && told.contains(text(&store)), "{told}");
+    assert_eq!(adding.try_wait().unwrap(), None, "it went on without the lock");
+    folder.unlock().unwrap();
+    assert!(adding.wait().unwrap().success());
+    assert_eq!(held(&store).len(), 1);
 }
 
 #[test]
@@ -458,9 +541,22 @@ fn an_older_bundle_is_refused_and_changes_nothing() {
         assert_eq!(ran.code, code, "{case}: {}{}", ran.out, ran.err);
         if code != 0 {
             assert!(ran.err.contains("so it is an old one"), "{case}: {}", ran.err);
+            assert!(!ran.err.contains("The store lacks"), "{case}: {}", ran.err);
             assert_eq!(fs::read(store.join(FILE)).ok(), before, "{case}: the store was changed");
         }
     }
+    // Fetched before a rotation, and added after the next one: what it alone has is not lost silently.
+    let other = files.path("other");
+    succeeds("another store", &add(&other, &["--bundle", text(&files.write("9.json", document(Some(9))))]));
+    let certificate = authority(1).der().to_vec();
+    let mut old: Value = serde_json::from_str(&document(Some(8))).unwrap();
+    old["keys"][0]["x5c"] = json!([STANDARD.encode(&certificate)]);
+    let ran = add(&other, &["--bundle", text(&files.write("8.json", old.to_string()))]);
+    assert_eq!(ran.code, 3, "{}{}", ran.out, ran.err);
+    let digest: String =
+        digest(&SHA256, &certificate).as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    let lacks = format!("The store lacks what is in it: the authority with the SHA-256 {digest}");
+    assert!(ran.err.contains(&lacks), "{}", ran.err);
 }
 
 #[test]

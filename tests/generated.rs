@@ -2,8 +2,9 @@
 
 use std::{fs, path::Path};
 
-const GENERATED: [(&str, &str, &str); 4] = [
+const GENERATED: [(&str, &str, &str); 5] = [
     ("workload.proto", "_.rs", "src/workload/generated.rs"),
+    ("bundles.proto", "_.rs", "src/bundles/generated.rs"),
     ("attestation.proto", "svidence.v1.rs", "src/evidence/generated.rs"),
     ("results.proto", "tekton.results.v1alpha2.rs", "src/sources/results/generated.rs"),
     ("spire.proto", "spire.api.server.entry.v1.rs", "src/controller/spire/generated.rs"),
@@ -19,8 +20,8 @@ fn committed_code_is_what_the_protos_generate() {
             .out_dir(folder.path())
             // A record's object is not copied again.
             .bytes(".tekton.results.v1alpha2.Any")
-            // Nothing here is a Tekton Results or a SPIRE server.
-            .build_server(!["results.proto", "spire.proto"].contains(&proto))
+            // Nothing here is a Tekton Results or a SPIRE server, or gives out bundles.
+            .build_server(!["bundles.proto", "results.proto", "spire.proto"].contains(&proto))
             .server_mod_attribute(".", "#[cfg(feature = \"cli\")]")
             .compile_fds(descriptors)
             .unwrap();

@@ -5,6 +5,9 @@
 //! * [`store`]: every authority that was ever seen, so that an archive can be verified after SPIRE has pruned its authorities.
 
 pub mod endpoint;
+#[allow(missing_docs, unreachable_pub, clippy::use_self, reason = "generated from proto/bundles.proto")]
+#[rustfmt::skip]
+mod generated;
 pub(crate) mod spiffe_tls;
 pub mod store;
 pub mod workload_api;

@@ -59,15 +59,27 @@ pub enum StoreError {
     /// SPIFFE Trust Domain and Bundle 4.1.1: a lower sequence is an older bundle.
     #[error(
         "the bundle has spiffe_sequence {offered}, but one with {known} was seen before, so it is an old one and nothing of it was \
-         added; see that the source is the right one and is up to date. Authorities of the past can be added as PEM; if SPIRE's server was set \
-         up anew, begin another store and give both to --bundle"
+         added; see that the source is the right one and is up to date.{} Authorities of the past can be added as PEM, which has no sequence; \
+         if SPIRE's server was set up anew, begin another store and give both to --bundle",
+        unseen_in_words(.unseen)
     )]
     Older {
         /// Of the bundle.
         offered: u64,
         /// Of the last one.
         known: u64,
+        /// Authorities in it that the store does not hold: an archive may need them.
+        unseen: Vec<Fingerprint>,
     },
+}
+
+/// What an old bundle has that the store lacks: fetched before a rotation, and added after it, say.
+fn unseen_in_words(unseen: &[Fingerprint]) -> String {
+    if unseen.is_empty() {
+        return String::new();
+    }
+    let all: Vec<String> = unseen.iter().map(Fingerprint::to_string).collect();
+    format!(" The store lacks what is in it: the authority with the SHA-256 {}.", all.join(", "))
 }
 
 /// An authority, and when it was in a bundle.
@@ -222,7 +234,12 @@ impl BundleStore {
         if let (Some(offered), Some(known)) = (bundle.sequence(), self.sequence)
             && offered < known
         {
-            return Err(StoreError::Older { offered, known });
+            let is_unseen = |authority: &&Certificate| {
+                !self.authorities.iter().any(|known| known.certificate.der() == authority.der())
+            };
+            let unseen =
+                bundle.authorities().iter().filter(is_unseen).map(Certificate::fingerprint).collect();
+            return Err(StoreError::Older { offered, known, unseen });
         }
         self.sequence = bundle.sequence().or(self.sequence);
         let is_current = is_whole || !self.is_published;

@@ -31,7 +31,7 @@ use crate::{
 };
 
 /// Which trust domain.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct TrustDomainArgs {
     /// The SPIFFE trust domain the TaskRuns must belong to, for example example.org [env: SVIDENCE_TRUST_DOMAIN]
     #[arg(long, value_name = "TD")]
@@ -69,7 +69,7 @@ impl TrustDomainArgs {
 }
 
 /// Which trust domain, by which certificates.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "What is trusted")]
 pub struct TrustArgs {
     #[command(flatten)]
@@ -168,6 +168,12 @@ impl TrustArgs {
     /// What of the bundle is fetched from where it is published.
     pub(super) fn published(&self) -> &PublishedArgs {
         self.bundles.published()
+    }
+
+    /// The same without the agent, whose answer is known; `None` if no other bundle is named.
+    pub(super) fn without_agent(&self) -> Option<Self> {
+        let bundles = self.bundles.without_agent();
+        bundles.is_given().then(|| Self { bundles, ..self.clone() })
     }
 
     /// Refuses what has no effect without a bundle.

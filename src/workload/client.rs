@@ -46,7 +46,7 @@ use super::{
 use crate::io_error;
 
 /// A thousand SVIDs are 1.2 MB; gRPC's usual limit of 4 MiB would be met at some 3,400.
-const MAX_MESSAGE: usize = 16 << 20;
+pub(crate) const MAX_MESSAGE: usize = 16 << 20;
 
 /// How long a call may hang before it is joined by another one.
 const HELD_AFTER: Duration = Duration::from_millis(50);
@@ -257,7 +257,7 @@ pub async fn connect(address: &Address) -> Result<Client, FetchError> {
 }
 
 /// A connection, whatever is called on it.
-pub(super) async fn channel(address: &Address) -> Result<Channel, FetchError> {
+pub(crate) async fn channel(address: &Address) -> Result<Channel, FetchError> {
     let refused =
         |error: io::Error| FetchError::Connect { kind: error.kind(), reason: io_error::words(&error) };
     // Connected here and not by the channel, which would hide the system's error.

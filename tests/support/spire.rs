@@ -58,6 +58,8 @@ pub struct SpireOptions {
     pub discover_workload_path: bool,
     /// Whether the agent sees the processes of those that call it, as with `hostPID`; else it has a PID namespace of its own.
     pub sees_processes: bool,
+    /// Whether the agent gives bundles to processes without an entry.
+    pub unauthenticated_verifiers: bool,
     /// Lifetime of the server's CA.
     pub ca_ttl: String,
     /// Lifetime of an SVID whose entry does not say.
@@ -76,6 +78,7 @@ impl Default for SpireOptions {
             sync: Duration::from_millis(20),
             discover_workload_path: false,
             sees_processes: true,
+            unauthenticated_verifiers: false,
             ca_ttl: "24h".into(),
             svid_ttl: "1h".into(),
             bundle_endpoint: None,
@@ -455,6 +458,7 @@ plugins {{
 
 fn agent_configuration(folder: &Path, port: u16, options: &SpireOptions) -> String {
     let SpireOptions { trust_domain, workload_key_type, discover_workload_path, .. } = options;
+    let unauthenticated_verifiers = options.unauthenticated_verifiers;
     let folder = folder.display();
     let sync = options.sync.as_millis();
     format!(
@@ -466,6 +470,7 @@ fn agent_configuration(folder: &Path, port: u16, options: &SpireOptions) -> Stri
   data_dir = "{folder}/a"
   log_level = "INFO"
   insecure_bootstrap = true
+  allow_unauthenticated_verifiers = {unauthenticated_verifiers}
   workload_x509_svid_key_type = "{workload_key_type}"
   experimental {{
     sync_interval = "{sync}ms"

@@ -1,9 +1,11 @@
 //! `svidence bundle add`: keeps every authority that a trust domain was ever seen to have.
 
 use std::{
-    fs::{self, File},
+    fs::{self, File, TryLockError},
     io::{self, Read, Write},
     path::{Path, PathBuf},
+    thread,
+    time::Duration,
 };
 
 use clap::Args;
@@ -90,7 +92,7 @@ fn add(args: &AddArgs, input: &mut Input<'_>, err: &mut dyn Write) -> Result<Str
     fs::create_dir_all(&args.store).map_err(at)?;
     // Two that add at once must not lose what the other one has added.
     let folder = File::open(&args.store).map_err(at)?;
-    folder.lock().map_err(at)?;
+    lock(&folder, &name, err).map_err(at)?;
     let file = args.store.join(FILE);
     let mut store = read(&file, &trust_domain)?;
     if found.iter().any(Found::is_whole) {
@@ -112,6 +114,30 @@ fn add(args: &AddArgs, input: &mut Input<'_>, err: &mut dyn Write) -> Result<Str
         all.known,
         authorities(store.authorities().len())
     ))
+}
+
+/// How long the store's lock is waited for before that is told, and how often it is looked at meanwhile.
+const QUIET: Duration = Duration::from_secs(1);
+const LOOK: Duration = Duration::from_millis(20);
+
+/// Locks the store's folder, and says so if that takes a while: whoever holds the lock may have stopped.
+fn lock(folder: &File, name: &str, err: &mut dyn Write) -> io::Result<()> {
+    let mut waited = Duration::ZERO;
+    while waited < QUIET {
+        match folder.try_lock() {
+            Err(TryLockError::WouldBlock) => thread::sleep(LOOK),
+            Err(TryLockError::Error(error)) => return Err(error),
+            Ok(()) => return Ok(()),
+        }
+        waited += LOOK;
+    }
+    // What cannot be written is told by the stream.
+    let _ = writeln!(
+        err,
+        "svidence bundle add: waiting for the lock of --store {}, which another process holds (fuser -v {0} names it)",
+        Line(name)
+    );
+    folder.lock()
 }
 
 /// The store as it is; an empty one if there is none.

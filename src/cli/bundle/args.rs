@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Where the bundle comes from.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(in crate::cli) struct BundleArgs {
     /// The trust domain's bundle: PEM, DER or SPIFFE bundle JSON; a folder of such files, or that of `svidence bundle add`; or -. May
     /// be given several times [env: SVIDENCE_BUNDLE]
@@ -30,6 +30,11 @@ impl BundleArgs {
     /// What is fetched from where it is published.
     pub(in crate::cli) fn published(&self) -> &PublishedArgs {
         &self.published
+    }
+
+    /// The same without the agent.
+    pub(in crate::cli) fn without_agent(&self) -> Self {
+        Self { published: self.published.without_agent(), ..self.clone() }
     }
 
     /// The files and folders that the arguments name, or the environment.

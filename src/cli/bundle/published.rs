@@ -48,7 +48,7 @@ enum ProfileName {
 }
 
 /// What is fetched, and from whom.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(in crate::cli) struct PublishedArgs {
     /// Fetch the bundle from this SPIFFE bundle endpoint, https://HOST:PORT
     #[arg(long, value_name = "URL", requires = "endpoint_profile")]
@@ -95,6 +95,12 @@ impl PublishedArgs {
         variable: &dyn Fn(&str) -> Option<OsString>,
     ) -> Result<Option<(String, Address)>, Refusal> {
         self.workload_api.as_ref().map(|stated| workload_api_address(stated.as_deref(), variable)).transpose()
+    }
+
+    /// The same without it.
+    pub(super) fn without_agent(&self) -> Self {
+        let bundle_timeout = self.bundle_timeout.filter(|_| self.bundle_endpoint.is_some());
+        Self { workload_api: None, bundle_timeout, ..self.clone() }
     }
 
     /// What a cluster must allow that is asked.

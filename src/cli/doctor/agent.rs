@@ -1,8 +1,9 @@
 //! What the SPIFFE agent of this machine says to this process.
 
-use std::{future::ready, time::Duration};
+use std::{future::ready, io, time::Duration};
 
 use tokio::{runtime::Builder, sync::Notify};
+use tonic::Code;
 use x509::text::format_time;
 use zeroize::Zeroizing;
 
@@ -22,11 +23,32 @@ use crate::{
 const AGENT: &str = "agent";
 const SVID: &str = "svid";
 
+/// What the agent said to this process.
+pub(super) enum Answer {
+    /// SVIDs, without their keys, and the bundles beside them.
+    Svids(X509svidResponse),
+    /// It has none for this process, which may have bundles nevertheless.
+    NoIdentity,
+    /// None.
+    Nothing,
+}
+
 /// Asks the agent, which takes no longer than `patience`. `now` is in Unix seconds.
-pub(super) fn examine((text, address): (&str, &Address), now: i64, patience: Duration) -> Vec<Check> {
-    let message = match ask(address, patience) {
+pub(super) fn examine(
+    (text, address): (&str, &Address),
+    now: i64,
+    patience: Duration,
+) -> (Vec<Check>, Answer) {
+    let mut message = match ask(address, patience) {
         Ok(message) => message,
-        Err(found) => return vec![Check::failed(AGENT, format!("{text}: {found}"), None)],
+        Err(error) => {
+            let hint = error.hint().map(|hint| format!("; {hint}")).unwrap_or_default();
+            let answer = match error.code() {
+                Some(Code::PermissionDenied) => Answer::NoIdentity,
+                _ => Answer::Nothing,
+            };
+            return (vec![Check::failed(AGENT, format!("{text}: {error}{hint}"), None)], answer);
+        }
     };
     let mut checks = vec![match message.svids.len() {
         0 => Check::failed(AGENT, format!("{text} answers, and gives this process no identity"), None),
@@ -35,11 +57,11 @@ pub(super) fn examine((text, address): (&str, &Address), now: i64, patience: Dur
             Check::ok(AGENT, format!("{text} answers, with {identities}"))
         }
     }];
-    checks.extend(message.svids.into_iter().map(|mut svid| {
+    checks.extend(message.svids.iter_mut().map(|svid| {
         let key = Zeroizing::new(std::mem::take(&mut svid.x509_svid_key));
         let id = svid.spiffe_id.clone();
-        let judged =
-            X509Svid::from_response(&svid.spiffe_id, &svid.x509_svid, key, svid.hint).and_then(|found| {
+        let judged = X509Svid::from_response(&svid.spiffe_id, &svid.x509_svid, key, svid.hint.clone())
+            .and_then(|found| {
                 let bundle = X509Bundle::from_der(found.id().trust_domain().clone(), &svid.bundle);
                 match bundle {
                     Ok(bundle) => found.led_to(&bundle, now).map(Ok),
@@ -54,7 +76,7 @@ pub(super) fn examine((text, address): (&str, &Address), now: i64, patience: Dur
             Err(error) => Check::failed(SVID, error.to_string(), None),
         }
     }));
-    checks
+    (checks, Answer::Svids(message))
 }
 
 fn of_svid(svid: &X509Svid, now: i64) -> Check {
@@ -69,13 +91,10 @@ fn of_svid(svid: &X509Svid, now: i64) -> Check {
     }
 }
 
-fn ask(address: &Address, patience: Duration) -> Result<X509svidResponse, String> {
-    let runtime =
-        Builder::new_current_thread().enable_all().build().map_err(|error| io_error::words(&error))?;
+fn ask(address: &Address, patience: Duration) -> Result<X509svidResponse, FetchError> {
+    let not_asked =
+        |error: io::Error| FetchError::Connect { kind: error.kind(), reason: io_error::words(&error) };
+    let runtime = Builder::new_current_thread().enable_all().build().map_err(not_asked)?;
     let answer = runtime.block_on(attempt(address, ready(patience), &Notify::new(), &Ok));
-    let words = |error: FetchError| match error.hint() {
-        Some(hint) => format!("{error}; {hint}"),
-        None => error.to_string(),
-    };
-    answer.and_then(|(message, _)| message).map_err(words)
+    answer.and_then(|(message, _)| message)
 }

@@ -11,10 +11,14 @@ mod tekton;
 use std::io::{Read, Write};
 
 use clap::Args;
-use x509::{Validity, text::format_time};
+use x509::{Certificate, Validity, text::format_time};
 
-use self::check::{Check, Form, Status};
+use self::{
+    agent::Answer,
+    check::{Check, Form, Status},
+};
 use crate::{
+    bundles::workload_api,
     cli::{
         access::AccessArgs,
         input::Input,
@@ -104,11 +108,14 @@ fn examine(
             None
         }
     };
+    let mut answer = None;
     if let Some((text, address)) = args.trust.published().agent(&variable)? {
         let patience = args.trust.published().patience();
-        tell(agent::examine((&text, &address), surroundings::now_in_seconds(), patience));
+        let (checks, said) = agent::examine((&text, &address), surroundings::now_in_seconds(), patience);
+        tell(checks);
+        answer = Some(said);
     }
-    tell(vec![bundle(args, trust_domain.as_ref(), input, err)?]);
+    tell(vec![bundle(args, trust_domain.as_ref(), answer, input, err)?]);
     tell(of_cluster(args, trust_domain.as_ref())?);
     Ok(())
 }
@@ -117,6 +124,7 @@ fn examine(
 fn bundle(
     args: &DoctorArgs,
     trust_domain: Option<&TrustDomain>,
+    answer: Option<Answer>,
     input: &mut Input<'_>,
     err: &mut dyn Write,
 ) -> Result<Check, Refusal> {
@@ -128,10 +136,25 @@ fn bundle(
         return Ok(Check::failed(BUNDLE, "the trust domain is not known", Some(action)));
     };
     let now = surroundings::now_in_seconds();
-    match args.trust.read_in(trust_domain, now, &args.access, input, &variable, err) {
+    // Who has said what it has to say is not asked again.
+    let (known, trust) = match answer {
+        Some(Answer::Svids(message)) => match workload_api::of_svids(trust_domain, message) {
+            Ok(bundle) => (Some(bundle), args.trust.without_agent()),
+            Err(error) => return Ok(Check::failed(BUNDLE, format!("--workload-api: {error}"), None)),
+        },
+        Some(Answer::Nothing) => {
+            return Ok(Check::failed(BUNDLE, "the agent that --workload-api names did not answer", None));
+        }
+        Some(Answer::NoIdentity) | None => (None, Some(args.trust.clone())),
+    };
+    let read = trust.map(|trust| trust.read_in(trust_domain, now, &args.access, input, &variable, err));
+    match read.transpose() {
         Ok(trusted) => {
-            let authorities = trusted.bundle.authorities().iter().map(|authority| authority.validity());
-            Ok(of_authorities(&authorities.collect::<Vec<_>>(), trust_domain, surroundings::now_in_seconds()))
+            let bundles = trusted.map(|trusted| trusted.bundle).into_iter().chain(known);
+            let authorities: Vec<Validity> = bundles
+                .flat_map(|bundle| bundle.authorities().iter().map(Certificate::validity).collect::<Vec<_>>())
+                .collect();
+            Ok(of_authorities(&authorities, trust_domain, surroundings::now_in_seconds()))
         }
         Err(refusal) if refusal.is_usage() => Err(refusal),
         Err(Refusal { text, .. }) => Ok(Check::failed(BUNDLE, text, None)),
