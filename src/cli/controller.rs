@@ -318,10 +318,10 @@ fn follow<T: Followed + 'static>(
     let follow = Follow::new(args.access.find()?, objects, args.access.caller().patience());
     let tell = tell.clone();
     spawn("follow", move || {
-        follow.run(&mut |told| match change(told).map(|change| tell.send(change)) {
-            None | Some(Ok(())) => ControlFlow::Continue(()),
+        follow.run(&mut |told| match change(told).is_none_or(|change| tell.send(change).is_ok()) {
+            true => ControlFlow::Continue(()),
             // Nobody listens any more.
-            Some(Err(_)) => ControlFlow::Break(()),
+            false => ControlFlow::Break(()),
         });
     })
     .map(drop)

@@ -10,7 +10,7 @@ use crate::controller::{
 #[derive(Debug)]
 pub enum Place {
     /// With the SPIRE server that the configuration names.
-    Server(EntryApi),
+    Server(Box<EntryApi>),
     /// In the cluster, as objects of which spire-controller-manager makes entries.
     Objects,
 }
@@ -19,7 +19,7 @@ impl Place {
     /// The calls that keep them there.
     pub fn entries<'a>(&'a self, objects: &'a KeptEntries) -> &'a dyn Entries {
         match self {
-            Self::Server(api) => api,
+            Self::Server(api) => &**api,
             Self::Objects => objects,
         }
     }

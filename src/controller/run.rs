@@ -337,7 +337,8 @@ impl Controller<'_> {
         let place = match is_objects {
             true => Place::Objects,
             false => {
-                Place::Server(EntryApi::new(server, trust_domain, identity, *now, PATIENCE, leadership)?)
+                let api = EntryApi::new(server, trust_domain, identity, *now, PATIENCE, leadership)?;
+                Place::Server(Box::new(api))
             }
         };
         Ok(Configured { configuration, place })
