@@ -78,6 +78,8 @@ fn every_value_of_the_controllers_is_read() {
         (&[("svidence-svid-ttl", "1m")], |s| s.svid_ttl = Duration::from_secs(60)),
         (&[("svidence-agent-namespace", "spire-system")], |s| s.agent_namespace = "spire-system".into()),
         (&[("svidence-agent-cluster", "production")], |s| s.agent_cluster = Some("production".into())),
+        (&[("svidence-judging", "off")], |s| s.judging = false),
+        (&[("svidence-condition", "true")], |s| s.condition = true),
     ];
     for (entries, change) in cases {
         let mut expected = Settings::default();
@@ -196,6 +198,8 @@ fn each_wrong_entry_is_named_with_its_line() {
         ("  svidence-agent-namespace: Spire", 6, "is not the name of a namespace"),
         ("  svidence-agent-cluster: a b", 6, "is not the name of a cluster"),
         ("  svidence-class-name: a b", 6, "is not the name of a class"),
+        ("  svidence-judging: \"true\"", 6, "must be one of: on, off"),
+        ("  svidence-condition: \"on\"", 6, "must be one of: true, false"),
         ("  spire-node-alias-prefix: /spire/node/", 6, "which SPIRE keeps for itself"),
         ("  spire-node-alias-prefix: /a//", 6, "makes no SPIFFE ID with a node's name"),
         ("  svidence-attest: run\n  svidence-attest: run", 7, "svidence-attest"),
