@@ -172,7 +172,7 @@ impl World {
         self.cache.take_pods(&None, Told::Changed(pod), Instant::now());
     }
 
-    fn compare(&mut self) -> Option<News> {
+    fn compare(&mut self) -> Vec<News> {
         self.registrar.compare(&self.server, &mut self.cache, NOW).unwrap()
     }
 
@@ -205,7 +205,7 @@ fn what_fails_for_one_entry_is_tried_again_and_registered_only_then() {
         ("all", TAG, Code::Internal),
     ] {
         let mut world = World::new();
-        assert_eq!(world.compare(), None, "{case}");
+        assert_eq!(world.compare(), [], "{case}");
         world.run(1, "Running");
         *world.server.fails.borrow_mut() = Some((part, code));
         for round in 0..3 {
@@ -339,12 +339,12 @@ fn what_was_deleted_without_an_answer_was_not_deleted_by_somebody_else() {
     world.server.loses_deletes.set(true);
     assert_eq!(world.settle().1, Err(SpireError::TimedOut { seconds: 30 }));
     world.server.loses_deletes.set(false);
-    assert_eq!(world.compare(), None, "deleted for us");
+    assert_eq!(world.compare(), [], "deleted for us");
     world.round("agreed");
     // And what is.
     let id = world.server.id("step-a");
     world.server.entries.borrow_mut().remove(&id);
-    assert_eq!(world.compare(), Some(News::Vanished { entries: 1 }));
+    assert_eq!(world.compare(), [News::Vanished { entries: 1 }]);
     world.round("made again");
     assert_eq!(world.server.entries.borrow().len(), 3);
 }
