@@ -6,9 +6,11 @@ mod support;
 
 use std::{collections::BTreeSet, fs, io::Cursor, num::NonZeroUsize, path::PathBuf};
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use ring::rand::SystemRandom;
 use serde_json::{Value, json};
 use support::{
+    chains::{self, Chains},
     command::{Ran, svidence},
     corpus::{self, Shape},
     signed::{reasons, trust},
@@ -1024,6 +1026,89 @@ fn what_cannot_be_read_as_a_pipelinerun_says_so() {
         let ran = verify(&["-"], &whole.lines(), &[]);
         assert_eq!(ran.code, 3, "{case}: {}", ran.err);
         assert!(ran.err.contains(text), "{case}: {}", ran.err);
+    }
+}
+
+/// What Chains with deep inspection says of a PipelineRun.
+fn attested(whole: &Whole) -> Value {
+    let mut statement = chains::pipeline_deep(&whole.task_runs.iter().collect::<Vec<_>>());
+    let details = &mut statement["predicate"]["runDetails"];
+    details["metadata"]["invocationId"] = whole.pipeline_run["metadata"]["uid"].clone();
+    let results = whole.pipeline_run["status"]["results"].as_array().unwrap();
+    let own = results.iter().map(|result| {
+        let name = format!("pipelineRunResults/ship/{}", result["name"].as_str().unwrap());
+        let content = STANDARD.encode(result["value"].to_string());
+        json!({"name": name, "content": content, "mediaType": "application/json"})
+    });
+    details["byproducts"].as_array_mut().unwrap().extend(own);
+    statement
+}
+
+#[test]
+fn the_attestation_in_the_annotations_of_a_pipelinerun_is_of_it() {
+    let (chains, other) = (Chains::new(), Chains::new());
+    let key = tempfile::NamedTempFile::new().unwrap();
+    fs::write(key.path(), chains.pem()).unwrap();
+    let ship = read("ship");
+    let changed = |change: Change| {
+        let mut whole = ship.clone();
+        change(&mut whole);
+        attested(&whole)
+    };
+    let build = ship.task_runs.iter().find(|run| run["metadata"]["name"] == "ship-build").unwrap();
+    let in_toto = chains::pipeline_in_toto(&[("build", build)]);
+    let mut forged_build = build.clone();
+    named(&mut forged_build["status"]["results"], "digest")["value"] = json!("sha256:666");
+    let envelope =
+        |chains: &Chains, statement: &Value| STANDARD.encode(chains.envelope(statement).to_string());
+    for (case, annotation, verdict, detail) in [
+        ("deep inspection", envelope(&chains, &attested(&ship)), "verified", ""),
+        ("in-toto", envelope(&chains, &in_toto), "verified", ""),
+        ("another key", envelope(&other, &attested(&ship)), "unchecked", "chains-key"),
+        ("not base64", "?".to_owned(), "unchecked", "chains-annotation"),
+        ("not of Chains", envelope(&chains, &json!({"_type": "x"})), "unchecked", "chains-annotation"),
+        (
+            "another run",
+            envelope(&chains, &changed(|w| w.pipeline_run["metadata"]["uid"] = json!("u"))),
+            "invalid",
+            "chains-annotation",
+        ),
+        (
+            "another result of the PipelineRun",
+            envelope(&chains, &changed(|w| w.status()["results"][0]["value"] = json!("sha256:666"))),
+            "invalid",
+            "chains-annotation",
+        ),
+        (
+            "another result of a TaskRun than its steps signed",
+            envelope(
+                &chains,
+                &changed(|w| {
+                    named(&mut w.task_run("ship-build")["status"]["results"], "digest")["value"] =
+                        json!("sha256:666");
+                }),
+            ),
+            "invalid",
+            "chains-annotation",
+        ),
+        (
+            "the same by the name of the task",
+            envelope(&chains, &chains::pipeline_in_toto(&[("build", &forged_build)])),
+            "invalid",
+            "chains-annotation",
+        ),
+    ] {
+        let mut whole = ship.clone();
+        let uid = whole.pipeline_run["metadata"]["uid"].as_str().unwrap();
+        let name = format!("chains.tekton.dev/signature-pipelinerun-{uid}");
+        whole.pipeline_run["metadata"]["annotations"][name] = json!(annotation);
+        let line = judged_with(&whole, &["--chains-key", key.path().to_str().unwrap()]);
+        assert_eq!(line["verdict"], verdict, "{case}: {line}");
+        assert!(detail.is_empty() || details(&line).contains(detail), "{case}: {line}");
+        assert_eq!(line["chainsSignedBy"].is_string(), verdict == "verified", "{case}: {line}");
+        // Without a key nothing in it is believed.
+        let line = judged(&whole);
+        assert_eq!((&line["verdict"], line.get("chainsSignedBy")), (&json!("verified"), None), "{case}");
     }
 }
 

@@ -126,6 +126,9 @@ fn run(walk: &Walk<'_>, at: Place<'_>, report: &Report) -> Value {
         if report.accepted {
             line["failed"] = json!(pipeline.failed);
             line["pipelineResults"] = pipeline::results(pipeline);
+            if let Some(keyid) = &pipeline.chains_signed_by {
+                line["chainsSignedBy"] = json!(keyid);
+            }
         }
     }
     let more: Vec<Value> = report

@@ -32,7 +32,28 @@ pub(super) struct Kept {
     pub(super) result: StatusResult,
 }
 
+/// A result of a PipelineRun itself.
+pub(crate) struct OwnResult {
+    /// The PipelineRun, where the format names it.
+    pub(crate) pipeline_run: Option<String>,
+    pub(crate) name: String,
+    /// `None`: no value that a result can have.
+    pub(crate) value: Option<ResultValue>,
+}
+
 impl ByProduct {
+    /// The result of the PipelineRun that it is; `None` of what is another one's, or no result.
+    pub(super) fn own_result(&self) -> Result<Option<OwnResult>, ChainsError> {
+        let parts: Vec<&str> = self.name.split('/').collect();
+        let (pipeline_run, name) = match *parts.as_slice() {
+            ["pipelineRunResults", name] => (None, name),
+            ["pipelineRunResults", pipeline_run, name] => (Some(pipeline_run.to_owned()), name),
+            _ => return Ok(None),
+        };
+        let value = ResultValue::from_json(&self.value(name.to_owned())?.value);
+        Ok(Some(OwnResult { pipeline_run, name: name.to_owned(), value }))
+    }
+
     /// The result of a TaskRun that it is; `None` of a PipelineRun's own, and of what is no result.
     pub(super) fn result(self) -> Result<Option<Kept>, ChainsError> {
         let parts: Vec<&str> = self.name.split('/').collect();

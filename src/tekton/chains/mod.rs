@@ -21,7 +21,9 @@ pub use envelope::{Envelope, EnvelopeSignature, PAYLOAD_TYPE};
 pub use error::{ChainsError, Unnamed};
 pub use format::Format;
 pub use stated::{Stated, StatedTaskRun, StatedTaskRunError};
-pub(crate) use statement::{is_attestation, is_enveloped, of_payload, task_runs};
+pub(crate) use statement::{
+    AttestedPipelineRun, is_attestation, is_enveloped, of_payload, pipeline_run, task_runs,
+};
 
 use std::sync::Arc;
 

@@ -5,8 +5,11 @@ use std::{collections::HashMap, sync::Arc};
 use serde::Deserialize;
 
 use super::{
-    ChainsError, Envelope, Format, Origin, Stated, build_config, by_products::ByProduct, envelope::base64,
-    run::Kept, stated::Claim,
+    ChainsError, Envelope, Format, Origin, Stated, build_config,
+    by_products::{ByProduct, OwnResult},
+    envelope::base64,
+    run::Kept,
+    stated::Claim,
 };
 use crate::tekton::{
     null::null_is_default, result_kind::ResultKind, strict::node::Node, taskrun::TaskRun, time::parse_time,
@@ -140,6 +143,43 @@ pub(crate) fn task_runs(document: Node, stated: &Stated, claim: Claim) -> TaskRu
 /// The TaskRuns in the payload of an envelope.
 pub(crate) fn of_payload(payload: &[u8], stated: &Stated, claim: Claim) -> TaskRuns {
     of_statement(parsed(payload, "the envelope's payload")?, &Names { stated, claim })
+}
+
+/// What an attestation of a PipelineRun says of that itself.
+pub(crate) struct AttestedPipelineRun {
+    /// The UIDs that are carried: once, or once for each task.
+    pub(crate) uids: Vec<String>,
+    /// Its own results, where they are carried.
+    pub(crate) results: Vec<OwnResult>,
+}
+
+/// What the payload of an envelope says of a PipelineRun itself.
+pub(crate) fn pipeline_run(payload: &[u8]) -> Result<AttestedPipelineRun, ChainsError> {
+    let Statement { predicate_type, predicate } = parsed(payload, "the envelope's payload")?.read()?;
+    match predicate_type.as_str() {
+        SLSA_0_2 => {
+            let Slsa02 { build_type, build_config } = predicate.read()?;
+            if !["tekton.dev/v1/PipelineRun", "tekton.dev/v1beta1/PipelineRun"].contains(&build_type.as_str())
+            {
+                return Err(ChainsError::BuildType(shown(&build_type)));
+            }
+            let tasks = build_config.map(build_config::task_runs).transpose()?.unwrap_or_default();
+            let uids = tasks.into_iter().filter_map(|task| task.pipeline_run_uid).collect();
+            Ok(AttestedPipelineRun { uids, results: Vec::new() })
+        }
+        SLSA_1 => {
+            let Slsa1 { build_definition, run_details } = predicate.read()?;
+            if ![SLSA, SLSA_TEKTON].contains(&build_definition.build_type.as_str()) {
+                return Err(ChainsError::BuildType(shown(&build_definition.build_type)));
+            }
+            let results = run_details.byproducts.iter().filter_map(|kept| kept.own_result().transpose());
+            Ok(AttestedPipelineRun {
+                uids: vec![run_details.metadata.invocation_id],
+                results: results.collect::<Result<_, _>>()?,
+            })
+        }
+        _ => Err(ChainsError::Predicate(shown(&predicate_type))),
+    }
 }
 
 fn parsed(json: &[u8], what: &str) -> Result<Node, ChainsError> {

@@ -213,6 +213,25 @@ pub(crate) fn in_one(text: &str) -> impl Iterator<Item = &str> {
     places(text).map(|(_, expression)| expression)
 }
 
+/// Whether it is one of those that the controller puts in when it makes a task's runs, and nowhere before that (Tekton
+/// `ApplyPipelineTaskContexts`).
+pub(crate) fn is_of_task(expression: &str) -> bool {
+    expression == "context.pipelineTask.retries" || length_of(expression).is_some()
+}
+
+/// The task whose runs are counted, and the result, if only those with one are.
+pub(crate) fn length_of(expression: &str) -> Option<(&str, Option<&str>)> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
+    if !expression.bytes().all(is_plain) {
+        return None;
+    }
+    match expression.split('.').collect::<Vec<_>>().as_slice() {
+        ["tasks", task, "matrix", "length"] => Some((task, None)),
+        ["tasks", task, "matrix", result, "length"] => Some((task, Some(result))),
+        _ => None,
+    }
+}
+
 /// Every expression in when expressions.
 pub(crate) fn in_when(when: &[DeclaredWhen]) -> impl Iterator<Item = &str> {
     when.iter()

@@ -82,12 +82,18 @@ impl<'de> Deserialize<'de> for Annotations {
         deserializer.deserialize_map(EachText(|key: String, value: String| {
             if key == ANNOTATION {
                 annotations.timestamps = Some(Value::String(value));
-            } else if key.starts_with("chains.tekton.dev/signature-taskrun-") {
+            } else if is_of_chains(&key) {
                 annotations.chains.push((key, value));
             }
         }))?;
         Ok(annotations)
     }
+}
+
+/// Whether it is the annotation with an envelope of Tekton Chains around what it says of a run.
+fn is_of_chains(key: &str) -> bool {
+    let kind = key.strip_prefix("chains.tekton.dev/signature-");
+    kind.is_some_and(|kind| kind.starts_with("taskrun-") || kind.starts_with("pipelinerun-"))
 }
 
 /// Hands on the members of an object of texts.

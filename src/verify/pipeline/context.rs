@@ -9,7 +9,7 @@ use crate::{
     tekton::{
         pipelinerun::{
             matrix::count_runs,
-            references::{Replacement, expressions},
+            references::{Replacement, expressions, length_of},
         },
         value::ResultValue,
     },
@@ -57,24 +57,6 @@ impl<'a> TaskContext<'a> {
             Some(None) => Replacement::Unknown,
             None => self.values.replacement(expression),
         }
-    }
-}
-
-/// Whether it is one of those that are put in when runs are made, and nowhere before that.
-pub(crate) fn is_of_task(expression: &str) -> bool {
-    expression == "context.pipelineTask.retries" || length_of(expression).is_some()
-}
-
-/// The task whose runs are counted, and the result, if only those with one are.
-fn length_of(expression: &str) -> Option<(&str, Option<&str>)> {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
-    if !expression.bytes().all(is_plain) {
-        return None;
-    }
-    match expression.split('.').collect::<Vec<_>>().as_slice() {
-        ["tasks", task, "matrix", "length"] => Some((task, None)),
-        ["tasks", task, "matrix", result, "length"] => Some((task, Some(result))),
-        _ => None,
     }
 }
 

@@ -3,10 +3,12 @@
 //! Nobody signs a PipelineRun. What it says is held against what its TaskRuns prove: that each one is there and its own
 //! ([`runs`]), that what they were given is what others produced ([`given`]), that tasks were skipped for the reason that is
 //! stated ([`skips`], [`stated`]), that the steps signed in the order of the tasks, and that its results are theirs ([`results`]).
+//! What Tekton Chains attested of it must agree with all that ([`chains`]).
 
 #[cfg(test)]
 mod as_controller;
 mod cel;
+mod chains;
 pub(crate) mod child;
 mod context;
 mod given;
@@ -71,7 +73,7 @@ pub(crate) fn judge(object: &PipelineRun, children: &Children, trust: &Trust, po
     match object.succeeded() {
         Some("True" | "False") => {
             if let Some(spec) = spec::of(object, &mut findings, &mut notes) {
-                pipeline = against(object, spec, children, trust, &mut findings, &mut notes);
+                pipeline = against(object, spec, children, (trust, policy), &mut findings, &mut notes);
             }
         }
         _ => findings.push(fault(Verdict::Absent, Detail::UNFINISHED, "the PipelineRun has not finished")),
@@ -113,7 +115,7 @@ fn against(
     object: &PipelineRun,
     spec: &PipelineSpec,
     children: &Children,
-    trust: &Trust,
+    (trust, policy): (&Trust, &Policy),
     findings: &mut Findings,
     notes: &mut Vec<String>,
 ) -> Pipeline {
@@ -149,7 +151,14 @@ fn against(
     runs::strangers(object, &by_name, children, findings, notes);
     outcome(object, &by_name, findings);
     let results = results::check(object, spec, &values, findings, notes);
-    Pipeline { tasks: nodes, results, ..Pipeline::default() }
+    let chains_signed_by = chains::check(object, &by_name, &policy.chains_keys);
+    let chains_signed_by = chains_signed_by.unwrap_or_else(|finding| {
+        findings.push(finding);
+        None
+    });
+    notes
+        .extend(chains_signed_by.iter().map(|keyid| format!("Chains signed an attestation of it ({keyid})")));
+    Pipeline { tasks: nodes, results, chains_signed_by, ..Pipeline::default() }
 }
 
 fn node(task: &Task<'_>, params: Vec<Vec<ParamNode>>) -> TaskNode {

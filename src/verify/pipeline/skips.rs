@@ -1,8 +1,6 @@
 //! Which tasks ran and which were skipped, by their when expressions and the reason that the status states
 //! (Tekton `pkg/reconciler/pipelinerun/resources/pipelinerunresolution.go`, `skip` and `IsFinallySkipped`).
 
-use go::json::escape_bytes;
-
 use crate::{
     tekton::{
         pipelinerun::{
@@ -134,13 +132,6 @@ fn undecided(name: &str, reason: &str) -> Finding {
     fault(Verdict::Unchecked, Detail::NOT_DERIVED, problem)
 }
 
-/// A list as Go writes it.
-pub(super) fn as_json(items: &[String]) -> String {
-    let items: Vec<String> =
-        items.iter().map(|item| format!("\"{}\"", escape_bytes(item.as_bytes()))).collect();
-    format!("[{}]", items.join(","))
-}
-
 /// Whether all expressions hold, with results put in (Tekton `pkg/apis/pipeline/v1/when_types.go`, `AllowsExecution`).
 pub(super) fn allows(when: &[DeclaredWhen], values: &Values<'_>) -> Result<bool, String> {
     let of = |text: &str| values.in_when(text);
@@ -151,7 +142,7 @@ pub(super) fn allows(when: &[DeclaredWhen], values: &Values<'_>) -> Result<bool,
         let input = match expression.input.contains("[*])") {
             true => {
                 let list = in_list(std::slice::from_ref(&expression.input), &of).map_err(unknown)?;
-                as_json(&list)
+                stated::as_json(&list)
             }
             false => in_text(&expression.input, &of).map_err(unknown)?,
         };

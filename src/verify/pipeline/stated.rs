@@ -5,6 +5,8 @@
 
 use std::collections::BTreeSet;
 
+use go::json::escape_bytes;
+
 use crate::{
     tekton::{
         pipelinerun::{
@@ -20,7 +22,6 @@ use crate::{
         findings::Findings,
         pipeline::{
             differs, fault,
-            skips::as_json,
             task::Task,
             values::{TaskResult, Values},
         },
@@ -91,6 +92,13 @@ fn input_becomes(declared: &str, stated: &str, of: &dyn Fn(&str) -> Replacement)
         Some(Replacement::Value(ResultValue::Array(items))) if as_json(&items) == stated => Ok(true),
         _ => text_becomes(declared, stated, of),
     }
+}
+
+/// A list as Go writes it.
+pub(super) fn as_json(items: &[String]) -> String {
+    let items: Vec<String> =
+        items.iter().map(|item| format!("\"{}\"", escape_bytes(item.as_bytes()))).collect();
+    format!("[{}]", items.join(","))
 }
 
 fn text_becomes(declared: &str, stated: &str, of: &dyn Fn(&str) -> Replacement) -> Result<bool, String> {

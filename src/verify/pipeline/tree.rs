@@ -11,6 +11,8 @@ pub struct Pipeline {
     pub results: Vec<PipelineResult>,
     /// Whether it says that it failed.
     pub failed: bool,
+    /// The key of Tekton Chains that signed an attestation of it, where that was checked.
+    pub chains_signed_by: Option<String>,
 }
 
 /// A result of a PipelineRun.

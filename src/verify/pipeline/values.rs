@@ -4,10 +4,10 @@ use std::collections::HashMap;
 
 use crate::{
     tekton::{
-        pipelinerun::references::{self, Replacement, ResultReference},
+        pipelinerun::references::{self, Replacement, ResultReference, is_of_task},
         value::ResultValue,
     },
-    verify::pipeline::{cel::Evaluated, child::Child, context::is_of_task, task::Task},
+    verify::pipeline::{cel::Evaluated, child::Child, task::Task},
 };
 
 /// The tasks of a pipeline by name, with the runs that the source holds of them.

@@ -81,7 +81,7 @@ pub(crate) fn check(
 }
 
 /// The key that signed an envelope.
-fn signed(envelope: &Envelope, keys: &ChainsKeys) -> Result<String, Finding> {
+pub(crate) fn signed(envelope: &Envelope, keys: &ChainsKeys) -> Result<String, Finding> {
     if envelope.signatures.is_empty() {
         let reason = "the envelope holds no signature".to_owned();
         return Err(Finding::status("signatures".to_owned(), Detail::CHAINS_SIGNATURE, reason));

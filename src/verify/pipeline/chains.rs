@@ -1,0 +1,112 @@
+//! The attestation that Chains' storage `tekton` keeps in a PipelineRun's annotations (Chains `pkg/chains/storage/tekton`): signed, about
+//! this very run, and not against what its status says and its TaskRuns prove.
+
+use std::collections::HashMap;
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+
+use crate::{
+    tekton::{
+        chains::{self, AttestedPipelineRun, Envelope, Stated, StatedTaskRun},
+        pipelinerun::PipelineRun,
+        taskrun::{StatusResult, TaskRun},
+        value::ResultValue,
+    },
+    verify::{
+        Finding, Verdict,
+        facts::Detail,
+        pipeline::{differs, fault, task::Task},
+        prove::chains::{key::ChainsKeys, signed},
+    },
+};
+
+/// Checks the attestation in the annotations; gives the key that signed it. Without keys nothing in it can be believed.
+pub(crate) fn check(
+    object: &PipelineRun,
+    tasks: &HashMap<&str, Task<'_>>,
+    keys: &ChainsKeys,
+) -> Result<Option<String>, Finding> {
+    let uid = &object.metadata.uid;
+    let key = format!("chains.tekton.dev/signature-pipelinerun-{uid}");
+    let annotations = &object.metadata.annotations.chains;
+    let annotation = annotations.iter().find(|(name, _)| *name == key && !uid.is_empty());
+    let Some((_, annotation)) = annotation.filter(|_| !keys.is_empty()) else { return Ok(None) };
+    let field = format!("metadata.annotations[{key}]");
+    let unread = |error: &dyn std::fmt::Display| {
+        fault(Verdict::Unchecked, Detail::CHAINS_ANNOTATION, format!("{field}: {error}"))
+    };
+    let bytes = STANDARD.decode(annotation).map_err(|_| unread(&"it is not base64"))?;
+    let envelope = Envelope::from_json(&bytes).map_err(|error| unread(&error))?;
+    let keyid = signed(&envelope, keys)?;
+    let attested = chains::pipeline_run(&envelope.payload).map_err(|error| unread(&error))?;
+    // Of a format that holds no TaskRuns there is nothing more to compare, and of one that it does not name neither.
+    let task_runs =
+        chains::of_payload(&envelope.payload, &stated(object, tasks), |_| None).unwrap_or_default();
+    let problem = same_run(object, &attested)
+        .and_then(|()| same_results(object, &attested))
+        .and_then(|()| task_runs.iter().flatten().try_for_each(|task_run| same_proven(task_run, tasks)));
+    match problem {
+        Ok(()) => Ok(Some(keyid)),
+        Err(problem) => {
+            let problem = format!("{field}: {problem}");
+            Err(differs(Detail::CHAINS_ANNOTATION, problem, field, (None, None)))
+        }
+    }
+}
+
+/// Names of TaskRuns where Chains' format has only those of tasks. A matrix has several, in no order that it says.
+fn stated(object: &PipelineRun, tasks: &HashMap<&str, Task<'_>>) -> Stated {
+    let name = |(task, runs): (&&str, &Task<'_>)| match runs.references.as_slice() {
+        [one] => Some(StatedTaskRun { task: Some((*task).to_owned()), name: one.name.clone() }),
+        _ => None,
+    };
+    Stated {
+        namespace: Some(object.metadata.namespace.clone()),
+        task_runs: tasks.iter().filter_map(name).collect(),
+    }
+}
+
+fn same_run(object: &PipelineRun, attested: &AttestedPipelineRun) -> Result<(), String> {
+    let (uid, name) = (&object.metadata.uid, &object.metadata.name);
+    let other_name =
+        attested.results.iter().filter_map(|result| result.pipeline_run.as_ref()).find(|of| *of != name);
+    match (attested.uids.iter().find(|found| *found != uid), other_name) {
+        (Some(other), _) => {
+            Err(format!("Chains attested the run of the UID {other:?}, and this one has {uid:?}"))
+        }
+        (None, Some(other)) => {
+            Err(format!("Chains attested the PipelineRun {other:?}, and this one is {name:?}"))
+        }
+        (None, None) => Ok(()),
+    }
+}
+
+/// Each result that Chains attested of the PipelineRun itself is in its status. Chains leaves some out.
+fn same_results(object: &PipelineRun, attested: &AttestedPipelineRun) -> Result<(), String> {
+    let is_here = |name: &str, value: &Option<ResultValue>| {
+        object.status.results.iter().any(|found| found.name == name && Some(&found.value) == value.as_ref())
+    };
+    match attested.results.iter().find(|result| !is_here(&result.name, &result.value)) {
+        Some(result) => Err(format!("Chains attested a result {} that is not here, or not so", result.name)),
+        None => Ok(()),
+    }
+}
+
+/// What Chains attested of a TaskRun is not against what its steps' evidence proves.
+fn same_proven(attested: &TaskRun, tasks: &HashMap<&str, Task<'_>>) -> Result<(), String> {
+    let name = &attested.metadata.name;
+    let runs = tasks.values().flat_map(|task| task.references.iter().zip(&task.runs));
+    let run = runs.filter(|(reference, _)| reference.name == *name).find_map(|(_, run)| run.as_ref());
+    let Some(proven) = run.and_then(|run| run.proven.as_ref()) else { return Ok(()) };
+    let is_against = |result: &&StatusResult| {
+        let value = ResultValue::from_json(&result.value);
+        proven.result(&result.name).is_some_and(|known| value.as_ref() != Some(known))
+    };
+    match attested.status.results.iter().find(is_against) {
+        Some(result) => Err(format!(
+            "Chains attested another value of the result {} of {name} than its steps signed",
+            result.name
+        )),
+        None => Ok(()),
+    }
+}
