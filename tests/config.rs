@@ -39,7 +39,7 @@ fn the_shipped_config_map_states_the_defaults() {
     let stated = stated.filter(|(key, _)| !key.starts_with('#'));
     let stated = stated.map(|(key, value)| (key.to_owned(), value.trim_end_matches('"').to_owned()));
     let stated: Vec<_> = stated.collect();
-    assert_eq!(stated.len(), KEYS.len() + CONTROLLER_KEYS.len() - 3, "{stated:?}");
+    assert_eq!(stated.len(), KEYS.len() + CONTROLLER_KEYS.len() - 4, "{stated:?}");
     assert_eq!(Configuration::from_entries(stated).unwrap(), Configuration::default());
 }
 

@@ -17,7 +17,7 @@ fn a_change_is_taken_up_and_a_bad_one_is_told_and_left() {
     let first = scheduled(server, "default", "first", &["a"]);
     let mut controller = world.controller();
     controller.wait_for(&[
-        "svidence-registration: \\\"none\\\" must be one of: pod, owner, off",
+        "svidence-registration: \\\"none\\\" must be one of: pod, owner, cluster-static-entry, off",
         "nothing is registered until",
     ]);
     world.wait_for_entries("no configuration", &controller, NOTHING);
