@@ -179,12 +179,16 @@ impl Registrar {
         Ok(news)
     }
 
-    /// Takes away all entries of ours, since they are kept in another way from now on; gives their number.
-    pub fn withdraw(&mut self, api: &dyn Entries) -> Result<usize, SpireError> {
+    /// Takes away all entries of ours, since they are kept in another way from now on; gives how many are gone and how many are not.
+    pub fn withdraw(&mut self, api: &dyn Entries) -> Result<(usize, usize), SpireError> {
         let ours = api.list(self.tag.hint())?.into_iter().filter(|entry| self.tag.is_ours(entry));
         let ids: Vec<String> = ours.map(|entry| entry.id).collect();
-        ids.chunks(AT_ONCE).try_for_each(|ids| api.delete(ids).map(drop))?;
-        Ok(ids.len())
+        let mut left = 0;
+        for ids in ids.chunks(AT_ONCE) {
+            let is_left = |outcome: &&Outcome| !matches!(outcome.code, Code::Ok | Code::NotFound);
+            left += api.delete(ids)?.iter().filter(is_left).count();
+        }
+        Ok((ids.len().saturating_sub(left), left))
     }
 
     /// Whether the SPIRE server's entries are known.

@@ -176,8 +176,8 @@ impl Controller<'_> {
             Change::TaskRuns(_, Told::Failed(error), _) => self.not_followed("taskruns", &error),
             Change::TaskRuns(scope, told, at) => self.cache.take_task_runs(&scope, told, at),
             Change::ConfigMap(told) => self.configure(told)?,
-            // Objects need none.
-            Change::Identity if self.keeps_objects() => {}
+            // Objects need none, but whoever judges does.
+            Change::Identity if self.keeps_objects() => self.tell_judging(Heard::LookAgain),
             Change::Identity => {
                 let own = self.surroundings.identity.get((self.surroundings.now)());
                 match own {
@@ -349,16 +349,21 @@ impl Controller<'_> {
         if !self.surroundings.leadership.is_held(Instant::now()) {
             return;
         }
-        match self.registrar.withdraw(place.entries(&self.surroundings.static_entries)) {
-            Ok(0) => {}
-            Ok(entries) => self.tell(News::Removed { entries }),
-            Err(error) => {
-                let message = format!(
-                    "what was registered in the former way is left, and nobody deletes it (see \"Another way to register\" in the \
-                     documentation of the controller): {error}"
-                );
-                self.warn_about_config("EntriesLeft", message);
+        let reason = match self.registrar.withdraw(place.entries(&self.surroundings.static_entries)) {
+            Ok((entries, left)) => {
+                if entries > 0 {
+                    self.tell(News::Removed { entries });
+                }
+                (left > 0).then(|| format!("{left} were not deleted"))
             }
+            Err(error) => Some(error.to_string()),
+        };
+        if let Some(reason) = reason {
+            let message = format!(
+                "what was registered in the former way is left, and nobody deletes it (see \"Another way to register\" in the \
+                 documentation of the controller): {reason}"
+            );
+            self.warn_about_config("EntriesLeft", message);
         }
     }
 

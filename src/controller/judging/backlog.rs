@@ -19,6 +19,8 @@ use crate::{
 
 /// A run that was judged is judged again after this time at the earliest: what was told of it before its verdict was noted comes later.
 const AGAIN: Duration = Duration::from_secs(2);
+/// So many PipelineRuns above a run are judged again after it: their owner references may lead round in a circle.
+const LEVELS: u8 = 8;
 
 /// A run.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -58,8 +60,8 @@ pub struct Open {
     scope: Scope,
     /// Whether it had ended when it was found, so that nobody waits for it.
     is_found: bool,
-    /// Whether there was a verdict on it before.
-    is_again: bool,
+    /// How many PipelineRuns above it are to be judged again after it: none if there was no verdict on it before.
+    above: u8,
     not_before: Instant,
     /// Since when it is to be judged.
     pub since: Instant,
@@ -141,9 +143,9 @@ impl Backlog {
             self.close(&id);
         } else {
             let not_before = if known.is_some() { at + AGAIN } else { at };
-            let is_again = known.is_some() || (is_found && ended.has_verdict);
+            let above = if known.is_some() || (is_found && ended.has_verdict) { LEVELS } else { 0 };
             let scope = scope.clone();
-            self.put(id, Open { scope, is_found, is_again, not_before, since: at, failures: 0 });
+            self.put(id, Open { scope, is_found, above, not_before, since: at, failures: 0 });
         }
     }
 
@@ -185,16 +187,19 @@ impl Backlog {
         Some((id.clone(), self.open.get(id)?.clone()))
     }
 
-    /// It has its verdict, and is so now. The PipelineRun that it belongs to is to be judged again if that verdict is another one than before.
+    /// It has its verdict, and is so now. If there was another one on it before, the PipelineRun that it belongs to is
+    /// to be judged again.
     pub fn done(&mut self, id: &RunId, now: &Ended, at: Instant) {
-        let Some(Open { scope, is_again, .. }) = self.close(id) else { return };
+        let Some(Open { scope, above, .. }) = self.close(id) else { return };
         self.known.entry((id.kind, scope.clone())).or_default().marks.insert(id.key(), now.mark);
-        let Some((name, uid)) = now.pipeline_run.clone().filter(|_| is_again) else { return };
+        let (Some((name, uid)), Some(above)) = (now.pipeline_run.clone(), above.checked_sub(1)) else {
+            return;
+        };
         let pipeline_run = RunId { kind: RunKind::PipelineRun, namespace: id.namespace.clone(), name, uid };
         let known = self.known.entry((pipeline_run.kind, scope.clone())).or_default();
         if known.marks.remove(&pipeline_run.key()).is_some() {
-            let (is_found, is_again, not_before, since, failures) = (true, true, at, at, 0);
-            self.put(pipeline_run, Open { scope, is_found, is_again, not_before, since, failures });
+            let (is_found, not_before, since, failures) = (true, at + AGAIN, at, 0);
+            self.put(pipeline_run, Open { scope, is_found, above, not_before, since, failures });
         }
     }
 

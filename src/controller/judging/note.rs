@@ -50,6 +50,12 @@ pub fn note(
         Changed::Done(bytes) => read(&bytes)?,
         Changed::Other | Changed::Gone => return Ok(Noted::Gone),
     };
+    // What has changed since is not what was judged.
+    let is_same =
+        |object: &Value| Seen::of(object).ended.is_some_and(|ended| ended.evidence == judged.evidence);
+    if !is_same(&object) {
+        return Ok(Noted::Changed);
+    }
     let object = match with_condition {
         false => object,
         true => {

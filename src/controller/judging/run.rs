@@ -234,7 +234,11 @@ impl Judging {
         let Some((id, open)) = self.backlog.next(at).filter(|_| is_due && self.own().is_some()) else {
             return;
         };
-        let Some(bundle) = self.bundle() else { return };
+        let Some(bundle) = self.bundle() else {
+            self.failures = self.failures.saturating_add(1);
+            self.next_try = at + pause_after(self.failures);
+            return;
+        };
         // What has no name that Kubernetes admits cannot be asked for.
         let Ok(name) = id.name.parse() else { return self.backlog.pass_over(&id) };
         let run = RunName { kind: id.kind, name };
@@ -251,7 +255,10 @@ impl Judging {
         });
         match done {
             Ok(Some((found, Noted::Done(ended)))) => self.done(id, &open, found, &ended),
-            Ok(Some((_, Noted::Changed))) => self.backlog.try_again(&id, Instant::now()),
+            Ok(Some((_, Noted::Changed))) => {
+                let at = Instant::now();
+                self.backlog.try_again(&id, at + pause_after(open.failures.saturating_add(1)));
+            }
             Ok(None | Some((_, Noted::Gone))) => self.backlog.pass_over(&id),
             Err(error) => return self.failed(id, &open, error),
         }

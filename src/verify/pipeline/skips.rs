@@ -102,12 +102,20 @@ fn is_reason(
         }),
         "Results were missing" => {
             let expressions = task.expressions().into_iter().chain(task.step_expressions());
-            let mut references = expressions.filter_map(ResultReference::parse);
+            let references: Vec<_> = expressions.filter_map(ResultReference::parse).collect();
+            let is_there =
+                |reference: &&ResultReference<'_>| matches!(values.result(reference), TaskResult::Value(_));
             // Of one that is not known another finding says so.
-            references.any(|reference| {
-                values.is_of_pipeline(&reference)
-                    || !matches!(values.result(&reference), TaskResult::Value(_))
-            })
+            let is_missing = !references.iter().all(|reference| is_there(&reference));
+            // Whether Tekton passes on what a pipeline in the pipeline produced depends on its version.
+            if !is_missing && references.iter().any(|reference| values.is_of_pipeline(reference)) {
+                let problem = format!(
+                    "task {name} is said to be skipped since results were missing, but what a pipeline in the pipeline produced is there: \
+                     whether this version of Tekton hands it on is not known"
+                );
+                return Err(fault(Verdict::Unchecked, Detail::SKIPPED, problem));
+            }
+            is_missing
         }
         "Matrix Parameters have an empty array" => match &task.task.matrix {
             None => false,
