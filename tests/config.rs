@@ -48,7 +48,7 @@ fn every_value_of_the_controllers_is_read() {
     type Case = (&'static [(&'static str, &'static str)], fn(&mut Settings));
     let (one, other) = ("ab".repeat(32), "0c".repeat(32));
     let both = format!("{one}, {other},{one}");
-    let cases: [Case; 14] = [
+    let cases: [Case; 15] = [
         (
             &[
                 ("svidence-registration", "owner"),
