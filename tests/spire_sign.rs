@@ -233,13 +233,15 @@ fn a_certificate_that_names_run_step_and_program_is_told_apart() {
     let digest = svidence::evidence::sha256(&std::fs::read(env!("CARGO_BIN_EXE_svidence")).unwrap());
     let digest = x509::text::hex(&digest);
     let pin = format!("x{}.build.{UID}.taskrun.internal", &digest[..16]);
+    let image = format!("x{}.i{}.build.{UID}.taskrun.internal", &digest[..16], "5a".repeat(8));
     for (case, dns, attested, as_first_process) in [
         ("run", format!("{UID}.taskrun.internal"), (true, false, false), false),
         ("step", format!("build.{UID}.taskrun.internal"), (true, true, false), false),
         ("pin", pin, (true, true, true), true),
+        ("image", image, (true, true, true), true),
     ] {
         let mut selectors = vec![format!("unix:uid:{}", nix::unistd::geteuid())];
-        selectors.extend((case == "pin").then(|| format!("unix:sha256:{digest}")));
+        selectors.extend(as_first_process.then(|| format!("unix:sha256:{digest}")));
         let name = format!("named-{case}");
         let id = spire.entry(EntryOptions {
             dns: vec![dns],
@@ -273,18 +275,28 @@ fn a_certificate_that_names_run_step_and_program_is_told_apart() {
         let value = entry(outcome.message(), "SVIDENCE.build.sig").unwrap();
         let attestation =
             Attestation::from_value(&value).unwrap_or_else(|error| panic!("{case}: {error}: {value}"));
-        assert!(attestation.leaf.len() < 140, "{case}: compact, not {} bytes", attestation.leaf.len());
-        let object = task_run(&name, UID, &RESULTS, &[outcome.report], created);
+        assert!(attestation.leaf.len() < 150, "{case}: compact, not {} bytes", attestation.leaf.len());
+        let mut object = task_run(&name, UID, &RESULTS, &[outcome.report], created);
+        // Here nobody says which image it was; what a kubelet and an agent say of one is tried by hand only.
+        object["status"]["steps"][0]["imageID"] = json!(format!("localhost/app@sha256:{}", "5a".repeat(32)));
         let trust = trust(&spire.bundle_pem());
         let report = judge(&object, &trust);
         assert_eq!(report.verdict, Verdict::Verified, "{case}: {}", reasons(&report));
         let proof = report.proof.unwrap();
         let step = proof.basis.steps().next().unwrap();
         assert_eq!((step.run_attested, step.step_attested, step.executable_attested), attested, "{case}");
-        let mut replayed = object;
+        assert_eq!(step.image_attested(), case == "image", "{case}");
+        let mut replayed = object.clone();
         replayed["metadata"]["uid"] = json!("00000000-0000-4000-8000-000000000000");
         let report = judge(&replayed, &trust);
         assert_eq!(report.verdict, Verdict::Invalid, "{case}, replayed: {}", reasons(&report));
+        if case == "image" {
+            let mut other = object;
+            other["status"]["steps"][0]["imageID"] =
+                json!(format!("localhost/app@sha256:{}", "a5".repeat(32)));
+            let report = judge(&other, &trust);
+            assert_eq!(report.verdict, Verdict::Invalid, "{case}, another image: {}", reasons(&report));
+        }
         if case == "pin" {
             other_programs_get_no_svid(&spire, &name);
         }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::{
     controller::judging::annotation::{ANNOTATION, Evidence, Noted},
     evidence::sha256,
-    tekton::taskrun::{self, parse_time},
+    tekton::taskrun::parse_time,
 };
 
 /// The type of the condition that holds a verdict. It sorts behind `Succeeded`: many programs take the first condition for that one.
@@ -25,8 +25,6 @@ pub struct Ended {
     pub is_noted: bool,
     /// Whether it has a verdict on something, noted by whomever.
     pub has_verdict: bool,
-    /// Whether it has time stamps, of whatever kind.
-    pub has_time_stamps: bool,
     /// When it says that it has ended, Unix seconds.
     pub completed: Option<i64>,
     /// Name and UID of the PipelineRun that it says it belongs to.
@@ -69,7 +67,6 @@ impl Ended {
             evidence,
             mark,
             has_verdict: noted.is_some(),
-            has_time_stamps: annotation(object, taskrun::ANNOTATION).is_some(),
             completed: completed.and_then(parse_time),
             pipeline_run,
         })
