@@ -1,0 +1,17 @@
+//! What `config/` says of the controller agrees with what the controller is. No cluster is needed; tests/controller/rights.rs has a real API
+//! server take it.
+//!
+//! * [`telling`]: metrics and Events, in the code, in docs/operations.md and in the dashboard.
+
+#![cfg(feature = "cli")]
+
+#[path = "../support/tree.rs"]
+mod tree;
+
+mod telling;
+
+/// A file of this repository.
+fn text(file: &str) -> String {
+    let path = tree::root().join(file);
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{file}: {error}"))
+}
