@@ -146,7 +146,7 @@ image: ## build the image for Tekton's -entrypoint-image, and the verifier's, wi
 		echo "make image: without dist/svidence.json the steps sign with defaults, in the agent's trust domain, whichever that is" >&2; \
 	elif ! [ -s dist/svidence.json ]; then \
 		echo "make image: dist/svidence.json is missing or empty. It says which trust domain your steps sign in. Create it:" >&2; \
-		echo "  make release && dist/svidence config config/config-spire.yaml > dist/svidence.json" >&2; \
+		echo "  make release && dist/svidence config config/spire/config-spire.yaml > dist/svidence.json" >&2; \
 		echo "or set CONFIG=none for an image that signs with defaults, in the agent's trust domain, whichever that is" >&2; exit 1; \
 	fi
 	@$(MAKE) --no-print-directory release

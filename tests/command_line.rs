@@ -30,7 +30,7 @@ fn shell(script: &str, folder: &Path) -> Output {
         symlink(config, folder.join("config")).unwrap();
         let kubectl = programs.join("kubectl");
         let text = format!(
-            "#!/bin/sh\ncase \"$*\" in *configmap*) cat '{config}/config-spire.yaml';; *patch*) cat;; *) cat demo-files/taskrun.json 2> /dev/null || cat '{}';; esac\n",
+            "#!/bin/sh\ncase \"$*\" in *configmap*) cat '{config}/spire/config-spire.yaml';; *patch*) cat;; *) cat demo-files/taskrun.json 2> /dev/null || cat '{}';; esac\n",
             path("taskrun.json")
         );
         fs::write(&kubectl, text).unwrap();
@@ -208,7 +208,7 @@ fn standard_input_is_one_of_the_files_that_an_argument_names() {
     )
     .unwrap();
     let policy = policy.to_str().unwrap();
-    let config = concat!(env!("CARGO_MANIFEST_DIR"), "/config/config-spire.yaml");
+    let config = concat!(env!("CARGO_MANIFEST_DIR"), "/config/spire/config-spire.yaml");
     let (object, bundle) = (path("taskrun.json"), path("bundle.pem"));
     let verify = ["verify", &object, "--trust-domain", "example.org", "--bundle", &bundle];
     for (case, arguments, file) in [
@@ -281,7 +281,7 @@ fn a_file_that_cannot_be_read_is_named_with_its_option() {
 #[test]
 fn what_is_trusted_may_come_from_the_environment() {
     let (object, bundle) = (path("taskrun.json"), path("bundle.pem"));
-    let config = concat!(env!("CARGO_MANIFEST_DIR"), "/config/config-spire.yaml");
+    let config = concat!(env!("CARGO_MANIFEST_DIR"), "/config/spire/config-spire.yaml");
     let set = [("SVIDENCE_TRUST_DOMAIN", "example.org"), ("SVIDENCE_BUNDLE", bundle.as_str())];
     for (case, variables, arguments, code) in [
         ("both", set.to_vec(), vec!["verify", &object], 0),
@@ -390,7 +390,7 @@ fn output_that_cannot_be_written_is_never_exit_0() {
         ("verify -o json", verify("taskrun.json", "-o json")),
         ("inspect", format!("svidence inspect {object}")),
         ("inspect -o json", format!("svidence inspect {object} -o json")),
-        ("config", "svidence config config/config-spire.yaml".to_owned()),
+        ("config", "svidence config config/spire/config-spire.yaml".to_owned()),
         ("demo", "svidence demo".to_owned()),
         ("completion", "svidence completion bash".to_owned()),
         ("--help", "svidence --help".to_owned()),

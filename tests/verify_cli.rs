@@ -299,7 +299,7 @@ fn bad_bundles_and_arguments_have_their_own_errors() {
 
 #[test]
 fn the_trust_domain_may_come_from_the_configuration() {
-    let config = concat!(env!("CARGO_MANIFEST_DIR"), "/config/config-spire.yaml");
+    let config = concat!(env!("CARGO_MANIFEST_DIR"), "/config/spire/config-spire.yaml");
     let ran =
         svidence(&["verify", &path("taskrun.json"), "--config", config, "--bundle", &path("bundle.pem")], "");
     assert_eq!(ran.code, 0, "{}", ran.err);

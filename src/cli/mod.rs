@@ -91,7 +91,7 @@ enum Command {
     ///
     /// Exit codes: 0 it is valid, 3 it cannot be used, 64 wrong arguments.
     #[command(
-        after_help = "Examples:\n  svidence config config/config-spire.yaml > svidence.json\n  kubectl -n tekton-pipelines get configmap config-spire -o yaml |\n    svidence config -"
+        after_help = "Examples:\n  svidence config config/spire/config-spire.yaml > svidence.json\n  kubectl -n tekton-pipelines get configmap config-spire -o yaml |\n    svidence config -"
     )]
     Config {
         /// The ConfigMap (YAML), or - for standard input

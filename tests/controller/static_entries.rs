@@ -80,7 +80,7 @@ fn wait_for(world: &World, case: &str, controller: &Controller, expected: &[Stri
 fn world(data: &Value) -> Option<World> {
     let world = World::start(data)?;
     world.server.define(DEFINITION, &format!("{PATH}?limit=1"));
-    let files = ["controller.yaml", "cluster-static-entry.yaml"];
+    let files = ["controller.yaml", "static-entries/static-entries.yaml"];
     for object in files.iter().flat_map(|file| objects(file)).filter(|object| object["kind"] != "Deployment")
     {
         world.server.create(&place(&object), &object);

@@ -1,13 +1,18 @@
 //! What `config/` says of the controller agrees with what the controller is. No cluster is needed; tests/controller/rights.rs has a real API
 //! server take it.
 //!
+//! * [`kustomize`]: what the folders of config/ consist of; [`agreement`]: their objects, with each other and with the program.
 //! * [`telling`]: metrics and Events, in the code, in docs/operations.md and in the dashboard.
 
 #![cfg(feature = "cli")]
 
+#[path = "../support/skip.rs"]
+mod skip;
 #[path = "../support/tree.rs"]
 mod tree;
 
+mod agreement;
+mod kustomize;
 mod telling;
 
 /// A file of this repository.
