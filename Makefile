@@ -31,7 +31,7 @@ QUICK := --profile quick --config 'profile.quick.inherits="release"' --config 'p
 # The programs that are shipped do not say where they were built; so two builds are equal.
 REMAP := RUSTFLAGS="--remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=/cargo --remap-path-prefix=$(CURDIR)=/svidence"
 
-.PHONY: help demo check test fuzz peers lint bench release emulated entrypoint image toolchain proto clean
+.PHONY: help demo check test manifests fuzz peers lint bench release emulated entrypoint image toolchain proto clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' Makefile | while IFS=$$'\t' read -r name text; do \
@@ -64,6 +64,10 @@ SVIDENCE_SKIPPED=$(TARGET)/skipped-tests $(1) | tee $(TARGET)/test-output || sta
 awk -v status=$$status -v skipped=$(TARGET)/skipped-tests -f tests/summary.awk $(TARGET)/test-output; \
 exit $$status
 endef
+
+manifests: toolchain ## test config/ and charts/: that they agree with the program and each other, and that a real API server takes them
+	@$(call counted,bash -c "cargo test --locked --test controller_manifests && cargo test --locked --no-fail-fast --test controller rights && \
+		cargo test --locked --no-fail-fast --test controller static_entries")
 
 FUZZ_SECONDS ?= 600
 FUZZ_TARGETS := attestation message bundle certificate taskrun token yaml

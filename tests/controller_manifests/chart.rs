@@ -232,6 +232,30 @@ fn each_value_is_used_and_each_key_of_the_configuration_is_a_value() {
 }
 
 #[test]
+fn the_schema_knows_each_value_and_refuses_others() {
+    let schema: Value = serde_json::from_str(&text(&format!("{CHART}/values.schema.json"))).expect("JSON");
+    let schema = jsonschema::validator_for(&schema).expect("a schema");
+    let shipped: Value = serde_saphyr::from_str(&text(&format!("{CHART}/values.yaml"))).expect("values.yaml");
+    let refused =
+        |values: &Value| schema.iter_errors(values).map(|error| error.to_string()).collect::<Vec<_>>();
+    assert_eq!(refused(&shipped), Vec::<String>::new(), "the values of the chart");
+    let paths = Values::with(&[]).values;
+    for (path, value) in &paths {
+        let pointer = format!("/{}", path.replace('.', "/"));
+        // What `--set` makes of true and 3 is neither text nor what else may be there.
+        let other = if value.is_boolean() { json!("true") } else { json!(true) };
+        let mut changed = shipped.clone();
+        *changed.pointer_mut(&pointer).expect("a value") = other;
+        assert!(!refused(&changed).is_empty(), "{path} of another type");
+    }
+    for place in ["", "/config"] {
+        let mut changed = shipped.clone();
+        changed.pointer_mut(place).expect("an object")["svidenceAtest"] = json!("step");
+        assert!(!refused(&changed).is_empty(), "a value in {place:?} that there is not");
+    }
+}
+
+#[test]
 fn the_chart_has_the_version_of_the_program() {
     let chart: Value = serde_saphyr::from_str(&text(&format!("{CHART}/Chart.yaml"))).expect("Chart.yaml");
     let version = env!("CARGO_PKG_VERSION");
