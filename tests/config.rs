@@ -11,7 +11,7 @@ use svidence::{
 };
 
 fn shipped() -> std::path::PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("config/config-spire.yaml")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("config/spire/config-spire.yaml")
 }
 
 fn load(text: &str) -> Result<Config, String> {
