@@ -1,10 +1,10 @@
 //! Runs by name, one after the other: a controller reads each with what belongs to it, and notes on it what it has found.
 
-use std::{io::Read as _, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use super::{
     access::Access,
-    client::io_words,
+    client::bytes,
     error::KubernetesError,
     family::Family,
     read::Kubernetes,
@@ -77,11 +77,8 @@ impl RunsByName {
             Err(error) => return Err(error),
         };
         let Some(mut body) = body else { return Ok(Changed::Gone) };
-        let mut bytes = Vec::new();
         let limit = u64::try_from(LARGEST_OBJECT).unwrap_or(u64::MAX);
-        let read = body.as_reader().take(limit).read_to_end(&mut bytes);
-        read.map_err(|error| KubernetesError::Cut { cause: io_words(&error) })?;
-        Ok(Changed::Done(bytes))
+        Ok(Changed::Done(bytes(&mut body, limit)?))
     }
 }
 

@@ -2,7 +2,12 @@
 //!
 //! Nothing is asked twice, as a retry would hide what is wrong, but where a busy server says when to ask again.
 
-use std::{io, sync::Arc, thread, time::Duration};
+use std::{
+    io::{self, Read as _},
+    sync::Arc,
+    thread,
+    time::Duration,
+};
 
 use rustls::{
     ClientConfig, RootCertStore,
@@ -289,6 +294,14 @@ fn tls_words(error: &rustls::Error) -> String {
         }
         other => other.to_string(),
     }
+}
+
+/// An answer, of which at most so many bytes are read.
+pub(super) fn bytes(body: &mut Body, limit: u64) -> Result<Vec<u8>, KubernetesError> {
+    let mut bytes = Vec::new();
+    let read = body.as_reader().take(limit).read_to_end(&mut bytes);
+    read.map_err(|error| KubernetesError::Cut { cause: io_words(&error) })?;
+    Ok(bytes)
 }
 
 /// An error of the system, or of TLS within it, in words.

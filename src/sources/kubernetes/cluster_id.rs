@@ -1,13 +1,13 @@
 //! Which cluster it is. Kubernetes gives clusters no name; the UID of the namespace `kube-system` is as old as the cluster, and no
 //! other cluster has it.
 
-use std::{io::Read as _, time::Duration};
+use std::time::Duration;
 
 use serde::Deserialize;
 
 use super::{
     access::Access,
-    client::{Client, io_words},
+    client::{Client, bytes},
     error::KubernetesError,
     request::Request,
 };
@@ -31,9 +31,7 @@ pub fn fetch(access: Access, patience: Duration) -> Result<String, KubernetesErr
     let odd = |reason: &str| KubernetesError::Odd { reason: reason.to_owned() };
     let body = Client::new(access, patience).object(&Request::Namespace { name: NAMESPACE })?;
     let mut body = body.ok_or_else(|| odd("it has no namespace kube-system"))?;
-    let mut bytes = Vec::new();
-    let read = body.as_reader().take(LARGEST).read_to_end(&mut bytes);
-    read.map_err(|error| KubernetesError::Cut { cause: io_words(&error) })?;
+    let bytes = bytes(&mut body, LARGEST)?;
     let object: Object = serde_json::from_slice(&bytes).map_err(|_| odd("it is not a namespace"))?;
     Ok(object.metadata.uid)
 }

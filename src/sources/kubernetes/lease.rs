@@ -2,10 +2,7 @@
 //!
 //! Whether it is in time is measured by the holder's renewals as they are seen here, and not by the times that they state: clocks differ.
 
-use std::{
-    io::Read as _,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -13,7 +10,7 @@ use x509::text::format_time;
 
 use super::{
     access::Access,
-    client::{Client, io_words},
+    client::{Client, bytes},
     error::KubernetesError,
     request::Request,
     runs::Namespace,
@@ -109,9 +106,7 @@ impl Lease {
     fn get(&mut self) -> Result<Option<Found>, KubernetesError> {
         let request = Request::Lease { namespace: self.namespace.as_str(), name: self.name.as_str() };
         let Some(mut body) = self.client.object(&request)? else { return Ok(None) };
-        let mut bytes = Vec::new();
-        let read = body.as_reader().take(LARGEST).read_to_end(&mut bytes);
-        read.map_err(|error| KubernetesError::Cut { cause: io_words(&error) })?;
+        let bytes = bytes(&mut body, LARGEST)?;
         let odd = |_| KubernetesError::Odd { reason: "it is not a Lease".to_owned() };
         serde_json::from_slice(&bytes).map(Some).map_err(odd)
     }

@@ -2,7 +2,6 @@
 
 use std::{
     collections::HashSet,
-    io::Read as _,
     sync::Arc,
     thread,
     time::{Duration, Instant},
@@ -13,7 +12,7 @@ use ureq::Body;
 
 use super::{
     access::Access,
-    client::{Client, io_words},
+    client::{Client, bytes, io_words},
     error::KubernetesError,
     family::{Family, Head},
     request::{self, ObjectKind, Request, Selector},
@@ -231,10 +230,8 @@ pub(super) fn place(request: &Request<'_>) -> Arc<str> {
 
 /// An object that is the one that was asked for.
 fn whole(body: &mut Body, namespace: &str, name: &str) -> Result<(Vec<u8>, Head), KubernetesError> {
-    let mut bytes = Vec::new();
     let limit = u64::try_from(LARGEST_OBJECT).unwrap_or(u64::MAX);
-    let mut reader = body.as_reader().take(limit + 1);
-    reader.read_to_end(&mut bytes).map_err(|error| KubernetesError::Cut { cause: io_words(&error) })?;
+    let bytes = bytes(body, limit.saturating_add(1))?;
     let odd = |reason: String| KubernetesError::Odd { reason };
     if bytes.len() > LARGEST_OBJECT {
         return Err(odd(format!("it is larger than {} MiB", LARGEST_OBJECT >> 20)));

@@ -1,14 +1,15 @@
 //! `ClusterStaticEntry` objects (spire-controller-manager, `spire.spiffe.io/v1alpha1`): registration entries that somebody wishes to have, of
 //! which spire-controller-manager makes such of the SPIRE server.
 
-use std::{io::Read as _, time::Duration};
+use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
+use ureq::Body;
 
 use super::{
     access::Access,
-    client::{Client, io_words},
+    client::{Client, bytes},
     error::KubernetesError,
     request::{Listed, Request, Selector},
 };
@@ -77,7 +78,7 @@ impl StaticEntries {
                 next: next.as_deref(),
             };
             let mut body = self.client.page(&request)?;
-            let page: Page = read(body.as_reader())?;
+            let page: Page = read(&mut body)?;
             all.extend(page.items);
             match page.metadata.next {
                 end if end.is_empty() => return Ok(all),
@@ -89,7 +90,7 @@ impl StaticEntries {
     /// The one of this name.
     pub fn get(&mut self, name: &str) -> Result<Option<Value>, KubernetesError> {
         let body = self.client.object(&Request::StaticEntry { name })?;
-        body.map(|mut body| read(body.as_reader())).transpose()
+        body.map(|mut body| read(&mut body)).transpose()
     }
 
     /// Makes one.
@@ -110,10 +111,8 @@ impl StaticEntries {
     }
 }
 
-fn read<T: for<'de> Deserialize<'de>>(reader: impl std::io::Read) -> Result<T, KubernetesError> {
-    let mut bytes = Vec::new();
-    let read = reader.take(LARGEST).read_to_end(&mut bytes);
-    read.map_err(|error| KubernetesError::Cut { cause: io_words(&error) })?;
+fn read<T: DeserializeOwned>(body: &mut Body) -> Result<T, KubernetesError> {
+    let bytes = bytes(body, LARGEST)?;
     let odd =
         |_| KubernetesError::Odd { reason: "it is not a ClusterStaticEntry, or a list of them".to_owned() };
     serde_json::from_slice(&bytes).map_err(odd)

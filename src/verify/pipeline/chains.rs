@@ -3,11 +3,9 @@
 
 use std::collections::HashMap;
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
-
 use crate::{
     tekton::{
-        chains::{self, AttestedPipelineRun, Envelope, Stated, StatedTaskRun},
+        chains::{self, AttestedPipelineRun, Stated, StatedTaskRun},
         pipelinerun::PipelineRun,
         taskrun::{StatusResult, TaskRun},
         value::ResultValue,
@@ -16,7 +14,10 @@ use crate::{
         Finding, Verdict,
         facts::Detail,
         pipeline::{differs, fault, task::Task},
-        prove::chains::{key::ChainsKeys, signed},
+        prove::chains::{
+            annotation::{Annotation, signed_in},
+            key::ChainsKeys,
+        },
     },
 };
 
@@ -26,18 +27,13 @@ pub(crate) fn check(
     tasks: &HashMap<&str, Task<'_>>,
     keys: &ChainsKeys,
 ) -> Result<Option<String>, Finding> {
-    let uid = &object.metadata.uid;
-    let key = format!("chains.tekton.dev/signature-pipelinerun-{uid}");
-    let annotations = &object.metadata.annotations.chains;
-    let annotation = annotations.iter().find(|(name, _)| *name == key && !uid.is_empty());
-    let Some((_, annotation)) = annotation.filter(|_| !keys.is_empty()) else { return Ok(None) };
-    let field = format!("metadata.annotations[{key}]");
-    let unread = |error: &dyn std::fmt::Display| {
-        fault(Verdict::Unchecked, Detail::CHAINS_ANNOTATION, format!("{field}: {error}"))
-    };
-    let bytes = STANDARD.decode(annotation).map_err(|_| unread(&"it is not base64"))?;
-    let envelope = Envelope::from_json(&bytes).map_err(|error| unread(&error))?;
-    let keyid = signed(&envelope, keys)?;
+    if keys.is_empty() {
+        return Ok(None);
+    }
+    let unchecked = |problem: String| fault(Verdict::Unchecked, Detail::CHAINS_ANNOTATION, problem);
+    let found = signed_in(&object.metadata, "pipelinerun", keys, unchecked)?;
+    let Some(Annotation { field, envelope, keyid }) = found else { return Ok(None) };
+    let unread = |error: &dyn std::fmt::Display| unchecked(format!("{field}: {error}"));
     let attested = chains::pipeline_run(&envelope.payload).map_err(|error| unread(&error))?;
     // Of a format that holds no TaskRuns there is nothing more to compare, and of one that it does not name neither.
     let task_runs =

@@ -2,28 +2,28 @@
 
 use x509::text::hex;
 
-use super::{DemandedResult, Rule, StatedDigest};
+use super::{
+    DemandedResult, Rule, StatedDigest,
+    steps::{Demanded, each, that_set},
+};
 use crate::verify::{
     compare::value::VerifiedResult,
     facts::Detail,
-    policy::broken::{About, Broken, BrokenOf},
+    policy::broken::{Broken, BrokenOf},
     proof::{Proof, StepSummary},
     verdict::Breach,
+};
+
+const DEMANDED: Demanded = Demanded {
+    detail: Detail::IMAGE,
+    of_each: "the image of every step must be attested",
+    of_setter: |result| format!("the image of the step that set result {result} must be attested"),
 };
 
 /// Every step that signed must have run in an image that the rule lists.
 pub(crate) fn of_every_step(rule: &Rule, proof: &Proof, broken: &mut BrokenOf<'_>) {
     let Some(stated) = &rule.image_sha256 else { return };
-    if proof.basis.tep0089_values().is_some() {
-        let demanded = "the image of every step must be attested".to_owned();
-        let found = "there are no attestations".to_owned();
-        return broken(About::TaskRun, Detail::IMAGE, demanded, found, Breach::TooWeak);
-    }
-    for step in proof.basis.steps() {
-        judge(stated, step, &mut |detail, demanded, found, breach| {
-            broken(About::Step(&step.name), detail, demanded, found, breach);
-        });
-    }
+    each(&DEMANDED, proof, broken, |step, broken| judge(stated, step, broken));
 }
 
 /// The step that set a result must have run in an image that is listed.
@@ -34,16 +34,9 @@ pub(crate) fn of_result(
     broken: &mut Broken<'_>,
 ) {
     let Some(stated) = &demanded.image_sha256 else { return };
-    let text = || format!("the image of the step that set result {} must be attested", demanded.name);
-    let Some(step) = proof.basis.steps().find(|step| step.name == result.step) else {
-        let found = "there is no attestation of it".to_owned();
-        return broken(Detail::IMAGE, text(), found, Breach::TooWeak);
-    };
-    if !result.set {
-        let found = format!("step {} found it so", step.name);
-        return broken(Detail::IMAGE, text(), found, Breach::Contradicted);
+    if let Some(step) = that_set(&DEMANDED, (&demanded.name, result), proof, broken) {
+        judge(stated, step, broken);
     }
-    judge(stated, step, broken);
 }
 
 fn judge(stated: &[StatedDigest], step: &StepSummary, broken: &mut Broken<'_>) {

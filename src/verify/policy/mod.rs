@@ -10,6 +10,7 @@ mod image;
 mod judge;
 mod pattern;
 mod program;
+mod steps;
 mod value;
 
 use std::collections::HashSet;

@@ -3,12 +3,15 @@
 use serde::Deserialize;
 use x509::text::hex;
 
-use super::{DemandedResult, Rule};
+use super::{
+    DemandedResult, Rule,
+    steps::{Demanded, each, that_set},
+};
 use crate::verify::{
     Attested,
     compare::value::VerifiedResult,
     facts::Detail,
-    policy::broken::{About, Broken, BrokenOf},
+    policy::broken::{Broken, BrokenOf},
     proof::{Proof, StepSummary},
     verdict::Breach,
 };
@@ -72,6 +75,12 @@ impl Demands<'_> {
     }
 }
 
+const DEMANDED: Demanded = Demanded {
+    detail: Detail::PROGRAM,
+    of_each: "what every step ran must be attested",
+    of_setter: |result| format!("what the step ran that set result {result} must be attested"),
+};
+
 /// Every step that signed must have run what the rule says.
 pub(crate) fn of_every_step(rule: &Rule, proof: &Proof, broken: &mut BrokenOf<'_>) {
     let demands = Demands {
@@ -82,16 +91,7 @@ pub(crate) fn of_every_step(rule: &Rule, proof: &Proof, broken: &mut BrokenOf<'_
     if demands.is_empty() {
         return;
     }
-    if proof.basis.tep0089_values().is_some() {
-        let demanded = "what every step ran must be attested".to_owned();
-        let found = "there are no attestations".to_owned();
-        return broken(About::TaskRun, Detail::PROGRAM, demanded, found, Breach::TooWeak);
-    }
-    for step in proof.basis.steps() {
-        judge(demands, step, &mut |detail, demanded, found, breach| {
-            broken(About::Step(&step.name), detail, demanded, found, breach);
-        });
-    }
+    each(&DEMANDED, proof, broken, |step, broken| judge(demands, step, broken));
 }
 
 /// The step that set a result must have run what is demanded.
@@ -109,16 +109,9 @@ pub(crate) fn of_result(
     if demands.is_empty() {
         return;
     }
-    let text = || format!("what the step ran that set result {} must be attested", demanded.name);
-    let Some(step) = proof.basis.steps().find(|step| step.name == result.step) else {
-        let found = "there is no attestation of it".to_owned();
-        return broken(Detail::PROGRAM, text(), found, Breach::TooWeak);
-    };
-    if !result.set {
-        let found = format!("step {} found it so", step.name);
-        return broken(Detail::PROGRAM, text(), found, Breach::Contradicted);
+    if let Some(step) = that_set(&DEMANDED, (&demanded.name, result), proof, broken) {
+        judge(demands, step, broken);
     }
-    judge(demands, step, broken);
 }
 
 fn judge(demands: Demands<'_>, step: &StepSummary, broken: &mut Broken<'_>) {

@@ -1,5 +1,5 @@
-//! The attestation that Chains' storage `tekton` keeps in a TaskRun's annotations (Chains `pkg/chains/storage/tekton`): signed, about
-//! this very run, and the same as its status.
+//! The attestation that Chains' storage `tekton` keeps in a run's annotations (Chains `pkg/chains/storage/tekton`): signed, about this very
+//! run, and of a TaskRun the same as its status.
 
 use std::borrow::Cow;
 
@@ -9,7 +9,7 @@ use super::{ChainsSignature, key::ChainsKeys, signed};
 use crate::{
     tekton::{
         chains::{self, ChainsError, Envelope, Format, Stated, StatedTaskRun},
-        taskrun::{StatusResult, TaskRun},
+        taskrun::{Metadata, StatusResult, TaskRun},
     },
     verify::{facts::Detail, finding::Finding},
 };
@@ -18,22 +18,43 @@ fn missing(reason: impl Into<Cow<'static, str>>) -> ChainsSignature {
     ChainsSignature::Missing(reason.into())
 }
 
+/// An attestation in the annotations of a run, whose signature is good.
+pub(crate) struct Annotation {
+    /// Where it is.
+    pub(crate) field: String,
+    pub(crate) envelope: Envelope,
+    /// The key that signed it.
+    pub(crate) keyid: String,
+}
+
+/// The attestation in the annotations of a run of this kind (`taskrun`, `pipelinerun`); `None`: there is none. `unread` makes the finding
+/// that it cannot be read.
+pub(crate) fn signed_in(
+    metadata: &Metadata,
+    kind: &str,
+    keys: &ChainsKeys,
+    unread: impl Fn(String) -> Finding,
+) -> Result<Option<Annotation>, Finding> {
+    let key = format!("chains.tekton.dev/signature-{kind}-{}", metadata.uid);
+    let annotation =
+        metadata.annotations.chains.iter().find(|(name, _)| *name == key && !metadata.uid.is_empty());
+    let Some((_, annotation)) = annotation else { return Ok(None) };
+    let field = format!("metadata.annotations[{key}]");
+    let bytes = STANDARD.decode(annotation).map_err(|_| unread(format!("{field}: it is not base64")))?;
+    let envelope = Envelope::from_json(&bytes).map_err(|error| unread(format!("{field}: {error}")))?;
+    let keyid = signed(&envelope, keys)?;
+    Ok(Some(Annotation { field, envelope, keyid }))
+}
+
 /// Checks the attestation in the annotations of a TaskRun.
 pub(super) fn check(object: &TaskRun, keys: &ChainsKeys) -> Result<ChainsSignature, Finding> {
-    let uid = &object.metadata.uid;
-    let key = format!("chains.tekton.dev/signature-taskrun-{uid}");
-    let annotations = &object.metadata.annotations.chains;
-    let annotation = annotations.iter().find(|(name, _)| *name == key && !uid.is_empty());
-    let Some((_, annotation)) = annotation else {
+    let undecided = |problem| Finding::undecided(Detail::CHAINS_ANNOTATION, None, problem);
+    let Some(Annotation { field, envelope, keyid }) =
+        signed_in(&object.metadata, "taskrun", keys, undecided)?
+    else {
         return Ok(missing("there is no attestation of Tekton Chains in its annotations"));
     };
-    let field = format!("metadata.annotations[{key}]");
-    let unread = |error: &dyn std::fmt::Display| {
-        Finding::undecided(Detail::CHAINS_ANNOTATION, None, format!("{field}: {error}"))
-    };
-    let bytes = STANDARD.decode(annotation).map_err(|_| unread(&"it is not base64"))?;
-    let envelope = Envelope::from_json(&bytes).map_err(|error| unread(&error))?;
-    let keyid = signed(&envelope, keys)?;
+    let unread = |error: &dyn std::fmt::Display| undecided(format!("{field}: {error}"));
     let stated = Stated {
         namespace: Some(object.metadata.namespace.clone()),
         task_runs: vec![StatedTaskRun { task: None, name: object.metadata.name.clone() }],

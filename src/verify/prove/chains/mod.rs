@@ -2,7 +2,7 @@
 //!
 //! Chains attests whatever the status holds, so its signature proves nothing about the steps; it is one demand among others.
 
-mod annotation;
+pub(crate) mod annotation;
 pub mod key;
 
 use std::{borrow::Cow, fmt};
@@ -81,7 +81,7 @@ pub(crate) fn check(
 }
 
 /// The key that signed an envelope.
-pub(crate) fn signed(envelope: &Envelope, keys: &ChainsKeys) -> Result<String, Finding> {
+fn signed(envelope: &Envelope, keys: &ChainsKeys) -> Result<String, Finding> {
     if envelope.signatures.is_empty() {
         let reason = "the envelope holds no signature".to_owned();
         return Err(Finding::status("signatures".to_owned(), Detail::CHAINS_SIGNATURE, reason));
