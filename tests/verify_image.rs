@@ -9,10 +9,13 @@ mod support;
 
 use ring::rand::SystemRandom;
 use serde_json::{Value, json};
-use support::signed::{Cluster, judge, judge_with, reasons, trust};
+use support::{
+    attestation::bare,
+    signed::{Cluster, judge, judge_with, reasons, trust},
+};
 use svidence::{
     evidence::{
-        attestation::{self, Attestation, Ended, Form, Outcome, PodName, ResultsFrom},
+        attestation::{self, Attestation, PodName},
         key::SigningKey,
         leaf::{CompactLeaf, DnsForm, Issuer},
         sha256,
@@ -99,7 +102,6 @@ fn attempt(cluster: &Cluster, steps: &[Step], pod_name: &str, pod_uid: [u8; 16],
         };
         let usual = pod_name == format!("{NAME}-pod");
         let mut attestation = Attestation {
-            namespace: "default".into(),
             task_run: NAME.into(),
             task_run_uid: parse_uid(UID),
             pod_uid: Some(pod_uid),
@@ -107,22 +109,10 @@ fn attempt(cluster: &Cluster, steps: &[Step], pod_name: &str, pod_uid: [u8; 16],
             step_index: i as u32,
             step_count: steps.len() as u32,
             declared: attestation::declared(["a"], std::iter::empty()),
-            program: None,
             started: (now + start + i as i64) as u64 * 1000,
             duration: 10,
             delay: 1,
-            outcome: Outcome { ended: Ended::Exited(0), continued: false },
-            tep0089: false,
-            results_from: ResultsFrom::TerminationMessage,
-            form: Form::Digests,
-            set_hints: vec![],
-            found_hints: vec![],
-            results: vec![],
-            step_artifacts: None,
-            task_artifacts: None,
-            leaf: if step.is_whole { svid.certificate.clone() } else { compact() },
-            intermediates: vec![],
-            signature: vec![],
+            ..bare(if step.is_whole { svid.certificate.clone() } else { compact() })
         };
         let leaf = sha256(&svid.certificate);
         let context = Context { trust_domain: "example.org", step: step.name, results: &[], leaf };

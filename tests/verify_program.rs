@@ -15,10 +15,13 @@ use std::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use ring::rand::SystemRandom;
 use serde_json::{Value, json};
-use support::signed::{Cluster, judge, judge_with, reasons, trust};
+use support::{
+    attestation::bare,
+    signed::{Cluster, judge, judge_with, reasons, trust},
+};
 use svidence::{
     evidence::{
-        attestation::{self, Attestation, Ended, Form, Outcome, PodName, ResultsFrom},
+        attestation::{self, Attestation},
         key::SigningKey,
         sha256,
         statement::{Context, pre_authentication_encoding, statement},
@@ -84,11 +87,8 @@ fn signed(cluster: &Cluster, kind: &Value, program: impl Fn(Option<[u8; 32]>) ->
         };
         let (task, own) = (names(&args.results), names(&args.step_results));
         let mut attestation = Attestation {
-            namespace: "default".into(),
             task_run: NAME.into(),
-            task_run_uid: None,
             pod_uid: Some([7; 16]),
-            pod_name: PodName::Usual,
             step_index: i as u32,
             step_count: steps.len() as u32,
             declared: attestation::declared(task.iter().map(String::as_str), own.iter().map(String::as_str)),
@@ -96,18 +96,7 @@ fn signed(cluster: &Cluster, kind: &Value, program: impl Fn(Option<[u8; 32]>) ->
             started: (now + i as i64) as u64 * 1000,
             duration: 10,
             delay: 1,
-            outcome: Outcome { ended: Ended::Exited(0), continued: false },
-            tep0089: false,
-            results_from: ResultsFrom::TerminationMessage,
-            form: Form::Digests,
-            set_hints: vec![],
-            found_hints: vec![],
-            results: vec![],
-            step_artifacts: None,
-            task_artifacts: None,
-            leaf: svid.certificate.clone(),
-            intermediates: vec![],
-            signature: vec![],
+            ..bare(svid.certificate.clone())
         };
         let context = Context {
             trust_domain: "example.org",

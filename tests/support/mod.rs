@@ -2,6 +2,7 @@
 // Every test file compiles this for itself and uses a part of it.
 #![allow(dead_code, unreachable_pub, unused_imports)]
 
+pub mod attestation;
 pub mod barred;
 #[cfg(feature = "cli")]
 pub mod chains;

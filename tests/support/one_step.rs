@@ -3,13 +3,17 @@
 use ring::rand::SystemRandom;
 use serde_json::{Value, json};
 use svidence::evidence::{
-    attestation::{Attestation, Ended, Form, Outcome, PodName, ResultsFrom, declared},
+    attestation::Attestation,
     key::SigningKey,
     sha256,
     statement::{Context, pre_authentication_encoding, statement},
 };
 use x509::text::format_time;
 use zeroize::Zeroizing;
+
+#[path = "attestation.rs"]
+mod attestation;
+use attestation::bare;
 
 /// The TaskRun of this name, and what its step `one` signed at `signed` (Unix seconds) with the key in `pkcs8`.
 pub(crate) fn one_step(
@@ -21,30 +25,10 @@ pub(crate) fn one_step(
 ) -> (Value, Attestation) {
     let key = SigningKey::from_pkcs8(&Zeroizing::new(pkcs8)).unwrap();
     let mut attestation = Attestation {
-        namespace: "default".into(),
         task_run: name.into(),
-        task_run_uid: None,
-        pod_uid: None,
-        pod_name: PodName::Usual,
-        step_index: 0,
-        step_count: 1,
-        declared: declared([], []),
-        program: None,
         started: signed as u64 * 1000,
-        duration: 0,
-        delay: 0,
-        outcome: Outcome { ended: Ended::Exited(0), continued: false },
-        tep0089: false,
-        results_from: ResultsFrom::TerminationMessage,
-        form: Form::Digests,
-        set_hints: vec![],
-        found_hints: vec![],
-        results: vec![],
-        step_artifacts: None,
-        task_artifacts: None,
-        leaf: leaf.to_vec(),
         intermediates: intermediates.to_vec(),
-        signature: vec![],
+        ..bare(leaf.to_vec())
     };
     let context = Context { trust_domain: "example.org", step: "one", results: &[], leaf: sha256(leaf) };
     let message = pre_authentication_encoding(&statement(&attestation, context));
