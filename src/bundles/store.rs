@@ -3,13 +3,14 @@
 //! SPIRE prunes an authority a day after it has expired, and with it goes what proves the signatures of that time. A store only grows:
 //! no authority is ever taken out of it, and a bundle that is older than the last one is refused.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, fs, io, path::Path};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Serialize, de::IgnoredAny};
 use x509::{Certificate, CertificateError, Fingerprint, text::format_time};
 
 use crate::{
+    io_error,
     tekton::taskrun::parse_time,
     workload::{
         bundle::{BundleError, X509Bundle},
@@ -22,6 +23,17 @@ pub const FILE: &str = "authorities.json";
 
 /// The version of the file's form.
 const VERSION: u64 = 1;
+
+/// Why the file of a store cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// It cannot be read.
+    #[error("{}", io_error::words(.0))]
+    Unreadable(io::Error),
+    /// What is in it cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
 
 /// Why a store cannot be used. The texts speak of its file as "it".
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -161,6 +173,15 @@ impl BundleStore {
         content.trim_ascii_start().starts_with(b"{")
             && serde_json::from_slice::<Marked>(content)
                 .is_ok_and(|marked| marked.svidence_bundle_store.is_some())
+    }
+
+    /// Reads the store of `trust_domain` in this file; one without any authority yet if there is no such file.
+    pub fn read(file: &Path, trust_domain: &TrustDomain) -> Result<Self, FileError> {
+        match fs::read(file) {
+            Ok(content) => Ok(Self::parse(trust_domain, &content)?),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::new(trust_domain.clone())),
+            Err(error) => Err(FileError::Unreadable(error)),
+        }
     }
 
     /// Reads the store of `trust_domain`.

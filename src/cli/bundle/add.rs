@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File, TryLockError},
     io::{self, Read, Write},
-    path::{Path, PathBuf},
+    path::PathBuf,
     thread,
     time::Duration,
 };
@@ -22,7 +22,6 @@ use crate::{
     io_error,
     report::{count, output::write_whole_alone, safe::Line},
     surroundings,
-    workload::id::TrustDomain,
 };
 
 /// Arguments of `svidence bundle add`.
@@ -94,7 +93,8 @@ fn add(args: &AddArgs, input: &mut Input<'_>, err: &mut dyn Write) -> Result<Str
     let folder = File::open(&args.store).map_err(at)?;
     lock(&folder, &name, err).map_err(at)?;
     let file = args.store.join(FILE);
-    let mut store = read(&file, &trust_domain)?;
+    let mut store = BundleStore::read(&file, &trust_domain)
+        .map_err(|error| unchecked(format!("--store {}: {error}", file.display())))?;
     if found.iter().any(Found::is_whole) {
         store.supersede();
     }
@@ -138,16 +138,6 @@ fn lock(folder: &File, name: &str, err: &mut dyn Write) -> io::Result<()> {
         Line(name)
     );
     folder.lock()
-}
-
-/// The store as it is; an empty one if there is none.
-fn read(file: &Path, trust_domain: &TrustDomain) -> Result<BundleStore, Refusal> {
-    let refused = |what: String| unchecked(format!("--store {}: {what}", file.display()));
-    match fs::read(file) {
-        Ok(content) => BundleStore::parse(trust_domain, &content).map_err(|error| refused(error.to_string())),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(BundleStore::new(trust_domain.clone())),
-        Err(error) => Err(refused(io_error::words(&error))),
-    }
 }
 
 fn authorities(number: usize) -> String {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    bundles::store::{BundleStore, FILE, StoreError},
+    bundles::store::{BundleStore, FILE, FileError, StoreError},
     io_error,
     report::output::write_whole_alone,
     workload::{
@@ -72,13 +72,10 @@ impl Authorities {
         let lock = File::open(&folder).map_err(of_folder)?;
         lock.lock().map_err(of_folder)?;
         let file = folder.join(FILE);
-        let mut kept = match fs::read(&file) {
-            Ok(content) => BundleStore::parse(bundle.trust_domain(), &content).map_err(of_store)?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                BundleStore::new(bundle.trust_domain().clone())
-            }
-            Err(error) => return Err(of_folder(error)),
-        };
+        let mut kept = BundleStore::read(&file, bundle.trust_domain()).map_err(|error| match error {
+            FileError::Unreadable(error) => of_folder(error),
+            FileError::Store(error) => of_store(error),
+        })?;
         add(&mut kept, bundle, now).map_err(of_store)?;
         write_whole_alone(&file, kept.to_json().as_bytes()).map_err(of_folder)?;
         self.store = kept;
