@@ -3,20 +3,18 @@
 
 #![expect(clippy::disallowed_methods, reason = "the one place that asks")]
 
-use std::{
-    ffi::OsString,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::{ffi::OsString, time::SystemTime};
+
+use unixtime::UnixSeconds;
 
 /// The system's clock.
 pub fn now() -> SystemTime {
     SystemTime::now()
 }
 
-/// The system's clock in Unix seconds; 0 before 1970.
-pub fn now_in_seconds() -> i64 {
-    let since = now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+/// The system's clock in whole seconds; 1970 before that.
+pub fn now_in_seconds() -> UnixSeconds {
+    now().into()
 }
 
 /// A variable of the environment.

@@ -120,7 +120,11 @@ fn absolute(path: &str, name: &str, module: &str) -> Option<String> {
                 base.pop();
             }
         }
-        "go" | "cel" | "x509" if name == "svidence" || path.starts_with("go::") => base.clear(),
+        "go" | "cel" | "unixtime" | "x509"
+            if name == "svidence" || path.starts_with("go::") || path.starts_with("unixtime::") =>
+        {
+            base.clear()
+        }
         "std" | "core" | "alloc" => return None,
         // A child of this module, or another package: only one of them is in the house.
         _ => {}
@@ -174,7 +178,7 @@ fn leaves(tree: &str) -> Vec<String> {
 /// Paths in the code that begin at a crate or a parent.
 fn inline(code: &str) -> Vec<String> {
     let mut found = Vec::new();
-    for root in ["crate::", "super::", "go::", "cel::", "x509::"] {
+    for root in ["crate::", "super::", "go::", "cel::", "unixtime::", "x509::"] {
         for (at, _) in code.match_indices(root) {
             let before = code[..at].chars().next_back();
             if before.is_some_and(|before| before.is_alphanumeric() || matches!(before, '_' | ':')) {

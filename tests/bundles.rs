@@ -34,6 +34,7 @@ use svidence::{
 };
 use tempfile::TempDir;
 use time::OffsetDateTime;
+use unixtime::UnixSeconds;
 use x509::pem;
 
 const TRUST_DOMAIN: [&str; 2] = ["--trust-domain", "example.org"];
@@ -439,12 +440,22 @@ fn an_agent_without_the_call_for_bundles_is_asked_for_svids() {
     let (store, socket) = (files.path("store"), files.path("a.sock"));
     let random = SystemRandom::new();
     let now = OffsetDateTime::now_utc().unix_timestamp();
-    let ca = DevCa::new("example.org", now - 60, &random).unwrap();
+    let ca = DevCa::new("example.org", UnixSeconds::new(now - 60), &random).unwrap();
     let agent = DevAgent::start(&socket).unwrap();
     let option = format!("--workload-api=unix://{}", text(&socket));
     let ran = add(&store, &[&option, "--bundle-timeout=1"]);
     assert_eq!(ran.code, 3, "nobody has an identity: {}{}", ran.out, ran.err);
-    agent.serve(&ca, &ca.issue("/ns/default/sa/verifier", &[], now - 60, 3600, &random).unwrap());
+    agent.serve(
+        &ca,
+        &ca.issue(
+            "/ns/default/sa/verifier",
+            &[],
+            UnixSeconds::new(now - 60),
+            std::time::Duration::from_secs(3600),
+            &random,
+        )
+        .unwrap(),
+    );
     succeeds("add", &add(&store, &[&option]));
     assert_eq!(held(&store), certificates(&ca.bundle_pem()));
 }
@@ -571,15 +582,18 @@ fn a_clock_that_was_set_back_takes_no_sight_away() {
         (1_500, Added { new: 0, known: 1 }, (1_000, 2_000)),
         (500, Added { new: 0, known: 1 }, (500, 2_000)),
     ] {
-        assert_eq!(store.add(&bundle, true, "here", at), Ok(added), "at {at}");
+        assert_eq!(store.add(&bundle, true, "here", UnixSeconds::new(at)), Ok(added), "at {at}");
         store = BundleStore::parse(&trust_domain, store.to_json().as_bytes()).unwrap();
         let [sighted] = store.authorities() else { panic!("at {at}: {store:?}") };
-        assert_eq!((sighted.first_seen, sighted.last_seen), seen, "at {at}");
+        assert_eq!((sighted.first_seen.get(), sighted.last_seen.get()), seen, "at {at}");
     }
     let other = X509Bundle::from_pem(TrustDomain::new("other.org").unwrap(), &pem);
     assert!(other.is_err(), "its authority names its trust domain");
     let mut other = BundleStore::new(TrustDomain::new("other.org").unwrap());
-    assert!(matches!(other.add(&bundle, true, "here", 0), Err(StoreError::OtherTrustDomain { .. })));
+    assert!(matches!(
+        other.add(&bundle, true, "here", UnixSeconds::new(0)),
+        Err(StoreError::OtherTrustDomain { .. })
+    ));
 }
 
 #[test]

@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::Deserialize;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use unixtime::UnixSeconds;
 use x509::{
     Certificate, CertificateError, KeyPurpose,
     path::{Limits, PathError, Search},
@@ -95,8 +96,8 @@ fn check(case: &Case) -> Result<(), Refusal> {
     let search = Search {
         intermediates: &untrusted.iter().collect::<Vec<_>>(),
         trust_anchors: &trusted.iter().collect::<Vec<_>>(),
-        at: time.map_or(USUAL_TIME, OffsetDateTime::unix_timestamp),
-        slow_by: 0,
+        at: time.map_or(UnixSeconds::new(USUAL_TIME), UnixSeconds::from),
+        slow_by: std::time::Duration::ZERO,
         purposes: &[purpose],
         limits: Limits {
             // The corpus counts intermediates.

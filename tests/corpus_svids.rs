@@ -25,6 +25,7 @@ use svidence::workload::{
     svid_rules::{SvidRule, check_leaf},
 };
 use time::OffsetDateTime;
+use unixtime::UnixSeconds;
 use x509::{Certificate, CertificateError, Validity};
 
 /// 2026-11-22T05:30:10Z.
@@ -111,7 +112,7 @@ fn judge(trust_domain: &str, leaf: &[u8], ca: &[u8], bundle: &[u8]) -> Result<()
     check_leaf(&leaf).map_err(|error| error.code())?;
     let bundle = X509Bundle::from_der(trust_domain, bundle).map_err(|error| error.code())?;
     let ca = Certificate::parse(ca).map_err(|error| error.code())?;
-    find_path(&leaf, &[&ca], &bundle, NOW).map(|_| ()).map_err(|error| error.code())
+    find_path(&leaf, &[&ca], &bundle, UnixSeconds::new(NOW)).map(|_| ()).map_err(|error| error.code())
 }
 
 fn custom(oid: &[u64], critical: bool, content: &[u8]) -> CustomExtension {
@@ -721,8 +722,16 @@ fn every_chain_of_a_real_spire_leads_to_its_bundle() {
                 assert!(own.authorities().contains(path.authority().unwrap()), "{case}");
                 *lengths.entry(path.issuers().len()).or_insert(0) += 1;
             }
-            assert_eq!(find(leaf.validity().not_before - 1).unwrap_err().code(), "not-yet-valid", "{case}");
-            assert_eq!(find(leaf.validity().not_after + 1).unwrap_err().code(), "expired", "{case}");
+            assert_eq!(
+                find(leaf.validity().not_before - std::time::Duration::from_secs(1)).unwrap_err().code(),
+                "not-yet-valid",
+                "{case}"
+            );
+            assert_eq!(
+                find(leaf.validity().not_after + std::time::Duration::from_secs(1)).unwrap_err().code(),
+                "expired",
+                "{case}"
+            );
             let strangers = bundle(&spire.join(match name_of(&folder) {
                 "p256-self" => "p384-self/bundle.pem",
                 _ => "p256-self/bundle.pem",

@@ -29,6 +29,7 @@ use svidence::{
     verify::{Report, Verdict},
 };
 use time::OffsetDateTime;
+use unixtime::UnixSeconds;
 
 const PODS: [&str; 10] = [
     "pods/rich-none",
@@ -207,11 +208,21 @@ fn compare(name: &str, tekton: &Path) -> Result<(), String> {
     let random = SystemRandom::new();
     let created = OffsetDateTime::now_utc();
     let now = created.unix_timestamp();
-    let ca = DevCa::new("example.org", now, &random).unwrap();
+    let ca = DevCa::new("example.org", UnixSeconds::new(now), &random).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("a.sock");
     let agent = DevAgent::start(&socket).unwrap();
-    agent.serve(&ca, &ca.issue(&spiffe_path(&pod), &[], now, 3600, &random).unwrap());
+    agent.serve(
+        &ca,
+        &ca.issue(
+            &spiffe_path(&pod),
+            &[],
+            UnixSeconds::new(now),
+            std::time::Duration::from_secs(3600),
+            &random,
+        )
+        .unwrap(),
+    );
     let (Some(their_images), Some(our_images)) = (images(tekton, &socket), images(OURS.as_ref(), &socket))
     else {
         return Ok(());

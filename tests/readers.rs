@@ -18,9 +18,10 @@ use svidence::{
     tekton::{
         artifacts::Artifacts,
         strict::yaml::{Dates, documents as read},
-        taskrun::{TaskRun, TaskSpec, parse_time},
+        taskrun::{TaskRun, TaskSpec},
     },
 };
+use unixtime::UnixSeconds;
 
 fn go() -> Option<Reader> {
     peers::require("tekton-reader").map(|peer| Reader::go(&peer))
@@ -317,7 +318,9 @@ fn task_runs(text: &str) -> Option<Vec<TaskRun>> {
 
 /// What verification looks at, without what says the same in other words.
 fn comparable(mut object: TaskRun) -> String {
-    let time = |text: &mut Option<String>| *text = text.take().map(|text| format!("{:?}", parse_time(&text)));
+    let time = |text: &mut Option<String>| {
+        *text = text.take().map(|text| format!("{:?}", UnixSeconds::parse(&text)))
+    };
     time(&mut object.metadata.creation_timestamp);
     time(&mut object.status.start_time);
     time(&mut object.status.completion_time);

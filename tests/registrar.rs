@@ -27,6 +27,7 @@ use svidence::{
     sources::kubernetes::follow::Told,
 };
 use tonic::Code;
+use unixtime::UnixSeconds;
 
 const CLUSTER: &str = "0123abcd-4567-4890-8abc-def012345678";
 const TAG: &str = "svidence-0123abcd4567";
@@ -173,12 +174,12 @@ impl World {
     }
 
     fn compare(&mut self) -> Vec<News> {
-        self.registrar.compare(&self.server, &mut self.cache, NOW).unwrap()
+        self.registrar.compare(&self.server, &mut self.cache, UnixSeconds::new(NOW)).unwrap()
     }
 
     fn settle(&mut self) -> (Vec<News>, Result<Settled, SpireError>) {
         let configuration = Configuration::default();
-        self.registrar.settle(&self.server, &mut self.cache, &configuration, NOW)
+        self.registrar.settle(&self.server, &mut self.cache, &configuration, UnixSeconds::new(NOW))
     }
 
     /// How many of the news say that something is registered, and that something is in the way of it.

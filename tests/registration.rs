@@ -16,6 +16,7 @@ use svidence::{
     },
     workload::id::Attested,
 };
+use unixtime::UnixSeconds;
 
 const RUN: &str = "11111111-2222-4333-8444-555555555555";
 const POD: &str = "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee";
@@ -72,7 +73,7 @@ fn judged_as(
 ) -> Result<Desired, Refusal> {
     let pod: Pod = serde_json::from_value(pod.clone()).unwrap();
     let task_run: Option<TaskRun> = task_run.map(|run| serde_json::from_value(run.clone()).unwrap());
-    entries(&pod, task_run.as_ref(), configuration, &tag(), now)
+    entries(&pod, task_run.as_ref(), configuration, &tag(), UnixSeconds::new(now))
 }
 
 fn of(configuration: &Configuration) -> Vec<Entry> {
@@ -165,7 +166,7 @@ fn what_an_entry_selects_is_what_its_name_says() {
             let read = Attested::from_dns_name(name).unwrap().unwrap();
             assert_eq!(read.dns_name().unwrap(), name, "{case}");
             assert_eq!(entry.svid_ttl.as_secs(), 900, "{case}");
-            assert_eq!(entry.expires_at, Some(CREATED + 3600 + 600), "{case}");
+            assert_eq!(entry.expires_at, Some(UnixSeconds::new(CREATED + 3600 + 600)), "{case}");
         }
         for entry in &entries {
             assert!(entry.id.as_str().len() <= 255, "{case}: {}", entry.id);
@@ -542,7 +543,7 @@ fn a_run_that_is_registered_by_owner_is_so_from_its_beginning_to_its_end() {
     let run = with(&task_run(), "/status", json!({"startTime": "2025-11-29T08:00:00Z"}));
     let judged = |run: &Value, now: i64| {
         let run: TaskRun = serde_json::from_value(run.clone()).unwrap();
-        entries_by_owner(&run, &configuration, &tag(), now)
+        entries_by_owner(&run, &configuration, &tag(), UnixSeconds::new(now))
     };
     let Ok(Desired::Entries(entries)) = judged(&run, CREATED) else { panic!("not registered") };
     assert_eq!(
@@ -589,8 +590,10 @@ fn entries_of_two_clusters_share_no_parent_and_no_id() {
     let pod: Pod = serde_json::from_value(pod()).unwrap();
     let run: TaskRun = serde_json::from_value(task_run()).unwrap();
     type Judge<'a> = &'a dyn Fn(&ClusterTag) -> Result<Desired, Refusal>;
-    let by_pod = |tag: &ClusterTag| entries(&pod, Some(&run), &configuration(&[]), tag, CREATED);
-    let by_owner = |tag: &ClusterTag| entries_by_owner(&run, &configuration(&OWNER), tag, CREATED);
+    let by_pod =
+        |tag: &ClusterTag| entries(&pod, Some(&run), &configuration(&[]), tag, UnixSeconds::new(CREATED));
+    let by_owner =
+        |tag: &ClusterTag| entries_by_owner(&run, &configuration(&OWNER), tag, UnixSeconds::new(CREATED));
     let cases: [(&str, Judge<'_>); 2] = [("by pod", &by_pod), ("by owner", &by_owner)];
     for (case, judged) in cases {
         let of = |tag: &ClusterTag| match judged(tag) {
@@ -632,7 +635,7 @@ fn an_odd_object_is_read_and_gets_nothing() {
     for odd in [json!(null), json!(5), json!([]), json!({"metadata": 1, "spec": [], "status": "x"})] {
         let pod: Pod = serde_json::from_value(odd.clone()).unwrap();
         let run: TaskRun = serde_json::from_value(odd.clone()).unwrap();
-        let judged = entries(&pod, Some(&run), &configuration(&[]), &tag(), CREATED);
+        let judged = entries(&pod, Some(&run), &configuration(&[]), &tag(), UnixSeconds::new(CREATED));
         assert!(judged.is_err(), "{odd}: {judged:?}");
     }
 }

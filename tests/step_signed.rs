@@ -26,6 +26,7 @@ use svidence::{
     verify::{Report, Verdict},
 };
 use time::OffsetDateTime;
+use unixtime::UnixMillis;
 
 fn attestation(outcome: &StepOutcome, step: &str) -> Attestation {
     let value = entry(outcome.message(), &format!("SVIDENCE.{step}.sig"))
@@ -306,7 +307,11 @@ fn the_times_in_an_attestation_are_those_of_the_step() {
         pod.step(0).signed(&cluster.agent.address()).results(&["a"]).script("printf v >$RESULTS/a").run();
     let attestation = attestation(&outcome, "one");
     let now = u64::try_from(OffsetDateTime::now_utc().unix_timestamp()).unwrap() * 1000;
-    assert!(attestation.signed_at() <= now + 2000 && attestation.started + 60_000 > now, "{attestation:?}");
+    assert!(
+        attestation.signed_at() <= UnixMillis::new(now + 2000)
+            && attestation.started + std::time::Duration::from_secs(60_000) > UnixMillis::new(now),
+        "{attestation:?}"
+    );
 }
 
 #[test]

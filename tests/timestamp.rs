@@ -23,6 +23,7 @@ use svidence::{
 };
 use time::OffsetDateTime;
 use tsa::{P256, RSA, Server, Setup, Tsa, require_openssl, write};
+use unixtime::UnixSeconds;
 use x509::text::hex;
 
 fn svidence(args: &[&str]) -> Output {
@@ -47,10 +48,13 @@ fn now() -> i64 {
 }
 
 /// TaskRun `default/timed` with two signed steps, whose certificate lasts this many seconds from now, and its bundle.
-fn signed(ttl: i64) -> (Value, String) {
+fn signed(ttl: u64) -> (Value, String) {
     let cluster = Cluster::new("timed");
     let path = "/ns/default/taskrun/timed";
-    let svid = cluster.ca.issue(path, &[], now(), ttl, &SystemRandom::new()).unwrap();
+    let svid = cluster
+        .ca
+        .issue(path, &[], UnixSeconds::new(now()), std::time::Duration::from_secs(ttl), &SystemRandom::new())
+        .unwrap();
     cluster.agent.serve(&cluster.ca, &svid);
     let pod = cluster.pod(&["one", "two"], &[]);
     let reports = [0, 1].map(|i| {

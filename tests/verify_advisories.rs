@@ -452,7 +452,9 @@ const SHOWN: [Shown; 15] = [
         |run| {
             let (random, now) = (SystemRandom::new(), fleet().trust.now);
             let own = DevCa::new("example.org", now, &random).unwrap();
-            let svid = own.issue("/ns/default/taskrun/digests", &[], now, 3600, &random).unwrap();
+            let svid = own
+                .issue("/ns/default/taskrun/digests", &[], now, std::time::Duration::from_secs(3600), &random)
+                .unwrap();
             resigned(run, &svid, Some(own.certificate()));
         },
         Verdict::Invalid,

@@ -22,6 +22,7 @@ use svidence::{
     verify::{Policy, PolicyFile, Report, Trust, Verdict, verify},
     workload::{bundle::X509Bundle, id::TrustDomain},
 };
+use unixtime::UnixSeconds;
 use x509::{Certificate, Fingerprint};
 use zeroize::Zeroizing;
 
@@ -49,9 +50,9 @@ impl Case<'_> {
         let trust = Trust {
             bundle: bundle.naming_without_uri(self.named.iter().copied()),
             intermediates: vec![],
-            now: SIGNED + 60,
+            now: UnixSeconds::new(SIGNED + 60),
             at: None,
-            clock_skew: 10,
+            clock_skew: std::time::Duration::from_secs(10),
         };
         let file = self.policy.map(|text| PolicyFile::parse(text).unwrap());
         let policy = Policy { file, ..Policy::default() };

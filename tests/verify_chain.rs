@@ -11,10 +11,11 @@ use one_step::one_step;
 use pki::{Key, Plan, extension, sequence, tlv};
 use serde_json::Value;
 use svidence::{
-    tekton::taskrun::{TaskRun, parse_time},
+    tekton::taskrun::TaskRun,
     verify::{Policy, Report, Trust, Verdict, verify},
     workload::{bundle::X509Bundle, id::TrustDomain},
 };
+use unixtime::UnixSeconds;
 
 /// 2026-11-22T05:30:10Z.
 const SIGNED: i64 = 1_795_325_410;
@@ -32,9 +33,9 @@ fn judge(object: &Value, bundle: &[Vec<u8>], intermediates: &[Vec<u8>]) -> Repor
             [] => vec![],
             given => X509Bundle::from_der(td(), &given.concat()).unwrap().authorities().to_vec(),
         },
-        now: SIGNED + 60,
+        now: UnixSeconds::new(SIGNED + 60),
         at: None,
-        clock_skew: 10,
+        clock_skew: std::time::Duration::from_secs(10),
     };
     verify(&TaskRun::from_value(object.clone()).unwrap(), &trust, &Policy::default())
 }
@@ -296,13 +297,13 @@ fn only_certificates_on_the_path_decide_the_moment_that_it_is_checked_at() {
 fn an_unrelated_newer_intermediate_has_no_say_in_the_time_window() {
     let trust_domain = || TrustDomain::new("example.org").unwrap();
     let pem = |text| X509Bundle::from_pem(trust_domain(), text).unwrap();
-    let now = parse_time("2026-11-28T08:30:00Z").unwrap();
+    let now = UnixSeconds::parse("2026-11-28T08:30:00Z").unwrap();
     let trust = Trust {
         bundle: pem(include_str!("../testdata/attacks/skew.pem")),
         intermediates: pem(include_str!("../testdata/attacks/newer.pem")).authorities().to_vec(),
         now,
         at: None,
-        clock_skew: 10,
+        clock_skew: std::time::Duration::from_secs(10),
     };
     let object: Value = serde_json::from_str(include_str!("../testdata/attacks/skew.json")).unwrap();
     let policy = Policy { accept_unproven_time: true, ..Policy::default() };

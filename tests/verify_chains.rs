@@ -15,6 +15,7 @@ use support::{
     signed::{Cluster, file},
 };
 use svidence::standin::taskrun::assemble;
+use unixtime::UnixSeconds;
 
 /// The UID of every TaskRun of a `Cluster`.
 const UID: &str = "6f1c2f0e-8d3a-4b57-9c7e-2f4a1d5b6c70";
@@ -38,7 +39,13 @@ impl Genuine {
         let cluster = Cluster::new("build");
         let (now, random) = (cluster.created.unix_timestamp(), SystemRandom::new());
         let path = "/ns/default/taskrun/build";
-        cluster.agent.serve(&cluster.ca, &cluster.ca.issue(path, dns_names, now, 3600, &random).unwrap());
+        cluster.agent.serve(
+            &cluster.ca,
+            &cluster
+                .ca
+                .issue(path, dns_names, UnixSeconds::new(now), std::time::Duration::from_secs(3600), &random)
+                .unwrap(),
+        );
         let pod = cluster
             .pod(&["one", "two"], &[("svidence-evidence", "attestation"), ("svidence-containers", "1")]);
         let step = |i: usize| {

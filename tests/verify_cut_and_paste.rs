@@ -29,6 +29,7 @@ use svidence::{
     verify::Verdict,
 };
 use time::OffsetDateTime;
+use unixtime::UnixSeconds;
 use zeroize::Zeroizing;
 
 fn fleet() -> &'static Fleet {
@@ -473,11 +474,19 @@ fn identities() -> &'static [(IssuedSvid, Vec<u8>)] {
             certificate: svid.certificate.clone(),
             key: svid.key.clone(),
         };
-        let own = DevCa::new("example.org", now, &random).unwrap();
+        let own = DevCa::new("example.org", UnixSeconds::new(now), &random).unwrap();
         let held = fleet().others.iter().map(|svid| (copy(svid), fleet().ca.certificate().to_vec()));
         let names = fleet().runs.iter().map(|run| name(&run.object["metadata"], "name"));
         let made = names.map(|name| {
-            let svid = own.issue(&format!("/ns/default/taskrun/{name}"), &[], now, 3600, &random).unwrap();
+            let svid = own
+                .issue(
+                    &format!("/ns/default/taskrun/{name}"),
+                    &[],
+                    UnixSeconds::new(now),
+                    std::time::Duration::from_secs(3600),
+                    &random,
+                )
+                .unwrap();
             (svid, own.certificate().to_vec())
         });
         held.chain(made).collect()

@@ -33,6 +33,7 @@ use support::{corpus, signed::file, skip::skip};
 use svidence::standin::ca::DevCa;
 use tempfile::NamedTempFile;
 use time::OffsetDateTime;
+use unixtime::UnixSeconds;
 
 /// Of twice the size at most this many times the CPU time: sorting and what does not fit into a cache take a little more than
 /// twice, and no measurement is exact. A list that is searched in a list takes four times.
@@ -153,7 +154,7 @@ fn start(bundle: &Path) -> f64 {
 fn genuine_per_byte() -> f64 {
     let random = SystemRandom::new();
     let created = OffsetDateTime::now_utc() - time::Duration::seconds(300);
-    let ca = DevCa::new("example.org", created.unix_timestamp() - 60, &random).unwrap();
+    let ca = DevCa::new("example.org", UnixSeconds::new(created.unix_timestamp() - 60), &random).unwrap();
     let shape = corpus::Shape { steps: 3, results: 5, beside: false };
     let lines: String = (0..400)
         .map(|number| format!("{}\n", corpus::task_run(&ca, number, shape, created).object))

@@ -20,6 +20,7 @@ use svidence::{
     verify::{Policy, Trust, Verdict},
 };
 use time::OffsetDateTime;
+use unixtime::UnixSeconds;
 
 /// One TaskRun with everything in it, under one form of evidence.
 struct Genuine {
@@ -501,7 +502,7 @@ fn another_trust_domain_or_authority_does_not_verify() {
     let Genuine { object, .. } = &genuine()[1];
     let random = SystemRandom::new();
     let now = OffsetDateTime::now_utc().unix_timestamp();
-    let stranger = DevCa::new("example.org", now, &random).unwrap();
+    let stranger = DevCa::new("example.org", UnixSeconds::new(now), &random).unwrap();
     let report = judge(object, &trust(&stranger.bundle_pem()));
     // The key ID tells that the issuer is not in the bundle: nothing can be said about the signature.
     assert_eq!(report.verdict, Verdict::Unchecked, "{}", reasons(&report));
@@ -514,7 +515,15 @@ fn another_trust_domain_or_authority_does_not_verify() {
 fn run_with_stranger(object: &Value, stranger: &DevCa) -> Value {
     let random = SystemRandom::new();
     let now = OffsetDateTime::now_utc().unix_timestamp();
-    let svid = stranger.issue("/ns/default/taskrun/forge", &[], now, 3600, &random).unwrap();
+    let svid = stranger
+        .issue(
+            "/ns/default/taskrun/forge",
+            &[],
+            UnixSeconds::new(now),
+            std::time::Duration::from_secs(3600),
+            &random,
+        )
+        .unwrap();
     let mut forged = attestation(object, "build");
     forged.leaf = svid.certificate.clone();
     forged.intermediates = vec![stranger.certificate().to_vec()];
@@ -621,7 +630,7 @@ fn an_object_made_to_exhaust_the_verifier_is_judged_quickly() {
 #[test]
 fn expired_certificates_are_weak_unless_a_time_is_stated() {
     for Genuine { form, object, trust } in genuine() {
-        let later = Trust { now: trust.now + 2 * 3600, ..trust.clone() };
+        let later = Trust { now: trust.now + std::time::Duration::from_secs(2 * 3600), ..trust.clone() };
         let report = judge(object, &later);
         assert_eq!(report.verdict, Verdict::Weak, "{form}: {}", reasons(&report));
         assert!(report.proof.is_none(), "{form}");
@@ -629,13 +638,13 @@ fn expired_certificates_are_weak_unless_a_time_is_stated() {
         assert!(judge_with(object, &later, &accepting).proof.is_some(), "{form}");
         let stated = Trust { at: Some(trust.now), ..later.clone() };
         assert_eq!(judge(object, &stated).verdict, Verdict::Verified, "{form}");
-        let too_early = Trust { at: Some(trust.now - 3600), ..later };
+        let too_early = Trust { at: Some(trust.now - std::time::Duration::from_secs(3600)), ..later };
         assert_eq!(
             judge(object, &too_early).verdict,
             Verdict::Invalid,
             "{form}: signed after the stated time"
         );
-        let behind = Trust { now: trust.now - 3600, ..trust.clone() };
+        let behind = Trust { now: trust.now - std::time::Duration::from_secs(3600), ..trust.clone() };
         assert_eq!(judge(object, &behind).verdict, Verdict::Invalid, "{form}: signed in the future");
     }
 }

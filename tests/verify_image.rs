@@ -26,10 +26,9 @@ use svidence::{
     verify::{Detail, Image, Policy, PolicyFile, Report, Trust, Verdict},
     workload::id::{Attested, parse_uid},
 };
-use x509::{
-    Certificate,
-    text::{format_time, hex},
-};
+use unixtime::UnixMillis;
+use unixtime::UnixSeconds;
+use x509::{Certificate, text::hex};
 
 const NAME: &str = "run";
 const UID: &str = "78322e13-a738-4556-be59-2b2445332751";
@@ -91,7 +90,10 @@ fn attempt(cluster: &Cluster, steps: &[Step], pod_name: &str, pod_uid: [u8; 16],
     let (mut states, mut results) = (Vec::new(), Vec::new());
     for (i, step) in steps.iter().enumerate() {
         let path = format!("/ns/default/taskrun/{NAME}");
-        let svid = cluster.ca.issue(&path, &step.dns, now, 3600, &random).unwrap();
+        let svid = cluster
+            .ca
+            .issue(&path, &step.dns, UnixSeconds::new(now), std::time::Duration::from_secs(3600), &random)
+            .unwrap();
         let key = SigningKey::from_pkcs8(&svid.key).unwrap();
         let issuer = Issuer { name: authority.subject_der(), key_id: authority.subject_key_id().unwrap() };
         let compact = || {
@@ -109,9 +111,9 @@ fn attempt(cluster: &Cluster, steps: &[Step], pod_name: &str, pod_uid: [u8; 16],
             step_index: i as u32,
             step_count: steps.len() as u32,
             declared: attestation::declared(["a"], std::iter::empty()),
-            started: (now + start + i as i64) as u64 * 1000,
-            duration: 10,
-            delay: 1,
+            started: UnixMillis::new((now + start + i as i64) as u64 * 1000),
+            duration: std::time::Duration::from_millis(10),
+            delay: std::time::Duration::from_millis(1),
             ..bare(if step.is_whole { svid.certificate.clone() } else { compact() })
         };
         let leaf = sha256(&svid.certificate);
@@ -136,13 +138,13 @@ fn attempt(cluster: &Cluster, steps: &[Step], pod_name: &str, pod_uid: [u8; 16],
         "apiVersion": "tekton.dev/v1",
         "kind": "TaskRun",
         "metadata": {
-            "name": NAME, "namespace": "default", "uid": UID, "creationTimestamp": format_time(now),
+            "name": NAME, "namespace": "default", "uid": UID, "creationTimestamp": UnixSeconds::new(now).to_string(),
         },
         "spec": {"taskRef": {"name": "the-task"}},
         "status": {
             "podName": pod_name,
-            "startTime": format_time(now + start),
-            "completionTime": format_time(now + start + 20),
+            "startTime": UnixSeconds::new(now + start).to_string(),
+            "completionTime": UnixSeconds::new(now + start + 20).to_string(),
             "conditions": [{"type": "Succeeded", "status": "True"}],
             "results": results,
             "steps": states,
@@ -157,7 +159,7 @@ fn task_run(cluster: &Cluster, steps: &[Step]) -> Value {
 
 fn known(cluster: &Cluster) -> Trust {
     let trust = trust(&cluster.ca.bundle_pem());
-    Trust { now: cluster.created.unix_timestamp() + SHIFT, ..trust }
+    Trust { now: UnixSeconds::new(cluster.created.unix_timestamp() + SHIFT), ..trust }
 }
 
 fn images(report: &Report) -> Vec<Image> {
@@ -349,7 +351,7 @@ fn a_policy_can_demand_images_and_list_them() {
     unstated["status"]["steps"][1]["imageID"] = json!("tool:latest");
     let pinned = Step { dns: vec![format!("{PIN}.push.{UID}.taskrun.internal")], ..step("push", "tool") };
     let pinned = task_run(&cluster, &[step("build", "app"), pinned]);
-    let expires = format_time(trust.now + 86400);
+    let expires = (trust.now + std::time::Duration::from_secs(86400)).to_string();
     let (app, tool, evil) = (digest("app"), digest("tool"), digest("evil"));
     for (case, object, members, verdict, found) in [
         ("attested", &both, json!({"attestedBy": "image"}), Verdict::Verified, ""),

@@ -16,6 +16,7 @@ use proptest::{
     test_runner::{Config, TestRunner},
 };
 use svidence::workload::svid_rules::SVID_PURPOSES;
+use unixtime::UnixSeconds;
 use x509::{
     Certificate, CertificateError, KeyPurpose, NameError,
     path::{Limits, PathError, PathRule, Search},
@@ -34,8 +35,8 @@ fn search<'a>(
     let search = Search {
         intermediates: &intermediates.iter().collect::<Vec<_>>(),
         trust_anchors: &authorities.iter().collect::<Vec<_>>(),
-        at: NOW,
-        slow_by: 0,
+        at: UnixSeconds::new(NOW),
+        slow_by: std::time::Duration::from_secs(0),
         purposes,
         limits,
         issuer_rule: &|_, _| Ok(()),
@@ -261,7 +262,10 @@ fn facts_are_fields() {
     };
     assert_eq!(
         refused(Chain::new().root(|root| root.end = NOW - 5)),
-        ("CN=root".into(), PathRule::Expired { not_after: NOW - 5, at: NOW })
+        (
+            "CN=root".into(),
+            PathRule::Expired { not_after: UnixSeconds::new(NOW - 5), at: UnixSeconds::new(NOW) }
+        )
     );
     assert_eq!(
         refused(Chain::new().root(|root| root.path_len = Some(0))),
@@ -508,7 +512,7 @@ fn of_several_paths_the_one_that_lasts_longest_is_found() {
         ("short ones last", [low, high, short_low, short_high], [root, short_root]),
     ] {
         let found = search(&leaf, &intermediates, &authorities, SVID_PURPOSES, Limits::default()).unwrap();
-        assert!(found.iter().all(|issuer| issuer.validity().not_after == END), "{case}");
+        assert!(found.iter().all(|issuer| issuer.validity().not_after == UnixSeconds::new(END)), "{case}");
     }
 }
 

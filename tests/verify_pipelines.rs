@@ -28,6 +28,7 @@ use svidence::{
     },
 };
 use time::{Duration, OffsetDateTime};
+use unixtime::UnixSeconds;
 
 /// A PipelineRun and its TaskRuns.
 #[derive(Clone)]
@@ -1117,7 +1118,7 @@ fn the_attestation_in_the_annotations_of_a_pipelinerun_is_of_it() {
 fn nested_pipelines_are_judged_first() {
     let random = SystemRandom::new();
     let created = OffsetDateTime::now_utc() - Duration::seconds(300);
-    let ca = DevCa::new("example.org", created.unix_timestamp() - 60, &random).unwrap();
+    let ca = DevCa::new("example.org", UnixSeconds::new(created.unix_timestamp() - 60), &random).unwrap();
     let (outer, inner) = ("11111111-0000-4000-8000-000000000000", "22222222-0000-4000-8000-000000000000");
     let mut task_run =
         corpus::task_run(&ca, 1, Shape { steps: 2, results: 2, beside: false }, created).object;
@@ -1194,7 +1195,7 @@ fn nested_pipelines_are_judged_first() {
 /// What is said of `ship` and its TaskRuns if that many bytes of them are kept: the verdict, and why.
 fn with_room(room: usize, objects: &[Value]) -> Vec<(Verdict, String)> {
     let trust = Trust {
-        at: Some(1_795_856_910),
+        at: Some(UnixSeconds::new(1_795_856_910)),
         ..trust(&fs::read_to_string(folder("ship") + "/bundle.pem").unwrap())
     };
     let policy = Policy::default();

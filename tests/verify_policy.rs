@@ -10,16 +10,13 @@ use serde_json::{Value, json};
 use support::signed::{Cluster, judge_with, reasons, trust};
 use svidence::{
     standin::taskrun::assemble,
-    tekton::{
-        taskrun::parse_time,
-        value::{ResultValue, decode},
-    },
+    tekton::value::{ResultValue, decode},
     verify::{
         Detail, Policy, PolicyFile, Report, Trust, Verdict,
         policy::{MaxAge, Pattern},
     },
 };
-use x509::text::format_time;
+use unixtime::UnixSeconds;
 
 /// A genuine TaskRun `default/build-7` of three steps: `build` sets `digest`, `commit` and the list `images`, `flaky` fails
 /// and continues with the step result `own`, `check` sets `commit` again.
@@ -69,7 +66,7 @@ fn genuine() -> &'static Genuine {
 
 /// The policy with these rules, good for a day.
 fn policy(rules: &Value) -> PolicyFile {
-    let expires = format_time(genuine().trust.now + 86400);
+    let expires = (genuine().trust.now + std::time::Duration::from_secs(86400)).to_string();
     let text = json!({"version": 1, "expires": expires, "rules": rules}).to_string();
     PolicyFile::parse(&text).unwrap_or_else(|error| panic!("{text}: {error}"))
 }
@@ -259,9 +256,12 @@ fn ages_have_a_number_and_a_unit() {
         [("1s", 1), ("90m", 5400), ("720h", 2_592_000), ("30d", 2_592_000), ("007d", 604_800)]
     {
         let age = MaxAge::try_from(text.to_owned()).unwrap();
-        assert!(!age.is_exceeded(1000, 1000 + seconds), "{text}");
-        assert!(age.is_exceeded(1000, 1001 + seconds), "{text}");
-        assert!(!age.is_exceeded(i64::MAX, 0), "{text}: signed in the future");
+        assert!(!age.is_exceeded(UnixSeconds::new(1000), UnixSeconds::new(1000 + seconds)), "{text}");
+        assert!(age.is_exceeded(UnixSeconds::new(1000), UnixSeconds::new(1001 + seconds)), "{text}");
+        assert!(
+            !age.is_exceeded(UnixSeconds::new(i64::MAX), UnixSeconds::new(0)),
+            "{text}: signed in the future"
+        );
     }
     for text in [
         "",
@@ -479,12 +479,17 @@ fn all_rules_that_match_must_hold_and_one_must_match() {
 #[test]
 fn an_expired_policy_decides_nothing() {
     let Genuine { object, trust } = genuine();
-    let late = Trust { now: trust.now + 2 * 86400, at: Some(trust.now), ..trust.clone() };
+    let late = Trust {
+        now: trust.now + std::time::Duration::from_secs(2 * 86400),
+        at: Some(trust.now),
+        ..trust.clone()
+    };
     let file = policy(&rule(json!({"time": ["asserted"]})));
     let report = under(object, &late, file.clone());
     assert_eq!(report.verdict, Verdict::Unchecked, "{}", reasons(&report));
     assert!(reasons(&report).contains("it may be used until"), "{}", reasons(&report));
-    let in_time = Trust { now: trust.now + 3600, at: Some(trust.now), ..trust.clone() };
+    let in_time =
+        Trust { now: trust.now + std::time::Duration::from_secs(3600), at: Some(trust.now), ..trust.clone() };
     let report = under(object, &in_time, file);
     assert_eq!(report.verdict, Verdict::Verified, "{}", reasons(&report));
 }
@@ -492,7 +497,7 @@ fn an_expired_policy_decides_nothing() {
 #[test]
 fn of_command_line_and_policy_the_stricter_wins() {
     let Genuine { object, trust } = genuine();
-    let late = Trust { now: trust.now + 7200, ..trust.clone() };
+    let late = Trust { now: trust.now + std::time::Duration::from_secs(7200), ..trust.clone() };
     let unproven = json!({"time": ["valid-now", "unproven"]});
     for (case, rules, accepts, accepted) in [
         ("neither", json!({}), false, false),
@@ -537,7 +542,7 @@ fn of_command_line_and_policy_the_stricter_wins() {
         let report = under(object, &stated, policy(&rule(json!({"time": time}))));
         assert_eq!(report.verdict, verdict, "{case}: {}", reasons(&report));
     }
-    let old = Trust { at: Some(trust.now + 1800), ..stated };
+    let old = Trust { at: Some(trust.now + std::time::Duration::from_secs(1800)), ..stated };
     let aged = |age: &str| policy(&rule(json!({"time": ["asserted"], "maxAge": age})));
     let report = under(object, &old, aged("20m"));
     assert_eq!(report.verdict, Verdict::Invalid, "{}", reasons(&report));
@@ -752,7 +757,7 @@ fn a_demanded_type_decides_how_the_text_that_a_step_wrote_is_read() {
 fn a_demanded_string_is_the_text_and_not_what_it_means_as_json() {
     let object: Value =
         serde_json::from_str(include_str!("../testdata/attacks/policy-type-forged.json")).unwrap();
-    let now = parse_time("2026-11-28T08:30:00Z").unwrap();
+    let now = UnixSeconds::parse("2026-11-28T08:30:00Z").unwrap();
     let trust = Trust { now, at: Some(now), ..trust(include_str!("../testdata/attacks/policy-type.pem")) };
     let file = PolicyFile::parse(include_str!("../testdata/attacks/policy-type.policy.json")).unwrap();
     let report = under(&object, &trust, file);
@@ -790,7 +795,7 @@ fn a_pattern_is_not_met_by_what_a_forged_inline_task_makes_of_the_text() {
     let mut object: Value =
         serde_json::from_str(include_str!("../testdata/attacks/policy-type-forged.json")).unwrap();
     object["spec"] = json!({"taskSpec": object["status"]["taskSpec"].clone()});
-    let now = parse_time("2026-11-28T08:30:00Z").unwrap();
+    let now = UnixSeconds::parse("2026-11-28T08:30:00Z").unwrap();
     let trust = Trust { now, at: Some(now), ..trust(include_str!("../testdata/attacks/policy-type.pem")) };
     let time = json!(["asserted"]);
     for demanded in [

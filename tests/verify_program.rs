@@ -29,7 +29,9 @@ use svidence::{
     step::{args, roots::Roots, signing::given, when},
     verify::{Attested, Policy, PolicyFile, Report, Trust, Verdict},
 };
-use x509::text::{format_time, hex};
+use unixtime::UnixMillis;
+use unixtime::UnixSeconds;
+use x509::text::hex;
 
 const NAME: &str = "run";
 const SHIFT: i64 = 60;
@@ -66,7 +68,16 @@ fn signed(cluster: &Cluster, kind: &Value, program: impl Fn(Option<[u8; 32]>) ->
     place_scripts(kind, &roots);
     let random = SystemRandom::new();
     let now = cluster.created.unix_timestamp();
-    let svid = cluster.ca.issue(&format!("/ns/default/taskrun/{NAME}"), &[], now, 3600, &random).unwrap();
+    let svid = cluster
+        .ca
+        .issue(
+            &format!("/ns/default/taskrun/{NAME}"),
+            &[],
+            UnixSeconds::new(now),
+            std::time::Duration::from_secs(3600),
+            &random,
+        )
+        .unwrap();
     let key = SigningKey::from_pkcs8(&svid.key).unwrap();
     let steps = list(kind, "steps");
     let (mut states, mut results) = (Vec::new(), Vec::new());
@@ -93,9 +104,9 @@ fn signed(cluster: &Cluster, kind: &Value, program: impl Fn(Option<[u8; 32]>) ->
             step_count: steps.len() as u32,
             declared: attestation::declared(task.iter().map(String::as_str), own.iter().map(String::as_str)),
             program: program(given::digest(&command, &expressions, &args, &roots)),
-            started: (now + i as i64) as u64 * 1000,
-            duration: 10,
-            delay: 1,
+            started: UnixMillis::new((now + i as i64) as u64 * 1000),
+            duration: std::time::Duration::from_millis(10),
+            delay: std::time::Duration::from_millis(1),
             ..bare(svid.certificate.clone())
         };
         let context = Context {
@@ -119,13 +130,13 @@ fn signed(cluster: &Cluster, kind: &Value, program: impl Fn(Option<[u8; 32]>) ->
         "kind": "TaskRun",
         "metadata": {
             "name": NAME, "namespace": "default", "uid": "78322e13-a738-4556-be59-2b2445332751",
-            "creationTimestamp": format_time(now),
+            "creationTimestamp": UnixSeconds::new(now).to_string(),
         },
         "spec": {"params": kind["params"], "taskRef": {"name": "the-task"}},
         "status": {
             "podName": format!("{NAME}-pod"),
-            "startTime": format_time(now),
-            "completionTime": format_time(now + SHIFT),
+            "startTime": UnixSeconds::new(now).to_string(),
+            "completionTime": UnixSeconds::new(now + SHIFT).to_string(),
             "conditions": [{"type": "Succeeded", "status": "True"}],
             "results": results,
             "steps": states,
@@ -136,7 +147,7 @@ fn signed(cluster: &Cluster, kind: &Value, program: impl Fn(Option<[u8; 32]>) ->
 
 fn known(cluster: &Cluster) -> Trust {
     let trust = trust(&cluster.ca.bundle_pem());
-    Trust { now: cluster.created.unix_timestamp() + SHIFT, ..trust }
+    Trust { now: UnixSeconds::new(cluster.created.unix_timestamp() + SHIFT), ..trust }
 }
 
 fn genuine(cluster: &Cluster, kind: &Value) -> Value {

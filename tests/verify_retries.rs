@@ -15,9 +15,9 @@ use svidence::{
         statement::{Context, pre_authentication_encoding, statement},
     },
     standin::taskrun::retried,
-    tekton::taskrun::parse_time,
     verify::{Policy, Trust, Verdict},
 };
+use unixtime::UnixSeconds;
 use zeroize::Zeroizing;
 
 fn results(object: &mut Value) -> &mut Vec<Value> {
@@ -137,7 +137,7 @@ fn attempts_that_do_not_know_their_pods_name_follow_each_other() {
         object
     });
     attempts[0]["status"]["conditions"][0]["status"] = json!("False");
-    let strict = Trust { clock_skew: 0, ..trust(&cluster.ca.bundle_pem()) };
+    let strict = Trust { clock_skew: std::time::Duration::from_secs(0), ..trust(&cluster.ca.bundle_pem()) };
     let judge = |attempts: &[Value; 2]| {
         let mut object = retried(attempts);
         // Whole seconds, which the attestations exceed.
@@ -161,7 +161,16 @@ fn in_pod(object: &Value, pod_uid: [u8; 16], cluster: &Cluster) -> Value {
     let entry = results(&mut object).iter().find(|result| result["name"] == key).unwrap().clone();
     let mut attestation = Attestation::from_value(entry["value"].as_str().unwrap()).unwrap();
     let (random, now) = (SystemRandom::new(), cluster.created.unix_timestamp());
-    let svid = cluster.ca.issue("/ns/default/taskrun/again", &[], now, 3600, &random).unwrap();
+    let svid = cluster
+        .ca
+        .issue(
+            "/ns/default/taskrun/again",
+            &[],
+            UnixSeconds::new(now),
+            std::time::Duration::from_secs(3600),
+            &random,
+        )
+        .unwrap();
     (attestation.pod_uid, attestation.leaf) = (Some(pod_uid), svid.certificate);
     let context = Context {
         trust_domain: "example.org",
@@ -488,7 +497,7 @@ fn no_history_that_tekton_never_wrote_is_verified() {
 #[test]
 fn a_retry_whose_pod_was_never_scheduled_does_not_make_the_taskrun_invalid() {
     let object = serde_json::from_str(include_str!("../testdata/attacks/retry-good.json")).unwrap();
-    let now = parse_time("2026-11-28T08:30:00Z").unwrap();
+    let now = UnixSeconds::parse("2026-11-28T08:30:00Z").unwrap();
     let trust = Trust { now, ..trust(include_str!("../testdata/attacks/retry-good.pem")) };
     let report = judge_with(&object, &trust, &Policy { accept_unproven_time: true, ..Policy::default() });
     assert!(report.accepted, "{}", reasons(&report));

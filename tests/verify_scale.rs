@@ -25,6 +25,7 @@ use svidence::{
     verify::{Policy, Report, Verdict, Verifier, verify},
 };
 use time::OffsetDateTime;
+use unixtime::UnixSeconds;
 
 mod support;
 
@@ -37,7 +38,12 @@ const THREE_STEPS: Shape = Shape { steps: 3, results: 5, beside: false };
 const BESIDE: Shape = Shape { steps: 1, results: 5, beside: true };
 
 fn ca() -> DevCa {
-    DevCa::new("example.org", OffsetDateTime::now_utc().unix_timestamp() - 60, &SystemRandom::new()).unwrap()
+    DevCa::new(
+        "example.org",
+        UnixSeconds::new(OffsetDateTime::now_utc().unix_timestamp() - 60),
+        &SystemRandom::new(),
+    )
+    .unwrap()
 }
 
 fn corpus(ca: &DevCa, count: usize, shape: Shape) -> Vec<Value> {
@@ -331,9 +337,12 @@ fn a_panic_is_no_verdict() {
 #[test]
 fn a_verifier_that_has_seen_much_says_what_a_fresh_one_says() {
     let ca = ca();
-    let other =
-        DevCa::new("example.org", OffsetDateTime::now_utc().unix_timestamp() - 60, &SystemRandom::new())
-            .unwrap();
+    let other = DevCa::new(
+        "example.org",
+        UnixSeconds::new(OffsetDateTime::now_utc().unix_timestamp() - 60),
+        &SystemRandom::new(),
+    )
+    .unwrap();
     let genuine = corpus(&ca, 3, THREE_STEPS);
     let beside = corpus(&ca, 2, BESIDE);
     let foreign = corpus(&other, 3, THREE_STEPS);

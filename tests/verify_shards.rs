@@ -21,6 +21,7 @@ use support::{
 };
 use svidence::{evidence::sha256, standin::ca::DevCa};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use unixtime::UnixSeconds;
 
 /// When everything in the corpus can be verified.
 const AT: &str = "2026-11-28T09:08:30Z";
@@ -90,7 +91,9 @@ const SMALL: Shape = Shape { steps: 1, results: 1, beside: false };
 impl Corpus {
     fn new() -> Self {
         let created = OffsetDateTime::parse("2026-11-28T09:05:00Z", &Rfc3339).unwrap();
-        let ca = DevCa::new("example.org", created.unix_timestamp() - 60, &SystemRandom::new()).unwrap();
+        let ca =
+            DevCa::new("example.org", UnixSeconds::new(created.unix_timestamp() - 60), &SystemRandom::new())
+                .unwrap();
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("demo.pem"), ca.bundle_pem()).unwrap();
         let mut objects = [genuine("ship"), genuine("failed-results")].concat();

@@ -17,6 +17,7 @@ use svidence::{
     verify::{Policy, Report, Trust, Verdict, verify},
     workload::{bundle::X509Bundle, id::TrustDomain, svid_rules::check_leaf},
 };
+use unixtime::UnixSeconds;
 use x509::{Certificate, pem};
 use x509_parser::pem::Pem;
 use zeroize::Zeroizing;
@@ -99,9 +100,9 @@ fn real(name: &str) -> (Value, Trust) {
     let trust = Trust {
         bundle: X509Bundle::from_pem(TrustDomain::new("example.org").unwrap(), &bundle).unwrap(),
         intermediates: Vec::new(),
-        now: 1_795_500_000,
+        now: UnixSeconds::new(1_795_500_000),
         at: None,
-        clock_skew: 10,
+        clock_skew: std::time::Duration::from_secs(10),
     };
     (object, trust)
 }

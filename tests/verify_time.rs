@@ -35,6 +35,7 @@ use token::{
     purposes, response, tsa_ca, tsa_plan,
 };
 use tsa::{P256, P384, RSA, Setup, Tsa, require_openssl};
+use unixtime::UnixSeconds;
 use x509::pem;
 
 const ID: &str = "spiffe://example.org/ns/default/taskrun/timed";
@@ -74,9 +75,9 @@ impl Signed {
         let trust = Trust {
             bundle: X509Bundle::from_der(trust_domain, &self.bundle).unwrap(),
             intermediates: vec![],
-            now,
-            at,
-            clock_skew: 10,
+            now: UnixSeconds::new(now),
+            at: at.map(UnixSeconds::new),
+            clock_skew: std::time::Duration::from_secs(10),
         };
         let policy = Policy { time_stamps: stamps.clone(), ..Policy::default() };
         verify(&TaskRun::from_value(self.object.clone()).unwrap(), &trust, &policy)
@@ -133,7 +134,7 @@ fn a_token_of_openssl_proves_the_time_long_after_all_certificates_have_expired()
             let Some(TimeProof::ValidThen(stamp)) = time(&report) else {
                 panic!("{case}: {:?}", time(&report))
             };
-            assert!((signed.signed..=now()).contains(&stamp.gen_time), "{case}: {}", stamp.gen_time);
+            assert!((signed.signed..=now()).contains(&stamp.gen_time.get()), "{case}: {}", stamp.gen_time);
             assert!(report.notes.is_empty(), "{case}: {:?}", report.notes);
 
             let beside = signed.with_annotation(&json!(json!({"one": STANDARD.encode(&token)}).to_string()));
@@ -447,7 +448,10 @@ fn what_is_known_of_the_time_is_reported() {
     let signed = signed(SIGNED, SIGNED + 3600);
     let plot = Plot::new(&signed.imprint);
     let later = plot.with(|p| p.time = general_time(SIGNED + 50));
-    let stamp = x509::time_stamp::TimeStamp { gen_time: SIGNED + 5, tsa: sha256(&plot.certificate()) };
+    let stamp = x509::time_stamp::TimeStamp {
+        gen_time: UnixSeconds::new(SIGNED + 5),
+        tsa: sha256(&plot.certificate()),
+    };
     let then = Some(TimeProof::ValidThen(stamp));
     let none = || stamps(&[], &[]);
     let both = || stamps(&[plot.root()], &[&later.token(), &plot.token()]);
@@ -455,7 +459,14 @@ fn what_is_known_of_the_time_is_reported() {
         ("valid now", none(), SIGNED + 60, None, Some(TimeProof::ValidNow), None),
         ("valid now, time-stamped", both(), SIGNED + 60, None, Some(TimeProof::ValidNow), Some(stamp)),
         ("time-stamped twice: the earlier", both(), SIGNED + YEAR, None, then, Some(stamp)),
-        ("asserted", none(), SIGNED + YEAR, Some(SIGNED + 60), Some(TimeProof::Asserted(SIGNED + 60)), None),
+        (
+            "asserted",
+            none(),
+            SIGNED + YEAR,
+            Some(SIGNED + 60),
+            Some(TimeProof::Asserted(UnixSeconds::new(SIGNED + 60))),
+            None,
+        ),
         ("asserted and time-stamped", both(), SIGNED + YEAR, Some(SIGNED + 60), then, Some(stamp)),
         ("asserted too late, time-stamped", both(), SIGNED + YEAR, Some(SIGNED + 7200), then, Some(stamp)),
         ("unproven", none(), SIGNED + YEAR, None, None, None),
@@ -475,9 +486,9 @@ fn the_weakest_step_decides() {
     let stamp = |gen_time| x509::time_stamp::TimeStamp { gen_time, tsa: [0; 32] };
     let order = [
         TimeProof::ValidNow,
-        TimeProof::ValidThen(stamp(1)),
-        TimeProof::ValidThen(stamp(2)),
-        TimeProof::Asserted(0),
+        TimeProof::ValidThen(stamp(UnixSeconds::new(1))),
+        TimeProof::ValidThen(stamp(UnixSeconds::new(2))),
+        TimeProof::Asserted(UnixSeconds::new(0)),
         TimeProof::Unproven,
     ];
     for (i, strong) in order.iter().enumerate() {

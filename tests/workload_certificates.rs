@@ -21,6 +21,7 @@ use svidence::workload::{
     svid::{SvidError, X509Svid},
     svid_rules::{SvidRule, check_authority, check_leaf},
 };
+use unixtime::UnixSeconds;
 use x509::{
     Certificate, CertificateError, KeyAlgorithm, SignatureAlgorithm, Validity, parse_concatenated,
     pem::PemError,
@@ -89,7 +90,12 @@ fn everything_that_a_real_spire_issued_loads() {
             assert_eq!(last.authority_key_id(), anchor.unwrap().subject_key_id(), "{case}");
 
             let x509::Validity { not_before: start, not_after: end } = svid.validity();
-            for (at, good) in [(start, true), (end, true), (start - 1, false), (end + 1, false)] {
+            for (at, good) in [
+                (start, true),
+                (end, true),
+                (start - std::time::Duration::from_secs(1), false),
+                (end + std::time::Duration::from_secs(1), false),
+            ] {
                 assert_eq!(svid.check_valid_at(at).is_ok(), good, "{case} at {at}");
             }
             svids += 1;
@@ -450,7 +456,10 @@ fn a_certificate_has_one_reading() {
     let good = Certificate::parse(&der).unwrap();
     assert_eq!(good.signature_algorithm(), &SignatureAlgorithm::EcdsaSha256);
     assert!(good.verify_signed_by(&good).is_ok(), "self-signed");
-    assert_eq!(good.validity(), Validity { not_before: pki::START, not_after: pki::END });
+    assert_eq!(
+        good.validity(),
+        Validity { not_before: UnixSeconds::new(pki::START), not_after: UnixSeconds::new(pki::END) }
+    );
     assert_eq!((good.serial(), good.public_key_bits()), (&[1][..], key.public().as_slice()));
 
     // A byte inside the outer SEQUENCE, behind the signature.
@@ -486,7 +495,7 @@ fn chains_obey_path_lengths_and_names() {
     let load = |chain: &[&[u8]]| {
         let bundle = X509Bundle::from_der(td("example.org"), &root).unwrap();
         let svid = X509Svid::from_response(DEMO, &chain.concat(), key(&leaf_key.pkcs8()), String::new())?;
-        svid.led_to(&bundle, pki::START).map(|_| ())
+        svid.led_to(&bundle, UnixSeconds::new(pki::START)).map(|_| ())
     };
     for (case, result, good) in [
         ("no limit", load(&[&leaf, &lower, &upper(None)]), true),

@@ -33,6 +33,7 @@ use svidence::workload::{
 };
 use tokio::sync::Notify;
 use tonic::Code;
+use unixtime::UnixSeconds;
 
 const DEMO: &str = "spiffe://example.org/ns/default/taskrun/demo";
 /// Inside the validity of every test certificate.
@@ -95,7 +96,7 @@ impl Bench {
 
     fn settings(&self) -> Settings {
         let mut settings = Settings::new(Address::Unix(self.socket()), "the demo".into());
-        settings.clock = Arc::new(|| NOW);
+        settings.clock = Arc::new(|| UnixSeconds::new(NOW));
         settings
     }
 
@@ -156,7 +157,7 @@ fn take_key(fetcher: &Fetcher, wanted: u8) {
 fn attempt_once(socket: &Path, deadline: Duration) -> Result<Identity, FetchError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let accept = accept();
-    let judge = |message| from_message(message, NOW, &*accept);
+    let judge = |message| from_message(message, UnixSeconds::new(NOW), &*accept);
     let address = Address::Unix(socket.to_owned());
     let news = Notify::new();
     let answer = attempt(&address, std::future::ready(deadline), &news, &judge);
@@ -608,7 +609,7 @@ fn the_clock_decides() {
     let clock = Arc::new(AtomicI64::new(NOW));
     let mut settings = bench.settings();
     let reads = Arc::clone(&clock);
-    settings.clock = Arc::new(move || reads.load(Ordering::SeqCst));
+    settings.clock = Arc::new(move || UnixSeconds::new(reads.load(Ordering::SeqCst)));
     let fetcher = Fetcher::start(settings, accept()).unwrap();
     let early = |state: &State| matches!(last(state), Some(FetchError::Svid(SvidError::NotYetValid { .. })));
     wait("not yet valid", &fetcher, 10_000, early);

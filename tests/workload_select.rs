@@ -8,6 +8,7 @@ use svidence::workload::{
     select::{Expectation, Offer, SelectError, choose, choose_offer, take},
     svid::X509Svid,
 };
+use unixtime::UnixSeconds;
 use zeroize::Zeroizing;
 
 const RUN: &str = "01234567-89ab-cdef-0123-456789abcdef.taskrun.internal";
@@ -19,7 +20,7 @@ fn offer(text: &str) -> Offer {
     let path = words.next().unwrap();
     let dns_names = words.map(|name| name.replace('R', RUN).replace('S', OTHER_RUN)).collect();
     let id = SpiffeId::new(format!("spiffe://example.org{path}")).unwrap();
-    Offer { id, dns_names, hint: String::new(), not_after: 100 }
+    Offer { id, dns_names, hint: String::new(), not_after: UnixSeconds::new(100) }
 }
 
 fn expectation(pod: &str, namespace: &str, step: &str) -> Expectation {
@@ -119,7 +120,7 @@ fn the_choice() {
 #[test]
 fn of_equal_ones_the_last_to_expire_is_taken() {
     let mut offers = vec![offer("/ns/default/taskrun/a R"); 3];
-    offers[1].not_after = 200;
+    offers[1].not_after = UnixSeconds::new(200);
     assert_eq!(choose_offer(&offers, &expectation("a-pod", "default", "build")), Ok(1));
 }
 

@@ -13,6 +13,7 @@ use ring::rand::SystemRandom;
 use serde_json::Value;
 use svidence::standin::ca::DevCa;
 use time::{Duration, OffsetDateTime};
+use unixtime::UnixSeconds;
 
 #[path = "../../tests/support/results/mod.rs"]
 mod archive;
@@ -68,7 +69,8 @@ impl Corpus {
     fn create(folder: &Path) -> Self {
         let created = OffsetDateTime::now_utc() - Duration::minutes(5);
         let ca =
-            DevCa::new("example.org", created.unix_timestamp() - 60, &SystemRandom::new()).expect("a CA");
+            DevCa::new("example.org", UnixSeconds::new(created.unix_timestamp() - 60), &SystemRandom::new())
+                .expect("a CA");
         let bundle = folder.join("bundle.pem");
         std::fs::write(&bundle, ca.bundle_pem()).expect("the bundle");
         let objects = (0..MANY).map(|number| corpus::task_run(&ca, number, SHAPE, created).object).collect();

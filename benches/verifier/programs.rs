@@ -16,6 +16,7 @@ use ring::rand::SystemRandom;
 use serde_json::{Value, json};
 use svidence::{evidence::attestation, standin::ca::DevCa};
 use time::{Duration, OffsetDateTime};
+use unixtime::UnixSeconds;
 
 use super::corpus::{Check, Shape, task_run};
 
@@ -43,7 +44,7 @@ impl Corpus {
         let random = SystemRandom::new();
         let created = OffsetDateTime::now_utc() - Duration::minutes(5);
         let before = created.unix_timestamp() - 60;
-        let ca = DevCa::new("example.org", before, &random).expect("a CA");
+        let ca = DevCa::new("example.org", UnixSeconds::new(before), &random).expect("a CA");
         let folder = folder.join(format!("{}-{}", shape.steps, shape.beside));
         fs::create_dir(&folder).expect("a folder");
         let (mut lines, mut messages, mut checks) = (String::new(), String::new(), Vec::new());
@@ -59,7 +60,15 @@ impl Corpus {
                 messages.push_str(&format!("{}\n", json!({"name": signed.name, "message": message})));
             }
         }
-        let svid = ca.issue("/controller", &[], before, 24 * 3600, &random).expect("an SVID");
+        let svid = ca
+            .issue(
+                "/controller",
+                &[],
+                UnixSeconds::new(before),
+                std::time::Duration::from_secs(24 * 3600),
+                &random,
+            )
+            .expect("an SVID");
         let write = |name: &str, content: &[u8]| {
             let file = folder.join(name);
             fs::write(&file, content).expect("writing the corpus");

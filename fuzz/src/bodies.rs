@@ -25,7 +25,7 @@ use svidence::{
     standin::taskrun::{RunSpec, StepReport, assemble},
     tekton::{
         strict::yaml::{Dates, documents},
-        taskrun::{TaskRun, parse_time},
+        taskrun::TaskRun,
     },
     verify::{Policy, Report, Trust, VerifiedResult, prove::time::TimeStamps, verify},
     workload::{
@@ -35,6 +35,8 @@ use svidence::{
     },
 };
 use time::OffsetDateTime;
+use unixtime::UnixMillis;
+use unixtime::UnixSeconds;
 use x509::{
     Certificate, pem,
     time_stamp::{MAX_TOKEN, TimeStamp},
@@ -83,7 +85,7 @@ pub fn attestation(data: &[u8]) {
     };
     if let Ok(read) = Attestation::from_value(&value) {
         assert_eq!(read.to_value(), value, "an attestation has one encoding");
-        assert!(read.signed_at() <= 1 << 53, "its times survive any JSON reader");
+        assert!(read.signed_at() <= UnixMillis::new(1 << 53), "its times survive any JSON reader");
         let context = Context {
             trust_domain: "example.org",
             step: "build",
@@ -266,13 +268,13 @@ fn judge(object: &TaskRun) -> Report {
     static TRUST: OnceLock<Trust> = OnceLock::new();
     let trust = TRUST.get_or_init(|| {
         let genuine: Value = serde_json::from_str(GENUINE).expect("it is JSON");
-        let completed = genuine["status"]["completionTime"].as_str().and_then(parse_time);
+        let completed = genuine["status"]["completionTime"].as_str().and_then(UnixSeconds::parse);
         Trust {
             bundle: X509Bundle::from_pem(trust_domain(), BUNDLE).expect("it is a bundle"),
             intermediates: Vec::new(),
             now: completed.expect("it has ended"),
             at: None,
-            clock_skew: 10,
+            clock_skew: std::time::Duration::from_secs(10),
         }
     });
     verify(

@@ -4,6 +4,7 @@
 
 use std::{fmt, io, str::FromStr, time::Duration};
 
+use unixtime::UnixSeconds;
 use ureq::{
     Agent,
     config::Config,
@@ -135,7 +136,7 @@ pub struct Endpoint {
 
 impl Endpoint {
     /// Its document, not looked at yet. `now` (Unix seconds) is the time that an SVID must be valid at.
-    pub fn fetch(&self, now: i64) -> Result<Vec<u8>, EndpointError> {
+    pub fn fetch(&self, now: UnixSeconds) -> Result<Vec<u8>, EndpointError> {
         let mut response = self.agent(now)?.get(&self.url.0).call().map_err(|error| self.failed(error))?;
         match response.status() {
             StatusCode::OK => {
@@ -147,7 +148,7 @@ impl Endpoint {
         }
     }
 
-    fn agent(&self, now: i64) -> Result<Agent, EndpointError> {
+    fn agent(&self, now: UnixSeconds) -> Result<Agent, EndpointError> {
         let config = Agent::config_builder()
             .timeout_global(Some(self.patience))
             .http_status_as_error(false)

@@ -16,6 +16,7 @@ use rustls::{
     crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature},
     pki_types::{CertificateDer, ServerName, UnixTime},
 };
+use unixtime::UnixSeconds;
 use ureq::unversioned::transport::{
     Buffers, ConnectionDetails, Connector, LazyBuffers, NextTimeout, Transport, TransportAdapter,
 };
@@ -48,7 +49,7 @@ struct ShowsId {
     /// Of the ID's trust domain.
     bundle: X509Bundle,
     /// Unix seconds.
-    now: i64,
+    now: UnixSeconds,
     provider: Arc<CryptoProvider>,
 }
 
@@ -115,7 +116,7 @@ pub(super) struct SpiffeTls {
 
 impl SpiffeTls {
     /// `bundle` is of the ID's trust domain; `now` is in Unix seconds.
-    pub(super) fn new(id: SpiffeId, bundle: X509Bundle, now: i64) -> Result<Self, rustls::Error> {
+    pub(super) fn new(id: SpiffeId, bundle: X509Bundle, now: UnixSeconds) -> Result<Self, rustls::Error> {
         Ok(Self { config: Arc::new(to_server(id, bundle, now)?.with_no_client_auth()) })
     }
 }
@@ -125,7 +126,7 @@ impl SpiffeTls {
 pub(crate) fn to_server(
     id: SpiffeId,
     bundle: X509Bundle,
-    now: i64,
+    now: UnixSeconds,
 ) -> Result<ConfigBuilder<ClientConfig, WantsClientCert>, rustls::Error> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let verifier = ShowsId { id, bundle, now, provider: provider.clone() };

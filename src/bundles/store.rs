@@ -7,11 +7,11 @@ use std::{collections::HashSet, fs, io, path::Path};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Serialize, de::IgnoredAny};
-use x509::{Certificate, CertificateError, Fingerprint, text::format_time};
+use unixtime::UnixSeconds;
+use x509::{Certificate, CertificateError, Fingerprint};
 
 use crate::{
     io_error,
-    tekton::taskrun::parse_time,
     workload::{
         bundle::{BundleError, X509Bundle},
         id::{TrustDomain, parse_trust_domain},
@@ -100,9 +100,9 @@ pub struct Sighted {
     /// The authority.
     pub certificate: Certificate,
     /// When it was seen first, Unix seconds.
-    pub first_seen: i64,
+    pub first_seen: UnixSeconds,
     /// When it was seen last, Unix seconds.
-    pub last_seen: i64,
+    pub last_seen: UnixSeconds,
     /// Where it was seen first.
     pub from: String,
     /// Whether it is in the bundle that was published last, as far as is known.
@@ -215,8 +215,8 @@ impl BundleStore {
     pub fn to_json(&self) -> String {
         let entry = |sighted: &Sighted| Entry {
             sha256: sighted.certificate.fingerprint().to_string(),
-            first_seen: format_time(sighted.first_seen),
-            last_seen: format_time(sighted.last_seen),
+            first_seen: sighted.first_seen.to_string(),
+            last_seen: sighted.last_seen.to_string(),
             from: sighted.from.clone(),
             current: sighted.is_current,
             certificate: STANDARD.encode(sighted.certificate.der()),
@@ -246,7 +246,7 @@ impl BundleStore {
         bundle: &X509Bundle,
         is_whole: bool,
         from: &str,
-        at: i64,
+        at: UnixSeconds,
     ) -> Result<Added, StoreError> {
         if *bundle.trust_domain() != self.trust_domain {
             let (found, expected) = (self.trust_domain.to_string(), bundle.trust_domain().to_string());
@@ -322,7 +322,7 @@ impl Entry {
             return Err(format!("its certificate has the SHA-256 {}", certificate.fingerprint()));
         }
         let time = |name: &str, text: &str| {
-            parse_time(text).ok_or_else(|| format!("its {name} is not a time in RFC 3339"))
+            UnixSeconds::parse(text).ok_or_else(|| format!("its {name} is not a time in RFC 3339"))
         };
         let (first_seen, last_seen) =
             (time("firstSeen", &self.first_seen)?, time("lastSeen", &self.last_seen)?);

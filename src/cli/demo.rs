@@ -8,11 +8,13 @@ use std::{
     io::{self, Write},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    time::Duration,
 };
 
 use ring::rand::SystemRandom;
 use serde_json::{Value, json};
-use time::{Duration, OffsetDateTime};
+use time::OffsetDateTime;
+use unixtime::UnixSeconds;
 
 use crate::{
     io_error,
@@ -127,7 +129,7 @@ impl Folder {
 
 fn story(folder: &Folder, out: &mut dyn Write) -> Result<(), DemoError> {
     let created = OffsetDateTime::from(surroundings::now());
-    let (ca, bundle_file, agent) = identity(folder, created.unix_timestamp(), out)?;
+    let (ca, bundle_file, agent) = identity(folder, created.into(), out)?;
     let reports = steps(folder, &agent, out)?;
     let spec = RunSpec {
         namespace: NAMESPACE.into(),
@@ -144,9 +146,9 @@ fn story(folder: &Folder, out: &mut dyn Write) -> Result<(), DemoError> {
     let trust = Trust {
         bundle: X509Bundle::from_pem(trust_domain, &ca.bundle_pem())?,
         intermediates: Vec::new(),
-        now: OffsetDateTime::from(surroundings::now()).unix_timestamp(),
+        now: surroundings::now_in_seconds(),
         at: None,
-        clock_skew: 10,
+        clock_skew: Duration::from_secs(10),
     };
     verification(&genuine, &trust, out)?;
     forgeries(folder, &genuine, created, &trust, out)?;
@@ -169,7 +171,11 @@ fn say(out: &mut dyn Write, text: impl fmt::Display) -> Result<(), DemoError> {
 }
 
 /// The CA, the file with its bundle, and the Workload API that hands out the TaskRun's SVID.
-fn identity(folder: &Folder, now: i64, out: &mut dyn Write) -> Result<(DevCa, PathBuf, DevAgent), DemoError> {
+fn identity(
+    folder: &Folder,
+    now: UnixSeconds,
+    out: &mut dyn Write,
+) -> Result<(DevCa, PathBuf, DevAgent), DemoError> {
     let random = SystemRandom::new();
     say(
         out,
@@ -182,7 +188,13 @@ fn identity(folder: &Folder, now: i64, out: &mut dyn Write) -> Result<(DevCa, Pa
     let socket = std::env::temp_dir().join(format!("svidence-{}.sock", std::process::id()));
     let agent = io("starting the Workload API", DevAgent::start(&socket))?;
     let dns_names = [format!("{UID}.taskrun.internal")];
-    let svid = ca.issue(&format!("/ns/{NAMESPACE}/taskrun/{TASK_RUN}"), &dns_names, now, 3600, &random)?;
+    let svid = ca.issue(
+        &format!("/ns/{NAMESPACE}/taskrun/{TASK_RUN}"),
+        &dns_names,
+        now,
+        Duration::from_secs(3600),
+        &random,
+    )?;
     agent.serve(&ca, &svid);
     say(out, format!("   {} (certificate also names this run's UID)\n", svid.spiffe_id))?;
     Ok((ca, bundle_file, agent))
@@ -449,9 +461,9 @@ const FORGERIES: [Forgery; 9] = [
         what: "It is replayed into a later run of the same name.",
         verdict: Verdict::Invalid,
         alter: |run, created| {
-            let later = created + Duration::hours(1);
+            let later = created + Duration::from_secs(3600);
             run["metadata"]["uid"] = json!("00000000-0000-4000-8000-000000000000");
-            run["metadata"]["creationTimestamp"] = json!(x509::text::format_time(later.unix_timestamp()));
+            run["metadata"]["creationTimestamp"] = json!(later.unix_timestamp().to_string());
         },
     },
     Forgery {

@@ -5,6 +5,8 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
+use unixtime::UnixMillis;
+
 use crate::verify::{Breach, Demand, Detail, Finding, PolicyFile, Report, Rule, Verdict};
 
 /// What is demanded of the TaskRuns of a walk together, and what of it was met so far: whoever judges may ask, too.
@@ -56,7 +58,7 @@ struct Spoken {
     count: u64,
     uids: HashSet<String>,
     /// Name, start and end of a first step, as signed: a run has one of them, whatever UID the object claims.
-    runs: HashSet<(String, u64, u64)>,
+    runs: HashSet<(String, Option<(UnixMillis, UnixMillis)>)>,
 }
 
 impl Spoken {
@@ -64,9 +66,9 @@ impl Spoken {
     fn count(&mut self, report: &Report) {
         let first = report.proof.as_ref().and_then(|proof| proof.basis.steps().next());
         // Tekton's own signatures bind neither UID nor time: then a name is counted once.
-        let (started, signed) = first.map_or((0, 0), |step| (step.started_ms(), step.signed_ms()));
+        let first = first.map(|step| (step.started(), step.signed()));
         let is_new_uid = report.uid.is_empty() || self.uids.insert(report.uid.clone());
-        let is_new_run = self.runs.insert((report.task_run.clone(), started, signed));
+        let is_new_run = self.runs.insert((report.task_run.clone(), first));
         self.count += u64::from(is_new_uid && is_new_run);
     }
 }

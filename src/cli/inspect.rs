@@ -2,7 +2,10 @@
 
 mod tree;
 
-use std::io::{self, IsTerminal as _, Read, Write};
+use std::{
+    io::{self, IsTerminal as _, Read, Write},
+    time::Duration,
+};
 
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
@@ -169,7 +172,7 @@ fn trust(args: &InspectArgs, input: &mut Input<'_>, err: &mut dyn Write) -> Resu
             Output::Text | Output::Json => Ok(None),
         };
     };
-    Ok(Some(Trust { bundle, intermediates, now, at: None, clock_skew: 0 }))
+    Ok(Some(Trust { bundle, intermediates, now, at: None, clock_skew: Duration::ZERO }))
 }
 
 fn json(place: Place<'_>, inspection: &Inspection) -> Value {

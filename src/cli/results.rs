@@ -6,6 +6,7 @@ use std::{
 };
 
 use clap::Args;
+use unixtime::UnixSeconds;
 
 use crate::{
     cli::{
@@ -19,7 +20,6 @@ use crate::{
         results::{Address, Caller, Parent, Question, Results, TokenSource, Window},
         run_name::RunName,
     },
-    tekton::taskrun::parse_time,
     verify::Detail,
 };
 
@@ -114,7 +114,7 @@ impl ResultsArgs {
     fn window(&self) -> Result<Window, Refusal> {
         let time = |option: &str, text: &Option<String>| match text {
             None => Ok(None),
-            Some(text) => parse_time(text).map(Some).ok_or_else(|| {
+            Some(text) => UnixSeconds::parse(text).map(Some).ok_or_else(|| {
                 usage(format!("{option} {text}: not an RFC 3339 time; it looks like 2026-11-22T05:30:00Z"))
             }),
         };

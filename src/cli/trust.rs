@@ -7,6 +7,7 @@ use std::{
 };
 
 use clap::Args;
+use unixtime::UnixSeconds;
 use x509::{Certificate, Fingerprint};
 
 use super::{
@@ -106,7 +107,7 @@ impl TrustArgs {
     /// what is of no use is `unchecked`. `now` is in Unix seconds; `access` leads to the cluster of a ConfigMap.
     pub(super) fn read(
         &self,
-        now: i64,
+        now: UnixSeconds,
         access: &AccessArgs,
         input: &mut Input<'_>,
         variable: &dyn Fn(&str) -> Option<OsString>,
@@ -124,7 +125,7 @@ impl TrustArgs {
     pub(super) fn read_in(
         &self,
         trust_domain: &TrustDomain,
-        now: i64,
+        now: UnixSeconds,
         access: &AccessArgs,
         input: &mut Input<'_>,
         variable: &dyn Fn(&str) -> Option<OsString>,

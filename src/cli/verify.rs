@@ -8,11 +8,12 @@ use std::{
     num::NonZeroUsize,
     path::{Path, PathBuf},
     thread,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use clap::{ArgAction, Args, ValueEnum};
 use serde_json::json;
+use unixtime::UnixSeconds;
 
 use super::{
     answer::Bench,
@@ -40,7 +41,6 @@ use crate::{
         walk::{Progress, Walked, walk_by},
     },
     surroundings,
-    tekton::taskrun::parse_time,
     verify::{
         ChainsKeys, Demand, Finding, Policy, PolicyFile, Trust, Verdict, Verifier, pipeline::Pipelines,
         prove::time::TimeStamps,
@@ -73,8 +73,8 @@ pub struct VerifyArgs {
     #[arg(long = "chains-key", value_name = "FILE", help_heading = DEMANDS)]
     chains_keys: Vec<PathBuf>,
     /// How far apart clocks may be, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = number::within(0..=3600_i64), allow_negative_numbers = true, help_heading = TIME)]
-    clock_skew: i64,
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = number::within(0..=3600_u64), allow_negative_numbers = true, help_heading = TIME)]
+    clock_skew: u64,
     /// Accept a weaker proof; may be given several times
     #[arg(long, value_enum, value_name = "WEAKNESS", help_heading = DEMANDS)]
     accept: Vec<Weakness>,
@@ -384,11 +384,11 @@ fn prepare(
     };
     let at = match &args.at {
         None => None,
-        Some(text) => Some(parse_time(text).ok_or_else(|| {
+        Some(text) => Some(UnixSeconds::parse(text).ok_or_else(|| {
             usage(format!("--at {text}: not an RFC 3339 time; it looks like 2026-11-22T05:30:00Z"))
         })?),
     };
-    let trust = Trust { bundle, intermediates, now, at, clock_skew: args.clock_skew };
+    let trust = Trust { bundle, intermediates, now, at, clock_skew: Duration::from_secs(args.clock_skew) };
     let policy = Policy {
         accept_tep0089: args.accept.contains(&Weakness::Tep0089),
         accept_unproven_time: args.accept.contains(&Weakness::UnprovenTime),

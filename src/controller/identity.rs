@@ -16,6 +16,7 @@ use tokio::{
     sync::Notify,
     time::{sleep, timeout},
 };
+use unixtime::UnixSeconds;
 use x509::Validity;
 use zeroize::{Zeroize as _, Zeroizing};
 
@@ -113,7 +114,7 @@ pub struct Settings {
     /// The SPIFFE ID that is wanted; `None`: the only one that is offered.
     pub wanted: Option<SpiffeId>,
     /// The clock, in Unix seconds.
-    pub now: fn() -> i64,
+    pub now: fn() -> UnixSeconds,
     /// A number that spreads the attempts.
     pub random: u64,
     /// What is told that something has changed.
@@ -137,7 +138,7 @@ impl Identity {
     }
 
     /// The identity, if one is valid at `now` (Unix seconds).
-    pub fn get(&self, now: i64) -> Result<Arc<Own>, IdentityError> {
+    pub fn get(&self, now: UnixSeconds) -> Result<Arc<Own>, IdentityError> {
         let own = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
         let Validity { not_before, not_after } = own.validity;
         match own.validity.contains(now) {
@@ -228,7 +229,7 @@ impl Work {
 }
 
 /// Takes an SVID over, checked as a step's is.
-fn own(mut message: X509svid, now: i64) -> Result<Own, FetchError> {
+fn own(mut message: X509svid, now: UnixSeconds) -> Result<Own, FetchError> {
     let key = Zeroizing::new(std::mem::take(&mut message.x509_svid_key));
     let svid = X509Svid::from_response(&message.spiffe_id, &message.x509_svid, key.clone(), message.hint)?;
     let bundle = X509Bundle::from_der(svid.id().trust_domain().clone(), &message.bundle)?;

@@ -10,6 +10,7 @@ use std::{
 };
 
 use tokio::{sync::Notify, time::timeout};
+use unixtime::UnixSeconds;
 
 use crate::sources::kubernetes::{
     error::KubernetesError,
@@ -102,7 +103,7 @@ pub fn hold(
     leadership: &Leadership,
     tell: &dyn Fn(Turn),
     end: &Receiver<()>,
-    now: fn() -> i64,
+    now: fn() -> UnixSeconds,
 ) {
     let mut held: Option<Instant> = None;
     loop {

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use serde_json::{Map, Value};
-use x509::text::format_time;
+use unixtime::UnixSeconds;
 
 /// How much it matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,12 +17,12 @@ pub enum Level {
 /// Writes lines.
 pub struct Log<'a> {
     out: &'a mut dyn Write,
-    now: fn() -> i64,
+    now: fn() -> UnixSeconds,
 }
 
 impl<'a> Log<'a> {
     /// To `out`, with the times of this clock, in Unix seconds.
-    pub fn new(out: &'a mut dyn Write, now: fn() -> i64) -> Self {
+    pub fn new(out: &'a mut dyn Write, now: fn() -> UnixSeconds) -> Self {
         Self { out, now }
     }
 
@@ -41,11 +41,8 @@ impl<'a> Log<'a> {
             Level::Info => "info",
             Level::Error => "error",
         };
-        let first = [
-            ("time", format_time((self.now)()).into()),
-            ("level", level.into()),
-            ("message", message.into()),
-        ];
+        let first =
+            [("time", (self.now)().to_string().into()), ("level", level.into()), ("message", message.into())];
         let fields = first.iter().chain(fields).map(|(name, value)| ((*name).to_owned(), value.clone()));
         // Who cannot be written to cannot be told, either.
         let _ = writeln!(self.out, "{}", Value::Object(fields.collect::<Map<_, _>>()));

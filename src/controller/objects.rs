@@ -3,15 +3,15 @@
 //! Read leniently: one odd object must not keep a whole list from being read. What it lacks is missing, and then nothing is
 //! registered for it.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
+use unixtime::UnixSeconds;
 
 use crate::{
     controller::judging::ended::Ended,
     sources::kubernetes::follow::{Followed, Told},
-    tekton::taskrun::parse_time,
 };
 
 /// The label of a TaskRun's pods, by which they are followed.
@@ -57,7 +57,7 @@ pub struct Pod {
     /// What every object has.
     pub metadata: Metadata,
     /// When it was created, Unix seconds.
-    pub created: Option<i64>,
+    pub created: Option<UnixSeconds>,
     /// The label `tekton.dev/taskRun`.
     pub task_run: Option<String>,
     /// The label `tekton.dev/taskRunUID`.
@@ -83,7 +83,7 @@ pub enum Progress {
     #[default]
     Running,
     /// It has, at this time in Unix seconds; `None` if it does not say when.
-    Ended(Option<i64>),
+    Ended(Option<UnixSeconds>),
 }
 
 /// A TaskRun.
@@ -95,10 +95,10 @@ pub struct TaskRun {
     pub pod: Option<String>,
     /// Whether it has ended.
     pub progress: Progress,
-    /// How long an attempt may take, seconds; `None`: as long as it likes.
-    pub timeout: Option<i64>,
+    /// How long an attempt may take; `None`: as long as it likes.
+    pub timeout: Option<Duration>,
     /// When its present attempt has begun (`status.startTime`), Unix seconds.
-    pub started: Option<i64>,
+    pub started: Option<UnixSeconds>,
     /// What is judged when it has ended, until it was handed on.
     pub ended: Option<Box<Ended>>,
 }
@@ -199,7 +199,7 @@ impl Pod {
     fn of(object: &Value) -> Self {
         Self {
             metadata: Metadata::of(object),
-            created: text(object, "/metadata/creationTimestamp").and_then(|time| parse_time(&time)),
+            created: text(object, "/metadata/creationTimestamp").and_then(|time| UnixSeconds::parse(&time)),
             task_run: text(object, "/metadata/labels/tekton.dev~1taskRun"),
             task_run_uid: text(object, "/metadata/labels/tekton.dev~1taskRunUID"),
             owner: Owner::of(object),
@@ -222,21 +222,22 @@ impl TaskRun {
             .find(|condition| condition.pointer("/type").and_then(Value::as_str) == Some("Succeeded"));
         let status = condition.and_then(|condition| text(condition, "/status"));
         let progress = match status.as_deref() {
-            Some("True" | "False") => {
-                Progress::Ended(text(object, "/status/completionTime").and_then(|time| parse_time(&time)))
-            }
+            Some("True" | "False") => Progress::Ended(
+                text(object, "/status/completionTime").and_then(|time| UnixSeconds::parse(&time)),
+            ),
             _ => Progress::Running,
         };
         let timeout = text(object, "/spec/timeout")
             .and_then(|timeout| go::duration::parse(timeout.as_bytes()))
-            .map(|nanoseconds| nanoseconds / 1_000_000_000)
-            .filter(|seconds| *seconds > 0);
+            .and_then(|nanoseconds| u64::try_from(nanoseconds / 1_000_000_000).ok())
+            .filter(|seconds| *seconds > 0)
+            .map(Duration::from_secs);
         Self {
             metadata: Metadata::of(object),
             pod: text(object, "/status/podName"),
             progress,
             timeout,
-            started: text(object, "/status/startTime").and_then(|time| parse_time(&time)),
+            started: text(object, "/status/startTime").and_then(|time| UnixSeconds::parse(&time)),
             ended: Ended::of(object).map(Box::new),
         }
     }

@@ -9,6 +9,7 @@ use std::{
 };
 
 use tonic::Code;
+use unixtime::UnixSeconds;
 
 use crate::controller::{
     cache::{Cache, Dirty},
@@ -27,10 +28,10 @@ use crate::controller::{
 };
 
 /// A refusal that lasts so long is told, seconds: before, what is known of the TaskRun may be older than what is known of the pod.
-const REFUSED_FOR: i64 = 10;
+const REFUSED_FOR: Duration = Duration::from_secs(10);
 /// The alias of a node that no pod needs goes after so long, seconds: another pod may need it soon, and an agent learns of a new one only
 /// after some seconds.
-const ALIAS_KEPT: i64 = 3600;
+const ALIAS_KEPT: Duration = Duration::from_secs(3600);
 
 /// What should be, and for which object, if that is there.
 type Wanted = (Option<Object>, Result<Desired, Refusal>);
@@ -38,7 +39,7 @@ type Wanted = (Option<Object>, Result<Desired, Refusal>);
 /// What was refused, when first, and whether that was told.
 #[derive(Debug)]
 struct Refused {
-    since: i64,
+    since: UnixSeconds,
     refusal: Refusal,
     is_told: bool,
 }
@@ -99,9 +100,9 @@ pub struct Registrar {
     present: Option<Present>,
     refused: HashMap<Subject, Refused>,
     /// When the alias of a node was needed last, Unix seconds.
-    aliases: BTreeMap<EntryId, i64>,
-    /// Aliases in whose place there is somebody else's entry that serves as well, and when that expires, Unix seconds; 0 for never.
-    accepted: BTreeMap<EntryId, i64>,
+    aliases: BTreeMap<EntryId, UnixSeconds>,
+    /// Aliases in whose place there is somebody else's entry that serves as well, and when that expires; `None` for never.
+    accepted: BTreeMap<EntryId, Option<UnixSeconds>>,
     /// What lacks some of its first entries.
     incomplete: HashSet<Subject>,
     /// Whose obstacle was told, by the first part of the IDs of its entries.
@@ -146,7 +147,7 @@ impl Registrar {
         &mut self,
         api: &dyn Entries,
         cache: &mut Cache,
-        now: i64,
+        now: UnixSeconds,
     ) -> Result<Vec<News>, SpireError> {
         let listed = api.list(self.tag.hint())?;
         let ours = listed.into_iter().filter(|entry| self.tag.is_ours(entry));
@@ -159,7 +160,7 @@ impl Registrar {
         let known = self.present.take().unwrap_or_default();
         // Those that the server has dropped itself, since they have expired, are not missed; nor those that it may have deleted for us.
         let is_missed = |(id, entry): &(&EntryId, &RegistrationEntry)| {
-            !present.contains_key(*id) && !self.leaving.contains(*id) && is_valid(entry.expires_at, now)
+            !present.contains_key(*id) && !self.leaving.contains(*id) && is_valid(expiry(entry), now)
         };
         let vanished = known.iter().filter(is_missed).count();
         let at = Instant::now();
@@ -203,7 +204,7 @@ impl Registrar {
         api: &dyn Entries,
         cache: &mut Cache,
         configuration: &Configuration,
-        now: i64,
+        now: UnixSeconds,
     ) -> (Vec<News>, Result<Settled, SpireError>) {
         let subjects = cache.take_dirty();
         let mut news = Vec::new();
@@ -232,7 +233,7 @@ impl Registrar {
     }
 
     /// Notes that one has its entries, if it does.
-    fn registered(&mut self, newcomer: Newcomer, now: i64) -> Option<News> {
+    fn registered(&mut self, newcomer: Newcomer, now: UnixSeconds) -> Option<News> {
         let Newcomer { subject, object, since, entries } = newcomer;
         if !entries.iter().all(|entry| self.is_there(&entry.id, now)) {
             self.incomplete.insert(subject);
@@ -249,12 +250,12 @@ impl Registrar {
     }
 
     /// Whether the SPIRE server has an entry, or for an alias another one that serves.
-    fn is_there(&self, id: &EntryId, now: i64) -> bool {
+    fn is_there(&self, id: &EntryId, now: UnixSeconds) -> bool {
         self.present.as_ref().is_some_and(|present| present.contains_key(id)) || self.is_accepted(id, now)
     }
 
-    fn is_accepted(&self, id: &EntryId, now: i64) -> bool {
-        self.accepted.get(id).is_some_and(|expires_at| is_valid(*expires_at, now))
+    fn is_accepted(&self, id: &EntryId, now: UnixSeconds) -> bool {
+        self.accepted.get(id).is_some_and(|expiry| is_valid(*expiry, now))
     }
 
     /// What is to be told of obstacles: each once for whom it is in the way of.
@@ -277,7 +278,7 @@ impl Registrar {
         subjects: &Dirty,
         cache: &Cache,
         configuration: &Configuration,
-        now: i64,
+        now: UnixSeconds,
         news: &mut Vec<News>,
     ) -> (Difference, Vec<Newcomer>) {
         let present = self.present.take().unwrap_or_default();
@@ -322,7 +323,7 @@ impl Registrar {
                 entries: desired,
             }));
         }
-        let is_old = |(_, needed): &(&EntryId, &i64)| now - **needed >= ALIAS_KEPT;
+        let is_old = |(_, needed): &(&EntryId, &UnixSeconds)| now.since(**needed) >= ALIAS_KEPT;
         let unneeded = self.aliases.iter().filter(is_old).map(|(id, _)| id);
         difference.delete.extend(unneeded.filter(|id| present.contains_key(id)).cloned());
         self.present = Some(present);
@@ -336,7 +337,7 @@ impl Registrar {
         is_known: bool,
         cache: &Cache,
         configuration: &Configuration,
-        now: i64,
+        now: UnixSeconds,
     ) -> Wanted {
         let nothing = (None, Ok(Desired::Nothing));
         match (subject, configuration.settings.registration) {
@@ -359,13 +360,19 @@ impl Registrar {
     }
 
     /// Notes that one is refused; tells it once, when it has lasted.
-    fn refuse(&mut self, subject: &Subject, object: &Object, refusal: Refusal, now: i64) -> Option<News> {
+    fn refuse(
+        &mut self,
+        subject: &Subject,
+        object: &Object,
+        refusal: Refusal,
+        now: UnixSeconds,
+    ) -> Option<News> {
         let fresh = || Refused { since: now, refusal: refusal.clone(), is_told: false };
         let refused = self.refused.entry(subject.clone()).or_insert_with(fresh);
         if refused.refusal != refusal {
             *refused = fresh();
         }
-        let is_due = !refused.is_told && now - refused.since >= REFUSED_FOR;
+        let is_due = !refused.is_told && now.since(refused.since) >= REFUSED_FOR;
         refused.is_told |= is_due;
         is_due.then(|| News::Refused { object: object.clone(), refusal })
     }
@@ -375,7 +382,7 @@ impl Registrar {
         &mut self,
         api: &dyn Entries,
         difference: &Difference,
-        now: i64,
+        now: UnixSeconds,
         round: &mut Round,
     ) -> Result<(), SpireError> {
         for entries in difference.create.chunks(AT_ONCE) {
@@ -398,7 +405,7 @@ impl Registrar {
         Ok(())
     }
 
-    fn created(&mut self, entry: &RegistrationEntry, outcome: Outcome, now: i64, round: &mut Round) {
+    fn created(&mut self, entry: &RegistrationEntry, outcome: Outcome, now: UnixSeconds, round: &mut Round) {
         let id = EntryId::of(entry);
         let subject = self.tag.subject_of(&id);
         match (outcome.code, &outcome.entry) {
@@ -410,7 +417,7 @@ impl Registrar {
             }
             // A node may have its alias from somebody else.
             (Code::AlreadyExists, Some(known)) if subject.is_none() && serves(known, entry, now) => {
-                self.accepted.insert(id, known.expires_at);
+                self.accepted.insert(id, expiry(known));
             }
             (Code::AlreadyExists, known) => {
                 let by = known.as_ref().map(|known| known.id.clone()).unwrap_or_default();
@@ -465,18 +472,23 @@ fn not_done(what: &'static str, id: EntryId, subject: Option<Subject>, outcome: 
     round.failed(what, &id, outcome);
 }
 
-/// Whether an entry that expires then, 0 for never, has not expired.
-fn is_valid(expires_at: i64, now: i64) -> bool {
-    expires_at == 0 || expires_at > now
+/// When an entry expires; `None` for never.
+fn expiry(entry: &RegistrationEntry) -> Option<UnixSeconds> {
+    Some(entry.expires_at).filter(|seconds| *seconds != 0).map(UnixSeconds::new)
+}
+
+/// Whether an entry that expires then, `None` for never, has not expired.
+fn is_valid(expiry: Option<UnixSeconds>, now: UnixSeconds) -> bool {
+    expiry.is_none_or(|expiry| expiry > now)
 }
 
 /// Whether somebody else's entry gives a node's agent the alias that ours would.
-fn serves(known: &RegistrationEntry, ours: &RegistrationEntry, now: i64) -> bool {
+fn serves(known: &RegistrationEntry, ours: &RegistrationEntry, now: UnixSeconds) -> bool {
     let mut known = known.clone();
     sort(&mut known);
     (&known.spiffe_id, &known.parent_id, &known.selectors)
         == (&ours.spiffe_id, &ours.parent_id, &ours.selectors)
-        && is_valid(known.expires_at, now)
+        && is_valid(expiry(&known), now)
 }
 
 /// What entries are for, if it is still there.

@@ -7,6 +7,7 @@ use std::{
 };
 
 use serde_json::Value;
+use unixtime::UnixSeconds;
 
 use crate::{
     controller::{
@@ -82,7 +83,7 @@ pub struct Surroundings<'a> {
     /// Where lines of the log go.
     pub log: Log<'a>,
     /// The clock, in Unix seconds.
-    pub now: fn() -> i64,
+    pub now: fn() -> UnixSeconds,
 }
 
 /// Why the loop has ended.

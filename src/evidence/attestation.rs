@@ -7,8 +7,11 @@ mod declared;
 mod message;
 mod names;
 
+use std::time::Duration;
+
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use prost::{Message as _, bytes::Bytes};
+use unixtime::UnixMillis;
 
 #[cfg(feature = "cli")]
 pub(crate) use self::declared::DeclaredNames;
@@ -170,12 +173,12 @@ pub struct Attestation {
     pub declared: [u8; DECLARED],
     /// Digest of what the step was given to run ([`super::program::Program::digest`]), if it could tell.
     pub program: Option<[u8; 32]>,
-    /// Start of the child, ms since the epoch.
-    pub started: u64,
-    /// How long it ran, ms.
-    pub duration: u64,
-    /// From its end until signing, ms.
-    pub delay: u64,
+    /// Start of the child.
+    pub started: UnixMillis,
+    /// How long it ran, in whole milliseconds.
+    pub duration: Duration,
+    /// From its end until signing, in whole milliseconds.
+    pub delay: Duration,
     /// How it ended.
     pub outcome: Outcome,
     /// Whether TEP-0089 entries are beside; never with [`ResultsFrom::SidecarLogs`].
@@ -268,8 +271,8 @@ impl Attestation {
         usize::try_from(self.step_index).unwrap_or(usize::MAX)
     }
 
-    /// When the step says it signed, in ms since the epoch.
-    pub fn signed_at(&self) -> u64 {
+    /// When the step says it signed.
+    pub fn signed_at(&self) -> UnixMillis {
         self.started + self.duration + self.delay
     }
 }

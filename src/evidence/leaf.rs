@@ -8,7 +8,10 @@
 //! ID, 16 bytes serial, 4 bytes notBefore (Unix seconds), LEB128 validity in seconds, 8 bytes pin and 8 bytes image if the
 //! DNS SAN has them, the public key (compressed point, or RSA modulus), the CA's signature (r‖s, or RSA).
 
+use std::time::Duration;
+
 use p256::elliptic_curve::sec1::ToSec1Point as _;
+use unixtime::UnixSeconds;
 use x509::{
     Certificate, Validity,
     der::{
@@ -119,8 +122,8 @@ impl CompactLeaf {
             key,
             signature_kind,
             serial,
-            not_before: not_before.try_into().ok()?,
-            validity: not_after.checked_sub(not_before)?.try_into().ok()?,
+            not_before: not_before.get().try_into().ok()?,
+            validity: not_after.get().checked_sub(not_before.get())?.try_into().ok()?,
             public_key,
             signature,
         };
@@ -235,14 +238,14 @@ impl CompactLeaf {
         &self.serial
     }
 
-    /// Start of validity, Unix seconds.
-    pub fn not_before(&self) -> i64 {
-        i64::from(self.not_before)
+    /// Start of validity.
+    pub fn not_before(&self) -> UnixSeconds {
+        UnixSeconds::new(i64::from(self.not_before))
     }
 
-    /// End of validity, Unix seconds.
-    pub fn not_after(&self) -> i64 {
-        i64::from(self.not_before) + i64::from(self.validity)
+    /// End of validity.
+    pub fn not_after(&self) -> UnixSeconds {
+        self.not_before() + Duration::from_secs(u64::from(self.validity))
     }
 
     /// Rebuilds the certificate's DER.
@@ -376,8 +379,8 @@ pub(crate) struct LeafTemplate<'a> {
     /// Big endian, at most 16 significant bytes.
     pub(crate) serial: &'a [u8],
     /// Unix seconds.
-    pub(crate) not_before: i64,
-    pub(crate) not_after: i64,
+    pub(crate) not_before: UnixSeconds,
+    pub(crate) not_after: UnixSeconds,
     /// AlgorithmIdentifiers, DER.
     pub(crate) key_algorithm: &'a [u8],
     pub(crate) signature_algorithm: &'a [u8],
@@ -441,10 +444,9 @@ pub(crate) fn extension(oid: &[u8], value: &[u8]) -> Vec<u8> {
 }
 
 /// Validity: UTCTime before 2050, GeneralizedTime from then (RFC 5280 4.1.2.5).
-pub(crate) fn validity(not_before: i64, not_after: i64) -> Vec<u8> {
-    let time = |seconds: i64| {
-        let t =
-            time::OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(time::OffsetDateTime::UNIX_EPOCH);
+pub(crate) fn validity(not_before: UnixSeconds, not_after: UnixSeconds) -> Vec<u8> {
+    let time = |at: UnixSeconds| {
+        let t = at.date_time().unwrap_or(time::OffsetDateTime::UNIX_EPOCH);
         let (month, rest) = (
             u8::from(t.month()),
             format!("{:02}{:02}{:02}{:02}Z", t.day(), t.hour(), t.minute(), t.second()),

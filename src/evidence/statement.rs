@@ -5,6 +5,7 @@
 
 use std::fmt::Write as _;
 
+use unixtime::whole_milliseconds;
 use x509::text::{hex, push_hex};
 
 use super::attestation::{Attestation, Covered, Ended, Form};
@@ -115,9 +116,9 @@ fn predicate(out: &mut String, attestation: &Attestation, context: &Context<'_>,
     string(step.member("name"), context.step);
     step.end();
     let mut times = Object::begin(predicate.member("times"));
-    number(times.member("delayMs"), attestation.delay);
-    number(times.member("durationMs"), attestation.duration);
-    number(times.member("startedMs"), attestation.started);
+    number(times.member("delayMs"), whole_milliseconds(attestation.delay));
+    number(times.member("durationMs"), whole_milliseconds(attestation.duration));
+    number(times.member("startedMs"), attestation.started.get());
     times.end();
     predicate.end();
 }

@@ -2,7 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use x509::text::{format_time, hex};
+use unixtime::UnixSeconds;
+use x509::text::hex;
 
 use crate::verify::{Finding, Report, Verdict};
 
@@ -159,8 +160,8 @@ pub(crate) fn short(digest: &[u8; 32]) -> String {
 
 /// Once for all steps, with the first end of validity.
 fn expired(group: &Group<'_>) -> String {
-    let mut end = i64::MAX;
-    let (mut start, mut time, mut now) = (i64::MIN, 0, true);
+    let mut end = UnixSeconds::MAX;
+    let (mut start, mut time, mut now) = (UnixSeconds::MIN, UnixSeconds::EPOCH, true);
     let mut reasons: Vec<&str> = Vec::new();
     let mut seen = HashSet::new();
     for finding in &group.findings {
@@ -169,11 +170,11 @@ fn expired(group: &Group<'_>) -> String {
             reasons.extend(stamps.iter().map(String::as_str).filter(|reason| seen.insert(*reason)));
         }
     }
-    let at = if now { "now".to_owned() } else { format!("at {}", format_time(time)) };
+    let at = if now { "now".to_owned() } else { format!("at {time}") };
     let validity = match time < start {
-        true => format!("start to be valid at {} only, and are not valid {at}", format_time(start)),
-        false if now => format!("expired at {}", format_time(end)),
-        false => format!("expired at {} and are not valid {at}", format_time(end)),
+        true => format!("start to be valid at {start} only, and are not valid {at}"),
+        false if now => format!("expired at {end}"),
+        false => format!("expired at {end} and are not valid {at}"),
     };
     let stamps: String =
         reasons.iter().map(|reason| format!("; a time stamp does not help: {reason}")).collect();

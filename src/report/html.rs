@@ -10,10 +10,7 @@ use std::{
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use x509::{
-    Certificate, Validity,
-    text::{format_time, hex},
-};
+use x509::{Certificate, Validity, text::hex};
 
 use crate::{
     evidence::sha256,
@@ -56,7 +53,7 @@ impl Writer for Html {
              <meta name=\"referrer\" content=\"no-referrer\"/>\n\
              <title>svidence verify: {trust_domain}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n\
              <header>\n<h1>svidence verify</h1>\n<p>Trust domain <code>{trust_domain}</code>, checked at {} by svidence {}</p>",
-            format_time(walk.now),
+            walk.now,
             env!("CARGO_PKG_VERSION")
         )?;
         if let Some((name, policy)) = walk.policy_file {
@@ -249,8 +246,8 @@ fn path(
             &[
                 attested,
                 format!("{} key", certificate.algorithm()),
-                format!("valid from {}", format_time(not_before)),
-                format!("until {}", format_time(not_after)),
+                format!("valid from {not_before}"),
+                format!("until {not_after}"),
                 format!("SHA-256 {}", hex(&sha256(certificate.der()))),
             ],
         )?;
@@ -267,11 +264,7 @@ fn path(
     writeln!(out, "<div class=\"steps\">")?;
     for step in steps {
         writeln!(out, "<div class=\"step\">")?;
-        let facts = [
-            ended(step.outcome),
-            format!("signed at {}", format_time(step.signed_at)),
-            time(step.time.proof),
-        ];
+        let facts = [ended(step.outcome), format!("signed at {}", step.signed_at), time(step.time.proof)];
         boxed(out, "box", "step", &step.name, &facts)?;
         writeln!(out, "<div class=\"results\">")?;
         match by_step.get(step.name.as_str()) {

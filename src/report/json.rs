@@ -7,10 +7,7 @@
 use std::io::{self, Write};
 
 use serde_json::{Value, json};
-use x509::{
-    text::{format_time, hex},
-    time_stamp::TimeStamp,
-};
+use x509::{text::hex, time_stamp::TimeStamp};
 
 use crate::{
     evidence::attestation::{Ended, Outcome},
@@ -185,7 +182,7 @@ fn unsigned(proof: &Proof) -> Value {
 /// `{"proof": …}`, with the time stamp that proves it, or that there is besides.
 fn time(proof: TimeProof, stamp: Option<TimeStamp>) -> Value {
     let fields =
-        |stamp: TimeStamp| json!({"genTime": format_time(stamp.gen_time), "tsaSha256": hex(&stamp.tsa)});
+        |stamp: TimeStamp| json!({"genTime": stamp.gen_time.to_string(), "tsaSha256": hex(&stamp.tsa)});
     let mut time = match proof {
         TimeProof::ValidNow => json!({"proof": "valid-now"}),
         TimeProof::ValidThen(stamp) => {
@@ -193,7 +190,7 @@ fn time(proof: TimeProof, stamp: Option<TimeStamp>) -> Value {
             time["proof"] = json!("valid-then");
             return time;
         }
-        TimeProof::Asserted(at) => json!({"proof": "asserted", "at": format_time(at)}),
+        TimeProof::Asserted(at) => json!({"proof": "asserted", "at": at.to_string()}),
         TimeProof::Unproven => json!({"proof": "none"}),
     };
     if let Some(stamp) = stamp {
@@ -226,7 +223,7 @@ fn result(result: &VerifiedResult) -> Value {
 fn step(walk: &Walk<'_>, step: &StepSummary) -> Value {
     let mut object = json!({
         "name": step.name,
-        "signedAt": format_time(step.signed_at),
+        "signedAt": step.signed_at.to_string(),
         "attestedByCertificate": {
             "run": step.run_attested, "step": step.step_attested, "executable": step.executable_attested,
             "image": step.image_attested(),
@@ -249,8 +246,8 @@ fn step(walk: &Walk<'_>, step: &StepSummary) -> Value {
     if let Some(origin) = walk.origins.get(&step.authority) {
         object["authority"] = json!({"name": origin.name, "file": origin.file});
         if let Some(Seen { first, last }) = origin.seen {
-            object["authority"]["firstSeen"] = json!(format_time(first));
-            object["authority"]["lastSeen"] = json!(format_time(last));
+            object["authority"]["firstSeen"] = json!(first.to_string());
+            object["authority"]["lastSeen"] = json!(last.to_string());
         }
     }
     object

@@ -27,6 +27,8 @@ use std::{
     str::FromStr,
 };
 
+use unixtime::UnixSeconds;
+
 pub(crate) use json::place;
 use output::Output;
 pub(crate) use people::{People, Verbosity};
@@ -111,7 +113,7 @@ pub(crate) struct Walk<'a> {
     /// What is read first, as messages name it.
     pub(crate) source: String,
     /// Now, Unix seconds.
-    pub(crate) now: i64,
+    pub(crate) now: UnixSeconds,
     /// Where each authority is from.
     pub(crate) origins: &'a Origins,
     /// The policy file, and its name as given.

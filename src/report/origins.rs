@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, fmt};
 
-use x509::text::format_time;
+use unixtime::UnixSeconds;
 
 /// Where an authority is from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,14 +27,14 @@ impl Origin {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Seen {
     /// For the first time.
-    pub(crate) first: i64,
+    pub(crate) first: UnixSeconds,
     /// For the last time.
-    pub(crate) last: i64,
+    pub(crate) last: UnixSeconds,
 }
 
 impl fmt::Display for Seen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "seen from {} to {}", format_time(self.first), format_time(self.last))
+        write!(f, "seen from {} to {}", self.first.to_string(), self.last.to_string())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use x509::text::{format_time, hex};
+use x509::text::hex;
 
 use crate::{
     evidence::attestation::{Ended, Outcome},
@@ -207,7 +207,7 @@ fn step_line(step: &StepSummary, origins: &Origins) -> String {
         "step {}: {}, signed at {}, {}; program {}; its certificate attests {attested}; authority SHA-256 {}{origin}",
         step.name,
         ended(step.outcome),
-        format_time(step.signed_at),
+        step.signed_at,
         time(step.time.proof),
         step.program.as_str(),
         step.authority
@@ -232,9 +232,9 @@ pub(super) fn time(proof: TimeProof) -> String {
     match proof {
         TimeProof::ValidNow => "certificates valid now".to_owned(),
         TimeProof::ValidThen(stamp) => {
-            format!("certificates valid at {}, by time stamp", format_time(stamp.gen_time))
+            format!("certificates valid at {}, by time stamp", stamp.gen_time)
         }
-        TimeProof::Asserted(at) => format!("certificates valid at {}, a time you asserted", format_time(at)),
+        TimeProof::Asserted(at) => format!("certificates valid at {at}, a time you asserted"),
         TimeProof::Unproven => "certificates expired, time of signing not proven".to_owned(),
     }
 }
@@ -262,7 +262,7 @@ fn qualities(proof: &Proof) -> String {
     let bound = if proof.run_bound_by_certificate { "certificate" } else { "unsigned times" };
     let time = match (proof.time, proof.time_stamp()) {
         (TimeProof::ValidNow, Some(stamp)) => {
-            format!("certificates valid now; time-stamped at {}", format_time(stamp.gen_time))
+            format!("certificates valid now; time-stamped at {}", stamp.gen_time)
         }
         (proof, _) => time(proof),
     };

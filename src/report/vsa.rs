@@ -5,7 +5,7 @@
 use std::io::{self, Write};
 
 use serde_json::{Value, json};
-use x509::text::{format_time, hex};
+use x509::text::hex;
 
 use crate::{
     evidence::sha256,
@@ -48,7 +48,7 @@ fn statement(walk: &Walk<'_>, report: &Report) -> Value {
         "predicateType": "https://slsa.dev/verification_summary/v1",
         "predicate": {
             "verifier": {"id": "urn:svidence:verify", "version": {"svidence": env!("CARGO_PKG_VERSION")}},
-            "timeVerified": format_time(walk.now),
+            "timeVerified": walk.now.to_string(),
             "resourceUri": resource,
             "policy": policy(walk),
             "inputAttestations": passed.map(|proof| inputs(&resource, proof)).unwrap_or_default(),

@@ -3,6 +3,7 @@
 use std::{fs, io, path::Path};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use unixtime::UnixSeconds;
 use ureq::http::HeaderValue;
 use zeroize::Zeroizing;
 
@@ -41,10 +42,10 @@ impl Token {
         }
     }
 
-    /// When it expires, Unix seconds, if it is a JWT that says so (RFC 7519, 4.1.4). It is not checked: whoever it is for does that.
-    pub(crate) fn expires(&self) -> Option<i64> {
+    /// When it expires, if it is a JWT that says so (RFC 7519, 4.1.4). It is not checked: whoever it is for does that.
+    pub(crate) fn expires(&self) -> Option<UnixSeconds> {
         let payload = URL_SAFE_NO_PAD.decode(self.0.split('.').nth(1)?).ok()?;
-        serde_json::from_slice::<serde_json::Value>(&payload).ok()?.get("exp")?.as_i64()
+        serde_json::from_slice::<serde_json::Value>(&payload).ok()?.get("exp")?.as_i64().map(UnixSeconds::new)
     }
 
     /// The value of the header `Authorization`.

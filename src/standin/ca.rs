@@ -1,9 +1,12 @@
 //! A CA that issues certificates in the shape of SPIRE's (`pkg/server/credtemplate/builder.go`), for the demo and tests.
 
+use std::time::Duration;
+
 use ring::{
     rand::SecureRandom,
     signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _},
 };
+use unixtime::UnixSeconds;
 use x509::{
     der::{INTEGER, OCTET_STRING, SEQUENCE, bit_string, tagged, tagged_primitive, unsigned, write},
     pem,
@@ -13,8 +16,8 @@ use zeroize::Zeroizing;
 use crate::evidence::leaf::{ECDSA_SHA256, Issuer, KEY_P256, LeafTemplate, extension, spki, validity};
 
 /// Seconds by which SPIRE dates certificates back.
-const BACKDATING: i64 = 10;
-const CA_LIFETIME: i64 = 24 * 3600;
+const BACKDATING: Duration = Duration::from_secs(10);
+const CA_LIFETIME: Duration = Duration::from_secs(24 * 3600);
 
 /// DER of the subject `C=US, O=SPIFFE`.
 const CA_SUBJECT: &[u8] = b"\x30\x1e\x31\x0b\x30\x09\x06\x03\x55\x04\x06\x13\x02US\x31\x0f\x30\x0d\x06\x03\x55\x04\x0a\x13\x06SPIFFE";
@@ -48,7 +51,7 @@ pub struct IssuedSvid {
 
 impl DevCa {
     /// Makes a CA that is valid for a day from `now` (Unix seconds).
-    pub fn new(trust_domain: &str, now: i64, random: &dyn SecureRandom) -> Result<Self, CaError> {
+    pub fn new(trust_domain: &str, now: UnixSeconds, random: &dyn SecureRandom) -> Result<Self, CaError> {
         let (_, key) = generate(random)?;
         let public_key = key.public_key().as_ref().to_vec();
         let key_id = sha1(&public_key);
@@ -85,8 +88,8 @@ impl DevCa {
         &self,
         path: &str,
         dns_names: &[String],
-        now: i64,
-        ttl: i64,
+        now: UnixSeconds,
+        ttl: Duration,
         random: &dyn SecureRandom,
     ) -> Result<IssuedSvid, CaError> {
         let (pkcs8, key) = generate(random)?;

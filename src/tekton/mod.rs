@@ -30,7 +30,6 @@ pub mod strict;
 pub mod taskrun;
 pub mod termination;
 #[cfg(feature = "cli")]
-pub(crate) mod time;
 #[cfg(feature = "cli")]
 pub mod unsuitable;
 pub mod value;

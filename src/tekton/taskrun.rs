@@ -21,7 +21,6 @@ pub use self::{
     status::{Condition, NotInV1, Status, StatusResult, StepState, Terminated},
 };
 pub(crate) use crate::tekton::object_name::{is_namespace, is_object_name};
-pub use crate::tekton::time::parse_time;
 use crate::tekton::{
     chains::Origin,
     null::null_is_default,

@@ -4,8 +4,9 @@
 //! result depends on and is compared byte by byte, so nothing found for one object can vouch for another. Signatures over
 //! evidence are never remembered.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use unixtime::UnixSeconds;
 use x509::{Certificate, CertificateError, Validity};
 
 use super::chain::{self, Path, PathError};
@@ -21,6 +22,9 @@ use crate::{
 const OF_A_TASK_RUN: usize = 4;
 /// The same of what many TaskRuns share.
 const OF_MANY: usize = 64;
+
+/// The first of a new state is one after the last of the old.
+const SECOND: Duration = Duration::from_secs(1);
 
 /// Caches of one verifier, all for one [`crate::verify::trust::Trust`].
 #[derive(Debug, Default)]
@@ -86,8 +90,8 @@ impl Caches {
         leaf: &Certificate,
         intermediates: &[&Certificate],
         bundle: &X509Bundle,
-        at: i64,
-        slow_by: i64,
+        at: UnixSeconds,
+        slow_by: Duration,
     ) -> Result<Path, PathError> {
         let named = bundle.without_uri().iter().map(|named| named.as_bytes().as_slice());
         let certificates = [leaf].into_iter().chain(intermediates.iter().copied()).map(Certificate::der);
@@ -108,25 +112,25 @@ impl Caches {
 #[derive(Debug, Clone)]
 struct TimedPath {
     path: Path,
-    from: i64,
-    until: i64,
+    from: UnixSeconds,
+    until: UnixSeconds,
 }
 
 impl TimedPath {
     fn new<'a>(
         path: Path,
         certificates: impl Iterator<Item = &'a Certificate>,
-        at: i64,
-        slow_by: i64,
+        at: UnixSeconds,
+        slow_by: Duration,
     ) -> Self {
-        let mut timed = Self { path, from: i64::MIN, until: i64::MAX };
+        let mut timed = Self { path, from: UnixSeconds::MIN, until: UnixSeconds::MAX };
         for certificate in certificates {
             // The first second of a new state.
             let Validity { not_before, not_after } = certificate.validity();
-            for change in [not_before, not_after.saturating_add(1)] {
+            for change in [not_before, not_after + SECOND] {
                 match change <= at {
                     true => timed.from = timed.from.max(change),
-                    false => timed.until = timed.until.min(change - 1 - slow_by),
+                    false => timed.until = timed.until.min(change - SECOND - slow_by),
                 }
             }
         }

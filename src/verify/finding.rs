@@ -2,7 +2,8 @@
 
 mod facts;
 
-use x509::{Class, text::format_time};
+use unixtime::UnixSeconds;
+use x509::Class;
 
 use super::{
     facts::{Detail, ResultName},
@@ -68,12 +69,12 @@ pub enum Finding {
         evidence: String,
     },
     /// A claimed time lies outside of what is possible.
-    #[error("step {step}: it says it was signed at {}, which is {relation}", format_time(*signed))]
+    #[error("step {step}: it says it was signed at {}, which is {relation}", signed.to_string())]
     Time {
         /// Step of the entry.
         step: String,
         /// Unix seconds.
-        signed: i64,
+        signed: UnixSeconds,
         /// For example "before the TaskRun was created (…)".
         relation: String,
         /// The same for programs.
@@ -293,20 +294,20 @@ pub enum Finding {
     #[error(
         "step {step}: its certificates are valid from {} to {} and not at the time of the check ({}); \
          when it signed is not proven{} (give a time stamp with --timestamps, state a time you vouch for with --at, or accept it with --accept unproven-time)",
-        format_time(*not_before), format_time(*not_after), if *is_now { "now".to_owned() } else { format_time(*at) },
+        not_before.to_string(), not_after.to_string(), if *is_now { "now".to_owned() } else { at.to_string() },
         stamps.iter().map(|reason| format!("; a time stamp does not help: {reason}")).collect::<String>()
     )]
     TimeUnproven {
         /// Step of the entry.
         step: String,
         /// The time of the check, Unix seconds.
-        at: i64,
+        at: UnixSeconds,
         /// Whether that is now, and not a time that was stated.
         is_now: bool,
         /// Unix seconds.
-        not_before: i64,
+        not_before: UnixSeconds,
         /// Unix seconds.
-        not_after: i64,
+        not_after: UnixSeconds,
         /// Why the time stamps there are do not help.
         stamps: Vec<String>,
     },

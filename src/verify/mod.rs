@@ -25,6 +25,8 @@ use std::{
     collections::{BTreeMap, HashMap},
 };
 
+use unixtime::UnixSeconds;
+
 pub use compare::{
     image::Image,
     partial::{Item, NotCarried},
@@ -72,7 +74,7 @@ use crate::{
     },
     tekton::{
         chains::Format,
-        taskrun::{End, StatusResult, TaskRun, parse_time},
+        taskrun::{End, StatusResult, TaskRun},
     },
     workload::chain,
 };
@@ -473,7 +475,7 @@ fn weakly_signed(
         object.status.task_spec.as_ref().map(|spec| DeclaredTask::new(declared_task::IN_STATUS, spec));
     let attempt = Attempt::new(object, steps, &[], [against.inline, in_status.as_ref()]);
     let results = weak::compare(&attempt, &signed, notes)?;
-    let completed = object.status.completion_time.as_deref().and_then(parse_time);
+    let completed = object.status.completion_time.as_deref().and_then(UnixSeconds::parse);
     let time = match trust.at {
         Some(_) => TimeProof::Asserted(trust.check_time_or(completed)),
         None => TimeProof::Unproven,

@@ -3,6 +3,8 @@
 use std::{borrow::Cow, num::NonZeroUsize};
 
 use serde::Deserialize;
+use unixtime::UnixMillis;
+use unixtime::UnixSeconds;
 use x509::{Certificate, time_stamp::TimeStamp};
 
 use crate::{
@@ -31,7 +33,7 @@ pub struct StepSummary {
     /// Name of the step.
     pub name: String,
     /// Claimed time of signing, Unix seconds.
-    pub signed_at: i64,
+    pub signed_at: UnixSeconds,
     /// The certificate names this very run.
     pub run_attested: bool,
     /// The certificate names this very step.
@@ -71,12 +73,12 @@ impl StepSummary {
     }
 
     /// Start of the command, ms since 1970.
-    pub fn started_ms(&self) -> u64 {
+    pub fn started(&self) -> UnixMillis {
         self.proven.attestation.started
     }
 
     /// Claimed time of signing, ms since 1970.
-    pub fn signed_ms(&self) -> u64 {
+    pub fn signed(&self) -> UnixMillis {
         self.proven.attestation.signed_at()
     }
 

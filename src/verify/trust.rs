@@ -1,5 +1,8 @@
 //! What the operator trusts, and when.
 
+use std::time::Duration;
+
+use unixtime::UnixSeconds;
 use x509::Certificate;
 
 use crate::workload::bundle::X509Bundle;
@@ -11,12 +14,12 @@ pub struct Trust {
     pub bundle: X509Bundle,
     /// Intermediates that evidence may have left out; they are not trusted by themselves.
     pub intermediates: Vec<Certificate>,
-    /// Now, Unix seconds.
-    pub now: i64,
-    /// A time that the operator asserts for the check, Unix seconds.
-    pub at: Option<i64>,
-    /// How far clocks may be apart, seconds.
-    pub clock_skew: i64,
+    /// Now.
+    pub now: UnixSeconds,
+    /// A time that the operator asserts for the check.
+    pub at: Option<UnixSeconds>,
+    /// How far clocks may be apart.
+    pub clock_skew: Duration,
 }
 
 impl Trust {
@@ -25,7 +28,7 @@ impl Trust {
     }
 
     /// The asserted time, else a claimed one, else now.
-    pub(crate) fn check_time_or(&self, claimed: Option<i64>) -> i64 {
+    pub(crate) fn check_time_or(&self, claimed: Option<UnixSeconds>) -> UnixSeconds {
         self.at.or(claimed).unwrap_or(self.now)
     }
 }

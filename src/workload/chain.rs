@@ -1,5 +1,8 @@
 //! The path from a leaf to the operator's bundle, at a stated time: RFC 5280's under the rules of the X509-SVID standard.
 
+use std::time::Duration;
+
+use unixtime::UnixSeconds;
 use x509::{
     Certificate, Class, Fingerprint, Rule, Validity,
     path::{Limits, Search},
@@ -106,9 +109,9 @@ pub fn find_path(
     leaf: &Certificate,
     intermediates: &[&Certificate],
     bundle: &X509Bundle,
-    at: i64,
+    at: UnixSeconds,
 ) -> Result<Path, PathError> {
-    find_path_within(leaf, intermediates, bundle, at, 0)
+    find_path_within(leaf, intermediates, bundle, at, Duration::ZERO)
 }
 
 /// The same where `at` was read from a clock that may have been slow by up to `slow_by` seconds ([`Search::slow_by`]).
@@ -116,8 +119,8 @@ pub fn find_path_within(
     leaf: &Certificate,
     intermediates: &[&Certificate],
     bundle: &X509Bundle,
-    at: i64,
-    slow_by: i64,
+    at: UnixSeconds,
+    slow_by: Duration,
 ) -> Result<Path, PathError> {
     let trust_domain = bundle.trust_domain();
     let own_uri = format!("spiffe://{trust_domain}");

@@ -17,6 +17,7 @@ use std::{
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use ring::rand::SecureRandom as _;
 use tokio::sync::Notify;
+use unixtime::UnixSeconds;
 
 use self::work::Work;
 pub use super::identity::{Accept, Identity};
@@ -31,7 +32,7 @@ use crate::surroundings;
 const SILENCE: Duration = Duration::from_secs(2);
 
 /// Seconds since the epoch.
-pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
+pub type Clock = Arc<dyn Fn() -> UnixSeconds + Send + Sync>;
 
 /// What a [`Fetcher`] works with.
 pub struct Settings {

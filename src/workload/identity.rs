@@ -1,5 +1,6 @@
 //! From a Workload API message to the one identity that is this step's.
 
+use unixtime::UnixSeconds;
 use zeroize::Zeroizing;
 
 use super::{
@@ -31,7 +32,7 @@ pub struct Identity {
 /// The chain is led to the bundle at `now`, seconds since the epoch.
 pub fn from_message(
     message: X509svidResponse,
-    now: i64,
+    now: UnixSeconds,
     accept: &dyn Fn(Vec<X509Svid>) -> Result<X509Svid, SelectError>,
 ) -> Result<Identity, FetchError> {
     // All keys first, so that they are erased whatever happens next.

@@ -1,6 +1,8 @@
 //! Which of the offered X509-SVIDs is this step's. An agent hands out every identity whose entry matches the process,
 //! in the order of the entries' random IDs, so the first one says nothing.
 
+use unixtime::UnixSeconds;
+
 use super::{
     id::{Attested, SpiffeId, TaskRunId},
     svid::X509Svid,
@@ -28,7 +30,7 @@ pub struct Offer {
     /// The operator's hint.
     pub hint: String,
     /// End of the leaf's validity, seconds since the epoch.
-    pub not_after: i64,
+    pub not_after: UnixSeconds,
 }
 
 impl From<&X509Svid> for Offer {

@@ -1,7 +1,8 @@
 //! An X509-SVID that was checked on construction: leaf and key, and then its chain to a bundle, by the rules of verifiers.
 
 use ring::{rand::SystemRandom, signature};
-use x509::{Certificate, CertificateError, Validity, parse_concatenated, text::format_time};
+use unixtime::UnixSeconds;
+use x509::{Certificate, CertificateError, Validity, parse_concatenated};
 use zeroize::Zeroizing;
 
 use super::{
@@ -118,8 +119,8 @@ pub enum SvidError {
     /// Not valid yet.
     #[error(
         "the {position} of {id} is not valid before {} and it is {}",
-        format_time(*not_before),
-        format_time(*now)
+        not_before.to_string(),
+        now.to_string()
     )]
     NotYetValid {
         /// The SVID.
@@ -127,21 +128,21 @@ pub enum SvidError {
         /// Which certificate.
         position: Position,
         /// Start of its validity.
-        not_before: i64,
+        not_before: UnixSeconds,
         /// The time it was checked at.
-        now: i64,
+        now: UnixSeconds,
     },
     /// Not valid any more.
-    #[error("the {position} of {id} expired at {} and it is {}", format_time(*not_after), format_time(*now))]
+    #[error("the {position} of {id} expired at {not_after} and it is {now}")]
     Expired {
         /// The SVID.
         id: String,
         /// Which certificate.
         position: Position,
         /// End of its validity.
-        not_after: i64,
+        not_after: UnixSeconds,
         /// The time it was checked at.
-        now: i64,
+        now: UnixSeconds,
     },
 }
 
@@ -262,11 +263,11 @@ impl X509Svid {
     /// Leads the chain to the bundle with the verifier's own search, at a time from `now` (seconds since the epoch) on at which the
     /// leaf is valid, and leaves only what is between leaf and authority, in order. Without such a path no verifier will believe
     /// what is signed. One that asks verifiers to vouch for an authority is taken, with a [caution](X509Svid::caution).
-    pub fn led_to(mut self, bundle: &X509Bundle, now: i64) -> Result<Self, SvidError> {
+    pub fn led_to(mut self, bundle: &X509Bundle, now: UnixSeconds) -> Result<Self, SvidError> {
         let id = || self.id.to_string();
         let Validity { not_before, not_after } = self.leaf.validity();
         let at = now.max(not_before).min(not_after);
-        let slow_by = not_after.saturating_sub(at);
+        let slow_by = not_after.since(at);
         let intermediates: Vec<&Certificate> = self.intermediates.iter().collect();
         let find = |bundle: &X509Bundle| find_path_within(&self.leaf, &intermediates, bundle, at, slow_by);
         let (path, caution) = match find(bundle) {
@@ -298,7 +299,7 @@ impl X509Svid {
     }
 
     /// Checks the validity of all certificates at a time in seconds since the epoch, both ends included.
-    pub fn check_valid_at(&self, now: i64) -> Result<(), SvidError> {
+    pub fn check_valid_at(&self, now: UnixSeconds) -> Result<(), SvidError> {
         for (position, certificate) in self.positions() {
             let id = || self.id.to_string();
             let Validity { not_before, not_after } = certificate.validity();

@@ -12,6 +12,7 @@ use svidence::sources::{
     source::Source,
     walk::for_each,
 };
+use unixtime::UnixSeconds;
 
 use crate::{cluster::ApiServer, genuine};
 
@@ -44,7 +45,10 @@ fn a_pod_asks_with_its_own_account() {
             "KUBERNETES_SERVICE_PORT" => Some((&port).into()),
             _ => None,
         };
-        Access::find(Wanted::default(), &Surroundings { variable: &variable, root: root.path(), now: || 0 })
+        Access::find(
+            Wanted::default(),
+            &Surroundings { variable: &variable, root: root.path(), now: || UnixSeconds::new(0) },
+        )
     };
     let files = [("ca.crt", server.ca_pem()), ("namespace", "default".to_owned()), ("token", server.token())];
     for (name, content) in &files {

@@ -1,6 +1,7 @@
 //! An attestation that says as little as can be.
 
 use svidence::evidence::attestation::{Attestation, Ended, Form, Outcome, PodName, ResultsFrom, declared};
+use unixtime::UnixMillis;
 
 /// Of the one step of TaskRun `run` in the namespace `default`, which ended well and has no results; not signed yet.
 pub(crate) fn bare(leaf: Vec<u8>) -> Attestation {
@@ -14,9 +15,9 @@ pub(crate) fn bare(leaf: Vec<u8>) -> Attestation {
         step_count: 1,
         declared: declared([], []),
         program: None,
-        started: 0,
-        duration: 0,
-        delay: 0,
+        started: UnixMillis::new(0),
+        duration: std::time::Duration::from_millis(0),
+        delay: std::time::Duration::from_millis(0),
         outcome: Outcome { ended: Ended::Exited(0), continued: false },
         tep0089: false,
         results_from: ResultsFrom::TerminationMessage,

@@ -18,6 +18,7 @@ use svidence::{
     tekton::{result_kind::ResultKind, value},
 };
 use time::{Duration, OffsetDateTime};
+use unixtime::{UnixMillis, UnixSeconds};
 use x509::Certificate;
 
 /// Of what shape the TaskRuns are.
@@ -55,7 +56,13 @@ pub fn task_run(ca: &DevCa, number: usize, shape: Shape, created: OffsetDateTime
     let uid = format!("6f1c2f0e-8d3a-4b57-9c7e-2f4a{number:08x}");
     let authority = Certificate::parse(ca.certificate()).unwrap();
     let svid = ca
-        .issue(&format!("/ns/default/taskrun/{name}"), &[], created.unix_timestamp(), 3600, &random)
+        .issue(
+            &format!("/ns/default/taskrun/{name}"),
+            &[],
+            UnixSeconds::from(created),
+            std::time::Duration::from_secs(3600),
+            &random,
+        )
         .unwrap();
     let key = SigningKey::from_pkcs8(&svid.key).unwrap();
     let leaf = Certificate::parse(&svid.certificate).unwrap();
@@ -103,9 +110,9 @@ pub fn task_run(ca: &DevCa, number: usize, shape: Shape, created: OffsetDateTime
             step_count: shape.steps as u32,
             declared: attestation::declared(names.iter().map(String::as_str), []),
             program: None,
-            started: started.unix_timestamp() as u64 * 1000,
-            duration: 512,
-            delay: 2,
+            started: UnixMillis::new(started.unix_timestamp() as u64 * 1000),
+            duration: std::time::Duration::from_millis(512),
+            delay: std::time::Duration::from_millis(2),
             outcome: Outcome { ended: Ended::Exited(0), continued: false },
             tep0089: shape.beside,
             results_from: ResultsFrom::TerminationMessage,

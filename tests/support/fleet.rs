@@ -19,6 +19,7 @@ use svidence::{
     verify::{Policy, Proof, Report, Trust, verify},
 };
 use time::OffsetDateTime;
+use unixtime::UnixSeconds;
 
 use super::{pod::Pod, signed::trust};
 
@@ -114,11 +115,13 @@ impl Fleet {
     pub fn new() -> Self {
         let random = SystemRandom::new();
         let now = OffsetDateTime::now_utc().unix_timestamp();
-        let ca = DevCa::new("example.org", now, &random).unwrap();
+        let ca = DevCa::new("example.org", UnixSeconds::new(now), &random).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let agent = DevAgent::start(&folder.path().join("a.sock")).unwrap();
         let trust = trust(&ca.bundle_pem());
-        let other = |path: &str, dns: &[String]| ca.issue(path, dns, now, 3600, &random).unwrap();
+        let other = |path: &str, dns: &[String]| {
+            ca.issue(path, dns, UnixSeconds::new(now), std::time::Duration::from_secs(3600), &random).unwrap()
+        };
         let others = vec![
             other("/ns/default/sa/default", &[]),
             other("/ns/default/taskrun/stranger", &[]),
@@ -127,7 +130,7 @@ impl Fleet {
         ];
         let mut fleet = Self { runs: Vec::new(), trust, ca, others, agent, folder };
         fleet.fill();
-        fleet.trust.now = OffsetDateTime::now_utc().unix_timestamp();
+        fleet.trust.now = UnixSeconds::from(OffsetDateTime::now_utc());
         fleet
     }
 
@@ -307,7 +310,10 @@ impl Fleet {
                 Attests::Step => vec![format!("{}.{}.taskrun.internal", step.name, plan.uid)],
             };
             let path = format!("/ns/default/taskrun/{}", plan.name);
-            let svid = self.ca.issue(&path, &dns, created.unix_timestamp(), 3600, &random).unwrap();
+            let svid = self
+                .ca
+                .issue(&path, &dns, UnixSeconds::from(created), std::time::Duration::from_secs(3600), &random)
+                .unwrap();
             self.agent.serve(&self.ca, &svid);
             let own = names_of(&step.results);
             let mut command = pod.step(i).signed(&self.agent.address());

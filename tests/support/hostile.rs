@@ -25,7 +25,8 @@ use svidence::{
     },
     tekton::{result_kind::ResultKind, value::decoded_json},
 };
-use x509::text::format_time;
+use unixtime::UnixMillis;
+use unixtime::UnixSeconds;
 use zeroize::Zeroizing;
 
 use crate::pki::{self, Key, Plan, START, extension, oid, sequence, tlv};
@@ -139,9 +140,9 @@ fn signed(steps: &[Step], task: &[Value]) -> Value {
                 own.iter().copied(),
             ),
             program: None,
-            started: (SIGNED as u64 + index as u64) * 1000,
-            duration: 0,
-            delay: 0,
+            started: UnixMillis::new((SIGNED as u64 + index as u64) * 1000),
+            duration: std::time::Duration::from_millis(0),
+            delay: std::time::Duration::from_millis(0),
             outcome: Outcome { ended: Ended::Exited(0), continued: false },
             tep0089: step.beside,
             results_from: ResultsFrom::TerminationMessage,
@@ -209,12 +210,12 @@ fn signed(steps: &[Step], task: &[Value]) -> Value {
         "apiVersion": "tekton.dev/v1", "kind": "TaskRun",
         "metadata": {
             "name": RUN, "namespace": "default", "uid": "78322e13-a738-4556-be59-2b2445332751",
-            "creationTimestamp": format_time(SIGNED - 10),
+            "creationTimestamp": UnixSeconds::new(SIGNED - 10).to_string(),
         },
         "spec": {},
         "status": {
-            "podName": format!("{RUN}-pod"), "startTime": format_time(SIGNED - 10),
-            "completionTime": format_time(SIGNED + 2000),
+            "podName": format!("{RUN}-pod"), "startTime": UnixSeconds::new(SIGNED - 10).to_string(),
+            "completionTime": UnixSeconds::new(SIGNED + 2000).to_string(),
             "conditions": [{"type": "Succeeded", "status": "True"}],
             "results": in_status, "steps": states, "taskSpec": {"results": task, "steps": declared_steps},
         },

@@ -8,7 +8,8 @@ use svidence::evidence::{
     sha256,
     statement::{Context, pre_authentication_encoding, statement},
 };
-use x509::text::format_time;
+use unixtime::UnixMillis;
+use unixtime::UnixSeconds;
 use zeroize::Zeroizing;
 
 #[path = "attestation.rs"]
@@ -26,7 +27,7 @@ pub(crate) fn one_step(
     let key = SigningKey::from_pkcs8(&Zeroizing::new(pkcs8)).unwrap();
     let mut attestation = Attestation {
         task_run: name.into(),
-        started: signed as u64 * 1000,
+        started: UnixMillis::new(signed as u64 * 1000),
         intermediates: intermediates.to_vec(),
         ..bare(leaf.to_vec())
     };
@@ -40,12 +41,12 @@ pub(crate) fn one_step(
         "kind": "TaskRun",
         "metadata": {
             "name": name, "namespace": "default", "uid": "78322e13-a738-4556-be59-2b2445332751",
-            "creationTimestamp": format_time(signed - 1),
+            "creationTimestamp": UnixSeconds::new(signed - 1).to_string(),
         },
         "status": {
             "podName": format!("{name}-pod"),
-            "startTime": format_time(signed - 1),
-            "completionTime": format_time(signed + 5),
+            "startTime": UnixSeconds::new(signed - 1).to_string(),
+            "completionTime": UnixSeconds::new(signed + 5).to_string(),
             "conditions": [{"type": "Succeeded", "status": "True"}],
             "results": [{"name": "SVIDENCE.one.sig", "type": "string", "value": value}],
             "steps": [{

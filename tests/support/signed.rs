@@ -15,6 +15,7 @@ use svidence::{
     workload::{bundle::X509Bundle, id::TrustDomain},
 };
 use time::OffsetDateTime;
+use unixtime::UnixSeconds;
 
 use super::pod::Pod;
 
@@ -35,11 +36,15 @@ impl Cluster {
         let random = SystemRandom::new();
         let created = OffsetDateTime::now_utc();
         let now = created.unix_timestamp();
-        let ca = DevCa::new("example.org", now, &random).unwrap();
+        let ca = DevCa::new("example.org", UnixSeconds::new(now), &random).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let agent = DevAgent::start(&folder.path().join("a.sock")).unwrap();
         let path = format!("/ns/default/taskrun/{task_run}");
-        agent.serve(&ca, &ca.issue(&path, &[], now, 3600, &random).unwrap());
+        agent.serve(
+            &ca,
+            &ca.issue(&path, &[], UnixSeconds::new(now), std::time::Duration::from_secs(3600), &random)
+                .unwrap(),
+        );
         Self { ca, agent, created, task_run: task_run.to_owned(), _folder: folder }
     }
 
@@ -98,9 +103,9 @@ pub fn trust(bundle_pem: &str) -> Trust {
     Trust {
         bundle: X509Bundle::from_pem(TrustDomain::new("example.org").unwrap(), bundle_pem).unwrap(),
         intermediates: Vec::new(),
-        now: OffsetDateTime::now_utc().unix_timestamp(),
+        now: UnixSeconds::from(OffsetDateTime::now_utc()),
         at: None,
-        clock_skew: 10,
+        clock_skew: std::time::Duration::from_secs(10),
     }
 }
 

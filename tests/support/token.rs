@@ -7,7 +7,7 @@ use std::{fs, process::Command, sync::Arc};
 use ring::digest;
 use svidence::evidence::sha256;
 use tempfile::TempDir;
-use x509::text::format_time;
+use unixtime::UnixSeconds;
 
 use super::pki::{self, DIGITAL_SIGNATURE, Key, Plan, extension, oid, sequence, tlv};
 
@@ -148,7 +148,7 @@ pub fn purposes(critical: bool, ids: &[&str]) -> Vec<u8> {
 }
 
 pub fn general_time(seconds: i64) -> String {
-    format_time(seconds).replace(['-', ':', 'T'], "")
+    UnixSeconds::new(seconds).to_string().replace(['-', ':', 'T'], "")
 }
 
 pub fn attribute(id: &str, value: Vec<u8>) -> Vec<u8> {

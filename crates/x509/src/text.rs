@@ -1,6 +1,4 @@
-//! How bytes and times are written in messages and reports.
-
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+//! How bytes are written in messages and reports.
 
 /// Lower-case hexadecimal.
 pub fn hex(bytes: &[u8]) -> String {
@@ -20,12 +18,4 @@ pub fn push_hex(out: &mut String, bytes: &[u8]) {
         }
         out.push_str(str::from_utf8(&digits[..2 * bytes.len()]).unwrap_or_default());
     }
-}
-
-/// RFC 3339 of Unix seconds.
-pub fn format_time(seconds: i64) -> String {
-    OffsetDateTime::from_unix_timestamp(seconds)
-        .ok()
-        .and_then(|time| time.format(&Rfc3339).ok())
-        .unwrap_or_else(|| format!("{seconds} s since 1970"))
 }

@@ -1,25 +1,29 @@
 //! When a certificate is valid (RFC 5280 4.1.2.5).
 
+use std::time::Duration;
+
+use unixtime::UnixSeconds;
+
 /// The seconds in which something is valid, both ends included. There is none if the end is before the start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Validity {
-    /// The first second, Unix time.
-    pub not_before: i64,
-    /// The last second, Unix time.
-    pub not_after: i64,
+    /// The first second.
+    pub not_before: UnixSeconds,
+    /// The last second.
+    pub not_after: UnixSeconds,
 }
 
 impl Validity {
     /// All seconds there are.
-    pub const ALWAYS: Self = Self { not_before: i64::MIN, not_after: i64::MAX };
+    pub const ALWAYS: Self = Self { not_before: UnixSeconds::MIN, not_after: UnixSeconds::MAX };
 
-    /// The seconds from `at` on, and so many more.
-    pub fn from_on(at: i64, seconds: i64) -> Self {
-        Self { not_before: at, not_after: at.saturating_add(seconds) }
+    /// The second `at`, and those that follow within `duration`.
+    pub fn from_on(at: UnixSeconds, duration: Duration) -> Self {
+        Self { not_before: at, not_after: at + duration }
     }
 
     /// Whether `at` is one of them.
-    pub fn contains(self, at: i64) -> bool {
+    pub fn contains(self, at: UnixSeconds) -> bool {
         self.not_before <= at && at <= self.not_after
     }
 

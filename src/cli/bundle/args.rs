@@ -3,6 +3,7 @@
 use std::{ffi::OsString, io::Write, path::PathBuf};
 
 use clap::Args;
+use unixtime::UnixSeconds;
 
 use super::{files, found::Found, published::PublishedArgs};
 use crate::{
@@ -53,7 +54,7 @@ impl BundleArgs {
     pub(in crate::cli) fn read(
         &self,
         trust_domain: &TrustDomain,
-        now: i64,
+        now: UnixSeconds,
         access: &AccessArgs,
         input: &mut Input<'_>,
         variable: &dyn Fn(&str) -> Option<OsString>,

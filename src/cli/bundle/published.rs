@@ -8,6 +8,7 @@ use std::{
 };
 
 use clap::{Args, ValueEnum};
+use unixtime::UnixSeconds;
 
 use super::{files, found::Found};
 use crate::{
@@ -132,7 +133,7 @@ impl PublishedArgs {
     pub(super) fn fetch(
         &self,
         trust_domain: &TrustDomain,
-        now: i64,
+        now: UnixSeconds,
         access: &AccessArgs,
         input: &mut Input<'_>,
         variable: &dyn Fn(&str) -> Option<OsString>,

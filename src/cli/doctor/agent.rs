@@ -4,7 +4,7 @@ use std::{future::ready, io, time::Duration};
 
 use tokio::{runtime::Builder, sync::Notify};
 use tonic::Code;
-use x509::text::format_time;
+use unixtime::UnixSeconds;
 use zeroize::Zeroizing;
 
 use super::check::Check;
@@ -36,7 +36,7 @@ pub(super) enum Answer {
 /// Asks the agent, which takes no longer than `patience`. `now` is in Unix seconds.
 pub(super) fn examine(
     (text, address): (&str, &Address),
-    now: i64,
+    now: UnixSeconds,
     patience: Duration,
 ) -> (Vec<Check>, Answer) {
     let mut message = match ask(address, patience) {
@@ -79,11 +79,9 @@ pub(super) fn examine(
     (checks, Answer::Svids(message))
 }
 
-fn of_svid(svid: &X509Svid, now: i64) -> Check {
+fn of_svid(svid: &X509Svid, now: UnixSeconds) -> Check {
     match svid.check_valid_at(now) {
-        Ok(()) => {
-            Check::ok(SVID, format!("{}, valid until {}", svid.id(), format_time(svid.validity().not_after)))
-        }
+        Ok(()) => Check::ok(SVID, format!("{}, valid until {}", svid.id(), svid.validity().not_after)),
         Err(error) => {
             let action = "see that the clocks of this machine and of the SPIRE server are right";
             Check::failed(SVID, error.to_string(), Some(action.to_owned()))

@@ -1,6 +1,9 @@
 //! Who asks a cluster, until when, and whether that may do what `svidence verify` does.
 
-use x509::{Certificate, text::format_time};
+use std::time::Duration;
+
+use unixtime::UnixSeconds;
+use x509::Certificate;
 
 use super::check::Check;
 use crate::sources::{
@@ -19,9 +22,9 @@ const CREDENTIAL: &str = "credential";
 const RIGHTS: &str = "rights";
 
 /// A credential that is good for longer is as good as one that never expires, seconds.
-const YEAR: i64 = 366 * 86400;
+const YEAR: Duration = Duration::from_secs(366 * 86400);
 /// One that is good for less is about to be of no use, seconds.
-const SOON: i64 = 300;
+const SOON: Duration = Duration::from_secs(300);
 
 /// Asks who asks; the first `None`: nothing else can be asked.
 pub(super) fn identity(cluster: &mut Examined) -> (Option<User>, Check) {
@@ -41,23 +44,25 @@ pub(super) fn identity(cluster: &mut Examined) -> (Option<User>, Check) {
 }
 
 /// Whether the server's clock and this machine's, in Unix seconds, are the same, give or take `skew` seconds.
-pub(super) fn clock(clocks: Option<(i64, i64)>, skew: i64) -> Check {
+pub(super) fn clock(clocks: Option<(UnixSeconds, UnixSeconds)>, skew: Duration) -> Check {
     let Some((servers, ours)) = clocks else {
         return Check::skipped(CLOCK, "the API server does not say what time it is", None);
     };
-    let ahead = ours.saturating_sub(servers);
-    match ahead.saturating_abs() {
-        apart if apart <= skew => Check::ok(CLOCK, format!("no more than {skew} s from the API server's")),
+    let apart = ours.since(servers).max(servers.since(ours));
+    match apart.as_secs() {
+        _ if apart <= skew => {
+            Check::ok(CLOCK, format!("no more than {} s from the API server's", skew.as_secs()))
+        }
         apart => Check::failed(
             CLOCK,
-            format!("{apart} s {} the API server's", if ahead > 0 { "ahead of" } else { "behind" }),
+            format!("{apart} s {} the API server's", if ours > servers { "ahead of" } else { "behind" }),
             Some("set the clock by NTP: certificates and signatures are checked by it".to_owned()),
         ),
     }
 }
 
 /// Until when the credential is good.
-pub(super) fn credential(cluster: &mut Examined, user: &User, now: i64) -> Check {
+pub(super) fn credential(cluster: &mut Examined, user: &User, now: UnixSeconds) -> Check {
     let sent = match cluster.sent() {
         Ok(sent) => sent,
         Err(error) => return Check::failed(CREDENTIAL, error.to_string(), None),
@@ -76,14 +81,14 @@ pub(super) fn credential(cluster: &mut Examined, user: &User, now: i64) -> Check
 }
 
 /// One that is good for ever, or nearly so, is better replaced. All times in Unix seconds.
-fn good_until(what: &str, until: Option<i64>, sent: &Sent, user: &User, now: i64) -> Check {
+fn good_until(what: &str, until: Option<UnixSeconds>, sent: &Sent, user: &User, now: UnixSeconds) -> Check {
     let owner = &sent.owner;
     let Some(until) = until else {
         let found = format!("the {what} of {owner} does not say until when it is good: it may never expire");
         return Check::warning(CREDENTIAL, found, replaced(sent, user));
     };
-    let found = format!("the {what} of {owner} is good until {}", format_time(until));
-    match until.saturating_sub(now) {
+    let found = format!("the {what} of {owner} is good until {until}");
+    match until.since(now) {
         left if left < SOON && !sent.is_renewed => {
             Check::failed(CREDENTIAL, found, Some(replaced(sent, user)))
         }
@@ -145,6 +150,10 @@ pub(super) fn rights(cluster: &mut Examined, user: &User, needed: &[Rule]) -> Ve
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use unixtime::UnixSeconds;
+
     use super::{super::check::Status, Sent, SentKind, User, YEAR, clock, good_until};
 
     #[test]
@@ -158,7 +167,8 @@ mod tests {
             (Some((i64::MIN, i64::MAX)), Status::Failed),
             (None, Status::Skipped),
         ] {
-            assert_eq!(clock(clocks, 10).status, status, "{clocks:?}");
+            let clocks = clocks.map(|(ours, theirs)| (UnixSeconds::new(ours), UnixSeconds::new(theirs)));
+            assert_eq!(clock(clocks, Duration::from_secs(10)).status, status, "{clocks:?}");
         }
     }
 
@@ -175,22 +185,24 @@ mod tests {
         };
         let renewed = Sent { is_renewed: true, ..sent.clone() };
         let impersonating = Sent { impersonates: true, ..sent.clone() };
+        let at = |seconds: i64| Some(UnixSeconds::new(seconds));
+        let year = |seconds: i64| Some(UnixSeconds::new(seconds) + YEAR);
         let line = "kubectl create token reader -n builds --duration 1h";
         let any =
             "use a service account's that expires: kubectl create token NAME -n NAMESPACE --duration 1h";
         for (case, sent, user, until, status, action) in [
-            ("expired", &sent, &ours, Some(0), Status::Failed, Some(line)),
-            ("expires now", &sent, &ours, Some(1000), Status::Failed, Some(line)),
-            ("expires now, and is renewed", &renewed, &ours, Some(1000), Status::Ok, None),
-            ("an hour", &sent, &ours, Some(4600), Status::Ok, None),
-            ("a year", &sent, &ours, Some(1000 + YEAR), Status::Ok, None),
-            ("more than a year", &sent, &ours, Some(1001 + YEAR), Status::Warning, Some(line)),
+            ("expired", &sent, &ours, at(0), Status::Failed, Some(line)),
+            ("expires now", &sent, &ours, at(1000), Status::Failed, Some(line)),
+            ("expires now, and is renewed", &renewed, &ours, at(1000), Status::Ok, None),
+            ("an hour", &sent, &ours, at(4600), Status::Ok, None),
+            ("a year", &sent, &ours, year(1000), Status::Ok, None),
+            ("more than a year", &sent, &ours, year(1001), Status::Warning, Some(line)),
             ("it does not say", &sent, &ours, None, Status::Warning, Some(line)),
             ("for somebody else", &impersonating, &ours, None, Status::Warning, Some(any)),
             ("a person's", &sent, &account("kubernetes-admin"), None, Status::Warning, Some(any)),
             ("a name that is a script", &sent, &hostile, None, Status::Warning, Some(any)),
         ] {
-            let check = good_until("token", until, sent, user, 1000);
+            let check = good_until("token", until, sent, user, UnixSeconds::new(1000));
             assert_eq!((check.status, check.action()), (status, action), "{case}");
         }
     }

@@ -8,10 +8,14 @@ mod check;
 mod cluster;
 mod tekton;
 
-use std::io::{Read, Write};
+use std::{
+    io::{Read, Write},
+    time::Duration,
+};
 
 use clap::Args;
-use x509::{Certificate, Validity, text::format_time};
+use unixtime::UnixSeconds;
+use x509::{Certificate, Validity};
 
 use self::{
     agent::Answer,
@@ -34,10 +38,10 @@ use crate::{
 /// Where Tekton's own manifests put its controller.
 const TEKTON_NAMESPACE: &str = "tekton-pipelines";
 /// How far clocks may be apart, seconds: what `verify` takes.
-const CLOCK_SKEW: i64 = 10;
+const CLOCK_SKEW: Duration = Duration::from_secs(10);
 /// A bundle whose last authority expires sooner is to be looked at, seconds: a SPIRE server has another one published by half the time
 /// that an authority is good for, a day by default.
-const SOON: i64 = 3600;
+const SOON: Duration = Duration::from_secs(3600);
 
 const BUNDLE: &str = "bundle";
 const KUBECONFIG: &str = "kubeconfig";
@@ -162,19 +166,18 @@ fn bundle(
 }
 
 /// Whether some authority is good now, and for how long. `now` is in Unix seconds.
-fn of_authorities(authorities: &[Validity], trust_domain: &TrustDomain, now: i64) -> Check {
+fn of_authorities(authorities: &[Validity], trust_domain: &TrustDomain, now: UnixSeconds) -> Check {
     let good = authorities.iter().filter(|validity| validity.contains(now));
     let good = good.map(|validity| validity.not_after).max();
     let number = u64::try_from(authorities.len()).unwrap_or(u64::MAX);
     let count = count(number, "authority", "authorities");
     match good {
-        Some(until) if until - now > SOON => Check::ok(
-            BUNDLE,
-            format!("{count} of {trust_domain}, the last one good until {}", format_time(until)),
-        ),
+        Some(until) if until.since(now) > SOON => {
+            Check::ok(BUNDLE, format!("{count} of {trust_domain}, the last one good until {until}"))
+        }
         Some(until) => Check::warning(
             BUNDLE,
-            format!("{count} of {trust_domain}, none good for longer than {}", format_time(until)),
+            format!("{count} of {trust_domain}, none good for longer than {until}"),
             "fetch the bundle anew; if it is new, see why the SPIRE server has not made another authority",
         ),
         None => Check::failed(
@@ -216,6 +219,9 @@ fn of_cluster(args: &DoctorArgs, trust_domain: Option<&TrustDomain>) -> Result<V
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use unixtime::UnixSeconds;
     use x509::Validity;
 
     use super::{SOON, check::Status, of_authorities};
@@ -223,18 +229,23 @@ mod tests {
 
     #[test]
     fn a_bundle_is_as_good_as_its_best_authority() {
-        let until = |not_after: i64| Validity { not_before: 100, not_after };
+        let at = |seconds: u64| UnixSeconds::EPOCH + Duration::from_secs(seconds);
+        let until = |not_after: UnixSeconds| Validity { not_before: at(100), not_after };
         let trust_domain = parse_trust_domain("example.org").unwrap();
         for (authorities, status) in [
-            (vec![until(1001 + SOON)], Status::Ok),
-            (vec![until(999), until(1001 + SOON)], Status::Ok),
-            (vec![until(1000 + SOON)], Status::Warning),
-            (vec![until(1000)], Status::Warning),
-            (vec![until(999)], Status::Failed),
-            (vec![Validity { not_before: 1001, not_after: 2000 + SOON }], Status::Failed),
+            (vec![until(at(1001) + SOON)], Status::Ok),
+            (vec![until(at(999)), until(at(1001) + SOON)], Status::Ok),
+            (vec![until(at(1000) + SOON)], Status::Warning),
+            (vec![until(at(1000))], Status::Warning),
+            (vec![until(at(999))], Status::Failed),
+            (vec![Validity { not_before: at(1001), not_after: at(2000) + SOON }], Status::Failed),
             (vec![], Status::Failed),
         ] {
-            assert_eq!(of_authorities(&authorities, &trust_domain, 1000).status, status, "{authorities:?}");
+            assert_eq!(
+                of_authorities(&authorities, &trust_domain, at(1000)).status,
+                status,
+                "{authorities:?}"
+            );
         }
     }
 }

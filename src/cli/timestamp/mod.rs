@@ -15,7 +15,7 @@ use ring::rand::SecureRandom;
 use serde_json::{Map, Value, json};
 use service::{Service, ServiceError, TsaUrl};
 use x509::{
-    text::{format_time, hex},
+    text::hex,
     time_stamp::{Request, TimeStamp, TsaPolicy},
 };
 
@@ -337,7 +337,7 @@ impl Stamping<'_> {
 fn say(err: &mut dyn Write, what: &str, object: &TaskRun, step: &str, stamp: TimeStamp) {
     let metadata = &object.metadata;
     let place = format!("{}/{}, step {step}", metadata.namespace, metadata.name);
-    let _ = writeln!(err, "{what:<9} {}: {}", Line(&place), format_time(stamp.gen_time));
+    let _ = writeln!(err, "{what:<9} {}: {}", Line(&place), stamp.gen_time.to_string());
 }
 
 /// `<namespace>_<taskrun>_<step>_<digest>.tsr`: no name of Kubernetes has an underscore or a slash in it, and the beginning of

@@ -1,7 +1,8 @@
 //! The annotation that holds the verdict on a run.
 
 use serde::{Deserialize, Serialize};
-use x509::text::{format_time, hex};
+use unixtime::UnixSeconds;
+use x509::text::hex;
 
 use crate::verify::Verdict;
 
@@ -28,12 +29,12 @@ pub struct Noted {
 }
 
 impl Noted {
-    /// A verdict, and the code of its finding, at this time (Unix seconds).
-    pub fn new(verdict: Verdict, finding: Option<&str>, at: i64, evidence: &Evidence) -> Self {
+    /// A verdict, and the code of its finding, at this time.
+    pub fn new(verdict: Verdict, finding: Option<&str>, at: UnixSeconds, evidence: &Evidence) -> Self {
         Self {
             verdict: verdict.as_str().to_owned(),
             finding: finding.map(str::to_owned),
-            time: format_time(at),
+            time: at.to_string(),
             evidence: named(evidence),
         }
     }

@@ -6,6 +6,8 @@ use std::{
     path::PathBuf,
 };
 
+use unixtime::UnixSeconds;
+
 use crate::{
     bundles::store::{BundleStore, FILE, FileError, StoreError},
     io_error,
@@ -57,14 +59,19 @@ impl Authorities {
         Self { store: BundleStore::new(trust_domain), folder }
     }
 
-    /// Takes in a bundle that was seen at this time (Unix seconds), and keeps it. What is not kept is known all the same.
-    pub fn see(&mut self, bundle: &X509Bundle, now: i64) -> Result<(), AuthoritiesError> {
+    /// Takes in a bundle that was seen at this time, and keeps it. What is not kept is known all the same.
+    pub fn see(&mut self, bundle: &X509Bundle, now: UnixSeconds) -> Result<(), AuthoritiesError> {
         let folder = self.folder.clone().unwrap_or_default();
         add(&mut self.store, bundle, now).map_err(|error| AuthoritiesError::Store { folder, error })?;
         self.folder.clone().map_or(Ok(()), |folder| self.keep(folder, bundle, now))
     }
 
-    fn keep(&mut self, folder: PathBuf, bundle: &X509Bundle, now: i64) -> Result<(), AuthoritiesError> {
+    fn keep(
+        &mut self,
+        folder: PathBuf,
+        bundle: &X509Bundle,
+        now: UnixSeconds,
+    ) -> Result<(), AuthoritiesError> {
         let of_folder = |error| AuthoritiesError::Folder { folder: folder.clone(), error };
         let of_store = |error| AuthoritiesError::Store { folder: folder.clone(), error };
         fs::create_dir_all(&folder).map_err(of_folder)?;
@@ -88,7 +95,7 @@ impl Authorities {
     }
 }
 
-fn add(store: &mut BundleStore, bundle: &X509Bundle, now: i64) -> Result<(), StoreError> {
+fn add(store: &mut BundleStore, bundle: &X509Bundle, now: UnixSeconds) -> Result<(), StoreError> {
     store.supersede();
     store.add(bundle, true, FROM, now).map(drop)
 }

@@ -1,11 +1,11 @@
 //! What a watch says of a run that has ended.
 
 use serde_json::{Value, json};
+use unixtime::UnixSeconds;
 
 use crate::{
     controller::judging::annotation::{ANNOTATION, Evidence, Noted},
     evidence::sha256,
-    tekton::taskrun::parse_time,
 };
 
 /// The type of the condition that holds a verdict. It sorts behind `Succeeded`: many programs take the first condition for that one.
@@ -25,8 +25,8 @@ pub struct Ended {
     pub is_noted: bool,
     /// Whether it has a verdict on something, noted by whomever.
     pub has_verdict: bool,
-    /// When it says that it has ended, Unix seconds.
-    pub completed: Option<i64>,
+    /// When it says that it has ended.
+    pub completed: Option<UnixSeconds>,
     /// Name and UID of the PipelineRun that it says it belongs to.
     pub pipeline_run: Option<(String, String)>,
 }
@@ -67,7 +67,7 @@ impl Ended {
             evidence,
             mark,
             has_verdict: noted.is_some(),
-            completed: completed.and_then(parse_time),
+            completed: completed.and_then(UnixSeconds::parse),
             pipeline_run,
         })
     }

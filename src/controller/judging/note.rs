@@ -1,6 +1,7 @@
 //! Noting a verdict on the run that it is about, and on no other one of that name.
 
 use serde_json::{Value, json};
+use unixtime::UnixSeconds;
 
 use crate::{
     controller::{
@@ -33,14 +34,14 @@ pub enum Noted {
     Changed,
 }
 
-/// Notes a verdict: in the annotation, and as a condition if that is wanted. `now`: Unix seconds.
+/// Notes a verdict: in the annotation, and as a condition if that is wanted.
 pub fn note(
     runs: &mut RunsByName,
     id: &RunId,
     run: &RunName,
     judged: &Judged,
     with_condition: bool,
-    now: i64,
+    now: UnixSeconds,
 ) -> Result<Noted, KubernetesError> {
     // By the UID, so that it never gets onto a run that was made again; other changes do not matter, since it says what it is about.
     let patch = json!({
@@ -76,7 +77,7 @@ fn read(bytes: &[u8]) -> Result<Value, KubernetesError> {
 }
 
 /// The patch that puts the condition among the others, which it names, too: a merge patch replaces lists. So it must be of this version.
-fn condition(object: &Value, judged: &Judged, now: i64) -> Value {
+fn condition(object: &Value, judged: &Judged, now: UnixSeconds) -> Value {
     let all = object.pointer("/status/conditions").and_then(Value::as_array).map(Vec::as_slice);
     let is_ours = |condition: &&Value| condition.get("type").and_then(Value::as_str) == Some(CONDITION);
     let (ours, others): (Vec<&Value>, Vec<&Value>) = all.unwrap_or_default().iter().partition(is_ours);

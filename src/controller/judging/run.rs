@@ -9,6 +9,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use unixtime::UnixSeconds;
+
 use crate::{
     controller::{
         cache::Scope,
@@ -40,11 +42,11 @@ use crate::{
     workload::{bundle::X509Bundle, id::TrustDomain},
 };
 
-/// How far clocks may be apart, seconds: what `svidence verify` takes if nothing is said.
-const CLOCK_SKEW: i64 = 10;
-/// A run that has ended before this time, in seconds, gets an event only if it is invalid: nobody looks at it any more, and a controller that
+/// How far clocks may be apart: what `svidence verify` takes if nothing is said.
+const CLOCK_SKEW: Duration = Duration::from_secs(10);
+/// A run that has ended longer ago gets an event only if it is invalid: nobody looks at it any more, and a controller that
 /// is new to a cluster finds many.
-const TOLD_FOR: i64 = 3600;
+const TOLD_FOR: Duration = Duration::from_secs(3600);
 
 /// What comes in.
 #[derive(Debug)]
@@ -107,8 +109,8 @@ pub struct Surroundings {
     pub folder: Option<PathBuf>,
     /// What is to be said in the log.
     pub say: Box<dyn Fn(Said) + Send>,
-    /// The clock, in Unix seconds.
-    pub now: fn() -> i64,
+    /// The clock.
+    pub now: fn() -> UnixSeconds,
 }
 
 /// Judges until nobody tells anything any more.
@@ -265,7 +267,13 @@ impl Judging {
         self.failures = 0;
     }
 
-    fn note(&mut self, id: &RunId, run: &RunName, found: &Found, now: i64) -> Result<Noted, KubernetesError> {
+    fn note(
+        &mut self,
+        id: &RunId,
+        run: &RunName,
+        found: &Found,
+        now: UnixSeconds,
+    ) -> Result<Noted, KubernetesError> {
         let with_condition =
             self.configuration.as_ref().is_some_and(|configuration| configuration.settings.condition);
         note(&mut self.surroundings.runs, id, run, &found.judged, with_condition, now)
@@ -280,7 +288,7 @@ impl Judging {
         (self.surroundings.say)(Said::Judged { id, judged: Box::new(judged) });
     }
 
-    fn warn(&self, id: &RunId, judged: &Judged, completed: Option<i64>) {
+    fn warn(&self, id: &RunId, judged: &Judged, completed: Option<UnixSeconds>) {
         let at = (self.surroundings.now)();
         let is_old = completed.is_some_and(|completed| completed < at - TOLD_FOR);
         let reason = match judged.verdict {

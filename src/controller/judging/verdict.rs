@@ -1,7 +1,7 @@
 //! What is noted of a run: an annotation, and a condition of its status if that is wanted.
 
 use serde_json::{Value, json};
-use x509::text::format_time;
+use unixtime::UnixSeconds;
 
 use crate::{
     controller::judging::{
@@ -48,13 +48,13 @@ impl Judged {
         Self { verdict: error.verdict(), finding: Some(error.code()), words, evidence }
     }
 
-    /// The value of the annotation. `at`: Unix seconds.
-    pub fn annotation(&self, at: i64) -> String {
+    /// The value of the annotation.
+    pub fn annotation(&self, at: UnixSeconds) -> String {
         Noted::new(self.verdict, self.finding, at, &self.evidence).to_json()
     }
 
-    /// The condition, in the place of `before`. `at`: Unix seconds.
-    pub fn condition(&self, pod: Option<&str>, before: Option<&Value>, at: i64) -> Value {
+    /// The condition, in the place of `before`.
+    pub fn condition(&self, pod: Option<&str>, before: Option<&Value>, at: UnixSeconds) -> Value {
         let (status, reason) = match self.verdict {
             Verdict::Verified => ("True", "Verified"),
             Verdict::Weak => ("False", "Weak"),
@@ -73,7 +73,7 @@ impl Judged {
         let since = before.filter(is_as_before).and_then(|before| before.get("lastTransitionTime")?.as_str());
         json!({
             "type": CONDITION, "status": status, "reason": reason, "message": message,
-            "lastTransitionTime": since.map_or_else(|| format_time(at), str::to_owned),
+            "lastTransitionTime": since.map_or_else(|| at.to_string(), str::to_owned),
         })
     }
 }

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use unixtime::UnixSeconds;
 use x509::text::hex;
 
 use crate::{
@@ -16,11 +17,11 @@ use crate::{
     workload::id::{Attested, IdError, RunNameError, SpiffeId, TaskRunId, parse_uid},
 };
 
-/// How long entries stay after a TaskRun has ended while its pod has not, seconds: a step that is cancelled still signs.
-const SIGNS_FOR: i64 = 30;
-/// How long the server keeps an entry beyond the TaskRun's timeout, seconds. Entries are deleted by us; this is for those that a
+/// How long entries stay after a TaskRun has ended while its pod has not: a step that is cancelled still signs.
+const SIGNS_FOR: Duration = Duration::from_secs(30);
+/// How long the server keeps an entry beyond the TaskRun's timeout. Entries are deleted by us; this is for those that a
 /// controller that is gone for good has left.
-const KEPT_FOR: i64 = 600;
+const KEPT_FOR: Duration = Duration::from_secs(600);
 
 /// Why a pod gets no identity although it has the label of a TaskRun's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -123,7 +124,7 @@ pub fn entries(
     task_run: Option<&TaskRun>,
     configuration: &Configuration,
     tag: &ClusterTag,
-    now: i64,
+    now: UnixSeconds,
 ) -> Result<Desired, Refusal> {
     if pod.has_ended {
         return Ok(Desired::Nothing);
@@ -191,7 +192,7 @@ pub fn entries_by_owner(
     task_run: &TaskRun,
     configuration: &Configuration,
     tag: &ClusterTag,
-    now: i64,
+    now: UnixSeconds,
 ) -> Result<Desired, Refusal> {
     // A run that waits has not begun, and each attempt begins anew.
     let expires_at = expires_at(task_run, task_run.started);
@@ -215,17 +216,17 @@ pub fn entries_by_owner(
 }
 
 /// When the entries of an attempt that began then expire, Unix seconds; `None` if it may take as long as it likes, or has not begun.
-fn expires_at(task_run: &TaskRun, begun: Option<i64>) -> Option<i64> {
+fn expires_at(task_run: &TaskRun, begun: Option<UnixSeconds>) -> Option<UnixSeconds> {
     let (timeout, begun) = task_run.timeout.zip(begun)?;
-    Some(begun.saturating_add(timeout).saturating_add(KEPT_FOR))
+    Some(begun + timeout + KEPT_FOR)
 }
 
 /// Whether a TaskRun needs no identity any more. An end in the future counts for no longer than the timeout.
-fn is_over(task_run: &TaskRun, expires_at: Option<i64>, now: i64) -> bool {
+fn is_over(task_run: &TaskRun, expires_at: Option<UnixSeconds>, now: UnixSeconds) -> bool {
     let is_late = expires_at.is_some_and(|at| now >= at);
     match task_run.progress {
         Progress::Running => is_late,
-        Progress::Ended(at) => is_late || at.is_none_or(|at| now >= at.saturating_add(SIGNS_FOR)),
+        Progress::Ended(at) => is_late || at.is_none_or(|at| now >= at + SIGNS_FOR),
     }
 }
 
@@ -256,7 +257,7 @@ fn of_steps(
     pod: &Pod,
     task_run: &TaskRun,
     parent: &SpiffeId,
-    expires_at: Option<i64>,
+    expires_at: Option<UnixSeconds>,
     configuration: &Configuration,
     tag: &ClusterTag,
 ) -> Result<Vec<Entry>, Refusal> {

@@ -3,6 +3,7 @@
 use std::{fmt, time::Duration};
 
 use ring::digest::{SHA256, digest};
+use unixtime::UnixSeconds;
 use x509::text::hex;
 
 use crate::{
@@ -116,7 +117,7 @@ pub struct Entry {
     /// How long an SVID is valid; zero for the server's default.
     pub svid_ttl: Duration,
     /// When the server may drop it, Unix seconds; `None` for never.
-    pub expires_at: Option<i64>,
+    pub expires_at: Option<UnixSeconds>,
 }
 
 impl Entry {
@@ -134,7 +135,7 @@ impl Entry {
             parent_id: Some(id(&self.parent)),
             selectors: self.selectors.iter().map(selector).collect(),
             x509_svid_ttl: i32::try_from(self.svid_ttl.as_secs()).unwrap_or(i32::MAX),
-            expires_at: self.expires_at.unwrap_or(0),
+            expires_at: self.expires_at.map_or(0, UnixSeconds::get),
             dns_names: self.dns_name.iter().cloned().collect(),
             hint: tag.0.clone(),
             ..RegistrationEntry::default()

@@ -14,6 +14,7 @@ use tokio::{
     time::timeout,
 };
 use tonic::{Code, Response, Status, transport::Channel};
+use unixtime::UnixSeconds;
 
 use super::{
     dial::Dial,
@@ -91,7 +92,7 @@ impl EntryApi {
         address: String,
         trust_domain: TrustDomain,
         identity: Identity,
-        now: fn() -> i64,
+        now: fn() -> UnixSeconds,
         patience: Duration,
         leadership: Leadership,
     ) -> io::Result<Self> {

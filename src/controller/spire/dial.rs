@@ -17,6 +17,7 @@ use tokio::{net::TcpStream, time::timeout};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 use tonic::{codegen::http::Uri, transport::Channel};
 use tower_service::Service;
+use unixtime::UnixSeconds;
 
 use crate::{
     bundles::spiffe_tls::{not_shown, to_server},
@@ -37,7 +38,7 @@ pub(super) struct Dial {
     pub(super) address: String,
     pub(super) trust_domain: TrustDomain,
     pub(super) identity: Identity,
-    pub(super) now: fn() -> i64,
+    pub(super) now: fn() -> UnixSeconds,
     /// Why the last one was not made: the channel hides it.
     pub(super) failed: Arc<Mutex<Option<DialError>>>,
 }

@@ -4,6 +4,7 @@ use std::{cell::RefCell, fmt, time::Instant};
 
 use serde_json::{Value, json};
 use tonic::Code;
+use unixtime::UnixSeconds;
 
 use super::object::{LABEL, Lack, entry, lack, object};
 use crate::{
@@ -30,7 +31,7 @@ const ATTEMPTS: usize = 3;
 pub struct KeptEntries {
     objects: RefCell<StaticEntries>,
     leadership: Leadership,
-    now: fn() -> i64,
+    now: fn() -> UnixSeconds,
     class_name: RefCell<Option<String>>,
     /// What was lacking when they were listed last.
     unserved: RefCell<Vec<(EntryId, Obstacle)>>,
@@ -44,7 +45,7 @@ impl fmt::Debug for KeptEntries {
 
 impl KeptEntries {
     /// Of this cluster. An answer may take no longer than the lease is left to others after this controller has stopped acting.
-    pub fn new(objects: StaticEntries, leadership: Leadership, now: fn() -> i64) -> Self {
+    pub fn new(objects: StaticEntries, leadership: Leadership, now: fn() -> UnixSeconds) -> Self {
         Self {
             objects: RefCell::new(objects),
             leadership,

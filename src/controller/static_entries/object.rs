@@ -1,20 +1,22 @@
 //! A registration entry as a `ClusterStaticEntry` object (spire-controller-manager, `api/v1alpha1/clusterstaticentry_types.go`). No input or
 //! output.
 
+use std::time::Duration;
+
 use go::duration;
 use serde_json::{Map, Value, json};
+use unixtime::UnixSeconds;
 
 use crate::{
     controller::spire::generated::{RegistrationEntry, Selector, Spiffeid},
     sources::kubernetes::static_entry::API_VERSION,
-    tekton::taskrun::parse_time,
     workload::id::parse_strict,
 };
 
 /// The label by which those of a cluster's controller are found; its value is the hint of their entries. Nothing without it is touched.
 pub const LABEL: &str = "svidence.dev/cluster";
-/// spire-controller-manager is given so long to take one up, seconds.
-const TAKEN_UP_AFTER: i64 = 60;
+/// spire-controller-manager is given so long to take one up.
+const TAKEN_UP_AFTER: Duration = Duration::from_secs(60);
 
 /// What spire-controller-manager has not made of an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,15 +102,16 @@ fn stated(object: &Value, bare: &RegistrationEntry) -> Option<RegistrationEntry>
     })
 }
 
-/// What spire-controller-manager has not made of an object at a time in Unix seconds, if it has had enough time.
+/// What spire-controller-manager has not made of an object at a time, if it has had enough time.
 ///
 /// Its `status.set` does not count: it is true only until the next pass, which finds that there is nothing to be done.
-pub fn lack(object: &Value, now: i64) -> Option<Lack> {
+pub fn lack(object: &Value, now: UnixSeconds) -> Option<Lack> {
     let is = |place: &str| object.pointer(place) == Some(&Value::Bool(true));
     if is("/status/masked") {
         return Some(Lack::Masked);
     }
-    let created = object.pointer("/metadata/creationTimestamp").and_then(Value::as_str).and_then(parse_time);
-    let is_due = created.is_none_or(|created| now.saturating_sub(created) >= TAKEN_UP_AFTER);
+    let created = object.pointer("/metadata/creationTimestamp").and_then(Value::as_str);
+    let created = created.and_then(UnixSeconds::parse);
+    let is_due = created.is_none_or(|created| now.since(created) >= TAKEN_UP_AFTER);
     (is_due && !is("/status/rendered")).then_some(Lack::NotTakenUp)
 }

@@ -1,5 +1,9 @@
 //! An attestation as a protobuf message, and what of a message is none (docs/evidence.md 2).
 
+use std::time::Duration;
+
+use unixtime::{UnixMillis, whole_milliseconds};
+
 use super::{
     Attestation, AttestationError, Covered, Ended, Form, HINT, MOST_INTERMEDIATES, Outcome, PodName,
     ResultsFrom, is_result_name,
@@ -35,9 +39,9 @@ impl Attestation {
             // One field for both: a field of its own would take four characters more.
             declared: [self.declared.as_slice(), self.program.as_ref().map_or(&[], <[u8; 32]>::as_slice)]
                 .concat(),
-            started: self.started,
-            duration: self.duration,
-            delay: self.delay,
+            started: self.started.get(),
+            duration: whole_milliseconds(self.duration),
+            delay: whole_milliseconds(self.delay),
             outcome: flag(self.outcome.continued, CONTINUED)
                 | flag(self.tep0089, TEP0089)
                 | flag(self.form == Form::Hints, HINTS)
@@ -97,9 +101,9 @@ impl Attestation {
             step_count: message.step_count,
             declared: *declared,
             program: absent_or(program, "declared")?,
-            started: message.started,
-            duration: message.duration,
-            delay: message.delay,
+            started: UnixMillis::new(message.started),
+            duration: Duration::from_millis(message.duration),
+            delay: Duration::from_millis(message.delay),
             outcome,
             tep0089: message.outcome & TEP0089 != 0,
             results_from,

@@ -9,6 +9,7 @@ use std::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use rustls::pki_types::{IpAddr, ServerName};
 use serde_json::{Value, json};
+use unixtime::UnixSeconds;
 use ureq::{Proxy, http::Uri, tls::Certificate};
 
 use super::{
@@ -40,7 +41,7 @@ pub struct Surroundings<'a> {
     /// The root of files that have fixed places.
     pub root: &'a Path,
     /// The clock, in Unix seconds.
-    pub now: fn() -> i64,
+    pub now: fn() -> UnixSeconds,
 }
 
 /// Access to a cluster.
@@ -57,7 +58,7 @@ pub struct Access {
     pub namespace: String,
     /// What messages call the credential.
     pub(super) credential_of: String,
-    pub(super) now: fn() -> i64,
+    pub(super) now: fn() -> UnixSeconds,
     /// What a plug-in may be told.
     cluster_info: Value,
 }

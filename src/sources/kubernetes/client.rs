@@ -16,6 +16,7 @@ use rustls::{
 };
 use serde::Deserialize;
 use time::{OffsetDateTime, format_description::well_known::Rfc2822};
+use unixtime::UnixSeconds;
 use ureq::{
     Agent, Body,
     config::Config,
@@ -47,7 +48,7 @@ const LARGEST_STATUS: u64 = 64 << 10;
 const RETRIES: usize = 5;
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// A credential is replaced so many seconds before it expires.
-pub(super) const AHEAD: i64 = 10;
+pub(super) const AHEAD: Duration = Duration::from_secs(10);
 
 /// A cluster that can be asked.
 pub(super) struct Client {
@@ -59,7 +60,7 @@ pub(super) struct Client {
     retries: usize,
     current: Option<(Agent, Credential)>,
     /// What the server's clock said last, and what ours said then, Unix seconds.
-    pub(super) clocks: Option<(i64, i64)>,
+    pub(super) clocks: Option<(UnixSeconds, UnixSeconds)>,
 }
 
 /// What an API server says instead of an answer (`metav1.Status`).
@@ -270,9 +271,9 @@ impl Client {
 }
 
 /// The server's time (RFC 9110, 6.6.1).
-fn date(response: &Response<Body>) -> Option<i64> {
+fn date(response: &Response<Body>) -> Option<UnixSeconds> {
     let text = response.headers().get(DATE)?.to_str().ok()?;
-    Some(OffsetDateTime::parse(text, &Rfc2822).ok()?.unix_timestamp())
+    Some(OffsetDateTime::parse(text, &Rfc2822).ok()?.into())
 }
 
 /// When to ask again, in whole seconds (RFC 9110, 10.2.3); an API server names no date.

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::json;
+use unixtime::UnixSeconds;
 
 use super::{
     access::Access,
@@ -58,7 +59,7 @@ pub enum SentKind {
     /// A certificate, in DER.
     Certificate(Vec<u8>),
     /// A token, and until when it is good, Unix seconds, as far as it or whoever gave it says so.
-    Token(Option<i64>),
+    Token(Option<UnixSeconds>),
     /// Nothing.
     Nothing,
 }
@@ -144,7 +145,7 @@ impl Examined {
     }
 
     /// What the API server's clock said last, and what ours said then, Unix seconds.
-    pub fn clocks(&self) -> Option<(i64, i64)> {
+    pub fn clocks(&self) -> Option<(UnixSeconds, UnixSeconds)> {
         self.client.clocks
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
-use x509::text::format_time;
+use unixtime::UnixSeconds;
 
 use super::{access::Access, client::Client, error::KubernetesError, request::Request};
 
@@ -35,7 +35,7 @@ pub struct Warning {
     /// For people.
     pub message: String,
     /// When, Unix seconds.
-    pub at: i64,
+    pub at: UnixSeconds,
 }
 
 /// Notes events in a cluster.
@@ -65,8 +65,8 @@ impl Events {
         // As client-go names them, by the object and when; a cut name must not end in a hyphen.
         let object: String = about.name.chars().take(200).collect();
         let object = object.trim_end_matches(|last: char| !last.is_ascii_alphanumeric());
-        let name = format!("{object}.{at:x}.{:x}", self.noted);
-        let at = format_time(*at);
+        let name = format!("{object}.{:x}.{:x}", at.get(), self.noted);
+        let at = at.to_string();
         let event = json!({
             "apiVersion": "v1", "kind": "Event",
             "metadata": {"name": name, "namespace": about.namespace},

@@ -4,10 +4,12 @@ use std::{
     fs,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::Value;
+use unixtime::UnixSeconds;
 use ureq::tls::{Certificate, PemItem, PrivateKey, parse_pem};
 
 use super::{
@@ -15,7 +17,7 @@ use super::{
     kubeconfig::{Exec, User},
     plugin::{self, Given},
 };
-use crate::{sources::token::Token, tekton::taskrun::parse_time};
+use crate::sources::token::Token;
 
 /// Who asks.
 #[derive(Default)]
@@ -38,15 +40,15 @@ pub(super) struct Credential {
     pub(super) certificate: Option<Arc<ClientCertificate>>,
     pub(super) token: Option<Arc<Token>>,
     /// Unix seconds from which on another one is needed.
-    pub(super) expires: Option<i64>,
+    pub(super) expires: Option<UnixSeconds>,
     /// Whether another one comes by itself.
     pub(super) is_renewed: bool,
     /// Unix seconds until which it is good, as whoever gave it says.
-    pub(super) good_until: Option<i64>,
+    pub(super) good_until: Option<UnixSeconds>,
 }
 
 /// Seconds after which a token's file is read again; client-go takes as long.
-const TOKEN_IS_READ_AGAIN: i64 = 60;
+const TOKEN_IS_READ_AGAIN: Duration = Duration::from_secs(60);
 
 impl Identity {
     /// That of a user of a kubeconfig.
@@ -89,7 +91,7 @@ impl Identity {
     }
 
     /// What is to be sent now. `cluster` is what a program may be told of the server.
-    pub(super) fn credential(&self, cluster: &Value, now: i64) -> Result<Credential, AccessError> {
+    pub(super) fn credential(&self, cluster: &Value, now: UnixSeconds) -> Result<Credential, AccessError> {
         let Self { certificate, token, token_file, exec } = self;
         if let Some(path) = token_file {
             let token =
@@ -121,7 +123,7 @@ fn given_by(exec: &Exec, given: Given) -> Result<Credential, AccessError> {
         |reason: &str| AccessError::Plugin { command: exec.command.clone(), reason: reason.to_owned() };
     let of = format!("the credential plug-in {:?}", exec.command);
     let expires = given.expiration_timestamp.map(|text| {
-        parse_time(&text).ok_or_else(|| failed("gives an expirationTimestamp that is not RFC 3339"))
+        UnixSeconds::parse(&text).ok_or_else(|| failed("gives an expirationTimestamp that is not RFC 3339"))
     });
     let certificate = match (&given.client_certificate_data, &given.client_key_data) {
         (Some(chain), Some(key)) => Some(client_certificate(&of, chain.as_bytes(), key.as_bytes())?),

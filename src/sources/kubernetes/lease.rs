@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 use serde_json::{Value, json};
-use x509::text::format_time;
+use unixtime::UnixSeconds;
 
 use super::{
     access::Access,
@@ -70,7 +70,7 @@ impl Lease {
     }
 
     /// Takes the lease if nobody holds it, and renews it if it is held here. Whether it is held from `at` on; `now` is in Unix seconds.
-    pub fn hold(&mut self, at: Instant, now: i64) -> Result<bool, KubernetesError> {
+    pub fn hold(&mut self, at: Instant, now: UnixSeconds) -> Result<bool, KubernetesError> {
         let Some(found) = self.get()? else {
             let lease = self.lease(&json!({"name": self.name.as_str()}), &Spec::default(), now);
             let request = Request::NewLease { namespace: self.namespace.as_str(), lease: &lease };
@@ -117,9 +117,9 @@ impl Lease {
     }
 
     /// The lease as it is held here. Its metadata have the version that was read: if it has changed since, it is not replaced.
-    fn lease(&self, metadata: &Value, before: &Spec, now: i64) -> String {
+    fn lease(&self, metadata: &Value, before: &Spec, now: UnixSeconds) -> String {
         // A MicroTime.
-        let now = format!("{}.000000Z", format_time(now).trim_end_matches('Z'));
+        let now = format!("{}.000000Z", now.to_string().trim_end_matches('Z'));
         let is_renewed = before.holder_identity.as_ref() == Some(&self.identity);
         let acquired = before.acquire_time.clone().filter(|_| is_renewed).unwrap_or_else(|| now.clone());
         let transitions = before.lease_transitions.unwrap_or(0) + i64::from(!is_renewed);

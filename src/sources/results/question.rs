@@ -3,7 +3,8 @@
 
 use std::{fmt, str::FromStr};
 
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use time::format_description::well_known::Rfc3339;
+use unixtime::UnixSeconds;
 
 use crate::sources::run_name::{Name, RunKind, RunName};
 
@@ -54,13 +55,13 @@ impl fmt::Display for Parent {
     }
 }
 
-/// Which runs by when they were completed, Unix seconds.
+/// Which runs by when they were completed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Window {
     /// Then or later.
-    pub since: Option<i64>,
+    pub since: Option<UnixSeconds>,
     /// Before then.
-    pub until: Option<i64>,
+    pub until: Option<UnixSeconds>,
 }
 
 impl Window {
@@ -79,9 +80,9 @@ impl Window {
     }
 }
 
-/// A condition on when a run was completed, Unix seconds.
-fn completed(operator: &str, at: i64) -> Option<String> {
-    let at = OffsetDateTime::from_unix_timestamp(at).ok()?.format(&Rfc3339).ok()?;
+/// A condition on when a run was completed.
+fn completed(operator: &str, at: UnixSeconds) -> Option<String> {
+    let at = at.date_time()?.format(&Rfc3339).ok()?;
     Some(format!(r#"timestamp(data.status.completionTime) {operator} timestamp("{at}")"#))
 }
 

@@ -1,13 +1,10 @@
 //! Which evidence a step emits: the richest form that fits (docs/evidence.md 10).
 
-use std::{
-    collections::HashMap,
-    num::NonZeroU32,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::{collections::HashMap, num::NonZeroU32, time::Duration};
 
 use go::text::utf8;
 use ring::rand::SecureRandom;
+use unixtime::{UnixMillis, whole_milliseconds};
 use x509::Certificate;
 
 use crate::{
@@ -314,8 +311,8 @@ impl<'a> Signer<'a> {
     fn new(facts: &'a Facts<'a>, produced: &Produced<'_>) -> Result<Self, EmitError> {
         let id = TaskRunId::from_spiffe_id(facts.svid.id())
             .ok_or_else(|| EmitError::Identity(facts.svid.id().to_string()))?;
-        let started = milliseconds(produced.started);
-        let duration = u64::try_from(produced.duration.as_millis()).unwrap_or(u64::MAX);
+        let started = UnixMillis::from(produced.started);
+        let duration = Duration::from_millis(whole_milliseconds(produced.duration));
         let outcome = attestation::Outcome {
             ended: ended(produced.outcome).ok_or(EmitError::DidNotRun)?,
             continued: produced.outcome.continued(),
@@ -333,7 +330,7 @@ impl<'a> Signer<'a> {
             program: facts.program,
             started,
             duration,
-            delay: milliseconds(produced.now).saturating_sub(started.saturating_add(duration)),
+            delay: UnixMillis::from(produced.now).since(started + duration),
             outcome,
             tep0089: false,
             results_from: match produced.results {
@@ -506,9 +503,4 @@ fn compact_leaf(facts: &Facts<'_>, id: &TaskRunId) -> Option<CompactLeaf> {
     };
     let issuer = Issuer { name: issuer.subject_der(), key_id: issuer.subject_key_id()? };
     CompactLeaf::of(leaf, &id.spiffe_id().to_string(), leaf.dns_sans(), dns, issuer)
-}
-
-fn milliseconds(time: SystemTime) -> u64 {
-    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

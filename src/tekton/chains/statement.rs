@@ -3,6 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use serde::Deserialize;
+use unixtime::UnixSeconds;
 
 use super::{
     ChainsError, Envelope, Format, Origin, Stated, build_config,
@@ -12,8 +13,7 @@ use super::{
     stated::Claim,
 };
 use crate::tekton::{
-    null::null_is_default, result_kind::ResultKind, strict::node::Node, taskrun::TaskRun, time::parse_time,
-    unsuitable::shown,
+    null::null_is_default, result_kind::ResultKind, strict::node::Node, taskrun::TaskRun, unsuitable::shown,
 };
 
 const STATEMENT: &str = "https://in-toto.io/Statement/";
@@ -93,7 +93,7 @@ const UID: usize = 36;
 impl Metadata {
     /// Each TaskRun of a PipelineRun gets a copy.
     fn check(&self) -> Result<(), ChainsError> {
-        let is_time = |time: &String| parse_time(time).is_some();
+        let is_time = |time: &String| UnixSeconds::parse(time).is_some();
         let are_times = [&self.started_on, &self.finished_on].into_iter().flatten().all(is_time);
         match are_times && self.invocation_id.len() <= UID {
             true => Ok(()),

@@ -4,6 +4,8 @@
 
 use std::collections::HashMap;
 
+use unixtime::UnixMillis;
+
 use crate::{
     tekton::names::pod_names_match,
     tekton::taskrun::{Status, StepState, TaskRun},
@@ -172,9 +174,8 @@ fn holds_attestations(attempt: &TaskRun) -> bool {
 /// The pod of one attempt.
 struct Pod {
     uid: Option<[u8; 16]>,
-    /// Ms since 1970.
-    started: u64,
-    signed: u64,
+    started: UnixMillis,
+    signed: UnixMillis,
 }
 
 impl Pod {
@@ -182,8 +183,8 @@ impl Pod {
         let steps = || basis.steps();
         Some(Self {
             uid: steps().find_map(|step| step.pod_uid()),
-            started: steps().map(|step| step.started_ms()).min()?,
-            signed: steps().map(StepSummary::signed_ms).max()?,
+            started: steps().map(|step| step.started()).min()?,
+            signed: steps().map(StepSummary::signed).max()?,
         })
     }
 }
@@ -195,10 +196,9 @@ fn contradictions(pods: &[(usize, Pod)], trust: &Trust) -> impl Iterator<Item = 
         let other = seen.insert(pod.uid?, *number)?;
         Some((Detail::SHARED_POD, format!("the attempts {other} and {number} ran in one pod")))
     });
-    let skew = 1000 * u64::try_from(trust.clock_skew).unwrap_or_default();
     let overlapping = pods.windows(2).filter_map(move |two| {
         let [(one, before), (other, after)] = two else { return None };
-        let overlap = before.signed > after.started.saturating_add(skew);
+        let overlap = before.signed > after.started + trust.clock_skew;
         overlap.then(|| {
             (Detail::OVERLAPPING_ATTEMPTS, format!("attempt {one} signed after attempt {other} had started"))
         })

@@ -1,5 +1,9 @@
 //! The steps of one run: that they belong together, and that none is missing.
 
+use std::time::Duration;
+
+use unixtime::UnixMillis;
+
 use crate::{
     evidence::statement::uuid,
     tekton::{names::pod_names_match, taskrun::TaskRun},
@@ -21,7 +25,7 @@ pub(crate) fn one_run(attempt: &Attempt<'_>, trust: &Trust) -> Findings {
     for step in proven.iter().filter(|step| !is_of_one_run(step, first)) {
         compare_runs(step, first, &mut findings);
     }
-    let skew = 1000 * u64::try_from(trust.clock_skew).unwrap_or_default();
+    let skew = trust.clock_skew;
     let starts = starts(proven);
     for step in proven {
         if !follows(step, &starts, skew) {
@@ -85,9 +89,9 @@ fn compare_runs(step: &ProvenStep, first: &ProvenStep, findings: &mut Findings) 
 }
 
 /// One pod has one clock, and a step starts when the one before it has signed.
-fn follows(step: &ProvenStep, starts: &[(u32, u64)], skew: u64) -> bool {
+fn follows(step: &ProvenStep, starts: &[(u32, UnixMillis)], skew: Duration) -> bool {
     let next = starts.partition_point(|(place, _)| *place <= step.attestation.step_index);
-    starts.get(next).is_none_or(|(_, started)| started + skew >= step.attestation.signed_at())
+    starts.get(next).is_none_or(|(_, started)| *started + skew >= step.attestation.signed_at())
 }
 
 /// What the object says of the run, against what its steps state.
@@ -139,8 +143,8 @@ fn is_of_one_run(step: &ProvenStep, other: &ProvenStep) -> bool {
 }
 
 /// The place of each step and when it started, in the order of the places; of several in one place the first.
-fn starts(proven: &[ProvenStep]) -> Vec<(u32, u64)> {
-    let mut starts: Vec<(u32, u64)> =
+fn starts(proven: &[ProvenStep]) -> Vec<(u32, UnixMillis)> {
+    let mut starts: Vec<(u32, UnixMillis)> =
         proven.iter().map(|step| (step.attestation.step_index, step.attestation.started)).collect();
     starts.sort_by_key(|(place, _)| *place);
     starts.dedup_by_key(|(place, _)| *place);

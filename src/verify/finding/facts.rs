@@ -2,8 +2,6 @@
 
 use std::borrow::Cow;
 
-use x509::text::format_time;
-
 use super::Finding;
 use crate::{
     evidence::attestation,
@@ -34,7 +32,7 @@ impl Finding {
             }
             Self::Time { step, signed, detail, limit, .. } => Facts {
                 expected: text(limit),
-                found: Some(Side::Text(Cow::Owned(format_time(*signed)))),
+                found: Some(Side::Text(Cow::Owned(signed.to_string()))),
                 ..of(step, *detail)
             },
             Self::Contradiction { detail, step, .. } | Self::Undecided { detail, step, .. } => {
@@ -114,8 +112,8 @@ impl Finding {
                     false => (Detail::EXPIRED, *not_after),
                 };
                 Facts {
-                    expected: Some(Side::Text(Cow::Owned(format_time(expected)))),
-                    found: Some(Side::Text(Cow::Owned(format_time(*at)))),
+                    expected: Some(Side::Text(Cow::Owned(expected.to_string()))),
+                    found: Some(Side::Text(Cow::Owned(at.to_string()))),
                     ..of(step, detail)
                 }
             }

@@ -7,10 +7,8 @@ pub use facts::{
     ArtifactFacts, AttestationFacts, CertificateFacts, CompactFacts, EntrySize, InspectedStep, Inspection,
     LeafFacts, ResultFacts, Tep0089Facts,
 };
-use x509::{
-    Certificate, pem,
-    text::{format_time, hex},
-};
+use unixtime::whole_milliseconds;
+use x509::{Certificate, pem, text::hex};
 
 use super::{
     cache::Caches,
@@ -119,7 +117,6 @@ fn attestation_facts(
     script: Option<[u8; 32]>,
     problems: &mut Vec<String>,
 ) -> AttestationFacts {
-    let seconds = |ms: u64| format_time(i64::try_from(ms / 1000).unwrap_or(i64::MAX));
     let artifacts = [
         (ResultKind::Task.as_str(), attestation.task_artifacts),
         (ResultKind::Step.as_str(), attestation.step_artifacts),
@@ -140,10 +137,10 @@ fn attestation_facts(
         pod_uid: attestation.pod_uid.as_ref().map(uuid),
         step_index: attestation.step_index,
         step_count: attestation.step_count,
-        started: seconds(attestation.started),
-        duration_ms: attestation.duration,
-        delay_ms: attestation.delay,
-        signed: seconds(attestation.signed_at()),
+        started: attestation.started.seconds().to_string(),
+        duration_ms: whole_milliseconds(attestation.duration),
+        delay_ms: whole_milliseconds(attestation.delay),
+        signed: attestation.signed_at().seconds().to_string(),
         program_sha256: attestation.program.as_ref().map(|digest| hex(digest)),
         script_sha256: script.map(|digest| hex(&digest)),
         outcome: outcome(attestation),
@@ -283,8 +280,8 @@ fn compact_facts(compact: &CompactLeaf) -> CompactFacts {
     CompactFacts {
         issuer_key_id: format!("{}…", hex(&compact.issuer_hint)),
         serial: hex(compact.serial()),
-        not_before: format_time(compact.not_before()),
-        not_after: format_time(compact.not_after()),
+        not_before: compact.not_before().to_string(),
+        not_after: compact.not_after().to_string(),
         dns_name: match compact.dns {
             DnsForm::Plain => "none",
             DnsForm::Run => "run",
@@ -300,8 +297,8 @@ fn certificate_facts(certificate: &Certificate) -> CertificateFacts {
         uris: certificate.uri_sans().to_vec(),
         dns_names: certificate.dns_sans().to_vec(),
         serial: hex(certificate.serial()),
-        not_before: format_time(certificate.validity().not_before),
-        not_after: format_time(certificate.validity().not_after),
+        not_before: certificate.validity().not_before.to_string(),
+        not_after: certificate.validity().not_after.to_string(),
         key: certificate.algorithm().to_string(),
         key_id: certificate.subject_key_id().map(hex),
         issuer_key_id: certificate.authority_key_id().map(hex),

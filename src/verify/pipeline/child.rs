@@ -3,11 +3,13 @@
 use std::collections::HashSet;
 
 use serde_json::Value;
+use unixtime::UnixMillis;
+use unixtime::UnixSeconds;
 
 use crate::{
     tekton::{
         pipelinerun::references::{in_one, param_of},
-        taskrun::{DeclaredStep, TaskRun, parse_time},
+        taskrun::{DeclaredStep, TaskRun},
         value::ResultValue,
     },
     verify::{Attested, Proof, Report, Verdict},
@@ -23,7 +25,7 @@ pub struct Child {
     /// UIDs of the PipelineRun that it says it belongs to: by its owner, and by its label.
     pub(crate) owners: Vec<String>,
     /// When it was created, Unix seconds.
-    pub(crate) created: Option<i64>,
+    pub(crate) created: Option<UnixSeconds>,
     pub(crate) verdict: Verdict,
     pub(crate) accepted: bool,
     /// `True` or `False` of its condition.
@@ -43,7 +45,7 @@ pub struct Child {
 pub(crate) struct Proven {
     pub(crate) results: Vec<(String, ResultValue)>,
     /// Start of its first step and the last signature, ms since 1970; `None` if no step signed a time.
-    pub(crate) span: Option<(u64, u64)>,
+    pub(crate) span: Option<(UnixMillis, UnixMillis)>,
 }
 
 impl Child {
@@ -65,7 +67,7 @@ impl Child {
             kind: "TaskRun",
             name: report.task_run.clone(),
             owners,
-            created: metadata.creation_timestamp.as_deref().and_then(parse_time),
+            created: metadata.creation_timestamp.as_deref().and_then(UnixSeconds::parse),
             verdict: report.verdict,
             accepted: report.accepted,
             succeeded: succeeded.and_then(|condition| match condition.status.as_str() {
@@ -100,8 +102,8 @@ impl Proven {
     fn of(proof: &Proof) -> Self {
         let results =
             proof.results.iter().map(|result| (result.name.clone(), result.value.clone())).collect();
-        let started = proof.basis.steps().map(|step| step.started_ms()).min();
-        let signed = proof.basis.steps().map(|step| step.signed_ms()).max();
+        let started = proof.basis.steps().map(|step| step.started()).min();
+        let signed = proof.basis.steps().map(|step| step.signed()).max();
         Self { results, span: started.zip(signed) }
     }
 

@@ -22,7 +22,10 @@ pub(crate) mod tree;
 mod values;
 mod whole;
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
+
+use unixtime::UnixMillis;
+use unixtime::UnixSeconds;
 
 pub use child::Child;
 pub use tree::{ParamNode, Pipeline, PipelineResult, RunNode, TaskNode};
@@ -32,7 +35,6 @@ use self::{task::Task, values::Values, whole::Children};
 use crate::{
     tekton::{
         pipelinerun::{PipelineRun, PipelineSpec},
-        taskrun::parse_time,
         value::ResultValue,
     },
     verify::{Finding, PipelineFault, Policy, Report, Trust, Verdict, facts::Detail, findings::Findings},
@@ -126,7 +128,7 @@ fn against(
     runs::rename(object, &mut by_name, &cut);
     let values = Values::new(&by_name);
     let mut nodes = Vec::with_capacity(by_name.len());
-    let created = object.metadata.creation_timestamp.as_deref().and_then(parse_time);
+    let created = object.metadata.creation_timestamp.as_deref().and_then(UnixSeconds::parse);
     if created.is_none() {
         let problem =
             "metadata.creationTimestamp is missing or not a time, so nothing says which runs are older";
@@ -178,7 +180,7 @@ fn node(task: &Task<'_>, params: Vec<Vec<ParamNode>>) -> TaskNode {
 }
 
 /// When a task and all that it needs had signed, and the task that did so last, ms since 1970.
-type Ends<'a> = HashMap<&'a str, Option<(u64, &'a str)>>;
+type Ends<'a> = HashMap<&'a str, Option<(UnixMillis, &'a str)>>;
 
 /// Of every task: its own end, or, if it did not run or that is not known, the last one of the tasks that it needs.
 fn ends<'a>(tasks: &'a HashMap<&'a str, Task<'a>>) -> Ends<'a> {
@@ -205,8 +207,14 @@ fn ends<'a>(tasks: &'a HashMap<&'a str, Task<'a>>) -> Ends<'a> {
 }
 
 /// What a task needs was signed before its first step started, give or take what clocks may be apart.
-fn order(task: &Task<'_>, ends: &Ends<'_>, last: Option<&str>, clock_skew: i64, findings: &mut Findings) {
-    let skew = 2000 * u64::try_from(clock_skew).unwrap_or_default();
+fn order(
+    task: &Task<'_>,
+    ends: &Ends<'_>,
+    last: Option<&str>,
+    clock_skew: Duration,
+    findings: &mut Findings,
+) {
+    let skew = 2 * clock_skew;
     let Some((start, _)) = task.span() else { return };
     let parents = match task.is_finally {
         true => last.into_iter().collect(),
@@ -214,7 +222,7 @@ fn order(task: &Task<'_>, ends: &Ends<'_>, last: Option<&str>, clock_skew: i64, 
     };
     for parent in parents {
         let Some((end, parent)) = ends.get(parent).copied().flatten() else { continue };
-        if end > start.saturating_add(skew) {
+        if end > start + skew {
             let name = &task.task.name;
             let problem =
                 format!("task {name} started before task {parent}, which it depends on, had signed");

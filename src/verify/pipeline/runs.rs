@@ -1,6 +1,11 @@
 //! The runs of each task: that they are there, and its own.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
+
+use unixtime::UnixSeconds;
 
 use crate::{
     tekton::pipelinerun::{ChildReference, PipelineRun, PipelineSpec, SkippedTask, names},
@@ -90,7 +95,7 @@ fn number(numbers: &HashMap<&str, usize>, reference: &ChildReference) -> usize {
 pub(crate) fn check(
     object: &PipelineRun,
     task: &Task<'_>,
-    (created, clock_skew): (Option<i64>, i64),
+    (created, clock_skew): (Option<UnixSeconds>, Duration),
     findings: &mut Findings,
 ) {
     let name = &task.task.name;
@@ -130,12 +135,11 @@ pub(crate) fn check(
             let problem = format!("task {name}: {full} says that it belongs to another PipelineRun");
             findings.push(fault(Verdict::Invalid, Detail::CHILD_OWNER, problem));
         }
-        let started = run.proven.as_ref().and_then(|proven| proven.span).map(|(start, _)| start / 1000);
-        let started = started.and_then(|start| i64::try_from(start).ok());
-        let is_before = |time: Option<i64>, skew: i64| {
-            time.zip(created).is_some_and(|(time, created)| time + skew < created)
+        let started = run.proven.as_ref().and_then(|proven| proven.span).map(|(start, _)| start.seconds());
+        let is_before = |time: Option<UnixSeconds>| {
+            time.zip(created).is_some_and(|(time, created)| time + clock_skew < created)
         };
-        if is_before(run.created, clock_skew) || is_before(started, clock_skew) {
+        if is_before(run.created) || is_before(started) {
             let problem = format!("task {name}: {full} is older than the PipelineRun");
             findings.push(fault(Verdict::Invalid, Detail::BEFORE_CREATION, problem));
         }

@@ -1,6 +1,7 @@
 //! One task of a pipeline in one PipelineRun: what the status says became of it, and its runs in the source.
 
 use serde_json::Value;
+use unixtime::UnixMillis;
 
 use crate::{
     tekton::{
@@ -72,8 +73,8 @@ impl Task<'_> {
     }
 
     /// From the start of its first step to its last signature, ms since 1970, if every run has both.
-    pub(crate) fn span(&self) -> Option<(u64, u64)> {
-        let spans: Option<Vec<(u64, u64)>> =
+    pub(crate) fn span(&self) -> Option<(UnixMillis, UnixMillis)> {
+        let spans: Option<Vec<(UnixMillis, UnixMillis)>> =
             self.runs.iter().map(|run| run.as_ref()?.proven.as_ref()?.span).collect();
         let spans = spans?;
         let start = spans.iter().map(|(start, _)| *start).min()?;

@@ -1,13 +1,16 @@
 //! How old evidence may be.
 
+use std::time::Duration;
+
 use serde::Deserialize;
+use unixtime::UnixSeconds;
 
 /// A time span in whole seconds, at least one: a number and `s`, `m`, `h` or `d`, as in `720h` or `30d`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct MaxAge {
     text: String,
-    seconds: i64,
+    span: Duration,
 }
 
 /// Why a text is not an age.
@@ -16,9 +19,9 @@ pub struct MaxAge {
 pub struct AgeError(String);
 
 impl MaxAge {
-    /// Whether what was signed at `signed_at` is older than this at `now` (Unix seconds).
-    pub fn is_exceeded(&self, signed_at: i64, now: i64) -> bool {
-        now.saturating_sub(signed_at) > self.seconds
+    /// Whether what was signed at `signed_at` is older than this at `now`.
+    pub fn is_exceeded(&self, signed_at: UnixSeconds, now: UnixSeconds) -> bool {
+        now.since(signed_at) > self.span
     }
 
     /// As it was written.
@@ -45,10 +48,10 @@ impl TryFrom<String> for MaxAge {
             if !number.bytes().all(|byte| byte.is_ascii_digit()) {
                 return None;
             }
-            number.parse::<i64>().ok()?.checked_mul(factor).filter(|seconds| *seconds > 0)
+            number.parse::<i64>().ok()?.checked_mul(factor).filter(|seconds| *seconds > 0)?.try_into().ok()
         };
         match parse() {
-            Some(seconds) => Ok(Self { text, seconds }),
+            Some(seconds) => Ok(Self { text, span: Duration::from_secs(seconds) }),
             None => Err(AgeError(text)),
         }
     }

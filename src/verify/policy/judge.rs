@@ -2,8 +2,6 @@
 
 use std::collections::HashSet;
 
-use x509::text::format_time;
-
 use super::{
     AcceptedTime, ChainsDemand, DemandedResult, Failures, Form, ResultType, Rule, StatedValue, image, program,
 };
@@ -145,7 +143,7 @@ fn age(rule: &Rule, proof: &Proof, trust: &Trust, broken: &mut BrokenOf<'_>) {
     }
     let now = trust.at.unwrap_or(trust.now);
     for step in proof.basis.steps().filter(|step| max_age.is_exceeded(step.signed_at, now)) {
-        let found = format!("step {} signed at {}", step.name, format_time(step.signed_at));
+        let found = format!("step {} signed at {}", step.name, step.signed_at);
         broken(About::Step(&step.name), Detail::MAX_AGE, demanded.clone(), found, Breach::Contradicted);
     }
 }

@@ -20,8 +20,9 @@ use broken::About;
 pub use pattern::{Pattern, PatternError};
 pub use program::{ProgramDemand, StatedDigest, StatedDigestError};
 use serde::Deserialize;
+use unixtime::UnixSeconds;
 pub use value::{StatedValue, StatedValueError, WholePattern, WholePatternError};
-use x509::{Fingerprint, text::format_time};
+use x509::Fingerprint;
 
 use super::{
     facts::{Detail, ResultName},
@@ -36,7 +37,7 @@ use crate::{
             parser_words::plain,
             yaml::{self, Dates},
         },
-        taskrun::{TaskRun, parse_time},
+        taskrun::TaskRun,
         value::ResultValue,
     },
     verify::{
@@ -314,7 +315,7 @@ pub struct PolicyFile {
     /// SHA-256 of the file.
     pub digest: [u8; 32],
     /// The last second in which it may be used, Unix seconds.
-    pub expires: i64,
+    pub expires: UnixSeconds,
     rules: Vec<Rule>,
 }
 
@@ -325,7 +326,7 @@ impl PolicyFile {
         if document.version != VERSION {
             return Err(PolicyError::Version(document.version));
         }
-        let expires = parse_time(&document.expires).ok_or(PolicyError::Expires(document.expires))?;
+        let expires = UnixSeconds::parse(&document.expires).ok_or(PolicyError::Expires(document.expires))?;
         let rules = document.rules;
         for (index, rule) in rules.iter().enumerate() {
             possible(rule, index)?;
@@ -376,7 +377,7 @@ impl PolicyFile {
             breach: Breach::Undecided,
         };
         if trust.now > self.expires {
-            let (expires, now) = (format_time(self.expires), format_time(trust.now));
+            let (expires, now) = (self.expires.to_string(), trust.now.to_string());
             return Some(undecided(
                 Detail::EXPIRED_POLICY,
                 format!("it may be used until {expires}"),

@@ -1,5 +1,6 @@
 //! A step's certificate: read or rebuilt, its own rules, and the path from it to the bundle.
 
+use unixtime::UnixSeconds;
 use x509::{Certificate, CertificateError, Class};
 
 use crate::{
@@ -146,7 +147,7 @@ pub(crate) fn path(
     attestation: &Attestation,
     carried: &[Certificate],
     leaf: &Certificate,
-    signed_at: i64,
+    signed_at: UnixSeconds,
     trust: &Trust,
     caches: &mut Caches,
 ) -> Result<Path, Finding> {

@@ -1,6 +1,7 @@
 //! One step's evidence: from the entry to a proof, each stage a function.
 
-use x509::{Certificate, CertificateError, text::format_time};
+use unixtime::UnixSeconds;
+use x509::{Certificate, CertificateError};
 
 use crate::{
     evidence::{
@@ -9,11 +10,7 @@ use crate::{
         statement::{self, Context},
         tep0089,
     },
-    tekton::{
-        result_kind::ResultKind,
-        taskrun::{TaskRun, parse_time},
-        value,
-    },
+    tekton::{result_kind::ResultKind, taskrun::TaskRun, value},
     verify::{
         cache::Caches,
         chain::Path,
@@ -50,7 +47,7 @@ pub(crate) struct ProvenStep {
     /// What the certificate itself attests, if it has a DNS SAN that speaks of the run.
     pub(crate) attested: Option<Attested>,
     /// Claimed time of signing, Unix seconds.
-    pub(crate) signed_at: i64,
+    pub(crate) signed_at: UnixSeconds,
 }
 
 /// Checks the attestation of the step at a place among the evidence. Whoever signed it must first be vouched for by the bundle:
@@ -120,7 +117,7 @@ struct Vouched {
     attested: Option<Attested>,
     /// What about it could not be checked.
     open: Option<SvidRule>,
-    signed_at: i64,
+    signed_at: UnixSeconds,
     path: Path,
 }
 
@@ -260,9 +257,9 @@ fn signing_time(
     attestation: &Attestation,
     attested: &Option<Attested>,
     trust: &Trust,
-) -> Result<i64, Finding> {
-    let signed_at = i64::try_from(attestation.signed_at() / 1000).unwrap_or(i64::MAX);
-    let started = i64::try_from(attestation.started / 1000).unwrap_or(i64::MAX);
+) -> Result<UnixSeconds, Finding> {
+    let signed_at = attestation.signed_at().seconds();
+    let started = attestation.started.seconds();
     let outside = |detail, limit: &str, relation: String| {
         let (step, limit) = (step.to_owned(), limit.to_owned());
         Err(Finding::Time { step, signed: signed_at, relation, detail, limit })
@@ -274,7 +271,7 @@ fn signing_time(
         ("the TaskRun was completed", Detail::AFTER_COMPLETION, &object.status.completion_time, false),
     ] {
         let Some(text) = time else { continue };
-        let Some(time) = parse_time(text) else {
+        let Some(time) = UnixSeconds::parse(text) else {
             let reason = format!("{:?} in the object is not a time", shortened(text));
             return Err(Finding::undecided(Detail::NOT_A_TIME, Some(step), reason));
         };
@@ -292,12 +289,12 @@ fn signing_time(
             "metadata.creationTimestamp is missing, so an older run of the same name cannot be told apart";
         return Err(Finding::undecided(Detail::NO_CREATION_TIME, Some(step), reason));
     }
-    if let Some(at) = trust.at.filter(|at| signed_at > at + skew) {
-        let at = format_time(at);
+    if let Some(at) = trust.at.filter(|at| signed_at > *at + skew) {
+        let at = at.to_string();
         return outside(Detail::AFTER_STATED_TIME, &at, format!("after the time you stated ({at})"));
     }
     if signed_at > trust.now + skew {
-        let now = format_time(trust.now);
+        let now = trust.now.to_string();
         return outside(Detail::IN_FUTURE, &now, format!("in the future (it is {now})"));
     }
     Ok(signed_at)

@@ -6,14 +6,12 @@
 use std::collections::{HashMap, HashSet};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use unixtime::UnixSeconds;
 use x509::Certificate;
 
 use crate::{
     evidence::{attestation::is_result_name, statement::PRE_AUTHENTICATION_PREFIX, tep0089},
-    tekton::{
-        taskrun::{TaskRun, parse_time},
-        value,
-    },
+    tekton::{taskrun::TaskRun, value},
     verify::{
         chain,
         collect::StepEvidence,
@@ -135,7 +133,7 @@ fn trusted_leaf(
     if id.to_string() != expected {
         return Err(wrong(step, Detail::IDENTITY, &format!("its SVID belongs to {id}, not to {expected}")));
     }
-    let at = trust.check_time_or(object.status.completion_time.as_deref().and_then(parse_time));
+    let at = trust.check_time_or(object.status.completion_time.as_deref().and_then(UnixSeconds::parse));
     let intermediates: Vec<&Certificate> = trust.intermediates.iter().collect();
     chain::find_path(&leaf, &intermediates, &trust.bundle, at)
         .map_err(|error| no_path(step.name, trust, error))?;

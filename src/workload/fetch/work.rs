@@ -6,6 +6,7 @@ use std::{
 };
 
 use tonic::{Code, Status as GrpcStatus};
+use unixtime::UnixSeconds;
 use x509::Validity;
 
 use super::Shared;
@@ -217,11 +218,11 @@ impl Work {
                     self.shared.update(|_| {});
                 }
                 // Valid throughout its last second.
-                Ok(seconds(now, not_after.saturating_add(1)))
+                Ok(until(now, not_after + Duration::from_secs(1)))
             }
             Err(error @ SvidError::NotYetValid { .. }) => {
                 status.last = Some(FetchError::Svid(error));
-                Ok(if status.begun.is_some() { CLOCK_POLL } else { seconds(now, not_before) })
+                Ok(if status.begun.is_some() { CLOCK_POLL } else { until(now, not_before) })
             }
             Err(error) => {
                 status.identity = None;
@@ -240,6 +241,6 @@ async fn next(stream: Option<&mut Stream>) -> Result<Option<X509svidResponse>, G
 }
 
 /// From one time to a later one.
-fn seconds(now: i64, then: i64) -> Duration {
-    Duration::from_secs(u64::try_from(then.saturating_sub(now)).unwrap_or(0)).min(UNLIMITED)
+fn until(now: UnixSeconds, then: UnixSeconds) -> Duration {
+    then.since(now).min(UNLIMITED)
 }

@@ -11,6 +11,7 @@ use std::{
 #[cfg(not(feature = "every-algorithm"))]
 use algorithm::Verified;
 use extensions::Extensions;
+use unixtime::UnixSeconds;
 use x509_parser::{
     asn1_rs::BitString,
     nom::Parser as _,
@@ -124,8 +125,8 @@ impl Certificate {
             public_key: within(public_key, "the public key")?,
             signature: within(signature, "the signature")?,
             validity: Validity {
-                not_before: tbs.validity.not_before.timestamp(),
-                not_after: tbs.validity.not_after.timestamp(),
+                not_before: UnixSeconds::new(tbs.validity.not_before.timestamp()),
+                not_after: UnixSeconds::new(tbs.validity.not_after.timestamp()),
             },
             algorithm: algorithm::of_key(&tbs.subject_pki, public_key),
             signature_algorithm: algorithm::of_signature(&parsed.signature_algorithm),

@@ -2,10 +2,11 @@
 
 use std::convert::Infallible;
 
+use unixtime::UnixSeconds;
+
 use crate::{
     certificate::{CertificateError, NameError},
     class::{Class, Rule, class_of},
-    text::format_time,
 };
 
 /// Why no path leads from a certificate to a trust anchor. `R` are the caller's own rules.
@@ -82,20 +83,20 @@ pub enum PathRule<R: Rule = Infallible> {
     #[error(transparent)]
     Certificate(#[from] CertificateError),
     /// RFC 5280 6.1.3 a 2.
-    #[error("it is not valid before {}, the time of the check is {}", format_time(*not_before), format_time(*at))]
+    #[error("it is not valid before {}, the time of the check is {}", not_before.to_string(), at.to_string())]
     NotYetValid {
-        /// Start of its validity, Unix seconds.
-        not_before: i64,
-        /// The time of the check, Unix seconds.
-        at: i64,
+        /// Start of its validity.
+        not_before: UnixSeconds,
+        /// The time of the check.
+        at: UnixSeconds,
     },
     /// RFC 5280 6.1.3 a 2.
-    #[error("it expired at {}, the time of the check is {}", format_time(*not_after), format_time(*at))]
+    #[error("it expired at {}, the time of the check is {}", not_after.to_string(), at.to_string())]
     Expired {
-        /// Last second of its validity, Unix seconds.
-        not_after: i64,
-        /// The time of the check, Unix seconds.
-        at: i64,
+        /// Last second of its validity.
+        not_after: UnixSeconds,
+        /// The time of the check.
+        at: UnixSeconds,
     },
     /// RFC 5280 4.2.1.9.
     #[error("it allows {allowed} CAs below it, there are {found}")]

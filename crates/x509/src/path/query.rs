@@ -1,6 +1,8 @@
 //! What a path is looked for in, and under which rules.
 
-use std::convert::Infallible;
+use std::{convert::Infallible, time::Duration};
+
+use unixtime::UnixSeconds;
 
 use super::PathRule;
 use crate::{
@@ -33,11 +35,11 @@ pub struct Search<'a, R: Rule = Infallible> {
     pub intermediates: &'a [&'a Certificate],
     /// Certificates that end a path. Their own dates and extensions count, too (RFC 5280 6.2 allows it).
     pub trust_anchors: &'a [&'a Certificate],
-    /// The time that every certificate must be valid at, Unix seconds.
-    pub at: i64,
-    /// By how many seconds the clock may have been slow that `at` was read from: all certificates of the path are valid at one moment
+    /// The time that every certificate must be valid at.
+    pub at: UnixSeconds,
+    /// By how much the clock may have been slow that `at` was read from: all certificates of the path are valid at one moment
     /// of that time.
-    pub slow_by: i64,
+    pub slow_by: Duration,
     /// What the end entity's key must be good for, wherever a certificate of the path says what its key is for.
     pub purposes: &'a [KeyPurpose],
     /// The most work that is done.

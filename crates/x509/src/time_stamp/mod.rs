@@ -7,6 +7,8 @@ mod signer;
 mod token;
 mod tsa;
 
+use unixtime::UnixSeconds;
+
 pub use error::TokenError;
 pub use request::{NotAPolicy, Request, TsaPolicy};
 pub use signer::Digest;
@@ -26,8 +28,8 @@ const TST_INFO: &[u8] = b"\x2a\x86\x48\x86\xf7\x0d\x01\x09\x10\x01\x04";
 /// What a good token says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TimeStamp {
-    /// When what was time-stamped was there, Unix seconds.
-    pub gen_time: i64,
+    /// When what was time-stamped was there.
+    pub gen_time: UnixSeconds,
     /// SHA-256 of the TSA's certificate.
     pub tsa: [u8; 32],
 }

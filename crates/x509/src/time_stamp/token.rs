@@ -4,6 +4,7 @@
 //! for the rules in docs/verify.md ("What makes a token good"), which a test holds against OpenSSL (tests/verify_time_openssl.rs).
 
 use time::{Date, Month, PrimitiveDateTime, Time};
+use unixtime::UnixSeconds;
 
 use super::{
     MAX_TOKEN, TST_INFO, TimeStamp, algorithm,
@@ -61,15 +62,15 @@ impl Imprint {
     }
 }
 
-/// When, in Unix seconds, with the accuracy put around it and rounded outwards.
+/// When, with the accuracy put around it and rounded outwards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GenTime {
     /// The stated time, rounded down.
-    pub seconds: i64,
+    pub seconds: UnixSeconds,
     /// The start of what the accuracy allows.
-    pub earliest: i64,
+    pub earliest: UnixSeconds,
     /// The end of what the accuracy allows.
-    pub latest: i64,
+    pub latest: UnixSeconds,
 }
 
 impl Token {
@@ -324,9 +325,9 @@ impl GenTime {
         let more = i64::from(fraction.len() > 6);
         let (earliest, latest) = (micros - accuracy_micros, micros + more + accuracy_micros);
         Ok(Self {
-            seconds,
-            earliest: seconds + earliest.div_euclid(1_000_000),
-            latest: seconds + (latest + 999_999).div_euclid(1_000_000),
+            seconds: UnixSeconds::new(seconds),
+            earliest: UnixSeconds::new(seconds + earliest.div_euclid(1_000_000)),
+            latest: UnixSeconds::new(seconds + (latest + 999_999).div_euclid(1_000_000)),
         })
     }
 }

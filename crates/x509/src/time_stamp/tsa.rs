@@ -1,10 +1,13 @@
 //! The rules for a TSA's certificate (RFC 3161 2.3) and its path to one that is trusted, at the token's time.
 
+use std::time::Duration;
+
+use unixtime::UnixSeconds;
+
 use super::error::TokenError;
 use crate::{
     certificate::{Certificate, KeyPurpose, check_end_entity},
     path::{Limits, Search},
-    text::format_time,
 };
 
 /// What every certificate of the chain that says what its key is for must say.
@@ -14,7 +17,7 @@ const MOST_SIGNATURES: usize = 20;
 /// digitalSignature and contentCommitment, of which the key usage of a signer has one (RFC 5280 4.2.1.3).
 const MAY_SIGN: u16 = 0b11;
 
-/// Checks that `signer` may make time stamps and leads to one of `given` at `at` (Unix seconds), over `helpers` if need be.
+/// Checks that `signer` may make time stamps and leads to one of `given` at `at`, over `helpers` if need be.
 ///
 /// A certificate of `given` that is no CA's vouches for itself alone. All dates are those at `at`: what expired later does not
 /// matter.
@@ -22,10 +25,10 @@ pub(super) fn check(
     signer: &Certificate,
     helpers: &[Certificate],
     given: &[Certificate],
-    at: i64,
+    at: UnixSeconds,
 ) -> Result<(), TokenError> {
     may_time_stamp(signer)?;
-    let chain = |reason: String| TokenError::Chain { at: format_time(at), reason };
+    let chain = |reason: String| TokenError::Chain { at: at.to_string(), reason };
     if given.iter().any(|own| own.der() == signer.der()) {
         check_end_entity(signer, PURPOSES).map_err(|error| chain(error.to_string()))?;
         return if signer.validity().contains(at) {
@@ -38,7 +41,7 @@ pub(super) fn check(
         intermediates: &helpers.iter().collect::<Vec<_>>(),
         trust_anchors: &given.iter().collect::<Vec<_>>(),
         at,
-        slow_by: 0,
+        slow_by: Duration::ZERO,
         purposes: PURPOSES,
         limits: Limits { signatures: MOST_SIGNATURES, ..Limits::default() },
         issuer_rule: &|_, _| Ok(()),

@@ -17,7 +17,6 @@ pub use stamped::attestations;
 pub use stamps::{TimeStamps, TsaFileError, annotated};
 use x509::{
     Validity,
-    text::format_time,
     time_stamp::{TimeStamp, Token},
 };
 
@@ -81,9 +80,9 @@ pub(in crate::verify) fn of_steps(
                 Worth::Contradicts(stamp) => contradictions.push(Finding::Time {
                     step: step.name.clone(),
                     signed: step.signed_at,
-                    relation: format!("after its time stamp ({})", format_time(stamp.gen_time)),
+                    relation: format!("after its time stamp ({})", stamp.gen_time),
                     detail: Detail::AFTER_TIME_STAMP,
-                    limit: format_time(stamp.gen_time),
+                    limit: stamp.gen_time.to_string(),
                 }),
             }
         }
@@ -153,7 +152,7 @@ fn worth(token: &Token, step: &ProvenStep, trust: &Trust, stamps: &TimeStamps) -
         Err(error) => return Worth::None(TokenError::from(error).to_string()),
     };
     let time = token.gen_time();
-    let at = format_time(stamp.gen_time);
+    let at = stamp.gen_time.to_string();
     if time.earliest > trust.now + trust.clock_skew {
         return Worth::None(format!("it is of {at}, which is in the future"));
     }
