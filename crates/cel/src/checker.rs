@@ -33,8 +33,8 @@ pub(super) enum Refused {
     TypesTooLarge,
 }
 
-/// The meanings of all nodes, by node.
-pub(super) fn check(source: &Source, ast: &Ast, root: Id) -> Result<Vec<Meaning>, Refused> {
+/// The meanings of all nodes, by node. `steps` grows by what it took to compare types.
+pub(super) fn check(source: &Source, ast: &Ast, root: Id, steps: &mut u64) -> Result<Vec<Meaning>, Refused> {
     let mut checker = Checker {
         ast,
         types: vec![None; ast.nodes.len()],
@@ -45,16 +45,16 @@ pub(super) fn check(source: &Source, ast: &Ast, root: Id) -> Result<Vec<Meaning>
         issues: Issues::default(),
     };
     checker.check(root);
+    let is_typed = !checker.unifier.exhausted() && checker.issues.is_empty();
+    let planned = if is_typed { checker.plan(root) } else { Ok(()) };
+    *steps += checker.unifier.steps();
     if checker.unifier.exhausted() {
         return Err(Refused::TypesTooLarge);
     }
     if !checker.issues.is_empty() {
         return Err(Refused::Wrong(checker.issues.display(source)));
     }
-    checker.plan(root).map_err(Refused::Wrong)?;
-    if checker.unifier.exhausted() {
-        return Err(Refused::TypesTooLarge);
-    }
+    planned.map_err(Refused::Wrong)?;
     Ok(checker.meanings)
 }
 

@@ -27,6 +27,11 @@ impl<'a> Evaluator<'a> {
         Evaluator { ast, meanings, machine: Machine::new(zones), variables: Vec::new() }
     }
 
+    /// How many steps were taken.
+    pub(super) fn steps(&self) -> u64 {
+        self.machine.steps()
+    }
+
     pub(super) fn evaluate(&mut self, id: Id) -> Outcome {
         self.machine.step(1)?;
         let ast = self.ast;

@@ -101,30 +101,40 @@ impl fmt::Display for Limit {
 /// Whether the expression is true. `zones` are the time zones that the functions of timestamps know by name. It takes up to a
 /// few seconds of one processor and, for texts and lists, up to 64 MiB; what would take more is [`CelError::TooLarge`].
 pub fn evaluate(expression: &str, zones: &Zones) -> Result<bool, CelError> {
+    evaluate_counted(expression, zones).0
+}
+
+/// The same, and how many steps it took to read, check and evaluate the expression: for whoever evaluates many.
+pub fn evaluate_counted(expression: &str, zones: &Zones) -> (Result<bool, CelError>, u64) {
     // How much stack the caller has is not known, and a tree within cel-go's limits is deep.
     thread::scope(|scope| {
-        let started = thread::Builder::new()
-            .name("cel".to_owned())
-            .stack_size(STACK)
-            .spawn_scoped(scope, || evaluate_here(expression, zones));
+        let started =
+            thread::Builder::new().name("cel".to_owned()).stack_size(STACK).spawn_scoped(scope, || {
+                // Each byte is looked at, whatever comes of it.
+                let mut steps = expression.len() as u64;
+                (evaluate_here(expression, zones, &mut steps), steps)
+            });
         match started {
             Ok(thread) => match thread.join() {
                 Ok(outcome) => outcome,
                 Err(panic) => std::panic::resume_unwind(panic),
             },
-            Err(error) => Err(CelError::NoThread { reason: go::errno::reason(&error) }),
+            Err(error) => (Err(CelError::NoThread { reason: go::errno::reason(&error) }), 0),
         }
     })
 }
 
-fn evaluate_here(expression: &str, zones: &Zones) -> Result<bool, CelError> {
+fn evaluate_here(expression: &str, zones: &Zones, steps: &mut u64) -> Result<bool, CelError> {
     let source = Source::new(expression);
     let (ast, root) = parser::parse(&source).map_err(|issues| CelError::Syntax { issues })?;
-    let meanings = checker::check(&source, &ast, root).map_err(|refused| match refused {
+    let meanings = checker::check(&source, &ast, root, steps).map_err(|refused| match refused {
         Refused::Wrong(issues) => CelError::Type { issues },
         Refused::TypesTooLarge => CelError::TooLarge { limit: Limit::Types },
     })?;
-    match Evaluator::new(&ast, &meanings, zones).evaluate(root) {
+    let mut evaluator = Evaluator::new(&ast, &meanings, zones);
+    let value = evaluator.evaluate(root);
+    *steps += evaluator.steps();
+    match value {
         Ok(Value::Bool(value)) => Ok(value),
         Ok(_) => Err(CelError::NotBoolean { expression: expression.to_owned() }),
         Err(Fault::Error(reason)) => Err(CelError::Evaluation { reason }),

@@ -52,6 +52,11 @@ impl<'a> Machine<'a> {
         Machine { zones, steps: 0, bytes: 0, pattern: None }
     }
 
+    /// How many steps were taken.
+    pub(crate) fn steps(&self) -> u64 {
+        self.steps
+    }
+
     pub(crate) fn step(&mut self, count: u64) -> Result<(), Fault> {
         self.steps = self.steps.saturating_add(count);
         if self.steps > MOST_STEPS {

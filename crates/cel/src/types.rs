@@ -130,6 +130,11 @@ impl Unifier {
         self.steps > MOST_STEPS
     }
 
+    /// How many steps were taken.
+    pub(super) fn steps(&self) -> u64 {
+        self.steps
+    }
+
     fn step(&mut self) -> bool {
         self.steps += 1;
         !self.exhausted()

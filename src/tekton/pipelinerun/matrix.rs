@@ -46,6 +46,31 @@ pub(crate) fn fan_out(matrix: &Matrix) -> Option<Vec<Combination>> {
     Some(combinations)
 }
 
+/// Bytes of all names and texts that [`fan_out`] makes, at most.
+pub(crate) fn bytes(matrix: &Matrix) -> usize {
+    let lists = || {
+        matrix.params.iter().filter_map(|param| match &param.value {
+            ResultValue::Array(items) => Some((&param.name, items)),
+            _ => None,
+        })
+    };
+    let count = lists().fold(1_usize, |count, (_, items)| count.saturating_mul(items.len().max(1)));
+    let of_lists = lists().map(|(name, items)| {
+        let all: usize = items.iter().map(String::len).sum();
+        let each = count / items.len().max(1);
+        each.saturating_mul(all).saturating_add(count.saturating_mul(name.len()))
+    });
+    let included = matrix.include.iter().flat_map(|include| &include.params);
+    let included: usize = included
+        .map(|param| match &param.value {
+            ResultValue::String(text) => param.name.len() + text.len(),
+            _ => param.name.len(),
+        })
+        .sum();
+    let of_included = included.saturating_mul(count.saturating_add(1));
+    of_lists.fold(of_included, usize::saturating_add)
+}
+
 /// How many runs the controller makes, which is not always the number of combinations (Tekton `CountCombinations`): the run of a number
 /// beyond them has no parameters of the matrix, and a combination beyond them has no run. `None`: more than can be counted.
 pub(crate) fn count_runs(matrix: &Matrix) -> Option<usize> {

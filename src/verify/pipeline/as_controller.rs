@@ -18,6 +18,7 @@ use crate::{
     verify::{
         Verdict,
         pipeline::{
+            allowance::Allowance,
             child::{Child, Proven},
             context::TaskContext,
             results, skips, stated,
@@ -91,7 +92,8 @@ impl State {
 fn what_is_derived_is_what_the_controller_makes() {
     let state = State::new();
     let tasks = state.tasks();
-    let values = Values::new(&tasks);
+    let allowance = Allowance::default();
+    let values = Values::new(&tasks, &allowance);
     let (mut faults, mut derived) = (Vec::new(), HashMap::<String, u32>::new());
     for line in include_str!("../../../testdata/pipelineruns/made.jsonl").lines() {
         let line: Value = serde_json::from_str(line).unwrap();

@@ -8,12 +8,13 @@ use std::collections::HashMap;
 use crate::{
     tekton::{
         pipelinerun::{
+            Matrix,
             matrix::count_runs,
             references::{Replacement, expressions, length_of},
         },
         value::ResultValue,
     },
-    verify::pipeline::{task::Task, values::Values},
+    verify::pipeline::{allowance::Allowance, task::Task, values::Values},
 };
 
 /// What takes the place of expressions in the parameters of one task.
@@ -35,14 +36,15 @@ impl<'a> TaskContext<'a> {
             let Some(of) = values.tasks.get(producer) else { continue };
             // Only tasks that are not of finally are looked at, with no results put into their matrices.
             if !of.is_finally {
-                let count = of.task.matrix.as_ref().and_then(count_runs);
+                let may_count = |matrix: &&Matrix| values.allowance.take_looks(items(matrix));
+                let count = of.task.matrix.as_ref().filter(may_count).and_then(count_runs);
                 numbers
                     .insert(format!("tasks.{producer}.matrix.length"), count.map(|count| count.to_string()));
             }
             if let Some(result) = result {
                 // One that it does not wait for may have had fewer runs by then.
                 let has_ended = task.parents().contains(&producer) || task.is_finally && !of.is_finally;
-                let count = has_ended.then(|| with_result(of, result)).flatten();
+                let count = has_ended.then(|| with_result(of, result, values.allowance)).flatten();
                 let of_result = format!("tasks.{producer}.matrix.{result}.length");
                 numbers.insert(of_result, count.map(|count| count.to_string()));
             }
@@ -60,8 +62,21 @@ impl<'a> TaskContext<'a> {
     }
 }
 
+/// How many texts a matrix is made of.
+fn items(matrix: &Matrix) -> usize {
+    let texts = |value: &ResultValue| match value {
+        ResultValue::Array(items) => items.len(),
+        _ => 1,
+    };
+    matrix.all_params().map(|param| texts(&param.value)).sum()
+}
+
 /// How many runs of a task have a result.
-fn with_result(task: &Task<'_>, result: &str) -> Option<usize> {
+fn with_result(task: &Task<'_>, result: &str, allowance: &Allowance) -> Option<usize> {
+    let results = task.runs.iter().flatten().filter_map(|run| run.proven.as_ref());
+    if !allowance.take_looks(results.map(|proven| 1 + proven.results.len()).sum()) {
+        return None;
+    }
     task.runs.iter().try_fold(0, |count, run| {
         let proven = run.as_ref()?.proven.as_ref()?;
         Some(count + usize::from(proven.result(result).is_some()))

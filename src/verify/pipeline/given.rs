@@ -17,6 +17,7 @@ use crate::{
         findings::Findings,
         pipeline::{
             ParamNode,
+            allowance::TOO_MUCH,
             child::Child,
             context::TaskContext,
             differs, fault,
@@ -172,6 +173,9 @@ impl<'a> Given<'a> {
 /// How many runs a matrix makes, and its combinations, with results put in.
 fn combinations(matrix: &Matrix, values: &Values<'_>) -> Result<(usize, Vec<Combination>), String> {
     let matrix = with_results(matrix, values)?;
+    if !values.allowance.take(matrix::bytes(&matrix)) {
+        return Err(TOO_MUCH.to_owned());
+    }
     let count = matrix::count_runs(&matrix).zip(matrix::fan_out(&matrix));
     count.ok_or_else(|| "there are more than any controller makes".to_owned())
 }

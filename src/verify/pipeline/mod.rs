@@ -5,6 +5,7 @@
 //! stated ([`skips`], [`stated`]), that the steps signed in the order of the tasks, and that its results are theirs ([`results`]).
 //! What Tekton Chains attested of it must agree with all that ([`chains`]).
 
+mod allowance;
 #[cfg(test)]
 mod as_controller;
 mod cel;
@@ -31,7 +32,12 @@ pub use child::Child;
 pub use tree::{ParamNode, Pipeline, PipelineResult, RunNode, TaskNode};
 pub use whole::{Judged, Pipelines};
 
-use self::{task::Task, values::Values, whole::Children};
+use self::{
+    allowance::{Allowance, TOO_MUCH},
+    task::Task,
+    values::Values,
+    whole::Children,
+};
 use crate::{
     tekton::{
         pipelinerun::{PipelineRun, PipelineSpec},
@@ -62,7 +68,12 @@ fn not_kept(task_run: String, uid: String, problem: &str) -> Report {
 }
 
 /// Judges a PipelineRun by what is known of its children.
-pub(crate) fn judge(object: &PipelineRun, children: &Children, trust: &Trust, policy: &Policy) -> Report {
+pub(crate) fn judge(
+    object: &PipelineRun,
+    children: &Children,
+    allowance: &Allowance,
+    (trust, policy): (&Trust, &Policy),
+) -> Report {
     let mut findings = Findings::default();
     let mut notes = Vec::new();
     let mut pipeline = Pipeline::default();
@@ -74,14 +85,18 @@ pub(crate) fn judge(object: &PipelineRun, children: &Children, trust: &Trust, po
     }
     match object.succeeded() {
         Some("True" | "False") => {
-            if let Some(spec) = spec::of(object, &mut findings, &mut notes) {
-                pipeline = against(object, spec, children, (trust, policy), &mut findings, &mut notes);
+            if let Some(spec) = spec::of(object, allowance, &mut findings, &mut notes) {
+                let by = (children, allowance, trust, policy);
+                pipeline = against(object, spec, by, &mut findings, &mut notes);
             }
         }
         _ => findings.push(fault(Verdict::Absent, Detail::UNFINISHED, "the PipelineRun has not finished")),
     }
     pipeline.failed = failed;
     findings.extend(policy.unsuccessful(failed));
+    if allowance.is_used_up() {
+        findings.push(fault(Verdict::Unchecked, Detail::NOT_DERIVED, TOO_MUCH));
+    }
     if children.overflowed {
         // Whatever is not there may say otherwise.
         findings.push(fault(Verdict::Unchecked, Detail::NOT_KEPT, NO_ROOM));
@@ -116,17 +131,16 @@ pub(crate) fn judge(object: &PipelineRun, children: &Children, trust: &Trust, po
 fn against(
     object: &PipelineRun,
     spec: &PipelineSpec,
-    children: &Children,
-    (trust, policy): (&Trust, &Policy),
+    (children, allowance, trust, policy): (&Children, &Allowance, &Trust, &Policy),
     findings: &mut Findings,
     notes: &mut Vec<String>,
 ) -> Pipeline {
     let tasks = runs::tasks(object, spec, children, findings);
     let mut by_name: HashMap<&str, Task<'_>> =
         tasks.into_iter().map(|task| (task.task.name.as_str(), task)).collect();
-    let cut = given::cut_matrices(&Values::new(&by_name));
+    let cut = given::cut_matrices(&Values::new(&by_name, allowance));
     runs::rename(object, &mut by_name, &cut);
-    let values = Values::new(&by_name);
+    let values = Values::new(&by_name, allowance);
     let mut nodes = Vec::with_capacity(by_name.len());
     let created = object.metadata.creation_timestamp.as_deref().and_then(UnixSeconds::parse);
     if created.is_none() {

@@ -157,7 +157,10 @@ pub(super) fn allows(when: &[DeclaredWhen], values: &Values<'_>) -> Result<bool,
         let looked_in = in_list(&expression.values, &of).map_err(unknown)?;
         allowed &= looked_in.contains(&input) == (expression.operator == "in");
         if !expression.cel.is_empty() {
-            allowed &= values.cel.is_true(&in_text(&expression.cel, &of).map_err(unknown)?)?;
+            allowed &= {
+                let text = in_text(&expression.cel, &of).map_err(unknown)?;
+                values.cel.is_true(&text, values.allowance)?
+            };
         }
     }
     Ok(allowed)

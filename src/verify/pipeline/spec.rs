@@ -1,6 +1,6 @@
 //! The pipeline that was run: `status.pipelineSpec`, held against the object's own inline one.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
 
@@ -16,13 +16,14 @@ use crate::{
         Verdict,
         facts::Detail,
         findings::Findings,
-        pipeline::{differs, fault},
+        pipeline::{allowance::Allowance, differs, fault},
     },
 };
 
 /// The pipeline with parameters put in. `None`: it is not there, and nothing can be judged.
 pub(crate) fn of<'a>(
     object: &'a PipelineRun,
+    allowance: &Allowance,
     findings: &mut Findings,
     notes: &mut Vec<String>,
 ) -> Option<&'a PipelineSpec> {
@@ -33,7 +34,7 @@ pub(crate) fn of<'a>(
     };
     match &object.spec.pipeline_spec {
         None => notes.push("its pipeline is claimed: status.pipelineSpec, which nobody signs".to_owned()),
-        Some(inline) => compare(object, inline, spec, findings),
+        Some(inline) => compare(object, (inline, spec), allowance, findings),
     }
     let mut names: Vec<&str> = spec.all_tasks().map(|(task, _)| task.name.as_str()).collect();
     names.sort_unstable();
@@ -47,12 +48,18 @@ pub(crate) fn of<'a>(
 
 /// What the controller puts in (parameters, contexts, workspaces) is the only difference there may be; parameters that the PipelineRun was
 /// given are put in here, too.
-fn compare(object: &PipelineRun, inline: &PipelineSpec, run: &PipelineSpec, findings: &mut Findings) {
+fn compare(
+    object: &PipelineRun,
+    (inline, run): (&PipelineSpec, &PipelineSpec),
+    allowance: &Allowance,
+    findings: &mut Findings,
+) {
     let mut other = |field: String| {
         let problem = format!("{field} is not what spec.pipelineSpec and spec.params make of it");
         findings.push(differs(Detail::PIPELINE_SPEC, problem, field, (None, None)));
     };
-    let given = Given::new(&object.spec.params);
+    let params = object.spec.params.iter().map(|param| (param.name.as_str(), &param.value)).collect();
+    let given = Given { params: &params, hidden: HashSet::new(), allowance };
     for (list, inline, run) in
         [("tasks", &inline.tasks, &run.tasks), ("finally", &inline.finally, &run.finally)]
     {
@@ -71,21 +78,26 @@ fn compare(object: &PipelineRun, inline: &PipelineSpec, run: &PipelineSpec, find
     }
 }
 
-/// Parameters that the PipelineRun was given, by name.
+/// Parameters that the PipelineRun was given.
 struct Given<'a> {
-    params: HashMap<&'a str, &'a ResultValue>,
+    /// By name.
+    params: &'a HashMap<&'a str, &'a ResultValue>,
+    /// Names that mean others.
+    hidden: HashSet<&'a str>,
+    allowance: &'a Allowance,
 }
 
-impl<'a> Given<'a> {
-    fn new(params: &'a [Param]) -> Self {
-        Given { params: params.iter().map(|param| (param.name.as_str(), &param.value)).collect() }
-    }
-
-    /// What takes the place of an expression; a default, or what is not a parameter, is not known here and stays.
+impl Given<'_> {
+    /// What takes the place of an expression; a default, or what is not a parameter, is not known here and stays. So does all that is too
+    /// much: what stays fits anything, and the PipelineRun is `unchecked`.
     fn replacement(&self, expression: &str) -> Replacement {
         let value = || {
             let (name, rest) = param_of(expression)?;
-            match (*self.params.get(name)?, Part::parse(rest)?) {
+            let value = *self.params.get(name).filter(|_| !self.hidden.contains(name))?;
+            if !self.allowance.take_copies(1, value) {
+                return None;
+            }
+            match (value, Part::parse(rest)?) {
                 // Only a text takes the place of its bare name.
                 (ResultValue::Array(_) | ResultValue::Object(_), Part::Whole) => None,
                 (value, part) => part.of(value),
@@ -139,7 +151,11 @@ impl<'a> Given<'a> {
         let pipelines = match (&inline.pipeline_spec, &run.pipeline_spec) {
             (None, None) => true,
             // Its own parameters hide those of the outer one.
-            (Some(inline), Some(run)) => Given::new(&[]).json_becomes(inline, run),
+            (Some(inline), Some(run)) => {
+                let none = HashMap::new();
+                let given = Given { params: &none, hidden: HashSet::new(), allowance: self.allowance };
+                given.json_becomes(inline, run)
+            }
             _ => false,
         };
         matrices
@@ -156,12 +172,9 @@ impl<'a> Given<'a> {
     }
 
     /// Without those that a task is given, whose values take their places in its inline steps (Tekton `propagateParams`).
-    fn without(&self, given: &[Param]) -> Self {
-        let mut params = self.params.clone();
-        for param in given {
-            params.remove(param.name.as_str());
-        }
-        Given { params }
+    fn without<'b>(&'b self, given: &'b [Param]) -> Given<'b> {
+        let hidden = given.iter().map(|param| param.name.as_str()).collect();
+        Given { params: self.params, hidden, allowance: self.allowance }
     }
 
     fn all_become(&self, inline: &[Param], run: &[Param]) -> bool {

@@ -21,6 +21,7 @@ use crate::{
         facts::Detail,
         findings::Findings,
         pipeline::{
+            allowance::TOO_MUCH,
             differs, fault,
             task::Task,
             values::{TaskResult, Values},
@@ -68,17 +69,11 @@ pub(super) fn become_all(
     if declared.len() != stated.len() {
         return Ok(false);
     }
-    let of = |expression: &str| match ResultReference::parse(expression).map(|result| values.result(&result))
-    {
-        // It is not put in, so it stays.
-        Some(TaskResult::None) => Replacement::Stays,
-        _ => values.in_when(expression),
-    };
     for (declared, stated) in declared.iter().zip(stated) {
         let is_same = declared.operator == stated.operator
-            && input_becomes(&declared.input, &stated.input, &of)?
-            && text_becomes(&declared.cel, &stated.cel, &of)?
-            && list_becomes(&declared.values, &stated.values, &of)?;
+            && input_becomes(&declared.input, &stated.input, values)?
+            && text_becomes(&declared.cel, &stated.cel, values)?
+            && list_becomes(&declared.values, &stated.values, values)?;
         if !is_same {
             return Ok(false);
         }
@@ -86,11 +81,20 @@ pub(super) fn become_all(
     Ok(true)
 }
 
+/// What takes the place of an expression there.
+fn of(expression: &str, values: &Values<'_>) -> Replacement {
+    match ResultReference::parse(expression).map(|result| values.result(&result)) {
+        // It is not put in, so it stays.
+        Some(TaskResult::None) => Replacement::Stays,
+        _ => values.in_when(expression),
+    }
+}
+
 /// A whole list as input becomes its JSON.
-fn input_becomes(declared: &str, stated: &str, of: &dyn Fn(&str) -> Replacement) -> Result<bool, String> {
-    match whole_expression(declared).map(of) {
+fn input_becomes(declared: &str, stated: &str, values: &Values<'_>) -> Result<bool, String> {
+    match whole_expression(declared).map(|expression| of(expression, values)) {
         Some(Replacement::Value(ResultValue::Array(items))) if as_json(&items) == stated => Ok(true),
-        _ => text_becomes(declared, stated, of),
+        _ => text_becomes(declared, stated, values),
     }
 }
 
@@ -101,19 +105,22 @@ pub(super) fn as_json(items: &[String]) -> String {
     format!("[{}]", items.join(","))
 }
 
-fn text_becomes(declared: &str, stated: &str, of: &dyn Fn(&str) -> Replacement) -> Result<bool, String> {
-    let behind = |reached: &BTreeSet<usize>, text: &str| -> BTreeSet<usize> {
+fn text_becomes(declared: &str, stated: &str, values: &Values<'_>) -> Result<bool, String> {
+    let behind = |reached: &BTreeSet<usize>, text: &str| -> Result<BTreeSet<usize>, String> {
+        if !values.allowance.take(reached.len().saturating_mul(text.len())) {
+            return Err(TOO_MUCH.to_owned());
+        }
         let ends =
             reached.iter().filter_map(|at| stated.get(*at..)?.starts_with(text).then_some(at + text.len()));
-        ends.collect()
+        Ok(ends.collect())
     };
     let (mut reached, mut unknown, mut end) = (BTreeSet::from([0]), None, 0);
     for (start, expression) in places(declared) {
         let next = start + "$(".len() + expression.len() + ")".len();
-        let before = behind(&reached, declared.get(end..start).unwrap_or_default());
-        reached = behind(&before, declared.get(start..next).unwrap_or_default());
-        match of(expression) {
-            Replacement::Value(ResultValue::String(value)) => reached.extend(behind(&before, &value)),
+        let before = behind(&reached, declared.get(end..start).unwrap_or_default())?;
+        reached = behind(&before, declared.get(start..next).unwrap_or_default())?;
+        match of(expression, values) {
+            Replacement::Value(ResultValue::String(value)) => reached.extend(behind(&before, &value)?),
             Replacement::Unknown => unknown = unknown.or(Some(expression)),
             Replacement::Value(_) | Replacement::Stays => {}
         }
@@ -122,20 +129,21 @@ fn text_becomes(declared: &str, stated: &str, of: &dyn Fn(&str) -> Replacement) 
         }
         end = next;
     }
-    let is_same = behind(&reached, declared.get(end..).unwrap_or_default()).contains(&stated.len());
+    let is_same = behind(&reached, declared.get(end..).unwrap_or_default())?.contains(&stated.len());
     known(is_same, unknown)
 }
 
 /// An item that is nothing but a list may have become all of that list's items.
-fn list_becomes(
-    declared: &[String],
-    stated: &[String],
-    of: &dyn Fn(&str) -> Replacement,
-) -> Result<bool, String> {
+fn list_becomes(declared: &[String], stated: &[String], values: &Values<'_>) -> Result<bool, String> {
     let (mut reached, mut unknown) = (BTreeSet::from([0]), None);
     for item in declared {
         let mut next = BTreeSet::new();
-        let whole = whole_expression(item).map(|expression| (expression, of(expression)));
+        let whole = whole_expression(item).map(|expression| (expression, of(expression, values)));
+        if let Some((_, Replacement::Value(value))) = &whole
+            && !values.allowance.take_copies(reached.len(), value)
+        {
+            return Err(TOO_MUCH.to_owned());
+        }
         if let Some((expression, Replacement::Unknown)) = whole {
             unknown = unknown.or(Some(expression));
         }
@@ -146,7 +154,7 @@ fn list_becomes(
                 next.insert(at + items.len());
             }
             // Of one that is not known another item may still be the one that differs, so its reason is kept for the end.
-            match stated.get(*at).map(|stated| text_becomes(item, stated, of)) {
+            match stated.get(*at).map(|stated| text_becomes(item, stated, values)) {
                 Some(Ok(true)) => drop(next.insert(at + 1)),
                 Some(Err(reason)) if unknown.is_none() && whole.is_none() => return Err(reason),
                 _ => {}

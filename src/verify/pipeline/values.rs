@@ -7,7 +7,12 @@ use crate::{
         pipelinerun::references::{self, Replacement, ResultReference, is_of_task},
         value::ResultValue,
     },
-    verify::pipeline::{cel::Evaluated, child::Child, task::Task},
+    verify::pipeline::{
+        allowance::Allowance,
+        cel::Evaluated,
+        child::{Child, Proven},
+        task::Task,
+    },
 };
 
 /// The tasks of a pipeline by name, with the runs that the source holds of them.
@@ -15,6 +20,8 @@ pub(crate) struct Values<'a> {
     pub(crate) tasks: &'a HashMap<&'a str, Task<'a>>,
     /// What its expressions in CEL come to.
     pub(crate) cel: Evaluated,
+    /// What all of that may take. Once it is used up, nothing is known any more.
+    pub(crate) allowance: &'a Allowance,
 }
 
 /// A task's result, or why there is none.
@@ -28,8 +35,8 @@ pub(crate) enum TaskResult {
 }
 
 impl<'a> Values<'a> {
-    pub(crate) fn new(tasks: &'a HashMap<&'a str, Task<'a>>) -> Self {
-        Self { tasks, cel: Evaluated::default() }
+    pub(crate) fn new(tasks: &'a HashMap<&'a str, Task<'a>>, allowance: &'a Allowance) -> Self {
+        Self { tasks, cel: Evaluated::default(), allowance }
     }
 
     /// What takes the place of an expression in a when expression.
@@ -73,18 +80,24 @@ impl<'a> Values<'a> {
         if task.skipped.is_some() && task.references.is_empty() {
             return TaskResult::None;
         }
-        let mut proven = Vec::with_capacity(task.runs.len());
+        if !self.allowance.take_looks(task.runs.len()) {
+            return TaskResult::Unknown;
+        }
+        let mut proven: Vec<&Proven> = Vec::with_capacity(task.runs.len());
         for run in &task.runs {
             match run.and_then(|child| child.proven.as_ref()) {
                 Some(known) => proven.push(known),
                 None => return TaskResult::Unknown,
             }
         }
+        if !self.allowance.take_looks(proven.iter().map(|proven| proven.results.len()).sum()) {
+            return TaskResult::Unknown;
+        }
         if task.task.matrix.is_none() {
             return match proven.first().map(|first| first.result(reference.result)) {
-                Some(Some(value)) => TaskResult::Value(value.clone()),
+                Some(Some(value)) if self.allowance.take_copies(1, value) => TaskResult::Value(value.clone()),
                 Some(None) => TaskResult::None,
-                None => TaskResult::Unknown,
+                Some(Some(_)) | None => TaskResult::Unknown,
             };
         }
         // Sorted by the name of the TaskRun (`createResultsCacheMatrixedTaskRuns`).
@@ -94,8 +107,11 @@ impl<'a> Values<'a> {
             ResultValue::String(text) => text.clone(),
             _ => String::new(),
         };
-        let items: Vec<String> =
-            named.iter().filter_map(|(_, proven)| proven.result(reference.result).map(text)).collect();
+        let values: Vec<_> = named.iter().filter_map(|(_, proven)| proven.result(reference.result)).collect();
+        if !values.iter().all(|value| self.allowance.take_copies(1, value)) {
+            return TaskResult::Unknown;
+        }
+        let items: Vec<String> = values.into_iter().map(text).collect();
         match items.is_empty() {
             true => TaskResult::None,
             false => TaskResult::Value(ResultValue::Array(items)),
@@ -113,6 +129,7 @@ impl<'a> Values<'a> {
     fn status(&self, task: &str) -> Replacement {
         let text = |text: &str| Replacement::Value(ResultValue::String(text.to_owned()));
         match self.tasks.get(task) {
+            Some(task) if !self.allowance.take_looks(task.runs.len()) => Replacement::Unknown,
             Some(task) if task.runs.is_empty() => text("None"),
             Some(task) => match task.outcome() {
                 Some(true) => text("Succeeded"),
@@ -125,6 +142,10 @@ impl<'a> Values<'a> {
 
     /// `$(tasks.status)`: of all tasks but those of finally, when all of them have ended or were skipped.
     fn status_of_all(&self) -> Replacement {
+        let runs = self.tasks.values().map(|task| 1 + task.runs.len());
+        if !self.allowance.take_looks(runs.sum()) {
+            return Replacement::Unknown;
+        }
         let mut status = "Succeeded";
         for task in self.tasks.values().filter(|task| !task.is_finally) {
             match (task.outcome(), task.skipped) {
@@ -143,6 +164,9 @@ impl<'a> Values<'a> {
     /// `$(tasks.<task>.reason)`: that of the first TaskRun that failed, or of the first one. Nobody signs it.
     fn reason(&self, task: &str) -> Replacement {
         let Some(task) = self.tasks.get(task) else { return Replacement::Stays };
+        if !self.allowance.take_looks(task.runs.len()) {
+            return Replacement::Unknown;
+        }
         let runs: Option<Vec<&Child>> = task.runs.iter().copied().collect();
         let Some(runs) = runs else { return Replacement::Unknown };
         let failed = runs.iter().find(|run| run.succeeded != Some(true));

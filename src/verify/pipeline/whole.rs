@@ -11,6 +11,7 @@ use crate::{
         Policy, Report, Trust,
         pipeline::{
             NO_ROOM,
+            allowance::Allowance,
             child::{Child, Proven},
             judge, not_kept,
         },
@@ -86,6 +87,8 @@ struct Waiting<P> {
     uid: String,
     /// Full names of the PipelineRuns and other runs that it made.
     children: HashSet<String>,
+    /// UIDs of the PipelineRuns that it belongs to.
+    owners: Vec<String>,
     packed: Packed,
     place: P,
 }
@@ -96,6 +99,7 @@ impl<P> Waiting<P> {
         let children = object.status.child_references.iter();
         let children = children.map(|child| format!("{namespace}/{}", child.name)).collect();
         Self {
+            owners: owners(&object).map(str::to_owned).collect(),
             full_name: object.full_name(),
             uid: object.metadata.uid,
             children,
@@ -107,16 +111,22 @@ impl<P> Waiting<P> {
     /// Bytes that it takes in memory, about.
     fn weight(&self) -> usize {
         let children = self.children.iter().map(|child| child.len() + 48);
-        256 + 2 * self.full_name.len() + self.packed.len() + children.sum::<usize>()
+        let owners = self.owners.iter().map(|owner| owner.len() + 48);
+        256 + owners.sum::<usize>() + 2 * self.full_name.len() + self.packed.len() + children.sum::<usize>()
     }
 
     /// Its report, and what one that it belongs to needs of it.
-    fn judge(self, children: &Children, trust: &Trust, policy: &Policy) -> (Judged<P>, Option<Child>) {
+    fn judge(
+        self,
+        children: &Children,
+        allowance: &Allowance,
+        by: (&Trust, &Policy),
+    ) -> (Judged<P>, Option<Child>) {
         let Self { full_name, uid, packed, place, .. } = self;
         let Some(object) = packed.unpack() else {
             return (Judged { place, report: not_kept(full_name, uid, "it could not be read again") }, None);
         };
-        let report = judge(&object, children, trust, policy);
+        let report = judge(&object, children, allowance, by);
         let child = as_child(&object, &report);
         (Judged { place, report }, child)
     }
@@ -176,12 +186,15 @@ impl<P> Pipelines<P> {
     /// Judges all PipelineRuns; nothing more will come. In the order in which they came, but nested ones before those that they belong to.
     pub fn finish(mut self, trust: &Trust, policy: &Policy, each: &mut dyn FnMut(Judged<P>)) {
         let order = nested_first(&self.waiting);
+        let families = families(&self.waiting);
+        let mut allowances: HashMap<usize, Allowance> = HashMap::new();
         let mut waiting: Vec<Option<Waiting<P>>> =
             mem::take(&mut self.waiting).into_iter().map(Some).collect();
         for place in order {
             let Some(next) = waiting.get_mut(place).and_then(Option::take) else { continue };
             self.room += next.weight();
-            let (judged, child) = next.judge(&self.children, trust, policy);
+            let allowance = allowances.entry(families[place]).or_default();
+            let (judged, child) = next.judge(&self.children, allowance, (trust, policy));
             if let Some(child) = child {
                 self.child(child);
             }
@@ -227,6 +240,43 @@ fn nested_first<P>(waiting: &[Waiting<P>]) -> Vec<usize> {
     order
 }
 
+/// UIDs of the PipelineRuns that own it.
+fn owners(object: &PipelineRun) -> impl Iterator<Item = &str> {
+    let owners = object.metadata.owner_references.iter();
+    owners.filter(|owner| owner.kind == "PipelineRun").map(|owner| owner.uid.as_str())
+}
+
+/// The family of each: all that are connected by owners have one.
+fn families<P>(waiting: &[Waiting<P>]) -> Vec<usize> {
+    let mut numbers: HashMap<&str, usize> = HashMap::new();
+    let mut next: Vec<usize> = Vec::new();
+    for object in waiting {
+        let mut own = None;
+        for uid in std::iter::once(&object.uid).chain(&object.owners) {
+            let number = *numbers.entry(uid).or_insert(next.len());
+            if number == next.len() {
+                next.push(number);
+            }
+            let root = root(&mut next, number);
+            // Those of one object become one.
+            next[root] = *own.get_or_insert(root);
+        }
+    }
+    waiting
+        .iter()
+        .map(|object| numbers.get(object.uid.as_str()).map_or(0, |&number| root(&mut next, number)))
+        .collect()
+}
+
+/// Where the way from a number ends; it is shorter the next time.
+fn root(next: &mut [usize], mut number: usize) -> usize {
+    while next[number] != number {
+        next[number] = next[next[number]];
+        number = next[number];
+    }
+    number
+}
+
 /// What a PipelineRun that counts as verified hands on.
 fn proven(report: &Report) -> Option<Proven> {
     let pipeline = report.pipeline.as_ref().filter(|_| report.accepted)?;
@@ -236,9 +286,7 @@ fn proven(report: &Report) -> Option<Proven> {
 
 /// A PipelineRun that belongs to another one.
 fn as_child(object: &PipelineRun, report: &Report) -> Option<Child> {
-    let metadata = &object.metadata;
-    let by_owner = metadata.owner_references.iter().filter(|owner| owner.kind == "PipelineRun");
-    let owners: Vec<String> = by_owner.map(|owner| owner.uid.clone()).collect();
+    let owners: Vec<String> = owners(object).map(str::to_owned).collect();
     let condition = object.status.conditions.iter().find(|condition| condition.kind == "Succeeded");
     (!owners.is_empty()).then(|| Child {
         kind: "PipelineRun",
