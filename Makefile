@@ -70,7 +70,7 @@ manifests: toolchain ## test config/ and charts/: that they agree with the progr
 		cargo test --locked --no-fail-fast --test controller static_entries")
 
 FUZZ_SECONDS ?= 600
-FUZZ_TARGETS := attestation message bundle certificate taskrun token yaml
+FUZZ_TARGETS := attestation message bundle certificate taskrun chains token yaml
 FUZZ := $(TARGET)/fuzz
 
 fuzz: ## fuzz everything that reads untrusted input, FUZZ_SECONDS (600) for each target; needs nightly Rust

@@ -18,10 +18,20 @@ use std::{
 
 use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
 use serde_json::{Value, json};
-use support::{documents, fleet::Fleet};
+use support::{chains, documents, fleet::Fleet};
 
 /// What one small input may take; libFuzzer's own limit is the same.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Attestations of a real Tekton Chains that are seeds: one of each format.
+const CHAINS: [&str; 6] = [
+    "all-types-in-toto",
+    "all-types-v2alpha3",
+    "all-types-v2alpha4",
+    "pipe-in-toto",
+    "pipe-v2alpha4",
+    "pipe-v2alpha4-deep",
+];
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/fuzz")
@@ -151,4 +161,12 @@ fn regenerate() {
     let mut forged = genuine.clone();
     forged["status"]["results"][0]["value"] = json!("forged");
     write("taskrun", "forged.json", forged.to_string());
+    let attested = folder().join("../chains/real");
+    for format in CHAINS {
+        for file in ["envelope.json", "payload.json"] {
+            let content = fs::read(attested.join(format).join(file)).unwrap();
+            write("chains", &format!("{format}-{file}"), content);
+        }
+    }
+    write("chains", "slsa-tekton.json", chains::pipeline_tekton(&[genuine]).to_string());
 }

@@ -12,8 +12,11 @@ use std::{
     sync::{Mutex, OnceLock},
 };
 
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use serde_json::Value;
+use base64::{
+    Engine as _,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
+use serde_json::{Value, json};
 use svidence::{
     evidence::{
         attestation::{Attestation, PREFIX},
@@ -27,7 +30,7 @@ use svidence::{
         strict::yaml::{Dates, documents},
         taskrun::TaskRun,
     },
-    verify::{Policy, Report, Trust, VerifiedResult, prove::time::TimeStamps, verify},
+    verify::{ChainsKeys, Policy, Report, Trust, VerifiedResult, prove::time::TimeStamps, verify},
     workload::{
         bundle::X509Bundle,
         id::TrustDomain,
@@ -46,12 +49,13 @@ use x509::{
 pub type Body = fn(&[u8]);
 
 /// Name and function of every target.
-pub const TARGETS: [(&str, Body); 7] = [
+pub const TARGETS: [(&str, Body); 8] = [
     ("attestation", attestation),
     ("message", message),
     ("bundle", bundle),
     ("certificate", certificate),
     ("taskrun", taskrun),
+    ("chains", chains),
     ("token", token),
     ("yaml", yaml),
 ];
@@ -59,6 +63,9 @@ pub const TARGETS: [(&str, Body); 7] = [
 /// A genuine TaskRun that the entrypoint left, and the bundle it was signed under.
 pub const GENUINE: &str = include_str!("../../testdata/fuzz/genuine.json");
 pub const BUNDLE: &str = include_str!("../../testdata/fuzz/bundle.pem");
+
+/// The key of a real Tekton Chains.
+const CHAINS_KEY: &str = include_str!("../../testdata/chains/real/key.pub");
 
 /// Throw-away TSAs, and their tokens of `svidence`, made by OpenSSL.
 const TSAS: &str = include_str!("../../testdata/fuzz/tsa.pem");
@@ -201,6 +208,33 @@ pub fn certificate(data: &[u8]) {
     }
 }
 
+/// What Tekton Chains attests of runs: statements, envelopes and bundles, one or many; also as the payload of an envelope, and as the
+/// attestation in the annotations of the genuine TaskRun. Nobody gave a name that it does not carry, so no run may be believed but the
+/// genuine one.
+pub fn chains(data: &[u8]) {
+    static KEYS: OnceLock<ChainsKeys> = OnceLock::new();
+    let keys = KEYS.get_or_init(|| {
+        let mut keys = ChainsKeys::default();
+        keys.trust_pem(CHAINS_KEY).expect("it is a key");
+        keys
+    });
+    taskrun(data);
+    let envelope = json!({
+        "payloadType": "application/vnd.in-toto+json",
+        "payload": STANDARD.encode(data),
+        "signatures": [{"sig": ""}],
+    });
+    taskrun(envelope.to_string().as_bytes());
+    let mut object: Value = serde_json::from_str(GENUINE).expect("it is JSON");
+    let uid = object["metadata"]["uid"].as_str().expect("it has one");
+    let name = format!("chains.tekton.dev/signature-taskrun-{uid}");
+    let metadata = object["metadata"].as_object_mut().expect("it is an object");
+    metadata.insert("annotations".to_owned(), json!({name: STANDARD.encode(data)}));
+    let object = TaskRun::from_value(object).expect("it is a TaskRun");
+    let report = judge_by(&object, Policy { chains_keys: keys.clone(), ..policy() });
+    assert!(report.proof.is_none(), "Chains signed nothing of the genuine TaskRun");
+}
+
 /// A document with TaskRuns.
 pub fn taskrun(data: &[u8]) {
     let mut found = 0;
@@ -265,6 +299,14 @@ fn genuine() -> &'static Genuine {
 
 /// The verdict at the time of the genuine TaskRun, under a policy that accepts weak evidence.
 fn judge(object: &TaskRun) -> Report {
+    judge_by(object, policy())
+}
+
+fn policy() -> Policy {
+    Policy { accept_tep0089: true, accept_unproven_time: true, accept_not_carried: true, ..Policy::default() }
+}
+
+fn judge_by(object: &TaskRun, by: Policy) -> Report {
     static TRUST: OnceLock<Trust> = OnceLock::new();
     let trust = TRUST.get_or_init(|| {
         let genuine: Value = serde_json::from_str(GENUINE).expect("it is JSON");
@@ -277,16 +319,7 @@ fn judge(object: &TaskRun) -> Report {
             clock_skew: std::time::Duration::from_secs(10),
         }
     });
-    verify(
-        object,
-        trust,
-        &Policy {
-            accept_tep0089: true,
-            accept_unproven_time: true,
-            accept_not_carried: true,
-            ..Policy::default()
-        },
-    )
+    verify(object, trust, &by)
 }
 
 fn not_accepted(object: Value) {
