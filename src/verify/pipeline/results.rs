@@ -99,8 +99,9 @@ fn declared(
             let problem = format!("result {name} of the PipelineRun is not what its tasks produced");
             Err(wrong(problem, (Some(&expected), Some(found))))
         }
-        (Ok(_), None) if is_from_pipeline(value, values) => Ok(Outcome::Note(format!(
-            "result {name} is missing: Tekton up to v1.15 does not pass on what a pipeline in the pipeline produced"
+        // Of a pipeline in it that failed Tekton up to v1.15 leaves results out; where one succeeded, it fails the PipelineRun instead.
+        (Ok(_), None) if is_from_failed_pipeline(value, values) => Ok(Outcome::Note(format!(
+            "result {name} is missing, as may be where a pipeline in the pipeline failed"
         ))),
         (Ok(expected), None) if object.succeeded() == Some("True") => {
             let problem = format!("result {name} of the PipelineRun is missing");
@@ -144,11 +145,12 @@ pub(super) fn derived(value: &ResultValue, values: &Values<'_>) -> Result<Result
     }
 }
 
-fn is_from_pipeline(value: &ResultValue, values: &Values<'_>) -> bool {
-    expressions(value)
-        .into_iter()
-        .filter_map(ResultReference::parse)
-        .any(|reference| values.is_of_pipeline(&reference))
+fn is_from_failed_pipeline(value: &ResultValue, values: &Values<'_>) -> bool {
+    let has_failed = |reference: ResultReference<'_>| {
+        let task = values.tasks.get(reference.task);
+        task.is_some_and(|task| task.task.is_pipeline() && task.outcome() != Some(true))
+    };
+    expressions(value).into_iter().filter_map(ResultReference::parse).any(has_failed)
 }
 
 fn is_from_nothing(value: &ResultValue, values: &Values<'_>) -> bool {
