@@ -692,6 +692,18 @@ const FORGERIES: &[(&str, Change, &str, &str)] = &[
         "not-derived",
     ),
     (
+        "a matrix with more text in its combinations than is derived",
+        |w| {
+            w.specs(|spec| {
+                let list = json!(vec!["x".repeat(3000); 500]);
+                let params = json!([{"name": "target", "value": list}, {"name": "other", "value": list}]);
+                named(&mut spec["tasks"], "scan")["matrix"] = json!({"params": params});
+            });
+        },
+        "unchecked",
+        "not-derived",
+    ),
+    (
         "a parameter that is not the number of retries",
         |w| {
             retries(w);
@@ -1050,6 +1062,7 @@ fn the_attestation_in_the_annotations_of_a_pipelinerun_is_of_it() {
     let (chains, other) = (Chains::new(), Chains::new());
     let key = tempfile::NamedTempFile::new().unwrap();
     fs::write(key.path(), chains.pem()).unwrap();
+    let file = tempfile::NamedTempFile::new().unwrap();
     let ship = read("ship");
     let changed = |change: Change| {
         let mut whole = ship.clone();
@@ -1107,6 +1120,26 @@ fn the_attestation_in_the_annotations_of_a_pipelinerun_is_of_it() {
         assert_eq!(line["verdict"], verdict, "{case}: {line}");
         assert!(detail.is_empty() || details(&line).contains(detail), "{case}: {line}");
         assert_eq!(line["chainsSignedBy"].is_string(), verdict == "verified", "{case}: {line}");
+        // A policy may demand it. Nobody signed attestations of the TaskRuns, which do not count here.
+        for (task_run, is_demanded) in [("ship-build", true), ("other", false)] {
+            let policy = json!({"version": 1, "expires": "2030-01-01T00:00:00Z", "rules": [
+                {"namespace": "*", "taskRun": "ship-*", "time": ["asserted"], "failures": "any"},
+                {"namespace": "*", "taskRun": task_run, "time": ["asserted"], "failures": "any", "chains": "signed"},
+            ]});
+            fs::write(file.path(), policy.to_string()).unwrap();
+            let policy = ["--policy", file.path().to_str().unwrap()];
+            let line =
+                judged_with(&whole, &[&policy, &["--chains-key", key.path().to_str().unwrap()][..]].concat());
+            // A TaskRun that breaks a rule proves nothing that the attestation could be against.
+            let is_signed = line["notes"].to_string().contains("Chains signed an attestation of it");
+            assert_eq!(
+                details(&line).contains("chains"),
+                is_demanded && !is_signed,
+                "{case}, {task_run}: {line}"
+            );
+            let line = judged_with(&whole, &policy);
+            assert_eq!(details(&line).contains("chains"), is_demanded, "{case}, {task_run}, no key: {line}");
+        }
         // Without a key nothing in it is believed.
         let line = judged(&whole);
         assert_eq!((&line["verdict"], line.get("chainsSignedBy")), (&json!("verified"), None), "{case}");
@@ -1178,13 +1211,38 @@ fn nested_pipelines_are_judged_first() {
         passed_on[spec]["pipelineSpec"]["results"] =
             json!([{"name": "outer", "value": "$(tasks.app.results.r)"}]);
     }
-    assert_eq!(verdicts(&[&passed_on, &nested, &task_run]), good, "a result that Tekton does not pass on");
+    let missing =
+        ["default/build-app-000001 verified", "default/build-app verified", "default/build invalid"];
+    assert_eq!(verdicts(&[&passed_on, &nested, &task_run]), missing, "no Tekton says that this succeeded");
+    let mut failed = passed_on.clone();
+    failed["status"]["conditions"][0]["status"] = json!("False");
+    assert_eq!(verdicts(&[&failed, &nested, &task_run]), good, "a result that Tekton does not pass on");
     passed_on["status"]["results"] = json!([{"name": "outer", "value": value}]);
     assert_eq!(verdicts(&[&passed_on, &nested, &task_run]), good);
     assert_eq!(verdicts(&[&passed_on, &forged, &task_run]), bad);
     passed_on["status"]["results"] = json!([{"name": "outer", "value": "other"}]);
     let bad = ["default/build-app-000001 verified", "default/build-app verified", "default/build invalid"];
     assert_eq!(verdicts(&[&passed_on, &nested, &task_run]), bad);
+    // Each takes some 7 million steps, and the family has 10.
+    let hungry = |n: usize| {
+        let text = "x".repeat(10_000);
+        json!({"cel": format!("[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12].all(i, i == {n} || !'{text}'.matches('y{{990}}z'))")})
+    };
+    let with_when = |object: &Value, when: Value| {
+        let mut object = object.clone();
+        for spec in ["spec", "status"] {
+            object[spec]["pipelineSpec"]["tasks"][0]["when"] = when.clone();
+        }
+        object
+    };
+    let hungry_outer = with_when(&whole, json!([hungry(20)]));
+    assert_eq!(verdicts(&[&hungry_outer, &nested, &task_run]), good, "one condition in CEL");
+    let hungry_nested = with_when(&nested, json!([hungry(21), hungry(22)]));
+    assert_eq!(
+        verdicts(&[&hungry_outer, &hungry_nested, &task_run]),
+        ["default/build-app-000001 verified", "default/build-app verified", "default/build unchecked"],
+        "the conditions of a family share their steps"
+    );
     let mut circle = nested.clone();
     circle["status"]["childReferences"][0] = child("PipelineRun", "build", "000001");
     for verdict in verdicts(&[&whole, &circle, &task_run]).iter().skip(1) {

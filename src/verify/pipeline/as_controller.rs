@@ -184,3 +184,27 @@ fn what_is_derived_is_what_the_controller_makes() {
         assert!(derived[kind] >= least, "{kind}: only {} are derived", derived[kind]);
     }
 }
+
+/// A result of 1 MiB, put in at 300 places: 300 MiB.
+#[test]
+fn a_long_result_is_not_put_in_without_end() {
+    let (mut state, allowance) = (State::new(), Allowance::default());
+    let [(_, runs), _] = &mut state.tasks;
+    let proven = runs[0].1.proven.as_mut().unwrap();
+    proven.results.push(("long".to_owned(), ResultValue::String("x".repeat(1 << 20))));
+    let tasks = state.tasks();
+    let values = Values::new(&tasks, &allowance);
+    let reference = "$(tasks.a.results.long)";
+    let put_in = |places: usize| {
+        let text = ResultValue::String(format!("{} ", reference.repeat(places)));
+        replaced(&text, &|text| values.replacement(text)).map(|made| made.canonical_json().len())
+    };
+    assert_eq!(put_in(2), Ok((2 << 20) + 3));
+    assert!(!allowance.is_used_up());
+    assert_eq!(put_in(300), Err("tasks.a.results.long".to_owned()));
+    assert!(allowance.is_used_up());
+    let when = json!([{"input": "$(tasks.a.results.s)", "operator": "in", "values": ["text"]}]);
+    let when: Vec<DeclaredWhen> = serde_json::from_value(when).unwrap();
+    assert!(skips::allows(&when, &values).is_err(), "what is known is put in although nothing is left");
+    assert!(stated::become_all(&when, &when, &values).is_err(), "what is compared although nothing is left");
+}

@@ -102,6 +102,10 @@ pub(crate) fn judge(
         findings.push(fault(Verdict::Unchecked, Detail::NOT_KEPT, NO_ROOM));
     }
     let runs = || pipeline.tasks.iter().flat_map(|task| &task.runs);
+    if let Some(file) = policy.file.as_ref().filter(|_| pipeline.chains_signed_by.is_none()) {
+        let names = runs().map(|run| run.name.as_str());
+        findings.extend(file.unsigned_by_chains(&object.metadata.namespace, names));
+    }
     if findings.is_empty() && runs().next().is_none() {
         let problem = "none of its tasks ran, so there is nothing to check";
         findings.push(fault(Verdict::Unchecked, Detail::NOTHING_CHECKED, problem));

@@ -280,7 +280,7 @@ pub struct Rule {
     /// Authorities whose CAs are believed without a SPIFFE ID, as `--authority-without-uri` names them.
     #[serde(default)]
     pub authorities_without_uri: Vec<Fingerprint>,
-    /// That Tekton Chains signed an attestation of the run (`--chains-key`).
+    /// That Tekton Chains signed an attestation of the run, and of the PipelineRun that it belongs to (`--chains-key`).
     pub chains: Option<ChainsDemand>,
     /// How many TaskRuns it must speak of in a walk, counted once each and only if they are verified or accepted.
     pub min: Option<u64>,
@@ -392,6 +392,27 @@ impl PolicyFile {
                 format!("the policy says nothing about {name}"),
             )
         })
+    }
+
+    /// What a PipelineRun lacks that rules demand of Tekton Chains: those that speak of one of its runs, by the names of these.
+    pub(super) fn unsigned_by_chains<'a>(
+        &self,
+        namespace: &str,
+        runs: impl Iterator<Item = &'a str> + Clone,
+    ) -> Vec<Finding> {
+        let is_of = |rule: &Rule| runs.clone().any(|run| rule.is_of(namespace, run));
+        let rules = self.rules.iter().enumerate();
+        let rules = rules.filter(|(_, rule)| rule.chains == Some(ChainsDemand::Signed) && is_of(rule));
+        let broken = rules.map(|(index, _)| Finding::Policy {
+            rule: self.rule_name(index),
+            detail: Detail::CHAINS,
+            step: None,
+            result: None,
+            demanded: "Tekton Chains must have signed an attestation of the PipelineRun".to_owned(),
+            found: "none in its annotations was checked (--chains-key gives the key)".to_owned(),
+            breach: Breach::TooWeak,
+        });
+        broken.collect()
     }
 
     /// What of a proof breaks the `selected` rules. Names and types that a rule vouches for are no longer claimed then.
