@@ -150,12 +150,7 @@ impl Given<'_> {
         };
         let pipelines = match (&inline.pipeline_spec, &run.pipeline_spec) {
             (None, None) => true,
-            // Its own parameters hide those of the outer one.
-            (Some(inline), Some(run)) => {
-                let none = HashMap::new();
-                let given = Given { params: &none, hidden: HashSet::new(), allowance: self.allowance };
-                given.json_becomes(inline, run)
-            }
+            (Some(inline), Some(run)) => self.nested_becomes(inline, run),
             _ => false,
         };
         matrices
@@ -169,6 +164,13 @@ impl Given<'_> {
             && inline.retries == run.retries
             && self.becomes(&inline.on_error, &run.on_error)
             && self.all_become(&inline.params, &run.params)
+    }
+
+    /// A pipeline in the pipeline: its own parameters hide those of the outer one.
+    fn nested_becomes(&self, inline: &Value, run: &Value) -> bool {
+        let none = HashMap::new();
+        let given = Given { params: &none, hidden: HashSet::new(), allowance: self.allowance };
+        given.json_becomes(inline, run)
     }
 
     /// Without those that a task is given, whose values take their places in its inline steps (Tekton `propagateParams`).
