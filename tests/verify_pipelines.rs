@@ -1013,14 +1013,133 @@ fn unfinished_ones_are_left_out_if_asked() {
     assert!(ran.err.contains("left out  PipelineRun default/ship"), "{}", ran.err);
 }
 
+/// As an API server gives it in v1beta1 (Tekton `pkg/apis/pipeline/v1beta1/pipelinerun_conversion.go`).
+fn as_v1beta1(whole: &mut Whole) {
+    whole.pipeline_run["apiVersion"] = json!("tekton.dev/v1beta1");
+    let status = whole.status().as_object_mut().unwrap();
+    let results = status.remove("results").unwrap();
+    status.insert("pipelineResults".to_owned(), results);
+}
+
+/// Children where Tekton kept them before v0.45.
+fn embed_children(whole: &mut Whole) {
+    let status = whole.status().as_object_mut().unwrap();
+    let Some(Value::Array(references)) = status.remove("childReferences") else { panic!("no children") };
+    let embedded = references.into_iter().map(|mut reference| {
+        let name = reference["name"].as_str().unwrap().to_owned();
+        reference
+            .as_object_mut()
+            .unwrap()
+            .retain(|key, _| key == "pipelineTaskName" || key == "whenExpressions");
+        (name, reference)
+    });
+    status.insert("taskRuns".to_owned(), Value::Object(embedded.collect()));
+}
+
+#[test]
+fn pipelineruns_of_v1beta1_are_judged_like_those_of_v1() {
+    let cases: &[(&str, Change, &str)] = &[
+        ("as it is", |_| {}, "verified"),
+        ("with children in status.taskRuns", embed_children, "verified"),
+        (
+            "with children in both",
+            |w| {
+                let references = w.status()["childReferences"].clone();
+                embed_children(w);
+                w.status()["childReferences"] = references;
+            },
+            "verified",
+        ),
+        ("with a matrix of nothing", |w| w.specs(|spec| spec["tasks"][0]["matrix"] = json!({})), "verified"),
+        ("with another result", |w| w.status()["pipelineResults"][0]["value"] = json!("another"), "invalid"),
+        (
+            "with children in status.taskRuns, one of them of another task",
+            |w| {
+                embed_children(w);
+                w.status()["taskRuns"]["ship-build"]["pipelineTaskName"] = json!("scan");
+            },
+            "invalid",
+        ),
+        (
+            "with children in status.taskRuns, of which one is not there",
+            |w| {
+                embed_children(w);
+                w.without("ship-build");
+            },
+            "unchecked",
+        ),
+        (
+            "with the bundle of a task that is not what was asked for",
+            |w| {
+                w.specs(|spec| {
+                    spec["tasks"][0]["taskRef"] = json!({"name": "a", "bundle": "example.org/a:1"})
+                });
+                w.status()["pipelineSpec"]["tasks"][0]["taskRef"]["bundle"] = json!("example.org/a:2");
+            },
+            "invalid",
+        ),
+    ];
+    for (case, change, verdict) in cases {
+        let mut whole = read("ship");
+        as_v1beta1(&mut whole);
+        change(&mut whole);
+        let line = judged(&whole);
+        assert_eq!(line["verdict"], *verdict, "{case}: {line:#}");
+    }
+}
+
 #[test]
 fn what_cannot_be_read_as_a_pipelinerun_says_so() {
     for (case, change, text) in [
         (
-            "v1beta1",
-            (|w| w.pipeline_run["apiVersion"] = json!("tekton.dev/v1beta1")) as Change,
-            "only those of tekton.dev/v1 are read",
+            "v1alpha1",
+            (|w| w.pipeline_run["apiVersion"] = json!("tekton.dev/v1alpha1")) as Change,
+            "only those of tekton.dev/v1 and v1beta1 are read",
         ),
+        (
+            "v1beta1 with results where v1 has them",
+            |w| w.pipeline_run["apiVersion"] = json!("tekton.dev/v1beta1"),
+            "v1beta1 has no field status.results",
+        ),
+        (
+            "v1beta1 with two lists of children that differ",
+            |w| {
+                as_v1beta1(w);
+                embed_children(w);
+                w.status()["childReferences"] = json!([{"kind": "TaskRun", "name": "another"}]);
+            },
+            "does not name the same children",
+        ),
+        (
+            "v1beta1 without the pipeline that a task runs, which its conversion leaves out",
+            |w| {
+                as_v1beta1(w);
+                w.specs(|spec| {
+                    let task = spec["tasks"][0].as_object_mut().unwrap();
+                    task.retain(|key, _| key != "taskRef" && key != "taskSpec");
+                });
+            },
+            "leaves pipelines in pipelines out",
+        ),
+        (
+            "v1beta1 with PipelineResources",
+            |w| {
+                as_v1beta1(w);
+                w.specs(|spec| {
+                    spec["tasks"][0]["resources"] = json!({"inputs": [{"name": "a", "resource": "b"}]})
+                });
+            },
+            "resources is a field that v1 has no place for",
+        ),
+        (
+            "v1beta1 with Conditions",
+            |w| {
+                as_v1beta1(w);
+                w.specs(|spec| spec["finally"][0]["conditions"] = json!([{"conditionRef": "a"}]));
+            },
+            "conditions is a field that v1 has no place for",
+        ),
+        ("children where v1beta1 had them", |w| w.status()["runs"] = json!({}), "a field of v1beta1"),
         (
             "a name that Kubernetes does not allow",
             |w| w.pipeline_run["metadata"]["name"] = json!("a/b"),

@@ -190,7 +190,10 @@ impl SourceError {
             }
             Self::Syntax { .. } => Detail::SYNTAX,
             Self::Object { error: TaskRunError::Shape(_), .. }
-            | Self::PipelineRun { error: PipelineRunError::Shape(_), .. } => Detail::SHAPE,
+            | Self::PipelineRun {
+                error: PipelineRunError::Shape(_) | PipelineRunError::NotConverted(_),
+                ..
+            } => Detail::SHAPE,
             Self::PipelineRun { error: PipelineRunError::Version(_), .. } => Detail::OTHER_KIND,
             Self::OtherRun { .. } => Detail::OTHER_RUN,
             Self::Chains { error, .. } => match **error {

@@ -1,12 +1,13 @@
-//! The part of a Tekton PipelineRun that verification looks at (`tekton.dev/v1`).
+//! The part of a Tekton PipelineRun that verification looks at (`tekton.dev/v1`, and `v1beta1`, which is converted).
 //!
 //! * [`names`]: the names that the controller gives to children; [`references`]: `$(tasks.…)` in a pipeline and what takes its place;
-//!   [`matrix`]: into which combinations a matrix fans out; [`packed`]: one that is kept for later.
+//!   [`matrix`]: into which combinations a matrix fans out; [`packed`]: one that is kept for later; [`v1beta1`]: the older version.
 
 pub(crate) mod matrix;
 pub(crate) mod names;
 pub(crate) mod packed;
 pub(crate) mod references;
+mod v1beta1;
 
 use serde::{Deserialize, Deserializer, de};
 use serde_json::Value;
@@ -25,11 +26,17 @@ use crate::tekton::{
 /// Why a document is not a PipelineRun that can be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PipelineRunError {
-    /// v1beta1 keeps children, results and specs in other fields.
+    /// Neither v1 nor v1beta1.
     #[error(
-        "it is a PipelineRun of {0}, and only those of tekton.dev/v1 are read: kubectl get pipelineruns.v1.tekton.dev NAME -o json"
+        "it is a PipelineRun of {0}, and only those of tekton.dev/v1 and v1beta1 are read: kubectl get pipelineruns.v1.tekton.dev NAME -o json"
     )]
     Version(String),
+    /// One of v1beta1 that has no counterpart in v1.
+    #[error(
+        "it is a PipelineRun of tekton.dev/v1beta1 that cannot be read as one of v1: {0}. If a cluster still has it: \
+         kubectl get pipelineruns.v1.tekton.dev NAME -o json"
+    )]
+    NotConverted(String),
     /// A field has another type than Tekton gives it, or is missing.
     #[error("it is not a PipelineRun as Tekton writes it: {}", plain(.0))]
     Shape(String),
@@ -164,6 +171,9 @@ pub struct TaskReference {
     /// Kind, given for custom tasks.
     #[serde(default, deserialize_with = "null_is_default")]
     pub kind: String,
+    /// The image that holds it, in v1beta1; v1 has a resolver for that.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub bundle: String,
 }
 
 /// A task that is given inline.
@@ -244,6 +254,9 @@ pub struct Status {
     /// Where old versions of v1beta1 keep the status of children.
     #[serde(default)]
     pub task_runs: NotInV1,
+    /// The same for custom runs.
+    #[serde(default)]
+    pub runs: NotInV1,
 }
 
 /// The absence of a field that v1 does not have.
@@ -291,9 +304,11 @@ pub struct SkippedTask {
 
 impl PipelineRun {
     /// Reads a PipelineRun whose document says that it is one.
-    pub(crate) fn from_node(node: Node, api_version: &str) -> Result<Self, PipelineRunError> {
-        if api_version != "tekton.dev/v1" {
-            return Err(PipelineRunError::Version(api_version.to_owned()));
+    pub(crate) fn from_node(mut node: Node, api_version: &str) -> Result<Self, PipelineRunError> {
+        match api_version {
+            "tekton.dev/v1" => {}
+            "tekton.dev/v1beta1" => v1beta1::as_in_v1(&mut node)?,
+            _ => return Err(PipelineRunError::Version(api_version.to_owned())),
         }
         if node.is_deeper_than(Packed::DEEPEST) {
             let problem = format!("something in it is more than {} levels deep", Packed::DEEPEST);

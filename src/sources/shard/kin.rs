@@ -102,7 +102,9 @@ impl Kin {
             "PipelineRun" => RunKind::PipelineRun,
             _ => return None,
         };
-        if !api_version.starts_with("tekton.dev/") {
+        // An older PipelineRun may keep its children elsewhere.
+        let is_older = kind == RunKind::PipelineRun && api_version != "tekton.dev/v1";
+        if !api_version.starts_with("tekton.dev/") || is_older {
             return None;
         }
         let Status { conditions, child_references } = status.unwrap_or_default();

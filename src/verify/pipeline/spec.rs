@@ -134,6 +134,7 @@ impl Given<'_> {
                     && inline.resolver == run.resolver
                     && inline.kind == run.kind
                     && inline.api_version == run.api_version
+                    && self.becomes(&inline.bundle, &run.bundle)
             }
             _ => false,
         };
