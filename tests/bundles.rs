@@ -740,3 +740,42 @@ fn a_report_replaces_neither_a_store_nor_what_is_beside_it() {
     }
     assert_eq!(fs::read(store.join(FILE)).unwrap(), before);
 }
+
+/// Whoever names a kubeconfig needs what it names, whichever context is chosen.
+#[test]
+fn a_report_replaces_neither_a_kubeconfig_nor_what_it_names() {
+    let files = Files::new();
+    let kubeconfig = files.write(
+        "config",
+        "clusters: [{name: c, cluster: {server: 'https://127.0.0.1:1', certificate-authority: ca.pem}}]\n\
+         users: [{name: u, user: {client-certificate: own.pem, client-key: own.key}}, {name: other, user: {tokenFile: token}}, \
+         {name: plug-in, user: {exec: {command: ./gives-token}}}]\n",
+    );
+    let task_run = command::path("taskrun.json");
+    for (name, is_protected) in [
+        ("config", true),
+        ("ca.pem", true),
+        ("own.pem", true),
+        ("own.key", true),
+        ("token", true),
+        ("gives-token", true),
+        ("another.pem", false),
+    ] {
+        let path = if name == "config" { kubeconfig.clone() } else { files.write(name, "what is there") };
+        let before = fs::read(&path).unwrap();
+        let (output, bundle) = (format!("json={}", text(&path)), command::path("bundle.pem"));
+        for source in [&["--from", "kubernetes", "--kubeconfig", text(&kubeconfig)][..], &[&task_run]] {
+            let arguments = ["verify", "--bundle", &bundle, "-o", &output];
+            let mut verify = std::process::Command::new(env!("CARGO_BIN_EXE_svidence"));
+            verify.args(arguments).args(source).args(TRUST_DOMAIN).env("KUBECONFIG", &kubeconfig);
+            let ran = verify.output().unwrap();
+            let says = String::from_utf8_lossy(&ran.stderr);
+            assert_eq!(says.contains("the report would replace"), is_protected, "{name}, {source:?}: {says}");
+            assert_eq!(ran.status.code() == Some(64), is_protected, "{name}, {source:?}: {says}");
+            assert!(
+                !is_protected || fs::read(&path).unwrap() == before,
+                "{name}, {source:?}: it was replaced"
+            );
+        }
+    }
+}

@@ -7,6 +7,8 @@ mod support;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
+    io::Cursor,
+    num::NonZeroUsize,
     path::{Path, PathBuf},
 };
 
@@ -19,7 +21,14 @@ use support::{
     packed::gzip,
     scripted::{Scripted, response},
 };
-use svidence::{evidence::sha256, standin::ca::DevCa};
+use svidence::{
+    evidence::sha256,
+    sources::{
+        shard::{Kin, Membership, families},
+        source::Source,
+    },
+    standin::ca::DevCa,
+};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use unixtime::UnixSeconds;
 
@@ -420,5 +429,45 @@ fn a_source_that_changes_while_it_is_read_is_unchecked() {
             ran.out
         );
         assert!(ran.err.contains("not there when the source was first read"), "{shard}: {}", ran.err);
+    }
+}
+
+/// A PipelineRun that names no PipelineRun of its own, and turns out to be of the shard of one that says it belongs to it: what it calls its
+/// own was let go by then, so that any TaskRun may be one of them.
+#[test]
+fn the_taskruns_of_a_pipelinerun_that_another_draws_into_its_shard_are_kept() {
+    // By UID the outer one is of part 1, and the inner one, whose UID is smaller, of part 0.
+    let of_part = |part: u64, from: usize| (from..).find(|&number| part_of(&uid(number), 2) == part).unwrap();
+    let inner = of_part(0, 0);
+    let outer = of_part(1, inner + 1);
+    let pipeline_run = |name: &str, uid: &str, owners: Value, children: Value| {
+        json!({
+            "apiVersion": "tekton.dev/v1", "kind": "PipelineRun",
+            "metadata": {"name": name, "namespace": "a", "uid": uid, "ownerReferences": owners},
+            "status": {
+                "conditions": [{"type": "Succeeded", "status": "True"}],
+                "childReferences": children,
+            },
+        })
+    };
+    let task_run = json!({
+        "apiVersion": "tekton.dev/v1", "kind": "TaskRun",
+        "metadata": {"name": "outer-task", "namespace": "a", "uid": uid(of_part(1, outer + 1))},
+        "status": {"conditions": [{"type": "Succeeded", "status": "True"}]},
+    });
+    let child = json!([{"kind": "TaskRun", "name": "outer-task", "pipelineTaskName": "task"}]);
+    let outer_run = pipeline_run("outer", &uid(outer), json!([]), child);
+    let drawn = json!([{"kind": "PipelineRun", "uid": uid(outer)}]);
+    let belonging = pipeline_run("inner", &uid(inner), drawn, json!([]));
+    let stranger = pipeline_run("inner", &uid(inner), json!([]), json!([]));
+    for (case, inner, expected) in
+        [("drawn in", belonging, Membership::Beside), ("on its own", stranger, Membership::Elsewhere)]
+    {
+        let lines = format!("{outer_run}\n{inner}\n");
+        let (mut input, paths) = (Cursor::new(lines.into_bytes()), [PathBuf::from("-")]);
+        let shard = "0/2".parse().unwrap();
+        let families = families(shard, Source::files(&paths[..], &mut input), NonZeroUsize::MIN);
+        let kin = Kin::glance(task_run.to_string().as_bytes()).unwrap();
+        assert_eq!(families.membership(&kin), expected, "{case}");
     }
 }

@@ -10,7 +10,7 @@ use crate::{
         refusal::{Refusal, unchecked},
     },
     sources::kubernetes::{
-        access::{Access, Surroundings, Wanted, kubeconfigs},
+        access::{Access, Surroundings, Wanted, kubeconfigs, with_files_named},
         error::AccessError,
     },
     surroundings,
@@ -46,9 +46,9 @@ impl AccessArgs {
         &self.caller
     }
 
-    /// The kubeconfigs that are read, if any is.
+    /// The kubeconfigs that are read, if any is, and the files that they name.
     pub(super) fn files(&self) -> Vec<PathBuf> {
-        kubeconfigs(self.kubeconfig.as_deref(), &surroundings::variable)
+        with_files_named(kubeconfigs(self.kubeconfig.as_deref(), &surroundings::variable))
     }
 
     /// The way to the cluster. Nothing is sent yet.

@@ -86,6 +86,13 @@ pub fn kubeconfigs(named: Option<&Path>, variable: &dyn Fn(&str) -> Option<OsStr
     }
 }
 
+/// Kubeconfigs, and the files that each of them names, whichever context is chosen. One that cannot be read names none.
+pub fn with_files_named(kubeconfigs: Vec<PathBuf>) -> Vec<PathBuf> {
+    let named = |path: &PathBuf| Kubeconfig::read(std::slice::from_ref(path), false).ok().flatten();
+    let named: Vec<_> = kubeconfigs.iter().filter_map(named).flat_map(Kubeconfig::files).collect();
+    kubeconfigs.into_iter().chain(named).collect()
+}
+
 impl Access {
     /// From the kubeconfig that `wanted` or `KUBECONFIG` names, else the one at home, else from the pod that this runs in.
     pub fn find(wanted: Wanted<'_>, surroundings: &Surroundings<'_>) -> Result<Self, AccessError> {

@@ -161,6 +161,17 @@ impl Kubeconfig {
         Ok(())
     }
 
+    /// Files that it names: certificates, keys, tokens, and programs that give credentials.
+    pub(super) fn files(self) -> impl Iterator<Item = PathBuf> {
+        let of_clusters = self.clusters.into_values().filter_map(|cluster| cluster.certificate_authority);
+        let of_users = self.users.into_values().flat_map(|user| {
+            let program = user.exec.map(|exec| exec.command).filter(|command| command.contains('/'));
+            let credentials = [user.client_certificate, user.client_key, user.token_file];
+            credentials.into_iter().flatten().chain(program.map(PathBuf::from))
+        });
+        of_clusters.chain(of_users)
+    }
+
     /// What the context of this name, else the current one, leads to.
     pub(super) fn choose(mut self, context: Option<&str>) -> Result<Chosen, AccessError> {
         let name = context.unwrap_or(&self.current_context).to_owned();
