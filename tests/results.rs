@@ -879,3 +879,104 @@ fn arguments_that_make_no_sense_are_refused() {
         assert!(ran.err.contains(says), "{case}: {}", ran.err);
     }
 }
+
+/// A proxy that answers the first request with this, and tells what was asked for and what was said through it.
+fn proxy(answer: &'static str) -> (String, std::thread::JoinHandle<(String, Vec<u8>)>) {
+    use std::io::{Read as _, Write as _};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let asked = std::thread::spawn(move || {
+        let mut socket = listener.accept().unwrap().0;
+        let mut request = Vec::new();
+        while !request.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            socket.read_exact(&mut byte).unwrap();
+            request.extend(byte);
+        }
+        socket.write_all(answer.as_bytes()).unwrap();
+        let mut said = vec![0; 4096];
+        let length = socket.read(&mut said).unwrap_or_default();
+        said.truncate(length);
+        (String::from_utf8(request).unwrap(), said)
+    });
+    (address, asked)
+}
+
+#[test]
+fn over_grpc_a_proxy_is_asked_to_connect() {
+    let bundle = path("bundle.pem");
+    let run = |variables: &[(&str, &str)]| {
+        let mut verify = Command::new(env!("CARGO_BIN_EXE_svidence"));
+        verify.args([
+            "verify",
+            "--from",
+            "results",
+            "--results-api",
+            "grpcs://results.invalid:8443",
+            "--parent",
+            "a",
+        ]);
+        verify.args(["--trust-domain", "example.org", "--bundle", &bundle, "--request-timeout", "5"]);
+        for name in ["HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy"] {
+            verify.env_remove(name);
+        }
+        let output = verify.envs(variables.iter().copied()).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    // A server that is not there, so what is said through the proxy has no answer.
+    let cases = [
+        ("it connects", "HTTP/1.1 200 Connection established\r\n\r\n", "http://", true, ""),
+        ("with a password", "HTTP/1.0 200 OK\r\nA: b\r\n\r\n", "http://u:p@", true, ""),
+        (
+            "it refuses",
+            "HTTP/1.1 403 Forbidden\r\n\r\n",
+            "http://",
+            false,
+            "does not connect to results.invalid:8443 (403)",
+        ),
+        (
+            "it wants a password",
+            "HTTP/1.1 407 Who\r\n\r\n",
+            "http://",
+            false,
+            "wants another user and password (407)",
+        ),
+        ("it is no proxy", "220 mail.example.org\r\n\r\n", "http://", false, "does not answer as a proxy"),
+    ];
+    for (case, answer, before, is_used, says) in cases {
+        let (address, asked) = proxy(answer);
+        let (code, err) = run(&[("HTTPS_PROXY", &format!("{before}{address}"))]);
+        let (request, said) = asked.join().unwrap();
+        assert_eq!(code, Some(3), "{case}: {err}");
+        assert!(err.contains(says), "{case}: {err}");
+        assert!(request.starts_with("CONNECT results.invalid:8443 HTTP/1.1\r\n"), "{case}: {request}");
+        let credential = "Proxy-Authorization: Basic dTpw\r\n";
+        assert_eq!(request.contains(credential), before.contains('@'), "{case}: {request}");
+        // A handshake of TLS (RFC 8446 5.1) that names the server.
+        let is_tls = said.first() == Some(&22) && said.windows(15).any(|part| part == b"results.invalid");
+        assert_eq!(is_tls, is_used, "{case}: {said:?}");
+    }
+    let unused = "127.0.0.1:1";
+    for (case, variables, says) in [
+        (
+            "a host that needs none",
+            [("HTTPS_PROXY", "http://127.0.0.1:1"), ("NO_PROXY", ".invalid,invalid")],
+            None,
+        ),
+        (
+            "no proxy there",
+            [("HTTPS_PROXY", "http://127.0.0.1:1"), ("NO_PROXY", "")],
+            Some("the proxy 127.0.0.1:1 cannot be used"),
+        ),
+        (
+            "a proxy of https",
+            [("HTTPS_PROXY", "https://127.0.0.1:1"), ("NO_PROXY", "")],
+            Some("is not one of http://"),
+        ),
+    ] {
+        let (code, err) = run(&variables);
+        assert_eq!(code, Some(3), "{case}: {err}");
+        assert_eq!(err.contains(unused), says.is_some(), "{case}: {err}");
+        assert!(says.is_none_or(|says| err.contains(says)), "{case}: {err}");
+    }
+}

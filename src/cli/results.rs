@@ -7,6 +7,7 @@ use std::{
 
 use clap::Args;
 use unixtime::UnixSeconds;
+use ureq::Proxy;
 
 use crate::{
     cli::{
@@ -16,10 +17,11 @@ use crate::{
         refusal::{Refusal, usage},
     },
     sources::{
-        kubernetes::bearer::Bearer,
+        kubernetes::{bearer::Bearer, proxy},
         results::{Address, Caller, Parent, Question, Results, TokenSource, Window},
         run_name::RunName,
     },
+    surroundings,
     verify::Detail,
 };
 
@@ -105,6 +107,7 @@ impl ResultsArgs {
         Ok(Results {
             authorities: if address.is_encrypted() { authorities.read()? } else { Default::default() },
             caller: self.caller(&address, access, asks_cluster)?,
+            proxy: proxy_to(&address)?,
             address,
             question,
             patience: access.caller().patience(),
@@ -153,4 +156,10 @@ impl ResultsArgs {
         let token = self.token_file.clone().or(in_pod).map(TokenSource::File);
         Ok(Caller { token, impersonation: access.caller().impersonation()? })
     }
+}
+
+/// The proxy that the environment names for it, as kubectl reads that.
+fn proxy_to(address: &Address) -> Result<Option<Proxy>, Refusal> {
+    let Some(server) = address.for_proxies() else { return Ok(None) };
+    proxy::of_cluster(None, &server, &surroundings::variable).map_err(|error| usage(error.to_string()))
 }

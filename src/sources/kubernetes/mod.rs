@@ -26,7 +26,7 @@ mod identity;
 mod kubeconfig;
 pub mod lease;
 mod plugin;
-mod proxy;
+pub(crate) mod proxy;
 mod read;
 mod request;
 pub mod rule;

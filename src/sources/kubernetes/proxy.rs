@@ -7,7 +7,7 @@ use ureq::{Proxy, http::Uri};
 use super::error::AccessError;
 
 /// The proxy that leads to `server`: the kubeconfig's `proxy-url`, which `NO_PROXY` does not matter to, else the environment's.
-pub(super) fn of_cluster(
+pub(crate) fn of_cluster(
     proxy_url: Option<&str>,
     server: &str,
     variable: &dyn Fn(&str) -> Option<OsString>,

@@ -110,6 +110,11 @@ impl Address {
         if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
     }
 
+    /// As proxies are looked up for it: `None` without TLS, which is for this machine.
+    pub fn for_proxies(&self) -> Option<String> {
+        self.is_tls.then(|| format!("https://{}", self.authority()))
+    }
+
     /// What every request over REST begins with.
     pub(super) fn base(&self) -> String {
         let scheme = if self.is_tls { "https" } else { "http" };

@@ -24,6 +24,7 @@ use tonic::{
     transport::{Channel, Endpoint, Uri},
 };
 use tower_service::Service;
+use ureq::Proxy;
 
 use super::{
     address::Address,
@@ -32,6 +33,7 @@ use super::{
     connection::not_connected,
     error::ResultsError,
     generated::{ListRecordsRequest, RecordListSummaryRequest, results_client::ResultsClient},
+    tunnel,
 };
 use crate::sources::authorities::Authorities;
 
@@ -56,6 +58,7 @@ impl Grpc {
         authorities: &Authorities,
         caller: Caller,
         patience: Duration,
+        proxy: Option<Proxy>,
     ) -> Result<Self, ResultsError> {
         let unusable = |reason: String| ResultsError::Connect { reason };
         let tls = match address.is_tls {
@@ -67,7 +70,7 @@ impl Grpc {
                 Some((TlsConnector::from(config), name))
             }
         };
-        let dial = Dial { authority: address.authority(), tls };
+        let dial = Dial { authority: address.authority(), proxy, tls };
         let runtime = Builder::new_current_thread().enable_io().enable_time().build();
         let runtime = runtime.map_err(|error| unusable(crate::io_error::words(&error)))?;
         Ok(Self { address, dial, caller, patience, runtime, client: None })
@@ -190,6 +193,7 @@ fn refused(status: &Status, credential: &Credential, parent: &str) -> ResultsErr
 #[derive(Clone)]
 struct Dial {
     authority: String,
+    proxy: Option<Proxy>,
     tls: Option<(TlsConnector, ServerName<'static>)>,
 }
 
@@ -207,9 +211,12 @@ impl Service<Uri> for Dial {
     }
 
     fn call(&mut self, _: Uri) -> Self::Future {
-        let Self { authority, tls } = self.clone();
+        let Self { authority, proxy, tls } = self.clone();
         Box::pin(async move {
-            let socket = TcpStream::connect(authority).await?;
+            let socket = match &proxy {
+                None => TcpStream::connect(authority).await?,
+                Some(proxy) => tunnel::through(proxy, &authority).await?,
+            };
             socket.set_nodelay(true)?;
             let wire: Box<dyn Wire> = match tls {
                 None => Box::new(socket),

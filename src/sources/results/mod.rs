@@ -19,6 +19,7 @@ mod pages;
 mod question;
 mod rest;
 mod source;
+mod tunnel;
 
 pub use address::{Address, AddressError};
 pub use caller::{Caller, TokenSource};

@@ -10,6 +10,8 @@ use std::{
     time::Duration,
 };
 
+use ureq::Proxy;
+
 use super::{
     address::{Address, Protocol},
     archive::{Archive, Ended, Record},
@@ -46,6 +48,8 @@ pub struct Results {
     pub question: Question,
     /// How long to wait for an answer, in whole seconds.
     pub patience: Duration,
+    /// The proxy that leads there over gRPC, if one does. Over REST it is the environment's.
+    pub proxy: Option<Proxy>,
 }
 
 /// What the reading thread hands over.
@@ -139,9 +143,11 @@ impl Results {
     }
 
     fn archive(&self) -> Result<Box<dyn Archive>, ResultsError> {
-        let Self { address, authorities, caller, patience, .. } = self;
+        let Self { address, authorities, caller, patience, proxy, .. } = self;
         Ok(match address.protocol {
-            Protocol::Grpc => Box::new(Grpc::new(address.clone(), authorities, caller.clone(), *patience)?),
+            Protocol::Grpc => {
+                Box::new(Grpc::new(address.clone(), authorities, caller.clone(), *patience, proxy.clone())?)
+            }
             Protocol::Rest => Box::new(Rest::new(address, authorities, caller.clone(), *patience)),
         })
     }
