@@ -75,8 +75,9 @@ fn done(code: Code, entry: Option<RegistrationEntry>) -> Outcome {
 }
 
 impl Entries for Server {
-    fn list(&self, hint: &str) -> Result<Vec<RegistrationEntry>, SpireError> {
-        Ok(self.entries.borrow().values().filter(|entry| entry.hint == hint).cloned().collect())
+    fn list(&self, hint: &str, each: &mut dyn FnMut(RegistrationEntry)) -> Result<(), SpireError> {
+        self.entries.borrow().values().filter(|entry| entry.hint == hint).cloned().for_each(each);
+        Ok(())
     }
 
     fn create(&self, entries: &[RegistrationEntry]) -> Result<Vec<Outcome>, SpireError> {
@@ -141,8 +142,8 @@ struct World {
 impl World {
     fn new() -> Self {
         let mut cache = Cache::new(&[None]);
-        cache.take_pods(&None, Told::All(Vec::new()), Instant::now());
-        cache.take_task_runs(&None, Told::All(Vec::new()), Instant::now());
+        cache.take_pods(&None, Told::all(Vec::new()), Instant::now());
+        cache.take_task_runs(&None, Told::all(Vec::new()), Instant::now(), NOW);
         Self { server: Server::default(), registrar: Registrar::new(ClusterTag::of(CLUSTER).unwrap()), cache }
     }
 
@@ -169,7 +170,7 @@ impl World {
             "status": {"phase": phase},
         }))
         .unwrap();
-        self.cache.take_task_runs(&None, Told::Changed(task_run), Instant::now());
+        self.cache.take_task_runs(&None, Told::Changed(task_run), Instant::now(), NOW);
         self.cache.take_pods(&None, Told::Changed(pod), Instant::now());
     }
 

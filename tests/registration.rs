@@ -9,7 +9,7 @@ use svidence::{
         objects::{Pod, TaskRun},
         registration::{
             desired::{Desired, Refusal, entries, entries_by_owner},
-            difference::{Difference, Present},
+            difference::{Difference, Kept, Present},
             entry::{ClusterTag, Entry, EntryId, Subject, sort},
         },
         spire::generated::RegistrationEntry,
@@ -648,7 +648,7 @@ fn only_what_differs_changes_and_only_what_is_ours() {
     let tag = tag();
     let desired = of(&configuration(&[]));
     let wire = |entry: &Entry| entry.to_wire(&tag);
-    let all: Present = desired.iter().map(|entry| (entry.id.clone(), wire(entry))).collect();
+    let all: Present = desired.iter().map(|entry| (entry.id.clone(), Kept::of(wire(entry)))).collect();
     let difference = |present: &Present, desired: &[Entry]| {
         let mut difference = Difference::default();
         difference.add(&Subject::Pod(POD.to_owned()), desired, present, &tag);
@@ -672,8 +672,9 @@ fn only_what_differs_changes_and_only_what_is_ours() {
         ("federation", Box::new(|entry| entry.federates_with.push("x".into()))),
     ];
     for (case, change) in &mut changes {
-        let mut present = all.clone();
-        change(present.get_mut(&ids[1]).unwrap());
+        let (mut present, mut entry) = (all.clone(), wire(&desired[1]));
+        change(&mut entry);
+        present.insert(ids[1].clone(), Kept::of(entry));
         assert_eq!(difference(&present, &desired), (vec![], vec![ids[1].clone()], vec![]), "{case}");
     }
     let mut turned = wire(&desired[1]);

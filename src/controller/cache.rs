@@ -1,17 +1,22 @@
 //! What is known of the cluster's pods and TaskRuns, and which of them have to be looked at again.
+//!
+//! Of a TaskRun that is over no more is kept than what it is found by: most of a cluster's are.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     mem,
     time::Instant,
 };
 
 use crate::{
     controller::{
-        objects::{Metadata, Pod, Progress, TaskRun},
-        registration::{desired::is_task_run, entry::Subject},
+        objects::{Key, Metadata, Pod, Progress, TaskRun, key_of},
+        registration::{
+            desired::{is_task_run, signs_no_more},
+            entry::Subject,
+        },
     },
-    sources::kubernetes::follow::Told,
+    sources::kubernetes::follow::{Page, Told},
 };
 
 /// Whose objects a watch tells: a namespace's, or all.
@@ -27,17 +32,34 @@ enum Kind {
 /// What is to be looked at, and since when.
 pub type Dirty = BTreeMap<Subject, Instant>;
 
+/// What is known of the TaskRun that a pod's owner reference names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OwnerRun<'a> {
+    /// There is none of that name, or the pod names none.
+    Missing,
+    /// The one of that name is over: no pod gets anything of it any more.
+    Over,
+    /// The one of that name.
+    Known(&'a TaskRun),
+}
+
 /// What is known.
 #[derive(Debug, Default)]
 pub struct Cache {
     /// Pods that have not ended, by UID.
     pods: HashMap<String, Pod>,
-    /// TaskRuns by namespace and name.
-    task_runs: HashMap<(String, String), TaskRun>,
-    /// Names of TaskRuns by UID.
-    names: HashMap<String, (String, String)>,
+    /// The UIDs of those by the TaskRun that they say they belong to.
+    pods_of: HashMap<Key, BTreeSet<String>>,
+    /// TaskRuns that are not over, by namespace and name.
+    task_runs: HashMap<Key, TaskRun>,
+    /// The same by UID.
+    keys: HashMap<String, Key>,
+    /// TaskRuns that are over, by namespace and name.
+    over: HashMap<Scope, HashSet<Key>>,
     /// What is to be looked at.
     dirty: Dirty,
+    /// What was on the pages so far of a list that has not ended.
+    listed: HashMap<(Kind, Scope), HashSet<Key>>,
     /// What has not been listed yet.
     unlisted: HashSet<(Kind, Scope)>,
 }
@@ -57,13 +79,15 @@ impl Cache {
     /// Takes in what a watch tells of pods, and has told at this time.
     pub fn take_pods(&mut self, scope: &Scope, told: Told<Pod>, at: Instant) {
         match told {
-            Told::All(all) => {
-                let named: HashSet<String> = all.iter().map(|pod| pod.metadata.uid.clone()).collect();
-                let is_gone = |pod: &&Pod| is_in(&pod.metadata, scope) && !named.contains(&pod.metadata.uid);
+            Told::Listed(page) => {
+                let keys = page.objects.iter().map(|pod| key_of(&[&pod.metadata.uid])).collect();
+                let all = self.listed(Kind::Pods, scope, &page, keys);
+                page.objects.into_iter().for_each(|pod| self.put_pod(pod, at));
+                let Some(all) = all else { return };
+                let is_gone =
+                    |pod: &&Pod| is_in(&pod.metadata, scope) && !all.contains(&key_of(&[&pod.metadata.uid]));
                 let gone: Vec<String> = self.pods.values().filter(is_gone).map(pod_uid).collect();
                 gone.into_iter().for_each(|uid| self.remove_pod(uid, at));
-                all.into_iter().for_each(|pod| self.put_pod(pod, at));
-                self.unlisted.remove(&(Kind::Pods, scope.clone()));
             }
             Told::Changed(pod) => self.put_pod(pod, at),
             Told::Gone(pod) => self.remove_pod(pod.metadata.uid, at),
@@ -71,75 +95,149 @@ impl Cache {
         }
     }
 
+    /// Notes what is on a page of a list; gives all of it when the list ends with it.
+    fn listed<T>(
+        &mut self,
+        kind: Kind,
+        scope: &Scope,
+        page: &Page<T>,
+        keys: HashSet<Key>,
+    ) -> Option<HashSet<Key>> {
+        let of = (kind, scope.clone());
+        let listed = self.listed.entry(of.clone()).or_default();
+        if page.is_first {
+            listed.clear();
+        }
+        listed.extend(keys);
+        if !page.is_last {
+            return None;
+        }
+        self.unlisted.remove(&of);
+        self.listed.remove(&of)
+    }
+
     fn put_pod(&mut self, pod: Pod, at: Instant) {
         let (uid, pod) = (pod_uid(&pod), pod.without_version());
         if pod.has_ended {
             self.remove_pod(uid, at);
         } else if self.pods.get(&uid) != Some(&pod) {
+            self.forget_owner(&uid);
+            if let Some(key) = owner(&pod) {
+                self.pods_of.entry(key).or_default().insert(uid.clone());
+            }
             self.pods.insert(uid.clone(), pod);
             self.mark(Subject::Pod(uid), at);
         }
     }
 
     fn remove_pod(&mut self, uid: String, at: Instant) {
-        self.pods.remove(&uid);
-        self.mark(Subject::Pod(uid), at);
+        self.forget_owner(&uid);
+        if self.pods.remove(&uid).is_some() {
+            self.mark(Subject::Pod(uid), at);
+        }
     }
 
-    /// Takes in what a watch tells of TaskRuns, and has told at this time.
-    pub fn take_task_runs(&mut self, scope: &Scope, told: Told<TaskRun>, at: Instant) {
+    fn forget_owner(&mut self, uid: &str) {
+        let Some(key) = self.pods.get(uid).and_then(owner) else { return };
+        let Some(pods) = self.pods_of.get_mut(&key) else { return };
+        pods.remove(uid);
+        if pods.is_empty() {
+            self.pods_of.remove(&key);
+        }
+    }
+
+    /// Takes in what a watch tells of TaskRuns, and has told at this time. `now`: Unix seconds.
+    pub fn take_task_runs(&mut self, scope: &Scope, told: Told<TaskRun>, at: Instant, now: i64) {
         match told {
-            Told::All(all) => {
-                let named: HashSet<(String, String)> = all.iter().map(|run| key(&run.metadata)).collect();
+            Told::Listed(page) => {
+                let keys = page.objects.iter().map(|run| run_key(&run.metadata)).collect();
+                let all = self.listed(Kind::TaskRuns, scope, &page, keys);
+                page.objects.into_iter().for_each(|run| self.put_task_run(scope, run, at, now));
+                let Some(all) = all else { return };
                 let is_gone =
-                    |run: &&TaskRun| is_in(&run.metadata, scope) && !named.contains(&key(&run.metadata));
-                let gone: Vec<_> =
-                    self.task_runs.values().filter(is_gone).map(|run| key(&run.metadata)).collect();
-                gone.iter().for_each(|key| self.remove_task_run(key, at));
-                all.into_iter().for_each(|run| self.put_task_run(run, at));
-                self.unlisted.remove(&(Kind::TaskRuns, scope.clone()));
+                    |(key, run): &(&Key, &TaskRun)| is_in(&run.metadata, scope) && !all.contains(*key);
+                let mut gone: Vec<Key> = self.task_runs.iter().filter(is_gone).map(|(key, _)| *key).collect();
+                let over = self.over.get(scope).into_iter().flatten();
+                gone.extend(over.filter(|key| !all.contains(*key)));
+                gone.into_iter().for_each(|key| self.remove_task_run(scope, key, at));
             }
-            Told::Changed(run) => self.put_task_run(run, at),
-            Told::Gone(run) => self.remove_task_run(&key(&run.metadata), at),
+            Told::Changed(run) => self.put_task_run(scope, run, at, now),
+            Told::Gone(run) => self.remove_task_run(scope, run_key(&run.metadata), at),
             Told::Failed(_) => {}
         }
     }
 
-    fn put_task_run(&mut self, run: TaskRun, at: Instant) {
-        let (key, run) = (key(&run.metadata), run.without_version());
-        if self.task_runs.get(&key) != Some(&run) {
-            self.remove_task_run(&key, at);
+    fn put_task_run(&mut self, scope: &Scope, run: TaskRun, at: Instant, now: i64) {
+        let (key, run) = (run_key(&run.metadata), run.without_version());
+        let over = self.over.entry(scope.clone()).or_default();
+        if signs_no_more(&run, now) {
+            if over.insert(key) {
+                self.forget_task_run(key, at);
+            }
+        } else if self.task_runs.get(&key) != Some(&run) {
+            over.remove(&key);
+            self.forget_task_run(key, at);
             let uid = run.metadata.uid.clone();
-            self.names.insert(uid.clone(), key.clone());
+            self.keys.insert(uid.clone(), key);
             self.mark(Subject::TaskRun(uid), at);
             self.task_runs.insert(key, run);
         }
     }
 
-    fn remove_task_run(&mut self, key: &(String, String), at: Instant) {
-        if let Some(run) = self.task_runs.remove(key) {
-            self.names.remove(&run.metadata.uid);
-            self.mark(Subject::TaskRun(run.metadata.uid), at);
+    fn remove_task_run(&mut self, scope: &Scope, key: Key, at: Instant) {
+        if let Some(over) = self.over.get_mut(scope) {
+            over.remove(&key);
         }
-        self.touch(key, at);
+        self.forget_task_run(key, at);
     }
 
-    /// The pods that say that they belong to a TaskRun are to be looked at.
-    fn touch(&mut self, key: &(String, String), at: Instant) {
-        let is_of = |pod: &&Pod| owner(pod).as_ref() == Some(key);
-        let pods: Vec<Subject> = self.pods.values().filter(is_of).map(pod_uid).map(Subject::Pod).collect();
-        self.look_again(pods.into_iter().map(|pod| (pod, at)));
+    /// What is known of a TaskRun is so no longer: it and the pods that say that they belong to it are to be looked at.
+    fn forget_task_run(&mut self, key: Key, at: Instant) {
+        if let Some(run) = self.task_runs.remove(&key) {
+            self.keys.remove(&run.metadata.uid);
+            self.mark(Subject::TaskRun(run.metadata.uid), at);
+        }
+        let pods: Vec<String> = self.pods_of.get(&key).into_iter().flatten().cloned().collect();
+        self.look_again(pods.into_iter().map(|uid| (Subject::Pod(uid), at)));
+    }
+
+    /// Of TaskRuns that are over by now no more is kept than that. `now`: Unix seconds.
+    pub fn forget_over(&mut self, at: Instant, now: i64) {
+        let is_over = |(_, run): &(&Key, &TaskRun)| signs_no_more(run, now);
+        let over: Vec<(Key, Scope)> = self
+            .task_runs
+            .iter()
+            .filter(is_over)
+            .map(|(key, run)| (*key, self.scope_of(&run.metadata)))
+            .collect();
+        for (key, scope) in over {
+            self.over.entry(scope).or_default().insert(key);
+            self.forget_task_run(key, at);
+        }
+    }
+
+    /// The scope that tells of an object: either there is one for all namespaces, or each has its own.
+    fn scope_of(&self, metadata: &Metadata) -> Scope {
+        let own = Some(metadata.namespace.clone());
+        if self.over.contains_key(&own) { own } else { None }
     }
 
     /// A pod that has not ended, and the TaskRun that its owner reference names.
-    pub fn pod(&self, uid: &str) -> Option<(&Pod, Option<&TaskRun>)> {
+    pub fn pod(&self, uid: &str) -> Option<(&Pod, OwnerRun<'_>)> {
         let pod = self.pods.get(uid)?;
-        Some((pod, owner(pod).and_then(|key| self.task_runs.get(&key))))
+        let Some(key) = owner(pod) else { return Some((pod, OwnerRun::Missing)) };
+        let is_over = || self.over.values().any(|over| over.contains(&key));
+        let run = match self.task_runs.get(&key) {
+            Some(run) => OwnerRun::Known(run),
+            None if is_over() => OwnerRun::Over,
+            None => OwnerRun::Missing,
+        };
+        Some((pod, run))
     }
 
-    /// A TaskRun.
+    /// A TaskRun that is not over.
     pub fn task_run(&self, uid: &str) -> Option<&TaskRun> {
-        self.task_runs.get(self.names.get(uid)?)
+        self.task_runs.get(self.keys.get(uid)?)
     }
 
     /// The number of those that are to be looked at.
@@ -180,14 +278,14 @@ fn pod_uid(pod: &Pod) -> String {
     pod.metadata.uid.clone()
 }
 
-fn key(metadata: &Metadata) -> (String, String) {
-    (metadata.namespace.clone(), metadata.name.clone())
+fn run_key(metadata: &Metadata) -> Key {
+    key_of(&[&metadata.namespace, &metadata.name])
 }
 
-/// Namespace and name of the TaskRun that a pod says it belongs to.
-fn owner(pod: &Pod) -> Option<(String, String)> {
+/// What the TaskRun is found by that a pod says it belongs to.
+fn owner(pod: &Pod) -> Option<Key> {
     let owner = pod.owner.as_ref().filter(|owner| is_task_run(owner))?;
-    Some((pod.metadata.namespace.clone(), owner.name.clone()))
+    Some(key_of(&[&pod.metadata.namespace, &owner.name]))
 }
 
 fn is_in(metadata: &Metadata, scope: &Scope) -> bool {

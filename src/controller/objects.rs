@@ -11,7 +11,8 @@ use unixtime::UnixSeconds;
 
 use crate::{
     controller::judging::ended::Ended,
-    sources::kubernetes::follow::{Followed, Told},
+    evidence::sha256,
+    sources::kubernetes::follow::{Followed, Page, Told},
 };
 
 /// The label of a TaskRun's pods, by which they are followed.
@@ -25,6 +26,17 @@ const LONGEST_TEXT: usize = 253;
 const LONGEST_IMAGE_ID: usize = 1024;
 /// Bytes of the longest UID that is kept; those of Kubernetes are UUIDs.
 const LONGEST_UID: usize = 64;
+
+/// What something is found by: few bytes, however long its names are.
+pub type Key = [u8; 16];
+
+/// What is found by these names: the beginning of their SHA-256. No name of an object has a slash.
+pub fn key_of(names: &[&str]) -> Key {
+    let digest = sha256(names.join("/").as_bytes());
+    let mut key = Key::default();
+    key.iter_mut().zip(digest).for_each(|(byte, of)| *byte = of);
+    key
+}
 
 /// The metadata of any object.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -282,7 +294,10 @@ followed!(Seen);
 /// What is told, of each object this. `None` of a failure.
 pub fn each<T, U>(told: &mut Told<T>, mut of: impl FnMut(&mut T) -> U) -> Option<Told<U>> {
     match told {
-        Told::All(all) => Some(Told::All(all.iter_mut().map(of).collect())),
+        Told::Listed(Page { objects, is_first, is_last }) => {
+            let objects = objects.iter_mut().map(of).collect();
+            Some(Told::Listed(Page { objects, is_first: *is_first, is_last: *is_last }))
+        }
         Told::Changed(object) => Some(Told::Changed(of(object))),
         Told::Gone(object) => Some(Told::Gone(of(object))),
         Told::Failed(_) => None,

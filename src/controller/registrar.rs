@@ -12,12 +12,12 @@ use tonic::Code;
 use unixtime::UnixSeconds;
 
 use crate::controller::{
-    cache::{Cache, Dirty},
+    cache::{Cache, OwnerRun},
     config::{Configuration, Registration},
     news::{News, Object, Obstacle},
     registration::{
         desired::{Desired, Refusal, entries, entries_by_owner},
-        difference::{Difference, Present, entries_of},
+        difference::{Difference, Kept, Present, entries_of},
         entry::{ClusterTag, Entry, EntryId, Subject, sort},
     },
     spire::{
@@ -32,6 +32,9 @@ const REFUSED_FOR: Duration = Duration::from_secs(10);
 /// The alias of a node that no pod needs goes after so long, seconds: another pod may need it soon, and an agent learns of a new one only
 /// after some seconds.
 const ALIAS_KEPT: Duration = Duration::from_secs(3600);
+
+/// So many pods and TaskRuns are looked at before what they need is done: the entries of thousands would be in memory else.
+const LOOKED_AT: usize = 200;
 
 /// What should be, and for which object, if that is there.
 type Wanted = (Option<Object>, Result<Desired, Refusal>);
@@ -149,21 +152,20 @@ impl Registrar {
         cache: &mut Cache,
         now: UnixSeconds,
     ) -> Result<Vec<News>, SpireError> {
-        let listed = api.list(self.tag.hint())?;
-        let ours = listed.into_iter().filter(|entry| self.tag.is_ours(entry));
-        let present: Present = ours
-            .map(|mut entry| {
-                sort(&mut entry);
-                (EntryId::of(&entry), entry)
-            })
-            .collect();
+        let mut present = Present::new();
+        api.list(self.tag.hint(), &mut |entry| {
+            if self.tag.is_ours(&entry) {
+                present.insert(EntryId::of(&entry), Kept::of(entry));
+            }
+        })?;
         let known = self.present.take().unwrap_or_default();
         // Those that the server has dropped itself, since they have expired, are not missed; nor those that it may have deleted for us.
-        let is_missed = |(id, entry): &(&EntryId, &RegistrationEntry)| {
-            !present.contains_key(*id) && !self.leaving.contains(*id) && is_valid(expiry(entry), now)
+        let is_missed = |(id, entry): &(&EntryId, &Kept)| {
+            !present.contains_key(*id) && !self.leaving.contains(*id) && is_valid(entry.expires_at, now)
         };
         let vanished = known.iter().filter(is_missed).count();
         let at = Instant::now();
+        cache.forget_over(at, now);
         cache.look_at_all(at);
         cache.look_again(present.keys().filter_map(|id| Some((self.tag.subject_of(id)?, at))));
         let aliases = present.keys().filter(|id| self.tag.subject_of(id).is_none());
@@ -182,8 +184,8 @@ impl Registrar {
 
     /// Takes away all entries of ours, since they are kept in another way from now on; gives how many are gone and how many are not.
     pub fn withdraw(&mut self, api: &dyn Entries) -> Result<(usize, usize), SpireError> {
-        let ours = api.list(self.tag.hint())?.into_iter().filter(|entry| self.tag.is_ours(entry));
-        let ids: Vec<String> = ours.map(|entry| entry.id).collect();
+        let mut ids = Vec::new();
+        api.list(self.tag.hint(), &mut |entry| ids.extend(self.tag.is_ours(&entry).then_some(entry.id)))?;
         let mut left = 0;
         for ids in ids.chunks(AT_ONCE) {
             let is_left = |outcome: &&Outcome| !matches!(outcome.code, Code::Ok | Code::NotFound);
@@ -207,13 +209,23 @@ impl Registrar {
         now: UnixSeconds,
     ) -> (Vec<News>, Result<Settled, SpireError>) {
         let subjects = cache.take_dirty();
-        let mut news = Vec::new();
-        let (difference, newcomers) = self.difference(&subjects, cache, configuration, now, &mut news);
-        let mut round = Round::default();
-        let done = self.apply(api, &difference, now, &mut round);
+        let all: Vec<(&Subject, Instant)> =
+            subjects.iter().map(|(subject, since)| (subject, *since)).collect();
+        let (mut news, mut round, mut done) = (Vec::new(), Round::default(), Ok(()));
+        for part in all.chunks(LOOKED_AT) {
+            let (difference, newcomers) = self.difference(part, cache, configuration, now, &mut news);
+            done = self.apply(api, &difference, now, &mut round);
+            newcomers.into_iter().for_each(|newcomer| news.extend(self.registered(newcomer, now)));
+            if done.is_err() {
+                break;
+            }
+        }
+        if done.is_ok() {
+            let unneeded = Difference::without(self.unneeded_aliases(now));
+            done = self.apply(api, &unneeded, now, &mut round);
+        }
         news.extend((round.removed > 0).then_some(News::Removed { entries: round.removed }));
         news.extend(self.obstructed(std::mem::take(&mut round.obstacles), cache));
-        newcomers.into_iter().for_each(|newcomer| news.extend(self.registered(newcomer, now)));
         let is_again = round.is_all_again || !round.again.is_empty();
         if done.is_err() || round.is_all_again {
             cache.look_again(subjects);
@@ -251,7 +263,7 @@ impl Registrar {
 
     /// Whether the SPIRE server has an entry, or for an alias another one that serves.
     fn is_there(&self, id: &EntryId, now: UnixSeconds) -> bool {
-        self.present.as_ref().is_some_and(|present| present.contains_key(id)) || self.is_accepted(id, now)
+        self.is_present(id) || self.is_accepted(id, now)
     }
 
     fn is_accepted(&self, id: &EntryId, now: UnixSeconds) -> bool {
@@ -275,7 +287,7 @@ impl Registrar {
     /// What has to change for these, and which of them get entries for the first time.
     fn difference(
         &mut self,
-        subjects: &Dirty,
+        subjects: &[(&Subject, Instant)],
         cache: &Cache,
         configuration: &Configuration,
         now: UnixSeconds,
@@ -283,7 +295,7 @@ impl Registrar {
     ) -> (Difference, Vec<Newcomer>) {
         let present = self.present.take().unwrap_or_default();
         let (mut difference, mut newcomers) = (Difference::default(), Vec::new());
-        for (subject, since) in subjects {
+        for &(subject, since) in subjects {
             let is_known = entries_of(subject, &present, &self.tag).next().is_some();
             let (object, wanted) = self.wanted(subject, is_known, cache, configuration, now);
             let mut is_partial = false;
@@ -319,15 +331,23 @@ impl Registrar {
             newcomers.extend(object.filter(|_| is_new && !is_partial).map(|object| Newcomer {
                 subject: subject.clone(),
                 object,
-                since: *since,
+                since,
                 entries: desired,
             }));
         }
-        let is_old = |(_, needed): &(&EntryId, &UnixSeconds)| now.since(**needed) >= ALIAS_KEPT;
-        let unneeded = self.aliases.iter().filter(is_old).map(|(id, _)| id);
-        difference.delete.extend(unneeded.filter(|id| present.contains_key(id)).cloned());
         self.present = Some(present);
         (difference, newcomers)
+    }
+
+    /// The aliases that no pod has needed for long.
+    fn unneeded_aliases(&self, now: i64) -> Vec<EntryId> {
+        let is_old = |(_, needed): &(&EntryId, &i64)| now - **needed >= ALIAS_KEPT;
+        let unneeded = self.aliases.iter().filter(is_old).map(|(id, _)| id);
+        unneeded.filter(|id| self.is_present(id)).cloned().collect()
+    }
+
+    fn is_present(&self, id: &EntryId) -> bool {
+        self.present.as_ref().is_some_and(|present| present.contains_key(id))
     }
 
     /// What one should have. `is_known`: it has entries already.
@@ -346,8 +366,13 @@ impl Registrar {
                 way @ (Registration::Pod | Registration::ClusterStaticEntry | Registration::Off),
             ) => {
                 let known = cache.pod(uid).filter(|_| is_known || way != Registration::Off);
-                let Some((pod, task_run)) = known else { return nothing };
-                (object(subject, cache), entries(pod, task_run, configuration, &self.tag, now))
+                let Some((pod, run)) = known else { return nothing };
+                let wanted = match run {
+                    OwnerRun::Over => Ok(Desired::Nothing),
+                    OwnerRun::Missing => entries(pod, None, configuration, &self.tag, now),
+                    OwnerRun::Known(run) => entries(pod, Some(run), configuration, &self.tag, now),
+                };
+                (object(subject, cache), wanted)
             }
             (Subject::TaskRun(uid), way @ (Registration::Owner | Registration::Off)) => {
                 let known = cache.task_run(uid).filter(|_| is_known || way == Registration::Owner);
@@ -454,11 +479,11 @@ impl Registrar {
         }
     }
 
-    fn keep(&mut self, mut entry: RegistrationEntry) {
-        sort(&mut entry);
+    fn keep(&mut self, entry: RegistrationEntry) {
+        let id = EntryId::of(&entry);
         // An alias has nobody who would forget its obstacle.
-        self.obstructed.remove(&EntryId::of(&entry));
-        self.present.get_or_insert_default().insert(EntryId::of(&entry), entry);
+        self.obstructed.remove(&id);
+        self.present.get_or_insert_default().insert(id, Kept::of(entry));
     }
 }
 

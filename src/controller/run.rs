@@ -13,7 +13,7 @@ use crate::{
     controller::{
         cache::{Cache, Scope},
         config::Configuration,
-        identity::Identity,
+        identity::{Identity, IdentityError},
         judging::{
             backlog::RunId,
             run::{Heard, Said, kind_of},
@@ -26,7 +26,10 @@ use crate::{
         place::{Place, wants_objects},
         registrar::{Registrar, Settled, pause_after},
         registration::entry::ClusterTag,
-        spire::{client::EntryApi, error::SpireError},
+        spire::{
+            client::EntryApi,
+            error::{DialError, SpireError},
+        },
         static_entries::kept::KeptEntries,
     },
     sources::kubernetes::{
@@ -63,6 +66,9 @@ const COMPARED: Duration = Duration::from_secs(15);
 const COMPARED_IDLE: Duration = Duration::from_secs(300);
 /// How long the SPIRE server may take for an answer.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The SPIRE agent's first answer may take so long before that is an error: a controller that starts has asked just now.
+const FIRST_ANSWER: Duration = Duration::from_secs(10);
 
 /// What the loop works with.
 pub struct Surroundings<'a> {
@@ -105,6 +111,7 @@ pub fn run(surroundings: Surroundings<'_>, scopes: &[Scope], tag: ClusterTag) ->
         config_map: None,
         failures: 0,
         unsettled: 0,
+        identity_due: Some(Instant::now() + FIRST_ANSWER),
         next_try: Instant::now(),
         next_comparison: Instant::now(),
     };
@@ -154,6 +161,8 @@ struct Controller<'a> {
     failures: u32,
     /// Rounds in a row after which there was more to do at once.
     unsettled: u32,
+    /// When the SPIRE agent must have answered; `None` once it was waited for.
+    identity_due: Option<Instant>,
     next_try: Instant,
     next_comparison: Instant,
 }
@@ -175,7 +184,9 @@ impl Controller<'_> {
             Change::Pods(_, Told::Failed(error), _) => self.not_followed("pods", &error),
             Change::Pods(scope, told, at) => self.cache.take_pods(&scope, told, at),
             Change::TaskRuns(_, Told::Failed(error), _) => self.not_followed("taskruns", &error),
-            Change::TaskRuns(scope, told, at) => self.cache.take_task_runs(&scope, told, at),
+            Change::TaskRuns(scope, told, at) => {
+                self.cache.take_task_runs(&scope, told, at, (self.surroundings.now)());
+            }
             Change::ConfigMap(told) => self.configure(told)?,
             // Objects need none, but whoever judges does.
             Change::Identity if self.keeps_objects() => self.tell_judging(Heard::LookAgain),
@@ -267,8 +278,8 @@ impl Controller<'_> {
         const MISSING: &str = "the ConfigMap of the configuration is not there";
         match told {
             Told::Changed(config_map) => return Some(config_map),
-            Told::All(mut all) if !all.is_empty() => return all.pop(),
-            Told::All(_) => self.surroundings.log.error(MISSING, &[]),
+            Told::Listed(mut page) if !page.objects.is_empty() => return page.objects.pop(),
+            Told::Listed(_) => self.surroundings.log.error(MISSING, &[]),
             Told::Gone(_) => {
                 let text = format!("{MISSING} any more; the last good one stays in force");
                 self.surroundings.log.error(&text, &[]);
@@ -410,7 +421,7 @@ impl Controller<'_> {
     }
 
     fn failed(&mut self, error: &SpireError) {
-        if *error == SpireError::Stopped {
+        if *error == SpireError::Stopped || self.waits_for_identity(error) {
             return;
         }
         self.failures = self.failures.saturating_add(1);
@@ -428,6 +439,17 @@ impl Controller<'_> {
             let message = format!("{what}: {error}");
             self.warn_about_config("SpireUnavailable", message);
         }
+    }
+
+    /// Whether it is only that the SPIRE agent, who was asked just now, has not answered yet. Its answer ends the waiting.
+    fn waits_for_identity(&mut self, error: &SpireError) -> bool {
+        let is_not_yet = matches!(error, SpireError::Dial(DialError::NoIdentity(IdentityError::NotYet)));
+        let Some(due) = self.identity_due.take().filter(|due| is_not_yet && Instant::now() < *due) else {
+            return false;
+        };
+        self.surroundings.log.info("the controller waits for its identity", &[]);
+        self.next_try = due;
+        true
     }
 
     fn tell(&mut self, news: News) {

@@ -3,7 +3,7 @@
 //! Of a run that has its verdict no more is kept than a digest.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     time::{Duration, Instant},
 };
 
@@ -11,10 +11,12 @@ use crate::{
     controller::{
         cache::Scope,
         judging::ended::{Ended, Mark},
-        objects::Seen,
+        objects::{Key, Seen, key_of},
     },
-    evidence::sha256,
-    sources::{kubernetes::follow::Told, run_name::RunKind},
+    sources::{
+        kubernetes::follow::{Page, Told},
+        run_name::RunKind,
+    },
 };
 
 /// A run that was judged is judged again after this time at the earliest: what was told of it before its verdict was noted comes later.
@@ -35,9 +37,6 @@ pub struct RunId {
     pub uid: String,
 }
 
-/// What a run's mark is found by: few bytes, whatever its UID is.
-type Key = [u8; 16];
-
 impl RunId {
     fn of(kind: RunKind, seen: &Seen) -> Self {
         let metadata = &seen.metadata;
@@ -47,10 +46,7 @@ impl RunId {
     }
 
     fn key(&self) -> Key {
-        let digest = sha256(format!("{}/{}/{}", self.namespace, self.name, self.uid).as_bytes());
-        let mut key = Key::default();
-        key.iter_mut().zip(digest).for_each(|(byte, of)| *byte = of);
-        key
+        key_of(&[&self.namespace, &self.name, &self.uid])
     }
 }
 
@@ -73,6 +69,8 @@ pub struct Open {
 #[derive(Debug, Default)]
 struct Known {
     is_listed: bool,
+    /// What was on the pages so far of a list that has not ended.
+    listed: HashSet<Key>,
     /// Those that have their verdict.
     marks: HashMap<Key, Mark>,
 }
@@ -98,30 +96,38 @@ impl Backlog {
     /// only of runs that it finds when it starts: on all others it must be its own.
     pub fn take(&mut self, kind: RunKind, scope: &Scope, told: Told<Seen>, acts: bool, at: Instant) {
         match told {
-            Told::All(all) => {
-                let known = self.known.entry((kind, scope.clone())).or_default();
-                let believes = !acts || !known.is_listed;
-                known.is_listed = true;
-                let runs: Vec<(RunId, Seen)> =
-                    all.into_iter().map(|seen| (RunId::of(kind, &seen), seen)).collect();
-                let mut before = std::mem::take(&mut known.marks);
-                known.marks = runs.iter().filter_map(|(id, _)| before.remove_entry(&id.key())).collect();
-                let listed: BTreeSet<&RunId> = runs.iter().map(|(id, _)| id).collect();
-                let is_gone = |(id, open): &(&RunId, &Open)| {
-                    id.kind == kind && open.scope == *scope && !listed.contains(id)
-                };
-                let gone: Vec<RunId> = self.open.iter().filter(is_gone).map(|(id, _)| id.clone()).collect();
-                gone.iter().for_each(|id| drop(self.close(id)));
-                for (id, seen) in runs {
-                    self.look((id, scope), seen.ended.as_deref(), believes, true, at);
-                }
-            }
+            Told::Listed(page) => self.take_page(kind, scope, page, acts, at),
             Told::Changed(seen) => {
                 let id = RunId::of(kind, &seen);
                 self.look((id, scope), seen.ended.as_deref(), !acts, false, at);
             }
             Told::Gone(seen) => self.remove(&RunId::of(kind, &seen), scope),
             Told::Failed(_) => {}
+        }
+    }
+
+    fn take_page(&mut self, kind: RunKind, scope: &Scope, page: Page<Seen>, acts: bool, at: Instant) {
+        let Page { objects, is_first, is_last } = page;
+        let known = self.known.entry((kind, scope.clone())).or_default();
+        let believes = !acts || !known.is_listed;
+        if is_first {
+            known.listed.clear();
+        }
+        let runs: Vec<(RunId, Seen)> =
+            objects.into_iter().map(|seen| (RunId::of(kind, &seen), seen)).collect();
+        known.listed.extend(runs.iter().map(|(id, _)| id.key()));
+        if is_last {
+            known.is_listed = true;
+            let listed = std::mem::take(&mut known.listed);
+            known.marks.retain(|key, _| listed.contains(key));
+            let is_gone = |(id, open): &(&RunId, &Open)| {
+                id.kind == kind && open.scope == *scope && !listed.contains(&id.key())
+            };
+            let gone: Vec<RunId> = self.open.iter().filter(is_gone).map(|(id, _)| id.clone()).collect();
+            gone.iter().for_each(|id| drop(self.close(id)));
+        }
+        for (id, seen) in runs {
+            self.look((id, scope), seen.ended.as_deref(), believes, true, at);
         }
     }
 

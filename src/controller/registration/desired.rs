@@ -223,10 +223,14 @@ fn expires_at(task_run: &TaskRun, begun: Option<UnixSeconds>) -> Option<UnixSeco
 
 /// Whether a TaskRun needs no identity any more. An end in the future counts for no longer than the timeout.
 fn is_over(task_run: &TaskRun, expires_at: Option<UnixSeconds>, now: UnixSeconds) -> bool {
-    let is_late = expires_at.is_some_and(|at| now >= at);
+    expires_at.is_some_and(|at| now >= at) || signs_no_more(task_run, now)
+}
+
+/// Whether a TaskRun has ended so long ago that none of its steps signs any more.
+pub fn signs_no_more(task_run: &TaskRun, now: UnixSeconds) -> bool {
     match task_run.progress {
-        Progress::Running => is_late,
-        Progress::Ended(at) => is_late || at.is_none_or(|at| now >= at + SIGNS_FOR),
+        Progress::Running => false,
+        Progress::Ended(at) => at.is_none_or(|at| now >= at + SIGNS_FOR),
     }
 }
 

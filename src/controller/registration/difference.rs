@@ -2,13 +2,35 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use crate::controller::{
-    registration::entry::{ClusterTag, Entry, EntryId, Subject},
-    spire::generated::RegistrationEntry,
+use prost::Message as _;
+
+use crate::{
+    controller::{
+        registration::entry::{ClusterTag, Entry, EntryId, Subject, sort},
+        spire::generated::RegistrationEntry,
+    },
+    evidence::sha256,
 };
 
+/// What is kept of an entry that the SPIRE server has: enough to see whether it is another one than it should be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    /// Of all of it, in the one order of its selectors.
+    digest: [u8; 32],
+    /// When the server drops it, Unix seconds; 0 for never.
+    pub expires_at: i64,
+}
+
+impl Kept {
+    /// Of an entry as the server has it, or as it is sent.
+    pub fn of(mut entry: RegistrationEntry) -> Self {
+        sort(&mut entry);
+        Self { digest: sha256(&entry.encode_to_vec()), expires_at: entry.expires_at }
+    }
+}
+
 /// Entries of ours that the SPIRE server has, as far as is known.
-pub type Present = BTreeMap<EntryId, RegistrationEntry>;
+pub type Present = BTreeMap<EntryId, Kept>;
 
 /// What has to change.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -24,6 +46,11 @@ pub struct Difference {
 }
 
 impl Difference {
+    /// Nothing but that these go.
+    pub fn without(delete: Vec<EntryId>) -> Self {
+        Self { delete, ..Self::default() }
+    }
+
     /// Whether nothing has to change.
     pub fn is_empty(&self) -> bool {
         self.create.is_empty() && self.update.is_empty() && self.delete.is_empty()
@@ -34,7 +61,7 @@ impl Difference {
         for entry in desired {
             let wire = entry.to_wire(tag);
             match present.get(&entry.id) {
-                Some(known) if *known == wire => {}
+                Some(known) if *known == Kept::of(wire.clone()) => {}
                 _ if !self.named.insert(entry.id.clone()) => {}
                 Some(_) => self.update.push(wire),
                 None => self.create.push(wire),

@@ -56,8 +56,8 @@ impl Outcome {
 
 /// The calls.
 pub trait Entries {
-    /// All entries with a hint.
-    fn list(&self, hint: &str) -> Result<Vec<RegistrationEntry>, SpireError>;
+    /// Hands on all entries with a hint, one by one: there may be many.
+    fn list(&self, hint: &str, each: &mut dyn FnMut(RegistrationEntry)) -> Result<(), SpireError>;
     /// Creates entries; an outcome for each, in their order.
     fn create(&self, entries: &[RegistrationEntry]) -> Result<Vec<Outcome>, SpireError>;
     /// Makes entries what they are here; an outcome for each, in their order.
@@ -151,8 +151,8 @@ fn client(dial: &Dial, runtime: &Runtime) -> EntryClient<Channel> {
 }
 
 impl Entries for EntryApi {
-    fn list(&self, hint: &str) -> Result<Vec<RegistrationEntry>, SpireError> {
-        let (mut entries, mut page_token) = (Vec::new(), String::new());
+    fn list(&self, hint: &str, each: &mut dyn FnMut(RegistrationEntry)) -> Result<(), SpireError> {
+        let mut page_token = String::new();
         loop {
             let request = ListEntriesRequest {
                 filter: Some(Filter { by_hint: Some(hint.to_owned()) }),
@@ -163,9 +163,9 @@ impl Entries for EntryApi {
                 let request = request.clone();
                 async move { client.list_entries(request).await }
             })?;
-            entries.extend(page.entries);
+            page.entries.into_iter().for_each(&mut *each);
             match page.next_page_token {
-                next if next.is_empty() || next == page_token => return Ok(entries),
+                next if next.is_empty() || next == page_token => return Ok(()),
                 next => page_token = next,
             }
         }

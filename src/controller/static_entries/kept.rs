@@ -126,7 +126,7 @@ fn outcome(code: Code, entry: Option<RegistrationEntry>) -> Outcome {
 }
 
 impl Entries for KeptEntries {
-    fn list(&self, hint: &str) -> Result<Vec<RegistrationEntry>, SpireError> {
+    fn list(&self, hint: &str, each: &mut dyn FnMut(RegistrationEntry)) -> Result<(), SpireError> {
         let found = self.ask(|objects| objects.list(&format!("{LABEL}={hint}")))?;
         let now = (self.now)();
         let lacking = |object: &Value| {
@@ -138,7 +138,8 @@ impl Entries for KeptEntries {
             Some((id, obstacle))
         };
         self.unserved.replace(found.iter().filter_map(lacking).collect());
-        Ok(found.iter().filter_map(|object| self.entry(object, hint)).collect())
+        found.iter().filter_map(|object| self.entry(object, hint)).for_each(each);
+        Ok(())
     }
 
     fn create(&self, entries: &[RegistrationEntry]) -> Result<Vec<Outcome>, SpireError> {

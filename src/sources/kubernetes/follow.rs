@@ -67,17 +67,35 @@ impl Objects {
     }
 }
 
+/// A page of a list of all objects.
+#[derive(Debug)]
+pub struct Page<T> {
+    /// Those on it.
+    pub objects: Vec<T>,
+    /// Whether the list begins with it.
+    pub is_first: bool,
+    /// Whether the list ends with it: what was on none of its pages is not there.
+    pub is_last: bool,
+}
+
 /// What is told of the objects.
 #[derive(Debug)]
 pub enum Told<T> {
-    /// These are all that there are now.
-    All(Vec<T>),
+    /// These are there now. A list comes page by page, so that it is never in memory as a whole.
+    Listed(Page<T>),
     /// This one is new, or has changed.
     Changed(T),
     /// This one is no longer there.
     Gone(T),
-    /// Nothing is known of them until the next [`Told::All`], for which is asked again after a pause.
+    /// Nothing is known of them until the next list, which is asked for after a pause. One that has begun is not gone on with.
     Failed(KubernetesError),
+}
+
+impl<T> Told<T> {
+    /// These are all that there are now.
+    pub fn all(objects: Vec<T>) -> Self {
+        Self::Listed(Page { objects, is_first: true, is_last: true })
+    }
 }
 
 /// What is told to; it ends the following.
@@ -85,15 +103,15 @@ pub type Tell<'a, T> = dyn FnMut(Told<T>) -> ControlFlow<()> + 'a;
 
 #[derive(Deserialize)]
 #[serde(bound = "T: DeserializeOwned")]
-struct Page<T> {
-    metadata: PageMetadata,
+struct Answer<T> {
+    metadata: AnswerMetadata,
     #[serde(default = "Vec::new")]
     items: Vec<T>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-struct PageMetadata {
+struct AnswerMetadata {
     resource_version: String,
     #[serde(rename = "continue")]
     next: String,
@@ -179,11 +197,9 @@ impl Follow {
         loop {
             // A list alone proves nothing: where each watch fails at once, all would be listed again and again.
             let mut has_watched = false;
-            let ended = match self.list() {
-                Ok((all, version)) => match tell(Told::All(all)) {
-                    ControlFlow::Break(()) => Ended::Told,
-                    ControlFlow::Continue(()) => self.changes(version, &mut has_watched, tell),
-                },
+            let ended = match self.list(tell) {
+                Ok(ControlFlow::Break(())) => Ended::Told,
+                Ok(ControlFlow::Continue(version)) => self.changes(version, &mut has_watched, tell),
                 Err(error) => Ended::Failed(error),
             };
             if has_watched {
@@ -202,22 +218,29 @@ impl Follow {
         }
     }
 
-    /// All that there are, and from where on changes can be watched.
-    fn list<T: Followed>(&mut self) -> Result<(Vec<T>, String), KubernetesError> {
-        let (mut all, mut next) = (Vec::new(), String::new());
+    /// Tells all that there are; gives from where on changes can be watched.
+    fn list<T: Followed>(
+        &mut self,
+        tell: &mut Tell<'_, T>,
+    ) -> Result<ControlFlow<(), String>, KubernetesError> {
+        let mut next = String::new();
         loop {
             let mut body = self.client.page(&self.asked.list(&next))?;
-            let page: Page<T> = serde_json::from_reader(BufReader::new(body.as_reader())).map_err(odd)?;
-            all.extend(page.items);
-            if page.metadata.next.is_empty() {
-                return Ok((all, page.metadata.resource_version));
+            let answer: Answer<T> = serde_json::from_reader(BufReader::new(body.as_reader())).map_err(odd)?;
+            let AnswerMetadata { resource_version, next: following } = answer.metadata;
+            let (is_first, is_last) = (next.is_empty(), following.is_empty());
+            if tell(Told::Listed(Page { objects: answer.items, is_first, is_last })).is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+            if is_last {
+                return Ok(ControlFlow::Continue(resource_version));
             }
             // The same again would go on for ever.
-            if page.metadata.next == next {
+            if following == next {
                 let reason = "its list goes on where it began".to_owned();
                 return Err(KubernetesError::Odd { reason });
             }
-            next = page.metadata.next;
+            next = following;
         }
     }
 
