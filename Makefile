@@ -109,6 +109,7 @@ bench: peers entrypoint ## compare entrypoint and verifier with Tekton's; writes
 	cargo bench --locked --quiet --bench verifier
 	@# Tekton Results needs PostgreSQL and root, and is left out without.
 	cargo bench --locked --quiet --bench sources
+	cargo bench --locked --quiet --bench controller
 
 release: entrypoint ## build both programs, static and stripped, with what they are made of, and the manual pages, in dist/
 	$(REMAP) SVIDENCE_COMMIT=$(COMMIT) cargo build --locked --release --bin svidence --target $(MUSL)

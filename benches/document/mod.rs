@@ -8,26 +8,39 @@ const VERIFIER: &str = "<!-- The verifier: written by its own benchmark. -->\n";
 /// What comes before the part on sources that are servers.
 const SOURCES: &str = "<!-- Runs that a server has: written by their own benchmark. -->\n";
 
+/// What comes before the part on the controller.
+const CONTROLLER: &str = "<!-- The controller: written by its own benchmark. -->\n";
+
 /// Which part.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Part {
     Entrypoint,
     Verifier,
     Sources,
+    Controller,
 }
 
 /// Writes one part anew.
 pub(crate) fn write(part: Part, text: &str) {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/benchmarks.md");
     let old = fs::read_to_string(&file).unwrap_or_default();
-    let (old, sources) = old.split_once(SOURCES).unwrap_or((&old, ""));
+    let (old, controller) = old.split_once(CONTROLLER).unwrap_or((&old, ""));
+    let (old, sources) = old.split_once(SOURCES).unwrap_or((old, ""));
     let (entrypoint, verifier) = old.split_once(VERIFIER).unwrap_or((old, ""));
-    let (entrypoint, verifier, sources) = match part {
-        Part::Entrypoint => (text, verifier, sources),
-        Part::Verifier => (entrypoint, text, sources),
-        Part::Sources => (entrypoint, verifier, text),
-    };
-    let new = format!("{}\n\n{VERIFIER}{}\n\n{SOURCES}{sources}", entrypoint.trim_end(), verifier.trim_end());
+    let of = |which: Part, kept| if which == part { text } else { kept };
+    let entrypoint = of(Part::Entrypoint, entrypoint);
+    let mut new = entrypoint.trim_end().to_owned();
+    for (which, head, kept) in [
+        (Part::Verifier, VERIFIER, verifier),
+        (Part::Sources, SOURCES, sources),
+        (Part::Controller, CONTROLLER, controller),
+    ] {
+        let text = of(which, kept).trim_end();
+        if !text.is_empty() {
+            new.push_str(&format!("\n\n{head}{text}"));
+        }
+    }
+    new.push('\n');
     fs::write(&file, new).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
 }
 

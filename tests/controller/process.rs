@@ -38,8 +38,13 @@ pub(crate) struct World {
 impl World {
     /// `None`, and the test is skipped, if a program is missing. `data` is the ConfigMap's, besides where SPIRE is.
     pub(crate) fn start(data: &Value) -> Option<Self> {
+        Self::start_with(data, SpireOptions::default())
+    }
+
+    /// The same with another SPIRE.
+    pub(crate) fn start_with(data: &Value, options: SpireOptions) -> Option<Self> {
         let server = Arc::new(ApiServer::with_tekton()?);
-        let spire = Spire::start(SpireOptions::default())?;
+        let spire = Spire::start(options)?;
         spire.entry(EntryOptions { is_admin: true, ..EntryOptions::new("/svidence") });
         account(&server, "default");
         server.create("/api/v1/namespaces", &json!({"metadata": {"name": "tekton-pipelines"}}));
@@ -231,6 +236,14 @@ impl Controller {
             assert_eq!(self.child.try_wait().unwrap(), None, "{log}");
             thread::sleep(Duration::from_millis(20));
         }
+    }
+
+    pub(crate) fn log_file(&self) -> &std::path::Path {
+        &self.log
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// Stops its clock, as a machine that sleeps does.

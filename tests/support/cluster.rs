@@ -213,34 +213,22 @@ impl ApiServer {
         serde_json::from_str(&text).unwrap()
     }
 
-    /// Puts TaskRuns and PipelineRuns where they say that they are, as they are.
+    /// Puts TaskRuns, PipelineRuns and pods where they say that they are, as they are.
     pub fn restore<'a>(&self, objects: impl IntoIterator<Item = &'a Value>) {
         let put = |object: &Value| {
-            let metadata = &object["metadata"];
-            let kind = object["kind"].as_str().unwrap().to_ascii_lowercase();
-            let (namespace, name) =
-                (metadata["namespace"].as_str().unwrap(), metadata["name"].as_str().unwrap());
-            let key = STANDARD.encode(format!("/registry/tekton.dev/{kind}s/{namespace}/{name}"));
+            let key = STANDARD.encode(stored_at(object));
             json!({"requestPut": {"key": key, "value": STANDARD.encode(object.to_string())}})
         };
-        let puts: Vec<Value> = objects.into_iter().map(put).collect();
-        for puts in puts.chunks(AT_ONCE) {
+        let objects: Vec<&Value> = objects.into_iter().collect();
+        for objects in objects.chunks(AT_ONCE) {
+            let puts: Vec<Value> = objects.iter().map(|object| put(object)).collect();
             let answer = self.ask_etcd("kv/txn", &json!({"success": puts}));
             assert_eq!(answer["succeeded"], true, "{answer}");
         }
         // Its cache is told by and by.
-        let Some(last) = puts.last() else { return };
-        let key = STANDARD.decode(last["requestPut"]["key"].as_str().unwrap()).unwrap();
-        let key = String::from_utf8(key).unwrap();
-        let [kind, namespace, name] = key
-            .rsplitn(4, '/')
-            .take(3)
-            .collect::<Vec<_>>()
-            .try_into()
-            .map(|[name, namespace, kind]: [&str; 3]| [kind, namespace, name])
-            .unwrap();
-        let path = format!("/apis/tekton.dev/v1/namespaces/{namespace}/{kind}/{name}");
-        self.wait_for("it is there", || self.get(&path).0 == 200);
+        let Some(last) = objects.last() else { return };
+        let place = served_at(last);
+        self.wait_for("it is there", || self.get(&place).0 == 200);
     }
 
     /// Forgets all that etcd held before now, as it does every few minutes.
@@ -348,6 +336,27 @@ impl ApiServer {
         });
         self.kubeconfig(user, &self.cluster(), &user_entry)
     }
+}
+
+/// Kind, as paths say it, namespace and name.
+fn names(object: &Value) -> (String, &str, &str) {
+    let (metadata, kind) = (&object["metadata"], object["kind"].as_str().unwrap());
+    let (namespace, name) = (metadata["namespace"].as_str().unwrap(), metadata["name"].as_str().unwrap());
+    (format!("{}s", kind.to_ascii_lowercase()), namespace, name)
+}
+
+/// Where etcd has an object.
+fn stored_at(object: &Value) -> String {
+    let (kind, namespace, name) = names(object);
+    let group = if kind == "pods" { "" } else { "tekton.dev/" };
+    format!("/registry/{group}{kind}/{namespace}/{name}")
+}
+
+/// Where the API server has it.
+fn served_at(object: &Value) -> String {
+    let (kind, namespace, name) = names(object);
+    let version = if kind == "pods" { "/api/v1" } else { "/apis/tekton.dev/v1" };
+    format!("{version}/namespaces/{namespace}/{kind}/{name}")
 }
 
 /// Status and body of an answer.
