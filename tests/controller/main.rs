@@ -5,18 +5,20 @@
 //!
 //! * [`cluster_objects`]: pods and TaskRuns as Tekton makes them; [`process`]: the controller as a process; [`relay`]:
 //!   connections that can be cut; [`ended_runs`]: runs with what their steps have signed.
-//! * [`registers`]: what honest runs get, and when it goes; [`hostile`]: objects that get nothing; [`outages`]: crashes and interruptions;
+//! * [`registers`]: what honest runs get, and when it goes; [`hostile`], and [`claims`] as a table: objects that get nothing; [`outages`]: crashes and interruptions;
 //!   [`judges`]: the verdict on runs that have ended; [`configuration`]: what the ConfigMap says; [`rights`]: what the cluster must allow;
 //!   [`static_entries`]: entries as objects; [`replicas`]: several of
-//!   them, and what they answer.
+//!   them, and what they answer; [`hand_over`]: runs that wait for a verdict when somebody goes.
 
 #![cfg(feature = "cli")]
 
+mod claims;
 #[path = "../support/cluster.rs"]
 mod cluster;
 mod cluster_objects;
 mod configuration;
 mod ended_runs;
+mod hand_over;
 mod hostile;
 mod judges;
 mod outages;

@@ -238,10 +238,12 @@ impl Controller {
         }
     }
 
+    #[allow(dead_code, reason = "the benchmark uses it")]
     pub(crate) fn log_file(&self) -> &std::path::Path {
         &self.log
     }
 
+    #[allow(dead_code, reason = "the benchmark uses it")]
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }

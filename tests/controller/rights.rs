@@ -42,12 +42,12 @@ pub(crate) fn place(object: &Value) -> String {
     format!("{version}{}/{kinds}?fieldValidation=Strict", namespace.unwrap_or_default())
 }
 
-fn texts(value: &Value) -> Vec<&str> {
+pub(crate) fn texts(value: &Value) -> Vec<&str> {
     value.as_array().unwrap().iter().map(|text| text.as_str().unwrap()).collect()
 }
 
 /// Each right of a role by itself.
-fn rights(role: &Value) -> Vec<Value> {
+pub(crate) fn rights(role: &Value) -> Vec<Value> {
     let rights = |rule: &Value| -> Vec<Value> {
         let one = |resource: &str, verb: &str| {
             let mut right = rule.clone();
@@ -63,7 +63,7 @@ fn rights(role: &Value) -> Vec<Value> {
 }
 
 /// The objects for another account, one of whose rights is missing.
-fn lacking(objects: &[Value], name: &str, lacking: &Value) -> Vec<Value> {
+pub(crate) fn lacking(objects: &[Value], name: &str, lacking: &Value) -> Vec<Value> {
     let mut objects = objects.to_vec();
     for object in &mut objects {
         object["metadata"]["name"] = json!(name);
@@ -140,7 +140,7 @@ fn its_role_is_enough_and_nothing_of_it_can_be_taken_away() {
 }
 
 /// What a refusal says is missing.
-fn rule(resource: &str, verb: &str) -> String {
+pub(crate) fn rule(resource: &str, verb: &str) -> String {
     format!("resources: [\\\"{resource}\\\"], verbs: [\\\"{verb}\\\"]")
 }
 

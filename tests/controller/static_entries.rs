@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::{
     cluster_objects::{scheduled, set_images, set_phase},
     process::{Controller, NOTHING, World, of_step},
-    rights::{objects, place},
+    rights::{lacking, objects, place, rights, rule, texts},
 };
 
 const DEFINITION: &str = include_str!(concat!(
@@ -232,6 +232,49 @@ fn objects_of_others_stay_as_they_are() {
         }
         assert!(start.elapsed() < Duration::from_secs(60), "{left:#?}\n{}", controller.log());
         thread::sleep(Duration::from_millis(100));
+    }
+}
+
+#[test]
+fn nothing_of_the_role_for_objects_can_be_taken_away() {
+    let Some(world) = world(&json!({AS_OBJECTS.0: AS_OBJECTS.1})) else { return };
+    let server = &world.server;
+    let first = controller(&world);
+    let run = scheduled(server, "default", "run", &["build", "push"]);
+    let steps = ["build", "push"].map(|step| of_step(("default", "run"), &run, step));
+    wait_for(&world, "with all of it", &first, &steps);
+    drop(first);
+    let tag = world.tag();
+    let path_of = |step: &str| format!("{PATH}/{tag}.pod.{}.step-{step}", run.1);
+    let (_, text) = server.get(&path_of("push"));
+    let spec = serde_json::from_str::<Value>(&text).unwrap()["spec"].clone();
+    let (account, role) = (objects("controller.yaml"), objects("static-entries/static-entries.yaml"));
+    let (_, account) = account.split_last().unwrap();
+    let all: Vec<Value> =
+        role.iter().filter(|object| object.get("rules").is_some()).flat_map(rights).collect();
+    assert_eq!(all.len(), 5, "{all:#?}");
+    for (number, right) in all.iter().enumerate() {
+        // One is to be made, one to be put right, one to be deleted.
+        if server.get(&path_of("push")).0 == 200 {
+            server.delete(&path_of("push"));
+        }
+        server.patch(&path_of("build"), json!({"spec": {"admin": true}}));
+        let left = json!({
+            "apiVersion": "spire.spiffe.io/v1alpha1", "kind": "ClusterStaticEntry", "spec": spec,
+            "metadata": {"name": format!("{tag}.pod.gone.step-a"), "labels": {"svidence.dev/cluster": tag}},
+        });
+        server.try_create(PATH, &left);
+        let name = format!("lacks-{number}");
+        let mut role = lacking(&role, &format!("{name}-entries"), right);
+        for binding in role.iter_mut().filter(|object| object.get("subjects").is_some()) {
+            binding["subjects"][0]["name"] = json!(name);
+        }
+        for object in lacking(account, &name, &Value::Null).iter().chain(&role) {
+            server.create(&place(object), object);
+        }
+        let nowhere = format!("unix://{}/nowhere.sock", server.folder.path().display());
+        let mut controller = world.controller_at(&nowhere, &world.kubeconfig_of_account(&name), &[]);
+        controller.wait_for(&[&rule(texts(&right["resources"])[0], texts(&right["verbs"])[0])]);
     }
 }
 
