@@ -127,6 +127,9 @@ Examples:
 
 /// Runs `svidence controller`; returns the exit code. Lines of JSON go to `err`, unless it is the arguments that are wrong.
 pub fn run(args: &ControllerArgs, err: &mut dyn Write) -> u8 {
+    // The allocator asks for huge pages, each of which is in memory as a whole, for each of a dozen threads that need little: 50 MB. A kernel
+    // that refuses costs these and nothing else.
+    let _ = nix::sys::prctl::set_thp_disable(true);
     let ended = begin(args, err);
     let mut log = Log::new(err, surroundings::now_in_seconds);
     match ended {
