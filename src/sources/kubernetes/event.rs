@@ -5,10 +5,18 @@ use std::time::Duration;
 use serde_json::json;
 use unixtime::UnixSeconds;
 
-use super::{access::Access, client::Client, error::KubernetesError, request::Request};
+use super::{
+    access::Access,
+    client::{Client, bytes},
+    error::KubernetesError,
+    request::Request,
+};
 
 /// Characters of a message (Kubernetes, `pkg/apis/core/validation`).
 const LONGEST_MESSAGE: usize = 1024;
+
+/// Bytes of an answer that are read: the event as it was noted.
+const LARGEST_ANSWER: u64 = 1 << 20;
 
 /// The object that an event is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,7 +88,10 @@ impl Events {
             "reportingComponent": self.source.0, "reportingInstance": self.source.1,
         });
         let request = Request::Event { namespace: &about.namespace, event: &event.to_string() };
-        self.client.page(&request).map(drop)
+        let mut body = self.client.page(&request)?;
+        // To its end, so that the connection serves again. The event is noted whether or not its answer comes whole.
+        let _ = bytes(&mut body, LARGEST_ANSWER);
+        Ok(())
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use unixtime::UnixSeconds;
+use ureq::Body;
 
 use super::{
     access::Access,
@@ -47,6 +48,8 @@ pub struct Lease {
     identity: String,
     /// What it said when it changed last, and when that was seen.
     seen: Option<(Spec, Instant)>,
+    /// As it was written here last, if nobody has changed it since as far as is known.
+    written: Option<Found>,
 }
 
 impl std::fmt::Debug for Lease {
@@ -66,15 +69,22 @@ impl Lease {
         identity: String,
         patience: Duration,
     ) -> Self {
-        Self { client: Client::new(access, patience), namespace, name, identity, seen: None }
+        Self { client: Client::new(access, patience), namespace, name, identity, seen: None, written: None }
     }
 
     /// Takes the lease if nobody holds it, and renews it if it is held here. Whether it is held from `at` on; `now` is in Unix seconds.
     pub fn hold(&mut self, at: Instant, now: UnixSeconds) -> Result<bool, KubernetesError> {
+        // Mostly nobody has changed it, which the version tells: one call, not two.
+        if let Some(Found { metadata, spec }) = self.written.take() {
+            let lease = self.lease(&metadata, &spec, now);
+            if self.replace(&lease)? {
+                return Ok(true);
+            }
+        }
         let Some(found) = self.get()? else {
             let lease = self.lease(&json!({"name": self.name.as_str()}), &Spec::default(), now);
             let request = Request::NewLease { namespace: self.namespace.as_str(), lease: &lease };
-            return written(self.client.page(&request).map(drop));
+            return written(self.client.page(&request)).map(|body| body.is_some());
         };
         if self.seen.as_ref().is_none_or(|(spec, _)| *spec != found.spec) {
             self.seen = Some((found.spec.clone(), at));
@@ -106,14 +116,15 @@ impl Lease {
     fn get(&mut self) -> Result<Option<Found>, KubernetesError> {
         let request = Request::Lease { namespace: self.namespace.as_str(), name: self.name.as_str() };
         let Some(mut body) = self.client.object(&request)? else { return Ok(None) };
-        let bytes = bytes(&mut body, LARGEST)?;
-        let odd = |_| KubernetesError::Odd { reason: "it is not a Lease".to_owned() };
-        serde_json::from_slice(&bytes).map(Some).map_err(odd)
+        read(&mut body).map(Some)
     }
 
     fn replace(&mut self, lease: &str) -> Result<bool, KubernetesError> {
         let (namespace, name) = (self.namespace.as_str(), self.name.as_str());
-        written(self.client.page(&Request::Replace { namespace, name, lease }).map(drop))
+        let answer = self.client.page(&Request::Replace { namespace, name, lease });
+        let Some(mut body) = written(answer)? else { return Ok(false) };
+        self.written = Some(read(&mut body)?);
+        Ok(true)
     }
 
     /// The lease as it is held here. Its metadata have the version that was read: if it has changed since, it is not replaced.
@@ -134,11 +145,17 @@ impl Lease {
     }
 }
 
-/// Whether it was written; not if somebody else was first.
-fn written(result: Result<(), KubernetesError>) -> Result<bool, KubernetesError> {
-    match result {
-        Ok(()) => Ok(true),
-        Err(KubernetesError::Status { status: 409, .. }) => Ok(false),
+fn read(body: &mut Body) -> Result<Found, KubernetesError> {
+    let bytes = bytes(body, LARGEST)?;
+    let odd = |_| KubernetesError::Odd { reason: "it is not a Lease".to_owned() };
+    serde_json::from_slice(&bytes).map_err(odd)
+}
+
+/// The answer if it was written; `None` if somebody else was first.
+fn written(answer: Result<Body, KubernetesError>) -> Result<Option<Body>, KubernetesError> {
+    match answer {
+        Ok(body) => Ok(Some(body)),
+        Err(KubernetesError::Status { status: 409, .. }) => Ok(None),
         Err(error) => Err(error),
     }
 }

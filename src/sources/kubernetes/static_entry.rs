@@ -118,9 +118,13 @@ fn read<T: DeserializeOwned>(body: &mut Body) -> Result<T, KubernetesError> {
     serde_json::from_slice(&bytes).map_err(odd)
 }
 
-fn written<T>(result: Result<Option<T>, KubernetesError>) -> Result<Written, KubernetesError> {
+fn written(result: Result<Option<Body>, KubernetesError>) -> Result<Written, KubernetesError> {
     match result {
-        Ok(Some(_)) => Ok(Written::Done),
+        Ok(Some(mut body)) => {
+            // To its end, so that the connection serves again. It is done whether or not the answer comes whole.
+            let _ = bytes(&mut body, LARGEST);
+            Ok(Written::Done)
+        }
         Ok(None) => Ok(Written::Missing),
         Err(KubernetesError::Status { status: 409, .. }) => Ok(Written::Conflict),
         Err(KubernetesError::Status { status: 422, words, .. }) => Ok(Written::Invalid { message: words.0 }),
