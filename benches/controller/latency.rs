@@ -24,14 +24,19 @@ const JUDGED: usize = 100;
 
 /// Until it has its entries, and its verdict.
 pub(crate) fn measured() -> Option<(Times, Times)> {
-    Some((until_registered()?, until_judged()?))
+    let (registered, judged) = (until_registered()?, until_judged()?);
+    for (what, times) in [("registered", &registered), ("judged", &judged)] {
+        eprintln!("{what}: {:.1} ms, p99 {:.1} ms", times.percentile(50), times.percentile(99));
+    }
+    Some((registered, judged))
 }
 
 fn until_registered() -> Option<Times> {
     let world = World::start_with(&json!({}), spire())?;
-    let controller = world.controller_with(&world.admin(), &AS_DEPLOYED);
+    let mut controller = world.controller_with(&world.admin(), &AS_DEPLOYED);
+    controller.wait_for(&["this controller is the one that acts"]);
+    controller.wait_for(&["the controller has an identity"]);
     let mut log = Log::of(&controller);
-    log.wait_for("this controller is the one that acts");
     let server = &*world.server;
     eprintln!("measuring: {REGISTERED} TaskRuns get a node, one after the other");
     let times = (0..REGISTERED).map(|number| {
@@ -54,9 +59,10 @@ fn until_registered() -> Option<Times> {
 fn until_judged() -> Option<Times> {
     // An agent that learns of the steps' entries soon makes the benchmark shorter, not the verdict.
     let world = World::start_with(&json!({}), SpireOptions::default())?;
-    let controller = world.controller_with(&world.admin(), &AS_DEPLOYED);
+    let mut controller = world.controller_with(&world.admin(), &AS_DEPLOYED);
+    controller.wait_for(&["this controller is the one that acts"]);
+    controller.wait_for(&["the controller has an identity"]);
     let mut log = Log::of(&controller);
-    log.wait_for("this controller is the one that acts");
     eprintln!("measuring: {JUDGED} TaskRuns end, one after the other");
     let times = (0..JUDGED).map(|number| {
         let name = format!("ends-{number}");

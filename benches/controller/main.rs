@@ -42,8 +42,8 @@ fn main() -> ExitCode {
 
 /// `None` if a program is missing.
 fn measured() -> Option<Figures> {
-    let (resident, calls, idle) = resident::measured()?;
     let (entries, verdict) = latency::measured()?;
+    let (resident, calls, idle) = resident::measured()?;
     let burst = burst::measured()?;
     Some(Figures { resident, calls, idle, entries, verdict, burst })
 }

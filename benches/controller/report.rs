@@ -21,6 +21,7 @@ pub(crate) struct Figures {
 }
 
 /// Memory in MB, and how long all took that there was to do at the start.
+#[derive(Debug)]
 pub(crate) struct Resident {
     pub(crate) now: f64,
     pub(crate) anonymous: f64,
@@ -29,12 +30,14 @@ pub(crate) struct Resident {
 }
 
 /// Calls of the API server, and the TaskRuns that they were about.
+#[derive(Debug)]
 pub(crate) struct Calls {
     pub(crate) total: usize,
     pub(crate) runs: usize,
 }
 
 /// Percent of a core: nothing is running, and TaskRuns are but do not change.
+#[derive(Debug)]
 pub(crate) struct Idle {
     pub(crate) nothing: f64,
     pub(crate) busy: f64,
@@ -51,7 +54,7 @@ impl Times {
     }
 
     /// The one that this many percent do not exceed.
-    fn percentile(&self, percent: usize) -> f64 {
+    pub(crate) fn percentile(&self, percent: usize) -> f64 {
         let place = (self.0.len() * percent).div_ceil(100).saturating_sub(1);
         self.0.get(place).copied().unwrap_or_default()
     }
@@ -153,7 +156,7 @@ pub(crate) fn markdown(figures: &Figures) -> String {
         "# The controller\n\n\
          Written by `make bench`; not to be edited by hand. `svidence controller` {ours}, in one run, on {date}: {machine}. Servers: kube-apiserver\n\
          {kubernetes} on etcd, and SPIRE {spire} with SQLite, all on the same machine.\n\n\
-         {table}\n## Method\n\n{METHOD}- The burst: {TURNS} turns, each with servers of its own; the median of the ratios within a turn.\n",
+         {table}\n## Method\n\n{METHOD}- The burst: {TURNS} turn(s), each with servers of its own; the median of the ratios within a turn.\n",
         ours = env!("CARGO_PKG_VERSION"),
         date = OffsetDateTime::now_utc().date(),
         machine = machine(),

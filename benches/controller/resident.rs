@@ -81,8 +81,11 @@ pub(crate) fn measured() -> Option<(Resident, Calls, Idle)> {
     }
     wait_for_none(&mut controller);
     thread::sleep(Duration::from_secs(20));
+    eprintln!("{resident:?}, with TaskRuns running {busy:.3} % of a core");
     let nothing = cpu(&controller, WATCHED);
-    Some((resident, Calls { total: after - before, runs: ENDED + RUNNING }, Idle { nothing, busy }))
+    let (calls, idle) = (Calls { total: after - before, runs: ENDED + RUNNING }, Idle { nothing, busy });
+    eprintln!("{resident:?} {calls:?} {idle:?}");
+    Some((resident, calls, idle))
 }
 
 fn wait_for_none(controller: &mut Controller) {
