@@ -8,6 +8,8 @@ use std::{
     time::Instant,
 };
 
+use unixtime::UnixSeconds;
+
 use crate::{
     controller::{
         objects::{Key, Metadata, Pod, Progress, TaskRun, key_of},
@@ -146,8 +148,8 @@ impl Cache {
         }
     }
 
-    /// Takes in what a watch tells of TaskRuns, and has told at this time. `now`: Unix seconds.
-    pub fn take_task_runs(&mut self, scope: &Scope, told: Told<TaskRun>, at: Instant, now: i64) {
+    /// Takes in what a watch tells of TaskRuns, and has told at this time.
+    pub fn take_task_runs(&mut self, scope: &Scope, told: Told<TaskRun>, at: Instant, now: UnixSeconds) {
         match told {
             Told::Listed(page) => {
                 let keys = page.objects.iter().map(|run| run_key(&run.metadata)).collect();
@@ -167,7 +169,7 @@ impl Cache {
         }
     }
 
-    fn put_task_run(&mut self, scope: &Scope, run: TaskRun, at: Instant, now: i64) {
+    fn put_task_run(&mut self, scope: &Scope, run: TaskRun, at: Instant, now: UnixSeconds) {
         let (key, run) = (run_key(&run.metadata), run.without_version());
         let over = self.over.entry(scope.clone()).or_default();
         if signs_no_more(&run, now) {
@@ -201,8 +203,8 @@ impl Cache {
         self.look_again(pods.into_iter().map(|uid| (Subject::Pod(uid), at)));
     }
 
-    /// Of TaskRuns that are over by now no more is kept than that. `now`: Unix seconds.
-    pub fn forget_over(&mut self, at: Instant, now: i64) {
+    /// Of TaskRuns that are over by now no more is kept than that.
+    pub fn forget_over(&mut self, at: Instant, now: UnixSeconds) {
         let is_over = |(_, run): &(&Key, &TaskRun)| signs_no_more(run, now);
         let over: Vec<(Key, Scope)> = self
             .task_runs

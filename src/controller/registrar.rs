@@ -17,7 +17,7 @@ use crate::controller::{
     news::{News, Object, Obstacle},
     registration::{
         desired::{Desired, Refusal, entries, entries_by_owner},
-        difference::{Difference, Kept, Present, entries_of},
+        difference::{Difference, Kept, Present, entries_of, expiry},
         entry::{ClusterTag, Entry, EntryId, Subject, sort},
     },
     spire::{
@@ -161,7 +161,7 @@ impl Registrar {
         let known = self.present.take().unwrap_or_default();
         // Those that the server has dropped itself, since they have expired, are not missed; nor those that it may have deleted for us.
         let is_missed = |(id, entry): &(&EntryId, &Kept)| {
-            !present.contains_key(*id) && !self.leaving.contains(*id) && is_valid(entry.expires_at, now)
+            !present.contains_key(*id) && !self.leaving.contains(*id) && is_valid(entry.expiry, now)
         };
         let vanished = known.iter().filter(is_missed).count();
         let at = Instant::now();
@@ -340,8 +340,8 @@ impl Registrar {
     }
 
     /// The aliases that no pod has needed for long.
-    fn unneeded_aliases(&self, now: i64) -> Vec<EntryId> {
-        let is_old = |(_, needed): &(&EntryId, &i64)| now - **needed >= ALIAS_KEPT;
+    fn unneeded_aliases(&self, now: UnixSeconds) -> Vec<EntryId> {
+        let is_old = |(_, needed): &(&EntryId, &UnixSeconds)| now.since(**needed) >= ALIAS_KEPT;
         let unneeded = self.aliases.iter().filter(is_old).map(|(id, _)| id);
         unneeded.filter(|id| self.is_present(id)).cloned().collect()
     }
@@ -495,11 +495,6 @@ fn not_done(what: &'static str, id: EntryId, subject: Option<Subject>, outcome: 
     }
     round.look_again(subject);
     round.failed(what, &id, outcome);
-}
-
-/// When an entry expires; `None` for never.
-fn expiry(entry: &RegistrationEntry) -> Option<UnixSeconds> {
-    Some(entry.expires_at).filter(|seconds| *seconds != 0).map(UnixSeconds::new)
 }
 
 /// Whether an entry that expires then, `None` for never, has not expired.

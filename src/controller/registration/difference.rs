@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use prost::Message as _;
+use unixtime::UnixSeconds;
 
 use crate::{
     controller::{
@@ -17,16 +18,21 @@ use crate::{
 pub struct Kept {
     /// Of all of it, in the one order of its selectors.
     digest: [u8; 32],
-    /// When the server drops it, Unix seconds; 0 for never.
-    pub expires_at: i64,
+    /// When the server drops it; `None` for never.
+    pub expiry: Option<UnixSeconds>,
 }
 
 impl Kept {
     /// Of an entry as the server has it, or as it is sent.
     pub fn of(mut entry: RegistrationEntry) -> Self {
         sort(&mut entry);
-        Self { digest: sha256(&entry.encode_to_vec()), expires_at: entry.expires_at }
+        Self { digest: sha256(&entry.encode_to_vec()), expiry: expiry(&entry) }
     }
+}
+
+/// When an entry expires; `None` for never.
+pub fn expiry(entry: &RegistrationEntry) -> Option<UnixSeconds> {
+    Some(entry.expires_at).filter(|seconds| *seconds != 0).map(UnixSeconds::new)
 }
 
 /// Entries of ours that the SPIRE server has, as far as is known.
