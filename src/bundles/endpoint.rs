@@ -135,7 +135,7 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// Its document, not looked at yet. `now` (Unix seconds) is the time that an SVID must be valid at.
+    /// Its document, not looked at yet. `now` is the time that an SVID must be valid at.
     pub fn fetch(&self, now: UnixSeconds) -> Result<Vec<u8>, EndpointError> {
         let mut response = self.agent(now)?.get(&self.url.0).call().map_err(|error| self.failed(error))?;
         match response.status() {

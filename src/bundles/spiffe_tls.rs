@@ -115,7 +115,7 @@ pub(super) struct SpiffeTls {
 }
 
 impl SpiffeTls {
-    /// `bundle` is of the ID's trust domain; `now` is in Unix seconds.
+    /// `bundle` is of the ID's trust domain.
     pub(super) fn new(id: SpiffeId, bundle: X509Bundle, now: UnixSeconds) -> Result<Self, rustls::Error> {
         Ok(Self { config: Arc::new(to_server(id, bundle, now)?.with_no_client_auth()) })
     }

@@ -99,9 +99,9 @@ fn unseen_in_words(unseen: &[Fingerprint]) -> String {
 pub struct Sighted {
     /// The authority.
     pub certificate: Certificate,
-    /// When it was seen first, Unix seconds.
+    /// When it was seen first.
     pub first_seen: UnixSeconds,
-    /// When it was seen last, Unix seconds.
+    /// When it was seen last.
     pub last_seen: UnixSeconds,
     /// Where it was seen first.
     pub from: String,
@@ -238,7 +238,7 @@ impl BundleStore {
         self.authorities.iter_mut().for_each(|known| known.is_current = false);
     }
 
-    /// Notes that `bundle`, which is of the same trust domain, was seen `from` there at `at` (Unix seconds). A clock that was set back
+    /// Notes that `bundle`, which is of the same trust domain, was seen `from` there at `at`. A clock that was set back
     /// takes no sight away. `is_whole`: it is
     /// a bundle as it is published, after [`Self::supersede`], and not certificates that somebody has collected.
     pub fn add(

@@ -113,7 +113,7 @@ pub struct Settings {
     pub address: Address,
     /// The SPIFFE ID that is wanted; `None`: the only one that is offered.
     pub wanted: Option<SpiffeId>,
-    /// The clock, in Unix seconds.
+    /// The clock.
     pub now: fn() -> UnixSeconds,
     /// A number that spreads the attempts.
     pub random: u64,
@@ -137,7 +137,7 @@ impl Identity {
         Ok(Self { known })
     }
 
-    /// The identity, if one is valid at `now` (Unix seconds).
+    /// The identity, if one is valid at `now`.
     pub fn get(&self, now: UnixSeconds) -> Result<Arc<Own>, IdentityError> {
         let own = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
         let Validity { not_before, not_after } = own.validity;

@@ -21,7 +21,7 @@ pub struct Log<'a> {
 }
 
 impl<'a> Log<'a> {
-    /// To `out`, with the times of this clock, in Unix seconds.
+    /// To `out`, with the times of this clock.
     pub fn new(out: &'a mut dyn Write, now: fn() -> UnixSeconds) -> Self {
         Self { out, now }
     }

@@ -68,7 +68,7 @@ pub struct Owner {
 pub struct Pod {
     /// What every object has.
     pub metadata: Metadata,
-    /// When it was created, Unix seconds.
+    /// When it was created.
     pub created: Option<UnixSeconds>,
     /// The label `tekton.dev/taskRun`.
     pub task_run: Option<String>,
@@ -94,7 +94,7 @@ pub enum Progress {
     /// It has not.
     #[default]
     Running,
-    /// It has, at this time in Unix seconds; `None` if it does not say when.
+    /// It has, at this time; `None` if it does not say when.
     Ended(Option<UnixSeconds>),
 }
 
@@ -109,7 +109,7 @@ pub struct TaskRun {
     pub progress: Progress,
     /// How long an attempt may take; `None`: as long as it likes.
     pub timeout: Option<Duration>,
-    /// When its present attempt has begun (`status.startTime`), Unix seconds.
+    /// When its present attempt has begun (`status.startTime`).
     pub started: Option<UnixSeconds>,
     /// What is judged when it has ended, until it was handed on.
     pub ended: Option<Box<Ended>>,

@@ -27,9 +27,9 @@ use crate::controller::{
     },
 };
 
-/// A refusal that lasts so long is told, seconds: before, what is known of the TaskRun may be older than what is known of the pod.
+/// A refusal that lasts so long is told: before, what is known of the TaskRun may be older than what is known of the pod.
 const REFUSED_FOR: Duration = Duration::from_secs(10);
-/// The alias of a node that no pod needs goes after so long, seconds: another pod may need it soon, and an agent learns of a new one only
+/// The alias of a node that no pod needs goes after so long: another pod may need it soon, and an agent learns of a new one only
 /// after some seconds.
 const ALIAS_KEPT: Duration = Duration::from_secs(3600);
 
@@ -102,7 +102,7 @@ pub struct Registrar {
     /// `None`: not known, so they have to be listed.
     present: Option<Present>,
     refused: HashMap<Subject, Refused>,
-    /// When the alias of a node was needed last, Unix seconds.
+    /// When the alias of a node was needed last.
     aliases: BTreeMap<EntryId, UnixSeconds>,
     /// Aliases in whose place there is somebody else's entry that serves as well, and when that expires; `None` for never.
     accepted: BTreeMap<EntryId, Option<UnixSeconds>>,

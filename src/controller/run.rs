@@ -88,7 +88,7 @@ pub struct Surroundings<'a> {
     pub metrics: Metrics,
     /// Where lines of the log go.
     pub log: Log<'a>,
-    /// The clock, in Unix seconds.
+    /// The clock.
     pub now: fn() -> UnixSeconds,
 }
 

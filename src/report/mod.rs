@@ -112,7 +112,7 @@ pub(crate) struct Walk<'a> {
     pub(crate) trust_domain: &'a str,
     /// What is read first, as messages name it.
     pub(crate) source: String,
-    /// Now, Unix seconds.
+    /// Now.
     pub(crate) now: UnixSeconds,
     /// Where each authority is from.
     pub(crate) origins: &'a Origins,

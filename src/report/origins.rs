@@ -23,7 +23,7 @@ impl Origin {
     }
 }
 
-/// When an authority was in a bundle, Unix seconds.
+/// When an authority was in a bundle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Seen {
     /// For the first time.
@@ -34,7 +34,7 @@ pub(crate) struct Seen {
 
 impl fmt::Display for Seen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "seen from {} to {}", self.first.to_string(), self.last.to_string())
+        write!(f, "seen from {} to {}", self.first, self.last)
     }
 }
 

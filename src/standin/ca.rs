@@ -50,7 +50,7 @@ pub struct IssuedSvid {
 }
 
 impl DevCa {
-    /// Makes a CA that is valid for a day from `now` (Unix seconds).
+    /// Makes a CA that is valid for a day from `now`.
     pub fn new(trust_domain: &str, now: UnixSeconds, random: &dyn SecureRandom) -> Result<Self, CaError> {
         let (_, key) = generate(random)?;
         let public_key = key.public_key().as_ref().to_vec();

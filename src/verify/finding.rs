@@ -300,7 +300,7 @@ pub enum Finding {
     TimeUnproven {
         /// Step of the entry.
         step: String,
-        /// The time of the check, Unix seconds.
+        /// The time of the check.
         at: UnixSeconds,
         /// Whether that is now, and not a time that was stated.
         is_now: bool,

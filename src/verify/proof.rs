@@ -32,7 +32,7 @@ use crate::{
 pub struct StepSummary {
     /// Name of the step.
     pub name: String,
-    /// Claimed time of signing, Unix seconds.
+    /// Claimed time of signing.
     pub signed_at: UnixSeconds,
     /// The certificate names this very run.
     pub run_attested: bool,

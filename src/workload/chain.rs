@@ -99,7 +99,7 @@ impl Path {
     }
 }
 
-/// Finds a path from `leaf` over `intermediates` to the bundle that is valid at `at` (Unix seconds).
+/// Finds a path from `leaf` over `intermediates` to the bundle that is valid at `at`.
 ///
 /// Every issuer obeys the X509-SVID standard (3.2, 4.1, 4.3) and none belongs to another trust domain; the leaf's own issuer
 /// carries exactly `spiffe://<trust domain>` (docs/certificates.md "The certificates above it"), or no SPIFFE ID, if the bundle's owner named it or the

@@ -29,7 +29,7 @@ pub struct Identity {
 /// An SVID that is refused does not spoil the others: a workload may hold identities that are no concern of ours. Its
 /// error is reported if no other one will do.
 ///
-/// The chain is led to the bundle at `now`, seconds since the epoch.
+/// The chain is led to the bundle at `now`.
 pub fn from_message(
     message: X509svidResponse,
     now: UnixSeconds,

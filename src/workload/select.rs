@@ -29,7 +29,7 @@ pub struct Offer {
     pub dns_names: Vec<String>,
     /// The operator's hint.
     pub hint: String,
-    /// End of the leaf's validity, seconds since the epoch.
+    /// End of the leaf's validity.
     pub not_after: UnixSeconds,
 }
 

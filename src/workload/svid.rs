@@ -260,7 +260,7 @@ impl X509Svid {
         Attested::from_dns_names(self.leaf.dns_sans())
     }
 
-    /// Leads the chain to the bundle with the verifier's own search, at a time from `now` (seconds since the epoch) on at which the
+    /// Leads the chain to the bundle with the verifier's own search, at a time from `now` on at which the
     /// leaf is valid, and leaves only what is between leaf and authority, in order. Without such a path no verifier will believe
     /// what is signed. One that asks verifiers to vouch for an authority is taken, with a [caution](X509Svid::caution).
     pub fn led_to(mut self, bundle: &X509Bundle, now: UnixSeconds) -> Result<Self, SvidError> {

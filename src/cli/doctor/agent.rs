@@ -33,7 +33,7 @@ pub(super) enum Answer {
     Nothing,
 }
 
-/// Asks the agent, which takes no longer than `patience`. `now` is in Unix seconds.
+/// Asks the agent, which takes no longer than `patience`.
 pub(super) fn examine(
     (text, address): (&str, &Address),
     now: UnixSeconds,

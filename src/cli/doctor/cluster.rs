@@ -21,9 +21,9 @@ const CLOCK: &str = "clock";
 const CREDENTIAL: &str = "credential";
 const RIGHTS: &str = "rights";
 
-/// A credential that is good for longer is as good as one that never expires, seconds.
+/// A credential that is good for longer is as good as one that never expires.
 const YEAR: Duration = Duration::from_secs(366 * 86400);
-/// One that is good for less is about to be of no use, seconds.
+/// One that is good for less is about to be of no use.
 const SOON: Duration = Duration::from_secs(300);
 
 /// Asks who asks; the first `None`: nothing else can be asked.
@@ -43,7 +43,7 @@ pub(super) fn identity(cluster: &mut Examined) -> (Option<User>, Check) {
     }
 }
 
-/// Whether the server's clock and this machine's, in Unix seconds, are the same, give or take `skew` seconds.
+/// Whether the server's clock and this machine's are the same, give or take `skew`.
 pub(super) fn clock(clocks: Option<(UnixSeconds, UnixSeconds)>, skew: Duration) -> Check {
     let Some((servers, ours)) = clocks else {
         return Check::skipped(CLOCK, "the API server does not say what time it is", None);
@@ -80,7 +80,7 @@ pub(super) fn credential(cluster: &mut Examined, user: &User, now: UnixSeconds) 
     }
 }
 
-/// One that is good for ever, or nearly so, is better replaced. All times in Unix seconds.
+/// One that is good for ever, or nearly so, is better replaced.
 fn good_until(what: &str, until: Option<UnixSeconds>, sent: &Sent, user: &User, now: UnixSeconds) -> Check {
     let owner = &sent.owner;
     let Some(until) = until else {

@@ -37,9 +37,9 @@ use crate::{
 
 /// Where Tekton's own manifests put its controller.
 const TEKTON_NAMESPACE: &str = "tekton-pipelines";
-/// How far clocks may be apart, seconds: what `verify` takes.
+/// How far clocks may be apart: what `verify` takes.
 const CLOCK_SKEW: Duration = Duration::from_secs(10);
-/// A bundle whose last authority expires sooner is to be looked at, seconds: a SPIRE server has another one published by half the time
+/// A bundle whose last authority expires sooner is to be looked at: a SPIRE server has another one published by half the time
 /// that an authority is good for, a day by default.
 const SOON: Duration = Duration::from_secs(3600);
 
@@ -165,7 +165,7 @@ fn bundle(
     }
 }
 
-/// Whether some authority is good now, and for how long. `now` is in Unix seconds.
+/// Whether some authority is good now, and for how long.
 fn of_authorities(authorities: &[Validity], trust_domain: &TrustDomain, now: UnixSeconds) -> Check {
     let good = authorities.iter().filter(|validity| validity.contains(now));
     let good = good.map(|validity| validity.not_after).max();

@@ -337,7 +337,7 @@ impl Stamping<'_> {
 fn say(err: &mut dyn Write, what: &str, object: &TaskRun, step: &str, stamp: TimeStamp) {
     let metadata = &object.metadata;
     let place = format!("{}/{}, step {step}", metadata.namespace, metadata.name);
-    let _ = writeln!(err, "{what:<9} {}: {}", Line(&place), stamp.gen_time.to_string());
+    let _ = writeln!(err, "{what:<9} {}: {}", Line(&place), stamp.gen_time);
 }
 
 /// `<namespace>_<taskrun>_<step>_<digest>.tsr`: no name of Kubernetes has an underscore or a slash in it, and the beginning of

@@ -117,7 +117,7 @@ pub enum Desired {
     Nothing,
 }
 
-/// Which entries a pod should have at a time in Unix seconds. `task_run` is the one that the pod's owner reference names, if it is there.
+/// Which entries a pod should have at a time. `task_run` is the one that the pod's owner reference names, if it is there.
 /// A refusal may pass: what is known of the TaskRun may be older than what is known of the pod.
 pub fn entries(
     pod: &Pod,
@@ -186,7 +186,7 @@ pub fn is_task_run(owner: &Owner) -> bool {
     owner.kind == "TaskRun" && owner.api_version.starts_with("tekton.dev/")
 }
 
-/// Which entries a TaskRun should have at a time in Unix seconds if it is registered by the owner reference of its pods. Whoever may create
+/// Which entries a TaskRun should have at a time if it is registered by the owner reference of its pods. Whoever may create
 /// pods can write that, and any node's agent may give the identity.
 pub fn entries_by_owner(
     task_run: &TaskRun,
@@ -215,7 +215,7 @@ pub fn entries_by_owner(
     Ok(Desired::Entries(vec![alias, entry]))
 }
 
-/// When the entries of an attempt that began then expire, Unix seconds; `None` if it may take as long as it likes, or has not begun.
+/// When the entries of an attempt that began then expire; `None` if it may take as long as it likes, or has not begun.
 fn expires_at(task_run: &TaskRun, begun: Option<UnixSeconds>) -> Option<UnixSeconds> {
     let (timeout, begun) = task_run.timeout.zip(begun)?;
     Some(begun + timeout + KEPT_FOR)

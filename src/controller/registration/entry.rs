@@ -116,7 +116,7 @@ pub struct Entry {
     pub dns_name: Option<String>,
     /// How long an SVID is valid; zero for the server's default.
     pub svid_ttl: Duration,
-    /// When the server may drop it, Unix seconds; `None` for never.
+    /// When the server may drop it; `None` for never.
     pub expires_at: Option<UnixSeconds>,
 }
 

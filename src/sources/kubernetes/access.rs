@@ -40,7 +40,7 @@ pub struct Surroundings<'a> {
     pub variable: &'a dyn Fn(&str) -> Option<OsString>,
     /// The root of files that have fixed places.
     pub root: &'a Path,
-    /// The clock, in Unix seconds.
+    /// The clock.
     pub now: fn() -> UnixSeconds,
 }
 

@@ -59,7 +59,7 @@ pub(super) struct Client {
     /// How often a busy server is asked again.
     retries: usize,
     current: Option<(Agent, Credential)>,
-    /// What the server's clock said last, and what ours said then, Unix seconds.
+    /// What the server's clock said last, and what ours said then.
     pub(super) clocks: Option<(UnixSeconds, UnixSeconds)>,
 }
 

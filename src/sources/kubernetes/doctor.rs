@@ -58,7 +58,7 @@ pub struct Sent {
 pub enum SentKind {
     /// A certificate, in DER.
     Certificate(Vec<u8>),
-    /// A token, and until when it is good, Unix seconds, as far as it or whoever gave it says so.
+    /// A token, and until when it is good, as far as it or whoever gave it says so.
     Token(Option<UnixSeconds>),
     /// Nothing.
     Nothing,
@@ -144,7 +144,7 @@ impl Examined {
         Ok(Sent { owner, kind, is_renewed, impersonates })
     }
 
-    /// What the API server's clock said last, and what ours said then, Unix seconds.
+    /// What the API server's clock said last, and what ours said then.
     pub fn clocks(&self) -> Option<(UnixSeconds, UnixSeconds)> {
         self.client.clocks
     }

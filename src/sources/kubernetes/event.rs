@@ -42,7 +42,7 @@ pub struct Warning {
     pub reason: &'static str,
     /// For people.
     pub message: String,
-    /// When, Unix seconds.
+    /// When.
     pub at: UnixSeconds,
 }
 

@@ -72,7 +72,7 @@ impl Lease {
         Self { client: Client::new(access, patience), namespace, name, identity, seen: None, written: None }
     }
 
-    /// Takes the lease if nobody holds it, and renews it if it is held here. Whether it is held from `at` on; `now` is in Unix seconds.
+    /// Takes the lease if nobody holds it, and renews it if it is held here. Whether it is held from `at` on.
     pub fn hold(&mut self, at: Instant, now: UnixSeconds) -> Result<bool, KubernetesError> {
         // Mostly nobody has changed it, which the version tells: one call, not two.
         if let Some(Found { metadata, spec }) = self.written.take() {

@@ -24,7 +24,7 @@ pub struct Child {
     pub(crate) name: String,
     /// UIDs of the PipelineRun that it says it belongs to: by its owner, and by its label.
     pub(crate) owners: Vec<String>,
-    /// When it was created, Unix seconds.
+    /// When it was created.
     pub(crate) created: Option<UnixSeconds>,
     pub(crate) verdict: Verdict,
     pub(crate) accepted: bool,

@@ -314,7 +314,7 @@ struct Document {
 pub struct PolicyFile {
     /// SHA-256 of the file.
     pub digest: [u8; 32],
-    /// The last second in which it may be used, Unix seconds.
+    /// The last second in which it may be used.
     pub expires: UnixSeconds,
     rules: Vec<Rule>,
 }

@@ -46,7 +46,7 @@ pub(crate) struct ProvenStep {
     pub(crate) path: Path,
     /// What the certificate itself attests, if it has a DNS SAN that speaks of the run.
     pub(crate) attested: Option<Attested>,
-    /// Claimed time of signing, Unix seconds.
+    /// Claimed time of signing.
     pub(crate) signed_at: UnixSeconds,
 }
 
