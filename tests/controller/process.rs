@@ -78,17 +78,16 @@ impl World {
     /// With an agent at another address.
     pub(crate) fn controller_at(&self, agent: &str, kubeconfig: &str, arguments: &[&str]) -> Controller {
         let log = self.server.folder.path().join(format!("controller-{}.log", unique()));
-        let child =
-            Command::new(env!("CARGO_BIN_EXE_svidence"))
-                .args(["controller", "--workload-api", agent])
-                .args(arguments)
-                .env_clear()
-                .env("KUBECONFIG", kubeconfig)
-                .stdin(Stdio::null())
-                .stdout(Stdio::null())
-                .stderr(File::create(&log).unwrap())
-                .spawn()
-                .unwrap();
+        let child = Command::new(env!("CARGO_BIN_EXE_svidence"))
+            .args(["controller", "--workload-api", agent])
+            .args(arguments)
+            .env_clear()
+            .env("KUBECONFIG", kubeconfig)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(File::create(&log).unwrap())
+            .spawn()
+            .unwrap();
         Controller { child, log }
     }
 
