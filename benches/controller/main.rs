@@ -5,7 +5,6 @@
 
 use std::process::ExitCode;
 
-#[allow(dead_code)]
 #[path = "../../tests/support/cluster.rs"]
 mod cluster;
 #[allow(dead_code)]

@@ -172,7 +172,7 @@ const METHOD: &str = "\
 - Registered, and judged, is a TaskRun when the controller says so in its log, which it does after the server's answer. The clock starts before
   the request that gives the pod its node, or the TaskRun its end: 200 TaskRuns, and 100 whose one step a real entrypoint has signed, one after
   the other.
-- The burst begins with the first pod that is written into etcd, in transactions of 100, each with a node; their TaskRuns are there before. SPIRE
+- The burst begins with the first pod that is written into etcd, each with a node and in a transaction of its own; their TaskRuns are there before. SPIRE
   alone is the same client's batches of 100, one after the other, of entries as large.
 - Memory is VmHWM, after the start in a cluster where nothing was registered and none of the TaskRuns that have ended had a verdict. Those have
   three steps and five results, and signatures of an authority that SPIRE does not know, so that each gets a verdict and no event.

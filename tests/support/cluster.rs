@@ -215,12 +215,21 @@ impl ApiServer {
 
     /// Puts TaskRuns, PipelineRuns and pods where they say that they are, as they are.
     pub fn restore<'a>(&self, objects: impl IntoIterator<Item = &'a Value>) {
+        self.restore_in(AT_ONCE, objects);
+    }
+
+    /// The same before the eyes of somebody who watches: each with a version of its own, from which on a watch can be taken up again.
+    pub fn restore_each<'a>(&self, objects: impl IntoIterator<Item = &'a Value>) {
+        self.restore_in(1, objects);
+    }
+
+    fn restore_in<'a>(&self, at_once: usize, objects: impl IntoIterator<Item = &'a Value>) {
         let put = |object: &Value| {
             let key = STANDARD.encode(stored_at(object));
             json!({"requestPut": {"key": key, "value": STANDARD.encode(object.to_string())}})
         };
         let objects: Vec<&Value> = objects.into_iter().collect();
-        for objects in objects.chunks(AT_ONCE) {
+        for objects in objects.chunks(at_once) {
             let puts: Vec<Value> = objects.iter().map(|object| put(object)).collect();
             let answer = self.ask_etcd("kv/txn", &json!({"success": puts}));
             assert_eq!(answer["succeeded"], true, "{answer}");
