@@ -745,11 +745,18 @@ fn a_report_replaces_neither_a_store_nor_what_is_beside_it() {
 #[test]
 fn a_report_replaces_neither_a_kubeconfig_nor_what_it_names() {
     let files = Files::new();
+    // What is chosen names no file, and leads nowhere.
+    let authority = STANDARD.encode(fs::read(command::path("bundle.pem")).unwrap());
     let kubeconfig = files.write(
         "config",
-        "clusters: [{name: c, cluster: {server: 'https://127.0.0.1:1', certificate-authority: ca.pem}}]\n\
-         users: [{name: u, user: {client-certificate: own.pem, client-key: own.key}}, {name: other, user: {tokenFile: token}}, \
-         {name: plug-in, user: {exec: {command: ./gives-token}}}]\n",
+        format!(
+            "current-context: here\n\
+             contexts: [{{name: here, context: {{cluster: here, user: here}}}}]\n\
+             clusters: [{{name: here, cluster: {{server: 'https://127.0.0.1:1', certificate-authority-data: {authority}}}}}, \
+             {{name: other, cluster: {{server: 'https://127.0.0.1:1', certificate-authority: ca.pem}}}}]\n\
+             users: [{{name: here, user: {{token: t}}}}, {{name: c, user: {{client-certificate: own.pem, client-key: own.key}}}}, \
+             {{name: t, user: {{tokenFile: token}}}}, {{name: p, user: {{exec: {{command: ./gives-token}}}}}}]\n",
+        ),
     );
     let task_run = command::path("taskrun.json");
     for (name, is_protected) in [
