@@ -286,6 +286,22 @@ impl BundleStore {
         Ok(added)
     }
 
+    /// Takes in what another store of the same trust domain holds. What was published last is as this one says.
+    pub fn take_in(&mut self, other: &Self) {
+        self.sequence = self.sequence.max(other.sequence);
+        self.is_published |= other.is_published;
+        for sighted in &other.authorities {
+            let is_it = |known: &&mut Sighted| known.certificate.der() == sighted.certificate.der();
+            match self.authorities.iter_mut().find(is_it) {
+                Some(known) => {
+                    known.first_seen = known.first_seen.min(sighted.first_seen);
+                    known.last_seen = known.last_seen.max(sighted.last_seen);
+                }
+                None => self.authorities.push(Sighted { is_current: false, ..sighted.clone() }),
+            }
+        }
+    }
+
     /// All of them.
     pub fn authorities(&self) -> &[Sighted] {
         &self.authorities

@@ -1,10 +1,9 @@
 //! `svidence bundle add`: keeps every authority that a trust domain was ever seen to have.
 
 use std::{
-    fs::{self, File, TryLockError},
+    fs::{self, File},
     io::{self, Read, Write},
     path::PathBuf,
-    thread,
     time::Duration,
 };
 
@@ -12,7 +11,10 @@ use clap::Args;
 
 use super::{args::BundleArgs, found::Found};
 use crate::{
-    bundles::store::{Added, BundleStore, FILE, StoreError},
+    bundles::{
+        lock::lock_within,
+        store::{Added, BundleStore, FILE, StoreError},
+    },
     cli::{
         access::AccessArgs,
         input::Input,
@@ -116,20 +118,13 @@ fn add(args: &AddArgs, input: &mut Input<'_>, err: &mut dyn Write) -> Result<Str
     ))
 }
 
-/// How long the store's lock is waited for before that is told, and how often it is looked at meanwhile.
+/// How long the store's lock is waited for before that is told.
 const QUIET: Duration = Duration::from_secs(1);
-const LOOK: Duration = Duration::from_millis(20);
 
 /// Locks the store's folder, and says so if that takes a while: whoever holds the lock may have stopped.
 fn lock(folder: &File, name: &str, err: &mut dyn Write) -> io::Result<()> {
-    let mut waited = Duration::ZERO;
-    while waited < QUIET {
-        match folder.try_lock() {
-            Err(TryLockError::WouldBlock) => thread::sleep(LOOK),
-            Err(TryLockError::Error(error)) => return Err(error),
-            Ok(()) => return Ok(()),
-        }
-        waited += LOOK;
+    if lock_within(folder, QUIET)? {
+        return Ok(());
     }
     // What cannot be written is told by the stream.
     let _ = writeln!(

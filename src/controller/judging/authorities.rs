@@ -4,12 +4,16 @@ use std::{
     fs::{self, File},
     io,
     path::PathBuf,
+    time::Duration,
 };
 
 use unixtime::UnixSeconds;
 
 use crate::{
-    bundles::store::{BundleStore, FILE, FileError, StoreError},
+    bundles::{
+        lock::lock_within,
+        store::{BundleStore, FILE, FileError, StoreError},
+    },
     io_error,
     report::output::write_whole_alone,
     workload::{
@@ -18,6 +22,8 @@ use crate::{
     },
 };
 
+/// How long another process may hold the lock of the folder: runs wait meanwhile.
+const PATIENCE: Duration = Duration::from_secs(2);
 /// Where authorities were seen.
 const FROM: &str = "the SPIFFE agent of the controller";
 
@@ -32,6 +38,16 @@ pub enum AuthoritiesError {
         /// From the operating system.
         error: io::Error,
     },
+    /// Another process does not let go of it.
+    #[error(
+        "{}: another process has held its lock for {} s (fuser -v names it); authorities are kept in memory alone until the agent gives the next \
+         identity",
+        folder.display(), PATIENCE.as_secs()
+    )]
+    Locked {
+        /// Which.
+        folder: PathBuf,
+    },
     /// What is in it cannot be used.
     #[error("{}: {error}; authorities are kept in memory alone until it can be used", folder.display())]
     Store {
@@ -43,6 +59,16 @@ pub enum AuthoritiesError {
     /// There is none that can be used.
     #[error("the SPIFFE agent's bundle cannot be used: {0}")]
     Bundle(#[from] BundleError),
+}
+
+impl AuthoritiesError {
+    /// A short stable name, for metrics.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Folder { .. } | Self::Locked { .. } | Self::Store { .. } => "authorities-not-kept",
+            Self::Bundle(_) => "no-authorities",
+        }
+    }
 }
 
 /// All authorities that were seen.
@@ -75,18 +101,21 @@ impl Authorities {
         let of_folder = |error| AuthoritiesError::Folder { folder: folder.clone(), error };
         let of_store = |error| AuthoritiesError::Store { folder: folder.clone(), error };
         fs::create_dir_all(&folder).map_err(of_folder)?;
-        // Two that add at once must not lose what the other one has added.
         let lock = File::open(&folder).map_err(of_folder)?;
-        lock.lock().map_err(of_folder)?;
+        if !lock_within(&lock, PATIENCE).map_err(of_folder)? {
+            return Err(AuthoritiesError::Locked { folder });
+        }
         let file = folder.join(FILE);
         let mut kept = BundleStore::read(&file, bundle.trust_domain()).map_err(|error| match error {
             FileError::Unreadable(error) => of_folder(error),
             FileError::Store(error) => of_store(error),
         })?;
-        add(&mut kept, bundle, now).map_err(of_store)?;
-        write_whole_alone(&file, kept.to_json().as_bytes()).map_err(of_folder)?;
+        // Some may have been seen while the folder could not be used.
+        kept.take_in(&self.store);
+        let added = add(&mut kept, bundle, now);
         self.store = kept;
-        Ok(())
+        added.map_err(of_store)?;
+        write_whole_alone(&file, self.store.to_json().as_bytes()).map_err(of_folder)
     }
 
     /// All of them.

@@ -215,6 +215,7 @@ impl Judging {
             return;
         }
         if let Err(error) = trusted.authorities.see(&own.bundle, now) {
+            self.surroundings.metrics.not_judged(error.code());
             (self.surroundings.say)(Said::Authorities(error));
         }
         trusted.seen_with = Some(own);
@@ -224,6 +225,7 @@ impl Judging {
         match self.trusted.as_ref()?.authorities.bundle() {
             Ok(bundle) => Some(bundle),
             Err(error) => {
+                self.surroundings.metrics.not_judged(error.code());
                 (self.surroundings.say)(Said::Authorities(error));
                 None
             }
