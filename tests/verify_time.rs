@@ -220,6 +220,23 @@ fn unusual_tokens_that_are_right_prove_the_time() {
     }
 }
 
+/// A stated time leaves a token its use while the certificates are still valid.
+#[test]
+fn a_token_may_be_ahead_of_the_clock_as_far_as_clocks_may_be_apart() {
+    let signed = signed(SIGNED, SIGNED + 3600);
+    for (ahead, proves) in [(10, true), (11, false)] {
+        let now = SIGNED + 100;
+        let plot = Plot::new(&signed.imprint).with(|p| p.time = general_time(now + ahead));
+        let report = signed.judge(&stamps(&[plot.root()], &[&plot.token()]), now, Some(SIGNED + 50));
+        assert_eq!(
+            matches!(time(&report), Some(TimeProof::ValidThen(_))),
+            proves,
+            "{ahead} s: {}",
+            said(&report)
+        );
+    }
+}
+
 #[test]
 fn what_is_wrong_with_a_token_is_said_and_it_proves_nothing() {
     let signed = signed(SIGNED, SIGNED + 3600);

@@ -13,7 +13,7 @@ use unixtime::UnixSeconds;
 use zeroize::Zeroizing;
 
 #[path = "attestation.rs"]
-mod attestation;
+pub(crate) mod attestation;
 use attestation::bare;
 
 /// The TaskRun of this name, and what its step `one` signed at `signed` (Unix seconds) with the key in `pkcs8`.
@@ -24,14 +24,22 @@ pub(crate) fn one_step(
     intermediates: &[Vec<u8>],
     pkcs8: Vec<u8>,
 ) -> (Value, Attestation) {
-    let key = SigningKey::from_pkcs8(&Zeroizing::new(pkcs8)).unwrap();
-    let mut attestation = Attestation {
+    let attestation = Attestation {
         task_run: name.into(),
         started: UnixMillis::new(signed as u64 * 1000),
         intermediates: intermediates.to_vec(),
         ..bare(leaf.to_vec())
     };
-    let context = Context { trust_domain: "example.org", step: "one", results: &[], leaf: sha256(leaf) };
+    one_step_of(attestation, signed, pkcs8)
+}
+
+/// The TaskRun that `attestation` is of, and the attestation signed with the key in `pkcs8`; the object says that the TaskRun
+/// started a second before `signed` (Unix seconds) and ended five seconds after.
+pub(crate) fn one_step_of(mut attestation: Attestation, signed: i64, pkcs8: Vec<u8>) -> (Value, Attestation) {
+    let name = attestation.task_run.clone();
+    let key = SigningKey::from_pkcs8(&Zeroizing::new(pkcs8)).unwrap();
+    let context =
+        Context { trust_domain: "example.org", step: "one", results: &[], leaf: sha256(&attestation.leaf) };
     let message = pre_authentication_encoding(&statement(&attestation, context));
     attestation.signature = key.sign_attestation(&message, &SystemRandom::new()).unwrap();
     let value = attestation.to_value();
