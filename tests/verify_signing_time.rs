@@ -38,7 +38,9 @@ fn signed() -> (Value, Vec<u8>) {
         delay: 10_899,
         ..bare(leaf)
     };
-    let (object, _) = one_step_of(attestation, SIGNED, workload.pkcs8());
+    let (mut object, _) = one_step_of(attestation, SIGNED, workload.pkcs8());
+    object["metadata"]["creationTimestamp"] = json!(format_time(STARTED - 1));
+    object["status"]["startTime"] = json!(format_time(STARTED - 1));
     (object, root)
 }
 

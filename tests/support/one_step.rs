@@ -1,5 +1,7 @@
 //! A TaskRun of one step that signed an attestation without results, under any certificate.
 
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
 use ring::rand::SystemRandom;
 use serde_json::{Value, json};
 use svidence::evidence::{
