@@ -564,3 +564,23 @@ fn a_policy_demands_what_the_step_ran_that_set_a_result() {
         assert_eq!(report.verdict, verdict, "{case}: {}", reasons(&report));
     }
 }
+
+#[test]
+fn a_step_that_found_a_result_is_not_the_one_that_set_it() {
+    let cluster = Cluster::new(NAME);
+    let pod = cluster.pod(&["one"], &[]);
+    std::fs::write(pod.root().join("tekton/results/a"), "v").unwrap();
+    let script = "true";
+    let step = pod.step(0).signed(&cluster.agent.address()).results(&["a"]).script(script);
+    let reports = [step.run().report];
+    let task = json!({
+        "results": [{"name": "a", "type": "string"}],
+        "steps": [{"name": "one", "image": "i", "command": ["sh", "-c"], "args": [script]}],
+    });
+    let object = svidence::standin::taskrun::assemble(&cluster.spec(task), &reports);
+    let trust = trust(&cluster.ca.bundle_pem());
+    assert_eq!(programs(&judge(&object, &trust)), ["attested"]);
+    let report = judge_with(&object, &trust, &policy("results: [{name: a, program: attested}]"));
+    assert_eq!(report.verdict, Verdict::Invalid, "{}", reasons(&report));
+    assert!(reasons(&report).contains("step one found it so"), "{}", reasons(&report));
+}
