@@ -3,7 +3,7 @@
 use std::{
     sync::mpsc::channel,
     thread,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use serde_json::json;
@@ -16,6 +16,7 @@ use svidence::controller::{
     },
 };
 use tonic::Code;
+use unixtime::UnixSeconds;
 
 use super::{
     process::World,
@@ -61,7 +62,7 @@ fn of_controller() -> Option<Duration> {
 /// The same number of entries in batches, by the same client, one after the other.
 fn of_spire() -> Option<Duration> {
     let world = World::start_with(&json!({}), spire())?;
-    let now = || time::OffsetDateTime::now_utc().unix_timestamp();
+    let now: fn() -> UnixSeconds = || SystemTime::now().into();
     let (tell, changed) = channel();
     let identity = Identity::start(Settings {
         address: world.spire.socket_uri().parse().expect("an address"),

@@ -9,6 +9,7 @@ use ring::rand::SystemRandom;
 use serde_json::{Value, json};
 use svidence::standin::ca::DevCa;
 use time::OffsetDateTime;
+use unixtime::UnixSeconds;
 
 use super::{
     process::{Controller, World},
@@ -100,7 +101,8 @@ fn wait_for_none(controller: &mut Controller) {
 /// TaskRuns that have ended two hours ago, as an authority that SPIRE does not know has signed them: judging them is as much work.
 fn ended(count: usize) -> Vec<Value> {
     let created = OffsetDateTime::now_utc() - time::Duration::hours(2);
-    let ca = DevCa::new("example.org", created.unix_timestamp() - 60, &SystemRandom::new()).expect("a CA");
+    let ca = DevCa::new("example.org", UnixSeconds::new(created.unix_timestamp() - 60), &SystemRandom::new())
+        .expect("a CA");
     (0..count).map(|number| corpus::task_run(&ca, number, SHAPE, created).object).collect()
 }
 
@@ -109,8 +111,7 @@ const NODES: usize = 20;
 
 /// TaskRuns that are running, and their pods of three steps, each on one of some nodes.
 pub(crate) fn running(prefix: &str, count: usize) -> (Vec<Value>, Vec<Value>) {
-    let created = OffsetDateTime::now_utc().unix_timestamp();
-    let created = x509::text::format_time(created);
+    let created = UnixSeconds::from(OffsetDateTime::now_utc()).to_string();
     let kind = prefix.bytes().fold(0_u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
     let one = |number: usize| {
         let name = format!("{prefix}-{number}");

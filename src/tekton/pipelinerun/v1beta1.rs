@@ -145,7 +145,7 @@ fn task_as_in_v1(task: &mut Node, place: &str) -> Result<(), PipelineRunError> {
     let Some(members) = members(task) else { return Ok(()) };
     let is_there = |key: &&str| members.iter().any(|member| member.key == **key && !is_null(&member.value));
     // Tekton's conversion of what is kept as v1 leaves out pipelines in pipelines.
-    if !["taskRef", "taskSpec", "pipelineRef", "pipelineSpec"].iter().any(|key| is_there(&key)) {
+    if !["taskRef", "taskSpec", "pipelineRef", "pipelineSpec"].iter().any(is_there) {
         let problem = format!(
             "{place} says neither which task nor which pipeline it runs: the conversion to v1beta1 leaves pipelines in pipelines out"
         );
