@@ -143,7 +143,7 @@ impl World {
     fn new() -> Self {
         let mut cache = Cache::new(&[None]);
         cache.take_pods(&None, Told::all(Vec::new()), Instant::now());
-        cache.take_task_runs(&None, Told::all(Vec::new()), Instant::now(), NOW);
+        cache.take_task_runs(&None, Told::all(Vec::new()), Instant::now(), UnixSeconds::new(NOW));
         Self { server: Server::default(), registrar: Registrar::new(ClusterTag::of(CLUSTER).unwrap()), cache }
     }
 
@@ -170,7 +170,7 @@ impl World {
             "status": {"phase": phase},
         }))
         .unwrap();
-        self.cache.take_task_runs(&None, Told::Changed(task_run), Instant::now(), NOW);
+        self.cache.take_task_runs(&None, Told::Changed(task_run), Instant::now(), UnixSeconds::new(NOW));
         self.cache.take_pods(&None, Told::Changed(pod), Instant::now());
     }
 

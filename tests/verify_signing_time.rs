@@ -7,6 +7,8 @@
 mod one_step;
 mod pki;
 
+use std::time::Duration;
+
 use one_step::{attestation::bare, one_step_of};
 use pki::{Key, Plan};
 use serde_json::{Value, json};
@@ -16,7 +18,7 @@ use svidence::{
     verify::{Policy, Trust, Verdict, verify},
     workload::{bundle::X509Bundle, id::TrustDomain},
 };
-use x509::text::format_time;
+use unixtime::{UnixMillis, UnixSeconds};
 
 /// Unix seconds; the step started and signed within the first second after each.
 const STARTED: i64 = 1_790_000_000;
@@ -33,14 +35,14 @@ fn signed() -> (Value, Vec<u8>) {
         .issue(&workload, &ca);
     let attestation = Attestation {
         task_run: "timed".into(),
-        started: STARTED as u64 * 1000 + 100,
-        duration: 290_000,
-        delay: 10_899,
+        started: UnixMillis::new(STARTED as u64 * 1000 + 100),
+        duration: Duration::from_millis(290_000),
+        delay: Duration::from_millis(10_899),
         ..bare(leaf)
     };
     let (mut object, _) = one_step_of(attestation, SIGNED, workload.pkcs8());
-    object["metadata"]["creationTimestamp"] = json!(format_time(STARTED - 1));
-    object["status"]["startTime"] = json!(format_time(STARTED - 1));
+    object["metadata"]["creationTimestamp"] = json!(UnixSeconds::new(STARTED - 1).to_string());
+    object["status"]["startTime"] = json!(UnixSeconds::new(STARTED - 1).to_string());
     (object, root)
 }
 
@@ -74,15 +76,15 @@ fn times_may_be_apart_by_the_clock_skew_and_not_a_second_more() {
     for (case, (changed, now, at), wrong) in cases {
         let mut object = genuine.clone();
         if let Some((part, name, time)) = changed {
-            object[part][name] = json!(format_time(time));
+            object[part][name] = json!(UnixSeconds::new(time).to_string());
         }
         let trust_domain = TrustDomain::new("example.org").unwrap();
         let trust = Trust {
             bundle: X509Bundle::from_der(trust_domain, &root).unwrap(),
             intermediates: vec![],
-            now,
-            at,
-            clock_skew: SKEW,
+            now: UnixSeconds::new(now),
+            at: at.map(UnixSeconds::new),
+            clock_skew: Duration::from_secs(SKEW.unsigned_abs()),
         };
         let report = verify(&TaskRun::from_value(object).unwrap(), &trust, &Policy::default());
         let findings: Vec<String> = report.findings.iter().map(ToString::to_string).collect();
