@@ -16,8 +16,9 @@ use svidence::{
     standin::ca::DevCa,
     workload::{bundle::X509Bundle, id::TrustDomain},
 };
+use unixtime::UnixSeconds;
 
-const NOW: i64 = 1_764_460_800;
+const NOW: UnixSeconds = UnixSeconds::new(1_764_460_800);
 
 fn trust_domain() -> TrustDomain {
     TrustDomain::new("example.org").unwrap()
@@ -53,14 +54,14 @@ fn what_was_seen_while_the_folder_could_not_be_used_is_kept_when_it_can() {
     }
     assert_eq!(all(&[&authorities.bundle().unwrap()]), all(&[first, second]), "in memory");
     fs::remove_file(&folder).unwrap();
-    authorities.see(third, NOW + 60).unwrap();
+    authorities.see(third, NOW + Duration::from_secs(60)).unwrap();
     assert_eq!(all(&[&authorities.bundle().unwrap()]), all(&[first, second, third]), "known");
     assert_eq!(kept(&folder), all(&[first, second, third]), "kept");
 
     // Another process, and what it adds.
     let mut other = Authorities::new(trust_domain(), Some(folder.clone()));
     let fourth = bundle();
-    other.see(&fourth, NOW + 120).unwrap();
+    other.see(&fourth, NOW + Duration::from_secs(120)).unwrap();
     let everything = all(&[first, second, third, &fourth]);
     assert_eq!(all(&[&other.bundle().unwrap()]), everything, "of earlier processes");
     assert_eq!(kept(&folder), everything, "of both");
