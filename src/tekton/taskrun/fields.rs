@@ -157,7 +157,7 @@ fn each_variant(complete: &Value, fields: RefCell<Fields>, mut is_refused: impl 
         for field in fields {
             let value = match (*field, object.get(*field)) {
                 (_, Some(value)) => value.clone(),
-                ("taskResults" | "pipelineResults" | "taskRuns", None) => json!([]),
+                ("taskResults" | "pipelineResults" | "taskRuns" | "runs", None) => json!([]),
                 (_, None) => panic!("the test's object lacks {place}/{field}"),
             };
             for (variant, is_beside) in
@@ -194,7 +194,8 @@ fn a_case_variant_of_any_field_is_refused_both_ways() {
 fn complete_pipeline_run() -> Value {
     let param = json!({"name": "p", "value": "v"});
     let when = json!({"cel": "true", "input": "i", "operator": "in", "values": ["i"]});
-    let reference = json!({"apiVersion": "tekton.dev/v1", "kind": "Task", "name": "t", "resolver": "git"});
+    let reference =
+        json!({"apiVersion": "tekton.dev/v1", "kind": "Task", "name": "t", "resolver": "git", "bundle": "i"});
     let embedded = json!({"apiVersion": "tekton.dev/v1", "kind": "Task", "steps": [], "sidecars": []});
     let task = json!({
         "name": "t", "params": [param], "matrix": {"params": [param], "include": [{"params": [param]}]}, "when": [when],
