@@ -463,7 +463,7 @@ const FORGERIES: [Forgery; 9] = [
         alter: |run, created| {
             let later = created + Duration::from_secs(3600);
             run["metadata"]["uid"] = json!("00000000-0000-4000-8000-000000000000");
-            run["metadata"]["creationTimestamp"] = json!(later.unix_timestamp().to_string());
+            run["metadata"]["creationTimestamp"] = json!(UnixSeconds::from(later).to_string());
         },
     },
     Forgery {
