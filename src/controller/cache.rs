@@ -12,7 +12,7 @@ use unixtime::UnixSeconds;
 
 use crate::{
     controller::{
-        objects::{Key, Metadata, Pod, Progress, TaskRun, key_of},
+        objects::{Key, Listing, Metadata, Pod, Progress, TaskRun, key_of},
         registration::{
             desired::{is_task_run, signs_no_more},
             entry::Subject,
@@ -60,8 +60,8 @@ pub struct Cache {
     over: HashMap<Scope, HashSet<Key>>,
     /// What is to be looked at.
     dirty: Dirty,
-    /// What was on the pages so far of a list that has not ended.
-    listed: HashMap<(Kind, Scope), HashSet<Key>>,
+    /// The lists that have not ended.
+    listed: HashMap<(Kind, Scope), Listing>,
     /// What has not been listed yet.
     unlisted: HashSet<(Kind, Scope)>,
 }
@@ -82,8 +82,7 @@ impl Cache {
     pub fn take_pods(&mut self, scope: &Scope, told: Told<Pod>, at: Instant) {
         match told {
             Told::Listed(page) => {
-                let keys = page.objects.iter().map(|pod| key_of(&[&pod.metadata.uid])).collect();
-                let all = self.listed(Kind::Pods, scope, &page, keys);
+                let all = self.listed(Kind::Pods, scope, &page, |pod| key_of(&[&pod.metadata.uid]));
                 page.objects.into_iter().for_each(|pod| self.put_pod(pod, at));
                 let Some(all) = all else { return };
                 let is_gone =
@@ -103,19 +102,12 @@ impl Cache {
         kind: Kind,
         scope: &Scope,
         page: &Page<T>,
-        keys: HashSet<Key>,
+        key: impl Fn(&T) -> Key,
     ) -> Option<HashSet<Key>> {
         let of = (kind, scope.clone());
-        let listed = self.listed.entry(of.clone()).or_default();
-        if page.is_first {
-            listed.clear();
-        }
-        listed.extend(keys);
-        if !page.is_last {
-            return None;
-        }
+        let all = self.listed.entry(of.clone()).or_default().take(page, key)?;
         self.unlisted.remove(&of);
-        self.listed.remove(&of)
+        Some(all)
     }
 
     fn put_pod(&mut self, pod: Pod, at: Instant) {
@@ -152,8 +144,7 @@ impl Cache {
     pub fn take_task_runs(&mut self, scope: &Scope, told: Told<TaskRun>, at: Instant, now: UnixSeconds) {
         match told {
             Told::Listed(page) => {
-                let keys = page.objects.iter().map(|run| run_key(&run.metadata)).collect();
-                let all = self.listed(Kind::TaskRuns, scope, &page, keys);
+                let all = self.listed(Kind::TaskRuns, scope, &page, |run| run_key(&run.metadata));
                 page.objects.into_iter().for_each(|run| self.put_task_run(scope, run, at, now));
                 let Some(all) = all else { return };
                 let is_gone =

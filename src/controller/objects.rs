@@ -3,7 +3,11 @@
 //! Read leniently: one odd object must not keep a whole list from being read. What it lacks is missing, and then nothing is
 //! registered for it.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, HashSet},
+    mem,
+    time::Duration,
+};
 
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
@@ -36,6 +40,21 @@ pub fn key_of(names: &[&str]) -> Key {
     let mut key = Key::default();
     key.iter_mut().zip(digest).for_each(|(byte, of)| *byte = of);
     key
+}
+
+/// What was on the pages so far of a list that has not ended.
+#[derive(Debug, Default)]
+pub struct Listing(HashSet<Key>);
+
+impl Listing {
+    /// Notes what is on a page; gives all of the list when it ends with it.
+    pub fn take<T>(&mut self, page: &Page<T>, key: impl Fn(&T) -> Key) -> Option<HashSet<Key>> {
+        if page.is_first {
+            self.0.clear();
+        }
+        self.0.extend(page.objects.iter().map(key));
+        page.is_last.then(|| mem::take(&mut self.0))
+    }
 }
 
 /// The metadata of any object.

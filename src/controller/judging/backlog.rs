@@ -3,7 +3,7 @@
 //! Of a run that has its verdict no more is kept than a digest.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     time::{Duration, Instant},
 };
 
@@ -11,7 +11,7 @@ use crate::{
     controller::{
         cache::Scope,
         judging::ended::{Ended, Mark},
-        objects::{Key, Seen, key_of},
+        objects::{Key, Listing, Seen, key_of},
     },
     sources::{
         kubernetes::follow::{Page, Told},
@@ -69,8 +69,7 @@ pub struct Open {
 #[derive(Debug, Default)]
 struct Known {
     is_listed: bool,
-    /// What was on the pages so far of a list that has not ended.
-    listed: HashSet<Key>,
+    listing: Listing,
     /// Those that have their verdict.
     marks: HashMap<Key, Mark>,
 }
@@ -107,18 +106,10 @@ impl Backlog {
     }
 
     fn take_page(&mut self, kind: RunKind, scope: &Scope, page: Page<Seen>, acts: bool, at: Instant) {
-        let Page { objects, is_first, is_last } = page;
         let known = self.known.entry((kind, scope.clone())).or_default();
         let believes = !acts || !known.is_listed;
-        if is_first {
-            known.listed.clear();
-        }
-        let runs: Vec<(RunId, Seen)> =
-            objects.into_iter().map(|seen| (RunId::of(kind, &seen), seen)).collect();
-        known.listed.extend(runs.iter().map(|(id, _)| id.key()));
-        if is_last {
+        if let Some(listed) = known.listing.take(&page, |seen| RunId::of(kind, seen).key()) {
             known.is_listed = true;
-            let listed = std::mem::take(&mut known.listed);
             known.marks.retain(|key, _| listed.contains(key));
             let is_gone = |(id, open): &(&RunId, &Open)| {
                 id.kind == kind && open.scope == *scope && !listed.contains(&id.key())
@@ -126,7 +117,8 @@ impl Backlog {
             let gone: Vec<RunId> = self.open.iter().filter(is_gone).map(|(id, _)| id.clone()).collect();
             gone.iter().for_each(|id| drop(self.close(id)));
         }
-        for (id, seen) in runs {
+        for seen in page.objects {
+            let id = RunId::of(kind, &seen);
             self.look((id, scope), seen.ended.as_deref(), believes, true, at);
         }
     }
