@@ -301,6 +301,13 @@ fn end(
 
 /// What is wrong with a report that would take the place of a file that is read: it may be the only copy.
 fn replaces_input(args: &VerifyArgs) -> Option<String> {
+    let of_output = |file: &Path| file.canonicalize().ok().filter(|file| file.is_file());
+    let files = args.outputs.iter().filter_map(|output| output.file.as_deref());
+    let existing: Vec<(&Path, PathBuf)> = files.filter_map(|file| Some((file, of_output(file)?))).collect();
+    // Mostly nothing is there, and then what is read need not be known: kubeconfigs are opened for that.
+    if existing.is_empty() {
+        return None;
+    }
     let paths = args.sources.paths();
     let trusted = args.trust.files(&variable);
     let named: Vec<PathBuf> = (paths.iter())
@@ -324,9 +331,7 @@ fn replaces_input(args: &VerifyArgs) -> Option<String> {
             || of_bundles.iter().any(|folder| file.parent() == Some(folder))
             || (is_meant && folders.iter().any(|folder| file.starts_with(folder)))
     };
-    let canonical = |file: &Path| file.canonicalize().ok().filter(|file| file.is_file());
-    let mut files = args.outputs.iter().filter_map(|output| output.file.as_deref());
-    let replaced = files.find(|file| canonical(file).as_ref().is_some_and(is_read))?;
+    let (replaced, _) = existing.iter().find(|(_, file)| is_read(file))?;
     Some(format!("the report would replace {}, which is read; name another file", replaced.display()))
 }
 
