@@ -48,7 +48,6 @@ struct ShowsId {
     id: SpiffeId,
     /// Of the ID's trust domain.
     bundle: X509Bundle,
-    /// Unix seconds.
     now: UnixSeconds,
     provider: Arc<CryptoProvider>,
 }

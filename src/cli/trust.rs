@@ -104,7 +104,7 @@ pub(super) fn variable(name: &str) -> Option<OsString> {
 
 impl TrustArgs {
     /// Reads and fetches all of it; `None` if nothing is to be trusted. What is odd about it is told on `err`. A usage error is 64,
-    /// what is of no use is `unchecked`. `now` is in Unix seconds; `access` leads to the cluster of a ConfigMap.
+    /// what is of no use is `unchecked`. `access` leads to the cluster of a ConfigMap.
     pub(super) fn read(
         &self,
         now: UnixSeconds,

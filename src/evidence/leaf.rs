@@ -378,7 +378,6 @@ const OID_SUBJECT_ALT_NAME: &[u8] = b"\x06\x03\x55\x1d\x11";
 pub(crate) struct LeafTemplate<'a> {
     /// Big endian, at most 16 significant bytes.
     pub(crate) serial: &'a [u8],
-    /// Unix seconds.
     pub(crate) not_before: UnixSeconds,
     pub(crate) not_after: UnixSeconds,
     /// AlgorithmIdentifiers, DER.

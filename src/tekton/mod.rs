@@ -30,6 +30,5 @@ pub mod strict;
 pub mod taskrun;
 pub mod termination;
 #[cfg(feature = "cli")]
-#[cfg(feature = "cli")]
 pub mod unsuitable;
 pub mod value;

@@ -73,7 +73,7 @@ pub enum Finding {
     Time {
         /// Step of the entry.
         step: String,
-        /// Unix seconds.
+        /// When it says that.
         signed: UnixSeconds,
         /// For example "before the TaskRun was created (…)".
         relation: String,
@@ -304,9 +304,9 @@ pub enum Finding {
         at: UnixSeconds,
         /// Whether that is now, and not a time that was stated.
         is_now: bool,
-        /// Unix seconds.
+        /// Its first second.
         not_before: UnixSeconds,
-        /// Unix seconds.
+        /// Its last second.
         not_after: UnixSeconds,
         /// Why the time stamps there are do not help.
         stamps: Vec<String>,

@@ -3,8 +3,7 @@
 use std::{borrow::Cow, num::NonZeroUsize};
 
 use serde::Deserialize;
-use unixtime::UnixMillis;
-use unixtime::UnixSeconds;
+use unixtime::{UnixMillis, UnixSeconds};
 use x509::{Certificate, time_stamp::TimeStamp};
 
 use crate::{
@@ -72,12 +71,12 @@ impl StepSummary {
         }
     }
 
-    /// Start of the command, ms since 1970.
+    /// Start of the command.
     pub fn started(&self) -> UnixMillis {
         self.proven.attestation.started
     }
 
-    /// Claimed time of signing, ms since 1970.
+    /// Claimed time of signing.
     pub fn signed(&self) -> UnixMillis {
         self.proven.attestation.signed_at()
     }

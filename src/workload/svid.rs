@@ -298,7 +298,7 @@ impl X509Svid {
         self.caution.as_ref()
     }
 
-    /// Checks the validity of all certificates at a time in seconds since the epoch, both ends included.
+    /// Checks the validity of all certificates at a time, both ends included.
     pub fn check_valid_at(&self, now: UnixSeconds) -> Result<(), SvidError> {
         for (position, certificate) in self.positions() {
             let id = || self.id.to_string();

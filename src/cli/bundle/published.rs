@@ -129,7 +129,7 @@ impl PublishedArgs {
         Ok(())
     }
 
-    /// Fetches all of it. `now` is in Unix seconds; `access` leads to the cluster of a ConfigMap.
+    /// Fetches all of it. `access` leads to the cluster of a ConfigMap.
     pub(super) fn fetch(
         &self,
         trust_domain: &TrustDomain,

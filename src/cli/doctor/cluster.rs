@@ -49,16 +49,15 @@ pub(super) fn clock(clocks: Option<(UnixSeconds, UnixSeconds)>, skew: Duration) 
         return Check::skipped(CLOCK, "the API server does not say what time it is", None);
     };
     let apart = ours.since(servers).max(servers.since(ours));
-    match apart.as_secs() {
-        _ if apart <= skew => {
-            Check::ok(CLOCK, format!("no more than {} s from the API server's", skew.as_secs()))
-        }
-        apart => Check::failed(
-            CLOCK,
-            format!("{apart} s {} the API server's", if ours > servers { "ahead of" } else { "behind" }),
-            Some("set the clock by NTP: certificates and signatures are checked by it".to_owned()),
-        ),
+    if apart <= skew {
+        return Check::ok(CLOCK, format!("no more than {} s from the API server's", skew.as_secs()));
     }
+    let relation = if ours > servers { "ahead of" } else { "behind" };
+    Check::failed(
+        CLOCK,
+        format!("{} s {relation} the API server's", apart.as_secs()),
+        Some("set the clock by NTP: certificates and signatures are checked by it".to_owned()),
+    )
 }
 
 /// Until when the credential is good.

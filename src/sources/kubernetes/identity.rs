@@ -39,11 +39,11 @@ pub(super) struct ClientCertificate {
 pub(super) struct Credential {
     pub(super) certificate: Option<Arc<ClientCertificate>>,
     pub(super) token: Option<Arc<Token>>,
-    /// Unix seconds from which on another one is needed.
+    /// From when on another one is needed.
     pub(super) expires: Option<UnixSeconds>,
     /// Whether another one comes by itself.
     pub(super) is_renewed: bool,
-    /// Unix seconds until which it is good, as whoever gave it says.
+    /// Until when it is good, as whoever gave it says.
     pub(super) good_until: Option<UnixSeconds>,
 }
 

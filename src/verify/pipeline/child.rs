@@ -3,8 +3,7 @@
 use std::collections::HashSet;
 
 use serde_json::Value;
-use unixtime::UnixMillis;
-use unixtime::UnixSeconds;
+use unixtime::{UnixMillis, UnixSeconds};
 
 use crate::{
     tekton::{
@@ -44,7 +43,7 @@ pub struct Child {
 #[derive(Debug, Clone)]
 pub(crate) struct Proven {
     pub(crate) results: Vec<(String, ResultValue)>,
-    /// Start of its first step and the last signature, ms since 1970; `None` if no step signed a time.
+    /// Start of its first step and the last signature; `None` if no step signed a time.
     pub(crate) span: Option<(UnixMillis, UnixMillis)>,
 }
 

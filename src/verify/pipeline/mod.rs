@@ -25,8 +25,7 @@ mod whole;
 
 use std::{collections::HashMap, time::Duration};
 
-use unixtime::UnixMillis;
-use unixtime::UnixSeconds;
+use unixtime::{UnixMillis, UnixSeconds};
 
 pub use child::Child;
 pub use tree::{ParamNode, Pipeline, PipelineResult, RunNode, TaskNode};
@@ -197,7 +196,7 @@ fn node(task: &Task<'_>, params: Vec<Vec<ParamNode>>) -> TaskNode {
     }
 }
 
-/// When a task and all that it needs had signed, and the task that did so last, ms since 1970.
+/// When a task and all that it needs had signed, and the task that did so last.
 type Ends<'a> = HashMap<&'a str, Option<(UnixMillis, &'a str)>>;
 
 /// Of every task: its own end, or, if it did not run or that is not known, the last one of the tasks that it needs.

@@ -157,10 +157,8 @@ pub(super) fn allows(when: &[DeclaredWhen], values: &Values<'_>) -> Result<bool,
         let looked_in = in_list(&expression.values, &of).map_err(unknown)?;
         allowed &= looked_in.contains(&input) == (expression.operator == "in");
         if !expression.cel.is_empty() {
-            allowed &= {
-                let text = in_text(&expression.cel, &of).map_err(unknown)?;
-                values.cel.is_true(&text, values.allowance)?
-            };
+            let text = in_text(&expression.cel, &of).map_err(unknown)?;
+            allowed &= values.cel.is_true(&text, values.allowance)?;
         }
     }
     Ok(allowed)

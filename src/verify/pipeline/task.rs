@@ -72,7 +72,7 @@ impl Task<'_> {
         parents
     }
 
-    /// From the start of its first step to its last signature, ms since 1970, if every run has both.
+    /// From the start of its first step to its last signature, if every run has both.
     pub(crate) fn span(&self) -> Option<(UnixMillis, UnixMillis)> {
         let spans: Option<Vec<(UnixMillis, UnixMillis)>> =
             self.runs.iter().map(|run| run.as_ref()?.proven.as_ref()?.span).collect();
