@@ -47,11 +47,11 @@ fn of_controller() -> Option<Duration> {
     controller.wait_for(&["this controller is the one that acts"]);
     controller.wait_for(&["the controller has an identity"]);
     let (task_runs, pods) = running("burst", RUNS);
-    world.server.restore_each(&task_runs);
+    world.server.restore(&task_runs);
     thread::sleep(Duration::from_secs(1));
     let registered = format!("svidence_controller_registered_total{{namespace=\"default\"}} {RUNS}");
     let start = Instant::now();
-    world.server.restore_each(&pods);
+    world.server.restore(&pods);
     while !controller.ask("GET /metrics").1.contains(&registered) {
         assert!(start.elapsed() < Duration::from_secs(120), "{}", controller.log());
         thread::sleep(Duration::from_millis(20));

@@ -26,9 +26,6 @@ use ureq::{
 
 use super::support::peers;
 
-/// Objects of one transaction of etcd's, which takes 128.
-const AT_ONCE: usize = 100;
-
 pub struct ApiServer {
     pub folder: tempfile::TempDir,
     pub url: String,
@@ -213,29 +210,19 @@ impl ApiServer {
         serde_json::from_str(&text).unwrap()
     }
 
-    /// Puts TaskRuns, PipelineRuns and pods where they say that they are, as they are.
+    /// Puts TaskRuns, PipelineRuns and pods where they say that they are, as they are. Each has a version of its own, as in every cluster: a
+    /// watch that is taken up at a version goes on with the next one.
     pub fn restore<'a>(&self, objects: impl IntoIterator<Item = &'a Value>) {
-        self.restore_in(AT_ONCE, objects);
-    }
-
-    /// The same before the eyes of somebody who watches: each with a version of its own, from which on a watch can be taken up again.
-    pub fn restore_each<'a>(&self, objects: impl IntoIterator<Item = &'a Value>) {
-        self.restore_in(1, objects);
-    }
-
-    fn restore_in<'a>(&self, at_once: usize, objects: impl IntoIterator<Item = &'a Value>) {
-        let put = |object: &Value| {
+        let mut last = None;
+        for object in objects {
             let key = STANDARD.encode(stored_at(object));
-            json!({"requestPut": {"key": key, "value": STANDARD.encode(object.to_string())}})
-        };
-        let objects: Vec<&Value> = objects.into_iter().collect();
-        for objects in objects.chunks(at_once) {
-            let puts: Vec<Value> = objects.iter().map(|object| put(object)).collect();
-            let answer = self.ask_etcd("kv/txn", &json!({"success": puts}));
-            assert_eq!(answer["succeeded"], true, "{answer}");
+            let put = json!({"key": key, "value": STANDARD.encode(object.to_string())});
+            let answer = self.ask_etcd("kv/put", &put);
+            assert!(answer["header"]["revision"].is_string(), "{answer}");
+            last = Some(object);
         }
         // Its cache is told by and by.
-        let Some(last) = objects.last() else { return };
+        let Some(last) = last else { return };
         let place = served_at(last);
         self.wait_for("it is there", || self.get(&place).0 == 200);
     }
