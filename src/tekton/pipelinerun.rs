@@ -19,7 +19,7 @@ use crate::tekton::{
         node::{Misfit, Node},
         parser_words::plain,
     },
-    taskrun::{Condition, DeclaredWhen, Metadata, result_value},
+    taskrun::{Condition, DeclaredWhen, Metadata, NotInV1, result_value},
     value::ResultValue,
 };
 
@@ -257,16 +257,6 @@ pub struct Status {
     /// The same for custom runs.
     #[serde(default)]
     pub runs: NotInV1,
-}
-
-/// The absence of a field that v1 does not have.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct NotInV1;
-
-impl<'de> Deserialize<'de> for NotInV1 {
-    fn deserialize<D: Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
-        Err(de::Error::custom("it is a field of v1beta1, not of v1"))
-    }
 }
 
 /// A run that a PipelineRun made.
