@@ -6,7 +6,7 @@
 //! * [`workload`]: SPIFFE identities, the Workload API client, SVIDs and bundles.
 //! * [`evidence`]: what is signed and how it is carried. No I/O, no clock.
 //! * [`tekton`]: Tekton's own data.
-//! * `verify`, `sources`, `bundles`, `report`, `standin`, `controller`, `cli`: only in `svidence` (feature `cli`).
+//! * `verify`, `sources`, `bundles`, `report`, `standin`, `tsa`, `controller`, `cli`: only in `svidence` (feature `cli`).
 //!
 //! docs/architecture.md says which of them may use which.
 
@@ -35,5 +35,7 @@ pub mod sources;
 pub mod standin;
 #[cfg(feature = "cli")]
 mod tls;
+#[cfg(feature = "cli")]
+pub mod tsa;
 #[cfg(feature = "cli")]
 pub mod verify;

@@ -1,7 +1,5 @@
 //! `svidence timestamp`: has a time-stamp authority witness what the steps of a TaskRun signed, while their certificates last.
 
-mod service;
-
 use std::{
     fs,
     io::{self, Read, Write},
@@ -13,10 +11,9 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use clap::Args;
 use ring::rand::SecureRandom;
 use serde_json::{Map, Value, json};
-use service::{Service, ServiceError, TsaUrl};
 use x509::{
     text::hex,
-    time_stamp::{Request, TimeStamp, TsaPolicy},
+    time_stamp::{TimeStamp, TsaPolicy},
 };
 
 use super::{asked::Asked, input::Input, number, sources::SourceArgs, verify::time_stamps, web_authorities};
@@ -30,9 +27,14 @@ use crate::{
         walk::{Event, Walked, task_runs},
     },
     tekton::taskrun::{ANNOTATION, TaskRun},
+    tsa::{
+        authority::{AskError, Authority},
+        service::Service,
+        url::TsaUrl,
+    },
     verify::{
         Finding, Findings, Verdict,
-        prove::time::{TimeStamps, TokenError, annotated, attestations},
+        prove::time::{TokenError, annotated, attestations},
     },
 };
 
@@ -79,17 +81,15 @@ enum StampError {
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Evidence(Findings),
     #[error(transparent)]
-    Service(#[from] ServiceError),
-    #[error("step {step}: the TSA's answer is not kept: {error}")]
-    Answer { step: String, error: TokenError },
+    Ask(AskError),
+    #[error("step {step}: {error}")]
+    Answer { step: String, error: AskError },
     #[error("{path} exists and is not a time stamp of this attestation ({error}); move it away")]
     Occupied { path: String, error: TokenError },
     #[error("{name:?} is not a name that Kubernetes admits, so no file is named after it")]
     Name { name: String },
     #[error("{path}: {}", io_error::words(error))]
     File { path: String, error: io::Error },
-    #[error("no nonce: the operating system's random generator failed")]
-    Random,
 }
 
 impl StampError {
@@ -104,7 +104,7 @@ impl StampError {
 
     /// The same would befall every other TaskRun.
     fn is_about_all(&self) -> bool {
-        matches!(self, Self::Service(_) | Self::Random)
+        matches!(self, Self::Ask(_))
     }
 }
 
@@ -127,14 +127,14 @@ pub fn run(
         let leaves_out = args.sources.leaves_out_unfinished(false)?;
         Ok((prepared, leaves_out, args.sources.open(input.stdin(), false)?))
     });
-    let (((trusted, service), mut asked), leaves_out_unfinished, source) = match opened {
+    let ((authority, mut asked), leaves_out_unfinished, source) = match opened {
         Ok(opened) => opened,
         Err(Refusal { exit_code, text }) => {
             let _ = writeln!(err, "svidence timestamp: {text}");
             return exit_code;
         }
     };
-    let stamping = Stamping { args, trusted, service, random };
+    let stamping = Stamping { authority, random };
     let mut progress = Progress { worst: Verdict::Verified, stop: false };
     let (mut only, mut left_out) = (None, 0);
     let walked = task_runs(source, &mut |event| {
@@ -257,7 +257,7 @@ fn prepare(
     args: &TimestampArgs,
     input: &mut Input<'_>,
     err: &mut dyn Write,
-) -> Result<(TimeStamps, Service), Refusal> {
+) -> Result<Authority, Refusal> {
     let trusted = time_stamps(&args.tsa_certificates, &[], input, err)?;
     let authorities = match web_authorities::read("--tls-ca", &args.tls_ca, input) {
         // A redirect may still lead to https, which then finds no authority.
@@ -265,13 +265,12 @@ fn prepare(
         found => found?,
     };
     let timeout = Duration::from_secs(args.timeout);
-    Ok((trusted, Service::new(args.tsa.clone(), &authorities, timeout)))
+    let service = Service::new(args.tsa.clone(), &authorities, timeout);
+    Ok(Authority::new(service, args.policy.clone(), trusted))
 }
 
 struct Stamping<'a> {
-    args: &'a TimestampArgs,
-    trusted: TimeStamps,
-    service: Service,
+    authority: Authority,
     random: &'a dyn SecureRandom,
 }
 
@@ -282,14 +281,14 @@ impl Stamping<'_> {
         let mut tokens = Map::new();
         for (step, attestation) in attestations(object).map_err(StampError::Evidence)? {
             let old = there.get(&step).and_then(|text| STANDARD.decode(text).ok());
-            let old = old.and_then(|token| Some((self.trusted.check(&token, &attestation).ok()?, token)));
+            let old = old.and_then(|token| Some((self.authority.trusted().check(&token, &attestation).ok()?, token)));
             let token = match old {
                 Some((stamp, token)) => {
                     say(err, "kept", object, &step, stamp);
                     token
                 }
                 None => {
-                    let (stamp, token) = self.ask(&step, attestation)?;
+                    let (stamp, token) = self.ask(&step, &attestation)?;
                     say(err, "stamped", object, &step, stamp);
                     token
                 }
@@ -308,13 +307,14 @@ impl Stamping<'_> {
             if path.exists() {
                 let token = fs::read(&path).map_err(|error| at(&path, error))?;
                 let stamp = self
-                    .trusted
+                    .authority
+                    .trusted()
                     .check(&token, &attestation)
                     .map_err(|error| StampError::Occupied { path: path.display().to_string(), error })?;
                 say(err, "kept", object, &step, stamp);
                 continue;
             }
-            let (stamp, token) = self.ask(&step, attestation)?;
+            let (stamp, token) = self.ask(&step, &attestation)?;
             write_whole(&path, &token).map_err(|error| at(&path, error))?;
             say(err, "stamped", object, &step, stamp);
         }
@@ -322,15 +322,11 @@ impl Stamping<'_> {
     }
 
     /// A token from the TSA, checked.
-    fn ask(&self, step: &str, attestation: Vec<u8>) -> Result<(TimeStamp, Vec<u8>), StampError> {
-        let mut nonce = [0; 16];
-        self.random.fill(&mut nonce).map_err(|_| StampError::Random)?;
-        let request = Request::new(&attestation, nonce, self.args.policy.clone());
-        let answer = self.service.ask(&request.to_der())?;
-        match self.trusted.check_answer(&request, &answer, &attestation) {
-            Ok(stamp) => Ok((stamp, answer)),
-            Err(error) => Err(StampError::Answer { step: step.to_owned(), error }),
-        }
+    fn ask(&self, step: &str, attestation: &[u8]) -> Result<(TimeStamp, Vec<u8>), StampError> {
+        self.authority.ask(attestation, self.random).map_err(|error| match error {
+            AskError::Answer(_) => StampError::Answer { step: step.to_owned(), error },
+            AskError::Service(_) | AskError::Random => StampError::Ask(error),
+        })
     }
 }
 

@@ -1,93 +1,24 @@
 //! A TSA that is asked over HTTP (RFC 3161 3.4).
 
-use std::{str::FromStr, time::Duration};
+use std::time::Duration;
 
 use ureq::{
     Agent, Body,
-    http::{Response, StatusCode, Uri, header},
+    http::{Response, StatusCode, header},
     tls::Certificate,
 };
 use x509::time_stamp::MAX_TOKEN;
 
-use crate::{io_error, tls};
+use crate::{io_error, tls, tsa::url::TsaUrl};
 
 /// The most redirects that are followed.
 const MOST_REDIRECTS: usize = 5;
 /// The most characters of an error's text that are repeated.
 const MOST_WORDS: usize = 200;
 
-/// The address of a TSA: absolute, http or https.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct TsaUrl(Uri);
-
-impl FromStr for TsaUrl {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, &'static str> {
-        let scheme = text.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
-        if !matches!(scheme.as_deref(), Some("http" | "https")) {
-            return Err("it begins with neither http:// nor https://");
-        }
-        match text.parse::<Uri>() {
-            Ok(uri) if uri.host().is_some_and(|host| !host.is_empty()) => Ok(Self(uri)),
-            _ => Err("not the address of a service; one looks like http://timestamp.example.org/tsa"),
-        }
-    }
-}
-
-impl std::fmt::Display for TsaUrl {
-    /// Without user and password.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let path = self.0.path_and_query().map_or("/", |path| path.as_str());
-        write!(f, "{}://{}{path}", self.scheme(), self.authority())
-    }
-}
-
-impl TsaUrl {
-    pub(super) fn is_https(&self) -> bool {
-        self.scheme() == "https"
-    }
-
-    fn scheme(&self) -> &str {
-        self.0.scheme_str().unwrap_or_default()
-    }
-
-    /// Host and port.
-    fn authority(&self) -> &str {
-        let authority = self.0.authority().map(|authority| authority.as_str()).unwrap_or_default();
-        authority.rsplit_once('@').map_or(authority, |(_, host)| host)
-    }
-
-    /// The place that a `Location` names from here (RFC 3986 4.2, 5.2), if it may be followed: it is on the same host, and not
-    /// without TLS if this one is with it.
-    fn redirected(&self, location: &str) -> Result<Self, ServiceError> {
-        let refuse = |why| ServiceError::Elsewhere { url: self.to_string(), to: location.to_owned(), why };
-        let (scheme, authority, here) = (self.scheme(), self.authority(), self.0.path());
-        let absolute = match location {
-            _ if location.contains("://") => location.to_owned(),
-            _ if location.starts_with("//") => format!("{scheme}:{location}"),
-            _ if location.starts_with('/') => format!("{scheme}://{authority}{location}"),
-            _ if location.starts_with('?') => format!("{scheme}://{authority}{here}{location}"),
-            _ => {
-                let folder = here.rsplit_once('/').map_or("", |(folder, _)| folder);
-                format!("{scheme}://{authority}{folder}/{location}")
-            }
-        };
-        let to: Self = absolute.parse().map_err(|_| refuse("which is not an address of http or https"))?;
-        let host = |url: &Self| url.0.host().map(str::to_ascii_lowercase);
-        if host(self) != host(&to) {
-            return Err(refuse("which is another host"));
-        }
-        if self.is_https() && !to.is_https() {
-            return Err(refuse("which is no longer https"));
-        }
-        Ok(to)
-    }
-}
-
 /// Why a TSA gave no answer that could be a time stamp. It would befall the next request, too.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum ServiceError {
+pub enum ServiceError {
     /// No answer.
     #[error(
         "the TSA {url} does not answer: {}; see that the address is right and can be reached from here",
@@ -113,7 +44,7 @@ pub(super) enum ServiceError {
     },
     /// A redirect that is not followed.
     #[error(
-        "the TSA {url} sends on to {to}, {why}, so nothing was asked there; if that is the right TSA, name it with --tsa"
+        "the TSA {url} sends on to {to}, {why}, so nothing was asked there; if that is the right TSA, give its address instead"
     )]
     Elsewhere {
         /// Who.
@@ -125,7 +56,7 @@ pub(super) enum ServiceError {
     },
     /// One redirect after the other.
     #[error(
-        "the TSA {url} sends on more than {MOST_REDIRECTS} times; name the place that answers with --tsa"
+        "the TSA {url} sends on more than {MOST_REDIRECTS} times; give the address of the place that answers instead"
     )]
     TooManyRedirects {
         /// Who was asked first.
@@ -152,15 +83,28 @@ pub(super) enum ServiceError {
     },
 }
 
+impl ServiceError {
+    /// A short stable name, for metrics and logs.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Unreachable { .. } => "unreachable",
+            Self::Status { .. } => "status",
+            Self::Elsewhere { .. } | Self::TooManyRedirects { .. } => "redirect",
+            Self::TooLong { .. } | Self::NotAToken { .. } => "not-a-token",
+        }
+    }
+}
+
 /// A TSA.
-pub(super) struct Service {
+#[derive(Debug)]
+pub struct Service {
     agent: Agent,
     url: TsaUrl,
 }
 
 impl Service {
     /// `authorities` vouch for the web server, for https.
-    pub(super) fn new(url: TsaUrl, authorities: &[Certificate<'static>], timeout: Duration) -> Self {
+    pub fn new(url: TsaUrl, authorities: &[Certificate<'static>], timeout: Duration) -> Self {
         let agent = Agent::config_builder()
             .tls_config(tls::trusting(authorities).build())
             .timeout_global(Some(timeout))
@@ -174,12 +118,12 @@ impl Service {
     }
 
     /// The answer to a TimeStampReq: of any success, a body that may be a TimeStampResp by its size and beginning.
-    pub(super) fn ask(&self, query: &[u8]) -> Result<Vec<u8>, ServiceError> {
+    pub fn ask(&self, query: &[u8]) -> Result<Vec<u8>, ServiceError> {
         let mut url = self.url.clone();
         for _ in 0..=MOST_REDIRECTS {
             let mut response = self
                 .agent
-                .post(&url.0)
+                .post(url.uri())
                 .content_type("application/timestamp-query")
                 .header(header::ACCEPT, "application/timestamp-reply")
                 .send(query)
@@ -188,7 +132,11 @@ impl Service {
             let location = response.headers().get(header::LOCATION).and_then(|value| value.to_str().ok());
             match (status.as_u16(), location) {
                 // Not 303, which names a page about the request.
-                (301 | 302 | 307 | 308, Some(location)) => url = url.redirected(location)?,
+                (301 | 302 | 307 | 308, Some(location)) => {
+                    let refuse =
+                        |why| ServiceError::Elsewhere { url: url.to_string(), to: location.to_owned(), why };
+                    url = url.redirected(location).map_err(refuse)?;
+                }
                 (200..=299, _) => return answer(&url, &mut response),
                 _ => {
                     let (url, words) = (url.to_string(), words(&mut response));
@@ -250,7 +198,7 @@ fn advice(status: StatusCode) -> &'static str {
             "it wants to know who asks: put user and password into the address, or take another TSA"
         }
         408 | 429 | 500..=599 => "ask again later",
-        300..=399 => "see where it sends you and name that place with --tsa",
+        300..=399 => "see where it sends you and give that address instead",
         _ => "see that the address is that of its time-stamp service (Sigstore's ends in /api/v1/timestamp)",
     }
 }
