@@ -20,7 +20,7 @@ use crate::{
             chains::ChainsSignature,
             step::ProvenStep,
             tep0089::SignedValue,
-            time::{StepTime, TimeProof},
+            time::{StepTime, TimeProof, ToStamp},
         },
         verdict::Verdict,
     },
@@ -115,6 +115,11 @@ impl StepSummary {
     /// SHA-256 of its attestation, decoded (docs/evidence.md section 2).
     pub fn attestation_digest(&self) -> [u8; 32] {
         sha256(&self.proven.attestation.to_bytes())
+    }
+
+    /// What a TSA is to witness of it.
+    pub fn to_stamp(&self) -> ToStamp {
+        ToStamp::of(&self.proven)
     }
 
     /// What it signed, as a DSSE envelope.

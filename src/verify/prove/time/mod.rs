@@ -5,6 +5,7 @@ mod error;
 mod proof;
 mod stamped;
 mod stamps;
+mod window;
 
 use std::{
     borrow::Cow,
@@ -15,6 +16,8 @@ pub use error::TokenError;
 pub use proof::TimeProof;
 pub use stamped::attestations;
 pub use stamps::{TimeStamps, TsaFileError, annotated};
+pub use window::{OutOfWindow, ToStamp};
+pub(in crate::verify) use window::Window;
 use x509::{
     Validity,
     time_stamp::{TimeStamp, Token},
@@ -151,22 +154,11 @@ fn worth(token: &Token, step: &ProvenStep, trust: &Trust, stamps: &TimeStamps) -
         Ok(stamp) => stamp,
         Err(error) => return Worth::None(TokenError::from(error).to_string()),
     };
-    let time = token.gen_time();
-    let at = stamp.gen_time.to_string();
-    if time.earliest > trust.now + trust.clock_skew {
-        return Worth::None(format!("it is of {at}, which is in the future"));
+    match Window::of(step).place(token.gen_time(), trust.now, trust.clock_skew) {
+        Ok(()) => Worth::Proves(stamp),
+        Err(OutOfWindow::BeforeSigning { .. }) => Worth::Contradicts(stamp),
+        Err(other) => Worth::None(other.to_string()),
     }
-    if time.latest < step.signed_at - trust.clock_skew {
-        return Worth::Contradicts(stamp);
-    }
-    // The end is what a token is for and is taken exactly; the start follows from the claimed time and may be off as clocks are.
-    let (leaf, path) = (step.leaf.validity(), step.path.validity());
-    let started = leaf.not_before <= time.earliest + trust.clock_skew
-        && (path.contains(time.earliest) || path.contains(time.earliest + trust.clock_skew));
-    if !started || time.latest > leaf.not_after || !path.contains(time.latest) {
-        return Worth::None(format!("it is of {at}, when not every certificate was valid"));
-    }
-    Worth::Proves(stamp)
 }
 
 /// The strongest proof: valid now, else by a token, else at the time that the operator asserts.
