@@ -33,13 +33,14 @@ fn the_shipped_config_map_states_the_defaults() {
     // A default that is only documented, not stated, could differ from the code.
     let text = fs::read_to_string(shipped()).unwrap();
     for key in KEYS.into_iter().chain(CONTROLLER_KEYS) {
-        assert!(text.contains(&format!("{key}: \"")), "{key} is not in the shipped file");
+        let is_shown = ["\"", "|"].iter().any(|begins| text.contains(&format!("{key}: {begins}")));
+        assert!(is_shown, "{key} is not in the shipped file");
     }
     let stated = text.lines().filter_map(|line| line.strip_prefix("  ")?.split_once(": \""));
     let stated = stated.filter(|(key, _)| !key.starts_with('#'));
     let stated = stated.map(|(key, value)| (key.to_owned(), value.trim_end_matches('"').to_owned()));
     let stated: Vec<_> = stated.collect();
-    assert_eq!(stated.len(), KEYS.len() + CONTROLLER_KEYS.len() - 4, "{stated:?}");
+    assert_eq!(stated.len(), KEYS.len() + CONTROLLER_KEYS.len() - 6, "{stated:?}");
     assert_eq!(Configuration::from_entries(stated).unwrap(), Configuration::default());
 }
 
@@ -189,6 +190,13 @@ fn each_wrong_entry_is_named_with_its_line() {
         ("  svidence-attest: executable", 6, "needs the program's hash in svidence-entrypoint-sha256"),
         ("  svidence-entrypoint-sha256: abc", 6, "is not a SHA-256 in 64 small hexadecimal digits"),
         ("  svidence-entrypoint-sha256: \"\"", 6, "is not a SHA-256"),
+        ("  svidence-timestamp-url: ftp://tsa.test", 6, "it begins with neither http:// nor https://"),
+        (
+            "  svidence-timestamp-url: http://tsa.test",
+            6,
+            "in svidence-timestamp-certificates: a token that nobody",
+        ),
+        ("  svidence-timestamp-certificates: abc", 6, "it holds no certificate in PEM"),
         ("  svidence-svid-ttl: 15", 6, "svidence-svid-ttl: the value must be text"),
         ("  svidence-svid-ttl: \"15\"", 6, "is not a duration such as"),
         ("  svidence-svid-ttl: 59s", 6, "must be from 1m to 24h"),

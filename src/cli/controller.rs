@@ -4,7 +4,7 @@ use std::{
     io::Write,
     net::{SocketAddr, TcpListener},
     ops::ControlFlow,
-    path::PathBuf,
+    path::{Path, PathBuf},
     str::FromStr,
     sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel},
     thread::{self, JoinHandle},
@@ -18,7 +18,9 @@ use ring::rand::{SecureRandom as _, SystemRandom};
 use crate::{
     cli::{
         access::AccessArgs,
+        input::Input,
         refusal::{Refusal, unchecked, usage},
+        web_authorities,
     },
     controller::{
         cache::Scope,
@@ -35,6 +37,7 @@ use crate::{
         registrar::pause_after,
         registration::entry::ClusterTag,
         run::{Change, Ended, Surroundings, run as keep},
+        stamping::{self, run::Stamper},
         static_entries::kept::KeptEntries,
     },
     io_error,
@@ -115,6 +118,10 @@ pub struct ControllerArgs {
     /// Answer /healthz, /readyz and /metrics at this address, for example 0.0.0.0:8080
     #[arg(long, value_name = "IP:PORT")]
     listen: Option<SocketAddr>,
+    /// Authorities (PEM) of the time-stamp authority's web server, if svidence-timestamp-url is https [default:
+    /// /etc/ssl/certs/ca-certificates.crt, if it is there]
+    #[arg(long, value_name = "FILE")]
+    tls_ca: Option<PathBuf>,
     #[command(flatten)]
     access: AccessArgs,
 }
@@ -170,7 +177,8 @@ fn begin(args: &ControllerArgs, err: &mut dyn Write) -> Result<Ended, Refusal> {
     follow_all(args, &scopes, &tell, &judging)?;
     let host = nix::unistd::gethostname().unwrap_or_default().to_string_lossy().into_owned();
     let warnings = note_events(args, &host, &tell)?;
-    judge(args, heard, (&identity, &leadership, &metrics, &warnings), &tell)?;
+    let stamper = stamp(args, (&leadership, &metrics, &warnings), &tell)?;
+    judge(args, heard, (&identity, &leadership, &metrics, &warnings), stamper, &tell)?;
     let held = lead(args, &host, &leadership, tell)?;
     let scopes: Vec<Scope> = scopes.iter().map(scope).collect();
     let objects = StaticEntries::new(args.access.find()?, OBJECT_PATIENCE);
@@ -335,6 +343,7 @@ fn judge(
     args: &ControllerArgs,
     heard: Receiver<Heard>,
     (identity, leadership, metrics, warnings): (&Identity, &Leadership, &Metrics, &SyncSender<Warning>),
+    stamper: Stamper,
     tell: &Sender<Change>,
 ) -> Result<(), Refusal> {
     let tell = tell.clone();
@@ -346,10 +355,41 @@ fn judge(
         metrics: metrics.clone(),
         warnings: warnings.clone(),
         folder: args.authorities.clone(),
+        stamper,
         say: Box::new(move |said| drop(tell.send(Change::Judging(said)))),
         now: surroundings::now_in_seconds,
     };
     spawn("judging", move || judging::run::run(surroundings)).map(drop)
+}
+
+/// Has verified runs time-stamped, in a thread of its own.
+fn stamp(
+    args: &ControllerArgs,
+    (leadership, metrics, warnings): (&Leadership, &Metrics, &SyncSender<Warning>),
+    tell: &Sender<Change>,
+) -> Result<Stamper, Refusal> {
+    let mut nothing = std::io::empty();
+    let mut input = Input::new(&mut nothing, &[]);
+    let authorities = match &args.tls_ca {
+        Some(file) => web_authorities::read("--tls-ca", file, &mut input)?,
+        // It is needed for https alone.
+        None => web_authorities::read("--tls-ca", Path::new(web_authorities::SYSTEM), &mut input)
+            .unwrap_or_default(),
+    };
+    let (stamper, queue) = Stamper::new();
+    let tell = tell.clone();
+    let surroundings = stamping::run::Surroundings {
+        queue,
+        runs: RunsByName::new(args.access.find()?, args.access.caller().patience()),
+        authorities,
+        leadership: leadership.clone(),
+        metrics: metrics.clone(),
+        warnings: warnings.clone(),
+        say: Box::new(move |said| drop(tell.send(Change::Stamping(said)))),
+        now: surroundings::now_in_seconds,
+    };
+    spawn("stamping", move || stamping::run::run(surroundings))?;
+    Ok(stamper)
 }
 
 fn scope(namespace: &Option<Namespace>) -> Scope {

@@ -6,8 +6,10 @@ use std::time::Duration;
 use go::duration;
 
 use crate::{
+    controller::stamping::trusted::Trusted,
     step::signing::config::{Config, ConfigError, NODE_ALIAS_PREFIX, edits_between},
     tekton::taskrun::is_namespace,
+    tsa::url::TsaUrl,
     workload::id::{SpiffeId, parse_strict},
 };
 
@@ -27,12 +29,16 @@ pub const AGENT_CLUSTER: &str = "svidence-agent-cluster";
 pub const JUDGING: &str = "svidence-judging";
 /// Key of [`Settings::condition`].
 pub const CONDITION: &str = "svidence-condition";
+/// Key of [`Settings::timestamp_url`].
+pub const TIMESTAMP_URL: &str = "svidence-timestamp-url";
+/// Key of [`Settings::timestamp_certificates`].
+pub const TIMESTAMP_CERTIFICATES: &str = "svidence-timestamp-certificates";
 
 /// Key of [`Settings::class_name`].
 pub const CLASS_NAME: &str = "svidence-class-name";
 
 /// Every key that is the controller's alone.
-pub const KEYS: [&str; 9] = [
+pub const KEYS: [&str; 11] = [
     REGISTRATION,
     ATTEST,
     ENTRYPOINT_SHA256,
@@ -42,6 +48,8 @@ pub const KEYS: [&str; 9] = [
     CLASS_NAME,
     JUDGING,
     CONDITION,
+    TIMESTAMP_URL,
+    TIMESTAMP_CERTIFICATES,
 ];
 
 /// Below a minute an agent would do nothing but renew (SPIRE renews at half of an SVID's life).
@@ -138,6 +146,10 @@ pub struct Settings {
     pub judging: bool,
     /// Whether a verdict is also a condition of the run's status.
     pub condition: bool,
+    /// The time-stamp authority that is asked for tokens of verified runs.
+    pub timestamp_url: Option<TsaUrl>,
+    /// Those whose tokens count.
+    pub timestamp_certificates: Trusted,
 }
 
 impl Default for Settings {
@@ -152,6 +164,8 @@ impl Default for Settings {
             class_name: None,
             judging: true,
             condition: false,
+            timestamp_url: None,
+            timestamp_certificates: Trusted::default(),
         }
     }
 }
@@ -191,6 +205,15 @@ impl Configuration {
         if let Some(reason) = settings.contradicts_owner() {
             let value = settings.registration.as_str().to_owned();
             return Err(ConfigError::Value { key: REGISTRATION, value, reason });
+        }
+        if let Some(url) =
+            settings.timestamp_url.as_ref().filter(|_| settings.timestamp_certificates.is_empty())
+        {
+            let reason = format!(
+                "needs the certificate of the time-stamp authority, or that of its root, in {TIMESTAMP_CERTIFICATES}: a token that nobody can \
+                 check is not kept"
+            );
+            return Err(ConfigError::Value { key: TIMESTAMP_URL, value: url.to_string(), reason });
         }
         let configuration = Self { shared, settings };
         // Any cluster and node: what may be wrong is the prefix.
@@ -255,6 +278,11 @@ impl Settings {
             CONDITION => {
                 self.condition = one_of(value, &[true, false], |on| if on { "true" } else { "false" })?;
             }
+            TIMESTAMP_URL => {
+                self.timestamp_url =
+                    Some(value.parse::<TsaUrl>().map_err(|why| format!("is no address: {why}"))?)
+            }
+            TIMESTAMP_CERTIFICATES => self.timestamp_certificates = Trusted::from_pem(value)?,
             _ if is_word(value) => self.agent_cluster = Some(value.to_owned()),
             _ => return Err("is not the name of a cluster; leave the key out to select none".to_owned()),
         }

@@ -32,6 +32,12 @@ struct Counts {
     verdicts: BTreeMap<(String, &'static str), u64>,
     verdict_errors: BTreeMap<&'static str, u64>,
     judging: Latency,
+    to_stamp: usize,
+    /// Tokens, by namespace.
+    timestamps: BTreeMap<String, u64>,
+    /// Runs, by namespace.
+    timestamps_missed: BTreeMap<String, u64>,
+    tsa_errors: BTreeMap<&'static str, u64>,
 }
 
 /// How long something took.
@@ -116,6 +122,27 @@ impl Metrics {
         *self.lock().verdict_errors.entry(code).or_default() += 1;
     }
 
+    /// So many runs lack time stamps.
+    pub fn to_stamp(&self, runs: usize) {
+        self.lock().to_stamp = runs;
+    }
+
+    /// Tokens were stored on a run of a namespace.
+    pub fn stamped(&self, namespace: &str, tokens: usize) {
+        let tokens = u64::try_from(tokens).unwrap_or(u64::MAX);
+        *self.lock().timestamps.entry(namespace.to_owned()).or_default() += tokens;
+    }
+
+    /// The certificates of a run of a namespace have expired before it had its tokens.
+    pub fn missed(&self, namespace: &str) {
+        *self.lock().timestamps_missed.entry(namespace.to_owned()).or_default() += 1;
+    }
+
+    /// There was no token, or it could not be stored, for a reason with this code.
+    pub fn not_stamped(&self, code: &'static str) {
+        *self.lock().tsa_errors.entry(code).or_default() += 1;
+    }
+
     /// Something of a namespace was refused.
     pub fn refused(&self, namespace: &str) {
         *self.lock().refused.entry(namespace.to_owned()).or_default() += 1;
@@ -193,6 +220,12 @@ impl Counts {
                 self.to_judge.to_string(),
             ),
             (
+                "svidence_controller_timestamp_backlog",
+                "gauge",
+                "Verified runs that lack time stamps and are still to get them.",
+                self.to_stamp.to_string(),
+            ),
+            (
                 "svidence_controller_leading",
                 "gauge",
                 "Whether this controller is the one that acts.",
@@ -224,6 +257,16 @@ impl Counts {
                 &self.registered,
             ),
             ("svidence_controller_refused_total", "Pods and TaskRuns that get no identity.", &self.refused),
+            (
+                "svidence_controller_timestamps_total",
+                "Time stamps that were stored on runs.",
+                &self.timestamps,
+            ),
+            (
+                "svidence_controller_timestamps_missed_total",
+                "Runs whose certificates expired before they had time stamps.",
+                &self.timestamps_missed,
+            ),
         ] {
             head(text, name, "counter", help);
             for (namespace, count) in by_namespace {
@@ -245,6 +288,11 @@ impl Counts {
                 "svidence_controller_verdict_errors_total",
                 "Verdicts that could not be made or noted, by reason; they are tried again.",
                 &self.verdict_errors,
+            ),
+            (
+                "svidence_controller_tsa_errors_total",
+                "Time stamps that could not be had or stored, by reason; they are tried again.",
+                &self.tsa_errors,
             ),
         ] {
             head(text, name, "counter", help);

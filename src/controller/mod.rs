@@ -5,7 +5,7 @@
 //! * [`registration`]: from a pod and its TaskRun to the entries that it should have, and from those to what has to change.
 //! * [`identity`]: the controller's own SVID; [`spire`]: the SPIRE server's Entry API; [`registrar`] keeps its entries like those
 //!   and has [`news`]. Or [`static_entries`]: entries as objects of the cluster; [`place`]: where they are kept.
-//! * [`judging`]: the verdict on each run that has ended.
+//! * [`judging`]: the verdict on each run that has ended; [`stamping`]: its time stamps.
 //! * [`run`]: the loop around it; [`leading`]: which of several controllers acts; [`log`], [`metrics`], [`probes`]: what it says.
 
 pub mod cache;
@@ -23,4 +23,5 @@ pub mod registrar;
 pub mod registration;
 pub mod run;
 pub mod spire;
+pub mod stamping;
 pub mod static_entries;

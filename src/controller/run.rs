@@ -30,6 +30,7 @@ use crate::{
             client::EntryApi,
             error::{DialError, SpireError},
         },
+        stamping,
         static_entries::kept::KeptEntries,
     },
     sources::kubernetes::{
@@ -56,6 +57,8 @@ pub enum Change {
     Lease(Turn),
     /// Of judging.
     Judging(Said),
+    /// Of time stamps.
+    Stamping(stamping::run::Said),
     /// The process is to end.
     End,
 }
@@ -214,6 +217,7 @@ impl Controller<'_> {
                 self.tell_judging(Heard::LookAgain);
             }
             Change::Judging(said) => self.say(said),
+            Change::Stamping(said) => self.say_of_time_stamps(said),
             Change::Lease(Turn::Lost) | Change::End => {}
         }
         Ok(())
@@ -238,10 +242,7 @@ impl Controller<'_> {
     }
 
     fn say(&mut self, said: Said) {
-        let of = |id: &RunId| -> [(&'static str, Value); 3] {
-            let (namespace, name) = (id.namespace.clone(), id.name.clone());
-            [("namespace", namespace.into()), ("kind", kind_of(id.kind).into()), ("name", name.into())]
-        };
+        let of = fields_of_run;
         let log = &mut self.surroundings.log;
         match said {
             Said::NotFollowed(error) => self.not_followed("pipelineruns", &error),
@@ -266,6 +267,25 @@ impl Controller<'_> {
                 );
                 log.error(&text, &[]);
             }
+        }
+    }
+
+    fn say_of_time_stamps(&mut self, said: stamping::run::Said) {
+        use stamping::run::Said;
+        let of = fields_of_run;
+        let log = &mut self.surroundings.log;
+        match said {
+            Said::Stamped { id, tokens } => {
+                log.info("time-stamped", &[&of(&id)[..], &[("tokens", tokens.into())]].concat());
+            }
+            Said::Missed { id, reason } => log.error(&format!("not time-stamped: {reason}"), &of(&id)),
+            Said::Failed { id, reason, code, pause } => {
+                let why: [(&str, Value); 2] =
+                    [("code", code.into()), ("againInSeconds", pause.as_secs_f64().into())];
+                let text = format!("not time-stamped yet: {reason}");
+                log.error(&text, &[&of(&id)[..], &why].concat());
+            }
+            Said::Persists { reason, message } => self.warn_about_config(reason, message),
         }
     }
 
@@ -522,6 +542,11 @@ impl Controller<'_> {
 fn about(api_version: &'static str, kind: &'static str, metadata: Metadata) -> About {
     let Metadata { namespace, name, uid, .. } = metadata;
     About { api_version, kind, namespace, name, uid }
+}
+
+fn fields_of_run(id: &RunId) -> [(&'static str, Value); 3] {
+    let (namespace, name) = (id.namespace.clone(), id.name.clone());
+    [("namespace", namespace.into()), ("kind", kind_of(id.kind).into()), ("name", name.into())]
 }
 
 fn fields_of(object: &Object) -> [(&'static str, Value); 4] {

@@ -22,6 +22,17 @@ pub enum AskError {
     Random,
 }
 
+impl AskError {
+    /// A short stable name, for metrics and logs.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Service(error) => error.code(),
+            Self::Answer(_) => "bad-answer",
+            Self::Random => "random",
+        }
+    }
+}
+
 /// A TSA, and by what its answers are checked.
 pub struct Authority {
     service: Service,

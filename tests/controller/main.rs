@@ -6,7 +6,8 @@
 //! * [`cluster_objects`]: pods and TaskRuns as Tekton makes them; [`process`]: the controller as a process; [`relay`]:
 //!   connections that can be cut; [`ended_runs`]: runs with what their steps have signed.
 //! * [`registers`]: what honest runs get, and when it goes; [`hostile`], and [`claims`] as a table: objects that get nothing; [`outages`]: crashes and interruptions;
-//!   [`judges`]: the verdict on runs that have ended; [`configuration`]: what the ConfigMap says; [`rights`]: what the cluster must allow;
+//!   [`judges`]: the verdict on runs that have ended; [`time_stamps`]: their time stamps;
+//!   [`configuration`]: what the ConfigMap says; [`rights`]: what the cluster must allow;
 //!   [`static_entries`]: entries as objects; [`replicas`]: several of
 //!   them, and what they answer; [`hand_over`]: runs that wait for a verdict when somebody goes.
 
@@ -30,3 +31,8 @@ mod rights;
 mod static_entries;
 #[path = "../support/mod.rs"]
 mod support;
+mod time_stamps;
+#[path = "../support/tsa.rs"]
+mod tsa;
+
+use support::skip;

@@ -94,13 +94,14 @@ impl Values {
             } else if is_shown(&blocks) {
                 match (action.strip_prefix('"'), action) {
                     (Some(literal), _) => filled.push_str(literal),
-                    (None, path) => match self.get(shown, path) {
-                        Value::String(text) => filled.push_str(text),
-                        other => filled.push_str(&other.to_string()),
+                    (None, path) => match (self.get(shown, plain(path)), path.ends_with(TO_JSON)) {
+                        (value, true) => filled.push_str(&value.to_string()),
+                        (Value::String(text), false) => filled.push_str(text),
+                        (other, false) => filled.push_str(&other.to_string()),
                     },
                 }
             } else if !action.starts_with('"') {
-                self.get(shown, action);
+                self.get(shown, plain(action));
             }
             rest = after;
         }
@@ -118,6 +119,13 @@ impl Values {
         };
         by_name(CHART, templates.iter().flat_map(of_template))
     }
+}
+
+/// What has a text of several lines written as one.
+const TO_JSON: &str = " | toJson";
+
+fn plain(path: &str) -> &str {
+    path.strip_suffix(TO_JSON).unwrap_or(path)
 }
 
 /// The objects without what tells Helm to leave Tekton's ConfigMap where it is.
@@ -189,6 +197,8 @@ fn a_value_goes_where_it_belongs() {
         ("config.svidenceContainers", json!("9")),
         ("config.svidenceAgentCluster", json!("production")),
         ("config.svidenceClassName", json!("class")),
+        ("config.svidenceTimestampUrl", json!("http://tsa.test")),
+        ("config.svidenceTimestampCertificates", json!("a\nb: \"c\"\n")),
     ];
     let objects = Values::with(&set).objects();
     for (name, object) in &objects {
@@ -204,7 +214,13 @@ fn a_value_goes_where_it_belongs() {
     let arguments = container["args"].as_array().expect("arguments");
     assert!(arguments.contains(&json!("--namespace=pilot")), "{arguments:?}");
     let settings = &objects["ConfigMap openshift-pipelines/config-spire"]["data"];
-    for (key, value) in [("containers", "9"), ("agent-cluster", "production"), ("class-name", "class")] {
+    for (key, value) in [
+        ("containers", "9"),
+        ("agent-cluster", "production"),
+        ("class-name", "class"),
+        ("timestamp-url", "http://tsa.test"),
+        ("timestamp-certificates", "a\nb: \"c\"\n"),
+    ] {
         assert_eq!(settings[format!("svidence-{key}")], value, "{key}");
     }
     assert_eq!(objects["ClusterSPIFFEID -/svidence-controller"]["spec"]["className"], "class");

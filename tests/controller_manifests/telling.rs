@@ -29,6 +29,9 @@ fn metrics() -> BTreeMap<String, Metric> {
     metrics.judged("default", "verified", second);
     metrics.not_judged("forbidden");
     metrics.failed("timeout");
+    metrics.stamped("default", 1);
+    metrics.missed("default");
+    metrics.not_stamped("unreachable");
     let text = metrics.text(true);
     let mut found: BTreeMap<String, Metric> = BTreeMap::new();
     for line in text.lines() {

@@ -253,11 +253,7 @@ impl Progress {
     }
 }
 
-fn prepare(
-    args: &TimestampArgs,
-    input: &mut Input<'_>,
-    err: &mut dyn Write,
-) -> Result<Authority, Refusal> {
+fn prepare(args: &TimestampArgs, input: &mut Input<'_>, err: &mut dyn Write) -> Result<Authority, Refusal> {
     let trusted = time_stamps(&args.tsa_certificates, &[], input, err)?;
     let authorities = match web_authorities::read("--tls-ca", &args.tls_ca, input) {
         // A redirect may still lead to https, which then finds no authority.
@@ -281,7 +277,8 @@ impl Stamping<'_> {
         let mut tokens = Map::new();
         for (step, attestation) in attestations(object).map_err(StampError::Evidence)? {
             let old = there.get(&step).and_then(|text| STANDARD.decode(text).ok());
-            let old = old.and_then(|token| Some((self.authority.trusted().check(&token, &attestation).ok()?, token)));
+            let old = old
+                .and_then(|token| Some((self.authority.trusted().check(&token, &attestation).ok()?, token)));
             let token = match old {
                 Some((stamp, token)) => {
                     say(err, "kept", object, &step, stamp);

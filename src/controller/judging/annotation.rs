@@ -50,6 +50,11 @@ impl Noted {
         serde_json::from_str(text).ok().filter(|_| text.len() <= LONGEST)
     }
 
+    /// Whether it is this verdict.
+    pub fn is(&self, verdict: Verdict) -> bool {
+        self.verdict == verdict.as_str()
+    }
+
     /// Whether it is about this evidence.
     pub fn is_of(&self, evidence: &Evidence) -> bool {
         self.evidence == named(evidence)

@@ -7,6 +7,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use unixtime::UnixSeconds;
+
 use crate::{
     controller::{
         cache::Scope,
@@ -23,6 +25,9 @@ use crate::{
 const AGAIN: Duration = Duration::from_secs(2);
 /// So many PipelineRuns above a run are judged again after it: their owner references may lead round in a circle.
 const LEVELS: u8 = 8;
+
+/// Runs that are remembered for having no time stamps: the last ones.
+const MOST_UNSTAMPED: usize = 10_000;
 
 /// A run.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -83,6 +88,8 @@ pub struct Backlog {
     just_ended: BTreeSet<(Instant, RunId)>,
     /// All others, which come after them.
     found: BTreeSet<(Instant, RunId)>,
+    /// TaskRuns whose verdict is believed, and that have no time stamps, by when they say that they ended.
+    unstamped: BTreeSet<(Option<UnixSeconds>, RunId)>,
 }
 
 impl Backlog {
@@ -132,6 +139,7 @@ impl Backlog {
         at: Instant,
     ) {
         let Some(ended) = ended else { return self.remove(&id, scope) };
+        self.unstamped.remove(&(ended.completed, id.clone()));
         let marks = &mut self.known.entry((id.kind, scope.clone())).or_default().marks;
         let known = marks.get(&id.key());
         if known == Some(&ended.mark) {
@@ -139,6 +147,9 @@ impl Backlog {
         } else if believes && ended.is_noted {
             marks.insert(id.key(), ended.mark);
             self.close(&id);
+            if ended.lacks_time_stamps && id.kind == RunKind::TaskRun {
+                self.lacks_time_stamps(ended.completed, id);
+            }
         } else {
             let not_before = if known.is_some() { at + AGAIN } else { at };
             let above = if known.is_some() || (is_found && ended.has_verdict) { LEVELS } else { 0 };
@@ -198,6 +209,31 @@ impl Backlog {
         if known.marks.remove(&pipeline_run.key()).is_some() {
             let (is_found, not_before, since, failures) = (true, at + AGAIN, at, 0);
             self.put(pipeline_run, Open { scope, is_found, above, not_before, since, failures });
+        }
+    }
+
+    /// A run that has its verdict lacks time stamps. `completed`: when it says that it ended.
+    pub fn lacks_time_stamps(&mut self, completed: Option<UnixSeconds>, id: RunId) {
+        self.unstamped.insert((completed, id));
+        if self.unstamped.len() > MOST_UNSTAMPED {
+            self.unstamped.pop_first();
+        }
+    }
+
+    /// Whether there are runs that lack time stamps.
+    pub fn has_unstamped(&self) -> bool {
+        !self.unstamped.is_empty()
+    }
+
+    /// The one of these that has ended last, if it has ended after `since`. It is forgotten, and so are older ones.
+    pub fn next_unstamped(&mut self, since: UnixSeconds) -> Option<RunId> {
+        let last = self.unstamped.pop_last();
+        match last.filter(|(completed, _)| *completed > Some(since)) {
+            Some((_, id)) => Some(id),
+            None => {
+                self.unstamped.clear();
+                None
+            }
         }
     }
 

@@ -6,12 +6,14 @@ use unixtime::UnixSeconds;
 use crate::{
     controller::judging::annotation::{ANNOTATION, Evidence, Noted},
     evidence::sha256,
+    tekton::taskrun::ANNOTATION as TIME_STAMPS,
+    verify::Verdict,
 };
 
 /// The type of the condition that holds a verdict. It sorts behind `Succeeded`: many programs take the first condition for that one.
 pub const CONDITION: &str = "SvidenceVerified";
 
-/// The digest of the evidence and of what is noted of it: what has changed in neither need not be judged again.
+/// The digest of the evidence and of what is noted of it, and where that is `weak` of its time stamps: what has changed in none of these need not be judged again.
 pub type Mark = [u8; 32];
 
 /// A run that has ended.
@@ -25,6 +27,8 @@ pub struct Ended {
     pub is_noted: bool,
     /// Whether it has a verdict on something, noted by whomever.
     pub has_verdict: bool,
+    /// Whether a verdict `verified` is noted, and no time stamps are there. Anybody may have noted that.
+    pub lacks_time_stamps: bool,
     /// When it says that it has ended.
     pub completed: Option<UnixSeconds>,
     /// Name and UID of the PipelineRun that it says it belongs to.
@@ -53,7 +57,12 @@ impl Ended {
         let evidence = evidence(object);
         let noted = annotation(object, ANNOTATION);
         let conditions: Vec<&Value> = conditions(object, CONDITION).collect();
-        let mark = sha256(json!([evidence, noted, conditions]).to_string().as_bytes());
+        let tokens = annotation(object, TIME_STAMPS);
+        let read = noted.and_then(Noted::read);
+        let is = |verdict| read.as_ref().is_some_and(|noted| noted.is(verdict));
+        // Of a run that is weak a token may make another verdict.
+        let deciding = tokens.filter(|_| is(Verdict::Weak));
+        let mark = sha256(json!([evidence, noted, conditions, deciding]).to_string().as_bytes());
         let owners = object.pointer("/metadata/ownerReferences").and_then(Value::as_array);
         let owner = owners
             .into_iter()
@@ -63,7 +72,8 @@ impl Ended {
         let pipeline_run = owner.and_then(|owner| Some((text(owner, "name")?, text(owner, "uid")?)));
         let completed = object.pointer("/status/completionTime").and_then(Value::as_str);
         Some(Self {
-            is_noted: noted.and_then(Noted::read).is_some_and(|noted| noted.is_of(&evidence)),
+            is_noted: read.as_ref().is_some_and(|noted| noted.is_of(&evidence)),
+            lacks_time_stamps: tokens.is_none() && is(Verdict::Verified),
             evidence,
             mark,
             has_verdict: noted.is_some(),

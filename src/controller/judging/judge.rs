@@ -1,11 +1,14 @@
 //! Judging a run: it is read by its name, with what belongs to it, and verified as `svidence verify --from kubernetes` does it.
 
+use std::time::{Duration, Instant};
+
 use serde_json::Value;
 
 use crate::{
     controller::{
         judging::{backlog::RunId, ended::Ended, verdict::Judged},
         objects::Seen,
+        stamping::due::Due,
     },
     sources::{
         error::SourceError,
@@ -22,6 +25,9 @@ use crate::{
     },
 };
 
+/// How far clocks may be apart: what `svidence verify` takes if nothing is said.
+pub const CLOCK_SKEW: Duration = Duration::from_secs(10);
+
 /// A run that was judged, as it was then.
 #[derive(Debug)]
 pub struct Found {
@@ -29,6 +35,8 @@ pub struct Found {
     pub ended: Ended,
     /// The verdict.
     pub judged: Judged,
+    /// What it lacks of time stamps, if it is a TaskRun that is verified.
+    pub due: Option<Due>,
 }
 
 /// Judges a run. `None`: it is no longer there, or has not ended, or another one has its name.
@@ -45,10 +53,11 @@ pub fn judge(
         pipelines: Pipelines::default(),
         itself: None,
         outcome: None,
+        due: None,
         failed: None,
     };
     runs.read(&id.namespace, run, &mut |read| hearing.hear(read));
-    let Hearing { pipelines, itself, mut outcome, failed, .. } = hearing;
+    let Hearing { pipelines, itself, mut outcome, due, failed, .. } = hearing;
     if let Some(error) = failed {
         return Err(error);
     }
@@ -63,7 +72,7 @@ pub fn judge(
         Some(Err(error)) => Judged::of_unreadable(&error, ended.evidence),
         None => return Ok(None),
     };
-    Ok(Some(Found { ended, judged }))
+    Ok(Some(Found { ended, judged, due }))
 }
 
 /// The run that is judged, if it has ended and is the one that is meant.
@@ -77,6 +86,7 @@ struct Hearing<'a> {
     pipelines: Pipelines<bool>,
     itself: Option<Itself>,
     outcome: Option<Result<Report, SourceError>>,
+    due: Option<Due>,
     /// Something could not be read that can be later.
     failed: Option<KubernetesError>,
 }
@@ -100,6 +110,9 @@ impl Hearing<'_> {
                 let report = self.verifier.verify(&object);
                 if let Some(child) = Child::of_task_run(&object, &report).filter(|_| !is_itself) {
                     self.pipelines.child(child);
+                }
+                if is_itself {
+                    self.due = Due::of(self.id, &object, &report, Instant::now());
                 }
                 Some(Ok(report))
             }

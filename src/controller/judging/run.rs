@@ -20,7 +20,7 @@ use crate::{
             authorities::{Authorities, AuthoritiesError},
             backlog::{Backlog, Open, RunId},
             ended::Ended,
-            judge::{Found, judge},
+            judge::{CLOCK_SKEW, Found, judge},
             note::{Noted, note},
             verdict::Judged,
         },
@@ -28,6 +28,7 @@ use crate::{
         metrics::Metrics,
         objects::Seen,
         registrar::pause_after,
+        stamping::{due::Due, run::Stamper},
     },
     sources::{
         kubernetes::{
@@ -42,11 +43,16 @@ use crate::{
     workload::{bundle::X509Bundle, id::TrustDomain},
 };
 
-/// How far clocks may be apart: what `svidence verify` takes if nothing is said.
-const CLOCK_SKEW: Duration = Duration::from_secs(10);
 /// A run that has ended longer ago gets an event only if it is invalid: nobody looks at it any more, and a controller that
 /// is new to a cluster finds many.
 const TOLD_FOR: Duration = Duration::from_secs(3600);
+
+/// A run that has ended longer ago has no certificate that is valid: the controller gives none that lasts longer.
+const STAMPED_FOR: Duration = Duration::from_secs(24 * 3600);
+/// The code of the finding that certificates had expired: it is too late for time stamps (docs/verify.md "Codes").
+const UNPROVEN: &str = "time-unproven";
+/// If there is no room for runs that lack time stamps, it is looked again after this time.
+const ROOM_AGAIN: Duration = Duration::from_secs(5);
 
 /// What comes in.
 #[derive(Debug)]
@@ -107,6 +113,8 @@ pub struct Surroundings {
     pub warnings: SyncSender<Warning>,
     /// Where authorities are kept besides in memory.
     pub folder: Option<PathBuf>,
+    /// Where runs are handed over that lack time stamps.
+    pub stamper: Stamper,
     /// What is to be said in the log.
     pub say: Box<dyn Fn(Said) + Send>,
     /// The clock.
@@ -119,6 +127,7 @@ pub fn run(surroundings: Surroundings) {
         surroundings,
         backlog: Backlog::default(),
         configuration: None,
+        policy: Policy::default(),
         trusted: None,
         failures: 0,
         next_try: Instant::now(),
@@ -138,7 +147,10 @@ pub fn run(surroundings: Surroundings) {
             judging.take(heard);
             next = judging.surroundings.heard.try_recv().ok();
         }
-        judging.judge_next(Instant::now());
+        let at = Instant::now();
+        if !judging.judge_next(at) {
+            judging.look_for_time_stamps(at);
+        }
     }
 }
 
@@ -153,6 +165,8 @@ struct Judging {
     surroundings: Surroundings,
     backlog: Backlog,
     configuration: Option<Box<Configuration>>,
+    /// What counts besides the bundle: the time-stamp authorities.
+    policy: Policy,
     trusted: Option<Trusted>,
     /// Of the API server's, in a row.
     failures: u32,
@@ -163,12 +177,21 @@ impl Judging {
     /// How long there is nothing to do if nothing comes in; `None`: for ever.
     fn wait(&self, at: Instant) -> Option<Duration> {
         let can_judge = self.is_on() && self.surroundings.leadership.is_held(at) && self.own().is_some();
-        let wait = self.backlog.wait(at).filter(|_| can_judge)?;
+        let room_again = if self.surroundings.stamper.has_room() { Duration::ZERO } else { ROOM_AGAIN };
+        let unstamped = (self.is_stamping() && self.backlog.has_unstamped()).then_some(room_again);
+        let wait = [self.backlog.wait(at), unstamped].into_iter().flatten().min().filter(|_| can_judge)?;
         Some(wait.max(self.next_try.saturating_duration_since(at)))
     }
 
     fn is_on(&self) -> bool {
         self.configuration.as_ref().is_some_and(|configuration| configuration.settings.judging)
+    }
+
+    /// Whether a time-stamp authority is to be asked.
+    fn is_stamping(&self) -> bool {
+        self.configuration
+            .as_ref()
+            .is_some_and(|configuration| configuration.settings.timestamp_url.is_some())
     }
 
     fn own(&self) -> Option<Arc<Own>> {
@@ -184,6 +207,10 @@ impl Judging {
                 self.backlog.take(kind, &scope, told, acts, at);
             }
             Heard::Configured(configuration) => {
+                let settings = &configuration.settings;
+                let trusted = settings.timestamp_certificates.clone();
+                self.policy = Policy { time_stamps: trusted.time_stamps().clone(), ..Policy::default() };
+                self.surroundings.stamper.configured(settings.timestamp_url.clone(), trusted);
                 self.configuration = Some(configuration);
                 self.look_at_authorities();
             }
@@ -232,23 +259,68 @@ impl Judging {
         }
     }
 
-    /// Judges the next run, if one is due.
-    fn judge_next(&mut self, at: Instant) {
-        let is_due = self.is_on() && at >= self.next_try && self.surroundings.leadership.is_held(at);
-        let Some((id, open)) = self.backlog.next(at).filter(|_| is_due && self.own().is_some()) else {
-            return;
-        };
+    /// By what runs are judged now.
+    fn trust(&mut self, at: Instant, now: UnixSeconds) -> Option<Trust> {
         let Some(bundle) = self.bundle() else {
             self.failures = self.failures.saturating_add(1);
             self.next_try = at + pause_after(self.failures);
-            return;
+            return None;
         };
+        Some(Trust { bundle, intermediates: Vec::new(), now, at: None, clock_skew: CLOCK_SKEW })
+    }
+
+    fn may_ask(&self, at: Instant) -> bool {
+        let is_due = self.is_on() && at >= self.next_try && self.surroundings.leadership.is_held(at);
+        is_due && self.own().is_some()
+    }
+
+    /// Looks at a run whose verdict is believed, to hand it over if it lacks time stamps. Its verdict stays.
+    fn look_for_time_stamps(&mut self, at: Instant) {
+        let is_wanted = self.is_stamping() && self.may_ask(at) && self.surroundings.stamper.has_room();
+        let now = (self.surroundings.now)();
+        if !is_wanted || !self.backlog.has_unstamped() {
+            return;
+        }
+        let Some(trust) = self.trust(at, now) else { return };
+        let Some(id) = self.backlog.next_unstamped(now - STAMPED_FOR) else { return };
+        let Ok(name) = id.name.parse() else { return };
+        let run = RunName { kind: id.kind, name };
+        match judge(&mut self.surroundings.runs, &id, run, &trust, &self.policy) {
+            Ok(found) => {
+                if let Some(Found { due: Some(due), ended, .. }) = found {
+                    self.hand_over(due, ended.completed);
+                }
+            }
+            Err(error) => {
+                self.backlog.lacks_time_stamps(Some(now), id);
+                self.failures = self.failures.saturating_add(1);
+                self.next_try = at + pause_after(self.failures);
+                self.surroundings.metrics.not_stamped(error.code());
+            }
+        }
+    }
+
+    fn hand_over(&mut self, due: Due, completed: Option<UnixSeconds>) {
+        let id = due.id.clone();
+        if self.is_stamping() && !self.surroundings.stamper.stamp(due) {
+            self.backlog.lacks_time_stamps(completed, id);
+        }
+    }
+
+    /// Judges the next run; whether one was due.
+    fn judge_next(&mut self, at: Instant) -> bool {
+        let Some((id, open)) = self.backlog.next(at).filter(|_| self.may_ask(at)) else { return false };
+        self.judge_this(at, id, &open);
+        true
+    }
+
+    fn judge_this(&mut self, at: Instant, id: RunId, open: &Open) {
+        let now = (self.surroundings.now)();
+        let Some(trust) = self.trust(at, now) else { return };
         // What has no name that Kubernetes admits cannot be asked for.
         let Ok(name) = id.name.parse() else { return self.backlog.pass_over(&id) };
         let run = RunName { kind: id.kind, name };
-        let now = (self.surroundings.now)();
-        let trust = Trust { bundle, intermediates: Vec::new(), now, at: None, clock_skew: CLOCK_SKEW };
-        let found = judge(&mut self.surroundings.runs, &id, run.clone(), &trust, &Policy::default());
+        let found = judge(&mut self.surroundings.runs, &id, run.clone(), &trust, &self.policy);
         // It may have taken long.
         if !self.surroundings.leadership.is_held(Instant::now()) {
             return;
@@ -258,13 +330,13 @@ impl Judging {
             None => Ok(None),
         });
         match done {
-            Ok(Some((found, Noted::Done(ended)))) => self.done(id, &open, found, &ended),
+            Ok(Some((found, Noted::Done(ended)))) => self.done(id, open, found, &ended),
             Ok(Some((_, Noted::Changed))) => {
                 let at = Instant::now();
                 self.backlog.try_again(&id, at + pause_after(open.failures.saturating_add(1)));
             }
             Ok(None | Some((_, Noted::Gone))) => self.backlog.pass_over(&id),
-            Err(error) => return self.failed(id, &open, error),
+            Err(error) => return self.failed(id, open, error),
         }
         self.failures = 0;
     }
@@ -282,11 +354,16 @@ impl Judging {
     }
 
     fn done(&mut self, id: RunId, open: &Open, found: Found, ended: &Ended) {
-        let Found { judged, .. } = found;
+        let Found { judged, due, .. } = found;
         let took = open.since.elapsed();
         self.surroundings.metrics.judged(&id.namespace, judged.verdict.as_str(), took);
         self.backlog.done(&id, ended, Instant::now());
         self.warn(&id, &judged, ended.completed);
+        if let Some(due) = due {
+            self.hand_over(due, ended.completed);
+        } else if self.is_stamping() && judged.finding == Some(UNPROVEN) && id.kind == RunKind::TaskRun {
+            self.surroundings.metrics.missed(&id.namespace);
+        }
         (self.surroundings.say)(Said::Judged { id, judged: Box::new(judged) });
     }
 

@@ -16,8 +16,8 @@ pub use error::TokenError;
 pub use proof::TimeProof;
 pub use stamped::attestations;
 pub use stamps::{TimeStamps, TsaFileError, annotated};
-pub use window::{OutOfWindow, ToStamp};
 pub(in crate::verify) use window::Window;
+pub use window::{OutOfWindow, ToStamp};
 use x509::{
     Validity,
     time_stamp::{TimeStamp, Token},

@@ -86,11 +86,7 @@ pub struct ToStamp {
 
 impl ToStamp {
     pub(in crate::verify) fn of(step: &ProvenStep) -> Self {
-        Self {
-            step: step.name.clone(),
-            attestation: step.attestation.to_bytes(),
-            window: Window::of(step),
-        }
+        Self { step: step.name.clone(), attestation: step.attestation.to_bytes(), window: Window::of(step) }
     }
 
     /// The last second of its certificates: a token of a later time proves nothing.
@@ -100,7 +96,12 @@ impl ToStamp {
 
     /// Whether a token (of this attestation, by a TSA that counts) proves when it was signed. One that does not may do harm: if it is from
     /// before the signature, the TaskRun is `invalid` (docs/verify.md "What makes a token good").
-    pub fn check_time(&self, token: &[u8], now: UnixSeconds, clock_skew: Duration) -> Result<(), OutOfWindow> {
+    pub fn check_time(
+        &self,
+        token: &[u8],
+        now: UnixSeconds,
+        clock_skew: Duration,
+    ) -> Result<(), OutOfWindow> {
         let token = Token::parse(token).map_err(|error| OutOfWindow::NoToken(error.into()))?;
         self.window.place(token.gen_time(), now, clock_skew)
     }

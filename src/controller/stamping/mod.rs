@@ -1,0 +1,9 @@
+//! Time stamps: a run that is verified gets a token of each of its steps' attestations from a time-stamp authority (TSA), while their
+//! certificates are valid.
+//!
+//! * [`trusted`]: the TSAs that count; [`due`]: a run that lacks tokens.
+//! * [`run`]: the loop, in a thread of its own: no verdict waits for a TSA.
+
+pub mod due;
+pub mod run;
+pub mod trusted;
