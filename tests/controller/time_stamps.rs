@@ -14,8 +14,9 @@ use std::{
 use serde_json::{Value, json};
 
 use crate::{
-    ended_runs::{OWN, forged, get, noted, path, signed, wait_for_verdict, wait_until},
+    ended_runs::{OWN, forged, get, noted, path, signed, signed_again, wait_for_verdict, wait_until},
     process::{Controller, World},
+    support::spire::EntryOptions,
     tsa::{P256, Server, Tsa, require_openssl},
 };
 
@@ -185,4 +186,45 @@ fn an_authority_that_fails_holds_up_no_verdict_and_loses_nothing() {
         wait_for_tokens(name, (&world, &authority, &controller), &run);
     }
     wait_for_metric(&mut controller, "svidence_controller_timestamp_backlog 0");
+}
+
+/// A run whose certificate lasts for seconds.
+fn short_lived(world: &World, name: &str) -> Value {
+    let entry = EntryOptions::new(format!("/ns/default/taskrun/{name}"));
+    world.spire.entry(EntryOptions { ttl: Some(20), ..entry });
+    signed_again(world, name)
+}
+
+#[test]
+fn after_its_certificates_have_expired_a_run_is_what_its_time_stamps_make_it() {
+    if !require_openssl() {
+        return;
+    }
+    let authority = Authority::start();
+    let Some(world) = world(&authority) else { return };
+    let server = &*world.server;
+    let arguments = [&OWN[..], &["--listen", "127.0.0.1:0"]].concat();
+    let mut controller = world.controller_with(&world.admin(), &arguments);
+    let in_time = short_lived(&world, "in-time");
+    server.restore([&in_time]);
+    wait_for_tokens("in time", (&world, &authority, &controller), &in_time);
+    authority.behave(BUSY);
+    let too_late = short_lived(&world, "too-late");
+    server.restore([&too_late]);
+    wait_for_verdict("it does not wait", (server, &controller), &too_late, VERIFIED);
+    wait_for_metric(&mut controller, "svidence_controller_timestamps_missed_total{namespace=\"default\"} 1");
+    controller.wait_for(&["not time-stamped: its certificates have expired", "\"name\":\"too-late\""]);
+    let said = world.warnings("default");
+    assert!(said.iter().any(|said| said.starts_with("TaskRun too-late NotTimestamped: ")), "{said:#?}");
+    authority.behave(WELL);
+    let asked = authority.asked();
+
+    // Both certificates have expired, and both runs are judged again.
+    let again = json!({"metadata": {"annotations": {"svidence.dev/verdict": null}}});
+    for (run, verdict) in [(&too_late, ("weak", Some("time-unproven"))), (&in_time, VERIFIED)] {
+        server.patch(&path(run), &again);
+        wait_for_verdict("it is judged again", (server, &controller), run, verdict);
+    }
+    wait_for_metric(&mut controller, "svidence_controller_timestamps_missed_total{namespace=\"default\"} 2");
+    assert_eq!(authority.asked(), asked, "it is too late");
 }
