@@ -236,7 +236,7 @@ fn detail_of_answer(error: &KubernetesError) -> Detail {
         KubernetesError::Unauthorized { .. } => Detail::UNAUTHORIZED,
         KubernetesError::Forbidden { .. } => Detail::FORBIDDEN,
         KubernetesError::NoTekton { .. } => Detail::NO_TEKTON,
-        KubernetesError::Deleted { .. } => Detail::NOT_READ,
+        KubernetesError::Deleted { .. } | KubernetesError::TooLong { .. } => Detail::NOT_READ,
         KubernetesError::Expired => Detail::LIST_EXPIRED,
         KubernetesError::Status { .. } => Detail::REFUSED_BY_SERVER,
         KubernetesError::Cut { .. } => Detail::ANSWER_CUT,

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use self::members::present;
-pub(crate) use self::members::result_value;
+pub(crate) use self::{members::result_value, metadata::reads_annotation};
 pub use self::{
     metadata::{ANNOTATION, Annotations, Labels, Metadata, OwnerReference},
     spec::{

@@ -6,7 +6,7 @@
 //! * [`cluster_objects`]: pods and TaskRuns as Tekton makes them; [`process`]: the controller as a process; [`relay`]:
 //!   connections that can be cut; [`ended_runs`]: runs with what their steps have signed.
 //! * [`registers`]: what honest runs get, and when it goes; [`hostile`], and [`claims`] as a table: objects that get nothing; [`outages`]: crashes and interruptions;
-//!   [`judges`]: the verdict on runs that have ended; [`time_stamps`]: their time stamps;
+//!   [`judges`]: the verdict on runs that have ended; [`noted_by_others`]: verdicts that others have noted; [`time_stamps`]: their time stamps;
 //!   [`configuration`]: what the ConfigMap says; [`rights`]: what the cluster must allow;
 //!   [`static_entries`]: entries as objects; [`replicas`]: several of
 //!   them, and what they answer; [`hand_over`]: runs that wait for a verdict when somebody goes.
@@ -22,6 +22,7 @@ mod ended_runs;
 mod hand_over;
 mod hostile;
 mod judges;
+mod noted_by_others;
 mod outages;
 mod process;
 mod registers;

@@ -278,6 +278,26 @@ fn nothing_of_the_role_for_objects_can_be_taken_away() {
     }
 }
 
+/// Whoever may write such objects can put another one in the place of one of ours, at any time.
+#[test]
+fn one_that_has_taken_the_name_of_ours_is_not_deleted_with_the_run() {
+    let Some(world) = world(&json!({AS_OBJECTS.0: AS_OBJECTS.1})) else { return };
+    let server = &world.server;
+    let run = scheduled(server, "default", "run", &["build", "push"]);
+    let steps = [of_step(("default", "run"), &run, "build"), of_step(("default", "run"), &run, "push")];
+    let controller = controller(&world);
+    let made = wait_for(&world, "a run", &controller, &steps);
+    let name = format!("{}.pod.{}.step-build", world.tag(), run.1);
+    let mut other = made.iter().find(|object| object["metadata"]["name"] == name.as_str()).unwrap().clone();
+    other["metadata"] = json!({"name": name});
+    server.delete(&format!("{PATH}/{name}"));
+    server.create(PATH, &other);
+    set_phase(server, "default", "run-pod", "Succeeded");
+    wait_for(&world, "the pod has ended", &controller, &[]);
+    thread::sleep(Duration::from_secs(1));
+    assert_eq!(server.get(&format!("{PATH}/{name}")).0, 200, "it is not ours\n{}", controller.log());
+}
+
 /// What was kept in one place does not stay there when it is kept in the other.
 #[test]
 fn the_way_to_register_can_be_changed_while_runs_are_running() {

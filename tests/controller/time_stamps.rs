@@ -12,6 +12,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
+use svidence::controller::judging::ended::Ended;
 
 use crate::{
     ended_runs::{OWN, forged, get, noted, path, signed, signed_again, wait_for_verdict, wait_until},
@@ -142,7 +143,10 @@ fn a_verified_run_has_time_stamps_that_prove_its_time_for_years() {
     wait_for_verdict("a forged one", (server, &controller), &changed, ("invalid", Some("result-changed")));
     wait_for_metric(&mut controller, "svidence_controller_timestamps_total{namespace=\"default\"} 2");
     controller.wait_for(&["\"message\":\"time-stamped\"", "\"name\":\"honest\"", "\"tokens\":1"]);
-    let verdict = noted(&get(server, &honest)).unwrap();
+    // The tokens are a part of what a verdict is about.
+    let is_of_all = |now: &Value| tokens(now).is_some() && Ended::of(now).unwrap().noted.is_some();
+    let honest_then = wait_until("judged with its token", (server, &controller), &honest, is_of_all);
+    wait_until("judged with its own token", (server, &controller), &preset, is_of_all);
     assert!(tokens(&get(server, &changed)).is_none(), "what is invalid is not time-stamped");
 
     // One whose token was never stored, as if a controller had died in between, and one that has its token.
@@ -154,7 +158,7 @@ fn a_verified_run_has_time_stamps_that_prove_its_time_for_years() {
     thread::sleep(Duration::from_secs(3));
     let last = get(server, &honest);
     assert_eq!((authority.asked(), tokens(&last)), (asked + 1, tokens(&first)), "nothing is asked for twice");
-    assert_eq!(noted(&last), Some(verdict), "a token alone is no reason to judge again");
+    assert_eq!(noted(&last), noted(&honest_then), "a verdict that is right stays");
 }
 
 #[test]

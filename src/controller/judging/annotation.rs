@@ -12,9 +12,8 @@ pub const ANNOTATION: &str = "svidence.dev/verdict";
 /// Bytes of one that is looked at: more than ours ever has.
 const LONGEST: usize = 1024;
 
-/// The digest of all that a verdict on a run rests on, but the clock, what is trusted, and runs that belong to it: SHA-256 of the JSON of its
-/// UID, its `spec` and its `status`, with sorted keys and without white space. Of `status.conditions` only `Succeeded` counts, as a verdict may
-/// be noted there, too.
+/// The digest of all that a verdict on a run rests on, but the clock, what is trusted, and runs that belong to it
+/// (docs/operations.md "Verdicts on runs" says of what).
 pub type Evidence = [u8; 32];
 
 /// The content of the annotation.
@@ -47,12 +46,17 @@ impl Noted {
 
     /// What an annotation says, if it is of this form. Whoever may write to the run may have written it.
     pub fn read(text: &str) -> Option<Self> {
-        serde_json::from_str(text).ok().filter(|_| text.len() <= LONGEST)
+        serde_json::from_str(text).ok().filter(|noted: &Self| text.len() <= LONGEST && noted.at().is_some())
     }
 
-    /// Whether it is this verdict.
-    pub fn is(&self, verdict: Verdict) -> bool {
-        self.verdict == verdict.as_str()
+    /// When it was noted, as it says.
+    pub fn at(&self) -> Option<UnixSeconds> {
+        UnixSeconds::parse(&self.time)
+    }
+
+    /// Whether it says the same, whenever it was noted.
+    pub fn says(&self, verdict: Verdict, finding: Option<&str>) -> bool {
+        self.verdict == verdict.as_str() && self.finding.as_deref() == finding
     }
 
     /// Whether it is about this evidence.

@@ -1,6 +1,7 @@
 //! Which runs have ended and have no verdict, or not one on what they are now. Every replica keeps this; the one that acts works it off.
 //!
-//! Of a run that has its verdict no more is kept than a digest.
+//! Of a TaskRun that has its verdict no more is kept than digests; of a PipelineRun its name besides, since it is judged again after a run
+//! that belongs to it has changed.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -12,8 +13,13 @@ use unixtime::UnixSeconds;
 use crate::{
     controller::{
         cache::Scope,
-        judging::ended::{Ended, Mark},
-        objects::{Key, Listing, Seen, key_of},
+        judging::{
+            annotation::Noted,
+            ended::{Ended, Mark},
+            run_id::RunId,
+            turns::Turns,
+        },
+        objects::{Key, Listing, Seen},
     },
     sources::{
         kubernetes::follow::{Page, Told},
@@ -29,45 +35,85 @@ const LEVELS: u8 = 8;
 /// Runs that are remembered for having no time stamps: the last ones.
 const MOST_UNSTAMPED: usize = 10_000;
 
-/// A run.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct RunId {
-    /// What it is of.
-    pub kind: RunKind,
-    /// Its namespace.
-    pub namespace: String,
-    /// Its name.
-    pub name: String,
-    /// Its UID.
-    pub uid: String,
-}
-
-impl RunId {
-    fn of(kind: RunKind, seen: &Seen) -> Self {
-        let metadata = &seen.metadata;
-        let (namespace, name, uid) =
-            (metadata.namespace.clone(), metadata.name.clone(), metadata.uid.clone());
-        Self { kind, namespace, name, uid }
-    }
-
-    fn key(&self) -> Key {
-        key_of(&[&self.namespace, &self.name, &self.uid])
-    }
-}
-
 /// A run that is to be judged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Open {
     scope: Scope,
     /// Whether it had ended when it was found, so that nobody waits for it.
     is_found: bool,
-    /// How many PipelineRuns above it are to be judged again after it: none if there was no verdict on it before.
+    /// When the verdict of somebody else's was noted that it was found with, as that says: if it is right, it stays.
+    pub may_stand: Option<UnixSeconds>,
+    /// What it was, with its verdict of ours, if only what belongs to it has changed: if the verdict is the same, it stays.
+    pub as_noted: Option<Mark>,
+    /// How many PipelineRuns above it may be judged again after it.
     above: u8,
     not_before: Instant,
+    /// When it was told of last, or something that belongs to it was judged.
+    changed: Instant,
     /// Since when it is to be judged.
     pub since: Instant,
     /// How often that has failed.
     pub failures: u32,
+}
+
+impl Open {
+    fn new(scope: &Scope, at: Instant) -> Self {
+        Self {
+            scope: scope.clone(),
+            is_found: true,
+            may_stand: None,
+            as_noted: None,
+            above: LEVELS,
+            not_before: at,
+            changed: at,
+            since: at,
+            failures: 0,
+        }
+    }
+}
+
+/// Whose a verdict is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum By {
+    /// Ours; judging it was begun then.
+    Us(Instant),
+    /// Somebody else's, so it is not known to be right. It says that it was noted then.
+    Others(UnixSeconds),
+}
+
+/// A run that has its verdict, or had one.
+#[derive(Debug)]
+struct Judged {
+    /// What it was then; `None`: it is to be judged again, or has not ended any more.
+    mark: Option<Mark>,
+    by: By,
+    /// The PipelineRuns that it said it belongs to.
+    pipeline_runs: Box<[Key]>,
+    /// Which one it is, if it may be that nothing else tells of it: a PipelineRun, or one whose verdict is not ours.
+    id: Option<Box<RunId>>,
+}
+
+impl Judged {
+    fn new(id: &RunId, ended: &Ended, by: By) -> Self {
+        let is_ours = matches!(by, By::Us(_));
+        Self {
+            mark: Some(ended.mark),
+            by,
+            pipeline_runs: above(id, ended).map(|id| id.key()).collect(),
+            id: (!is_ours || id.kind == RunKind::PipelineRun).then(|| Box::new(id.clone())),
+        }
+    }
+}
+
+/// The PipelineRuns that a run says it belongs to: they are in its namespace.
+fn above(id: &RunId, ended: &Ended) -> impl Iterator<Item = RunId> {
+    let of = |(name, uid): &(String, String)| RunId {
+        kind: RunKind::PipelineRun,
+        namespace: id.namespace.clone(),
+        name: name.clone(),
+        uid: uid.clone(),
+    };
+    ended.pipeline_runs.iter().map(of)
 }
 
 /// What is known of one kind in one scope.
@@ -75,8 +121,7 @@ pub struct Open {
 struct Known {
     is_listed: bool,
     listing: Listing,
-    /// Those that have their verdict.
-    marks: HashMap<Key, Mark>,
+    judged: HashMap<Key, Judged>,
 }
 
 /// Which runs are to be judged.
@@ -84,11 +129,8 @@ struct Known {
 pub struct Backlog {
     known: BTreeMap<(RunKind, Scope), Known>,
     open: BTreeMap<RunId, Open>,
-    /// Those of [`Backlog::open`] that have just ended, by when they may be judged.
-    just_ended: BTreeSet<(Instant, RunId)>,
-    /// All others, which come after them.
-    found: BTreeSet<(Instant, RunId)>,
-    /// TaskRuns whose verdict is believed, and that have no time stamps, by when they say that they ended.
+    turns: Turns,
+    /// TaskRuns that lack time stamps and are to be looked at again for them, by when they say that they ended.
     unstamped: BTreeSet<(Option<UnixSeconds>, RunId)>,
 }
 
@@ -98,26 +140,31 @@ impl Backlog {
         self.open.len()
     }
 
-    /// Takes in what a watch has told at this time. `acts`: whether this replica is the one that judges. It believes a verdict that is there
-    /// only of runs that it finds when it starts: on all others it must be its own.
+    /// Takes in what a watch has told at this time. `acts`: whether this replica is the one that judges. One that does not takes a verdict that
+    /// is there for its own until it acts ([`Self::act`]).
     pub fn take(&mut self, kind: RunKind, scope: &Scope, told: Told<Seen>, acts: bool, at: Instant) {
         match told {
             Told::Listed(page) => self.take_page(kind, scope, page, acts, at),
             Told::Changed(seen) => {
                 let id = RunId::of(kind, &seen);
-                self.look((id, scope), seen.ended.as_deref(), !acts, false, at);
+                let open = Open { is_found: false, ..Open::new(scope, at) };
+                self.look(id, seen.ended.as_deref(), acts, open);
             }
-            Told::Gone(seen) => self.remove(&RunId::of(kind, &seen), scope),
+            Told::Gone(seen) => {
+                let id = RunId::of(kind, &seen);
+                self.close(&id);
+                self.judged(kind, scope).remove(&id.key());
+            }
             Told::Failed(_) => {}
         }
     }
 
     fn take_page(&mut self, kind: RunKind, scope: &Scope, page: Page<Seen>, acts: bool, at: Instant) {
         let known = self.known.entry((kind, scope.clone())).or_default();
-        let believes = !acts || !known.is_listed;
+        let is_first = !known.is_listed;
         if let Some(listed) = known.listing.take(&page, |seen| RunId::of(kind, seen).key()) {
             known.is_listed = true;
-            known.marks.retain(|key, _| listed.contains(key));
+            known.judged.retain(|key, _| listed.contains(key));
             let is_gone = |(id, open): &(&RunId, &Open)| {
                 id.kind == kind && open.scope == *scope && !listed.contains(&id.key())
             };
@@ -125,94 +172,113 @@ impl Backlog {
             gone.iter().for_each(|id| drop(self.close(id)));
         }
         for seen in page.objects {
-            let id = RunId::of(kind, &seen);
-            self.look((id, scope), seen.ended.as_deref(), believes, true, at);
+            let noted = seen.ended.as_ref().and_then(|ended| ended.noted.as_ref()?.at());
+            let open = Open { may_stand: noted.filter(|_| is_first), ..Open::new(scope, at) };
+            self.look(RunId::of(kind, &seen), seen.ended.as_deref(), acts, open);
         }
     }
 
-    fn look(
-        &mut self,
-        (id, scope): (RunId, &Scope),
-        ended: Option<&Ended>,
-        believes: bool,
-        is_found: bool,
-        at: Instant,
-    ) {
-        let Some(ended) = ended else { return self.remove(&id, scope) };
-        self.unstamped.remove(&(ended.completed, id.clone()));
-        let marks = &mut self.known.entry((id.kind, scope.clone())).or_default().marks;
-        let known = marks.get(&id.key());
-        if known == Some(&ended.mark) {
+    fn judged(&mut self, kind: RunKind, scope: &Scope) -> &mut HashMap<Key, Judged> {
+        &mut self.known.entry((kind, scope.clone())).or_default().judged
+    }
+
+    /// Looks at a run. `open`: how it is to be judged, if it is.
+    fn look(&mut self, id: RunId, ended: Option<&Ended>, acts: bool, open: Open) {
+        let known = self.judged(id.kind, &open.scope).get_mut(&id.key());
+        let Some(ended) = ended else {
+            // It goes on. That it was judged is not forgotten: what it belongs to was judged with it.
+            known.into_iter().for_each(|known| known.mark = None);
             self.close(&id);
-        } else if believes && ended.is_noted {
-            marks.insert(id.key(), ended.mark);
+            return;
+        };
+        if known.as_ref().is_some_and(|known| known.mark == Some(ended.mark)) {
             self.close(&id);
-            if ended.lacks_time_stamps && id.kind == RunKind::TaskRun {
-                self.lacks_time_stamps(ended.completed, id);
-            }
+        } else if let Some(at) = ended.noted.as_ref().and_then(Noted::at).filter(|_| !acts) {
+            let judged = Judged::new(&id, ended, By::Others(at));
+            self.judged(id.kind, &open.scope).insert(id.key(), judged);
+            self.close(&id);
         } else {
-            let not_before = if known.is_some() { at + AGAIN } else { at };
-            let above = if known.is_some() || (is_found && ended.has_verdict) { LEVELS } else { 0 };
-            let scope = scope.clone();
-            self.put(id, Open { scope, is_found, above, not_before, since: at, failures: 0 });
+            let may_stand = open.may_stand.filter(|_| known.is_none());
+            let not_before = if known.is_some() { open.changed + AGAIN } else { open.changed };
+            self.put(id, Open { may_stand, not_before, ..open });
         }
+    }
+
+    /// From this time on this replica is the one that judges: what others have noted is to be looked at.
+    pub fn act(&mut self, at: Instant) {
+        let mut theirs = Vec::new();
+        for ((_, scope), known) in &self.known {
+            let open = |judged: &Judged| match (judged.by, judged.mark, &judged.id) {
+                (By::Others(noted), Some(_), Some(id)) => {
+                    Some((RunId::clone(id), Open { may_stand: Some(noted), ..Open::new(scope, at) }))
+                }
+                _ => None,
+            };
+            theirs.extend(known.judged.values().filter_map(open));
+        }
+        theirs.into_iter().for_each(|(id, open)| self.put(id, open));
     }
 
     /// One is to be judged, if it is not already.
     fn put(&mut self, id: RunId, open: Open) {
-        if !self.open.contains_key(&id) {
-            self.queue(open.is_found).insert((open.not_before, id.clone()));
-            self.open.insert(id, open);
+        if let Some(known) = self.open.get_mut(&id) {
+            known.changed = known.changed.max(open.changed);
+            return;
         }
-    }
-
-    fn queue(&mut self, is_found: bool) -> &mut BTreeSet<(Instant, RunId)> {
-        if is_found { &mut self.found } else { &mut self.just_ended }
+        self.turns.put(open.is_found, open.not_before, &id);
+        self.open.insert(id, open);
     }
 
     fn close(&mut self, id: &RunId) -> Option<Open> {
         let open = self.open.remove(id)?;
-        self.queue(open.is_found).remove(&(open.not_before, id.clone()));
+        self.turns.take_out(open.is_found, open.not_before, id);
         Some(open)
-    }
-
-    fn remove(&mut self, id: &RunId, scope: &Scope) {
-        self.close(id);
-        if let Some(known) = self.known.get_mut(&(id.kind, scope.clone())) {
-            known.marks.remove(&id.key());
-        }
     }
 
     /// How long there is nothing to judge if nothing else is told; `None`: for ever.
     pub fn wait(&self, at: Instant) -> Option<Duration> {
-        let first = [&self.just_ended, &self.found].into_iter().filter_map(BTreeSet::first);
-        first.map(|(not_before, _)| not_before.saturating_duration_since(at)).min()
+        self.turns.first().map(|not_before| not_before.saturating_duration_since(at))
     }
 
     /// The next one that may be judged at this time. It stays until it is said what has become of it.
     pub fn next(&self, at: Instant) -> Option<(RunId, Open)> {
-        let queues = [&self.just_ended, &self.found].into_iter();
-        let (_, id) = queues.filter_map(BTreeSet::first).find(|(not_before, _)| *not_before <= at)?;
+        let id = self.turns.next(at)?;
         Some((id.clone(), self.open.get(id)?.clone()))
     }
 
-    /// It has its verdict, and is so now. If there was another one on it before, the PipelineRun that it belongs to is
-    /// to be judged again.
-    pub fn done(&mut self, id: &RunId, now: &Ended, at: Instant) {
-        let Some(Open { scope, above, .. }) = self.close(id) else { return };
-        self.known.entry((id.kind, scope.clone())).or_default().marks.insert(id.key(), now.mark);
-        let (Some((name, uid)), Some(above)) = (now.pipeline_run.clone(), above.checked_sub(1)) else {
-            return;
-        };
-        let pipeline_run = RunId { kind: RunKind::PipelineRun, namespace: id.namespace.clone(), name, uid };
-        let known = self.known.entry((pipeline_run.kind, scope.clone())).or_default();
-        if known.marks.remove(&pipeline_run.key()).is_some() {
-            let (is_found, not_before, since, failures) = (true, at + AGAIN, at, 0);
-            self.put(pipeline_run, Open { scope, is_found, above, not_before, since, failures });
+    /// Judging a run of this namespace has taken so long, until now.
+    pub fn took(&mut self, namespace: &str, took: Duration, at: Instant) {
+        self.turns.took(namespace, took, at);
+    }
+
+    /// It has its verdict, and is so now; judging it has begun then. `stands`: the verdict that was there is right. If not, PipelineRuns that
+    /// it belongs to, and were judged before it was told of, are to be judged again.
+    pub fn done(&mut self, id: &RunId, now: &Ended, stands: bool, began: Instant, at: Instant) {
+        let Some(Open { scope, above: levels, changed, .. }) = self.close(id) else { return };
+        let before = self.judged(id.kind, &scope).insert(id.key(), Judged::new(id, now, By::Us(began)));
+        let Some(levels) = levels.checked_sub(1).filter(|_| !stands) else { return };
+        let before = before.map(|before| before.pipeline_runs).unwrap_or_default();
+        let pipeline_runs = self.judged(RunKind::PipelineRun, &scope);
+        let mut again = Vec::new();
+        for key in above(id, now).map(|id| id.key()).chain(before) {
+            let Some(known) = pipeline_runs.get_mut(&key) else { continue };
+            let is_older = match known.by {
+                By::Us(began) => began < changed,
+                By::Others(_) => true,
+            };
+            let is_before = known.mark.is_some() && is_older;
+            if let Some(id) = known.id.as_deref().filter(|_| is_before) {
+                let mark = known.mark.take();
+                again.push((id.clone(), mark.filter(|_| matches!(known.by, By::Us(_)))));
+            }
+        }
+        for (id, as_noted) in again {
+            let open = Open { as_noted, above: levels, not_before: at + AGAIN, ..Open::new(&scope, at) };
+            self.put(id, open);
         }
     }
 
-    /// A run that has its verdict lacks time stamps. `completed`: when it says that it ended.
+    /// A run that has its verdict lacks time stamps, and is to be looked at again for them. `completed`: when it says that it ended.
     pub fn lacks_time_stamps(&mut self, completed: Option<UnixSeconds>, id: RunId) {
         self.unstamped.insert((completed, id));
         if self.unstamped.len() > MOST_UNSTAMPED {
@@ -220,7 +286,7 @@ impl Backlog {
         }
     }
 
-    /// Whether there are runs that lack time stamps.
+    /// Whether there are such runs.
     pub fn has_unstamped(&self) -> bool {
         !self.unstamped.is_empty()
     }

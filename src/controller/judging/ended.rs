@@ -1,19 +1,25 @@
 //! What a watch says of a run that has ended.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use unixtime::UnixSeconds;
 
 use crate::{
     controller::judging::annotation::{ANNOTATION, Evidence, Noted},
     evidence::sha256,
-    tekton::taskrun::ANNOTATION as TIME_STAMPS,
-    verify::Verdict,
+    tekton::taskrun,
 };
 
 /// The type of the condition that holds a verdict. It sorts behind `Succeeded`: many programs take the first condition for that one.
 pub const CONDITION: &str = "SvidenceVerified";
 
-/// The digest of the evidence and of what is noted of it, and where that is `weak` of its time stamps: what has changed in none of these need not be judged again.
+/// The label with the UID of the PipelineRun that a run belongs to, which `svidence verify` looks at.
+const UID_LABEL: &str = "tekton.dev/pipelineRunUID";
+/// And the one with its name.
+const NAME_LABEL: &str = "tekton.dev/pipelineRun";
+/// So many PipelineRuns that a run belongs to are looked at; Tekton names one.
+const MOST_PIPELINE_RUNS: usize = 8;
+
+/// The digest of the evidence and of what is noted of it: what has changed in neither need not be judged again.
 pub type Mark = [u8; 32];
 
 /// A run that has ended.
@@ -23,16 +29,14 @@ pub struct Ended {
     pub evidence: Evidence,
     /// The same, and what is noted of it.
     pub mark: Mark,
-    /// Whether a verdict on this evidence is noted. Anybody may have done that.
-    pub is_noted: bool,
-    /// Whether it has a verdict on something, noted by whomever.
-    pub has_verdict: bool,
-    /// Whether a verdict `verified` is noted, and no time stamps are there. Anybody may have noted that.
-    pub lacks_time_stamps: bool,
+    /// The verdict on this evidence that is noted. Anybody may have done that.
+    pub noted: Option<Noted>,
+    /// The status of the condition that holds a verdict. Anybody may have set that, too.
+    pub condition: Option<String>,
     /// When it says that it has ended.
     pub completed: Option<UnixSeconds>,
-    /// Name and UID of the PipelineRun that it says it belongs to.
-    pub pipeline_run: Option<(String, String)>,
+    /// Names and UIDs of the PipelineRuns that it says it belongs to, by its owners and by its labels.
+    pub pipeline_runs: Vec<(String, String)>,
 }
 
 /// The conditions of a type.
@@ -57,37 +61,64 @@ impl Ended {
         let evidence = evidence(object);
         let noted = annotation(object, ANNOTATION);
         let conditions: Vec<&Value> = conditions(object, CONDITION).collect();
-        let tokens = annotation(object, TIME_STAMPS);
-        let read = noted.and_then(Noted::read);
-        let is = |verdict| read.as_ref().is_some_and(|noted| noted.is(verdict));
-        // Of a run that is weak a token may make another verdict.
-        let deciding = tokens.filter(|_| is(Verdict::Weak));
-        let mark = sha256(json!([evidence, noted, conditions, deciding]).to_string().as_bytes());
-        let owners = object.pointer("/metadata/ownerReferences").and_then(Value::as_array);
-        let owner = owners
-            .into_iter()
-            .flatten()
-            .find(|owner| owner.get("kind").and_then(Value::as_str) == Some("PipelineRun"));
-        let text = |owner: &Value, key: &str| Some(owner.get(key)?.as_str()?.to_owned());
-        let pipeline_run = owner.and_then(|owner| Some((text(owner, "name")?, text(owner, "uid")?)));
+        let mark = sha256(json!([evidence, noted, conditions]).to_string().as_bytes());
+        let status = |condition: &&Value| Some(condition.get("status")?.as_str()?.to_owned());
         let completed = object.pointer("/status/completionTime").and_then(Value::as_str);
         Some(Self {
-            is_noted: read.as_ref().is_some_and(|noted| noted.is_of(&evidence)),
-            lacks_time_stamps: tokens.is_none() && is(Verdict::Verified),
+            noted: noted.and_then(Noted::read).filter(|noted| noted.is_of(&evidence)),
+            condition: conditions.first().and_then(status),
             evidence,
             mark,
-            has_verdict: noted.is_some(),
             completed: completed.and_then(UnixSeconds::parse),
-            pipeline_run,
+            pipeline_runs: pipeline_runs(object),
         })
     }
 }
 
+fn pipeline_runs(object: &Value) -> Vec<(String, String)> {
+    let text = |of: &Value, key: &str| Some(of.get(key)?.as_str()?.to_owned());
+    let owners = object.pointer("/metadata/ownerReferences").and_then(Value::as_array);
+    let is_pipeline_run = |owner: &&Value| owner.get("kind").and_then(Value::as_str) == Some("PipelineRun");
+    let by_owner = owners.into_iter().flatten().filter(is_pipeline_run);
+    let by_owner = by_owner.filter_map(|owner| Some((text(owner, "name")?, text(owner, "uid")?)));
+    let by_label = object
+        .pointer("/metadata/labels")
+        .and_then(|labels| Some((text(labels, NAME_LABEL)?, text(labels, UID_LABEL)?)));
+    let mut all: Vec<_> = by_owner.chain(by_label).take(MOST_PIPELINE_RUNS).collect();
+    all.sort();
+    all.dedup();
+    all
+}
+
+/// What [`Metadata`](crate::tekton::taskrun::Metadata) reads of an object's, its UID, `spec` and `status`: what `svidence verify` goes by.
 fn evidence(object: &Value) -> Evidence {
     let mut status = object.get("status").cloned().unwrap_or_default();
     if let Some(all) = status.get_mut("conditions").and_then(Value::as_array_mut) {
-        all.retain(|condition| condition.get("type").and_then(Value::as_str) == Some("Succeeded"));
+        // It is ours: noting a verdict must not change what the verdict is about.
+        all.retain(|condition| condition.get("type").and_then(Value::as_str) != Some(CONDITION));
     }
-    let uid = object.pointer("/metadata/uid");
-    sha256(json!([uid, object.get("spec"), status]).to_string().as_bytes())
+    let place = |place| object.pointer(place).cloned().unwrap_or_default();
+    let annotations = object.pointer("/metadata/annotations").and_then(Value::as_object);
+    let is_read = |(name, _): &(&String, &Value)| taskrun::reads_annotation(name);
+    let counting: Map<String, Value> = annotations
+        .into_iter()
+        .flatten()
+        .filter(is_read)
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
+    let owners = object.pointer("/metadata/ownerReferences").and_then(Value::as_array);
+    let owner = |owner: &Value| json!({"kind": owner.get("kind"), "uid": owner.get("uid")});
+    let owners: Vec<Value> = owners.into_iter().flatten().map(owner).collect();
+    let evidence = json!({
+        "metadata": {
+            "uid": place("/metadata/uid"),
+            "creationTimestamp": place("/metadata/creationTimestamp"),
+            "annotations": counting,
+            "labels": {UID_LABEL: object.pointer("/metadata/labels").and_then(|labels| labels.get(UID_LABEL))},
+            "ownerReferences": owners,
+        },
+        "spec": object.get("spec"),
+        "status": status,
+    });
+    sha256(evidence.to_string().as_bytes())
 }

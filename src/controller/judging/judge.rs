@@ -3,10 +3,16 @@
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use unixtime::UnixSeconds;
 
 use crate::{
     controller::{
-        judging::{backlog::RunId, ended::Ended, verdict::Judged},
+        judging::{
+            annotation::Noted,
+            ended::{Ended, Mark},
+            run_id::RunId,
+            verdict::Judged,
+        },
         objects::Seen,
         stamping::due::Due,
     },
@@ -27,6 +33,8 @@ use crate::{
 
 /// How far clocks may be apart: what `svidence verify` takes if nothing is said.
 pub const CLOCK_SKEW: Duration = Duration::from_secs(10);
+/// How long a run, with all that belongs to it, may be read: whoever can make TaskRuns can make many that belong to one PipelineRun.
+const LONGEST: Duration = Duration::from_secs(30);
 
 /// A run that was judged, as it was then.
 #[derive(Debug)]
@@ -37,6 +45,24 @@ pub struct Found {
     pub judged: Judged,
     /// What it lacks of time stamps, if it is a TaskRun that is verified.
     pub due: Option<Due>,
+}
+
+impl Found {
+    /// Whether it is as it was then, with the verdict that it has again.
+    pub fn is_as(&self, mark: Mark) -> bool {
+        let Self { ended, judged, .. } = self;
+        ended.mark == mark
+            && ended.noted.as_ref().is_some_and(|noted| noted.says(judged.verdict, judged.finding))
+    }
+
+    /// Whether the verdict that is noted on it is the one that it deserved when that was noted, as it says: `judged` is of that
+    /// time. So what only the clock has changed since does not count.
+    pub fn stands(&self, at: UnixSeconds, with_condition: bool) -> bool {
+        let Self { ended, judged, .. } = self;
+        let is_noted = |noted: &Noted| noted.at() == Some(at) && noted.says(judged.verdict, judged.finding);
+        let is_set = |status: &String| !with_condition || status == judged.condition_status();
+        ended.noted.as_ref().is_some_and(is_noted) && ended.condition.as_ref().is_none_or(is_set)
+    }
 }
 
 /// Judges a run. `None`: it is no longer there, or has not ended, or another one has its name.
@@ -56,12 +82,18 @@ pub fn judge(
         due: None,
         failed: None,
     };
-    runs.read(&id.namespace, run, &mut |read| hearing.hear(read));
+    runs.read(&id.namespace, run, LONGEST, &mut |read| hearing.hear(read));
     let Hearing { pipelines, itself, mut outcome, due, failed, .. } = hearing;
-    if let Some(error) = failed {
-        return Err(error);
-    }
-    let Some(Itself(Some(ended))) = itself else { return Ok(None) };
+    let ended = match (failed, itself) {
+        // It would be no faster the next time.
+        (Some(late @ SourceError::Kubernetes { .. }), Some(Itself(Some(ended)))) if is_too_long(&late) => {
+            let judged = Judged::of_unreadable(&late, ended.evidence);
+            return Ok(Some(Found { ended, judged, due: None }));
+        }
+        (Some(SourceError::Kubernetes { error, .. }), _) => return Err(*error),
+        (_, Some(Itself(Some(ended)))) => ended,
+        _ => return Ok(None),
+    };
     pipelines.finish(trust, policy, &mut |of| {
         if of.place {
             outcome = Some(Ok(of.report));
@@ -73,6 +105,10 @@ pub fn judge(
         None => return Ok(None),
     };
     Ok(Some(Found { ended, judged, due }))
+}
+
+fn is_too_long(error: &SourceError) -> bool {
+    matches!(error, SourceError::Kubernetes { error, .. } if matches!(**error, KubernetesError::TooLong { .. }))
 }
 
 /// The run that is judged, if it has ended and is the one that is meant.
@@ -87,15 +123,15 @@ struct Hearing<'a> {
     itself: Option<Itself>,
     outcome: Option<Result<Report, SourceError>>,
     due: Option<Due>,
-    /// Something could not be read that can be later.
-    failed: Option<KubernetesError>,
+    /// Something was not read.
+    failed: Option<SourceError>,
 }
 
 impl Hearing<'_> {
     fn hear(&mut self, (bytes, run): Read<'_>) {
         let is_itself = self.itself.is_none();
-        if let Err(SourceError::Kubernetes { error, .. }) = run {
-            self.failed.get_or_insert(*error);
+        if let Err(error @ SourceError::Kubernetes { .. }) = run {
+            self.failed.get_or_insert(error);
             return;
         }
         if is_itself {

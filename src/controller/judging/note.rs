@@ -7,8 +7,8 @@ use crate::{
     controller::{
         judging::{
             annotation::ANNOTATION,
-            backlog::RunId,
             ended::{CONDITION, Ended},
+            run_id::RunId,
             verdict::Judged,
         },
         objects::Seen,
@@ -49,7 +49,9 @@ pub fn note(
     });
     let object = match runs.patch(&id.namespace, run, Part::Main, &patch.to_string())? {
         Changed::Done(bytes) => read(&bytes)?,
-        Changed::Other | Changed::Gone => return Ok(Noted::Gone),
+        // Another one of that name is found out when it is judged again; so is one that somebody else was changing at the same time.
+        Changed::Other => return Ok(Noted::Changed),
+        Changed::Gone => return Ok(Noted::Gone),
     };
     // What has changed since is not what was judged.
     let is_same =

@@ -18,10 +18,11 @@ use crate::{
         identity::{Identity, Own},
         judging::{
             authorities::{Authorities, AuthoritiesError},
-            backlog::{Backlog, Open, RunId},
+            backlog::{Backlog, Open},
             ended::Ended,
             judge::{CLOCK_SKEW, Found, judge},
             note::{Noted, note},
+            run_id::RunId,
             verdict::Judged,
         },
         leading::Leadership,
@@ -154,6 +155,20 @@ pub fn run(surroundings: Surroundings) {
     }
 }
 
+/// What has become of a run that was to be judged.
+enum Done {
+    /// It was judged, and has its verdict.
+    Noted(Box<Found>, Box<Ended>),
+    /// The verdict that it had is right.
+    Stands(Box<Found>),
+    /// It has changed meanwhile.
+    Again,
+    /// There is nothing to judge.
+    Nothing,
+    /// This controller may not act any more.
+    Stopped,
+}
+
 /// The authorities of a trust domain, and the identity that they were seen with last.
 struct Trusted {
     trust_domain: TrustDomain,
@@ -214,7 +229,13 @@ impl Judging {
                 self.configuration = Some(configuration);
                 self.look_at_authorities();
             }
-            Heard::LookAgain => self.look_at_authorities(),
+            Heard::LookAgain => {
+                let at = Instant::now();
+                if self.surroundings.leadership.is_held(at) {
+                    self.backlog.act(at);
+                }
+                self.look_at_authorities();
+            }
         }
     }
 
@@ -320,25 +341,55 @@ impl Judging {
         // What has no name that Kubernetes admits cannot be asked for.
         let Ok(name) = id.name.parse() else { return self.backlog.pass_over(&id) };
         let run = RunName { kind: id.kind, name };
-        let found = judge(&mut self.surroundings.runs, &id, run.clone(), &trust, &self.policy);
-        // It may have taken long.
-        if !self.surroundings.leadership.is_held(Instant::now()) {
-            return;
-        }
-        let done = found.and_then(|found| match found {
-            Some(found) => self.note(&id, &run, &found, now).map(|noted| Some((found, noted))),
-            None => Ok(None),
-        });
+        let began = Instant::now();
+        let done = self.judge_one(&id, run, open, trust);
+        let ended = Instant::now();
+        self.backlog.took(&id.namespace, ended.saturating_duration_since(began), ended);
         match done {
-            Ok(Some((found, Noted::Done(ended)))) => self.done(id, open, found, &ended),
-            Ok(Some((_, Noted::Changed))) => {
-                let at = Instant::now();
-                self.backlog.try_again(&id, at + pause_after(open.failures.saturating_add(1)));
+            Ok(Done::Noted(found, ended)) => self.done(id, open, *found, &ended, began),
+            Ok(Done::Stands(found)) => self.stands(&id, *found, began, ended),
+            Ok(Done::Again) => {
+                self.backlog.try_again(&id, ended + pause_after(open.failures.saturating_add(1)));
             }
-            Ok(None | Some((_, Noted::Gone))) => self.backlog.pass_over(&id),
+            Ok(Done::Nothing) => self.backlog.pass_over(&id),
+            Ok(Done::Stopped) => return,
             Err(error) => return self.failed(id, open, error),
         }
         self.failures = 0;
+    }
+
+    /// Judges a run, and notes its verdict unless the one that it has is right.
+    fn judge_one(
+        &mut self,
+        id: &RunId,
+        run: RunName,
+        open: &Open,
+        mut trust: Trust,
+    ) -> Result<Done, KubernetesError> {
+        let now = trust.now;
+        if let Some(at) = open.may_stand.filter(|at| *at <= now) {
+            trust.at = Some(at);
+            let then = judge(&mut self.surroundings.runs, id, run.clone(), &trust, &self.policy)?;
+            let Some(then) = then else { return Ok(Done::Nothing) };
+            if then.stands(at, self.with_condition()) {
+                return Ok(Done::Stands(Box::new(then)));
+            }
+            trust.at = None;
+        }
+        let found = judge(&mut self.surroundings.runs, id, run.clone(), &trust, &self.policy)?;
+        let Some(found) = found else { return Ok(Done::Nothing) };
+        // It may have taken long.
+        if !self.surroundings.leadership.is_held(Instant::now()) {
+            return Ok(Done::Stopped);
+        }
+        if open.as_noted.is_some_and(|mark| found.is_as(mark)) {
+            return Ok(Done::Stands(Box::new(found)));
+        }
+        Ok(match self.note(id, &run, &found, now)? {
+            Noted::Done(ended) => Done::Noted(Box::new(found), ended),
+            Noted::Changed => Done::Again,
+            Noted::Gone => Done::Nothing,
+        })
     }
 
     fn note(
@@ -348,16 +399,30 @@ impl Judging {
         found: &Found,
         now: UnixSeconds,
     ) -> Result<Noted, KubernetesError> {
-        let with_condition =
-            self.configuration.as_ref().is_some_and(|configuration| configuration.settings.condition);
+        let with_condition = self.with_condition();
         note(&mut self.surroundings.runs, id, run, &found.judged, with_condition, now)
     }
 
-    fn done(&mut self, id: RunId, open: &Open, found: Found, ended: &Ended) {
+    fn with_condition(&self) -> bool {
+        self.configuration.as_ref().is_some_and(|configuration| configuration.settings.condition)
+    }
+
+    /// The verdict that a run had is right.
+    fn stands(&mut self, id: &RunId, found: Found, began: Instant, at: Instant) {
+        let Found { ended, due, .. } = found;
+        self.backlog.done(id, &ended, true, began, at);
+        // It may be of long ago.
+        let now = (self.surroundings.now)();
+        if let Some(due) = due.filter(|due| due.not_after().is_none_or(|not_after| not_after >= now)) {
+            self.hand_over(due, ended.completed);
+        }
+    }
+
+    fn done(&mut self, id: RunId, open: &Open, found: Found, ended: &Ended, began: Instant) {
         let Found { judged, due, .. } = found;
         let took = open.since.elapsed();
         self.surroundings.metrics.judged(&id.namespace, judged.verdict.as_str(), took);
-        self.backlog.done(&id, ended, Instant::now());
+        self.backlog.done(&id, ended, false, began, Instant::now());
         self.warn(&id, &judged, ended.completed);
         if let Some(due) = due {
             self.hand_over(due, ended.completed);

@@ -13,7 +13,7 @@ use crate::{
     verify::{Report, Verdict},
 };
 
-/// Characters of a condition's message.
+/// Characters of a condition's message, and of what is said of a finding elsewhere: a run may repeat a megabyte of its own in it.
 const LONGEST_MESSAGE: usize = 1024;
 
 /// The verdict on a run.
@@ -29,6 +29,12 @@ pub struct Judged {
     pub evidence: Evidence,
 }
 
+/// A text, safe to print, and no longer than a message.
+fn short(text: &str) -> String {
+    let start: String = text.chars().take(LONGEST_MESSAGE).collect();
+    Line(&start).to_string()
+}
+
 impl Judged {
     /// What a report says.
     pub fn of_report(report: &Report, evidence: Evidence) -> Self {
@@ -37,15 +43,24 @@ impl Judged {
         Self {
             verdict: report.verdict,
             finding: finding.map(|finding| finding.code()),
-            words: finding.map(|finding| Line(&finding.to_string()).to_string()).unwrap_or_default(),
+            words: finding.map(|finding| short(&finding.to_string())).unwrap_or_default(),
             evidence,
         }
     }
 
     /// What it means that a run cannot be read.
     pub fn of_unreadable(error: &SourceError, evidence: Evidence) -> Self {
-        let words = Line(&error.to_string()).to_string();
+        let words = short(&error.to_string());
         Self { verdict: error.verdict(), finding: Some(error.code()), words, evidence }
+    }
+
+    /// The status of the condition.
+    pub fn condition_status(&self) -> &'static str {
+        match self.verdict {
+            Verdict::Verified => "True",
+            Verdict::Unchecked => "Unknown",
+            Verdict::Weak | Verdict::Absent | Verdict::Invalid => "False",
+        }
     }
 
     /// The value of the annotation.
@@ -55,12 +70,13 @@ impl Judged {
 
     /// The condition, in the place of `before`.
     pub fn condition(&self, pod: Option<&str>, before: Option<&Value>, at: UnixSeconds) -> Value {
-        let (status, reason) = match self.verdict {
-            Verdict::Verified => ("True", "Verified"),
-            Verdict::Weak => ("False", "Weak"),
-            Verdict::Absent => ("False", "Absent"),
-            Verdict::Unchecked => ("Unknown", "Unchecked"),
-            Verdict::Invalid => ("False", "Invalid"),
+        let status = self.condition_status();
+        let reason = match self.verdict {
+            Verdict::Verified => "Verified",
+            Verdict::Weak => "Weak",
+            Verdict::Absent => "Absent",
+            Verdict::Unchecked => "Unchecked",
+            Verdict::Invalid => "Invalid",
         };
         // A retry takes the condition along, so it says whose it is.
         let pod = pod.map(|pod| format!("pod {pod}: ")).unwrap_or_default();

@@ -6,7 +6,7 @@ use serde_json::json;
 use unixtime::UnixSeconds;
 
 use crate::{
-    controller::judging::backlog::RunId,
+    controller::judging::run_id::RunId,
     tekton::taskrun::{ANNOTATION, TaskRun},
     verify::{
         Report, Verdict,

@@ -19,7 +19,7 @@ use ureq::tls::Certificate;
 use crate::{
     controller::{
         config::TIMESTAMP_CERTIFICATES,
-        judging::{backlog::RunId, judge::CLOCK_SKEW},
+        judging::{judge::CLOCK_SKEW, run_id::RunId},
         leading::Leadership,
         metrics::Metrics,
         registrar::pause_after,

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tonic::Code;
 use unixtime::UnixSeconds;
 
-use super::object::{LABEL, Lack, entry, lack, object};
+use super::object::{LABEL, Lack, entry, is_labelled, lack, object};
 use crate::{
     controller::{
         leading::Leadership,
@@ -95,6 +95,23 @@ impl KeptEntries {
         })
     }
 
+    /// By its name alone, somebody else's could be deleted that has taken it meanwhile.
+    fn delete_one(&self, id: &str) -> Result<Outcome, SpireError> {
+        for _ in 0..ATTEMPTS {
+            let found = self.ask(|objects| objects.get(id))?;
+            let Some(found) = found.filter(is_labelled) else { return Ok(outcome(Code::NotFound, None)) };
+            match self.ask(|objects| objects.delete(id, &found))? {
+                Written::Missing => return Ok(outcome(Code::NotFound, None)),
+                Written::Done => return Ok(outcome(Code::Ok, None)),
+                Written::Conflict => {}
+                Written::Invalid { message } => {
+                    return Ok(Outcome { code: Code::InvalidArgument, message, entry: None });
+                }
+            }
+        }
+        Ok(changes())
+    }
+
     fn update_one(&self, wanted: &RegistrationEntry) -> Result<Outcome, SpireError> {
         for _ in 0..ATTEMPTS {
             let found = self.ask(|objects| objects.get(&wanted.id))?;
@@ -116,9 +133,14 @@ impl KeptEntries {
                 }
             }
         }
-        let message = "somebody else changes it again and again".to_owned();
-        Ok(Outcome { code: Code::Aborted, message, entry: None })
+        Ok(changes())
     }
+}
+
+/// What cannot be written, as it is another one each time.
+fn changes() -> Outcome {
+    let message = "somebody else changes it again and again".to_owned();
+    Outcome { code: Code::Aborted, message, entry: None }
 }
 
 fn outcome(code: Code, entry: Option<RegistrationEntry>) -> Outcome {
@@ -151,15 +173,7 @@ impl Entries for KeptEntries {
     }
 
     fn delete(&self, ids: &[String]) -> Result<Vec<Outcome>, SpireError> {
-        let delete = |id: &String| {
-            let code = match self.ask(|objects| objects.delete(id))? {
-                Written::Missing => Code::NotFound,
-                Written::Done => Code::Ok,
-                Written::Conflict | Written::Invalid { .. } => Code::Aborted,
-            };
-            Ok(outcome(code, None))
-        };
-        ids.iter().map(delete).collect()
+        ids.iter().map(|id| self.delete_one(id)).collect()
     }
 
     fn unserved(&self) -> Vec<(EntryId, Obstacle)> {

@@ -60,6 +60,14 @@ fn spec(entry: &RegistrationEntry, class_name: Option<&str>) -> Value {
     Value::Object(spec)
 }
 
+/// Whether an object has the label of the cluster that its name begins with.
+pub fn is_labelled(object: &Value) -> bool {
+    let label = object.pointer("/metadata/labels").and_then(|labels| labels.get(LABEL)?.as_str());
+    let name = object.pointer("/metadata/name").and_then(Value::as_str);
+    let rest = label.zip(name).and_then(|(label, name)| name.strip_prefix(label));
+    rest.is_some_and(|rest| rest.starts_with('.'))
+}
+
 /// The entry of an object that has the label of the cluster with this hint. `None`: it has not, or has no name.
 ///
 /// Of an object that says anything else than those made here, so that it has to be replaced, the entry has a name and no more.
@@ -70,8 +78,30 @@ pub fn entry(object: &Value, hint: &str, class_name: Option<&str>) -> Option<Reg
     let id = text("/metadata/name").filter(|_| is_labelled)?.to_owned();
     let bare = RegistrationEntry { id, hint: hint.to_owned(), ..RegistrationEntry::default() };
     let read = stated(object, &bare);
-    let is_whole = |entry: &RegistrationEntry| object.get("spec") == Some(&spec(entry, class_name));
+    let is_whole = |entry: &RegistrationEntry| {
+        object.get("spec").is_some_and(|found| says_the_same(found, &spec(entry, class_name)))
+    };
     Some(read.filter(is_whole).unwrap_or(bare))
+}
+
+/// Whether a spec says what the one that is made here says, and no more. A default that somebody has filled in says nothing, and a time may be
+/// written in another way: to replace that would go on for ever.
+fn says_the_same(found: &Value, made: &Value) -> bool {
+    let (Some(found), Some(made)) = (found.as_object(), made.as_object()) else { return false };
+    let nanoseconds = |value: &Value| duration::parse(value.as_str()?.as_bytes());
+    let says_nothing = |value: &Value| match value {
+        Value::Null | Value::Bool(false) => true,
+        Value::String(text) => text.is_empty() || nanoseconds(value) == Some(0),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(members) => members.is_empty(),
+        Value::Bool(true) | Value::Number(_) => false,
+    };
+    let is_so = |(name, value): (&String, &Value)| match made.get(name) {
+        Some(wanted) if name == "x509SVIDTTL" => nanoseconds(value) == nanoseconds(wanted),
+        Some(wanted) => value == wanted,
+        None => says_nothing(value),
+    };
+    found.iter().all(is_so) && made.keys().all(|name| found.contains_key(name))
 }
 
 /// What an object states, as far as it is as those made here.

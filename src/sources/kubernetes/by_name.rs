@@ -1,6 +1,9 @@
 //! Runs by name, one after the other: a controller reads each with what belongs to it, and notes on it what it has found.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use super::{
     access::Access,
@@ -48,18 +51,23 @@ impl std::fmt::Debug for RunsByName {
 }
 
 impl RunsByName {
-    /// By this access; no part of an answer may take longer than `patience`. Nothing is sent yet.
+    /// By this access; no part of an answer may take longer than `patience`, and a busy server is not asked again at once. Nothing is sent yet.
     pub fn new(access: Access, patience: Duration) -> Self {
-        Self { kubernetes: Kubernetes::new(access, Runs::All { namespace: None, selector: None }, patience) }
+        let kubernetes = Kubernetes::new(access, Runs::All { namespace: None, selector: None }, patience);
+        Self { kubernetes: kubernetes.asking_once() }
     }
 
-    /// Hands on a run of a namespace, and then what belongs to it; whether it is there.
-    pub fn read(&mut self, namespace: &str, run: RunName, each: &mut dyn FnMut(Read<'_>)) -> bool {
+    /// Hands on a run of a namespace, and then what belongs to it, and at last [`KubernetesError::TooLong`] if that could not be read within
+    /// `limit`, but for the answer that is being read then.
+    pub fn read(&mut self, namespace: &str, run: RunName, limit: Duration, each: &mut dyn FnMut(Read<'_>)) {
         let mut family = Family::default();
         family.ask(run);
-        let mut documents = Documents { path: "".into(), each };
-        // It takes all.
-        self.kubernetes.family(namespace, &mut family, &mut documents).unwrap_or(false)
+        let mut documents = Documents { path: "".into(), begun: Instant::now(), limit, each };
+        if self.kubernetes.family(namespace, &mut family, &mut documents).is_err() {
+            let failure =
+                Failure::Kubernetes(Box::new(KubernetesError::TooLong { seconds: limit.as_secs() }));
+            (documents.each)((&[], Err(failure.at(documents.path.to_string()))));
+        }
     }
 
     /// Changes a part of a run by a JSON Merge Patch. What the patch says of UID and version must be so.
@@ -85,16 +93,22 @@ impl RunsByName {
 /// Reads documents as they come.
 struct Documents<'a> {
     path: Arc<str>,
+    begun: Instant,
+    limit: Duration,
     each: &'a mut dyn FnMut(Read<'_>),
 }
 
 impl Documents<'_> {
     fn runs(&mut self, bytes: &[u8], document: Document<'_>) {
-        let Self { path, each } = self;
+        let Self { path, each, .. } = self;
         let mut each = |run: Result<Run, Failure>| {
             each((bytes, run.map_err(|failure| failure.at(path.to_string()))));
         };
         document.runs(&Stated::default(), &mut each);
+    }
+
+    fn go_on(&self) -> Result<(), Stopped> {
+        if self.begun.elapsed() < self.limit { Ok(()) } else { Err(Stopped) }
     }
 }
 
@@ -104,6 +118,7 @@ impl Sink for Documents<'_> {
     }
 
     fn take(&mut self, found: Found<'_>) -> Result<(), Stopped> {
+        self.go_on()?;
         match found {
             Found::Json { bytes, line, inherited } => {
                 self.runs(bytes, Document::Json(bytes, line, inherited));
@@ -115,7 +130,7 @@ impl Sink for Documents<'_> {
     }
 
     fn waiting(&mut self) -> Result<(), Stopped> {
-        Ok(())
+        self.go_on()
     }
 
     fn wait_for(&mut self, _reason: String) -> Result<(), Stopped> {

@@ -125,9 +125,8 @@ impl Client {
         loop {
             let method = request.method();
             let sent = match method {
-                Method::Get | Method::Delete => {
-                    let call = if method == Method::Delete { agent.delete(&url) } else { agent.get(&url) };
-                    let mut call = call.header("Accept", "application/json");
+                Method::Get => {
+                    let mut call = agent.get(&url).header("Accept", "application/json");
                     for (name, value) in &headers {
                         call = call.header(name, value);
                     }
@@ -136,8 +135,9 @@ impl Client {
                     }
                     call.call()
                 }
-                Method::Post(body) | Method::Put(body) | Method::Patch(body) => {
+                Method::Post(body) | Method::Put(body) | Method::Patch(body) | Method::Delete(body) => {
                     let (call, content) = match method {
+                        Method::Delete(_) => (agent.delete(&url).force_send_body(), "application/json"),
                         Method::Patch(_) => (agent.patch(&url), "application/merge-patch+json"),
                         Method::Put(_) => (agent.put(&url), "application/json"),
                         _ => (agent.post(&url), "application/json"),

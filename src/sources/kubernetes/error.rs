@@ -177,6 +177,15 @@ pub enum KubernetesError {
         /// Why.
         cause: String,
     },
+    /// A run with all that belongs to it.
+    #[error(
+        "it and what belongs to it could not be read within {seconds} s, so it is not judged here, for the sake of others: svidence verify --from \
+         kubernetes takes the time"
+    )]
+    TooLong {
+        /// How long it was tried.
+        seconds: u64,
+    },
     /// Something in the place of an answer.
     #[error("the answer is not one of the API server's: {reason}; see that nothing stands between")]
     Odd {
@@ -190,7 +199,7 @@ impl KubernetesError {
     pub fn is_about_object(&self) -> bool {
         match self {
             Self::Status { status, .. } => matches!(status, 400..=499) && *status != 429,
-            Self::Odd { .. } | Self::Deleted { .. } => true,
+            Self::Odd { .. } | Self::Deleted { .. } | Self::TooLong { .. } => true,
             _ => false,
         }
     }
@@ -207,6 +216,7 @@ impl KubernetesError {
             Self::Expired => "list-expired",
             Self::Status { .. } => "refused-by-server",
             Self::Cut { .. } => "answer-cut",
+            Self::TooLong { .. } => "too-long",
             Self::Odd { .. } => "odd-answer",
         }
     }

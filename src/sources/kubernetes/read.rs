@@ -62,6 +62,11 @@ impl Kubernetes {
         Self { wait, ..self }
     }
 
+    /// The same, but a busy server is not asked again at once.
+    pub(super) fn asking_once(self) -> Self {
+        Self { client: self.client.asking_once(), ..self }
+    }
+
     /// Of all runs that are meant, PipelineRuns alone.
     pub(crate) fn of_pipeline_runs(self) -> Self {
         Self { kinds: &[RunKind::PipelineRun], ..self }

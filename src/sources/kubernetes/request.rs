@@ -127,7 +127,8 @@ impl ReviewKind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Method<'a> {
     Get,
-    Delete,
+    /// With these options (`metav1.DeleteOptions`).
+    Delete(&'a str),
     /// With this body.
     Post(&'a str),
     /// With this body.
@@ -179,7 +180,7 @@ pub(super) enum Request<'a> {
     /// A registration entry that is to be replaced.
     ReplaceStaticEntry { name: &'a str, entry: &'a str },
     /// A registration entry that is to be deleted.
-    DeleteStaticEntry { name: &'a str },
+    DeleteStaticEntry { name: &'a str, options: &'a str },
     /// An object that is not a run.
     Object { kind: ObjectKind, namespace: &'a str, name: &'a str },
     /// A review, which changes nothing.
@@ -226,7 +227,7 @@ impl Request<'_> {
             | Self::Replace { name, .. }
             | Self::StaticEntry { name }
             | Self::ReplaceStaticEntry { name, .. }
-            | Self::DeleteStaticEntry { name } => Some(name),
+            | Self::DeleteStaticEntry { name, .. } => Some(name),
             _ => None,
         }
     }
@@ -242,7 +243,7 @@ impl Request<'_> {
                 Method::Put(body)
             }
             Self::Patch { patch, .. } => Method::Patch(patch),
-            Self::DeleteStaticEntry { .. } => Method::Delete,
+            Self::DeleteStaticEntry { options, .. } => Method::Delete(options),
             _ => Method::Get,
         }
     }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use serde::{Deserialize, de::DeserializeOwned};
-use serde_json::Value;
+use serde_json::{Value, json};
 use ureq::Body;
 
 use super::{
@@ -105,9 +105,14 @@ impl StaticEntries {
         written(self.client.object(&Request::ReplaceStaticEntry { name, entry: &entry }))
     }
 
-    /// Deletes the one of this name.
-    pub fn delete(&mut self, name: &str) -> Result<Written, KubernetesError> {
-        written(self.client.object(&Request::DeleteStaticEntry { name }))
+    /// Deletes the one of this name, if it is still as it was found.
+    pub fn delete(&mut self, name: &str, found: &Value) -> Result<Written, KubernetesError> {
+        let of = |place| found.pointer(place);
+        let preconditions =
+            json!({"uid": of("/metadata/uid"), "resourceVersion": of("/metadata/resourceVersion")});
+        let options =
+            json!({"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": preconditions}).to_string();
+        written(self.client.object(&Request::DeleteStaticEntry { name, options: &options }))
     }
 }
 

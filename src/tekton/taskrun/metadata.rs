@@ -90,6 +90,11 @@ impl<'de> Deserialize<'de> for Annotations {
     }
 }
 
+/// Whether verification looks at the annotation of this name.
+pub(crate) fn reads_annotation(annotation: &str) -> bool {
+    annotation == ANNOTATION || is_of_chains(annotation)
+}
+
 /// Whether it is the annotation with an envelope of Tekton Chains around what it says of a run.
 fn is_of_chains(key: &str) -> bool {
     let kind = key.strip_prefix("chains.tekton.dev/signature-");
