@@ -7,7 +7,7 @@ use std::{fs, num::NonZeroU32, path::Path, time::Duration};
 use svidence::{
     cli::config,
     controller::config::{Attest, Configuration, KEYS as CONTROLLER_KEYS, Registration, Settings},
-    step::signing::config::{Config, Evidence, KEYS, SigningFailure},
+    step::signing::config::{Config, EvidenceForms, KEYS, SigningFailure},
 };
 
 fn shipped() -> std::path::PathBuf {
@@ -109,9 +109,9 @@ fn every_value_is_read() {
         }),
         ("spire-server-addr", "[::1]:8081", |c| c.server_addr = "[::1]:8081".into()),
         ("spire-node-alias-prefix", "/", |c| c.node_alias_prefix = "/".into()),
-        ("svidence-evidence", "both", |c| c.evidence = Evidence::Both),
-        ("svidence-evidence", "attestation", |c| c.evidence = Evidence::Attestation),
-        ("svidence-evidence", "tep-0089", |c| c.evidence = Evidence::Tep0089),
+        ("svidence-evidence", "both", |c| c.evidence = EvidenceForms::Both),
+        ("svidence-evidence", "attestation", |c| c.evidence = EvidenceForms::Attestation),
+        ("svidence-evidence", "tep-0089", |c| c.evidence = EvidenceForms::Tep0089),
         ("svidence-signing-failure", "report", |c| c.signing_failure = SigningFailure::Report),
         ("svidence-signing-timeout", "0s", |c| c.signing_timeout = Duration::ZERO),
         ("svidence-signing-timeout", "1m30s", |c| c.signing_timeout = Duration::from_secs(90)),
@@ -225,7 +225,7 @@ fn the_config_map_is_found_among_other_documents() {
     let other =
         "kind: ConfigMap\nmetadata:\n  name: config-defaults\ndata:\n  spire-trust-domain: other.test\n";
     let wanted = config_map("  _example: |\n    nonsense: here\n  svidence-evidence: attestation\n");
-    let expected = Config { evidence: Evidence::Attestation, ..Config::default() };
+    let expected = Config { evidence: EvidenceForms::Attestation, ..Config::default() };
     let json = "{\"kind\": \"ConfigMap\", \"metadata\": {\"name\": \"config-spire\"},\n  \
                 \"data\": {\"svidence-evidence\": \"attestation\"}}";
     let cases = [

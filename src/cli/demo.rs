@@ -205,7 +205,7 @@ fn steps(folder: &Folder, agent: &DevAgent, out: &mut dyn Write) -> Result<Vec<S
         out,
         "2. Three steps run under the entrypoint, each waiting for the one before, as in a Tekton pod.",
     )?;
-    let pod = Pod::create(&folder.path.join("pod"))?;
+    let pod = PodFiles::create(&folder.path.join("pod"))?;
     let reports = pod.run(agent)?;
     for report in &reports {
         let size = report.message.len();
@@ -308,11 +308,11 @@ fn task_spec() -> Value {
 }
 
 /// The files of a pod below one root.
-struct Pod {
+struct PodFiles {
     root: PathBuf,
 }
 
-impl Pod {
+impl PodFiles {
     fn create(root: &Path) -> Result<Self, DemoError> {
         for folder in
             ["tekton/results", "tekton/downward", "tekton/steps", "messages", "logs", "serviceaccount"]

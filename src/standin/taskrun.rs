@@ -88,7 +88,7 @@ pub fn assemble_with_log(spec: &RunSpec, steps: &[StepReport], log: &[LogLine]) 
 
 /// The same with all that a log holds, which the messages come after (`pkg/pod/status.go`, `setTaskRunStatusBasedOnStepStatus`).
 pub fn assemble_from_log(spec: &RunSpec, steps: &[StepReport], log: &Log) -> Value {
-    let declared = Declared::new(&spec.task_spec);
+    let declared = TaskDeclarations::new(&spec.task_spec);
     let mut states = Vec::new();
     let mut results = Results::default();
     let mut artifacts = Artifacts::default();
@@ -176,7 +176,7 @@ pub fn retried(attempts: &[Value]) -> Value {
 }
 
 /// What the task declares about results.
-struct Declared {
+struct TaskDeclarations {
     /// Task results: name to type.
     task: BTreeMap<String, &'static str>,
     /// Task results with `value: $(steps.S.results.R)`: (S, R) to the task result's name.
@@ -185,7 +185,7 @@ struct Declared {
     step: BTreeMap<(String, String), &'static str>,
 }
 
-impl Declared {
+impl TaskDeclarations {
     fn new(task_spec: &Value) -> Self {
         let mut declared = Self { task: BTreeMap::new(), mapped: BTreeMap::new(), step: BTreeMap::new() };
         for result in list(task_spec, "results") {
@@ -257,7 +257,7 @@ struct StepRead {
     task_artifacts: Artifacts<Value>,
 }
 
-fn read_step(step: &StepReport, log: &Log, declared: &Declared) -> StepRead {
+fn read_step(step: &StepReport, log: &Log, declared: &TaskDeclarations) -> StepRead {
     let message = String::from_utf8_lossy(&step.message).into_owned();
     let artifacts = log.artifacts.get(&step.name).map(|value| artifacts::read(value)).unwrap_or_default();
     let Some(entries) = parse_message(&message) else {

@@ -15,7 +15,7 @@ use crate::tekton::termination::Encoding;
 
 /// What a flag holds, as Go's `flag` names it in the usage text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum FlagKind {
     Text,
     Switch,
     Duration,
@@ -24,12 +24,12 @@ enum Kind {
 
 struct Flag {
     name: &'static str,
-    kind: Kind,
+    kind: FlagKind,
     default: &'static str,
     usage: &'static str,
 }
 
-const fn flag(name: &'static str, kind: Kind, default: &'static str, usage: &'static str) -> Flag {
+const fn flag(name: &'static str, kind: FlagKind, default: &'static str, usage: &'static str) -> Flag {
     Flag { name, kind, default, usage }
 }
 
@@ -38,72 +38,72 @@ const TERMINATION_MESSAGE: &str = "termination-message";
 
 /// All flags, in the lexical order in which Go prints them (Tekton cmd/entrypoint/main.go, spire.go).
 const FLAGS: [Flag; 24] = [
-    flag("basic-docker", Kind::Repeated, "", "List of secret=url pairs."),
-    flag("basic-git", Kind::Repeated, "", "List of secret=url pairs."),
-    flag("breakpoint_on_failure", Kind::Switch, "", "If specified, expect steps to not skip on failure"),
+    flag("basic-docker", FlagKind::Repeated, "", "List of secret=url pairs."),
+    flag("basic-git", FlagKind::Repeated, "", "List of secret=url pairs."),
+    flag("breakpoint_on_failure", FlagKind::Switch, "", "If specified, expect steps to not skip on failure"),
     flag(
         "compress_termination_message",
-        Kind::Switch,
+        FlagKind::Switch,
         "",
         "If true, compress termination messages with flate to fit more results in the 4KB Kubernetes limit.",
     ),
     flag(
         "debug_before_step",
-        Kind::Switch,
+        FlagKind::Switch,
         "",
         "If specified, wait for a debugger to attach before executing the step",
     ),
-    flag("docker-cfg", Kind::Repeated, "", "Docker .dockercfg secret file."),
-    flag("docker-config", Kind::Repeated, "", "Docker config.json secret file."),
+    flag("docker-cfg", FlagKind::Repeated, "", "Docker .dockercfg secret file."),
+    flag("docker-config", FlagKind::Repeated, "", "Docker config.json secret file."),
     flag(
         "enable_spire",
-        Kind::Switch,
+        FlagKind::Switch,
         "",
         "If specified by configmap, this enables spire signing and verification",
     ),
-    flag("entrypoint", Kind::Text, "", "Original specified entrypoint to execute"),
+    flag("entrypoint", FlagKind::Text, "", "Original specified entrypoint to execute"),
     flag(
         "on_error",
-        Kind::Text,
+        FlagKind::Text,
         "",
         "Set to \"continue\" to ignore an error and continue when a container terminates with a non-zero exit \
          code. Set to \"stopAndFail\" to declare a failure with a step error and stop executing the rest of the \
          steps.",
     ),
-    flag("post_file", Kind::Text, "", "If specified, file to write upon completion"),
+    flag("post_file", FlagKind::Text, "", "If specified, file to write upon completion"),
     flag(
         "result_from",
-        Kind::Text,
+        FlagKind::Text,
         TERMINATION_MESSAGE,
         "The method using which to extract results from tasks. Default is using the termination message.",
     ),
-    flag("results", Kind::Text, "", "If specified, list of file names that might contain task results"),
+    flag("results", FlagKind::Text, "", "If specified, list of file names that might contain task results"),
     flag(
         "spire_socket_path",
-        Kind::Text,
+        FlagKind::Text,
         "unix:///spiffe-workload-api/spire-agent.sock",
         "Experimental: The SPIRE agent socket for SPIFFE workload API.",
     ),
-    flag("ssh-git", Kind::Repeated, "", "List of secret=url pairs."),
-    flag("stderr_path", Kind::Text, "", "If specified, file to copy stderr to"),
-    flag("stdout_path", Kind::Text, "", "If specified, file to copy stdout to"),
+    flag("ssh-git", FlagKind::Repeated, "", "List of secret=url pairs."),
+    flag("stderr_path", FlagKind::Text, "", "If specified, file to copy stderr to"),
+    flag("stdout_path", FlagKind::Text, "", "If specified, file to copy stdout to"),
     flag(
         "step_metadata_dir",
-        Kind::Text,
+        FlagKind::Text,
         "",
         "If specified, create directory to store the step metadata e.g. /tekton/steps/<step-name>/",
     ),
-    flag("step_results", Kind::Text, "", "step results if specified"),
+    flag("step_results", FlagKind::Text, "", "step results if specified"),
     flag(
         "termination_path",
-        Kind::Text,
+        FlagKind::Text,
         "/tekton/termination",
         "If specified, file to write upon termination",
     ),
-    flag("timeout", Kind::Duration, "", "If specified, sets timeout for step"),
-    flag("wait_file", Kind::Text, "", "Comma-separated list of paths to wait for"),
-    flag("wait_file_content", Kind::Switch, "", "If specified, expect wait_file to have content"),
-    flag("when_expressions", Kind::Text, "", "when expressions if specified"),
+    flag("timeout", FlagKind::Duration, "", "If specified, sets timeout for step"),
+    flag("wait_file", FlagKind::Text, "", "Comma-separated list of paths to wait for"),
+    flag("wait_file_content", FlagKind::Switch, "", "If specified, expect wait_file to have content"),
+    flag("when_expressions", FlagKind::Text, "", "when expressions if specified"),
 ];
 
 /// A command line that Go's `flag` refuses, in its words.
@@ -359,8 +359,8 @@ fn parse_flags(args: &mut Args, arguments: Vec<OsString>, roots: &Roots) -> Resu
             });
         };
         match (flag.kind, value) {
-            (Kind::Switch, None) => args.switch(flag, true),
-            (Kind::Switch, Some(value)) => match parse_bool(value.as_bytes()) {
+            (FlagKind::Switch, None) => args.switch(flag, true),
+            (FlagKind::Switch, Some(value)) => match parse_bool(value.as_bytes()) {
                 Some(on) => args.switch(flag, on),
                 None => return Err(FlagError::InvalidBoolean { name: flag.name, value }),
             },
@@ -384,10 +384,10 @@ pub fn usage(program: &OsStr) -> String {
     let mut out = format!("Usage of {}:\n", program.display());
     for flag in &FLAGS {
         let kind = match flag.kind {
-            Kind::Text => " string",
-            Kind::Switch => "",
-            Kind::Duration => " duration",
-            Kind::Repeated => " value",
+            FlagKind::Text => " string",
+            FlagKind::Switch => "",
+            FlagKind::Duration => " duration",
+            FlagKind::Repeated => " value",
         };
         let _ = write!(out, "  -{}{kind}\n    \t{}", flag.name, flag.usage);
         if !flag.default.is_empty() {

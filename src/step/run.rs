@@ -31,7 +31,7 @@ use crate::{
     step::{
         output::{
             collect::{self, Collected, Declarations},
-            declared::Declared,
+            declared::DeclaredResults,
             message::Message,
             stood::{Looking, Standing},
         },
@@ -135,8 +135,8 @@ struct Step<'a> {
     command: Vec<OsString>,
     when: Vec<WhenExpression>,
     zone: LocalZone,
-    task_results: Declared,
-    step_results: Declared,
+    task_results: DeclaredResults,
+    step_results: DeclaredResults,
     most_descriptors: Option<MostDescriptors>,
 }
 
@@ -149,8 +149,8 @@ impl<'a> Step<'a> {
         let environment = Environment::of_process();
         let command = command::select(&args.entrypoint, &args.command_args, &environment)?;
         let when = when::parse(&args.when_expressions)?;
-        let task_results = Declared::task(&args.results, roots);
-        let step_results = Declared::step(&args.step_results, &args.step_metadata_dir);
+        let task_results = DeclaredResults::task(&args.results, roots);
+        let step_results = DeclaredResults::step(&args.step_results, &args.step_metadata_dir);
         if args.signs() {
             signable(&task_results)?;
             signable(&step_results)?;

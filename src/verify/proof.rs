@@ -168,10 +168,10 @@ impl Report {
 
 /// What a proof rests on. It cannot be made of nothing: the fields are this module's to fill, from a first one on.
 #[derive(Debug, Clone)]
-pub struct Basis(Evidence);
+pub struct Basis(ProvenBy);
 
 #[derive(Debug, Clone)]
-enum Evidence {
+enum ProvenBy {
     Attestations {
         first: Box<StepSummary>,
         others: Vec<StepSummary>,
@@ -186,26 +186,26 @@ impl Basis {
     pub(crate) fn attestations(steps: Vec<StepSummary>) -> Option<Self> {
         let mut steps = steps.into_iter();
         let first = Box::new(steps.next()?);
-        Some(Self(Evidence::Attestations { first, others: steps.collect() }))
+        Some(Self(ProvenBy::Attestations { first, others: steps.collect() }))
     }
 
     pub(crate) fn tep0089(values: &[SignedValue]) -> Option<Self> {
-        Some(Self(Evidence::Tep0089 { values: NonZeroUsize::new(values.len())? }))
+        Some(Self(ProvenBy::Tep0089 { values: NonZeroUsize::new(values.len())? }))
     }
 
     /// How many values are signed in TEP-0089 form, if that is all.
     pub fn tep0089_values(&self) -> Option<NonZeroUsize> {
         match self.0 {
-            Evidence::Attestations { .. } => None,
-            Evidence::Tep0089 { values } => Some(values),
+            ProvenBy::Attestations { .. } => None,
+            ProvenBy::Tep0089 { values } => Some(values),
         }
     }
 
     /// The steps that signed an attestation.
     pub fn steps(&self) -> impl Iterator<Item = &StepSummary> {
         let (first, others) = match &self.0 {
-            Evidence::Attestations { first, others } => (Some(first.as_ref()), others.as_slice()),
-            Evidence::Tep0089 { .. } => (None, [].as_slice()),
+            ProvenBy::Attestations { first, others } => (Some(first.as_ref()), others.as_slice()),
+            ProvenBy::Tep0089 { .. } => (None, [].as_slice()),
         };
         first.into_iter().chain(others)
     }

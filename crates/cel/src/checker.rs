@@ -6,7 +6,7 @@ use crate::{
     ast::{ACCUMULATOR, Ast, Expr, Fold, Id},
     messages::{Message, NULL_VALUE, named_type},
     overloads::{Function, Overload, Seen},
-    source::{Issues, Place, Source},
+    source::{Issues, Location, Source},
     types::{Type, Unifier},
     value::Value,
 };
@@ -73,7 +73,7 @@ struct Checker<'a> {
 
 impl Checker<'_> {
     fn report(&mut self, at: usize, message: String) {
-        self.issues.report(Place::At(at), message);
+        self.issues.report(Location::At(at), message);
     }
 
     fn undeclared(&mut self, at: usize, name: &str) -> Type {

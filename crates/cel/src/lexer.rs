@@ -1,10 +1,10 @@
 //! Tokens of CEL (cel-go parser/gen/CEL.g4, lexer rules): the longest match wins.
 
-use crate::source::{Issues, Place, Source};
+use crate::source::{Issues, Location, Source};
 
 /// What a token is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum TokenKind {
     End,
     Int,
     Uint,
@@ -21,7 +21,7 @@ pub(super) enum Kind {
 /// A token and the code points it covers.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Token {
-    pub(super) kind: Kind,
+    pub(super) kind: TokenKind,
     pub(super) start: usize,
     pub(super) end: usize,
 }
@@ -33,7 +33,7 @@ const SIGNS: [&str; 24] = [
 ];
 const KEYWORDS: [&str; 4] = ["in", "true", "false", "null"];
 
-/// All tokens, with [`Kind::End`] as the last one. What is not a token is reported and left out.
+/// All tokens, with [`TokenKind::End`] as the last one. What is not a token is reported and left out.
 pub(super) fn tokens(source: &Source, issues: &mut Issues) -> Vec<Token> {
     let mut tokens = Vec::new();
     let mut lexer = Lexer { letters: &source.letters };
@@ -52,12 +52,12 @@ pub(super) fn tokens(source: &Source, issues: &mut Issues) -> Vec<Token> {
                 let end = lexer.unknown(at);
                 let text = source.slice(at, end);
                 let message = format!("Syntax error: token recognition error at: '{text}'");
-                issues.report(Place::At(at), message);
+                issues.report(Location::At(at), message);
                 at = end;
             }
         }
     }
-    tokens.push(Token { kind: Kind::End, start: at, end: at });
+    tokens.push(Token { kind: TokenKind::End, start: at, end: at });
     tokens
 }
 
@@ -87,7 +87,7 @@ impl Lexer<'_> {
         (self.is(at, |c| c == '/') && self.is(at + 1, |c| c == '/')).then(|| self.run(at, |c| c != '\n'))
     }
 
-    fn token(&mut self, at: usize) -> Option<(Kind, usize)> {
+    fn token(&mut self, at: usize) -> Option<(TokenKind, usize)> {
         let first = self.letter(at)?;
         if let Some(found) = self.quoted(at) {
             return Some(found);
@@ -99,19 +99,19 @@ impl Lexer<'_> {
             let end = self.run(at, |c| c.is_ascii_alphanumeric() || c == '_');
             let word: String = self.letters[at..end].iter().collect();
             let keyword = KEYWORDS.into_iter().find(|&keyword| keyword == word);
-            return Some((keyword.map_or(Kind::Name, Kind::Sign), end));
+            return Some((keyword.map_or(TokenKind::Name, TokenKind::Sign), end));
         }
         if first == '`' {
             let end = self.run(at + 1, |c| c.is_ascii_alphanumeric() || "_.-/ ".contains(c));
-            return (end > at + 1 && self.is(end, |c| c == '`')).then_some((Kind::QuotedName, end + 1));
+            return (end > at + 1 && self.is(end, |c| c == '`')).then_some((TokenKind::QuotedName, end + 1));
         }
         let sign = SIGNS
             .into_iter()
             .find(|sign| sign.chars().enumerate().all(|(i, c)| self.letter(at + i) == Some(c)))?;
-        Some((Kind::Sign(sign), at + sign.len()))
+        Some((TokenKind::Sign(sign), at + sign.len()))
     }
 
-    fn number(&self, at: usize) -> (Kind, usize) {
+    fn number(&self, at: usize) -> (TokenKind, usize) {
         let digit = |c: char| c.is_ascii_digit();
         if self.letters[at..].starts_with(&['0', 'x']) {
             let end = self.run(at + 2, |c| c.is_ascii_hexdigit());
@@ -130,14 +130,18 @@ impl Lexer<'_> {
                 end = self.run(end + 1 + sign, digit);
             }
         }
-        if end > whole { (Kind::Double, end) } else { self.whole_number(end) }
+        if end > whole { (TokenKind::Double, end) } else { self.whole_number(end) }
     }
 
-    fn whole_number(&self, end: usize) -> (Kind, usize) {
-        if self.is(end, |c| matches!(c, 'u' | 'U')) { (Kind::Uint, end + 1) } else { (Kind::Int, end) }
+    fn whole_number(&self, end: usize) -> (TokenKind, usize) {
+        if self.is(end, |c| matches!(c, 'u' | 'U')) {
+            (TokenKind::Uint, end + 1)
+        } else {
+            (TokenKind::Int, end)
+        }
     }
 
-    fn quoted(&self, at: usize) -> Option<(Kind, usize)> {
+    fn quoted(&self, at: usize) -> Option<(TokenKind, usize)> {
         let mut start = at;
         let bytes = self.is(start, |c| matches!(c, 'b' | 'B'));
         start += usize::from(bytes);
@@ -147,7 +151,7 @@ impl Lexer<'_> {
         let triple =
             self.letters[start..].starts_with(&[quote; 3]).then(|| self.string_end(start + 3, quote, 3, raw));
         let end = triple.flatten().or_else(|| self.string_end(start + 1, quote, 1, raw))?;
-        Some((if bytes { Kind::Bytes } else { Kind::Text }, end))
+        Some((if bytes { TokenKind::Bytes } else { TokenKind::Text }, end))
     }
 
     /// Where the literal whose content begins at `at` ends, its closing quotes included.

@@ -7,9 +7,9 @@ mod primary;
 
 use crate::{
     ast::{Ast, Expr, Id},
-    lexer::{Kind, Token, tokens},
+    lexer::{Token, TokenKind, tokens},
     macros::{self, Misused},
-    source::{Issues, Place, Source},
+    source::{Issues, Location, Source},
 };
 
 /// Code points (parser/options.go expressionSizeCodePointLimit).
@@ -23,7 +23,7 @@ pub(super) fn parse(source: &Source) -> Result<(Ast, Id), String> {
     if source.letters.len() > LONGEST {
         let size = source.letters.len();
         issues.report(
-            Place::Nowhere,
+            Location::Nowhere,
             format!("expression code point size exceeds limit: size: {size}, limit {LONGEST}"),
         );
         return Err(issues.display(source));
@@ -68,8 +68,8 @@ impl Parser<'_> {
         self.tokens[self.next.min(self.tokens.len() - 1)]
     }
 
-    fn peek(&self, ahead: usize) -> Kind {
-        self.tokens.get(self.next + ahead).map_or(Kind::End, |token| token.kind)
+    fn peek(&self, ahead: usize) -> TokenKind {
+        self.tokens.get(self.next + ahead).map_or(TokenKind::End, |token| token.kind)
     }
 
     fn take(&mut self) -> Token {
@@ -79,7 +79,7 @@ impl Parser<'_> {
     }
 
     fn sees(&self, sign: &'static str) -> bool {
-        self.token().kind == Kind::Sign(sign)
+        self.token().kind == TokenKind::Sign(sign)
     }
 
     /// The token, if it is this sign.
@@ -94,17 +94,21 @@ impl Parser<'_> {
     }
 
     fn text(&self, token: Token) -> String {
-        if token.kind == Kind::End { "<EOF>".to_owned() } else { self.source.slice(token.start, token.end) }
+        if token.kind == TokenKind::End {
+            "<EOF>".to_owned()
+        } else {
+            self.source.slice(token.start, token.end)
+        }
     }
 
     fn report(&mut self, at: usize, message: impl Into<String>) -> Id {
-        self.issues.report(Place::At(at), message.into());
+        self.issues.report(Location::At(at), message.into());
         self.ast.add(at, Expr::Broken)
     }
 
     fn stop<T>(&mut self, message: &str) -> Result<T, Stopped> {
         let at = self.token().start;
-        self.issues.report(Place::At(at), format!("Syntax error: {message}"));
+        self.issues.report(Location::At(at), format!("Syntax error: {message}"));
         Err(Stopped)
     }
 
@@ -114,8 +118,8 @@ impl Parser<'_> {
     }
 
     /// The next token is not expected; cel-go says it another way if the one after it is.
-    fn unexpected<T>(&mut self, expected: &str, fits: fn(Kind) -> bool) -> Result<T, Stopped> {
-        if self.token().kind == Kind::End || !fits(self.peek(1)) {
+    fn unexpected<T>(&mut self, expected: &str, fits: fn(TokenKind) -> bool) -> Result<T, Stopped> {
+        if self.token().kind == TokenKind::End || !fits(self.peek(1)) {
             return self.mismatched(expected);
         }
         let found = self.text(self.token());
@@ -125,7 +129,7 @@ impl Parser<'_> {
     /// The limit of the grammar's rules.
     fn enter(&mut self, depth: u32) -> Result<(), Stopped> {
         if depth > DEEPEST {
-            self.issues.report(Place::Nowhere, format!("expression recursion limit exceeded: {DEEPEST}"));
+            self.issues.report(Location::Nowhere, format!("expression recursion limit exceeded: {DEEPEST}"));
             return Err(Stopped);
         }
         Ok(())
@@ -135,7 +139,7 @@ impl Parser<'_> {
     fn operation(&mut self, id: Id, parts: &[Node]) -> Parsed {
         let height = 1 + tallest(parts);
         if height > DEEPEST {
-            self.issues.report(Place::Nowhere, "max recursion depth exceeded".to_owned());
+            self.issues.report(Location::Nowhere, "max recursion depth exceeded".to_owned());
             return Err(Stopped);
         }
         Ok(Node { id, height })
@@ -143,10 +147,10 @@ impl Parser<'_> {
 
     fn start(&mut self) -> Result<Id, Stopped> {
         let root = self.expr()?;
-        if self.token().kind == Kind::End {
+        if self.token().kind == TokenKind::End {
             return Ok(root.id);
         }
-        self.unexpected("<EOF>", |kind| kind == Kind::End)
+        self.unexpected("<EOF>", |kind| kind == TokenKind::End)
     }
 
     fn expr(&mut self) -> Parsed {
@@ -243,9 +247,9 @@ impl Parser<'_> {
     fn unary(&mut self) -> Parsed {
         let first = self.token();
         let sign = match first.kind {
-            Kind::Sign("!") => "!",
+            TokenKind::Sign("!") => "!",
             // One minus before a number is part of it.
-            Kind::Sign("-") if !matches!(self.peek(1), Kind::Int | Kind::Double) => "-",
+            TokenKind::Sign("-") if !matches!(self.peek(1), TokenKind::Int | TokenKind::Double) => "-",
             _ => return self.member(),
         };
         let mut count = 0;
@@ -267,15 +271,15 @@ impl Parser<'_> {
                 let optional = self.accept("?").is_some();
                 let name = self.take();
                 let field = match name.kind {
-                    Kind::Name => self.text(name),
-                    Kind::QuotedName => self.text(name).trim_matches('`').to_owned(),
+                    TokenKind::Name => self.text(name),
+                    TokenKind::QuotedName => self.text(name).trim_matches('`').to_owned(),
                     _ => {
                         self.next -= 1;
                         let found = self.text(name);
                         return self.stop(&format!("no viable alternative at input '.{found}'"));
                     }
                 };
-                if name.kind == Kind::Name
+                if name.kind == TokenKind::Name
                     && !optional
                     && let Some(open) = self.accept("(")
                 {

@@ -16,7 +16,7 @@ pub(super) struct Source {
 
 /// Where an error is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Place {
+pub(super) enum Location {
     /// The expression as a whole.
     Nowhere,
     /// The code point with this offset.
@@ -26,7 +26,7 @@ pub(super) enum Place {
 /// One error of parsing or type-checking.
 #[derive(Debug, Clone)]
 pub(super) struct Issue {
-    pub(super) place: Place,
+    pub(super) place: Location,
     pub(super) message: String,
 }
 
@@ -38,7 +38,7 @@ pub(super) struct Issues {
 }
 
 impl Issues {
-    pub(super) fn report(&mut self, place: Place, message: String) {
+    pub(super) fn report(&mut self, place: Location, message: String) {
         self.count += 1;
         if self.kept.len() < MOST_ISSUES {
             self.kept.push(Issue { place, message });
@@ -74,7 +74,7 @@ impl Source {
     }
 
     fn display(&self, issue: &Issue) -> String {
-        let Place::At(at) = issue.place else {
+        let Location::At(at) = issue.place else {
             return format!("ERROR: <input>:-1:0: {}", issue.message);
         };
         let line = self.lines.partition_point(|&start| start <= at) - 1;

@@ -69,7 +69,7 @@ impl Check {
 
 /// How checks are told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
-pub(super) enum Form {
+pub(super) enum CheckFormat {
     /// A line for each check, and one for what to do
     #[default]
     Text,
@@ -77,7 +77,7 @@ pub(super) enum Form {
     Json,
 }
 
-impl Form {
+impl CheckFormat {
     pub(super) fn tell(self, check: &Check, out: &mut dyn Write) -> io::Result<()> {
         let Check { name, status, found, action } = check;
         match self {

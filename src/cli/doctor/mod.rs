@@ -19,7 +19,7 @@ use x509::{Certificate, Validity};
 
 use self::{
     agent::Answer,
-    check::{Check, Form, Status},
+    check::{Check, CheckFormat, Status},
 };
 use crate::{
     bundles::workload_api,
@@ -68,7 +68,7 @@ pub struct DoctorArgs {
     access: AccessArgs,
     /// How checks are told
     #[arg(short = 'o', long = "output", value_enum, value_name = "FORMAT", default_value_t)]
-    form: Form,
+    form: CheckFormat,
 }
 
 const EXAMPLES: &str = "\

@@ -31,7 +31,7 @@ pub(super) struct Reading<'a> {
 
 /// Where a reading is.
 #[derive(Default)]
-struct Place {
+struct ReadingState {
     token: String,
     came: u64,
     /// What has been handed on of what follows the token, by the records' UIDs: more than the page, if a larger one was cut.
@@ -44,7 +44,7 @@ struct Place {
     last: Option<String>,
 }
 
-impl Place {
+impl ReadingState {
     /// Hands on what has not come before.
     fn take(&mut self, record: Record, each: &mut Each<'_>) -> Result<(), crate::sources::sink::Stopped> {
         self.bytes += record.value.len();
@@ -62,7 +62,7 @@ impl Reading<'_> {
     /// Hands on each record once, and gives how many there were; an error if it may not be all of them.
     pub(super) fn read(&mut self, each: &mut Each<'_>) -> Result<u64, Ended> {
         let mut total = self.total()?;
-        let mut place = Place::default();
+        let mut place = ReadingState::default();
         let (mut size, mut is_repeated) = (LARGEST_PAGE, false);
         loop {
             place.bytes = 0;
@@ -82,7 +82,7 @@ impl Reading<'_> {
                 }
                 Some(next) => {
                     place.token = next;
-                    let Place { of_page, in_answer, .. } = &mut place;
+                    let ReadingState { of_page, in_answer, .. } = &mut place;
                     of_page.retain(|uid| !in_answer.contains(uid));
                     is_repeated = false;
                     if place.bytes <= EASY_PAGE {
@@ -119,7 +119,12 @@ impl Reading<'_> {
     }
 
     /// One page, asked for again where that may help.
-    fn page(&mut self, size: u32, place: &mut Place, each: &mut Each<'_>) -> Result<Option<String>, Ended> {
+    fn page(
+        &mut self,
+        size: u32,
+        place: &mut ReadingState,
+        each: &mut Each<'_>,
+    ) -> Result<Option<String>, Ended> {
         let mut pauses = self.pauses.iter();
         let token = place.token.clone();
         let page = Page { parent: self.parent, filter: self.filter, size, token: &token };

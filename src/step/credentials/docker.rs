@@ -106,17 +106,17 @@ impl Docker {
 }
 
 /// What Go's errors call a map of logins, and the fields of one.
-struct Place {
+struct GoFieldPath {
     map: &'static str,
     /// What comes before a login's field.
     fields: &'static str,
 }
 
 /// The whole of a `.dockercfg`.
-const TOP: Place = Place { map: "", fields: "entry." };
+const TOP: GoFieldPath = GoFieldPath { map: "", fields: "entry." };
 
 /// `auths` in a `.dockerconfigjson`.
-const AUTHS: Place = Place { map: "configFile.auths", fields: "entry.auths." };
+const AUTHS: GoFieldPath = GoFieldPath { map: "configFile.auths", fields: "entry.auths." };
 
 /// `{"auths": {…}}`; everything else in it is ignored. A second `auths` adds to the first, `null` takes all away.
 fn read_config(json: &Json) -> Result<Auths, TypeError> {
@@ -132,13 +132,13 @@ fn read_config(json: &Json) -> Result<Auths, TypeError> {
 }
 
 /// `{"registry": {…}}`.
-fn read_auths(json: &Json, place: &Place) -> Result<Auths, TypeError> {
+fn read_auths(json: &Json, place: &GoFieldPath) -> Result<Auths, TypeError> {
     let members = json.as_members(place.map, AUTHS_TYPE)?.iter();
     members.map(|(registry, login)| Ok((registry.clone().into_bytes(), Login::read(login, place)?))).collect()
 }
 
 impl Login {
-    fn read(json: &Json, place: &Place) -> Result<Self, TypeError> {
+    fn read(json: &Json, place: &GoFieldPath) -> Result<Self, TypeError> {
         let mut login = Self::default();
         for (name, value) in json.as_members(place.map, "dockercreds.entry")? {
             let field = login.fields().into_iter().find(|(field, _)| is_field(name, field));

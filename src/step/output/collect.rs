@@ -8,7 +8,7 @@ use crate::{
         outcome::{Failure, Outcome},
         output::{
             artifacts::ProvenanceFiles,
-            declared::Declared,
+            declared::DeclaredResults,
             logged::{self, Logged, LoggedError},
             message::Message,
             results::{RawResult, ResultError},
@@ -57,9 +57,9 @@ pub struct Collected {
 /// The results a step declares, and how they stood when its program started; that only if it is to be signed.
 pub struct Declarations<'a> {
     /// The task's.
-    pub task: &'a Declared,
+    pub task: &'a DeclaredResults,
     /// The step's own.
-    pub step: &'a Declared,
+    pub step: &'a DeclaredResults,
     /// How both stood.
     pub before: Option<Standing>,
 }

@@ -19,7 +19,7 @@ use crate::{
 
 /// The results that a step declares, of one kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Declared {
+pub struct DeclaredResults {
     /// Which kind.
     pub kind: ResultKind,
     /// Their names, in order.
@@ -30,7 +30,7 @@ pub struct Declared {
     pub below: PathBuf,
 }
 
-impl Declared {
+impl DeclaredResults {
     /// `-results`: the results of the task.
     pub fn task(list: &OsStr, roots: &Roots) -> Self {
         Self { kind: ResultKind::Task, names: names(list), directory: roots.results(), below: PathBuf::new() }

@@ -11,7 +11,7 @@ use crate::{
     step::output::{
         artifacts::PROVENANCE,
         beneath::{self, Content, ReadError},
-        declared::Declared,
+        declared::DeclaredResults,
         stood::Stood,
     },
     tekton::{
@@ -74,7 +74,7 @@ pub enum LoggedError {
 }
 
 /// Hashes all results of one kind; absent ones are left out. `stood`: how they stood when the program started.
-pub fn hash(declared: &Declared, stood: &[Stood]) -> Result<Vec<LoggedResult>, LoggedError> {
+pub fn hash(declared: &DeclaredResults, stood: &[Stood]) -> Result<Vec<LoggedResult>, LoggedError> {
     let mut results = Vec::new();
     for (index, file) in declared.names.iter().enumerate() {
         let name = utf8(file.as_bytes()).0;

@@ -8,7 +8,7 @@ use crate::{
     evidence::sha256,
     step::output::{
         beneath::{self, Content, ReadError},
-        declared::Declared,
+        declared::DeclaredResults,
         stood::Stood,
     },
     tekton::{result_kind::ResultKind, termination::TooLarge},
@@ -39,7 +39,7 @@ pub enum ResultError {
     TooLarge(#[from] TooLarge),
 }
 
-impl Declared {
+impl DeclaredResults {
     /// Reads all results, of up to `limit` bytes each; absent ones are left out. `stood`: how they stood when the program started.
     pub fn read(&self, stood: &[Stood], limit: usize) -> Result<Vec<RawResult>, ResultError> {
         let mut results = Vec::new();

@@ -17,7 +17,7 @@ use crate::{
     evidence::Sha256,
     step::output::{
         beneath::{self, Identity},
-        declared::Declared,
+        declared::DeclaredResults,
     },
     surroundings,
 };
@@ -88,7 +88,7 @@ pub struct Looking {
 
 impl Looking {
     /// Starts to look. `limit`: the largest file that can be a result.
-    pub fn start(task: &Declared, step: &Declared, limit: usize) -> Self {
+    pub fn start(task: &DeclaredResults, step: &DeclaredResults, limit: usize) -> Self {
         let (of_task, count) = (task.names.len(), task.names.len() + step.names.len());
         let shared = Arc::new(Shared::default());
         shared.lock().stood = vec![Stood::Unseen; count];
@@ -150,8 +150,8 @@ impl Shared {
     }
 }
 
-fn look(declared: &[Declared; 2], limit: usize, shared: &Shared) {
-    let of = |declared: &'_ Declared| {
+fn look(declared: &[DeclaredResults; 2], limit: usize, shared: &Shared) {
+    let of = |declared: &'_ DeclaredResults| {
         let place = |name| (declared.directory.clone(), declared.below.join(name));
         declared.names.iter().map(place).collect::<Vec<_>>()
     };

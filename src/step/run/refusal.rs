@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use crate::{
     evidence::attestation::{KEY_PREFIX, is_reserved, is_result_name},
-    step::{output::declared::Declared, program::command::CommandError, when::WhenError},
+    step::{output::declared::DeclaredResults, program::command::CommandError, when::WhenError},
 };
 
 /// Why.
@@ -27,7 +27,7 @@ pub(super) enum Refusal {
 }
 
 /// What is signed must be nameable, once, and not pass for evidence.
-pub(super) fn signable(declared: &Declared) -> Result<(), Refusal> {
+pub(super) fn signable(declared: &DeclaredResults) -> Result<(), Refusal> {
     let mut seen = HashSet::new();
     for name in declared.texts() {
         if is_reserved(&name) {

@@ -51,7 +51,7 @@ const MOST_CONTAINERS: u32 = 64;
 
 /// Which forms of evidence a step emits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Evidence {
+pub enum EvidenceForms {
     /// The attestation, and TEP-0089 entries beside it where they fit.
     #[default]
     Both,
@@ -61,7 +61,7 @@ pub enum Evidence {
     Tep0089,
 }
 
-impl Evidence {
+impl EvidenceForms {
     const ALL: [Self; 3] = [Self::Both, Self::Attestation, Self::Tep0089];
 
     /// The value as it is written in the configuration.
@@ -108,7 +108,7 @@ pub struct Config {
     /// What comes before a node's name in its SPIFFE ID, for registration.
     pub node_alias_prefix: String,
     /// Which forms of evidence a step emits.
-    pub evidence: Evidence,
+    pub evidence: EvidenceForms,
     /// What becomes of a step whose results could not be signed.
     pub signing_failure: SigningFailure,
     /// How long a step tries to get an identity and to sign; zero is one attempt.
@@ -125,7 +125,7 @@ impl Default for Config {
             socket_path: "unix:///spiffe-workload-api/spire-agent.sock".parse().expect("a valid address"),
             server_addr: "spire-server.spire.svc.cluster.local:8081".into(),
             node_alias_prefix: "/tekton-node/".into(),
-            evidence: Evidence::default(),
+            evidence: EvidenceForms::default(),
             signing_failure: SigningFailure::default(),
             signing_timeout: Duration::from_secs(60),
             containers: None,
@@ -249,7 +249,7 @@ impl Config {
                 return Err("must begin with \"/\", for example \"/tekton-node/\"".into());
             }
             NODE_ALIAS_PREFIX => self.node_alias_prefix = value.to_owned(),
-            EVIDENCE => self.evidence = one_of(value, &Evidence::ALL, |e| e.as_str())?,
+            EVIDENCE => self.evidence = one_of(value, &EvidenceForms::ALL, |e| e.as_str())?,
             SIGNING_FAILURE => self.signing_failure = one_of(value, &SigningFailure::ALL, |f| f.as_str())?,
             SIGNING_TIMEOUT => self.signing_timeout = signing_timeout(value)?,
             CONTAINERS => self.containers = Some(containers(value)?),

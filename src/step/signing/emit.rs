@@ -22,7 +22,7 @@ use crate::{
         outcome::{End, Outcome},
         output::{collect::Results, logged::LoggedResult, results::RawResult},
         signing::{
-            config::{Config, Evidence as Wanted},
+            config::{Config, EvidenceForms as Wanted},
             facts::{Facts, Produced},
         },
     },
@@ -78,7 +78,7 @@ pub(crate) enum EmitError {
 
 /// The entries to write.
 #[derive(Debug, Default)]
-pub(crate) struct Evidence {
+pub(crate) struct SignedEntries {
     pub(crate) tep0089: Vec<Entry>,
     pub(crate) attestation: Vec<Entry>,
     pub(crate) warnings: Vec<String>,
@@ -110,7 +110,7 @@ pub(crate) fn evidence(
     produced: &Produced<'_>,
     config: &Config,
     random: &dyn SecureRandom,
-) -> Result<Evidence, EmitError> {
+) -> Result<SignedEntries, EmitError> {
     let signer = Signer::new(facts, produced)?;
     let mut warnings = warnings(produced, &signer.covered);
     let room = Room::new(produced, config.containers, facts.position.count);
@@ -122,7 +122,7 @@ pub(crate) fn evidence(
     };
     let Room { results, limit, containers, .. } = emitter.room;
     let evidence = evidence.ok_or(EmitError::NoRoom { results, limit, containers })?;
-    Ok(Evidence { warnings, ..evidence })
+    Ok(SignedEntries { warnings, ..evidence })
 }
 
 /// The room in the container's message, in bytes.
@@ -162,7 +162,7 @@ struct Emitter<'a> {
 }
 
 impl Emitter<'_> {
-    fn fits(&self, evidence: &Evidence, limit: usize) -> bool {
+    fn fits(&self, evidence: &SignedEntries, limit: usize) -> bool {
         let all = [self.produced.others, &evidence.tep0089, &evidence.attestation].concat();
         self.produced.encoding.fit(&all).is_ok_and(|message| message.len() <= limit)
     }
@@ -172,12 +172,12 @@ impl Emitter<'_> {
     }
 
     /// The entries of Tekton's own form, if they are wanted alone and there is room for them.
-    fn tep0089_alone(&self) -> Result<Option<Evidence>, EmitError> {
+    fn tep0089_alone(&self) -> Result<Option<SignedEntries>, EmitError> {
         if self.is_logged() {
             return Err(EmitError::LoggedResults);
         }
         let tep0089 = self.tep0089(&self.covered_task_results()).map_err(EmitError::Tep0089)?;
-        let evidence = Evidence { tep0089, ..Evidence::default() };
+        let evidence = SignedEntries { tep0089, ..SignedEntries::default() };
         Ok(self.fits(&evidence, self.room.limit).then_some(evidence))
     }
 
@@ -200,7 +200,7 @@ impl Emitter<'_> {
         &self,
         beside: Option<Vec<Entry>>,
         warnings: &mut Vec<String>,
-    ) -> Result<Option<Evidence>, EmitError> {
+    ) -> Result<Option<SignedEntries>, EmitError> {
         let (facts, logged, short) = (self.signer.facts, self.is_logged(), self.room.is_short);
         let has_intermediates = !facts.svid.intermediates().is_empty();
         let all = Carried { program: true, intermediates: true };
@@ -220,7 +220,7 @@ impl Emitter<'_> {
             let value = self.signer.attestation(form, !tep0089.is_empty(), carried, self.random)?;
             let key = attestation::key(&facts.position.name);
             let attestation = vec![Entry::new(key, value, EntryType::TaskResult)];
-            let evidence = Evidence { tep0089, attestation, warnings: Vec::new() };
+            let evidence = SignedEntries { tep0089, attestation, warnings: Vec::new() };
             let limit = if form == Form::Digests { self.room.limit_of_more } else { self.room.limit };
             if !self.fits(&evidence, limit) {
                 continue;

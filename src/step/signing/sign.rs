@@ -295,7 +295,7 @@ impl Signing {
         }
     }
 
-    fn sign(self, produced: &Produced<'_>) -> Result<emit::Evidence, NotSigned> {
+    fn sign(self, produced: &Produced<'_>) -> Result<emit::SignedEntries, NotSigned> {
         let fetcher = self.fetcher?;
         if let Some(failure) = &produced.outcome.failure {
             return Err(NotSigned::Failed(failure.to_string()));

@@ -31,7 +31,7 @@ pub(crate) struct Earlier {
 
 impl Earlier {
     /// Keeps what an attempt's verdict says; gives the pod that its proof names.
-    fn take(&mut self, number: usize, found: Result<Found, Findings>) -> Option<Pod> {
+    fn take(&mut self, number: usize, found: Result<Found, Findings>) -> Option<AttemptPod> {
         let (proof, weaknesses) = match found {
             Ok(found) => found,
             Err(findings) => {
@@ -51,7 +51,7 @@ impl Earlier {
             self.notes.push(format!("attempt {number} is partial: it holds no steps"));
         }
         self.notes.extend(weaknesses.iter().map(|weakness| format!("attempt {number}: {weakness}")));
-        Pod::of(&proof.basis)
+        AttemptPod::of(&proof.basis)
     }
 }
 
@@ -77,7 +77,7 @@ pub(crate) fn judge(
         earlier.findings.push(Finding::undecided(Detail::TOO_MANY_ATTEMPTS, None, reason));
         return earlier;
     }
-    let mut pods: Vec<(usize, Pod)> = Vec::new();
+    let mut pods: Vec<(usize, AttemptPod)> = Vec::new();
     // One for all attempts, since what was asked for may be large.
     let mut attempt = object.without_status();
     for (number, status) in statuses.iter().enumerate() {
@@ -107,7 +107,7 @@ pub(crate) fn judge(
         };
         pods.extend(earlier.take(number, found).map(|pod| (number, pod)));
     }
-    pods.extend(current.and_then(Pod::of).map(|pod| (statuses.len(), pod)));
+    pods.extend(current.and_then(AttemptPod::of).map(|pod| (statuses.len(), pod)));
     earlier.findings.extend(contradictions(&pods, trust).map(|(detail, what)| Finding::Contradiction {
         what,
         detail,
@@ -172,13 +172,13 @@ fn holds_attestations(attempt: &TaskRun) -> bool {
 }
 
 /// The pod of one attempt.
-struct Pod {
+struct AttemptPod {
     uid: Option<[u8; 16]>,
     started: UnixMillis,
     signed: UnixMillis,
 }
 
-impl Pod {
+impl AttemptPod {
     fn of(basis: &Basis) -> Option<Self> {
         let steps = || basis.steps();
         Some(Self {
@@ -190,7 +190,7 @@ impl Pod {
 }
 
 /// Attempts have pods of their own, one after the other. It tells them apart where a pod does not know its name.
-fn contradictions(pods: &[(usize, Pod)], trust: &Trust) -> impl Iterator<Item = (Detail, String)> {
+fn contradictions(pods: &[(usize, AttemptPod)], trust: &Trust) -> impl Iterator<Item = (Detail, String)> {
     let mut seen: HashMap<[u8; 16], usize> = HashMap::new();
     let shared = pods.iter().filter_map(move |(number, pod)| {
         let other = seen.insert(pod.uid?, *number)?;

@@ -21,7 +21,7 @@ use crate::{
         bind::attempt::Attempt,
         compare::{
             artifacts,
-            value::{Declared, Derived, VerifiedResult, fits, may_be_decoded, undecided},
+            value::{DeclaredType, Derived, VerifiedResult, fits, may_be_decoded, undecided},
         },
         facts::{Detail, ResultName},
         finding::Finding,
@@ -149,7 +149,7 @@ pub(crate) fn unnamed_step_results<'a>(attempt: &Attempt<'a>) -> UnnamedStepResu
         let found = loop {
             let Some((step, covered)) = of_name.pop_front() else { break None };
             let form = step.attestation.form;
-            match fits(result, None, covered.digest, covered.decoded, form, &Declared::Unknown) {
+            match fits(result, None, covered.digest, covered.decoded, form, &DeclaredType::Unknown) {
                 Some(true) => break Some((step, covered)),
                 Some(false) => {}
                 None => {
@@ -283,7 +283,7 @@ impl<'a> SignedStepResults<'a> {
         let found = found.filter(|place| {
             let (step, covered) = self.all[*place];
             let form = step.attestation.form;
-            fits(result, None, covered.digest, covered.decoded, form, &Declared::Unknown) == Some(true)
+            fits(result, None, covered.digest, covered.decoded, form, &DeclaredType::Unknown) == Some(true)
         });
         let Some(place) = found else {
             let (step, covered) = self.all[self.first_with_hints?];

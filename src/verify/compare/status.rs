@@ -25,7 +25,7 @@ use crate::{
             partial::{self, NotCarried},
             program::{self, Attested},
             tep0089::InStatus,
-            value::{Declared, Derived, VerifiedResult, decode_as, fits, may_be_decoded, undecided},
+            value::{DeclaredType, Derived, VerifiedResult, decode_as, fits, may_be_decoded, undecided},
         },
         facts::{Detail, ResultName},
         finding::Finding,
@@ -248,8 +248,8 @@ fn task_result(attempt: &Attempt<'_>, derived: &Derived<'_>) -> Result<VerifiedR
     // A mapped result keeps the type that its step declares.
     let declared = match derived.step_result {
         Some(step_result) => declared_step_type(attempt, derived.step, step_result),
-        None if attempt.object.is_without_task() => Declared::Unknown,
-        None => Declared::As(attempt.declared_result(derived.name).map(DeclaredResult::declared_type)),
+        None if attempt.object.is_without_task() => DeclaredType::Unknown,
+        None => DeclaredType::As(attempt.declared_result(derived.name).map(DeclaredResult::declared_type)),
     };
     let places = attempt.results.places(derived.name).filter(|(first, last)| first == last);
     let Some((place, _)) = places else {
@@ -294,7 +294,7 @@ fn task_result(attempt: &Attempt<'_>, derived: &Derived<'_>) -> Result<VerifiedR
 }
 
 /// A derived result that is not in `status.results`.
-fn missing(attempt: &Attempt<'_>, derived: &Derived<'_>, declared: &Declared<'_>) -> Finding {
+fn missing(attempt: &Attempt<'_>, derived: &Derived<'_>, declared: &DeclaredType<'_>) -> Finding {
     let (step, label) = (derived.step, derived.label());
     match left_out_by_controller(attempt, derived, declared) {
         Some(why) => Finding::undecided(
@@ -328,14 +328,14 @@ fn is_declared_inline<'a>(
 fn left_out_by_controller(
     attempt: &Attempt<'_>,
     derived: &Derived<'_>,
-    decoded_as: &Declared<'_>,
+    decoded_as: &DeclaredType<'_>,
 ) -> Option<&'static str> {
     if attempt.succeeded != Some("False") {
         return None;
     }
     let declared = attempt.declared_result(derived.name).map(DeclaredResult::declared_type);
     let is_of_another_type = declared.is_some_and(|declared| match (derived.raw, decoded_as) {
-        (Some(raw), Declared::As(kind)) => decode_as(raw, *kind).type_name() != declared,
+        (Some(raw), DeclaredType::As(kind)) => decode_as(raw, *kind).type_name() != declared,
         // Without the message it cannot be said of which type the value was.
         _ => true,
     });
@@ -433,9 +433,9 @@ fn expected_evidence<'a>(attempt: &Attempt<'a>, name: &str) -> Option<Expected<'
     }
 }
 
-fn declared_step_type<'a>(attempt: &Attempt<'a>, step: &str, result: &str) -> Declared<'a> {
+fn declared_step_type<'a>(attempt: &Attempt<'a>, step: &str, result: &str) -> DeclaredType<'a> {
     // What a StepAction declares is in the status alone.
-    let Some(task) = attempt.in_status() else { return Declared::Unknown };
+    let Some(task) = attempt.in_status() else { return DeclaredType::Unknown };
     // Unlike a task's results, a step's get no default type: without one the controller decodes the value.
-    Declared::As(task.step_result(step, result).map(|declared| declared.kind.as_str()))
+    DeclaredType::As(task.step_result(step, result).map(|declared| declared.kind.as_str()))
 }

@@ -34,7 +34,7 @@ pub struct VerifiedResult {
 }
 
 /// The type by which the controller reads a value.
-pub(crate) enum Declared<'a> {
+pub(crate) enum DeclaredType<'a> {
     /// As the object's task declares it; `None`: it does not.
     As(Option<&'a str>),
     /// The object holds no task.
@@ -82,12 +82,12 @@ pub(crate) fn fits(
     digest: [u8; 32],
     decoded: Option<[u8; 32]>,
     form: Form,
-    declared: &Declared<'_>,
+    declared: &DeclaredType<'_>,
 ) -> Option<bool> {
     let Some(value) = found.decoded() else { return Some(false) };
     let reads_as_value = |raw: &str| match declared {
-        Declared::As(kind) => decode_as(raw, *kind) == value,
-        Declared::Unknown => [None, Some("string")].iter().any(|kind| decode_as(raw, *kind) == value),
+        DeclaredType::As(kind) => decode_as(raw, *kind) == value,
+        DeclaredType::Unknown => [None, Some("string")].iter().any(|kind| decode_as(raw, *kind) == value),
     };
     if let Some(raw) = raw {
         return Some(sha256(raw.as_bytes()) == digest && reads_as_value(raw));
@@ -99,7 +99,7 @@ pub(crate) fn fits(
         return Some(reads_as_value(text));
     }
     // What is declared as a string keeps its raw text; else the controller keeps the decoded value, if there is one.
-    if matches!(declared, Declared::As(Some("string"))) {
+    if matches!(declared, DeclaredType::As(Some("string"))) {
         return Some(false);
     }
     // The raw text may have been canonical, too.

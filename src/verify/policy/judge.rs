@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 
 use super::{
-    AcceptedTime, ChainsDemand, DemandedResult, Failures, Form, ResultType, Rule, StatedValue, image, program,
+    AcceptedEvidence, AcceptedTime, ChainsDemand, DemandedResult, Failures, ResultType, Rule, StatedValue,
+    image, program,
 };
 use crate::{
     evidence::attestation::Ended,
@@ -45,7 +46,7 @@ pub(crate) fn judge(
 }
 
 fn form_and_time(rule: &Rule, proof: &Proof, broken: &mut BrokenOf<'_>) {
-    if proof.basis.tep0089_values().is_some() && !rule.evidence.contains(&Form::Tep0089) {
+    if proof.basis.tep0089_values().is_some() && !rule.evidence.contains(&AcceptedEvidence::Tep0089) {
         let found = "there are only Tekton's own signatures (tep-0089)".to_owned();
         broken(
             About::TaskRun,

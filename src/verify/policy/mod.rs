@@ -99,7 +99,7 @@ pub enum PolicyError {
 
 /// Evidence that a rule accepts besides attestations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-pub enum Form {
+pub enum AcceptedEvidence {
     /// svidence's own; always accepted.
     #[serde(rename = "attestation")]
     Attestation,
@@ -255,7 +255,7 @@ pub struct Rule {
     pub task_run: Pattern,
     /// Accepted forms of evidence; attestations always are.
     #[serde(default)]
-    pub evidence: Vec<Form>,
+    pub evidence: Vec<AcceptedEvidence>,
     /// What each step's certificate must attest.
     pub attested_by: Option<AttestedBy>,
     /// That the programs of the steps are attested.

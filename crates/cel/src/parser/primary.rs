@@ -2,7 +2,7 @@
 
 use crate::{
     ast::{Entry, Expr, Field, Id},
-    lexer::{Kind, Token},
+    lexer::{Token, TokenKind},
     literal, macros,
     parser::{Node, Parsed, Parser, Stopped, tallest},
     value::Value,
@@ -38,21 +38,21 @@ impl Parser<'_> {
     pub(super) fn primary(&mut self) -> Parsed {
         let first = self.token();
         match first.kind {
-            Kind::Sign(".") if self.peek(1) == Kind::Name => self.name(),
-            Kind::Name => self.name(),
-            Kind::Sign("(") => {
+            TokenKind::Sign(".") if self.peek(1) == TokenKind::Name => self.name(),
+            TokenKind::Name => self.name(),
+            TokenKind::Sign("(") => {
                 self.take();
                 let node = self.expr()?;
                 if self.accept(")").is_none() {
                     return match self.peek(0) {
-                        Kind::End => self.stop("missing ')' at '<EOF>'"),
+                        TokenKind::End => self.stop("missing ')' at '<EOF>'"),
                         _ => self.mismatched("')'"),
                     };
                 }
                 Ok(node)
             }
-            Kind::Sign("[") => self.list(),
-            Kind::Sign("{") => self.map(),
+            TokenKind::Sign("[") => self.list(),
+            TokenKind::Sign("{") => self.map(),
             _ => self.literal(),
         }
     }
@@ -91,10 +91,10 @@ impl Parser<'_> {
     /// `a.b.c` if an opening brace follows; consumed then.
     fn message_name(&mut self) -> Option<String> {
         let mut length = 1;
-        while self.peek(length) == Kind::Sign(".") && self.peek(length + 1) == Kind::Name {
+        while self.peek(length) == TokenKind::Sign(".") && self.peek(length + 1) == TokenKind::Name {
             length += 2;
         }
-        if self.peek(length) != Kind::Sign("{") {
+        if self.peek(length) != TokenKind::Sign("{") {
             return None;
         }
         let name = (0..length).map(|_| self.take()).collect::<Vec<_>>();
@@ -105,13 +105,13 @@ impl Parser<'_> {
         let open = self.take();
         let mut fields = Vec::new();
         let mut parts = Vec::new();
-        while matches!(self.token().kind, Kind::Name | Kind::QuotedName | Kind::Sign("?")) {
+        while matches!(self.token().kind, TokenKind::Name | TokenKind::QuotedName | TokenKind::Sign("?")) {
             let first = self.token();
             let optional = self.accept("?").is_some();
             let token = self.take();
             let field = match token.kind {
-                Kind::Name => self.text(token),
-                Kind::QuotedName => self.text(token).trim_matches('`').to_owned(),
+                TokenKind::Name => self.text(token),
+                TokenKind::QuotedName => self.text(token).trim_matches('`').to_owned(),
                 _ => {
                     self.next -= 1;
                     return self.mismatched("{IDENTIFIER, ESC_IDENTIFIER}");
@@ -165,7 +165,7 @@ impl Parser<'_> {
             self.accept(",");
         }
         if self.accept("]").is_none() {
-            return self.unexpected("{']', ','}", |kind| matches!(kind, Kind::Sign("]" | ",")));
+            return self.unexpected("{']', ','}", |kind| matches!(kind, TokenKind::Sign("]" | ",")));
         }
         let elements = parts.iter().map(|node| node.id).collect();
         let id = self.ast.add(open.start, Expr::List(elements));
@@ -206,7 +206,7 @@ impl Parser<'_> {
         if self.accept(")").is_some() {
             return Ok(arguments);
         }
-        if self.token().kind == Kind::End {
+        if self.token().kind == TokenKind::End {
             return self.mismatched(OPERAND_OR_CLOSE);
         }
         loop {
@@ -218,31 +218,31 @@ impl Parser<'_> {
         match self.accept(")") {
             Some(_) => Ok(arguments),
             None if arguments.len() > 1 => self.mismatched("{')', ','}"),
-            None => self.unexpected("')'", |kind| kind == Kind::Sign(")")),
+            None => self.unexpected("')'", |kind| kind == TokenKind::Sign(")")),
         }
     }
 
     fn literal(&mut self) -> Parsed {
         let first = self.token();
-        let negative =
-            matches!(first.kind, Kind::Sign("-")) && matches!(self.peek(1), Kind::Int | Kind::Double);
+        let negative = matches!(first.kind, TokenKind::Sign("-"))
+            && matches!(self.peek(1), TokenKind::Int | TokenKind::Double);
         if negative {
             self.take();
         }
         let token = self.take();
         let text = self.text(token);
         let value = match token.kind {
-            Kind::Int => literal::int(&text, negative).map(Value::Int).ok_or("invalid int literal"),
-            Kind::Uint => literal::uint(&text).map(Value::Uint).ok_or("invalid uint literal"),
-            Kind::Double => {
+            TokenKind::Int => literal::int(&text, negative).map(Value::Int).ok_or("invalid int literal"),
+            TokenKind::Uint => literal::uint(&text).map(Value::Uint).ok_or("invalid uint literal"),
+            TokenKind::Double => {
                 literal::double(&text, negative).map(Value::Double).ok_or("invalid double literal")
             }
-            Kind::Text => literal::unescape(&text, false)
+            TokenKind::Text => literal::unescape(&text, false)
                 .map(|bytes| Value::Text(String::from_utf8_lossy(&bytes).into())),
-            Kind::Bytes => literal::unescape(&text[1..], true).map(|bytes| Value::Bytes(bytes.into())),
-            Kind::Sign("true") => Ok(Value::Bool(true)),
-            Kind::Sign("false") => Ok(Value::Bool(false)),
-            Kind::Sign("null") => Ok(Value::Null),
+            TokenKind::Bytes => literal::unescape(&text[1..], true).map(|bytes| Value::Bytes(bytes.into())),
+            TokenKind::Sign("true") => Ok(Value::Bool(true)),
+            TokenKind::Sign("false") => Ok(Value::Bool(false)),
+            TokenKind::Sign("null") => Ok(Value::Null),
             _ => {
                 self.next -= 1;
                 return self.unexpected(OPERAND, begins_operand);
@@ -256,10 +256,12 @@ impl Parser<'_> {
     }
 }
 
-fn begins_operand(kind: Kind) -> bool {
+fn begins_operand(kind: TokenKind) -> bool {
     match kind {
-        Kind::End | Kind::QuotedName => false,
-        Kind::Sign(sign) => matches!(sign, "[" | "{" | "(" | "." | "-" | "!" | "true" | "false" | "null"),
+        TokenKind::End | TokenKind::QuotedName => false,
+        TokenKind::Sign(sign) => {
+            matches!(sign, "[" | "{" | "(" | "." | "-" | "!" | "true" | "false" | "null")
+        }
         _ => true,
     }
 }
