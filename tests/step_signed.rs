@@ -21,7 +21,7 @@ use support::{
     signed::{Cluster, entry, judge, reasons, trust},
 };
 use svidence::{
-    evidence::attestation::{Attestation, Ended, Form, Outcome},
+    evidence::attestation::{Attestation, Ended, Form, SignedOutcome},
     standin::taskrun::{RunSpec, StepReport, assemble},
     verify::{Report, Verdict},
 };
@@ -40,8 +40,8 @@ fn strings(names: &[&str]) -> Value {
 
 #[test]
 fn every_outcome_is_signed_and_binds_the_status() {
-    let exited = |code, continued| Outcome { ended: Ended::Exited(code), continued };
-    let ended = |ended| Outcome { ended, continued: false };
+    let exited = |code, continued| SignedOutcome { ended: Ended::Exited(code), continued };
+    let ended = |ended| SignedOutcome { ended, continued: false };
     let continued = &["-on_error", "continue"][..];
     for (case, script, flags, signed, exit, next_runs) in [
         ("success", "true", &[][..], exited(0, false), 0, true),
@@ -53,7 +53,7 @@ fn every_outcome_is_signed_and_binds_the_status() {
             "continued signal",
             "kill -TERM $$",
             continued,
-            Outcome { ended: Ended::Signal(15), continued: true },
+            SignedOutcome { ended: Ended::Signal(15), continued: true },
             0,
             true,
         ),

@@ -20,7 +20,7 @@ use support::{
 };
 use svidence::{
     evidence::{
-        attestation::{Attestation, Ended, Outcome},
+        attestation::{Attestation, Ended, SignedOutcome},
         key::SigningKey,
         sha256,
         statement::{Context, pre_authentication_encoding, statement},
@@ -518,7 +518,7 @@ fn resign(object: &mut Value, step: &Index, identity: &(IssuedSvid, Vec<u8>), tw
                 everywhere(object, &name, &json!({"type": "string", "value": "forged"}))?;
             }
         }
-        Twist::Outcome => attestation.outcome = Outcome { ended: Ended::Exited(0), continued: false },
+        Twist::Outcome => attestation.outcome = SignedOutcome { ended: Ended::Exited(0), continued: false },
         Twist::AttestsUid => attestation.task_run_uid = None,
     }
     let context = Context {

@@ -14,8 +14,8 @@ use support::{
 };
 use svidence::{
     evidence::attestation::{Attestation, Form},
-    standin::taskrun::{Log, LogLine, assemble_from_log},
-    verify::{Item, Report, Verdict},
+    standin::taskrun::{LogLine, SidecarLog, assemble_from_log},
+    verify::{NotCarriedItem, Report, Verdict},
 };
 use time::OffsetDateTime;
 
@@ -264,7 +264,7 @@ fn run(cluster: &Cluster, case: &Case, configuration: &[(&str, &str)]) -> Value 
         case.results.iter().filter(|(.., value)| value.is_empty()).map(|(name, ..)| *name).collect();
     let outcomes: Vec<StepOutcome> =
         (0..case.steps.len()).map(|i| run_step(cluster, case, &pod, i, &collected)).collect();
-    let log = if case.logged { log(&pod, &collected, case.steps) } else { Log::default() };
+    let log = if case.logged { log(&pod, &collected, case.steps) } else { SidecarLog::default() };
     let declared = |(name, kind, value): &(&str, &str, &str)| match *value {
         "" => json!({"name": name, "type": kind}),
         value => json!({"name": name, "type": kind, "value": value}),
@@ -301,7 +301,7 @@ fn run_step(cluster: &Cluster, case: &Case, pod: &Pod, i: usize, results: &[&str
 }
 
 /// What the results sidecar prints of the pod's files.
-fn log(pod: &Pod, task: &[&str], steps: &[Step]) -> Log {
+fn log(pod: &Pod, task: &[&str], steps: &[Step]) -> SidecarLog {
     let line = |step: Option<String>, name: &str, path: String| {
         let value = fs::read_to_string(pod.root().join(path)).ok()?;
         Some(LogLine { step, name: name.to_owned(), value })
@@ -313,7 +313,7 @@ fn log(pod: &Pod, task: &[&str], steps: &[Step]) -> Log {
         };
         step.step_results.iter().filter_map(name)
     });
-    Log { results: of_task.chain(of_steps).collect(), artifacts: BTreeMap::new() }
+    SidecarLog { results: of_task.chain(of_steps).collect(), artifacts: BTreeMap::new() }
 }
 
 /// Whether a step's attestation has hints.
@@ -375,7 +375,8 @@ fn every_honest_taskrun_verifies_in_every_form_and_view() {
                     wrong.push(format!("{} ({form}, {view}): {} {shown:?}", case.name, reasons(&report)));
                 }
                 if let Some(proof) = &report.proof {
-                    let outcomes = proof.not_carried.iter().filter(|other| other.item == Item::Outcome);
+                    let outcomes =
+                        proof.not_carried.iter().filter(|other| other.item == NotCarriedItem::Outcome);
                     let signed = proof.basis.steps().count();
                     let expected = if view == "results alone" { signed } else { 0 };
                     assert_eq!(outcomes.count(), expected, "{} ({form}, {view})", case.name);

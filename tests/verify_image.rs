@@ -23,7 +23,7 @@ use svidence::{
     },
     standin::taskrun::retried,
     tekton::image_id::ImageId,
-    verify::{Detail, Image, Policy, PolicyFile, Report, Trust, Verdict},
+    verify::{AttestedImage, Detail, Policy, PolicyFile, Report, Trust, Verdict},
     workload::id::{Attested, parse_uid},
 };
 use unixtime::UnixMillis;
@@ -162,13 +162,15 @@ fn known(cluster: &Cluster) -> Trust {
     Trust { now: UnixSeconds::new(cluster.created.unix_timestamp() + SHIFT), ..trust }
 }
 
-fn images(report: &Report) -> Vec<Image> {
+fn images(report: &Report) -> Vec<AttestedImage> {
     report.proof.iter().flat_map(|proof| proof.basis.steps()).map(|step| step.image).collect()
 }
 
 /// What is reported of the images: a hash of the one that is attested, or why none is.
 fn told(report: &Report) -> Vec<String> {
-    let told = |image: Image| image.digest().map_or_else(|| image.as_str().to_owned(), |digest| hex(&digest));
+    let told = |image: AttestedImage| {
+        image.digest().map_or_else(|| image.as_str().to_owned(), |digest| hex(&digest))
+    };
     images(report).into_iter().map(told).collect()
 }
 

@@ -18,13 +18,13 @@ use support::{
 use svidence::{
     sources::{
         source::Source,
-        walk::{Event, Progress, walk},
+        walk::{Event, WalkProgress, walk},
     },
     standin::ca::DevCa,
     tekton::run::Run,
     verify::{
         self, Policy, Trust, Verdict,
-        pipeline::{Child, Judged, Pipelines},
+        pipeline::{Child, JudgedPipelineRun, Pipelines},
     },
 };
 use time::{Duration, OffsetDateTime};
@@ -1378,11 +1378,13 @@ fn with_room(room: usize, objects: &[Value]) -> Vec<(Verdict, String)> {
     let policy = Policy::default();
     let mut pipelines = Pipelines::with_room(room);
     let mut told = Vec::new();
-    let mut tell = |Judged { place: (), report }: Judged<()>| told.push((report.verdict, reasons(&report)));
+    let mut tell = |JudgedPipelineRun { place: (), report }: JudgedPipelineRun<()>| {
+        told.push((report.verdict, reasons(&report)))
+    };
     let lines: String = objects.iter().map(|object| format!("{object}\n")).collect();
     let paths = [PathBuf::from("-")];
     let mut input = Cursor::new(lines.into_bytes());
-    let progress = Progress::default();
+    let progress = WalkProgress::default();
     walk(Source::files(&paths, &mut input), NonZeroUsize::MIN, &progress, || |run| run, &mut |event| {
         let Event::Object { outcome, .. } = event else { return };
         match outcome.unwrap() {

@@ -27,7 +27,7 @@ use svidence::{
         statement::{Context, pre_authentication_encoding, statement},
     },
     step::{args, roots::Roots, signing::given, when},
-    verify::{Attested, Policy, PolicyFile, Report, Trust, Verdict},
+    verify::{AttestedProgram, Policy, PolicyFile, Report, Trust, Verdict},
 };
 use unixtime::UnixMillis;
 use unixtime::UnixSeconds;
@@ -488,7 +488,7 @@ fn a_policy_demands_programs_and_what_is_not_known_does_not_meet_it() {
     let object = genuine(&cluster, &of("script"));
     let step = |report: &Report| report.proof.as_ref().unwrap().basis.steps().next().unwrap().clone();
     let summary = step(&judge(&object, &trust));
-    assert!(matches!(summary.program, Attested::Program { script: Some(_) }));
+    assert!(matches!(summary.program, AttestedProgram::Program { script: Some(_) }));
     assert_eq!(hex(&summary.script_digest().unwrap()), script);
     let program = hex(&summary.program_digest().unwrap());
     let other = hex(&sha256(b"other"));

@@ -18,7 +18,7 @@ use svidence::{
     sources::{
         error::SourceError,
         source::Source,
-        walk::{Event, Progress, walk},
+        walk::{Event, WalkProgress, walk},
     },
     standin::ca::DevCa,
     tekton::{run::Run, taskrun::TaskRun},
@@ -85,7 +85,7 @@ fn told<J: FnMut(TaskRun) -> String>(input: &str, jobs: usize, judge: impl Fn() 
     walk(
         Source::files(&[PathBuf::from("-")], &mut Cursor::new(input.as_bytes().to_vec())),
         NonZeroUsize::new(jobs).unwrap(),
-        &Progress::default(),
+        &WalkProgress::default(),
         || {
             let mut judge = judge();
             move |run| judge(task_run_of(run))
@@ -321,7 +321,7 @@ fn a_panic_is_no_verdict() {
             verify(&object, &trust, &policy)
         }
     };
-    let progress = Progress::default();
+    let progress = WalkProgress::default();
     let jobs = NonZeroUsize::MIN;
     walk(Source::files(&sources, &mut stdin), jobs, &progress, judge, &mut |event| {
         if let Event::Object { outcome, .. } = event {

@@ -24,7 +24,7 @@ use pki::{Key, Plan};
 use svidence::workload::{
     address::Address,
     client::{FetchError, Seconds, attempt},
-    fetch::{Accept, Fetcher, Identity, Settings, State},
+    fetch::{Accept, FetchSettings, FetchState, Fetcher, Identity},
     generated::{X509svid, X509svidResponse},
     identity::from_message,
     retry::{ATTEMPT_DEADLINE, Backoff, attempt_deadline, is_final},
@@ -94,8 +94,8 @@ impl Bench {
         self.folder.path().join("a.sock")
     }
 
-    fn settings(&self) -> Settings {
-        let mut settings = Settings::new(Address::Unix(self.socket()), "the demo".into());
+    fn settings(&self) -> FetchSettings {
+        let mut settings = FetchSettings::new(Address::Unix(self.socket()), "the demo".into());
         settings.clock = Arc::new(|| UnixSeconds::new(NOW));
         settings
     }
@@ -107,7 +107,7 @@ impl Bench {
 
 /// Follows the descriptor, as an owner does, until the state is as wanted.
 #[track_caller]
-fn wait(case: &str, fetcher: &Fetcher, limit_ms: u64, wanted: impl Fn(&State) -> bool) -> State {
+fn wait(case: &str, fetcher: &Fetcher, limit_ms: u64, wanted: impl Fn(&FetchState) -> bool) -> FetchState {
     let end = Instant::now() + Duration::from_millis(limit_ms);
     loop {
         fetcher.clear();
@@ -122,19 +122,19 @@ fn wait(case: &str, fetcher: &Fetcher, limit_ms: u64, wanted: impl Fn(&State) ->
     }
 }
 
-fn ready(state: &State) -> bool {
-    *state == State::Ready
+fn ready(state: &FetchState) -> bool {
+    *state == FetchState::Ready
 }
 
-fn last(state: &State) -> Option<&FetchError> {
+fn last(state: &FetchState) -> Option<&FetchError> {
     match state {
-        State::Waiting { last, .. } => last.as_ref(),
-        State::Failed(error) => Some(error),
-        State::Ready => None,
+        FetchState::Waiting { last, .. } => last.as_ref(),
+        FetchState::Failed(error) => Some(error),
+        FetchState::Ready => None,
     }
 }
 
-fn refused(state: &State, expected: Code) -> bool {
+fn refused(state: &FetchState, expected: Code) -> bool {
     matches!(last(state), Some(FetchError::Refused { code, .. }) if *code == expected)
 }
 
@@ -196,7 +196,8 @@ fn only_pointless_codes_stop() {
         let bench = Bench::new();
         let endpoint = Endpoint::start(&bench.socket(), vec![Refuse(code, "scripted")]);
         let fetcher = bench.fetcher();
-        let state = wait(&format!("{code:?}"), &fetcher, 10_000, |state| matches!(state, State::Failed(_)));
+        let state =
+            wait(&format!("{code:?}"), &fetcher, 10_000, |state| matches!(state, FetchState::Failed(_)));
         assert!(refused(&state, code), "{state:?}");
         fetcher.begin(Instant::now());
         std::thread::sleep(Duration::from_millis(700));
@@ -264,7 +265,7 @@ fn a_held_call_is_left_alone_until_signing_begins() {
     std::thread::sleep(Duration::from_millis(1500));
     let begun = Instant::now();
     fetcher.begin(begun);
-    let timed_out = |state: &State| matches!(last(state), Some(FetchError::TimedOut { .. }));
+    let timed_out = |state: &FetchState| matches!(last(state), Some(FetchError::TimedOut { .. }));
     wait("the deadline runs from when signing began", &fetcher, 5000, timed_out);
     assert!(begun.elapsed() >= Duration::from_millis(900), "{:?}", begun.elapsed());
 }
@@ -437,10 +438,14 @@ fn a_certificate_that_no_verifier_will_believe_fails_at_once() {
         let _endpoint = Endpoint::start(&bench.socket(), vec![Serve(0, vec![message], None)]);
         let fetcher = bench.fetcher();
         let waiting = wait(case, &fetcher, 10_000, |state| last(state).is_some());
-        assert!(matches!(waiting, State::Waiting { .. }), "{case}: nobody waits for it yet: {waiting:?}");
+        assert!(
+            matches!(waiting, FetchState::Waiting { .. }),
+            "{case}: nobody waits for it yet: {waiting:?}"
+        );
         fetcher.begin(Instant::now());
         // Far less than the 60 s for signing.
-        let State::Failed(error) = wait(case, &fetcher, 20_000, |state| matches!(state, State::Failed(_)))
+        let FetchState::Failed(error) =
+            wait(case, &fetcher, 20_000, |state| matches!(state, FetchState::Failed(_)))
         else {
             panic!("{case}")
         };
@@ -467,9 +472,10 @@ fn a_certificate_that_no_verifier_will_believe_fails_at_once() {
         let endpoint = Endpoint::start(&bench.socket(), vec![Serve(0, vec![message], None)]);
         let fetcher = bench.fetcher();
         fetcher.begin(Instant::now());
-        let state =
-            wait(case, &fetcher, 20_000, |state| !matches!(state, State::Waiting { attempts: ..=3, .. }));
-        assert!(matches!(state, State::Waiting { .. }), "{case}: {state:?}");
+        let state = wait(case, &fetcher, 20_000, |state| {
+            !matches!(state, FetchState::Waiting { attempts: ..=3, .. })
+        });
+        assert!(matches!(state, FetchState::Waiting { .. }), "{case}: {state:?}");
         drop(endpoint);
         let _endpoint = Endpoint::start(&bench.socket(), vec![serve()]);
         wait(case, &fetcher, 20_000, ready);
@@ -575,7 +581,7 @@ fn signing_asks_at_once() {
     // The longest pauses: 500, 900, 1350, 2025 ms.
     settings.random = Box::new(|| 10_290);
     let fetcher = Fetcher::start(settings, accept()).unwrap();
-    wait("no agent", &fetcher, 20_000, |state| matches!(state, State::Waiting { attempts: 4.., .. }));
+    wait("no agent", &fetcher, 20_000, |state| matches!(state, FetchState::Waiting { attempts: 4.., .. }));
     let _endpoint = Endpoint::start(&bench.socket(), vec![serve()]);
     let begun = Instant::now();
     fetcher.begin(begun);
@@ -611,7 +617,8 @@ fn the_clock_decides() {
     let reads = Arc::clone(&clock);
     settings.clock = Arc::new(move || UnixSeconds::new(reads.load(Ordering::SeqCst)));
     let fetcher = Fetcher::start(settings, accept()).unwrap();
-    let early = |state: &State| matches!(last(state), Some(FetchError::Svid(SvidError::NotYetValid { .. })));
+    let early =
+        |state: &FetchState| matches!(last(state), Some(FetchError::Svid(SvidError::NotYetValid { .. })));
     wait("not yet valid", &fetcher, 10_000, early);
     assert!(fetcher.take().is_none(), "not yet valid");
     assert!(

@@ -4,7 +4,7 @@ use std::sync::mpsc::{Receiver, channel};
 
 use svidence::workload::{
     address::Address,
-    client::{Client, Stream, connect, request},
+    client::{Client, MessageStream, connect, request},
 };
 use tokio::runtime::Runtime;
 
@@ -59,7 +59,7 @@ pub(crate) fn watch(socket: &str) -> Receiver<News> {
     receiver
 }
 
-async fn open(client: &mut Client) -> Stream {
+async fn open(client: &mut Client) -> MessageStream {
     client.fetch_x509svid(request()).await.unwrap().into_inner()
 }
 

@@ -10,7 +10,7 @@ use crate::{
         refusal::{Refusal, unchecked},
     },
     sources::kubernetes::{
-        access::{Access, Surroundings, Wanted, kubeconfigs, with_files_named},
+        access::{Access, AccessSurroundings, Wanted, kubeconfigs, with_files_named},
         error::AccessError,
     },
     surroundings,
@@ -72,7 +72,7 @@ impl AccessArgs {
             context: self.context.as_deref(),
             impersonation: self.caller.impersonation()?,
         };
-        let surroundings = Surroundings {
+        let surroundings = AccessSurroundings {
             variable: &surroundings::variable,
             root: Path::new("/"),
             now: surroundings::now_in_seconds,

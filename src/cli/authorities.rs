@@ -10,7 +10,7 @@ use crate::{
         web_authorities,
     },
     io_error,
-    sources::authorities::Authorities,
+    sources::authorities::ServerAuthorities,
 };
 
 /// Who vouches for a server.
@@ -34,10 +34,10 @@ impl AuthoritiesArgs {
     }
 
     /// Those in the file, or the system's.
-    pub(super) fn read(&self) -> Result<Authorities, Refusal> {
+    pub(super) fn read(&self) -> Result<ServerAuthorities, Refusal> {
         let file = self.ca_file.as_deref().unwrap_or(Path::new(web_authorities::SYSTEM));
         let refused = |error: String| unchecked(format!("--ca-file {}: {error}", file.display()));
         let text = std::fs::read(file).map_err(|error| refused(io_error::words(&error)))?;
-        Authorities::from_pem(&text).map_err(|error| refused(error.to_string()))
+        ServerAuthorities::from_pem(&text).map_err(|error| refused(error.to_string()))
     }
 }

@@ -18,7 +18,7 @@ use crate::{
     },
     sources::{
         kubernetes::{bearer::Bearer, proxy},
-        results::{Address, Caller, Parent, Question, Results, TokenSource, Window},
+        results::{Caller, Parent, Question, Results, ResultsAddress, TokenSource, Window},
         run_name::RunName,
     },
     surroundings,
@@ -35,7 +35,7 @@ pub(super) struct ResultsArgs {
     /// The API of Tekton Results: grpcs://HOST or grpcs://HOST:PORT, or https:// (REST) where an ingress lets no gRPC through. Without TLS
     /// (grpc://, http://) only on this machine, and without a token
     #[arg(long, value_name = "URL")]
-    results_api: Option<Address>,
+    results_api: Option<ResultsAddress>,
     /// The namespace whose archive is read, or - for all of them
     #[arg(long, value_name = "NS", allow_hyphen_values = true)]
     parent: Option<Parent>,
@@ -131,7 +131,12 @@ impl ResultsArgs {
     }
 
     /// Who asks. Nobody's token of a cluster is sent to an archive unless its kubeconfig was named for it.
-    fn caller(&self, address: &Address, access: &AccessArgs, asks_cluster: bool) -> Result<Caller, Refusal> {
+    fn caller(
+        &self,
+        address: &ResultsAddress,
+        access: &AccessArgs,
+        asks_cluster: bool,
+    ) -> Result<Caller, Refusal> {
         let kubeconfig = access.given().into_iter().find(|(_, is_given)| *is_given && !asks_cluster);
         let kubeconfig = kubeconfig.map(|(name, _)| name);
         let given = self.token_file.as_ref().map(|_| "--token-file").or(kubeconfig);
@@ -159,7 +164,7 @@ impl ResultsArgs {
 }
 
 /// The proxy that the environment names for it, as kubectl reads that.
-fn proxy_to(address: &Address) -> Result<Option<Proxy>, Refusal> {
+fn proxy_to(address: &ResultsAddress) -> Result<Option<Proxy>, Refusal> {
     let Some(server) = address.for_proxies() else { return Ok(None) };
     proxy::of_cluster(None, &server, &surroundings::variable).map_err(|error| usage(error.to_string()))
 }

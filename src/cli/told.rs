@@ -17,7 +17,7 @@ use crate::{
     },
     verify::{
         Detail, Finding, Policy, Report, Trust, Verdict,
-        pipeline::{Judged, Pipelines},
+        pipeline::{JudgedPipelineRun, Pipelines},
     },
 };
 
@@ -71,7 +71,7 @@ impl Told<'_> {
             Event::Object { place, outcome: Ok(Answer::PipelineRun(object)) } => {
                 self.came(RunKind::PipelineRun, &object.full_name());
                 let found = (place.path.to_owned(), place.index, place.line);
-                if let Some(Judged { report, .. }) = self.pipelines.pipeline_run(*object, found) {
+                if let Some(JudgedPipelineRun { report, .. }) = self.pipelines.pipeline_run(*object, found) {
                     self.tell(place, Ok(report), lines);
                 }
             }
@@ -94,7 +94,7 @@ impl Told<'_> {
     pub(super) fn settle(&mut self, lines: &mut dyn Write) {
         let (trust, policy) = self.judged_by;
         let pipelines = mem::take(&mut self.pipelines);
-        pipelines.finish(trust, policy, &mut |Judged { place: (path, index, line), report }| {
+        pipelines.finish(trust, policy, &mut |JudgedPipelineRun { place: (path, index, line), report }| {
             self.tell(Place { path: &path, index, line }, Ok(report), lines);
         });
     }

@@ -38,7 +38,7 @@ use crate::{
     sources::{
         shard::{Families, Shard, families},
         source::Source,
-        walk::{Progress, Walked, walk_by},
+        walk::{WalkProgress, Walked, walk_by},
     },
     surroundings,
     verify::{
@@ -234,7 +234,7 @@ fn walk<'a>(
     err: &mut dyn Write,
 ) -> Walked {
     let mut lines = BufWriter::new(err);
-    let progress = Progress::default();
+    let progress = WalkProgress::default();
     let walked = walk_by(source, jobs, &progress, judge, &mut |event| {
         // Nothing is written while it is there.
         let _ = bar.hide(&mut lines);

@@ -23,7 +23,7 @@ use zeroize::{Zeroize as _, Zeroizing};
 use crate::workload::{
     address::Address,
     bundle::X509Bundle,
-    client::{FetchError, Stream, attempt},
+    client::{FetchError, MessageStream, attempt},
     generated::{X509svid, X509svidResponse},
     id::SpiffeId,
     retry::{ATTEMPT_DEADLINE, Backoff},
@@ -180,7 +180,7 @@ impl Work {
     }
 
     /// Takes what the stream brings until it ends.
-    async fn follow(&self, mut stream: Stream) {
+    async fn follow(&self, mut stream: MessageStream) {
         while let Ok(Ok(Some(message))) = timeout(SILENCE, stream.message()).await {
             self.keep(self.judge(message));
         }

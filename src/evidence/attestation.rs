@@ -79,14 +79,14 @@ pub enum Ended {
 
 /// The outcome of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Outcome {
+pub struct SignedOutcome {
     /// How it ended.
     pub ended: Ended,
     /// Whether `onError: continue` let a failure pass.
     pub continued: bool,
 }
 
-impl Outcome {
+impl SignedOutcome {
     /// Whether the steps after this one run.
     pub fn lets_others_run(self) -> bool {
         self.continued || matches!(self.ended, Ended::Exited(0) | Ended::Skipped)
@@ -180,7 +180,7 @@ pub struct Attestation {
     /// From its end until signing, in whole milliseconds.
     pub delay: Duration,
     /// How it ended.
-    pub outcome: Outcome,
+    pub outcome: SignedOutcome,
     /// Whether TEP-0089 entries are beside; never with [`ResultsFrom::SidecarLogs`].
     pub tep0089: bool,
     /// The way that results and artifacts are handed over.

@@ -4,7 +4,7 @@
 //! environment and working directory are not in it.
 
 use super::sha256;
-use crate::tekton::canonical::{Object, array, string};
+use crate::tekton::canonical::{CanonicalObject, array, string};
 
 /// What a step runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,7 +61,7 @@ impl Program<'_> {
     pub fn canonical(&self) -> String {
         let mut out = String::new();
         let text = |out: &mut String, text: &&str| string(out, text);
-        let mut program = Object::begin(&mut out);
+        let mut program = CanonicalObject::begin(&mut out);
         array(program.member("arguments"), &self.arguments, text);
         if let Start::Command(command) = self.start {
             string(program.member("command"), command);
@@ -72,7 +72,7 @@ impl Program<'_> {
         }
         string(program.member("timeout"), &self.timeout.to_string());
         array(program.member("when"), &self.when, |out, when| {
-            let mut expression = Object::begin(out);
+            let mut expression = CanonicalObject::begin(out);
             string(expression.member("cel"), when.cel);
             string(expression.member("input"), when.input);
             string(expression.member("operator"), when.operator);

@@ -10,7 +10,7 @@ use x509::text::{hex, push_hex};
 
 use super::attestation::{Attestation, Covered, Ended, Form};
 use crate::tekton::{
-    canonical::{Object, array, escaped, string},
+    canonical::{CanonicalObject, array, escaped, string},
     result_kind::ResultKind,
 };
 
@@ -41,12 +41,12 @@ pub fn statement(attestation: &Attestation, context: Context<'_>) -> String {
     results.sort_by_key(|covered| (covered.kind, covered.name.as_str()));
     // A result takes some 200 bytes, the rest some 1000.
     let mut out = String::with_capacity(1024 + 256 * results.len());
-    let mut statement = Object::begin(&mut out);
+    let mut statement = CanonicalObject::begin(&mut out);
     string(statement.member("_type"), "https://in-toto.io/Statement/v1");
     predicate(statement.member("predicate"), attestation, &context, &results);
     string(statement.member("predicateType"), PREDICATE_TYPE);
     array(statement.member("subject"), &results, |out, covered| {
-        let mut subject = Object::begin(out);
+        let mut subject = CanonicalObject::begin(out);
         digest(subject.member("digest"), &covered.digest);
         subject_name(subject.member("name"), covered);
         subject.end();
@@ -68,14 +68,14 @@ pub(crate) fn pre_authentication_encoding_of(payload: &[u8]) -> Vec<u8> {
 }
 
 fn predicate(out: &mut String, attestation: &Attestation, context: &Context<'_>, results: &[&Covered]) {
-    let mut predicate = Object::begin(out);
+    let mut predicate = CanonicalObject::begin(out);
     let artifacts =
         [(ResultKind::Task, attestation.task_artifacts), (ResultKind::Step, attestation.step_artifacts)];
     let artifacts: Vec<(ResultKind, [u8; 32])> =
         artifacts.into_iter().filter_map(|(kind, signed)| Some((kind, signed?))).collect();
     if !artifacts.is_empty() {
         array(predicate.member("artifacts"), &artifacts, |out, (kind, signed)| {
-            let mut artifacts = Object::begin(out);
+            let mut artifacts = CanonicalObject::begin(out);
             digest(artifacts.member("digest"), signed);
             string(artifacts.member("kind"), kind.as_str());
             artifacts.end();
@@ -87,7 +87,7 @@ fn predicate(out: &mut String, attestation: &Attestation, context: &Context<'_>,
     outcome(predicate.member("outcome"), attestation);
     let pod_name = attestation.pod_name.resolve(&attestation.task_run);
     if pod_name.is_some() || attestation.pod_uid.is_some() {
-        let mut pod = Object::begin(predicate.member("pod"));
+        let mut pod = CanonicalObject::begin(predicate.member("pod"));
         if let Some(name) = &pod_name {
             string(pod.member("name"), name);
         }
@@ -100,7 +100,7 @@ fn predicate(out: &mut String, attestation: &Attestation, context: &Context<'_>,
         digest(predicate.member("program"), program);
     }
     array(predicate.member("results"), results, |out, covered| {
-        let mut result = Object::begin(out);
+        let mut result = CanonicalObject::begin(out);
         if let Some(decoded) = &covered.decoded {
             digest(result.member("decoded"), decoded);
         }
@@ -110,12 +110,12 @@ fn predicate(out: &mut String, attestation: &Attestation, context: &Context<'_>,
     });
     string(predicate.member("resultsFrom"), attestation.results_from.as_str());
     run(predicate.member("run"), attestation, context);
-    let mut step = Object::begin(predicate.member("step"));
+    let mut step = CanonicalObject::begin(predicate.member("step"));
     number(step.member("count"), attestation.step_count.into());
     number(step.member("index"), attestation.step_index.into());
     string(step.member("name"), context.step);
     step.end();
-    let mut times = Object::begin(predicate.member("times"));
+    let mut times = CanonicalObject::begin(predicate.member("times"));
     number(times.member("delayMs"), whole_milliseconds(attestation.delay));
     number(times.member("durationMs"), whole_milliseconds(attestation.duration));
     number(times.member("startedMs"), attestation.started.get());
@@ -124,7 +124,7 @@ fn predicate(out: &mut String, attestation: &Attestation, context: &Context<'_>,
 }
 
 fn outcome(out: &mut String, attestation: &Attestation) {
-    let mut outcome = Object::begin(out);
+    let mut outcome = CanonicalObject::begin(out);
     boolean(outcome.member("continued"), attestation.outcome.continued);
     match attestation.outcome.ended {
         Ended::Exited(code) => number(outcome.member("exitCode"), code.into()),
@@ -142,7 +142,7 @@ fn outcome(out: &mut String, attestation: &Attestation) {
 }
 
 fn run(out: &mut String, attestation: &Attestation, context: &Context<'_>) {
-    let mut run = Object::begin(out);
+    let mut run = CanonicalObject::begin(out);
     string(run.member("namespace"), &attestation.namespace);
     string(run.member("taskRun"), &attestation.task_run);
     string(run.member("trustDomain"), context.trust_domain);

@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use x509::{text::hex, time_stamp::TimeStamp};
 
 use crate::{
-    evidence::attestation::{Ended, Outcome},
-    report::{Item, Walk, Writer, origins::Seen, pipeline, safe::escaped_json},
+    evidence::attestation::{Ended, SignedOutcome},
+    report::{Item, Walk, Writer, origins::AuthoritySeen, pipeline, safe::escaped_json},
     sources::{error::SourceError, walk::Place},
     verify::{Finding, NotCarried, Proof, Report, StepSummary, TimeProof, VerifiedResult},
 };
@@ -245,7 +245,7 @@ fn step(walk: &Walk<'_>, step: &StepSummary) -> Value {
     }
     if let Some(origin) = walk.origins.get(&step.authority) {
         object["authority"] = json!({"name": origin.name, "file": origin.file});
-        if let Some(Seen { first, last }) = origin.seen {
+        if let Some(AuthoritySeen { first, last }) = origin.seen {
             object["authority"]["firstSeen"] = json!(first.to_string());
             object["authority"]["lastSeen"] = json!(last.to_string());
         }
@@ -254,7 +254,7 @@ fn step(walk: &Walk<'_>, step: &StepSummary) -> Value {
 }
 
 /// By the names of the signed statement (docs/evidence.md section 7).
-fn outcome(outcome: Outcome) -> Value {
+fn outcome(outcome: SignedOutcome) -> Value {
     let mut members = match outcome.ended {
         Ended::Exited(code) => json!({"exitCode": code}),
         Ended::Signal(signal) => json!({"ended": "signal", "signal": signal}),

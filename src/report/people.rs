@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use x509::text::hex;
 
 use crate::{
-    evidence::attestation::{Ended, Outcome},
+    evidence::attestation::{Ended, SignedOutcome},
     report::{
         Item,
         causes::{alone, causes},
@@ -215,7 +215,7 @@ fn step_line(step: &StepSummary, origins: &Origins) -> String {
 }
 
 /// How a step ended.
-pub(super) fn ended(outcome: Outcome) -> String {
+pub(super) fn ended(outcome: SignedOutcome) -> String {
     let text = match outcome.ended {
         Ended::Exited(code) => format!("exit code {code}"),
         Ended::Signal(signal) => format!("ended by signal {signal}"),

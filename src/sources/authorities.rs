@@ -18,11 +18,11 @@ pub(crate) const BODY_TAKES: u32 = 10;
 
 /// Authorities that vouch for the server.
 #[derive(Debug, Clone, Default)]
-pub struct Authorities(Vec<CertificateDer<'static>>);
+pub struct ServerAuthorities(Vec<CertificateDer<'static>>);
 
 /// Why a text holds no authorities.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum AuthoritiesError {
+pub enum ServerAuthoritiesError {
     /// Broken PEM.
     #[error("it is not PEM: {0}")]
     Pem(String),
@@ -34,17 +34,17 @@ pub enum AuthoritiesError {
     Certificate(usize),
 }
 
-impl Authorities {
+impl ServerAuthorities {
     /// All certificates of a text.
-    pub fn from_pem(text: &[u8]) -> Result<Self, AuthoritiesError> {
+    pub fn from_pem(text: &[u8]) -> Result<Self, ServerAuthoritiesError> {
         let all = CertificateDer::pem_slice_iter(text).collect::<Result<Vec<_>, _>>();
-        let all = all.map_err(|error| AuthoritiesError::Pem(error.to_string()))?;
+        let all = all.map_err(|error| ServerAuthoritiesError::Pem(error.to_string()))?;
         if all.is_empty() {
-            return Err(AuthoritiesError::Empty);
+            return Err(ServerAuthoritiesError::Empty);
         }
         let mut store = RootCertStore::empty();
         match all.iter().position(|certificate| store.add(certificate.clone()).is_err()) {
-            Some(place) => Err(AuthoritiesError::Certificate(place + 1)),
+            Some(place) => Err(ServerAuthoritiesError::Certificate(place + 1)),
             None => Ok(Self(all)),
         }
     }

@@ -5,7 +5,7 @@ use std::io;
 use crate::{
     sources::{
         kubernetes::error::KubernetesError,
-        not_read::{NotRead, Unnamed},
+        not_read::{NotRead, UnnamedFiles},
         oci::OciError,
         results::ResultsError,
     },
@@ -33,7 +33,7 @@ pub enum SourceError {
         /// The folder that they are in.
         path: String,
         /// How many.
-        unnamed: Unnamed,
+        unnamed: UnnamedFiles,
     },
     /// The input holds something else than TaskRuns.
     #[error("{path}: {what}")]

@@ -6,7 +6,7 @@ use crate::{
     sources::{
         error::{Rest, SourceError},
         kubernetes::error::KubernetesError,
-        not_read::{NotRead, Unnamed},
+        not_read::{NotRead, UnnamedFiles},
         oci::OciError,
         results::ResultsError,
     },
@@ -21,9 +21,9 @@ use crate::{
 
 /// Why there is no TaskRun, but for where.
 #[derive(Debug)]
-pub(crate) enum Failure {
+pub(crate) enum ReadFailure {
     NotRead(NotRead),
-    Unnamed(Unnamed),
+    Unnamed(UnnamedFiles),
     Unsuitable(Unsuitable),
     Read(io::Error),
     Json(String, Rest),
@@ -62,7 +62,7 @@ pub(crate) enum LeftOut {
     Others(u64),
 }
 
-impl Failure {
+impl ReadFailure {
     /// Says what is wrong with what is no JSON.
     pub(crate) fn json(bytes: &[u8], line: u64, rest: Rest) -> Self {
         let mut values = serde_json::Deserializer::from_slice(bytes).into_iter::<Node>();

@@ -25,4 +25,4 @@ mod sink;
 pub mod source;
 pub mod token;
 pub mod walk;
-pub use not_read::{NotRead, Unnamed};
+pub use not_read::{NotRead, UnnamedFiles};

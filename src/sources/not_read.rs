@@ -68,9 +68,9 @@ impl fmt::Display for NotRead {
 
 /// Files that are not named: how many, by what they are called.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Unnamed(BTreeMap<&'static str, u64>);
+pub struct UnnamedFiles(BTreeMap<&'static str, u64>);
 
-impl Unnamed {
+impl UnnamedFiles {
     /// One more of what is called so.
     pub(crate) fn add(&mut self, several: &'static str) {
         *self.0.entry(several).or_default() += 1;
@@ -82,7 +82,7 @@ impl Unnamed {
     }
 }
 
-impl fmt::Display for Unnamed {
+impl fmt::Display for UnnamedFiles {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kinds: Vec<String> = self.0.iter().map(|(what, count)| format!("{count} {what}")).collect();
         write!(f, "{} more files are not read: {}", self.count(), kinds.join(", "))

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    sources::failure::Failure,
+    sources::failure::ReadFailure,
     tekton::{strict::node::Node, taskrun::Inherited},
 };
 
@@ -12,7 +12,7 @@ use crate::{
 pub(crate) struct Stopped;
 
 /// What the reader finds, in order.
-pub(crate) enum Found<'a> {
+pub(crate) enum FoundDocument<'a> {
     /// One JSON document, or what should be one.
     Json {
         /// All of it.
@@ -32,7 +32,7 @@ pub(crate) enum Found<'a> {
         inherited: Option<&'a Inherited>,
     },
     /// Something that cannot be read.
-    Failed(Failure),
+    Failed(ReadFailure),
 }
 
 /// Takes what the reader finds.
@@ -40,7 +40,7 @@ pub(crate) trait Sink {
     /// What comes from now on is from this input.
     fn begin(&mut self, path: Arc<str>);
     /// Takes one thing.
-    fn take(&mut self, found: Found<'_>) -> Result<(), Stopped>;
+    fn take(&mut self, found: FoundDocument<'_>) -> Result<(), Stopped>;
     /// The reader may have to wait for more: what was taken should not.
     fn waiting(&mut self) -> Result<(), Stopped>;
     /// What comes next may take long, for this reason; what was taken so far should not wait for it.

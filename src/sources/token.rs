@@ -12,7 +12,7 @@ pub(crate) struct Token(Zeroizing<String>);
 
 /// Why there is no token.
 #[derive(Debug, thiserror::Error)]
-pub enum TokenError {
+pub enum BearerTokenError {
     /// The operating system's answer.
     #[error("it cannot be read: {}", crate::io_error::words(.0))]
     Unreadable(io::Error),
@@ -26,19 +26,19 @@ pub enum TokenError {
 
 impl Token {
     /// What a file holds now.
-    pub(crate) fn of_file(path: &Path) -> Result<Self, TokenError> {
-        let content = fs::read(path).map(Zeroizing::new).map_err(TokenError::Unreadable)?;
+    pub(crate) fn of_file(path: &Path) -> Result<Self, BearerTokenError> {
+        let content = fs::read(path).map(Zeroizing::new).map_err(BearerTokenError::Unreadable)?;
         Self::of(&content)
     }
 
     /// A text, whatever white space is around it.
-    pub(crate) fn of(text: &[u8]) -> Result<Self, TokenError> {
+    pub(crate) fn of(text: &[u8]) -> Result<Self, BearerTokenError> {
         match text.trim_ascii() {
-            [] => Err(TokenError::Empty),
+            [] => Err(BearerTokenError::Empty),
             token if token.iter().all(u8::is_ascii_graphic) => {
                 Ok(Self(Zeroizing::new(String::from_utf8_lossy(token).into_owned())))
             }
-            _ => Err(TokenError::NotAToken),
+            _ => Err(BearerTokenError::NotAToken),
         }
     }
 

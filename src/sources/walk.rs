@@ -20,10 +20,10 @@ use crate::{
     sources::{
         budget::{BATCH, Budget, CloseOnDrop},
         error::SourceError,
-        failure::{Failure, LeftOut},
+        failure::{LeftOut, ReadFailure},
         files::Document,
         judge::{EveryRun, Judge},
-        sink::{Found, Sink, Stopped},
+        sink::{FoundDocument, Sink, Stopped},
         source::Source,
     },
     tekton::{
@@ -95,11 +95,11 @@ pub struct Walked {
 
 /// How far a walk has come.
 #[derive(Debug, Default)]
-pub struct Progress {
+pub struct WalkProgress {
     bytes: AtomicU64,
 }
 
-impl Progress {
+impl WalkProgress {
     /// Bytes read so far.
     pub fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
@@ -111,7 +111,7 @@ impl Progress {
 pub fn walk<R: Send, J: FnMut(Run) -> R>(
     source: Source<'_>,
     jobs: NonZeroUsize,
-    progress: &Progress,
+    progress: &WalkProgress,
     judge: impl Fn() -> J + Sync,
     each: &mut dyn FnMut(Event<'_, R>),
 ) -> Walked {
@@ -122,7 +122,7 @@ pub fn walk<R: Send, J: FnMut(Run) -> R>(
 pub fn walk_by<R: Send, J: Judge<R>>(
     source: Source<'_>,
     jobs: NonZeroUsize,
-    progress: &Progress,
+    progress: &WalkProgress,
     judge: impl Fn() -> J + Sync,
     each: &mut dyn FnMut(Event<'_, R>),
 ) -> Walked {
@@ -176,7 +176,7 @@ pub fn for_each(source: Source<'_>, each: &mut dyn FnMut(Place<'_>, Result<TaskR
 pub fn task_runs(source: Source<'_>, each: &mut dyn FnMut(Event<'_, TaskRun>)) -> Walked {
     let unjudged = || |run| run;
     let mut refused = 0;
-    let walked = walk(source, NonZeroUsize::MIN, &Progress::default(), unjudged, &mut |event| {
+    let walked = walk(source, NonZeroUsize::MIN, &WalkProgress::default(), unjudged, &mut |event| {
         each(match event {
             Event::Object { place, outcome } => {
                 let outcome = outcome.and_then(|run| match run {
@@ -233,7 +233,7 @@ fn collect<R>(promised: &Receiver<Next<R>>, budget: &Budget, each: &mut dyn FnMu
         };
         // A worker that is gone has judged nothing.
         let lost =
-            || vec![Answer { path: promise.path.clone(), line: None, outcome: Err(Failure::Panicked) }];
+            || vec![Answer { path: promise.path.clone(), line: None, outcome: Err(ReadFailure::Panicked) }];
         for Answer { path, line, outcome } in answers.unwrap_or_else(|()| lost()) {
             let place = numbering.place(&path, line);
             objects += u64::from(outcome.is_ok());
@@ -266,7 +266,7 @@ impl Numbering {
 struct Answer<R> {
     path: Arc<str>,
     line: Option<u64>,
-    outcome: Result<R, Failure>,
+    outcome: Result<R, ReadFailure>,
 }
 
 /// A batch, and where its answers go.
@@ -297,7 +297,7 @@ struct Batch {
 enum Item {
     Json { bytes: Range<usize>, line: u64, inherited: Option<Inherited> },
     Yaml(Node, Option<Inherited>),
-    Failed(Failure),
+    Failed(ReadFailure),
 }
 
 impl Batch {
@@ -338,7 +338,7 @@ impl Batch {
                 // Whatever it had remembered may be half of something.
                 *current = judge();
                 answers.truncate(before);
-                answers.push(Answer { path, line, outcome: Err(Failure::Panicked) });
+                answers.push(Answer { path, line, outcome: Err(ReadFailure::Panicked) });
             }
         }
         (answers, self.bytes)
@@ -368,7 +368,7 @@ impl Files {
         self.current = Some(true);
     }
 
-    fn note(&mut self, failure: &Failure) {
+    fn note(&mut self, failure: &ReadFailure) {
         match failure.left_out() {
             LeftOut::Nothing => {}
             LeftOut::Rest => self.current = Some(false),
@@ -388,7 +388,7 @@ struct Batches<'a, R> {
     work: SyncSender<Work<R>>,
     next: SyncSender<Next<R>>,
     budget: &'a Budget,
-    progress: &'a Progress,
+    progress: &'a WalkProgress,
 }
 
 impl<'a, R> Batches<'a, R> {
@@ -396,7 +396,7 @@ impl<'a, R> Batches<'a, R> {
         work: SyncSender<Work<R>>,
         next: SyncSender<Next<R>>,
         budget: &'a Budget,
-        progress: &'a Progress,
+        progress: &'a WalkProgress,
     ) -> Self {
         let (batch, files) = (Batch::default(), Files::default());
         Batches { batch, path: None, files, work, next, budget, progress }
@@ -419,12 +419,12 @@ impl<R> Sink for Batches<'_, R> {
         self.path = Some(path);
     }
 
-    fn take(&mut self, found: Found<'_>) -> Result<(), Stopped> {
+    fn take(&mut self, found: FoundDocument<'_>) -> Result<(), Stopped> {
         let Some(path) = self.path.clone() else { return Ok(()) };
         let new = match &found {
-            Found::Json { bytes, .. } => bytes.len(),
-            Found::Yaml { weight, .. } => *weight,
-            Found::Failed(_) => 0,
+            FoundDocument::Json { bytes, .. } => bytes.len(),
+            FoundDocument::Yaml { weight, .. } => *weight,
+            FoundDocument::Failed(_) => 0,
         };
         // An object of two bytes takes as much room as its answer does.
         let new = new + ANSWER;
@@ -433,7 +433,7 @@ impl<R> Sink for Batches<'_, R> {
         }
         let batch = &mut self.batch;
         let item = match found {
-            Found::Json { bytes, line, inherited } => {
+            FoundDocument::Json { bytes, line, inherited } => {
                 let start = batch.bytes.len();
                 if start == 0 {
                     batch.bytes = self.budget.room();
@@ -443,8 +443,8 @@ impl<R> Sink for Batches<'_, R> {
                 batch.bytes.extend(bytes);
                 Item::Json { bytes: start..batch.bytes.len(), line, inherited: inherited.cloned() }
             }
-            Found::Yaml { node, inherited, .. } => Item::Yaml(node, inherited.cloned()),
-            Found::Failed(failure) => {
+            FoundDocument::Yaml { node, inherited, .. } => Item::Yaml(node, inherited.cloned()),
+            FoundDocument::Failed(failure) => {
                 self.files.note(&failure);
                 Item::Failed(failure)
             }

@@ -69,7 +69,7 @@ pub struct LogLine {
 
 /// What the results sidecar printed.
 #[derive(Clone, Debug, Default)]
-pub struct Log {
+pub struct SidecarLog {
     /// Results, of the task and of its steps.
     pub results: Vec<LogLine>,
     /// Artifacts by step, as the sidecar writes them.
@@ -78,16 +78,16 @@ pub struct Log {
 
 /// The TaskRun as the controller would leave it once all steps are done.
 pub fn assemble(spec: &RunSpec, steps: &[StepReport]) -> Value {
-    assemble_from_log(spec, steps, &Log::default())
+    assemble_from_log(spec, steps, &SidecarLog::default())
 }
 
 /// The same with results from a log.
 pub fn assemble_with_log(spec: &RunSpec, steps: &[StepReport], log: &[LogLine]) -> Value {
-    assemble_from_log(spec, steps, &Log { results: log.to_vec(), artifacts: BTreeMap::new() })
+    assemble_from_log(spec, steps, &SidecarLog { results: log.to_vec(), artifacts: BTreeMap::new() })
 }
 
 /// The same with all that a log holds, which the messages come after (`pkg/pod/status.go`, `setTaskRunStatusBasedOnStepStatus`).
-pub fn assemble_from_log(spec: &RunSpec, steps: &[StepReport], log: &Log) -> Value {
+pub fn assemble_from_log(spec: &RunSpec, steps: &[StepReport], log: &SidecarLog) -> Value {
     let declared = TaskDeclarations::new(&spec.task_spec);
     let mut states = Vec::new();
     let mut results = Results::default();
@@ -257,7 +257,7 @@ struct StepRead {
     task_artifacts: Artifacts<Value>,
 }
 
-fn read_step(step: &StepReport, log: &Log, declared: &TaskDeclarations) -> StepRead {
+fn read_step(step: &StepReport, log: &SidecarLog, declared: &TaskDeclarations) -> StepRead {
     let message = String::from_utf8_lossy(&step.message).into_owned();
     let artifacts = log.artifacts.get(&step.name).map(|value| artifacts::read(value)).unwrap_or_default();
     let Some(entries) = parse_message(&message) else {

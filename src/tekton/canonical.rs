@@ -69,15 +69,15 @@ pub(crate) fn object<'a>(out: &mut String, members: impl Iterator<Item = (&'a st
 }
 
 /// An object that is appended member by member, in the order of their keys.
-pub(crate) struct Object<'a> {
+pub(crate) struct CanonicalObject<'a> {
     out: &'a mut String,
     last: Option<&'static str>,
 }
 
-impl<'a> Object<'a> {
+impl<'a> CanonicalObject<'a> {
     pub(crate) fn begin(out: &'a mut String) -> Self {
         out.push('{');
-        Object { out, last: None }
+        CanonicalObject { out, last: None }
     }
 
     /// Where the value of the next member goes. Its key is behind those before it and needs no escaping.

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 
 use serde::Deserialize;
 
-use crate::tekton::strict::{json::Object, node::Node};
+use crate::tekton::strict::{json::StrictObject, node::Node};
 
 /// Types of entries that evidence speaks of.
 pub(crate) mod entry_type {
@@ -31,7 +31,7 @@ pub(crate) mod entry_type {
 /// One entry.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Entry {
+pub(crate) struct ReadEntry {
     pub(crate) key: String,
     pub(crate) value: String,
     #[serde(rename = "type", default)]
@@ -39,10 +39,10 @@ pub(crate) struct Entry {
 }
 
 /// Reads a message. `Err` says what is wrong with it.
-pub(crate) fn parse(message: &str) -> Result<Vec<Entry>, String> {
+pub(crate) fn parse(message: &str) -> Result<Vec<ReadEntry>, String> {
     // An entry has no members but its own and each once, so nothing in it can be read in two ways.
-    let entries = match serde_json::from_str::<Vec<Object<Entry>>>(message) {
-        Ok(entries) => entries.into_iter().map(|Object(entry)| entry).collect(),
+    let entries = match serde_json::from_str::<Vec<StrictObject<ReadEntry>>>(message) {
+        Ok(entries) => entries.into_iter().map(|StrictObject(entry)| entry).collect(),
         Err(_) => worded(message)?,
     };
     let mut keys = HashSet::with_capacity(entries.len());
@@ -53,7 +53,7 @@ pub(crate) fn parse(message: &str) -> Result<Vec<Entry>, String> {
 }
 
 /// The same by way of a value, which words what is wrong.
-fn worded(message: &str) -> Result<Vec<Entry>, String> {
+fn worded(message: &str) -> Result<Vec<ReadEntry>, String> {
     let node: Node = serde_json::from_str(message).map_err(|error| error.to_string())?;
     node.read().map_err(|misfit| misfit.to_string())
 }

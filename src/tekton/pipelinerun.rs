@@ -55,10 +55,10 @@ pub struct PipelineRun {
     pub metadata: Metadata,
     /// What was asked for.
     #[serde(default, deserialize_with = "null_is_default")]
-    pub spec: Spec,
+    pub spec: PipelineRunSpec,
     /// What Tekton's controller wrote.
     #[serde(default, deserialize_with = "null_is_default")]
-    pub status: Status,
+    pub status: PipelineRunStatus,
     /// All of it as it was read.
     #[serde(skip)]
     pub(crate) packed: Packed,
@@ -67,7 +67,7 @@ pub struct PipelineRun {
 /// `spec`.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Spec {
+pub struct PipelineRunSpec {
     /// The pipeline, where it is given inline.
     pub pipeline_spec: Option<PipelineSpec>,
     /// Values of parameters.
@@ -233,7 +233,7 @@ pub struct Include {
 /// `status`.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Status {
+pub struct PipelineRunStatus {
     /// Conditions, among them `Succeeded`.
     #[serde(default, deserialize_with = "null_is_default")]
     pub conditions: Vec<Condition>,

@@ -3,7 +3,7 @@
 //! | place | rule, where `.` is no newline | here |
 //! |---|---|---|
 //! | the entrypoint, results (`pkg/internal/resultref`, `StepResultRegex`) | `\$\(steps\..*?\.results\..*?\)` | [`to_results`] |
-//! | the same, taken apart (`ParseStepExpression`) | split at each `.`, four or five parts | [`ResultReference`] |
+//! | the same, taken apart (`ParseStepExpression`) | split at each `.`, four or five parts | [`StepResultReference`] |
 //! | the entrypoint, artifacts (`internal/artifactref`, `StepArtifactRegex`) | `\$\(steps\.([^.]+)\.(?:inputs\|outputs)\.([^.)]+)\)` | [`to_artifacts`] |
 //! | the controller, a task's result (`pkg/apis/pipeline/v1/result_validation.go`, `ExtractStepResultName`) | the first of `\$\(steps\.(.*?)\.results\.(.*?)\)` | `taken_from` |
 //!
@@ -118,18 +118,18 @@ pub(crate) enum ResultReferenceError {
 
 /// `$(steps.<step>.results.<result>)`, with `[<index>]`, `[*]` or `.<key>` behind it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct ResultReference<'a> {
+pub(crate) struct StepResultReference<'a> {
     /// Name of the step.
     pub(crate) step: &'a [u8],
     /// Name of the result.
     pub(crate) result: Vec<u8>,
     /// Which part of it.
-    pub(crate) part: Part<'a>,
+    pub(crate) part: StepResultPart<'a>,
 }
 
 /// A part of a result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Part<'a> {
+pub(crate) enum StepResultPart<'a> {
     /// All of a text.
     Whole,
     /// `[*]`: all elements of an array.
@@ -140,7 +140,7 @@ pub(crate) enum Part<'a> {
     Member(&'a [u8]),
 }
 
-impl<'a> ResultReference<'a> {
+impl<'a> StepResultReference<'a> {
     /// Takes a reference apart (`ParseStepExpression`). A result of which a member is taken keeps its brackets.
     pub(crate) fn parse(reference: &'a [u8]) -> Result<Self, ResultReferenceError> {
         match parts(reference)[..] {
@@ -149,7 +149,7 @@ impl<'a> ResultReference<'a> {
                 Ok(Self { step, result, part })
             }
             [b"steps", step, b"results", result, key] => {
-                Ok(Self { step, result: result.to_vec(), part: Part::Member(key) })
+                Ok(Self { step, result: result.to_vec(), part: StepResultPart::Member(key) })
             }
             [b"steps", _, b"results", _, _, _, ..] => Err(ResultReferenceError::TooManyParts),
             _ => Err(ResultReferenceError::Form),
@@ -158,7 +158,7 @@ impl<'a> ResultReference<'a> {
 }
 
 /// Takes every `\[([0-9])*\*?\]` out of a result's name; the first of them is the index (`ParseResultName`).
-fn split_index(result: &[u8]) -> (Vec<u8>, Part<'static>) {
+fn split_index(result: &[u8]) -> (Vec<u8>, StepResultPart<'static>) {
     let (mut name, mut index) = (Vec::new(), None);
     let mut rest = result;
     while let Some(&first) = rest.first() {
@@ -174,13 +174,13 @@ fn split_index(result: &[u8]) -> (Vec<u8>, Part<'static>) {
         }
     }
     let part = match index {
-        None | Some(b"") => Part::Whole,
-        Some(b"*") => Part::All,
+        None | Some(b"") => StepResultPart::Whole,
+        Some(b"*") => StepResultPart::All,
         // Go's Atoi: what is not a number is 0, what is too large is the largest.
-        Some(digits) if digits.ends_with(b"*") => Part::At(0),
+        Some(digits) if digits.ends_with(b"*") => StepResultPart::At(0),
         Some(digits) => {
             let digits = String::from_utf8_lossy(digits);
-            Part::At(digits.parse().unwrap_or(u64::MAX).min(i64::MAX.cast_unsigned()))
+            StepResultPart::At(digits.parse().unwrap_or(u64::MAX).min(i64::MAX.cast_unsigned()))
         }
     };
     (name, part)
@@ -239,18 +239,18 @@ mod tests {
     fn references_are_taken_apart_as_tekton_does() {
         use ResultReferenceError::{Form, TooManyParts};
         for (reference, expected) in [
-            ("$(steps.a.results.b)", Ok(("a", "b", Part::Whole))),
-            ("$(steps.a.results.b[2])", Ok(("a", "b", Part::At(2)))),
-            ("$(steps.a.results.b.k)", Ok(("a", "b", Part::Member(b"k")))),
-            ("$(steps.a.results.b[*].k)", Ok(("a", "b[*]", Part::Member(b"k")))),
+            ("$(steps.a.results.b)", Ok(("a", "b", StepResultPart::Whole))),
+            ("$(steps.a.results.b[2])", Ok(("a", "b", StepResultPart::At(2)))),
+            ("$(steps.a.results.b.k)", Ok(("a", "b", StepResultPart::Member(b"k")))),
+            ("$(steps.a.results.b[*].k)", Ok(("a", "b[*]", StepResultPart::Member(b"k")))),
             ("$(steps.a.results.b.k.l)", Err(TooManyParts)),
             ("$(steps.a.b.results.c)", Err(Form)),
             ("$(steps.x) $(steps.a.results.b)", Err(Form)),
         ] {
-            let read = ResultReference::parse(reference.as_bytes());
+            let read = StepResultReference::parse(reference.as_bytes());
             let expected = expected.map(|(step, result, part)| {
                 let (step, result) = (step.as_bytes(), result.as_bytes().to_vec());
-                ResultReference { step, result, part }
+                StepResultReference { step, result, part }
             });
             assert_eq!(read, expected, "{reference}");
         }
@@ -263,17 +263,17 @@ mod tests {
     #[test]
     fn indexes_as_tekton_reads_them() {
         for (result, name, part) in [
-            ("r", "r", Part::Whole),
-            ("r[]", "r", Part::Whole),
-            ("r[*]", "r", Part::All),
-            ("r[0]", "r", Part::At(0)),
-            ("r[12]", "r", Part::At(12)),
-            ("r[3*]", "r", Part::At(0)),
-            ("r[x][1]", "r[x]", Part::At(1)),
-            ("r[1][2]s", "rs", Part::At(1)),
-            ("r[1", "r[1", Part::Whole),
-            ("r[**]", "r[**]", Part::Whole),
-            ("r[99999999999999999999]", "r", Part::At(i64::MAX.cast_unsigned())),
+            ("r", "r", StepResultPart::Whole),
+            ("r[]", "r", StepResultPart::Whole),
+            ("r[*]", "r", StepResultPart::All),
+            ("r[0]", "r", StepResultPart::At(0)),
+            ("r[12]", "r", StepResultPart::At(12)),
+            ("r[3*]", "r", StepResultPart::At(0)),
+            ("r[x][1]", "r[x]", StepResultPart::At(1)),
+            ("r[1][2]s", "rs", StepResultPart::At(1)),
+            ("r[1", "r[1", StepResultPart::Whole),
+            ("r[**]", "r[**]", StepResultPart::Whole),
+            ("r[99999999999999999999]", "r", StepResultPart::At(i64::MAX.cast_unsigned())),
         ] {
             assert_eq!(split_index(result.as_bytes()), (name.as_bytes().to_vec(), part), "{result}");
         }

@@ -15,10 +15,10 @@ pub(crate) use self::{members::result_value, metadata::reads_annotation};
 pub use self::{
     metadata::{ANNOTATION, Annotations, Labels, Metadata, OwnerReference},
     spec::{
-        DeclaredResult, DeclaredStep, DeclaredWhen, HoldsReference, Params, Spec, StepTemplate, TaskSpec,
-        Variable,
+        DeclaredResult, DeclaredStep, DeclaredWhen, HoldsReference, Params, StepTemplate, TaskRunSpec,
+        TaskSpec, Variable,
     },
-    status::{Condition, NotInV1, Status, StatusResult, StepState, Terminated},
+    status::{Condition, NotInV1, StatusResult, StepState, TaskRunStatus, Terminated},
 };
 pub(crate) use crate::tekton::object_name::{is_namespace, is_object_name};
 use crate::tekton::{
@@ -49,9 +49,9 @@ pub struct TaskRun {
     /// Name, namespace, UID, time of creation.
     pub metadata: Metadata,
     /// What was asked for.
-    pub spec: Spec,
+    pub spec: TaskRunSpec,
     /// What Tekton's controller wrote.
-    pub status: Status,
+    pub status: TaskRunStatus,
     /// Whether it is of `tekton.dev/v1beta1`, whose status knows no artifacts of the task.
     pub is_v1beta1: bool,
     /// Which of its attempts this is, from 0, if it was taken out of `status.retriesStatus`.
@@ -79,14 +79,14 @@ struct Document {
     api_version: Option<String>,
     metadata: Metadata,
     #[serde(default, deserialize_with = "null_is_default")]
-    spec: Spec,
+    spec: TaskRunSpec,
     #[serde(default, deserialize_with = "null_is_default")]
-    status: Status,
+    status: TaskRunStatus,
 }
 
 /// Whether a TaskRun has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum End {
+pub(crate) enum RunEnd {
     /// It has.
     Ended,
     /// Not yet.
@@ -140,7 +140,7 @@ impl TaskRun {
 
     /// The TaskRun before any of its attempts: for [`TaskRun::become_attempt`].
     pub(crate) fn without_status(&self) -> Self {
-        let (metadata, spec, status) = (self.metadata.clone(), self.spec.clone(), Status::default());
+        let (metadata, spec, status) = (self.metadata.clone(), self.spec.clone(), TaskRunStatus::default());
         let chains = self.chains.clone();
         Self { metadata, spec, status, is_v1beta1: self.is_v1beta1, earlier_attempt: None, chains }
     }
@@ -166,7 +166,7 @@ impl TaskRun {
     }
 
     /// Whether it has ended, by its own account.
-    pub(crate) fn end(&self) -> End {
+    pub(crate) fn end(&self) -> RunEnd {
         let status = &self.status;
         let said = status.conditions.iter().filter(|condition| condition.kind == "Succeeded").count();
         let is_empty = status.conditions.is_empty()
@@ -174,12 +174,12 @@ impl TaskRun {
             && status.retries_status.is_empty()
             && status.completion_time.is_none();
         match self.succeeded() {
-            _ if said > 1 => End::Contradictory,
-            _ if self.is_partial() && is_empty => End::NotStarted,
-            Some("True" | "False") => End::Ended,
+            _ if said > 1 => RunEnd::Contradictory,
+            _ if self.is_partial() && is_empty => RunEnd::NotStarted,
+            Some("True" | "False") => RunEnd::Ended,
             // An archive of results alone: there are none before the end, and each step signs how it ended.
-            None if self.is_partial() && status.conditions.is_empty() => End::Ended,
-            _ => End::Running,
+            None if self.is_partial() && status.conditions.is_empty() => RunEnd::Ended,
+            _ => RunEnd::Running,
         }
     }
 

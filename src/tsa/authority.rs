@@ -5,7 +5,7 @@ use x509::time_stamp::{Request, TimeStamp, TsaPolicy};
 
 use crate::{
     tsa::service::{Service, ServiceError},
-    verify::prove::time::{TimeStamps, TokenError},
+    verify::prove::time::{TimeStampTokenError, TimeStamps},
 };
 
 /// Why there is no token.
@@ -16,7 +16,7 @@ pub enum AskError {
     Service(#[from] ServiceError),
     /// It gave one that proves nothing.
     #[error("the TSA's answer is not kept: {0}")]
-    Answer(TokenError),
+    Answer(TimeStampTokenError),
     /// It could not be asked.
     #[error("no nonce: the operating system's random generator failed")]
     Random,

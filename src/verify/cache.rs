@@ -12,7 +12,7 @@ use x509::{Certificate, CertificateError, Validity};
 use super::chain::{self, Path, PathError};
 use crate::{
     evidence::leaf::{CompactLeaf, Issuer, LeafError},
-    tekton::chains::Envelope,
+    tekton::chains::ChainsEnvelope,
     verify::finding::Finding,
     workload::bundle::X509Bundle,
 };
@@ -33,7 +33,7 @@ pub(crate) struct Caches {
     leaves: Cache<Certificate, OF_A_TASK_RUN>,
     paths: Cache<TimedPath, OF_A_TASK_RUN>,
     /// The envelope of Chains' that was looked at last, and what was found of it: all TaskRuns of a PipelineRun may be in one.
-    envelope: Option<(Arc<Envelope>, Result<String, Finding>)>,
+    envelope: Option<(Arc<ChainsEnvelope>, Result<String, Finding>)>,
 }
 
 /// Why a compact leaf gives no certificate.
@@ -49,8 +49,8 @@ impl Caches {
     /// What was found of Chains' signature over this very envelope, else what `find` finds.
     pub(crate) fn of_envelope(
         &mut self,
-        envelope: &Arc<Envelope>,
-        find: impl FnOnce(&Envelope) -> Result<String, Finding>,
+        envelope: &Arc<ChainsEnvelope>,
+        find: impl FnOnce(&ChainsEnvelope) -> Result<String, Finding>,
     ) -> Result<String, Finding> {
         match &self.envelope {
             Some((last, found)) if Arc::ptr_eq(last, envelope) => found.clone(),

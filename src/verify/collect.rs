@@ -13,7 +13,7 @@ use crate::{
         tep0089,
     },
     tekton::{
-        message::{self, Entry, entry_type},
+        message::{self, ReadEntry, entry_type},
         result_kind::ResultKind,
         taskrun::{StepState, TaskRun},
         termination::COMPRESSED,
@@ -29,7 +29,7 @@ pub(crate) struct StepEvidence<'a> {
     /// Its place in `status.steps`, if there are any.
     pub(crate) index: Option<usize>,
     /// The entries of its termination message by their keys; `None` if the object holds no message of it.
-    entries: Option<ByName<Vec<Entry>, Entry>>,
+    entries: Option<ByName<Vec<ReadEntry>, ReadEntry>>,
     /// The value of its `SVIDENCE.<step>.sig` entry.
     pub(crate) attestation: Option<String>,
     /// Task results of the status with string values; shared by all steps.
@@ -81,13 +81,13 @@ const MOST_STEPS: usize = 1000;
 
 impl<'a> StepEvidence<'a> {
     /// The entries of its termination message; `None` if the object holds no message of it.
-    pub(crate) fn entries(&self) -> Option<&[Entry]> {
+    pub(crate) fn entries(&self) -> Option<&[ReadEntry]> {
         self.entries.as_ref().map(ByName::list)
     }
 
     /// The entries among which every covered result stands, if the object holds them: those of the step's message, where
     /// that is the way the step says it handed its results over.
-    pub(crate) fn entries_with_results(&self, attestation: &Attestation) -> Option<&[Entry]> {
+    pub(crate) fn entries_with_results(&self, attestation: &Attestation) -> Option<&[ReadEntry]> {
         match attestation.results_from {
             ResultsFrom::TerminationMessage => self.entries(),
             ResultsFrom::SidecarLogs => None,
@@ -114,8 +114,8 @@ impl<'a> StepEvidence<'a> {
     ) -> impl Iterator<Item = [Option<(&'s str, &'s str)>; 2]> + 's {
         let entries = self.entries_with_results(attestation);
         let in_message = entries.map(|entries| {
-            let of_kind = |entry: &&Entry| entry.kind == entry_type::TASK_RESULT;
-            let results: Vec<&Entry> = entries.iter().filter(of_kind).collect();
+            let of_kind = |entry: &&ReadEntry| entry.kind == entry_type::TASK_RESULT;
+            let results: Vec<&ReadEntry> = entries.iter().filter(of_kind).collect();
             let by_hint = by_hint(results.iter().map(|entry| entry.key.as_str()));
             (results, by_hint)
         });
@@ -236,7 +236,7 @@ pub(crate) fn read(object: &TaskRun) -> (Vec<StepEvidence<'_>>, Findings) {
 }
 
 /// The entries of a step's message, if it left one.
-fn entries_of_message(state: &StepState) -> Result<Option<ByName<Vec<Entry>, Entry>>, Finding> {
+fn entries_of_message(state: &StepState) -> Result<Option<ByName<Vec<ReadEntry>, ReadEntry>>, Finding> {
     let name = state.name.as_str();
     let text = state.terminated.as_ref().map(|terminated| terminated.message.as_str()).unwrap_or_default();
     // The controller's own words, for example that the pod was deleted, are no message of the step.
@@ -257,7 +257,7 @@ fn entries_of_message(state: &StepState) -> Result<Option<ByName<Vec<Entry>, Ent
         );
         Finding::undecided(Detail::UNREADABLE_MESSAGE, Some(name), reason)
     })?;
-    Ok(Some(ByName::new(entries, |entry: &Entry| entry.key.as_str())))
+    Ok(Some(ByName::new(entries, |entry: &ReadEntry| entry.key.as_str())))
 }
 
 fn check_count(count: usize) -> Result<(), Findings> {

@@ -416,7 +416,7 @@ impl fmt::Display for Side<'_> {
 
 /// What a finding is about. What is not known, or has no meaning for it, is `None`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Facts<'a> {
+pub struct FindingFacts<'a> {
     /// The exact rule.
     pub detail: Option<Detail>,
     /// Of an earlier attempt: its number, from 0. All else is then about that attempt.

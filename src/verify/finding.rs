@@ -7,7 +7,7 @@ use x509::Class;
 
 use super::{
     facts::{Detail, ResultName},
-    verdict::{Breach, Changed, LeafRule, OtherProgram, PipelineFault, Thing, Verdict},
+    verdict::{Breach, ChangedResult, LeafRule, OtherProgram, PipelineFault, Thing, Verdict},
 };
 use crate::{
     evidence::attestation::AttestationError,
@@ -98,7 +98,7 @@ pub enum Finding {
         /// Step of the entry.
         step: String,
         /// Which result, and where.
-        changed: Box<Changed>,
+        changed: Box<ChangedResult>,
     },
     /// A covered result is not there.
     #[error("step {step}: result {} is missing", thing.text)]

@@ -28,13 +28,13 @@ use std::{
 use unixtime::UnixSeconds;
 
 pub use compare::{
-    image::Image,
-    partial::{Item, NotCarried},
-    program::Attested,
+    image::AttestedImage,
+    partial::{NotCarried, NotCarriedItem},
+    program::AttestedProgram,
     value::VerifiedResult,
 };
 pub use demand::{Demand, DemandError};
-pub use facts::{Detail, Facts, ResultName, Side};
+pub use facts::{Detail, FindingFacts, ResultName, Side};
 pub use finding::Finding;
 pub use findings::{Findings, KEPT, More};
 pub use policy::{PolicyFile, Rule};
@@ -47,7 +47,7 @@ pub use prove::{
     time::TimeProof,
 };
 pub use trust::Trust;
-pub use verdict::{Breach, Changed, LeafRule, OtherProgram, PipelineFault, Thing, Verdict};
+pub use verdict::{Breach, ChangedResult, LeafRule, OtherProgram, PipelineFault, Thing, Verdict};
 
 use self::{
     bind::{
@@ -73,8 +73,8 @@ use crate::{
         statement::uuid,
     },
     tekton::{
-        chains::Format,
-        taskrun::{End, StatusResult, TaskRun},
+        chains::ChainsFormat,
+        taskrun::{RunEnd, StatusResult, TaskRun},
     },
     workload::chain,
 };
@@ -223,7 +223,7 @@ fn from_attestation(object: &TaskRun, chains: &Result<ChainsSignature, Finding>)
     let origin = object.chains.as_ref()?;
     let signature = chains.as_ref().map(|chains| format!("; {chains}")).unwrap_or_default();
     let lacks = match origin.format {
-        Format::PipelineRunDeep => "; TaskRuns without results do not show in that",
+        ChainsFormat::PipelineRunDeep => "; TaskRuns without results do not show in that",
         _ => "",
     };
     Some(format!("it is from Chains' attestation in the format {}{signature}{lacks}", origin.format))
@@ -336,12 +336,12 @@ fn conclude(
 fn finished(object: &TaskRun) -> Result<(), Findings> {
     let unfinished = |reason: &str| Err(Finding::no_evidence(Detail::UNFINISHED, reason).into());
     match object.end() {
-        End::Ended => Ok(()),
-        End::Running => unfinished("the TaskRun has not finished"),
-        End::NotStarted => {
+        RunEnd::Ended => Ok(()),
+        RunEnd::Running => unfinished("the TaskRun has not finished"),
+        RunEnd::NotStarted => {
             unfinished("it has not started: its status is empty; verify it when it has finished")
         }
-        End::Contradictory => {
+        RunEnd::Contradictory => {
             let reason =
                 "status.conditions holds Succeeded more than once, and readers differ in which one they take";
             Err(Finding::undecided(Detail::REPEATED_CONDITION, None, reason).into())

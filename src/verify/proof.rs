@@ -8,12 +8,14 @@ use x509::{Certificate, time_stamp::TimeStamp};
 
 use crate::{
     evidence::{
-        attestation::{self, Outcome},
+        attestation::{self, SignedOutcome},
         envelope::Envelope,
         sha256,
     },
     verify::{
-        compare::{image::Image, partial::NotCarried, program::Attested, value::VerifiedResult},
+        compare::{
+            image::AttestedImage, partial::NotCarried, program::AttestedProgram, value::VerifiedResult,
+        },
         findings::Findings,
         pipeline::tree::Pipeline,
         prove::{
@@ -44,11 +46,11 @@ pub struct StepSummary {
     /// How the time of signing is known, with the time stamp, if there is one.
     pub time: StepTime,
     /// How it ended, as signed.
-    pub outcome: Outcome,
+    pub outcome: SignedOutcome,
     /// Whether what it ran is under the signature.
-    pub program: Attested,
+    pub program: AttestedProgram,
     /// Whether the certificate names the image that it ran in, and that is the one in the object.
-    pub image: Image,
+    pub image: AttestedImage,
     proven: ProvenStep,
 }
 
@@ -66,8 +68,8 @@ impl StepSummary {
     /// SHA-256 of the script that it ran, if that is attested.
     pub fn script_digest(&self) -> Option<[u8; 32]> {
         match self.program {
-            Attested::Program { script } => script,
-            Attested::NotStated | Attested::NotAttested => None,
+            AttestedProgram::Program { script } => script,
+            AttestedProgram::NotStated | AttestedProgram::NotAttested => None,
         }
     }
 
@@ -94,7 +96,7 @@ impl StepSummary {
 
     /// Whether the certificate names the image that the object says it ran in.
     pub fn image_attested(&self) -> bool {
-        matches!(self.image, Image::Attested { .. })
+        matches!(self.image, AttestedImage::Attested { .. })
     }
 
     /// The name of its entry, `SVIDENCE.<step>.sig`.
@@ -244,7 +246,7 @@ impl Proof {
 pub(crate) fn summary(
     proven: ProvenStep,
     time: StepTime,
-    (program, image): (Attested, Image),
+    (program, image): (AttestedProgram, AttestedImage),
 ) -> StepSummary {
     let attested = proven.attested.as_ref();
     let authority = proven.path.authority().map(|authority| authority.fingerprint().to_string());

@@ -5,7 +5,7 @@ use x509::{CertificateError, Class, text::hex};
 use super::facts::{Detail, ResultName};
 use crate::{
     evidence::leaf::LeafError,
-    workload::{id::RunNameError, svid_rules::SvidRule},
+    workload::{id::AttestedNameError, svid_rules::SvidRule},
 };
 
 /// The answer for one TaskRun, and for several: the worst wins, so the order of the variants is from good to bad.
@@ -95,7 +95,7 @@ pub enum LeafRule {
     Compact(#[from] LeafError),
     /// Its DNS names that speak of the run.
     #[error(transparent)]
-    DnsNames(#[from] RunNameError),
+    DnsNames(#[from] AttestedNameError),
     /// Its DNS name cannot be rebuilt.
     #[error("it has a DNS name with the run's UID, which is not carried")]
     UidNotCarried,
@@ -163,7 +163,7 @@ impl Thing {
 
 /// A result that is not the one that was signed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Changed {
+pub struct ChangedResult {
     /// The result.
     pub result: ResultName,
     /// Where it was changed.
@@ -176,7 +176,7 @@ pub struct Changed {
     pub field: String,
 }
 
-impl std::fmt::Display for Changed {
+impl std::fmt::Display for ChangedResult {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "result {}", self.result)?;
         match self.detail {

@@ -213,13 +213,13 @@ impl std::fmt::Display for Seconds {
 }
 
 /// A stream of Workload API messages.
-pub type Stream = Streaming<X509svidResponse>;
+pub type MessageStream = Streaming<X509svidResponse>;
 
 /// Decides whether a message is of use, and turns it into what is kept.
-pub type Judge<'a, T> = dyn Fn(X509svidResponse) -> Result<T, FetchError> + 'a;
+pub type MessageJudge<'a, T> = dyn Fn(X509svidResponse) -> Result<T, FetchError> + 'a;
 
 /// What a message was judged to be, and the stream that brought it, which brings the next one.
-pub type Answer<T> = (Result<T, FetchError>, Stream);
+pub type Answer<T> = (Result<T, FetchError>, MessageStream);
 
 /// Makes one attempt: the first message, of use or not.
 ///
@@ -232,7 +232,7 @@ pub async fn attempt<T>(
     address: &Address,
     begun: impl Future<Output = Duration>,
     news: &Notify,
-    judge: &Judge<'_, T>,
+    judge: &MessageJudge<'_, T>,
 ) -> Result<Answer<T>, FetchError> {
     let (awaited, is_awaited) = oneshot::channel();
     let heard = Cell::new(None);
@@ -320,7 +320,7 @@ pub fn request() -> Request<X509svidRequest> {
 }
 
 /// One call on a new connection, until its first message.
-async fn call<T>(address: &Address, judge: &Judge<'_, T>) -> Result<Answer<T>, FetchError> {
+async fn call<T>(address: &Address, judge: &MessageJudge<'_, T>) -> Result<Answer<T>, FetchError> {
     let mut client = connect(address).await?;
     let response = client.fetch_x509svid(request()).await.map_err(|status| FetchError::refused(&status))?;
     let mut stream = response.into_inner();
@@ -337,7 +337,7 @@ async fn first_answer<T>(
     address: &Address,
     mut awaited: oneshot::Receiver<()>,
     news: &Notify,
-    judge: &Judge<'_, T>,
+    judge: &MessageJudge<'_, T>,
     heard: &Cell<Option<FetchError>>,
 ) -> Result<Answer<T>, FetchError> {
     let mut first = pin!(call(address, judge));

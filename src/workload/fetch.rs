@@ -35,7 +35,7 @@ const SILENCE: Duration = Duration::from_secs(2);
 pub type Clock = Arc<dyn Fn() -> UnixSeconds + Send + Sync>;
 
 /// What a [`Fetcher`] works with.
-pub struct Settings {
+pub struct FetchSettings {
     /// Where the Workload API listens.
     pub address: Address,
     /// How long is waited once signing has begun; zero: for one attempt.
@@ -48,7 +48,7 @@ pub struct Settings {
     pub random: Box<dyn FnMut() -> u64 + Send>,
 }
 
-impl Settings {
+impl FetchSettings {
     /// Settings with the system's clock and randomness, and 60 s for signing.
     pub fn new(address: Address, expected: String) -> Self {
         let random = ring::rand::SystemRandom::new();
@@ -69,7 +69,7 @@ impl Settings {
 
 /// Where a [`Fetcher`] stands.
 #[derive(Debug, Clone, PartialEq)]
-pub enum State {
+pub enum FetchState {
     /// No identity that is valid now.
     Waiting {
         /// Attempts that have ended, since signing began if it has.
@@ -85,7 +85,7 @@ pub enum State {
 
 /// All that there is to say when no identity came.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Report {
+pub struct FetchReport {
     /// Attempts made, since signing began if it has, with the one under way.
     pub attempts: u32,
     /// Time passed, since signing began if it has.
@@ -101,7 +101,7 @@ pub struct Report {
 }
 
 /// Cause and advice come first: whoever has room for a part only cuts off the rest.
-impl std::fmt::Display for Report {
+impl std::fmt::Display for FetchReport {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         if let Some(error) = &self.last {
             write!(f, "{error}; ")?;
@@ -184,9 +184,9 @@ impl Status {
 
 impl Fetcher {
     /// Starts the thread. `accept` chooses among the SVIDs of each message.
-    pub fn start(settings: Settings, accept: Accept) -> Result<Self, std::io::Error> {
+    pub fn start(settings: FetchSettings, accept: Accept) -> Result<Self, std::io::Error> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
-        let Settings { address, signing_timeout, expected, clock, random } = settings;
+        let FetchSettings { address, signing_timeout, expected, clock, random } = settings;
         let shared = Arc::new(Shared {
             status: Mutex::default(),
             begun: Notify::new(),
@@ -223,21 +223,21 @@ impl Fetcher {
     }
 
     /// Where it stands now.
-    pub fn state(&self) -> State {
+    pub fn state(&self) -> FetchState {
         let now = (self.shared.clock)();
         let status = self.shared.lock();
         let invalid = match &status.identity {
             Some(identity) => match identity.svid.check_valid_at(now) {
-                Ok(()) => return State::Ready,
+                Ok(()) => return FetchState::Ready,
                 Err(error) => Some(FetchError::Svid(error)),
             },
             None => None,
         };
         match &status.last {
             Some(error) if error.is_final() || (status.is_hopeless && status.begun.is_some()) => {
-                State::Failed(error.clone())
+                FetchState::Failed(error.clone())
             }
-            last => State::Waiting { attempts: status.attempts, last: invalid.or_else(|| last.clone()) },
+            last => FetchState::Waiting { attempts: status.attempts, last: invalid.or_else(|| last.clone()) },
         }
     }
 
@@ -262,7 +262,7 @@ impl Fetcher {
     }
 
     /// What to say at `now` if no identity came.
-    pub fn report(&self, now: Instant) -> Report {
+    pub fn report(&self, now: Instant) -> FetchReport {
         let clock = (self.shared.clock)();
         let status = self.shared.lock();
         let since = status.begun.unwrap_or(self.shared.started);
@@ -273,7 +273,7 @@ impl Fetcher {
         // Who is silent for long has been connected to.
         let said =
             status.last.clone().filter(|said| !(is_silent && matches!(said, FetchError::Connect { .. })));
-        Report {
+        FetchReport {
             attempts: status.attempts.saturating_add(u32::from(status.under_way.is_some())),
             elapsed: now.saturating_duration_since(since),
             last: invalid.map(FetchError::Svid).or(said),

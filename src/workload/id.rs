@@ -168,7 +168,7 @@ impl std::fmt::Display for TaskRunId {
 
 /// Why a DNS name does not attest a run although it claims to.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum RunNameError {
+pub enum AttestedNameError {
     /// Ends in `.taskrun.internal` but has none of the four forms.
     #[error(
         "the DNS name {name:?} does not attest a run: {reason}; \
@@ -214,13 +214,13 @@ pub struct Attested {
 
 impl Attested {
     /// Reads one DNS name. Names elsewhere attest nothing about a run: `None`.
-    pub fn from_dns_name(name: &str) -> Result<Option<Self>, RunNameError> {
+    pub fn from_dns_name(name: &str) -> Result<Option<Self>, AttestedNameError> {
         // DNS ignores case and a final dot; a name that only differs in those still claims to attest a run.
         let plain = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
         if !plain.ends_with(RUN_SUFFIX) && plain != RUN_SUFFIX[1..] {
             return Ok(None);
         }
-        let malformed = |reason| RunNameError::Malformed { name: name.to_owned(), reason };
+        let malformed = |reason| AttestedNameError::Malformed { name: name.to_owned(), reason };
         let Some(labels) = name.strip_suffix(RUN_SUFFIX) else {
             return Err(malformed("it is not in its one written form"));
         };
@@ -249,12 +249,12 @@ impl Attested {
     }
 
     /// Reads all DNS names of a certificate, of which at most one may attest a run.
-    pub fn from_dns_names<N: AsRef<str>>(names: &[N]) -> Result<Option<Self>, RunNameError> {
+    pub fn from_dns_names<N: AsRef<str>>(names: &[N]) -> Result<Option<Self>, AttestedNameError> {
         let mut found: Option<(&str, Self)> = None;
         for name in names.iter().map(AsRef::as_ref) {
             let Some(attested) = Self::from_dns_name(name)? else { continue };
             if let Some((first, _)) = found {
-                return Err(RunNameError::Several { first: first.to_owned(), second: name.to_owned() });
+                return Err(AttestedNameError::Several { first: first.to_owned(), second: name.to_owned() });
             }
             found = Some((name, attested));
         }
@@ -262,7 +262,7 @@ impl Attested {
     }
 
     /// The DNS name that attests this. A pin without a step, an image without a pin, or a step that is not a label, has none.
-    pub fn dns_name(&self) -> Result<String, RunNameError> {
+    pub fn dns_name(&self) -> Result<String, AttestedNameError> {
         let mut name = String::new();
         for (letter, hash) in [('x', self.pin), ('i', self.image)] {
             if let Some(hash) = hash {
@@ -279,9 +279,10 @@ impl Attested {
         name.push_str(RUN_SUFFIX);
         match Self::from_dns_name(&name)? {
             Some(read) if read == *self => Ok(name),
-            _ => {
-                Err(RunNameError::Malformed { name, reason: "it does not read back as what it was made of" })
-            }
+            _ => Err(AttestedNameError::Malformed {
+                name,
+                reason: "it does not read back as what it was made of",
+            }),
         }
     }
 }

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use super::{
     bundle::X509Bundle,
     chain::{IssuerRule, PathError, PathRule, find_path_within},
-    id::{Attested, IdError, RunNameError, SpiffeId, TaskRunId, parse_strict},
+    id::{Attested, AttestedNameError, IdError, SpiffeId, TaskRunId, parse_strict},
     svid_rules::{SvidRule, check_leaf},
 };
 use crate::evidence::{
@@ -256,7 +256,7 @@ impl X509Svid {
     }
 
     /// What the leaf's DNS names attest about a run (docs/evidence.md 8).
-    pub fn attested(&self) -> Result<Option<Attested>, RunNameError> {
+    pub fn attested(&self) -> Result<Option<Attested>, AttestedNameError> {
         Attested::from_dns_names(self.leaf.dns_sans())
     }
 

@@ -6,7 +6,7 @@ use serde_json::json;
 use svidence::sources::{
     kubernetes::{
         Kubernetes,
-        access::{Access, Surroundings, Wanted},
+        access::{Access, AccessSurroundings, Wanted},
         runs::Runs,
     },
     source::Source,
@@ -47,7 +47,7 @@ fn a_pod_asks_with_its_own_account() {
         };
         Access::find(
             Wanted::default(),
-            &Surroundings { variable: &variable, root: root.path(), now: || UnixSeconds::new(0) },
+            &AccessSurroundings { variable: &variable, root: root.path(), now: || UnixSeconds::new(0) },
         )
     };
     let files = [("ca.crt", server.ca_pem()), ("namespace", "default".to_owned()), ("token", server.token())];

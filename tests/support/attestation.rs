@@ -1,6 +1,8 @@
 //! An attestation that says as little as can be.
 
-use svidence::evidence::attestation::{Attestation, Ended, Form, Outcome, PodName, ResultsFrom, declared};
+use svidence::evidence::attestation::{
+    Attestation, Ended, Form, PodName, ResultsFrom, SignedOutcome, declared,
+};
 use unixtime::UnixMillis;
 
 /// Of the one step of TaskRun `run` in the namespace `default`, which ended well and has no results; not signed yet.
@@ -18,7 +20,7 @@ pub(crate) fn bare(leaf: Vec<u8>) -> Attestation {
         started: UnixMillis::new(0),
         duration: std::time::Duration::from_millis(0),
         delay: std::time::Duration::from_millis(0),
-        outcome: Outcome { ended: Ended::Exited(0), continued: false },
+        outcome: SignedOutcome { ended: Ended::Exited(0), continued: false },
         tep0089: false,
         results_from: ResultsFrom::TerminationMessage,
         form: Form::Digests,

@@ -4,7 +4,7 @@ use ring::rand::SystemRandom;
 use serde_json::{Value, json};
 use svidence::{
     evidence::{
-        attestation::{self, Attestation, Covered, Ended, Form, Outcome, PodName, ResultsFrom},
+        attestation::{self, Attestation, Covered, Ended, Form, PodName, ResultsFrom, SignedOutcome},
         key::SigningKey,
         leaf::{CompactLeaf, DnsForm, Issuer},
         sha256,
@@ -113,7 +113,7 @@ pub fn task_run(ca: &DevCa, number: usize, shape: Shape, created: OffsetDateTime
             started: UnixMillis::new(started.unix_timestamp() as u64 * 1000),
             duration: std::time::Duration::from_millis(512),
             delay: std::time::Duration::from_millis(2),
-            outcome: Outcome { ended: Ended::Exited(0), continued: false },
+            outcome: SignedOutcome { ended: Ended::Exited(0), continued: false },
             tep0089: shape.beside,
             results_from: ResultsFrom::TerminationMessage,
             form: Form::Digests,

@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 use svidence::{
     evidence::{
         attestation::{
-            Attestation, Covered, Ended, Form, Outcome, PodName, ResultsFrom, declared, hint, key,
+            Attestation, Covered, Ended, Form, PodName, ResultsFrom, SignedOutcome, declared, hint, key,
         },
         key::SigningKey,
         sha256,
@@ -143,7 +143,7 @@ fn signed(steps: &[Step], task: &[Value]) -> Value {
             started: UnixMillis::new((SIGNED as u64 + index as u64) * 1000),
             duration: std::time::Duration::from_millis(0),
             delay: std::time::Duration::from_millis(0),
-            outcome: Outcome { ended: Ended::Exited(0), continued: false },
+            outcome: SignedOutcome { ended: Ended::Exited(0), continued: false },
             tep0089: step.beside,
             results_from: ResultsFrom::TerminationMessage,
             form: step.form,

@@ -8,7 +8,7 @@ use svidence::{
     standin::{
         agent::DevAgent,
         ca::DevCa,
-        taskrun::{Log, LogLine, RunSpec, StepReport, assemble},
+        taskrun::{LogLine, RunSpec, SidecarLog, StepReport, assemble},
     },
     tekton::taskrun::TaskRun,
     verify::{Policy, Report, Trust, verify},
@@ -156,8 +156,8 @@ pub fn entry(message: &str, key: &str) -> Option<String> {
 }
 
 /// The log of Tekton's results sidecar, read as the controller reads it.
-pub fn sidecar_log(printed: &str) -> Log {
-    let mut log = Log::default();
+pub fn sidecar_log(printed: &str) -> SidecarLog {
+    let mut log = SidecarLog::default();
     for line in printed.lines() {
         let line: Value = serde_json::from_str(line).unwrap();
         let text = |member: &str| line[member].as_str().unwrap().to_owned();

@@ -7,7 +7,7 @@ use x509::{Fingerprint, text::hex};
 use crate::{
     bundles::store::BundleStore,
     evidence::sha256,
-    report::origins::{Origin, Origins, Seen},
+    report::origins::{AuthorityOrigin, AuthoritySeen, Origins},
     workload::bundle::{BundleError, X509Bundle},
 };
 
@@ -18,7 +18,7 @@ pub(in crate::cli) struct Found {
     /// The file or address.
     pub(in crate::cli) from: String,
     /// When each of its authorities was seen, if it is from a store.
-    seen: Option<HashMap<Fingerprint, Seen>>,
+    seen: Option<HashMap<Fingerprint, AuthoritySeen>>,
     /// Of a store, what was published last; else all of it.
     current: Option<X509Bundle>,
     is_fetched: bool,
@@ -48,7 +48,7 @@ impl Found {
     /// All that a store holds.
     pub(super) fn store(store: &BundleStore, from: String) -> Result<Self, BundleError> {
         let seen = store.authorities().iter().map(|sighted| {
-            let seen = Seen { first: sighted.first_seen, last: sighted.last_seen };
+            let seen = AuthoritySeen { first: sighted.first_seen, last: sighted.last_seen };
             (sighted.certificate.fingerprint(), seen)
         });
         let (bundle, current) = (store.bundle()?, store.current()?);
@@ -67,7 +67,7 @@ pub(in crate::cli) fn all(found: Vec<Found>) -> Option<(X509Bundle, Origins)> {
     for Found { bundle, from, seen, .. } in &found {
         for authority in bundle.authorities() {
             let seen = seen.as_ref().and_then(|seen| seen.get(&authority.fingerprint()).copied());
-            let origin = Origin { name: authority.label(), file: from.clone(), seen };
+            let origin = AuthorityOrigin { name: authority.label(), file: from.clone(), seen };
             let known = origins.entry(hex(&sha256(authority.der()))).or_insert_with(|| origin.clone());
             // Which of two files it is from is all the same; when it was seen is not.
             if known.seen.is_none() && seen.is_some() {

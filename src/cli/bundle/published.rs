@@ -25,7 +25,7 @@ use crate::{
     },
     sources::kubernetes::{
         config_map::{self, ConfigMapKey},
-        rule::Rule,
+        rule::RbacRule,
     },
     workload::{
         address::Address,
@@ -105,7 +105,7 @@ impl PublishedArgs {
     }
 
     /// What a cluster must allow that is asked.
-    pub(in crate::cli) fn rule(&self) -> Option<Rule> {
+    pub(in crate::cli) fn rule(&self) -> Option<RbacRule> {
         self.bundle_configmap.as_ref().map(ConfigMapKey::rule)
     }
 

@@ -10,7 +10,7 @@ use crate::sources::{
     kubernetes::{
         doctor::{Examined, Sent, SentKind, User},
         error::KubernetesError,
-        rule::Rule,
+        rule::RbacRule,
         runs::Namespace,
     },
     run_name::Name,
@@ -113,9 +113,9 @@ fn replaced(sent: &Sent, user: &User) -> String {
 }
 
 /// What `svidence verify` reads in a namespace, or in all.
-pub(super) fn needed(namespace: Option<&str>, watches: bool) -> Vec<Rule> {
+pub(super) fn needed(namespace: Option<&str>, watches: bool) -> Vec<RbacRule> {
     let verbs = ["get", "list"].into_iter().chain(watches.then_some("watch"));
-    let rule = |verb, resource: &str| Rule {
+    let rule = |verb, resource: &str| RbacRule {
         verb,
         resource: resource.to_owned(),
         api_group: "tekton.dev".to_owned(),
@@ -126,8 +126,8 @@ pub(super) fn needed(namespace: Option<&str>, watches: bool) -> Vec<Rule> {
 }
 
 /// Whether all of that is allowed: a check for each rule that is missing, else one.
-pub(super) fn rights(cluster: &mut Examined, user: &User, needed: &[Rule]) -> Vec<Check> {
-    let asked: Result<Vec<(bool, &Rule)>, KubernetesError> =
+pub(super) fn rights(cluster: &mut Examined, user: &User, needed: &[RbacRule]) -> Vec<Check> {
+    let asked: Result<Vec<(bool, &RbacRule)>, KubernetesError> =
         needed.iter().map(|rule| Ok((cluster.may(rule)?, rule))).collect();
     let asked = match asked {
         Ok(asked) => asked,

@@ -34,7 +34,7 @@ use crate::{
     },
     verify::{
         Finding, Findings, Verdict,
-        prove::time::{TokenError, annotated, attestations},
+        prove::time::{TimeStampTokenError, annotated, attestations},
     },
 };
 
@@ -85,7 +85,7 @@ enum StampError {
     #[error("step {step}: {error}")]
     Answer { step: String, error: AskError },
     #[error("{path} exists and is not a time stamp of this attestation ({error}); move it away")]
-    Occupied { path: String, error: TokenError },
+    Occupied { path: String, error: TimeStampTokenError },
     #[error("{name:?} is not a name that Kubernetes admits, so no file is named after it")]
     Name { name: String },
     #[error("{path}: {}", io_error::words(error))]

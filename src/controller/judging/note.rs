@@ -15,7 +15,7 @@ use crate::{
     },
     sources::{
         kubernetes::{
-            Part,
+            PatchedPart,
             by_name::{Changed, RunsByName},
             error::KubernetesError,
         },
@@ -47,7 +47,7 @@ pub fn note(
     let patch = json!({
         "metadata": {"uid": id.uid, "annotations": {ANNOTATION: judged.annotation(now)}},
     });
-    let object = match runs.patch(&id.namespace, run, Part::Main, &patch.to_string())? {
+    let object = match runs.patch(&id.namespace, run, PatchedPart::Main, &patch.to_string())? {
         Changed::Done(bytes) => read(&bytes)?,
         // Another one of that name is found out when it is judged again; so is one that somebody else was changing at the same time.
         Changed::Other => return Ok(Noted::Changed),
@@ -63,7 +63,7 @@ pub fn note(
         false => object,
         true => {
             let patch = condition(&object, judged, now);
-            match runs.patch(&id.namespace, run, Part::Status, &patch.to_string())? {
+            match runs.patch(&id.namespace, run, PatchedPart::Status, &patch.to_string())? {
                 Changed::Done(bytes) => read(&bytes)?,
                 Changed::Other => return Ok(Noted::Changed),
                 Changed::Gone => return Ok(Noted::Gone),

@@ -14,7 +14,7 @@ use crate::{
     },
     evidence::attestation::step_name,
     tekton::image_id::ImageId,
-    workload::id::{Attested, IdError, RunNameError, SpiffeId, TaskRunId, parse_uid},
+    workload::id::{Attested, AttestedNameError, IdError, SpiffeId, TaskRunId, parse_uid},
 };
 
 /// How long entries stay after a TaskRun has ended while its pod has not: a step that is cancelled still signs.
@@ -84,7 +84,7 @@ pub enum Refusal {
     Identity(#[from] IdError),
     /// A name that cannot be attested.
     #[error("{0}")]
-    RunName(#[from] RunNameError),
+    RunName(#[from] AttestedNameError),
     /// An image that no certificate can name.
     #[error(
         "the kubelet says that its container {container} runs in the image {image_id:?}, which has no SHA-256 digest, so it cannot be attested; \

@@ -27,7 +27,7 @@ use crate::{
     },
     sources::{
         kubernetes::{
-            Part,
+            PatchedPart,
             by_name::{Changed, RunsByName},
             error::KubernetesError,
             event::{About, Warning},
@@ -300,7 +300,7 @@ impl Stamping {
         }
         let Ok(name) = due.id.name.parse() else { return Ok(false) };
         let run = RunName { kind: due.id.kind, name };
-        let changed = self.surroundings.runs.patch(&due.id.namespace, &run, Part::Main, &due.patch());
+        let changed = self.surroundings.runs.patch(&due.id.namespace, &run, PatchedPart::Main, &due.patch());
         changed.map(|changed| matches!(changed, Changed::Done(_))).map_err(Fault::Cluster)
     }
 

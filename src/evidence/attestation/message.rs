@@ -5,8 +5,8 @@ use std::time::Duration;
 use unixtime::{UnixMillis, whole_milliseconds};
 
 use super::{
-    Attestation, AttestationError, Covered, Ended, Form, HINT, MOST_INTERMEDIATES, Outcome, PodName,
-    ResultsFrom, is_result_name,
+    Attestation, AttestationError, Covered, Ended, Form, HINT, MOST_INTERMEDIATES, PodName, ResultsFrom,
+    SignedOutcome, is_result_name,
 };
 use crate::{evidence::generated, tekton::result_kind::ResultKind};
 
@@ -120,7 +120,7 @@ impl Attestation {
     }
 }
 
-fn outcome(bits: u32) -> Result<Outcome, AttestationError> {
+fn outcome(bits: u32) -> Result<SignedOutcome, AttestationError> {
     let impossible = AttestationError::Field("outcome");
     let Ok(code) = u8::try_from((bits & !SIDECAR_LOGS) >> 6) else { return Err(impossible) };
     let ended = match (bits >> 3 & 7, code) {
@@ -132,7 +132,7 @@ fn outcome(bits: u32) -> Result<Outcome, AttestationError> {
         (5, 0) => Ended::NotStarted,
         _ => return Err(impossible),
     };
-    let outcome = Outcome { ended, continued: bits & CONTINUED != 0 };
+    let outcome = SignedOutcome { ended, continued: bits & CONTINUED != 0 };
     if outcome.continued && !matches!(ended, Ended::Exited(1..) | Ended::Signal(_)) {
         return Err(impossible);
     }

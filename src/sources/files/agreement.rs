@@ -120,7 +120,7 @@ proptest! {
         let text = format!("[{}{end}", entries.join(","));
         let slow = || {
             let node: Node = serde_json::from_str(&text).ok()?;
-            let entries: Vec<message::Entry> = node.read().ok()?;
+            let entries: Vec<message::ReadEntry> = node.read().ok()?;
             let repeated = entries.iter().enumerate().any(|(i, entry)| entries[..i].iter().any(|e| e.key == entry.key));
             (!repeated).then_some(entries)
         };

@@ -1,7 +1,7 @@
 //! From one document to its runs.
 
 use crate::{
-    sources::{error::Rest, failure::Failure, files::list},
+    sources::{error::Rest, failure::ReadFailure, files::list},
     tekton::{
         chains::{self, Stated},
         pipelinerun::PipelineRun,
@@ -31,9 +31,9 @@ impl Document<'_> {
     }
 
     /// Hands on its runs: one, those of a List, or none with the reason.
-    pub(crate) fn runs(self, stated: &Stated, each: &mut dyn FnMut(Result<Run, Failure>)) {
-        let mut as_stated = |run: Result<Run, Failure>| each(run.and_then(|run| as_stated(run, stated)));
-        let each: &mut dyn FnMut(Result<Run, Failure>) = &mut as_stated;
+    pub(crate) fn runs(self, stated: &Stated, each: &mut dyn FnMut(Result<Run, ReadFailure>)) {
+        let mut as_stated = |run: Result<Run, ReadFailure>| each(run.and_then(|run| as_stated(run, stated)));
+        let each: &mut dyn FnMut(Result<Run, ReadFailure>) = &mut as_stated;
         let (bytes, line, inherited) = match self {
             Document::Yaml(node, inherited) => return objects(node, inherited, stated, each),
             Document::Json(bytes, line, inherited) => (bytes, line, inherited),
@@ -47,9 +47,11 @@ impl Document<'_> {
                 Err(error) => {
                     let failure = match bytes.first() {
                         Some(b'{' | b'[') => None,
-                        _ => Unsuitable::of_text(bytes).map(Failure::Unsuitable),
+                        _ => Unsuitable::of_text(bytes).map(ReadFailure::Unsuitable),
                     };
-                    return each(Err(failure.unwrap_or_else(|| Failure::syntax(&error, line, Rest::Read))));
+                    return each(Err(
+                        failure.unwrap_or_else(|| ReadFailure::syntax(&error, line, Rest::Read))
+                    ));
                 }
             }
         }
@@ -60,10 +62,10 @@ fn objects(
     node: Node,
     inherited: Option<&Inherited>,
     stated: &Stated,
-    each: &mut dyn FnMut(Result<Run, Failure>),
+    each: &mut dyn FnMut(Result<Run, ReadFailure>),
 ) {
     if chains::is_attestation(&node) {
-        let failure = |error| Failure::Chains(Box::new(error));
+        let failure = |error| ReadFailure::Chains(Box::new(error));
         return match chains::task_runs(node, stated, claimed_run) {
             Ok(runs) => runs.into_iter().map(|run| run.map(Run::TaskRun).map_err(failure)).for_each(each),
             Err(error) => each(Err(failure(error))),
@@ -76,7 +78,7 @@ fn objects(
         return object(node, inherited);
     }
     if let Err(reason) = list::check_list(&node) {
-        return each(Err(Failure::List(reason)));
+        return each(Err(ReadFailure::List(reason)));
     }
     let (inherited, part) = (list::inherited(&node), list::part(&node));
     let Content::Object(members) = node.content else { return };
@@ -88,18 +90,18 @@ fn objects(
     }
 }
 
-fn run(node: Node, inherited: Option<&Inherited>) -> Result<Run, Failure> {
+fn run(node: Node, inherited: Option<&Inherited>) -> Result<Run, ReadFailure> {
     let text = |name: &str| node.get(name).and_then(Node::text).unwrap_or_default();
     let api_version = text("apiVersion").to_owned();
     if text("kind") == "PipelineRun" && api_version.starts_with("tekton.dev/") {
-        let read = PipelineRun::from_node(node, &api_version).map_err(Failure::PipelineRun)?;
+        let read = PipelineRun::from_node(node, &api_version).map_err(ReadFailure::PipelineRun)?;
         return Ok(Run::PipelineRun(Box::new(read)));
     }
-    TaskRun::from_node(node, inherited).map(Run::TaskRun).map_err(Failure::Object)
+    TaskRun::from_node(node, inherited).map(Run::TaskRun).map_err(ReadFailure::Object)
 }
 
 /// What is said of a run must be so.
-fn as_stated(run: Run, stated: &Stated) -> Result<Run, Failure> {
+fn as_stated(run: Run, stated: &Stated) -> Result<Run, ReadFailure> {
     let (metadata, task_run) = match &run {
         Run::TaskRun(object) => (&object.metadata, Some(object.metadata.name.as_str())),
         Run::PipelineRun(object) => (&object.metadata, None),
@@ -108,7 +110,7 @@ fn as_stated(run: Run, stated: &Stated) -> Result<Run, Failure> {
         None => Ok(run),
         Some(stated) => {
             let found = format!("{}/{}", metadata.namespace, metadata.name);
-            Err(Failure::OtherRun { found, stated })
+            Err(ReadFailure::OtherRun { found, stated })
         }
     }
 }

@@ -13,14 +13,14 @@ use std::{
 };
 
 use crate::sources::{
-    failure::Failure,
+    failure::ReadFailure,
     files::{
         content,
         input::Input,
         only::{Meant, Sources},
     },
-    not_read::{NotRead, Unnamed},
-    sink::{Found, Sink, Stopped},
+    not_read::{NotRead, UnnamedFiles},
+    sink::{FoundDocument, Sink, Stopped},
 };
 
 /// Files that are not read are named up to this number, then counted.
@@ -48,7 +48,8 @@ impl From<&Metadata> for Identity {
 pub(crate) fn read(sources: Sources<'_>, stdin: &mut dyn Read, sink: &mut dyn Sink) -> Result<(), Stopped> {
     let given = sources.paths.iter().flat_map(|path| [path.metadata(), path.symlink_metadata()]);
     let given = given.flatten().map(|found| Identity::from(&found)).collect();
-    let mut walk = Walk { sources, given, met: HashSet::new(), named: 0, unnamed: Unnamed::default(), sink };
+    let mut walk =
+        Walk { sources, given, met: HashSet::new(), named: 0, unnamed: UnnamedFiles::default(), sink };
     let mut stdin = Some(stdin);
     for path in sources.paths {
         if path == Path::new("-") {
@@ -74,7 +75,7 @@ struct Walk<'a> {
     met: HashSet<Identity>,
     /// How many files that are not read were named.
     named: usize,
-    unnamed: Unnamed,
+    unnamed: UnnamedFiles,
     sink: &'a mut dyn Sink,
 }
 
@@ -85,7 +86,7 @@ impl Walk<'_> {
             Ok((metadata, file)) => self.file(path, file, &metadata),
             Err(error) => {
                 self.sink.begin(path.display().to_string().into());
-                self.sink.take(Found::Failed(Failure::NotRead(NotRead::Failed(error))))
+                self.sink.take(FoundDocument::Failed(ReadFailure::NotRead(NotRead::Failed(error))))
             }
         }
     }
@@ -166,7 +167,7 @@ impl Walk<'_> {
         }
         self.named += 1;
         self.sink.begin(path.display().to_string().into());
-        self.sink.take(Found::Failed(Failure::NotRead(reason)))
+        self.sink.take(FoundDocument::Failed(ReadFailure::NotRead(reason)))
     }
 
     /// Says how many more files of a folder are not read.
@@ -176,7 +177,7 @@ impl Walk<'_> {
             return Ok(());
         }
         self.sink.begin(path.display().to_string().into());
-        self.sink.take(Found::Failed(Failure::Unnamed(unnamed)))
+        self.sink.take(FoundDocument::Failed(ReadFailure::Unnamed(unnamed)))
     }
 }
 

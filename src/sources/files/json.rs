@@ -9,13 +9,13 @@ use serde::de::IgnoredAny;
 
 use crate::sources::{
     error::Rest,
-    failure::Failure,
+    failure::ReadFailure,
     files::{
         input::Input,
         list,
-        nesting::{End, Nesting},
+        nesting::{BracketEnd, Nesting},
     },
-    sink::{Found, Sink, Stopped},
+    sink::{FoundDocument, Sink, Stopped},
 };
 
 /// A document of more bytes than this is looked at member by member, as it may be a List of any size.
@@ -39,24 +39,24 @@ pub(super) fn split(input: &mut Input<'_>, layout: Layout, sink: &mut dyn Sink) 
         let first = match input.skip_space(sink)? {
             Ok(Some(first)) => first,
             Ok(None) => return Ok(()),
-            Err(error) => return sink.take(Found::Failed(Failure::Read(error))),
+            Err(error) => return sink.take(FoundDocument::Failed(ReadFailure::Read(error))),
         };
         let line = match line(input, sink)? {
             Ok(line) => line,
-            Err(error) => return sink.take(Found::Failed(Failure::Read(error))),
+            Err(error) => return sink.take(FoundDocument::Failed(ReadFailure::Read(error))),
         };
         if let Some(length) = line {
             let text = input.text_of_line(length);
             let text = &input.bytes()[..text];
-            let end = if layout == Layout::Free { end(text) } else { End::Open };
+            let end = if layout == Layout::Free { end(text) } else { BracketEnd::Open };
             let whole = match layout {
-                Layout::Free => end == End::At(text.len()),
+                Layout::Free => end == BracketEnd::At(text.len()),
                 Layout::ByLine => is_bracketed(text),
                 Layout::LinesOnly => true,
             };
             let opens = matches!(first, b'{' | b'[');
             if whole || (layout != Layout::Free && !opens) {
-                sink.take(Found::Json { bytes: text, line: input.line(), inherited: None })?;
+                sink.take(FoundDocument::Json { bytes: text, line: input.line(), inherited: None })?;
                 input.consume(length);
                 if layout == Layout::Free {
                     layout = Layout::ByLine;
@@ -64,22 +64,22 @@ pub(super) fn split(input: &mut Input<'_>, layout: Layout, sink: &mut dyn Sink) 
                 continue;
             }
             // No first line of a longer document, so that it is the first of JSON lines if the next one is whole.
-            if !opens || (layout == Layout::Free && !matches!(end, End::At(_)) && cannot_go_on(text)) {
+            if !opens || (layout == Layout::Free && !matches!(end, BracketEnd::At(_)) && cannot_go_on(text)) {
                 let goes_on = match is_object_behind(input, length, sink)? {
                     Ok(goes_on) => goes_on,
-                    Err(error) => return sink.take(Found::Failed(Failure::Read(error))),
+                    Err(error) => return sink.take(FoundDocument::Failed(ReadFailure::Read(error))),
                 };
                 if goes_on {
-                    let failure = Failure::json(&input.bytes()[..length], input.line(), Rest::Read);
-                    sink.take(Found::Failed(failure))?;
+                    let failure = ReadFailure::json(&input.bytes()[..length], input.line(), Rest::Read);
+                    sink.take(FoundDocument::Failed(failure))?;
                     input.consume(length);
                     layout = Layout::LinesOnly;
                     continue;
                 }
             }
             if !opens {
-                let failure = Failure::json(&input.bytes()[..length], input.line(), Rest::NotRead);
-                return sink.take(Found::Failed(failure));
+                let failure = ReadFailure::json(&input.bytes()[..length], input.line(), Rest::NotRead);
+                return sink.take(FoundDocument::Failed(failure));
             }
         }
         layout = match spanning_lines(input, sink, layout)? {
@@ -100,9 +100,9 @@ fn spanning_lines(
     let mut scanned = 0;
     let found = loop {
         match nesting.scan(&input.bytes()[scanned..]) {
-            End::At(length) => break Ok(Some(scanned + length)),
-            End::Broken => break Ok(None),
-            End::Open => scanned = input.bytes().len(),
+            BracketEnd::At(length) => break Ok(Some(scanned + length)),
+            BracketEnd::Broken => break Ok(None),
+            BracketEnd::Open => scanned = input.bytes().len(),
         }
         if scanned > MEMBER_BY_MEMBER || layout == Layout::LinesOnly {
             break Err(());
@@ -111,14 +111,18 @@ fn spanning_lines(
             Ok(true) => {}
             Ok(false) => break Ok(None),
             Err(error) => {
-                sink.take(Found::Failed(Failure::Read(error)))?;
+                sink.take(FoundDocument::Failed(ReadFailure::Read(error)))?;
                 return Ok(None);
             }
         }
     };
     match found {
         Ok(Some(length)) => {
-            sink.take(Found::Json { bytes: &input.bytes()[..length], line: input.line(), inherited: None })?;
+            sink.take(FoundDocument::Json {
+                bytes: &input.bytes()[..length],
+                line: input.line(),
+                inherited: None,
+            })?;
             input.consume(length);
             Ok(Some(layout))
         }
@@ -129,8 +133,8 @@ fn spanning_lines(
                 Layout::Free => bytes.len(),
                 _ => memchr(b'\n', bytes).unwrap_or(bytes.len()),
             };
-            let failure = Failure::json(&bytes[..length], input.line(), rest);
-            sink.take(Found::Failed(failure))?;
+            let failure = ReadFailure::json(&bytes[..length], input.line(), rest);
+            sink.take(FoundDocument::Failed(failure))?;
             input.consume(length);
             Ok((layout != Layout::Free).then_some(Layout::LinesOnly))
         }
@@ -139,8 +143,8 @@ fn spanning_lines(
                 Ok(()) => return Ok(Some(layout)),
                 Err(failure) => failure.with_rest(rest),
             };
-            let lost = matches!(failure, Failure::Read(_));
-            sink.take(Found::Failed(failure))?;
+            let lost = matches!(failure, ReadFailure::Read(_));
+            sink.take(FoundDocument::Failed(failure))?;
             if layout == Layout::Free || lost {
                 return Ok(None);
             }
@@ -179,7 +183,7 @@ fn skip_line(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<bool, Stopped
             Ok(true) => {}
             Ok(false) => return Ok(false),
             Err(error) => {
-                sink.take(Found::Failed(Failure::Read(error)))?;
+                sink.take(FoundDocument::Failed(ReadFailure::Read(error)))?;
                 return Ok(false);
             }
         }
@@ -207,7 +211,7 @@ fn is_object_behind(
         };
         if let Some(line) = line {
             let line = line.trim_ascii_end();
-            return Ok(Ok(line.first() == Some(&b'{') && end(line) == End::At(line.len())));
+            return Ok(Ok(line.first() == Some(&b'{') && end(line) == BracketEnd::At(line.len())));
         }
         if behind.first().is_some_and(|first| *first != b'{') || behind.len() > MEMBER_BY_MEMBER {
             return Ok(Ok(false));
@@ -245,6 +249,6 @@ fn is_bracketed(text: &[u8]) -> bool {
     matches!((text.first(), text.last()), (Some(b'{'), Some(b'}')) | (Some(b'['), Some(b']')))
 }
 
-fn end(text: &[u8]) -> End {
+fn end(text: &[u8]) -> BracketEnd {
     Nesting::default().scan(text)
 }

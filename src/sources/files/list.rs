@@ -8,9 +8,9 @@ use std::io::Read;
 use crate::{
     sources::{
         error::{LARGEST_OBJECT, Rest},
-        failure::Failure,
+        failure::ReadFailure,
         files::{input::Input, nesting::bracketed},
-        sink::{Found, Sink, Stopped},
+        sink::{FoundDocument, Sink, Stopped},
     },
     tekton::{
         strict::{
@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// Why the object could not be read to its end.
-type Step<T> = Result<Result<T, Failure>, Stopped>;
+type Step<T> = Result<Result<T, ReadFailure>, Stopped>;
 
 macro_rules! step {
     ($step:expr) => {
@@ -50,16 +50,16 @@ pub(in crate::sources) fn page(reader: &mut dyn Read, kind: &str, sink: &mut dyn
     // To its end: what is cut there is not whole either, and the connection can be used again.
     match input.skip_space(sink)? {
         Ok(None) => {}
-        Ok(Some(_)) => return Ok(Err(Failure::expected("the end of the list", input.line()))),
-        Err(error) => return Ok(Err(Failure::Read(error))),
+        Ok(Some(_)) => return Ok(Err(ReadFailure::expected("the end of the list", input.line()))),
+        Err(error) => return Ok(Err(ReadFailure::Read(error))),
     }
     let list: Node = match serde_json::from_slice(&envelope.text) {
         Ok(list) => list,
-        Err(error) => return Ok(Err(Failure::List(error.to_string()))),
+        Err(error) => return Ok(Err(ReadFailure::List(error.to_string()))),
     };
     let found = envelope.kind.unwrap_or_default();
     if found.strip_suffix("List") != Some(kind) || !envelope.has_items {
-        return Ok(Err(Failure::List(format!("its kind is {found:?}, not {kind}List"))));
+        return Ok(Err(ReadFailure::List(format!("its kind is {found:?}, not {kind}List"))));
     }
     let text = |key: &str| list.get("metadata")?.get(key)?.text().map(str::to_owned);
     let next = text("continue").filter(|token| !token.is_empty());
@@ -80,7 +80,7 @@ pub(super) fn members(input: &mut Input<'_>, sink: &mut dyn Sink) -> Step<()> {
 /// The object that the input starts with, without what is in `items`: those are handed on.
 fn envelope(input: &mut Input<'_>, sink: &mut dyn Sink) -> Step<Envelope> {
     if input.bytes().first() != Some(&b'{') {
-        return Ok(Err(Failure::Unsuitable(Unsuitable::Array)));
+        return Ok(Err(ReadFailure::Unsuitable(Unsuitable::Array)));
     }
     let mut envelope = Envelope::default();
     step!(envelope.copy(input, 1));
@@ -93,7 +93,7 @@ fn envelope(input: &mut Input<'_>, sink: &mut dyn Sink) -> Step<Envelope> {
         let key = serde_json::from_slice::<String>(&input.bytes()[..length]).unwrap_or_default();
         step!(envelope.copy(input, length));
         if step!(next(input, sink)) != b':' {
-            return Ok(Err(Failure::expected("a colon", input.line())));
+            return Ok(Err(ReadFailure::expected("a colon", input.line())));
         }
         step!(envelope.copy(input, 1));
         let first = step!(next(input, sink));
@@ -112,7 +112,7 @@ fn envelope(input: &mut Input<'_>, sink: &mut dyn Sink) -> Step<Envelope> {
         match after {
             b'}' => return Ok(Ok(envelope)),
             b',' => step!(next(input, sink)),
-            _ => return Ok(Err(Failure::expected("a comma or the end of the object", input.line()))),
+            _ => return Ok(Err(ReadFailure::expected("a comma or the end of the object", input.line()))),
         };
     }
 }
@@ -127,7 +127,7 @@ fn items(input: &mut Input<'_>, inherited: &Inherited, sink: &mut dyn Sink) -> S
     loop {
         let first = step!(next(input, sink));
         let length = step!(value(input, first, sink));
-        sink.take(Found::Json {
+        sink.take(FoundDocument::Json {
             bytes: &input.bytes()[..length],
             line: input.line(),
             inherited: Some(inherited),
@@ -138,7 +138,7 @@ fn items(input: &mut Input<'_>, inherited: &Inherited, sink: &mut dyn Sink) -> S
         match after {
             b']' => return Ok(Ok(())),
             b',' => {}
-            _ => return Ok(Err(Failure::expected("a comma or the end of the items", input.line()))),
+            _ => return Ok(Err(ReadFailure::expected("a comma or the end of the items", input.line()))),
         }
     }
 }
@@ -147,8 +147,8 @@ fn items(input: &mut Input<'_>, inherited: &Inherited, sink: &mut dyn Sink) -> S
 fn next(input: &mut Input<'_>, sink: &mut dyn Sink) -> Step<u8> {
     Ok(match input.skip_space(sink)? {
         Ok(Some(byte)) => Ok(byte),
-        Ok(None) => Err(Failure::unclosed(input.line())),
-        Err(error) => Err(Failure::Read(error)),
+        Ok(None) => Err(ReadFailure::unclosed(input.line())),
+        Err(error) => Err(ReadFailure::Read(error)),
     })
 }
 
@@ -157,7 +157,7 @@ fn value(input: &mut Input<'_>, first: u8, sink: &mut dyn Sink) -> Step<usize> {
     match first {
         b'{' | b'[' => bracketed(input, 0, sink),
         b'"' => string(input, sink),
-        b',' | b']' | b'}' | b':' => Ok(Err(Failure::expected("a value", input.line()))),
+        b',' | b']' | b'}' | b':' => Ok(Err(ReadFailure::expected("a value", input.line()))),
         _ => until(input, sink, |bytes| {
             bytes.iter().position(|byte| byte.is_ascii_whitespace() || b",]}".contains(byte))
         }),
@@ -167,7 +167,7 @@ fn value(input: &mut Input<'_>, first: u8, sink: &mut dyn Sink) -> Step<usize> {
 /// The length of the string that the input starts with.
 fn string(input: &mut Input<'_>, sink: &mut dyn Sink) -> Step<usize> {
     if input.bytes().first() != Some(&b'"') {
-        return Ok(Err(Failure::expected("a key", input.line())));
+        return Ok(Err(ReadFailure::expected("a key", input.line())));
     }
     until(input, sink, |bytes| {
         let mut escaped = false;
@@ -193,15 +193,15 @@ fn until(input: &mut Input<'_>, sink: &mut dyn Sink, length: impl Fn(&[u8]) -> O
             wanted = 2 * there;
         }
         if there > LARGEST_OBJECT {
-            return Ok(Err(Failure::TooLarge(Rest::NotRead)));
+            return Ok(Err(ReadFailure::TooLarge(Rest::NotRead)));
         }
         match input.more(sink)? {
             Ok(true) => {}
             Ok(false) => {
                 let line = input.line();
-                return Ok(length(input.bytes()).ok_or_else(|| Failure::unclosed(line)));
+                return Ok(length(input.bytes()).ok_or_else(|| ReadFailure::unclosed(line)));
             }
-            Err(error) => return Ok(Err(Failure::Read(error))),
+            Err(error) => return Ok(Err(ReadFailure::Read(error))),
         }
     }
 }
@@ -217,7 +217,7 @@ struct Envelope {
 impl Envelope {
     fn copy(&mut self, input: &mut Input<'_>, length: usize) -> Step<()> {
         if self.text.len() + length > LARGEST_OBJECT {
-            return Ok(Err(Failure::TooLarge(Rest::NotRead)));
+            return Ok(Err(ReadFailure::TooLarge(Rest::NotRead)));
         }
         self.text.extend(&input.bytes()[..length]);
         input.consume(length);
@@ -245,7 +245,7 @@ impl Envelope {
     /// What is left is an object of its own, or must be a List, read as strictly as any object.
     fn finish(self, line: u64, sink: &mut dyn Sink) -> Step<()> {
         if !self.has_items {
-            sink.take(Found::Json { bytes: &self.text, line, inherited: None })?;
+            sink.take(FoundDocument::Json { bytes: &self.text, line, inherited: None })?;
             return Ok(Ok(()));
         }
         let list = match serde_json::from_slice::<Node>(&self.text) {
@@ -253,9 +253,9 @@ impl Envelope {
             Ok(list) => check_list(&list).map(|()| part(&list)),
         };
         match list {
-            Err(reason) => sink.take(Found::Failed(Failure::List(reason)))?,
+            Err(reason) => sink.take(FoundDocument::Failed(ReadFailure::List(reason)))?,
             Ok(None) => {}
-            Ok(Some(part)) => sink.take(Found::Failed(part))?,
+            Ok(Some(part)) => sink.take(FoundDocument::Failed(part))?,
         }
         Ok(Ok(()))
     }
@@ -290,7 +290,7 @@ pub(super) fn check_list(list: &Node) -> Result<(), String> {
 
 /// What a List says of items that are not in it, as an API server answers a reader who asks for so many at a time
 /// (`metav1.ListMeta`, `continue` and `remainingItemCount`).
-pub(super) fn part(list: &Node) -> Option<Failure> {
+pub(super) fn part(list: &Node) -> Option<ReadFailure> {
     let metadata = list.get("metadata")?;
     let stated = |key: &str| metadata.get(key).map(|value| &value.content);
     let goes_on = |content: &Content| match content {
@@ -303,5 +303,5 @@ pub(super) fn part(list: &Node) -> Option<Failure> {
         _ => None,
     };
     let is_part = stated("continue").is_some_and(goes_on) || remaining.is_some_and(|remaining| remaining > 0);
-    is_part.then_some(Failure::Part(remaining))
+    is_part.then_some(ReadFailure::Part(remaining))
 }

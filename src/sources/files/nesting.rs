@@ -4,14 +4,14 @@ use memchr::memchr3;
 
 use crate::sources::{
     error::{LARGEST_OBJECT, Rest},
-    failure::Failure,
+    failure::ReadFailure,
     files::input::Input,
     sink::{Sink, Stopped},
 };
 
 /// Where a value in brackets ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum End {
+pub(crate) enum BracketEnd {
     /// After so many bytes.
     At(usize),
     /// Not in these bytes.
@@ -30,18 +30,18 @@ pub(crate) struct Nesting {
 
 impl Nesting {
     /// Goes on over more bytes of a value that starts with a bracket.
-    pub(crate) fn scan(&mut self, bytes: &[u8]) -> End {
+    pub(crate) fn scan(&mut self, bytes: &[u8]) -> BracketEnd {
         let mut at = 0;
         while at < bytes.len() {
             if self.escaped {
                 self.escaped = false;
                 at += 1;
             } else if self.in_string {
-                let Some(found) = memchr3(b'"', b'\\', b'\n', &bytes[at..]) else { return End::Open };
+                let Some(found) = memchr3(b'"', b'\\', b'\n', &bytes[at..]) else { return BracketEnd::Open };
                 match bytes[at + found] {
                     b'"' => self.in_string = false,
                     b'\\' => self.escaped = true,
-                    _ => return End::Broken,
+                    _ => return BracketEnd::Broken,
                 }
                 at += found + 1;
             } else {
@@ -51,7 +51,7 @@ impl Nesting {
                     b'}' | b']' => {
                         self.depth = self.depth.saturating_sub(1);
                         if self.depth == 0 {
-                            return End::At(at + 1);
+                            return BracketEnd::At(at + 1);
                         }
                     }
                     _ => {}
@@ -59,7 +59,7 @@ impl Nesting {
                 at += 1;
             }
         }
-        End::Open
+        BracketEnd::Open
     }
 }
 
@@ -68,22 +68,22 @@ pub(crate) fn bracketed(
     input: &mut Input<'_>,
     from: usize,
     sink: &mut dyn Sink,
-) -> Result<Result<usize, Failure>, Stopped> {
+) -> Result<Result<usize, ReadFailure>, Stopped> {
     let mut nesting = Nesting::default();
     let mut scanned = from;
     loop {
         match nesting.scan(&input.bytes()[scanned..]) {
-            End::At(length) => return Ok(Ok(scanned + length - from)),
-            End::Broken => return Ok(Err(Failure::unclosed(input.line()))),
-            End::Open => scanned = input.bytes().len(),
+            BracketEnd::At(length) => return Ok(Ok(scanned + length - from)),
+            BracketEnd::Broken => return Ok(Err(ReadFailure::unclosed(input.line()))),
+            BracketEnd::Open => scanned = input.bytes().len(),
         }
         if scanned - from > LARGEST_OBJECT {
-            return Ok(Err(Failure::TooLarge(Rest::NotRead)));
+            return Ok(Err(ReadFailure::TooLarge(Rest::NotRead)));
         }
         match input.more(sink)? {
             Ok(true) => {}
-            Ok(false) => return Ok(Err(Failure::unclosed(input.line()))),
-            Err(error) => return Ok(Err(Failure::Read(error))),
+            Ok(false) => return Ok(Err(ReadFailure::unclosed(input.line()))),
+            Err(error) => return Ok(Err(ReadFailure::Read(error))),
         }
     }
 }

@@ -11,9 +11,9 @@ use memchr::memchr;
 use crate::{
     sources::{
         error::{LARGEST_OBJECT, Rest},
-        failure::Failure,
+        failure::ReadFailure,
         files::{input::Input, list},
-        sink::{Found, Sink, Stopped},
+        sink::{FoundDocument, Sink, Stopped},
     },
     tekton::{
         strict::{
@@ -30,7 +30,7 @@ const HELD: usize = 1 << 20;
 /// Why reading ends before the input does.
 enum Lost {
     Stopped(Stopped),
-    Failed(Failure),
+    Failed(ReadFailure),
 }
 
 impl From<Stopped> for Lost {
@@ -39,8 +39,8 @@ impl From<Stopped> for Lost {
     }
 }
 
-impl From<Failure> for Lost {
-    fn from(failure: Failure) -> Self {
+impl From<ReadFailure> for Lost {
+    fn from(failure: ReadFailure) -> Self {
         Self::Failed(failure)
     }
 }
@@ -52,9 +52,9 @@ pub(super) fn split(input: &mut Input<'_>, sink: &mut dyn Sink) -> Result<(), St
         match stream.document() {
             Ok(true) => {}
             Ok(false) if stream.found => return Ok(()),
-            Ok(false) => return sink.take(Found::Failed(Failure::Empty)),
+            Ok(false) => return sink.take(FoundDocument::Failed(ReadFailure::Empty)),
             Err(Lost::Stopped(stopped)) => return Err(stopped),
-            Err(Lost::Failed(failure)) => return sink.take(Found::Failed(failure)),
+            Err(Lost::Failed(failure)) => return sink.take(FoundDocument::Failed(failure)),
         }
     }
 }
@@ -112,7 +112,7 @@ impl Stream<'_, '_> {
     fn whole(&mut self, text: &Piece) -> Result<bool, Lost> {
         let Some(node) = text.read()? else { return Ok(false) };
         self.found = true;
-        self.sink.take(Found::Yaml { node, weight: text.bytes.len(), inherited: None })?;
+        self.sink.take(FoundDocument::Yaml { node, weight: text.bytes.len(), inherited: None })?;
         Ok(true)
     }
 
@@ -177,10 +177,10 @@ impl Stream<'_, '_> {
             Ok(()) => {
                 held.release(&list::inherited(&envelope), self.sink)?;
                 if let Some(part) = list::part(&envelope) {
-                    self.sink.take(Found::Failed(part))?;
+                    self.sink.take(FoundDocument::Failed(part))?;
                 }
             }
-            Err(reason) => self.sink.take(Found::Failed(Failure::List(reason)))?,
+            Err(reason) => self.sink.take(FoundDocument::Failed(ReadFailure::List(reason)))?,
         }
         self.ended(end, true).map(Some)
     }
@@ -234,12 +234,12 @@ impl Stream<'_, '_> {
             }
             searched = self.input.bytes().len();
             if searched > LARGEST_OBJECT {
-                return Err(Failure::TooLarge(Rest::NotRead).into());
+                return Err(ReadFailure::TooLarge(Rest::NotRead).into());
             }
             match self.input.more(self.sink)? {
                 Ok(true) => {}
                 Ok(false) => return Ok(searched),
-                Err(error) => return Err(Failure::Read(error).into()),
+                Err(error) => return Err(ReadFailure::Read(error).into()),
             }
         }
     }
@@ -251,8 +251,8 @@ fn is_items(line: &[u8]) -> bool {
         .is_some_and(|rest| rest.iter().all(|byte| matches!(byte, b' ' | b'\r' | b'\n')))
 }
 
-fn failure(line: u64, what: &'static str) -> Failure {
-    Failure::Yaml(YamlError { line, what: what.into() }, Rest::NotRead)
+fn failure(line: u64, what: &'static str) -> ReadFailure {
+    ReadFailure::Yaml(YamlError { line, what: what.into() }, Rest::NotRead)
 }
 
 impl Piece {
@@ -262,7 +262,7 @@ impl Piece {
             self.line = input.line();
         }
         if self.bytes.len() + length > LARGEST_OBJECT {
-            return Err(Failure::TooLarge(Rest::NotRead).into());
+            return Err(ReadFailure::TooLarge(Rest::NotRead).into());
         }
         self.bytes.extend(&input.bytes()[..length]);
         input.consume(length);
@@ -271,13 +271,13 @@ impl Piece {
 
     fn append(&mut self, other: Self) -> Result<(), Lost> {
         if self.bytes.len() + other.bytes.len() > LARGEST_OBJECT {
-            return Err(Failure::TooLarge(Rest::NotRead).into());
+            return Err(ReadFailure::TooLarge(Rest::NotRead).into());
         }
         self.bytes.extend(other.bytes);
         Ok(())
     }
 
-    fn read(&self) -> Result<Option<Node>, Failure> {
+    fn read(&self) -> Result<Option<Node>, ReadFailure> {
         let text = match std::str::from_utf8(&self.bytes) {
             Ok(text) => text,
             Err(error) => {
@@ -286,7 +286,7 @@ impl Piece {
                 return Err(failure(line, "it is not UTF-8"));
             }
         };
-        yaml::read(text, self.line, Dates::Refused).map_err(|error| Failure::Yaml(error, Rest::NotRead))
+        yaml::read(text, self.line, Dates::Refused).map_err(|error| ReadFailure::Yaml(error, Rest::NotRead))
     }
 
     /// Whether the members of an object go on here: its first line that says anything is not indented, and opens no bracket.
@@ -304,7 +304,7 @@ struct Head {
 
 impl Head {
     /// `None`: an object that is no List.
-    fn of(text: &Piece) -> Result<Option<Self>, Failure> {
+    fn of(text: &Piece) -> Result<Option<Self>, ReadFailure> {
         let members = match text.read()?.map(|node| node.content) {
             None => Vec::new(),
             Some(Content::Object(members)) if text.is_at_margin() => members,
@@ -323,7 +323,7 @@ impl Head {
     }
 
     /// All of the List but its items.
-    fn envelope(&self, items_line: u64, tail: &Piece) -> Result<Node, Failure> {
+    fn envelope(&self, items_line: u64, tail: &Piece) -> Result<Node, ReadFailure> {
         let mut members = self.members.clone();
         let items = Node { line: items_line, content: Content::List(Vec::new()) };
         members.push(Member { key: "items".to_owned(), line: items_line, value: items });
@@ -334,7 +334,7 @@ impl Head {
         }
         if let Some(Member { key, line, .. }) = repeated(&members) {
             let what = format!("the key {key:?} appears twice in one object").into();
-            return Err(Failure::Yaml(YamlError { line: *line, what }, Rest::NotRead));
+            return Err(ReadFailure::Yaml(YamlError { line: *line, what }, Rest::NotRead));
         }
         Ok(Node { line: 0, content: Content::Object(members) })
     }
@@ -350,7 +350,7 @@ struct Held {
 impl Held {
     fn release(&mut self, inherited: &Inherited, sink: &mut dyn Sink) -> Result<(), Stopped> {
         for (node, weight) in self.items.drain(..) {
-            sink.take(Found::Yaml { node, weight, inherited: Some(inherited) })?;
+            sink.take(FoundDocument::Yaml { node, weight, inherited: Some(inherited) })?;
         }
         Ok(())
     }

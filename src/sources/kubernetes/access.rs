@@ -35,7 +35,7 @@ pub struct Wanted<'a> {
 }
 
 /// What it is looked up in.
-pub struct Surroundings<'a> {
+pub struct AccessSurroundings<'a> {
     /// A variable of the environment.
     pub variable: &'a dyn Fn(&str) -> Option<OsString>,
     /// The root of files that have fixed places.
@@ -95,7 +95,7 @@ pub fn with_files_named(kubeconfigs: Vec<PathBuf>) -> Vec<PathBuf> {
 
 impl Access {
     /// From the kubeconfig that `wanted` or `KUBECONFIG` names, else the one at home, else from the pod that this runs in.
-    pub fn find(wanted: Wanted<'_>, surroundings: &Surroundings<'_>) -> Result<Self, AccessError> {
+    pub fn find(wanted: Wanted<'_>, surroundings: &AccessSurroundings<'_>) -> Result<Self, AccessError> {
         let looked = kubeconfigs(wanted.kubeconfig, surroundings.variable);
         // What somebody named is never replaced by the pod's own account.
         let is_meant = stated(surroundings.variable, "KUBECONFIG").is_some() || wanted.context.is_some();
@@ -111,7 +111,7 @@ impl Access {
         Ok(access)
     }
 
-    fn from_kubeconfig(chosen: Chosen, surroundings: &Surroundings<'_>) -> Result<Self, AccessError> {
+    fn from_kubeconfig(chosen: Chosen, surroundings: &AccessSurroundings<'_>) -> Result<Self, AccessError> {
         let Chosen { context, cluster_name, cluster, user_name, user } = chosen;
         if cluster.insecure_skip_tls_verify {
             return Err(AccessError::Insecure(cluster_name));
@@ -159,7 +159,7 @@ impl Access {
     }
 
     /// `None` if this does not run in a pod.
-    fn in_cluster(surroundings: &Surroundings<'_>) -> Result<Option<Self>, AccessError> {
+    fn in_cluster(surroundings: &AccessSurroundings<'_>) -> Result<Option<Self>, AccessError> {
         let variable =
             |name: &str| (surroundings.variable)(name)?.into_string().ok().filter(|value| !value.is_empty());
         let (Some(host), Some(port)) =

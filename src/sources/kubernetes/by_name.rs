@@ -11,16 +11,16 @@ use super::{
     error::KubernetesError,
     family::Family,
     read::Kubernetes,
-    request::{Part, Request},
+    request::{PatchedPart, Request},
     runs::Runs,
 };
 use crate::{
     sources::{
         error::{LARGEST_OBJECT, SourceError},
-        failure::Failure,
+        failure::ReadFailure,
         files::Document,
         run_name::RunName,
-        sink::{Found, Sink, Stopped},
+        sink::{FoundDocument, Sink, Stopped},
     },
     tekton::{chains::Stated, run::Run},
 };
@@ -65,7 +65,7 @@ impl RunsByName {
         let mut documents = Documents { path: "".into(), begun: Instant::now(), limit, each };
         if self.kubernetes.family(namespace, &mut family, &mut documents).is_err() {
             let failure =
-                Failure::Kubernetes(Box::new(KubernetesError::TooLong { seconds: limit.as_secs() }));
+                ReadFailure::Kubernetes(Box::new(KubernetesError::TooLong { seconds: limit.as_secs() }));
             (documents.each)((&[], Err(failure.at(documents.path.to_string()))));
         }
     }
@@ -75,7 +75,7 @@ impl RunsByName {
         &mut self,
         namespace: &str,
         run: &RunName,
-        part: Part,
+        part: PatchedPart,
         patch: &str,
     ) -> Result<Changed, KubernetesError> {
         let request = Request::Patch { kind: run.kind, part, namespace, name: run.name.as_str(), patch };
@@ -101,7 +101,7 @@ struct Documents<'a> {
 impl Documents<'_> {
     fn runs(&mut self, bytes: &[u8], document: Document<'_>) {
         let Self { path, each, .. } = self;
-        let mut each = |run: Result<Run, Failure>| {
+        let mut each = |run: Result<Run, ReadFailure>| {
             each((bytes, run.map_err(|failure| failure.at(path.to_string()))));
         };
         document.runs(&Stated::default(), &mut each);
@@ -117,14 +117,14 @@ impl Sink for Documents<'_> {
         self.path = path;
     }
 
-    fn take(&mut self, found: Found<'_>) -> Result<(), Stopped> {
+    fn take(&mut self, found: FoundDocument<'_>) -> Result<(), Stopped> {
         self.go_on()?;
         match found {
-            Found::Json { bytes, line, inherited } => {
+            FoundDocument::Json { bytes, line, inherited } => {
                 self.runs(bytes, Document::Json(bytes, line, inherited));
             }
-            Found::Yaml { node, inherited, .. } => self.runs(&[], Document::Yaml(node, inherited)),
-            Found::Failed(failure) => (self.each)((&[], Err(failure.at(self.path.to_string())))),
+            FoundDocument::Yaml { node, inherited, .. } => self.runs(&[], Document::Yaml(node, inherited)),
+            FoundDocument::Failed(failure) => (self.each)((&[], Err(failure.at(self.path.to_string())))),
         }
         Ok(())
     }

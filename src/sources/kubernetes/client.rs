@@ -38,7 +38,7 @@ use super::{
     error::{AccessError, KubernetesError, Words},
     identity::{ClientCertificate, Credential},
     request::{Method, Request},
-    rule::Rule,
+    rule::RbacRule,
 };
 use crate::{sources::token::quote, tls};
 
@@ -257,10 +257,10 @@ impl Client {
     }
 
     /// The rule that is missing if it is not allowed to speak for somebody else (`impersonation.go` of the API server).
-    fn impersonation(&self, status: &Status) -> Option<Rule> {
+    fn impersonation(&self, status: &Status) -> Option<RbacRule> {
         self.access.impersonation.as_ref()?;
         let details = status.details.as_ref()?;
-        status.message.contains("cannot impersonate resource").then(|| Rule {
+        status.message.contains("cannot impersonate resource").then(|| RbacRule {
             verb: "impersonate",
             resource: self.quote(&details.kind),
             api_group: self.quote(&details.group),

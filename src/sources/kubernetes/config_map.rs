@@ -11,7 +11,7 @@ use super::{
     error::{KubernetesError, those},
     read::object,
     request::{ObjectKind, Request},
-    rule::Rule,
+    rule::RbacRule,
     runs::Namespace,
 };
 use crate::sources::run_name::Name;
@@ -26,7 +26,7 @@ pub struct ConfigMapKey {
 
 impl ConfigMapKey {
     /// What allows to read it.
-    pub fn rule(&self) -> Rule {
+    pub fn rule(&self) -> RbacRule {
         let (namespace, name) = (self.namespace.as_str(), self.name.as_str());
         Request::Object { kind: ObjectKind::ConfigMap, namespace, name }.rule()
     }

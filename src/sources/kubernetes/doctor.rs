@@ -13,7 +13,7 @@ use super::{
     error::KubernetesError,
     read::object,
     request::{ObjectKind, Request, ReviewKind},
-    rule::Rule,
+    rule::RbacRule,
 };
 
 /// The most bytes of an answer that are read.
@@ -119,7 +119,7 @@ impl Examined {
     }
 
     /// Whether that is allowed (`SelfSubjectAccessReview`).
-    pub fn may(&mut self, rule: &Rule) -> Result<bool, KubernetesError> {
+    pub fn may(&mut self, rule: &RbacRule) -> Result<bool, KubernetesError> {
         let review = json!({
             "apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview",
             "spec": {"resourceAttributes": {

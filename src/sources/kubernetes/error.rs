@@ -2,8 +2,8 @@
 
 use std::{fmt, path::PathBuf};
 
-use super::rule::Rule;
-use crate::sources::token::TokenError;
+use super::rule::RbacRule;
+use crate::sources::token::BearerTokenError;
 
 /// Why access to a cluster is not known, or is refused before anything is sent.
 #[derive(Debug, thiserror::Error)]
@@ -76,7 +76,7 @@ pub enum AccessError {
         /// Which.
         path: PathBuf,
         /// Why.
-        error: TokenError,
+        error: BearerTokenError,
     },
     /// A program that should give a credential does not.
     #[error("the credential plug-in {command:?} of the kubeconfig {reason}")]
@@ -134,7 +134,7 @@ pub enum KubernetesError {
         /// What the server says.
         words: String,
         /// What would allow it.
-        rule: Box<Rule>,
+        rule: Box<RbacRule>,
     },
     /// 404 of the kind.
     #[error(

@@ -37,4 +37,4 @@ mod watch;
 mod watched;
 
 pub use read::Kubernetes;
-pub use request::Part;
+pub use request::PatchedPart;

@@ -21,10 +21,10 @@ use super::{
 };
 use crate::sources::{
     error::LARGEST_OBJECT,
-    failure::Failure,
+    failure::ReadFailure,
     files::{self, Page},
     run_name::{RunKind, RunName},
-    sink::{Found, Sink, Stopped},
+    sink::{FoundDocument, Sink, Stopped},
 };
 
 /// Runs of a cluster.
@@ -170,7 +170,7 @@ impl Kubernetes {
             Ok(None) => Ok(None),
             Ok(Some((bytes, head))) => {
                 sink.count(bytes.len());
-                sink.take(Found::Json { bytes: &bytes, line: 1, inherited: None })?;
+                sink.take(FoundDocument::Json { bytes: &bytes, line: 1, inherited: None })?;
                 Ok(Some(head))
             }
             Err(error) => self.failed(error, sink).map(|()| None),
@@ -183,7 +183,7 @@ impl Kubernetes {
             KubernetesError::Odd { reason } => KubernetesError::Odd { reason: self.client.quote(&reason) },
             error => error,
         };
-        sink.take(Found::Failed(Failure::Kubernetes(Box::new(error))))
+        sink.take(FoundDocument::Failed(ReadFailure::Kubernetes(Box::new(error))))
     }
 
     /// Hands on the objects of a list that are `wanted`, or all; gives its version, if it could be read to its end.
@@ -264,12 +264,12 @@ pub(super) fn object<T: DeserializeOwned>(
 }
 
 /// What is wrong with an answer that is read as it comes.
-fn of_answer(failure: Failure) -> KubernetesError {
+fn of_answer(failure: ReadFailure) -> KubernetesError {
     let reason = match failure {
-        Failure::Read(error) => return KubernetesError::Cut { cause: io_words(&error) },
-        Failure::Json(reason, _) | Failure::List(reason) => reason,
-        Failure::TooLarge(_) => format!("an object in it is larger than {} MiB", LARGEST_OBJECT >> 20),
-        Failure::Part(_) => "it says that there are more objects, but not how to ask for them".to_owned(),
+        ReadFailure::Read(error) => return KubernetesError::Cut { cause: io_words(&error) },
+        ReadFailure::Json(reason, _) | ReadFailure::List(reason) => reason,
+        ReadFailure::TooLarge(_) => format!("an object in it is larger than {} MiB", LARGEST_OBJECT >> 20),
+        ReadFailure::Part(_) => "it says that there are more objects, but not how to ask for them".to_owned(),
         _ => "it is not a list of objects".to_owned(),
     };
     KubernetesError::Odd { reason }

@@ -1,7 +1,7 @@
 //! What is asked of an API server: one object, a page of a list, changes, a review of what one may do, to note an event, to hold a lease,
 //! to change a run, or to keep registration entries.
 
-use super::{error::KubernetesError, rule::Rule};
+use super::{error::KubernetesError, rule::RbacRule};
 use crate::sources::run_name::RunKind;
 
 /// Group and version of runs.
@@ -139,7 +139,7 @@ pub(super) enum Method<'a> {
 
 /// The part of a run that is changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
+pub enum PatchedPart {
     /// All but its status.
     Main,
     /// Its status.
@@ -172,7 +172,7 @@ pub(super) enum Request<'a> {
     /// A lease that is to be replaced.
     Replace { namespace: &'a str, name: &'a str, lease: &'a str },
     /// A run, a part of which is to be changed.
-    Patch { kind: RunKind, part: Part, namespace: &'a str, name: &'a str, patch: &'a str },
+    Patch { kind: RunKind, part: PatchedPart, namespace: &'a str, name: &'a str, patch: &'a str },
     /// A registration entry.
     StaticEntry { name: &'a str },
     /// A registration entry that is to be made.
@@ -251,7 +251,7 @@ impl Request<'_> {
     /// What follows the name in paths, and the resource in rules.
     fn part(&self) -> &'static str {
         match self {
-            Self::Patch { part: Part::Status, .. } => "/status",
+            Self::Patch { part: PatchedPart::Status, .. } => "/status",
             _ => "",
         }
     }
@@ -295,7 +295,7 @@ impl Request<'_> {
     }
 
     /// What would allow it.
-    pub(super) fn rule(&self) -> Rule {
+    pub(super) fn rule(&self) -> RbacRule {
         let (verb, name) = match self {
             Self::Get { .. } => ("get", None),
             Self::List { selector, .. } => ("list", selector.name()),
@@ -313,7 +313,7 @@ impl Request<'_> {
             Self::DeleteStaticEntry { .. } => ("delete", None),
         };
         let (group, _, resource) = self.names();
-        Rule {
+        RbacRule {
             verb,
             resource: format!("{resource}{}", self.part()),
             api_group: group.to_owned(),

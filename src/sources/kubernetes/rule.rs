@@ -4,7 +4,7 @@ use std::fmt;
 
 /// What a Role, or a ClusterRole if there is no namespace, has to allow.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rule {
+pub struct RbacRule {
     /// Such as `list`.
     pub verb: &'static str,
     /// Such as `taskruns`.
@@ -17,7 +17,7 @@ pub struct Rule {
     pub name: Option<String>,
 }
 
-impl fmt::Display for Rule {
+impl fmt::Display for RbacRule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { verb, resource, api_group, namespace, name } = self;
         match namespace {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::{error::KubernetesError, family::Head};
 use crate::sources::{
-    failure::Failure,
-    sink::{Found, Sink, Stopped},
+    failure::ReadFailure,
+    sink::{FoundDocument, Sink, Stopped},
 };
 
 /// Whether an object is to be handed on.
@@ -25,9 +25,11 @@ impl Sink for Screen<'_, '_> {
         self.sink.begin(path);
     }
 
-    fn take(&mut self, found: Found<'_>) -> Result<(), Stopped> {
+    fn take(&mut self, found: FoundDocument<'_>) -> Result<(), Stopped> {
         let head = match &found {
-            Found::Json { bytes, .. } if self.namespace.is_some() || self.wanted.is_some() => Head::of(bytes),
+            FoundDocument::Json { bytes, .. } if self.namespace.is_some() || self.wanted.is_some() => {
+                Head::of(bytes)
+            }
             _ => None,
         };
         // What cannot be read is told by whoever judges it.
@@ -35,7 +37,7 @@ impl Sink for Screen<'_, '_> {
         if let Some(namespace) = self.namespace.filter(|namespace| head.metadata.namespace != *namespace) {
             let reason = format!("in a list of namespace {namespace} there is a run of another one");
             let odd = KubernetesError::Odd { reason };
-            return self.sink.take(Found::Failed(Failure::Kubernetes(Box::new(odd))));
+            return self.sink.take(FoundDocument::Failed(ReadFailure::Kubernetes(Box::new(odd))));
         }
         match self.wanted.as_mut().is_none_or(|wanted| wanted(head)) {
             true => self.sink.take(found),

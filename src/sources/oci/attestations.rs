@@ -11,8 +11,8 @@ use super::{
     registry::Registry,
 };
 use crate::sources::{
-    failure::Failure,
-    sink::{Found, Sink, Stopped},
+    failure::ReadFailure,
+    sink::{FoundDocument, Sink, Stopped},
 };
 
 /// The most attestations of one manifest.
@@ -136,8 +136,8 @@ impl<'a, 'r, 's> Attestations<'a, 'r, 's> {
         }
         self.begin(at);
         let found = match content.is_empty() {
-            true => Found::Failed(Failure::Empty),
-            false => Found::Json { bytes: &content, line: 1, inherited: None },
+            true => FoundDocument::Failed(ReadFailure::Empty),
+            false => FoundDocument::Json { bytes: &content, line: 1, inherited: None },
         };
         Ok(self.sink.take(found)?)
     }
@@ -164,7 +164,7 @@ impl<'a, 'r, 's> Attestations<'a, 'r, 's> {
     fn failed(&mut self, at: &str, error: OciError) -> Result<(), Halt> {
         let is_about_all = error.is_about_all();
         self.begin(at);
-        self.sink.take(Found::Failed(Failure::Oci(Box::new(error))))?;
+        self.sink.take(FoundDocument::Failed(ReadFailure::Oci(Box::new(error))))?;
         if is_about_all { Err(Halt::Told) } else { Ok(()) }
     }
 }

@@ -10,7 +10,7 @@ use ureq::{
 use super::error::OciError;
 use crate::{
     io_error,
-    sources::authorities::{Authorities, BODY_TAKES},
+    sources::authorities::{BODY_TAKES, ServerAuthorities},
     tls,
 };
 
@@ -22,7 +22,7 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn new(is_tls: bool, authorities: &Authorities, patience: Duration) -> Self {
+    pub(super) fn new(is_tls: bool, authorities: &ServerAuthorities, patience: Duration) -> Self {
         Self { agent: authorities.agent(is_tls, patience), patience }
     }
 

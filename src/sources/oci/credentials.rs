@@ -40,7 +40,7 @@ pub(super) enum Credential {
 
 /// Where a credential is from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Origin {
+pub enum CredentialOrigin {
     /// Of a file.
     File(String),
     /// Of a program that a file names.
@@ -59,7 +59,7 @@ pub enum Origin {
     },
 }
 
-impl fmt::Display for Origin {
+impl fmt::Display for CredentialOrigin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File(file) => write!(f, "of {file}"),
@@ -71,7 +71,7 @@ impl fmt::Display for Origin {
 
 /// Why there is no credential although a file says that there is one. No secret is in it.
 #[derive(Debug, thiserror::Error)]
-pub enum CredentialError {
+pub enum RegistryCredentialError {
     /// The operating system's answer.
     #[error("the file with credentials {file} cannot be read: {}", crate::io_error::words(error))]
     Unreadable {
@@ -157,7 +157,7 @@ impl Keychain {
         &self,
         repository: &Repository,
         patience: Duration,
-    ) -> Result<(Option<Credential>, Origin), CredentialError> {
+    ) -> Result<(Option<Credential>, CredentialOrigin), RegistryCredentialError> {
         let mut searched = Vec::new();
         for path in &self.files {
             let file = path.display().to_string();
@@ -167,13 +167,13 @@ impl Keychain {
             }
             searched.push(file);
         }
-        Ok((None, Origin::Nobody { searched }))
+        Ok((None, CredentialOrigin::Nobody { searched }))
     }
 }
 
 /// `None`: there is no such file.
-fn read(path: &Path, file: &str) -> Result<Option<Configuration>, CredentialError> {
-    let unreadable = |error| CredentialError::Unreadable { file: file.to_owned(), error };
+fn read(path: &Path, file: &str) -> Result<Option<Configuration>, RegistryCredentialError> {
+    let unreadable = |error| RegistryCredentialError::Unreadable { file: file.to_owned(), error };
     let text = match fs::File::open(path).and_then(|opened| {
         let mut text = Zeroizing::new(Vec::new());
         io::Read::read_to_end(&mut io::Read::take(opened, LARGEST_FILE), &mut text).map(|_| text)
@@ -185,7 +185,7 @@ fn read(path: &Path, file: &str) -> Result<Option<Configuration>, CredentialErro
     // Of what is wrong with it nothing is repeated: it would be a part of a login.
     serde_json::from_slice(&text)
         .map(Some)
-        .map_err(|_| CredentialError::NotConfiguration { file: file.to_owned() })
+        .map_err(|_| RegistryCredentialError::NotConfiguration { file: file.to_owned() })
 }
 
 impl Configuration {
@@ -195,15 +195,18 @@ impl Configuration {
         repository: &Repository,
         file: &str,
         patience: Duration,
-    ) -> Result<Option<(Credential, Origin)>, CredentialError> {
+    ) -> Result<Option<(Credential, CredentialOrigin)>, RegistryCredentialError> {
         let of_registry =
             self.cred_helpers.iter().flatten().find(|(key, _)| place(key) == repository.registry());
         let helpers = of_registry.map(|(_, name)| name).into_iter().chain(&self.creds_store);
         let server = if repository.is_of_docker_hub() { DOCKER_HUB_SERVER } else { repository.registry() };
         for name in helpers.filter(|name| !name.is_empty()) {
             let program = credential_helper::program(name);
-            let failed =
-                |error| CredentialError::Helper { program: program.clone(), file: file.to_owned(), error };
+            let failed = |error| RegistryCredentialError::Helper {
+                program: program.clone(),
+                file: file.to_owned(),
+                error,
+            };
             if let Some(Given { user, secret }) =
                 credential_helper::ask(name, server, patience).map_err(failed)?
             {
@@ -211,15 +214,15 @@ impl Configuration {
                     true => Credential::Identity(secret),
                     false => Credential::Password { user, password: secret },
                 };
-                return Ok(Some((credential, Origin::Helper { program, file: file.to_owned() })));
+                return Ok(Some((credential, CredentialOrigin::Helper { program, file: file.to_owned() })));
             }
         }
         let entry = self.entry(repository);
         let Some((key, entry)) = entry else { return Ok(None) };
         let credential = entry
             .credential()
-            .map_err(|()| CredentialError::Login { file: file.to_owned(), entry: key.clone() })?;
-        Ok(credential.map(|credential| (credential, Origin::File(file.to_owned()))))
+            .map_err(|()| RegistryCredentialError::Login { file: file.to_owned(), entry: key.clone() })?;
+        Ok(credential.map(|credential| (credential, CredentialOrigin::File(file.to_owned()))))
     }
 
     /// The entry that says most of the repository: its own, one of a part of its name, its registry's (containers-auth.json(5)).

@@ -1,6 +1,6 @@
 //! Why an image's attestations, or one of them, could not be read.
 
-use super::credentials::{CredentialError, Origin};
+use super::credentials::{CredentialOrigin, RegistryCredentialError};
 
 /// Why an image's attestations, or one of them, could not be read. A `host` is that of the registry, or of whom it sends on to.
 #[derive(Debug, thiserror::Error)]
@@ -65,7 +65,7 @@ pub enum OciError {
         /// Who.
         host: String,
         /// Where the credential is from.
-        origin: Origin,
+        origin: CredentialOrigin,
         /// What it says.
         said: String,
     },
@@ -79,13 +79,13 @@ pub enum OciError {
         /// Who.
         host: String,
         /// Where the credential is from.
-        origin: Origin,
+        origin: CredentialOrigin,
         /// What it says.
         said: String,
     },
     /// No credential can be had although there should be one.
     #[error(transparent)]
-    Credential(#[from] CredentialError),
+    Credential(#[from] RegistryCredentialError),
     /// A way to log in that is not known.
     #[error("{host} wants a login of a kind that is not known here; Bearer and Basic are")]
     Challenge {
@@ -194,13 +194,13 @@ pub enum OciError {
 }
 
 /// What is to be done about a login that is not enough.
-fn reason_of(origin: &Origin, host: &str) -> String {
+fn reason_of(origin: &CredentialOrigin, host: &str) -> String {
     match origin {
-        Origin::NotAsked => "and it asks for no login".to_owned(),
-        Origin::Nobody { searched } if searched.is_empty() => {
+        CredentialOrigin::NotAsked => "and it asks for no login".to_owned(),
+        CredentialOrigin::Nobody { searched } if searched.is_empty() => {
             format!("there is no file with credentials; log in with docker login {host}")
         }
-        Origin::Nobody { searched } => format!(
+        CredentialOrigin::Nobody { searched } => format!(
             "there is no credential for it in {}; log in with docker login {host}, and see that there is such a repository",
             searched.join(" or in ")
         ),

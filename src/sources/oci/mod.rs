@@ -22,7 +22,7 @@ mod source;
 mod token_service;
 
 pub use credential_helper::HelperError;
-pub use credentials::{CredentialError, Keychain, Origin};
+pub use credentials::{CredentialOrigin, Keychain, RegistryCredentialError};
 pub use digest::{Digest, DigestError};
 pub use error::OciError;
 pub use reference::{Image, ReferenceError};

@@ -11,7 +11,7 @@ use ureq::{
 use super::{
     challenge::Challenge,
     connection::{Connection, host_of, retry_after},
-    credentials::{Credential, Keychain, Origin},
+    credentials::{Credential, CredentialOrigin, Keychain},
     digest::Digest,
     error::OciError,
     link::next_page,
@@ -50,7 +50,7 @@ pub(super) struct Registry<'a> {
 /// What a registry is shown, after it has asked for it.
 struct Session {
     authorization: Option<HeaderValue>,
-    origin: Origin,
+    origin: CredentialOrigin,
     /// What a server may repeat.
     secrets: Vec<Secret>,
 }
@@ -81,7 +81,8 @@ struct Said {
 
 impl<'a> Registry<'a> {
     pub(super) fn new(connection: Connection, repository: Repository, keychain: &'a Keychain) -> Self {
-        let session = Session { authorization: None, origin: Origin::NotAsked, secrets: Vec::new() };
+        let session =
+            Session { authorization: None, origin: CredentialOrigin::NotAsked, secrets: Vec::new() };
         Self { connection, repository, keychain, session }
     }
 

@@ -10,7 +10,7 @@ use super::{
     registry::Registry,
 };
 use crate::sources::{
-    authorities::Authorities,
+    authorities::ServerAuthorities,
     sink::{Sink, Stopped},
 };
 
@@ -20,7 +20,7 @@ pub struct Oci {
     /// Which.
     pub images: Vec<Image>,
     /// Who vouches for the registries.
-    pub authorities: Authorities,
+    pub authorities: ServerAuthorities,
     /// Where the credentials for them are.
     pub keychain: Keychain,
     /// How long to wait for an answer, in whole seconds.

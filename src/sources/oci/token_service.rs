@@ -6,7 +6,7 @@ use ureq::http::{Uri, header::AUTHORIZATION};
 
 use super::{
     connection::{Connection, host_of},
-    credentials::{Credential, Origin},
+    credentials::{Credential, CredentialOrigin},
     error::OciError,
     reference::Repository,
     secret::{Secret, quote},
@@ -43,7 +43,7 @@ impl TokenService<'_> {
     pub(super) fn token(
         &self,
         credential: Option<&Credential>,
-        origin: &Origin,
+        origin: &CredentialOrigin,
         secrets: &[Secret],
     ) -> Result<Secret, OciError> {
         let realm = self.address()?;

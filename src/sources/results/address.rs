@@ -15,7 +15,7 @@ pub(super) enum Protocol {
 
 /// The address of a Results API: `grpcs://` or `https://`, and on this machine also `grpc://` or `http://`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Address {
+pub struct ResultsAddress {
     pub(super) protocol: Protocol,
     pub(super) is_tls: bool,
     /// A name or an IP address, without brackets.
@@ -27,7 +27,7 @@ pub struct Address {
 
 /// Why a text is not an address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum AddressError {
+pub enum ResultsAddressError {
     /// Another scheme, or none.
     #[error("it begins with neither grpcs:// nor https:// (REST)")]
     Scheme,
@@ -50,37 +50,37 @@ pub enum AddressError {
     Plain(&'static str, &'static str),
 }
 
-impl FromStr for Address {
-    type Err = AddressError;
+impl FromStr for ResultsAddress {
+    type Err = ResultsAddressError;
 
-    fn from_str(text: &str) -> Result<Self, AddressError> {
+    fn from_str(text: &str) -> Result<Self, ResultsAddressError> {
         let scheme = text.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
         let (protocol, is_tls) = match scheme.as_deref() {
             Some("grpcs") => (Protocol::Grpc, true),
             Some("grpc") => (Protocol::Grpc, false),
             Some("https") => (Protocol::Rest, true),
             Some("http") => (Protocol::Rest, false),
-            _ => return Err(AddressError::Scheme),
+            _ => return Err(ResultsAddressError::Scheme),
         };
-        let uri: Uri = text.parse().map_err(|_| AddressError::Host)?;
-        let authority = uri.authority().ok_or(AddressError::Host)?;
+        let uri: Uri = text.parse().map_err(|_| ResultsAddressError::Host)?;
+        let authority = uri.authority().ok_or(ResultsAddressError::Host)?;
         if authority.as_str().contains('@') {
-            return Err(AddressError::UserInfo);
+            return Err(ResultsAddressError::UserInfo);
         }
         let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
         // A port that is no number of 16 bits is taken for none.
         let has_port = authority.as_str().len() > authority.host().len();
         if host.is_empty() || (has_port && authority.port_u16().is_none()) {
-            return Err(AddressError::Host);
+            return Err(ResultsAddressError::Host);
         }
         if uri.query().is_some() || text.contains('#') {
-            return Err(AddressError::Surplus("a query or fragment"));
+            return Err(ResultsAddressError::Surplus("a query or fragment"));
         }
         let prefix = uri.path().trim_end_matches('/').to_owned();
         match protocol {
-            Protocol::Grpc if !prefix.is_empty() => return Err(AddressError::Surplus("a path")),
+            Protocol::Grpc if !prefix.is_empty() => return Err(ResultsAddressError::Surplus("a path")),
             Protocol::Rest if prefix.contains("/apis/") || prefix.ends_with("/apis") => {
-                return Err(AddressError::Surplus("the path of the API itself (/apis/…)"));
+                return Err(ResultsAddressError::Surplus("the path of the API itself (/apis/…)"));
             }
             _ => {}
         }
@@ -88,13 +88,13 @@ impl FromStr for Address {
         let address = Self { protocol, is_tls, host, port, prefix };
         match (address.is_plain_elsewhere(), protocol) {
             (false, _) => Ok(address),
-            (true, Protocol::Grpc) => Err(AddressError::Plain("grpcs", "grpc")),
-            (true, Protocol::Rest) => Err(AddressError::Plain("https", "http")),
+            (true, Protocol::Grpc) => Err(ResultsAddressError::Plain("grpcs", "grpc")),
+            (true, Protocol::Rest) => Err(ResultsAddressError::Plain("https", "http")),
         }
     }
 }
 
-impl Address {
+impl ResultsAddress {
     /// Whether it is encrypted: a token is sent only then.
     pub fn is_encrypted(&self) -> bool {
         self.is_tls
@@ -122,7 +122,7 @@ impl Address {
     }
 }
 
-impl fmt::Display for Address {
+impl fmt::Display for ResultsAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = match (self.protocol, self.is_tls) {
             (Protocol::Grpc, true) => "grpcs",

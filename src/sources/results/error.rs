@@ -1,6 +1,6 @@
 //! Why the archive, or a part of it, could not be read.
 
-use crate::sources::{kubernetes::error::AccessError, token::TokenError};
+use crate::sources::{kubernetes::error::AccessError, token::BearerTokenError};
 
 /// Why the archive, or a part of it, could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -53,7 +53,7 @@ pub enum ResultsError {
         /// The file.
         file: String,
         /// Why.
-        error: TokenError,
+        error: BearerTokenError,
     },
     /// No token from the kubeconfig that was named.
     #[error(transparent)]

@@ -27,7 +27,7 @@ use tower_service::Service;
 use ureq::Proxy;
 
 use super::{
-    address::Address,
+    address::ResultsAddress,
     archive::{Archive, Each, Ended, ORDER, Page, Record},
     caller::{Caller, Credential},
     connection::not_connected,
@@ -35,7 +35,7 @@ use super::{
     generated::{ListRecordsRequest, RecordListSummaryRequest, results_client::ResultsClient},
     tunnel,
 };
-use crate::sources::authorities::Authorities;
+use crate::sources::authorities::ServerAuthorities;
 
 /// Bytes of an answer that is read: five records of the size that the server admits, which its database may lengthen.
 const LARGEST_ANSWER: usize = 64 << 20;
@@ -44,7 +44,7 @@ const WINDOW: u32 = 8 << 20;
 
 /// A client that connects when it must.
 pub(super) struct Grpc {
-    address: Address,
+    address: ResultsAddress,
     dial: Dial,
     caller: Caller,
     patience: Duration,
@@ -54,8 +54,8 @@ pub(super) struct Grpc {
 
 impl Grpc {
     pub(super) fn new(
-        address: Address,
-        authorities: &Authorities,
+        address: ResultsAddress,
+        authorities: &ServerAuthorities,
         caller: Caller,
         patience: Duration,
         proxy: Option<Proxy>,
@@ -150,7 +150,7 @@ impl Archive for Grpc {
     }
 }
 
-async fn connect(address: &Address, dial: Dial) -> Result<ResultsClient<Channel>, ResultsError> {
+async fn connect(address: &ResultsAddress, dial: Dial) -> Result<ResultsClient<Channel>, ResultsError> {
     let scheme = if address.is_tls { "https" } else { "http" };
     let unusable = |error: tonic::transport::Error| ResultsError::Connect { reason: error.to_string() };
     let channel = Endpoint::from_shared(format!("{scheme}://{}", address.authority()))

@@ -21,7 +21,7 @@ mod rest;
 mod source;
 mod tunnel;
 
-pub use address::{Address, AddressError};
+pub use address::{ResultsAddress, ResultsAddressError};
 pub use caller::{Caller, TokenSource};
 pub use error::ResultsError;
 pub use question::{Parent, Question, Window};

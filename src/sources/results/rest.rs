@@ -17,13 +17,13 @@ use ureq::{
 };
 
 use super::{
-    address::Address,
+    address::ResultsAddress,
     archive::{Archive, Each, Ended, ORDER, Page, Record},
     caller::{Caller, Credential},
     connection::{not_connected, not_trusted},
     error::ResultsError,
 };
-use crate::sources::authorities::{Authorities, BODY_TAKES};
+use crate::sources::authorities::{BODY_TAKES, ServerAuthorities};
 
 /// Bytes of an answer that is read: the server stops at 100 MiB of records, and base64 lengthens them by a third.
 const LARGEST_ANSWER: u64 = 256 << 20;
@@ -40,8 +40,8 @@ pub(super) struct Rest {
 
 impl Rest {
     pub(super) fn new(
-        address: &Address,
-        authorities: &Authorities,
+        address: &ResultsAddress,
+        authorities: &ServerAuthorities,
         caller: Caller,
         patience: Duration,
     ) -> Self {

@@ -13,7 +13,7 @@ use std::{
 use ureq::Proxy;
 
 use super::{
-    address::{Address, Protocol},
+    address::{Protocol, ResultsAddress},
     archive::{Archive, Ended, Record},
     caller::Caller,
     children::Children,
@@ -24,10 +24,10 @@ use super::{
     rest::Rest,
 };
 use crate::sources::{
-    authorities::Authorities,
+    authorities::ServerAuthorities,
     error::{LARGEST_OBJECT, Rest as Remainder},
-    failure::Failure,
-    sink::{Found, Sink, Stopped},
+    failure::ReadFailure,
+    sink::{FoundDocument, Sink, Stopped},
 };
 
 /// Bytes of records that are handed over at once.
@@ -39,9 +39,9 @@ const WAITING: usize = 4;
 #[derive(Debug, Clone)]
 pub struct Results {
     /// Where.
-    pub address: Address,
+    pub address: ResultsAddress,
     /// Who vouches for it.
-    pub authorities: Authorities,
+    pub authorities: ServerAuthorities,
     /// Who asks.
     pub caller: Caller,
     /// What for.
@@ -95,7 +95,7 @@ impl Results {
                 }
                 Batch::Failed(error) => {
                     sink.begin(Arc::from(self.address.to_string()));
-                    sink.take(Found::Failed(Failure::Results(Box::new(error))))?;
+                    sink.take(FoundDocument::Failed(ReadFailure::Results(Box::new(error))))?;
                 }
             }
         }
@@ -163,18 +163,19 @@ fn is_record_name(name: &str) -> bool {
     matches!(parts.as_slice(), [namespace, "results", result, "records", record] if [namespace, result, record].into_iter().all(|part| is_word(part)))
 }
 
-fn hand_on(record: Record, address: &Address, sink: &mut dyn Sink) -> Result<(), Stopped> {
+fn hand_on(record: Record, address: &ResultsAddress, sink: &mut dyn Sink) -> Result<(), Stopped> {
     if !is_record_name(&record.name) {
         sink.begin(Arc::from(address.to_string()));
         let what = "a record in it is not named as records are".to_owned();
-        return sink.take(Found::Failed(Failure::Results(Box::new(ResultsError::NotTheApi { what }))));
+        return sink
+            .take(FoundDocument::Failed(ReadFailure::Results(Box::new(ResultsError::NotTheApi { what }))));
     }
     sink.begin(Arc::from(record.name));
     sink.count(record.value.len());
     let failed = match record.value.len() {
-        0 => Failure::Empty,
-        length if length > LARGEST_OBJECT => Failure::TooLarge(Remainder::Read),
-        _ => return sink.take(Found::Json { bytes: &record.value, line: 1, inherited: None }),
+        0 => ReadFailure::Empty,
+        length if length > LARGEST_OBJECT => ReadFailure::TooLarge(Remainder::Read),
+        _ => return sink.take(FoundDocument::Json { bytes: &record.value, line: 1, inherited: None }),
     };
-    sink.take(Found::Failed(failed))
+    sink.take(FoundDocument::Failed(failed))
 }

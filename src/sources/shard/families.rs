@@ -14,7 +14,7 @@ use crate::{
         judge::Judge,
         run_name::RunKind,
         source::Source,
-        walk::{Event, Progress, walk_by},
+        walk::{Event, WalkProgress, walk_by},
     },
     tekton::run::Run,
 };
@@ -47,7 +47,7 @@ pub struct Families {
 /// Reads a source for its families alone, with `jobs` workers. What cannot be read is not told: whoever reads it again is.
 pub fn families(shard: Shard, source: Source<'_>, jobs: NonZeroUsize) -> Families {
     let mut known = Known::default();
-    let progress = Progress::default();
+    let progress = WalkProgress::default();
     walk_by(source.of_pipeline_runs(), jobs, &progress, || Kinship, &mut |event| {
         if let Event::Object { outcome: Ok(Some(kin)), .. } = event {
             known.add(&kin, shard);

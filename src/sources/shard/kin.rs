@@ -6,7 +6,7 @@ use crate::{
     sources::run_name::RunKind,
     tekton::{
         run::Run,
-        taskrun::{End, Labels, Metadata, OwnerReference},
+        taskrun::{Labels, Metadata, OwnerReference, RunEnd},
     },
 };
 
@@ -81,7 +81,7 @@ impl Kin {
         match run {
             Run::TaskRun(object) => {
                 // One that contradicts itself about it is judged, too.
-                let has_finished = matches!(object.end(), End::Ended | End::Contradictory);
+                let has_finished = matches!(object.end(), RunEnd::Ended | RunEnd::Contradictory);
                 Self::new(RunKind::TaskRun, &object.metadata, has_finished, std::iter::empty())
             }
             Run::PipelineRun(object) => {

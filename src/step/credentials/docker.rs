@@ -17,7 +17,7 @@ use go::{
 
 use super::{
     CredentialError,
-    files::{self, WriteError},
+    files::{self, CredentialWriteError},
     secret, secret_and_url,
 };
 
@@ -85,7 +85,7 @@ impl Docker {
     }
 
     /// Writes `.docker/config.json` below `creds`, if there is any login; the later one of a registry counts.
-    pub fn write(&self, creds: &Path, secrets: &Path) -> Result<(), WriteError> {
+    pub fn write(&self, creds: &Path, secrets: &Path) -> Result<(), CredentialWriteError> {
         let mut auths = Auths::new();
         for secret in &self.cfg_secrets {
             let json = secret::read(secrets, secret.as_bytes(), CFG_FILE)?;

@@ -21,7 +21,7 @@ pub const FILE_MODE: u32 = 0o600;
 
 /// Why credentials were not written, in Tekton's words.
 #[derive(Debug, thiserror::Error)]
-pub enum WriteError {
+pub enum CredentialWriteError {
     /// The file of a Docker Secret cannot be read.
     #[error(transparent)]
     Secret(#[from] SecretError),
@@ -47,17 +47,18 @@ pub enum WriteError {
 }
 
 /// Writes a file anew.
-pub fn write(path: &Path, content: &[u8]) -> Result<(), WriteError> {
+pub fn write(path: &Path, content: &[u8]) -> Result<(), CredentialWriteError> {
     put(path, content, OpenOptions::new().write(true).create(true).truncate(true))
 }
 
 /// Writes at the end of a file.
-pub fn append(path: &Path, content: &[u8]) -> Result<(), WriteError> {
+pub fn append(path: &Path, content: &[u8]) -> Result<(), CredentialWriteError> {
     put(path, content, OpenOptions::new().append(true).create(true))
 }
 
-fn put(path: &Path, content: &[u8], options: &mut OpenOptions) -> Result<(), WriteError> {
-    let failed = |operation| move |error| WriteError::File { operation, path: path.to_owned(), error };
+fn put(path: &Path, content: &[u8], options: &mut OpenOptions) -> Result<(), CredentialWriteError> {
+    let failed =
+        |operation| move |error| CredentialWriteError::File { operation, path: path.to_owned(), error };
     // Neither opening nor writing a FIFO waits for a reader.
     options
         .mode(FILE_MODE)

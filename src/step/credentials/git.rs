@@ -7,7 +7,7 @@ use go::{text::quote_bytes, url::Url};
 
 use super::{
     CredentialError,
-    files::{self, WriteError},
+    files::{self, CredentialWriteError},
     secret::{self, SecretData},
     secret_and_url,
 };
@@ -40,7 +40,7 @@ impl BasicGit {
     }
 
     /// Writes `.gitconfig` and `.git-credentials` below `creds`; nothing if the flag was not given.
-    pub fn write(&self, creds: &Path) -> Result<(), WriteError> {
+    pub fn write(&self, creds: &Path) -> Result<(), CredentialWriteError> {
         if self.0.is_empty() {
             return Ok(());
         }

@@ -23,7 +23,7 @@ use std::{
 
 use go::url::UrlError;
 
-use self::{docker::Docker, files::WriteError, git::BasicGit, secret::SecretError, ssh::SshGit};
+use self::{docker::Docker, files::CredentialWriteError, git::BasicGit, secret::SecretError, ssh::SshGit};
 use super::roots::Roots;
 
 /// Why a flag's value is refused, in Tekton's words.
@@ -73,7 +73,7 @@ impl Credentials {
 
     /// Writes everything below `/tekton/creds`: first for Docker, then for Git. Each part ends at its first error; the
     /// errors are returned to be logged, as Tekton does no more than that.
-    pub fn write(&self, roots: &Roots) -> Vec<WriteError> {
+    pub fn write(&self, roots: &Roots) -> Vec<CredentialWriteError> {
         let creds = roots.creds();
         let docker = self.docker.write(&creds, &roots.creds_secrets());
         let git = self.basic_git.write(&creds).and_then(|()| self.ssh_git.write(&creds));

@@ -10,7 +10,7 @@ use go::{filepath::join, mkdir};
 
 use super::{
     CredentialError,
-    files::{self, WriteError},
+    files::{self, CredentialWriteError},
     secret::{self, SecretData, SecretError},
     secret_and_url,
 };
@@ -55,7 +55,7 @@ impl SshGit {
     }
 
     /// Writes `.ssh/` below `creds` and appends to `.gitconfig`; nothing if the flag was not given.
-    pub fn write(&self, creds: &Path) -> Result<(), WriteError> {
+    pub fn write(&self, creds: &Path) -> Result<(), CredentialWriteError> {
         if self.0.is_empty() {
             return Ok(());
         }

@@ -9,7 +9,7 @@ use go::filepath::join;
 
 use crate::{
     step::{
-        output::beneath::{self, Content, ReadError},
+        output::beneath::{self, FileContent, ReadError},
         roots::Roots,
     },
     tekton::termination::{Entry, EntryType},
@@ -82,9 +82,9 @@ fn read(
 ) -> Result<Option<ProvenanceFile>, ReadError> {
     let raw = match beneath::read(&mount, &below, limit)? {
         None => return Ok(None),
-        Some(Content::Whole(raw)) => raw,
+        Some(FileContent::Whole(raw)) => raw,
         // So large an entry fits no message: the message is refused as too large, as Tekton's is.
-        Some(Content::TooLarge) => vec![b' '; limit + 1],
+        Some(FileContent::TooLarge) => vec![b' '; limit + 1],
     };
     let path = join(&[directory.as_os_str(), OsStr::new(PROVENANCE)]);
     Ok(Some(ProvenanceFile { entry: Entry::artifact(&path, &raw, kind), raw }))

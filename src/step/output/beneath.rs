@@ -62,7 +62,7 @@ impl ReadError {
 
 /// What was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Content {
+pub enum FileContent {
     /// The whole file.
     Whole(Vec<u8>),
     /// The file is larger than the limit.
@@ -80,7 +80,7 @@ pub fn mount_of(step_metadata_dir: &Path, name: &str) -> (PathBuf, PathBuf) {
 
 /// What shows that a file was changed, exchanged, or given another owner or mode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Identity {
+pub struct FileIdentity {
     file: (u64, u64),
     size: u64,
     modified: (i64, i64),
@@ -93,7 +93,7 @@ const TICK: Duration = Duration::from_millis(20);
 /// A file system that keeps whole seconds may keep even ones only (FAT).
 const WHOLE_SECONDS: Duration = Duration::from_secs(2);
 
-impl Identity {
+impl FileIdentity {
     fn of(file: &File) -> io::Result<Self> {
         let found = file.metadata()?;
         Ok(Self {
@@ -128,17 +128,17 @@ impl Identity {
 }
 
 /// The identity of `name` beneath `directory`, if it is a regular file that can be read. `None` if it does not exist.
-pub fn identity(directory: &Path, name: &Path) -> Result<Option<Identity>, ReadError> {
+pub fn identity(directory: &Path, name: &Path) -> Result<Option<FileIdentity>, ReadError> {
     let Some(file) = open_regular(directory, name)? else { return Ok(None) };
     identity_of(&file, directory, name).map(Some)
 }
 
-fn identity_of(file: &File, directory: &Path, name: &Path) -> Result<Identity, ReadError> {
-    Identity::of(file).map_err(|error| unreadable(directory, name, &error))
+fn identity_of(file: &File, directory: &Path, name: &Path) -> Result<FileIdentity, ReadError> {
+    FileIdentity::of(file).map_err(|error| unreadable(directory, name, &error))
 }
 
 /// Reads `name` beneath `directory`, up to `limit` bytes. `None` if it does not exist.
-pub fn read(directory: &Path, name: &Path, limit: usize) -> Result<Option<Content>, ReadError> {
+pub fn read(directory: &Path, name: &Path, limit: usize) -> Result<Option<FileContent>, ReadError> {
     Ok(read_identified(directory, name, limit)?.map(|(content, _)| content))
 }
 
@@ -147,7 +147,7 @@ pub fn read_identified(
     directory: &Path,
     name: &Path,
     limit: usize,
-) -> Result<Option<(Content, Identity)>, ReadError> {
+) -> Result<Option<(FileContent, FileIdentity)>, ReadError> {
     let Some(file) = open_regular(directory, name)? else { return Ok(None) };
     let mut content = Vec::new();
     // One byte more than the limit shows that there is more; the file's size is only a claim while others may write.
@@ -155,7 +155,7 @@ pub fn read_identified(
         (&file).take(u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1)).read_to_end(&mut content);
     read.map_err(|error| unreadable(directory, name, &error))?;
     let identity = identity_of(&file, directory, name)?;
-    let content = if content.len() > limit { Content::TooLarge } else { Content::Whole(content) };
+    let content = if content.len() > limit { FileContent::TooLarge } else { FileContent::Whole(content) };
     Ok(Some((content, identity)))
 }
 
@@ -166,7 +166,7 @@ pub fn stream(
     name: &Path,
     limit: usize,
     mut take: impl FnMut(&[u8]),
-) -> Result<Option<(bool, Identity)>, ReadError> {
+) -> Result<Option<(bool, FileIdentity)>, ReadError> {
     let Some(mut file) = open_regular(directory, name)? else { return Ok(None) };
     let mut buffer = vec![0; 64 * 1024];
     let mut left = limit;

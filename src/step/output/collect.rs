@@ -21,14 +21,14 @@ use crate::{
 
 /// The results that are handed over, by the way they take.
 #[derive(Debug)]
-pub enum Results {
+pub enum CollectedResults {
     /// In the termination message.
     InMessage(Vec<RawResult>),
     /// By the results sidecar's log; hashed only if the step is to be signed. An error is a reason not to sign.
     Logged(Result<Logged, LoggedError>),
 }
 
-impl Results {
+impl CollectedResults {
     /// The name of a result of which it is not known whether the step set it or found it so.
     pub fn unseen(&self) -> Option<&str> {
         match self {
@@ -47,7 +47,7 @@ impl Results {
 #[derive(Debug)]
 pub struct Collected {
     /// Its results.
-    pub results: Results,
+    pub results: CollectedResults,
     /// Its artifacts.
     pub artifacts: ProvenanceFiles,
     /// The message without evidence.
@@ -75,8 +75,8 @@ impl Declarations<'_> {
 fn nothing(args: &Args) -> Collected {
     Collected {
         results: match args.results_in_message() {
-            true => Results::InMessage(Vec::new()),
-            false => Results::Logged(Ok(Logged::default())),
+            true => CollectedResults::InMessage(Vec::new()),
+            false => CollectedResults::Logged(Ok(Logged::default())),
         },
         artifacts: ProvenanceFiles::default(),
         message: Message::new(args.encoding()),
@@ -100,7 +100,7 @@ pub fn collect(
 ) -> Collected {
     let mut collected = nothing(args);
     if !args.results_in_message() {
-        collected.results = Results::Logged(log_results(declared, args, outcome));
+        collected.results = CollectedResults::Logged(log_results(declared, args, outcome));
     } else if read_results(declared, &mut collected, args, outcome) {
         match ProvenanceFiles::read(&args.step_metadata_dir, roots, args.encoding().largest()) {
             Ok(artifacts) => collected.artifacts = artifacts,
@@ -137,7 +137,7 @@ fn read_results(
             }
         }
     }
-    collected.results = Results::InMessage(results);
+    collected.results = CollectedResults::InMessage(results);
     outcome.failure.is_none()
 }
 

@@ -10,7 +10,7 @@ use crate::{
     evidence::{Sha256, artifacts, sha256},
     step::output::{
         artifacts::PROVENANCE,
-        beneath::{self, Content, ReadError},
+        beneath::{self, FileContent, ReadError},
         declared::DeclaredResults,
         stood::Stood,
     },
@@ -98,8 +98,8 @@ pub fn artifacts(step_metadata_dir: &Path) -> Result<Option<[u8; 32]>, LoggedErr
     let (mount, below) = beneath::mount_of(step_metadata_dir, PROVENANCE);
     let raw = match beneath::read(&mount, &below, LARGEST_DECODED)? {
         None => return Ok(None),
-        Some(Content::Whole(raw)) => raw,
-        Some(Content::TooLarge) => return Err(LoggedError::LargeArtifacts),
+        Some(FileContent::Whole(raw)) => raw,
+        Some(FileContent::TooLarge) => return Err(LoggedError::LargeArtifacts),
     };
     match logged::read(&raw) {
         Ok(artifacts) => Ok(artifacts::digest(&artifacts)),

@@ -7,7 +7,7 @@ use go::text::utf8;
 use crate::{
     evidence::sha256,
     step::output::{
-        beneath::{self, Content, ReadError},
+        beneath::{self, FileContent, ReadError},
         declared::DeclaredResults,
         stood::Stood,
     },
@@ -46,8 +46,8 @@ impl DeclaredResults {
         for (index, name) in self.names.iter().enumerate() {
             match beneath::read_identified(&self.directory, &self.below.join(name), limit)? {
                 None => {}
-                Some((Content::TooLarge, _)) => return Err(TooLarge.into()),
-                Some((Content::Whole(raw), identity)) => {
+                Some((FileContent::TooLarge, _)) => return Err(TooLarge.into()),
+                Some((FileContent::Whole(raw), identity)) => {
                     let found = stood
                         .get(index)
                         .map_or(Some(false), |stood| stood.is_same(identity, || sha256(&raw)));

@@ -16,7 +16,7 @@ use std::{
 use crate::{
     evidence::Sha256,
     step::output::{
-        beneath::{self, Identity},
+        beneath::{self, FileIdentity},
         declared::DeclaredResults,
     },
     surroundings,
@@ -37,14 +37,14 @@ pub enum Stood {
     /// A file, and the SHA-256 of its bytes.
     Read([u8; 32]),
     /// A file that is the same as long as this is.
-    As(Identity),
+    As(FileIdentity),
     /// Its storage did not answer in time.
     Unseen,
 }
 
 impl Stood {
     /// Whether the file is the same now, when it has this identity and these bytes; `None` if that cannot be told.
-    pub fn is_same(&self, identity: Identity, digest: impl FnOnce() -> [u8; 32]) -> Option<bool> {
+    pub fn is_same(&self, identity: FileIdentity, digest: impl FnOnce() -> [u8; 32]) -> Option<bool> {
         match self {
             Self::Absent => Some(false),
             Self::Read(before) => Some(*before == digest()),
@@ -181,7 +181,7 @@ fn first(directory: &Path, file: &Path, limit: usize) -> Stood {
         // The clock is read first, so that the file's times seem younger rather than older than they are.
         let now = surroundings::now();
         let is_larger =
-            |identity: &Identity| usize::try_from(identity.size()).ok().is_none_or(|size| size > limit);
+            |identity: &FileIdentity| usize::try_from(identity.size()).ok().is_none_or(|size| size > limit);
         match beneath::identity(directory, file) {
             Ok(Some(identity)) if identity.is_settled(now) || is_larger(&identity) => {
                 return Stood::As(identity);
@@ -196,7 +196,7 @@ fn first(directory: &Path, file: &Path, limit: usize) -> Stood {
     Stood::Unseen
 }
 
-fn read(directory: &Path, file: &Path, limit: usize) -> Option<([u8; 32], Identity)> {
+fn read(directory: &Path, file: &Path, limit: usize) -> Option<([u8; 32], FileIdentity)> {
     let mut digest = Sha256::default();
     match beneath::stream(directory, file, limit, |piece| digest.update(piece)) {
         Ok(Some((true, identity))) => Some((digest.finish(), identity)),

@@ -23,7 +23,7 @@ pub fn is_wanted(environment: &Environment) -> bool {
 }
 
 /// Starts the program in them. Mapping all users needs privilege: without it this is `EPERM`.
-pub fn spawn(program: &sys::Program<'_>, roots: &Roots) -> Result<i32, Errno> {
+pub fn spawn(program: &sys::ProgramToStart<'_>, roots: &Roots) -> Result<i32, Errno> {
     sys::spawn(NAMESPACES, program, |pid| map(pid, roots))
 }
 

@@ -266,7 +266,7 @@ fn exec(command: &Command<'_>, program: &Path, ends: &[(PipeWriter, i32)]) -> Re
             CString::new(entry).map_err(|_| Errno::EINVAL)
         })
         .collect::<Result<_, _>>()?;
-    let program = sys::Program {
+    let program = sys::ProgramToStart {
         file: &c_string(program.as_os_str())?,
         argv: &argv,
         environment: &environment,
@@ -287,7 +287,7 @@ fn exec(command: &Command<'_>, program: &Path, ends: &[(PipeWriter, i32)]) -> Re
 
 /// posix_spawn does without code of ours between fork and exec: own group, empty signal mask, all signals at their
 /// default.
-fn posix(program: &sys::Program<'_>) -> Result<i32, Errno> {
+fn posix(program: &sys::ProgramToStart<'_>) -> Result<i32, Errno> {
     let mut attributes = PosixSpawnAttr::init()?;
     attributes.set_flags(
         PosixSpawnFlags::POSIX_SPAWN_SETPGROUP

@@ -182,7 +182,7 @@ impl MostDescriptors {
 
 /// A program to start.
 #[derive(Debug, Clone, Copy)]
-pub struct Program<'a> {
+pub struct ProgramToStart<'a> {
     /// The file to execute.
     pub file: &'a CString,
     /// Its name as it was called, and its arguments.
@@ -203,7 +203,7 @@ pub const STDIN: &CStr = c"/dev/null";
 /// users, if it has a user namespace of its own; if it fails, the program is not run.
 pub fn spawn(
     namespaces: c_int,
-    program: &Program<'_>,
+    program: &ProgramToStart<'_>,
     map: impl FnOnce(i32) -> Result<(), Errno>,
 ) -> Result<i32, Errno> {
     let broken = |error: std::io::Error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO));
@@ -262,7 +262,7 @@ fn tell_mapped_to(mut child: PipeWriter) {
 unsafe fn child(
     mapped: &PipeReader,
     tell_failure: &PipeWriter,
-    program: &Program<'_>,
+    program: &ProgramToStart<'_>,
     argv: &[*const c_char],
     environment: &[*const c_char],
 ) -> ! {

@@ -20,10 +20,10 @@ use crate::{
     },
     step::{
         outcome::{End, Outcome},
-        output::{collect::Results, logged::LoggedResult, results::RawResult},
+        output::{collect::CollectedResults, logged::LoggedResult, results::RawResult},
         signing::{
             config::{Config, EvidenceForms as Wanted},
-            facts::{Facts, Produced},
+            facts::{Produced, SigningFacts},
         },
     },
     tekton::{
@@ -106,7 +106,7 @@ fn share(containers: u32) -> usize {
 
 /// The richest evidence that fits beside `produced.others`.
 pub(crate) fn evidence(
-    facts: &Facts<'_>,
+    facts: &SigningFacts<'_>,
     produced: &Produced<'_>,
     config: &Config,
     random: &dyn SecureRandom,
@@ -168,7 +168,7 @@ impl Emitter<'_> {
     }
 
     fn is_logged(&self) -> bool {
-        matches!(self.produced.results, Results::Logged(_))
+        matches!(self.produced.results, CollectedResults::Logged(_))
     }
 
     /// The entries of Tekton's own form, if they are wanted alone and there is room for them.
@@ -269,8 +269,8 @@ fn warnings(produced: &Produced<'_>, covered: &[Covered]) -> Vec<String> {
         ));
     };
     let results = match produced.results {
-        Results::InMessage(results) => results,
-        Results::Logged(logged) => {
+        CollectedResults::InMessage(results) => results,
+        CollectedResults::Logged(logged) => {
             let replaced = logged.iter().flat_map(|logged| &logged.results).filter(|result| result.replaced);
             replaced.for_each(|result| not_utf8(&result.name));
             return warnings;
@@ -300,7 +300,7 @@ struct Carried {
 
 /// An attestation without its form-dependent parts, and how to sign it.
 struct Signer<'a> {
-    facts: &'a Facts<'a>,
+    facts: &'a SigningFacts<'a>,
     /// Every covered result, with all digests, by kind and name.
     covered: Vec<Covered>,
     base: Attestation,
@@ -308,12 +308,12 @@ struct Signer<'a> {
 }
 
 impl<'a> Signer<'a> {
-    fn new(facts: &'a Facts<'a>, produced: &Produced<'_>) -> Result<Self, EmitError> {
+    fn new(facts: &'a SigningFacts<'a>, produced: &Produced<'_>) -> Result<Self, EmitError> {
         let id = TaskRunId::from_spiffe_id(facts.svid.id())
             .ok_or_else(|| EmitError::Identity(facts.svid.id().to_string()))?;
         let started = UnixMillis::from(produced.started);
         let duration = Duration::from_millis(whole_milliseconds(produced.duration));
-        let outcome = attestation::Outcome {
+        let outcome = attestation::SignedOutcome {
             ended: ended(produced.outcome).ok_or(EmitError::DidNotRun)?,
             continued: produced.outcome.continued(),
         };
@@ -334,16 +334,16 @@ impl<'a> Signer<'a> {
             outcome,
             tep0089: false,
             results_from: match produced.results {
-                Results::InMessage(_) => ResultsFrom::TerminationMessage,
-                Results::Logged(_) => ResultsFrom::SidecarLogs,
+                CollectedResults::InMessage(_) => ResultsFrom::TerminationMessage,
+                CollectedResults::Logged(_) => ResultsFrom::SidecarLogs,
             },
             form: Form::Digests,
             set_hints: Vec::new(),
             found_hints: Vec::new(),
             results: Vec::new(),
             step_artifacts: match produced.results {
-                Results::InMessage(_) => artifacts(produced.step_artifacts),
-                Results::Logged(logged) => logged.as_ref().ok().and_then(|logged| logged.artifacts),
+                CollectedResults::InMessage(_) => artifacts(produced.step_artifacts),
+                CollectedResults::Logged(logged) => logged.as_ref().ok().and_then(|logged| logged.artifacts),
             },
             task_artifacts: artifacts(produced.task_artifacts),
             leaf: carried_leaf(facts, &id),
@@ -415,8 +415,8 @@ impl<'a> Signer<'a> {
 /// Every result that reaches the controller, by kind and name.
 fn covered(produced: &Produced<'_>) -> Vec<Covered> {
     let mut covered = match produced.results {
-        Results::InMessage(results) => covered_in_message(produced.others, results),
-        Results::Logged(logged) => {
+        CollectedResults::InMessage(results) => covered_in_message(produced.others, results),
+        CollectedResults::Logged(logged) => {
             logged.iter().flat_map(|logged| &logged.results).map(covered_in_log).collect()
         }
     };
@@ -477,11 +477,11 @@ fn pod_name(task_run: &str, host_name: Option<&str>) -> PodName {
 }
 
 /// The compact form if it gives back the certificate, else its DER.
-fn carried_leaf(facts: &Facts<'_>, id: &TaskRunId) -> Vec<u8> {
+fn carried_leaf(facts: &SigningFacts<'_>, id: &TaskRunId) -> Vec<u8> {
     compact_leaf(facts, id).map_or_else(|| facts.svid.leaf().der().to_vec(), |leaf| leaf.to_bytes())
 }
 
-fn compact_leaf(facts: &Facts<'_>, id: &TaskRunId) -> Option<CompactLeaf> {
+fn compact_leaf(facts: &SigningFacts<'_>, id: &TaskRunId) -> Option<CompactLeaf> {
     let leaf = facts.svid.leaf();
     let issuer: &Certificate = match facts.svid.intermediates().first() {
         Some(issuer) => issuer,

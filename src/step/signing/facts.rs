@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::{
     evidence::attestation::DECLARED,
-    step::{outcome::Outcome, output::collect::Results, signing::position::StepPosition},
+    step::{outcome::Outcome, output::collect::CollectedResults, signing::position::StepPosition},
     tekton::termination::{Encoding, Entry},
     workload::{bundle::X509Bundle, id::Attested, svid::X509Svid},
 };
@@ -12,7 +12,7 @@ use crate::{
 /// What the step did.
 pub struct Produced<'a> {
     /// The results that are handed over.
-    pub results: &'a Results,
+    pub results: &'a CollectedResults,
     /// How the message is written.
     pub encoding: Encoding,
     /// The step's artifact file.
@@ -32,7 +32,7 @@ pub struct Produced<'a> {
 }
 
 /// Who signs, and what is known about the step from outside of it.
-pub(crate) struct Facts<'a> {
+pub(crate) struct SigningFacts<'a> {
     pub(crate) svid: &'a X509Svid,
     pub(crate) bundle: &'a X509Bundle,
     pub(crate) attested: Option<Attested>,

@@ -15,13 +15,13 @@ use crate::{
     io_error,
     step::{
         log,
-        output::{collect::Results, logged::LoggedError},
+        output::{collect::CollectedResults, logged::LoggedError},
         program::environment::Environment,
         roots::Roots,
         signing::{
             config::{Config, ConfigError, SigningFailure},
             emit,
-            facts::{Facts, Produced},
+            facts::{Produced, SigningFacts},
             position::{self, StepPosition},
         },
     },
@@ -29,7 +29,7 @@ use crate::{
     workload::{
         address::{Address, AddressError},
         client::Seconds,
-        fetch::{Fetcher, Identity, Settings, State},
+        fetch::{FetchSettings, FetchState, Fetcher, Identity},
         id::Attested,
         select::{self, Expectation},
     },
@@ -265,8 +265,8 @@ impl Signing {
         let Ok(fetcher) = &self.fetcher else { return true };
         fetcher.clear();
         match fetcher.state() {
-            State::Ready | State::Failed(_) => true,
-            State::Waiting { attempts, last } => {
+            FetchState::Ready | FetchState::Failed(_) => true,
+            FetchState::Waiting { attempts, last } => {
                 self.config.signing_timeout.is_zero() && attempts > 0 && last.is_some()
             }
         }
@@ -300,7 +300,7 @@ impl Signing {
         if let Some(failure) = &produced.outcome.failure {
             return Err(NotSigned::Failed(failure.to_string()));
         }
-        if let Results::Logged(Err(error)) = produced.results {
+        if let CollectedResults::Logged(Err(error)) = produced.results {
             return Err(NotSigned::Logged(error.clone()));
         }
         if let Some(name) = produced.results.unseen() {
@@ -329,7 +329,7 @@ impl Signing {
                 "signing: verifiers leave this unchecked until they are told more: {caution}"
             ));
         }
-        let facts = Facts {
+        let facts = SigningFacts {
             svid,
             bundle,
             attested,
@@ -377,9 +377,9 @@ fn fetcher(
         }
         None => config.socket_path.clone(),
     };
-    let settings = Settings {
+    let settings = FetchSettings {
         signing_timeout: config.signing_timeout,
-        ..Settings::new(address, expectation.to_string())
+        ..FetchSettings::new(address, expectation.to_string())
     };
     let accept = Box::new(move |svids| select::take(svids, &expectation));
     Fetcher::start(settings, accept).map_err(NotSigned::Thread)

@@ -19,7 +19,7 @@ use nix::errno::Errno;
 use super::{log, roots::Roots, when::WhenExpression};
 use crate::{
     step::{
-        output::beneath::{self, Content, ReadError},
+        output::beneath::{self, FileContent, ReadError},
         program::environment::Environment,
     },
     tekton::references,
@@ -105,8 +105,8 @@ impl Earlier<'_> {
         let below = join(&[below.as_os_str(), &name]);
         let missing = || ReadError::System { operation: "open", path: path.clone(), errno: Errno::ENOENT };
         match beneath::read(&mount, &below, LARGEST) {
-            Ok(Some(Content::Whole(content))) => Ok(content),
-            Ok(Some(Content::TooLarge)) => Err(EarlierError::TooLarge { path }),
+            Ok(Some(FileContent::Whole(content))) => Ok(content),
+            Ok(Some(FileContent::TooLarge)) => Err(EarlierError::TooLarge { path }),
             Ok(None) => Err(missing().into()),
             Err(error) => Err(error.at(&path).into()),
         }

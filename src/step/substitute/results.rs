@@ -13,7 +13,7 @@ use go::text::utf8;
 
 use super::{Earlier, EarlierError, OutOfRange, Subjects};
 use crate::tekton::{
-    references::{self, Part, ResultReference, to_results},
+    references::{self, StepResultPart, StepResultReference, to_results},
     value::{self, ResultValue},
 };
 
@@ -119,19 +119,19 @@ impl Results<'_> {
     }
 
     fn replacement(&self, reference: &[u8]) -> Replaced<Replacement> {
-        let ResultReference { step, result, part } = ResultReference::parse(reference)?;
+        let StepResultReference { step, result, part } = StepResultReference::parse(reference)?;
         let value = self.load(step, &result)?;
         Ok(match part {
-            Part::Member(key) => Replacement::Text(value.member(key)),
-            Part::Whole => Replacement::Text(value.text()),
-            Part::All if value.elements().is_empty() => Replacement::Text(Vec::new()),
-            Part::All => {
+            StepResultPart::Member(key) => Replacement::Text(value.member(key)),
+            StepResultPart::Whole => Replacement::Text(value.text()),
+            StepResultPart::All if value.elements().is_empty() => Replacement::Text(Vec::new()),
+            StepResultPart::All => {
                 let elements = value.elements();
                 let size: usize = elements.iter().map(|element| element.len() + PER_ELEMENT).sum();
                 self.earlier.spend(size)?;
                 Replacement::Elements(elements.iter().map(|element| element.clone().into_bytes()).collect())
             }
-            Part::At(index) => {
+            StepResultPart::At(index) => {
                 let elements = value.elements();
                 let at = usize::try_from(index).ok().and_then(|index| elements.get(index));
                 let length = elements.len();

@@ -11,7 +11,7 @@ use go::text::{quote, utf8};
 
 use crate::step::{
     log,
-    output::beneath::{self, Content, ReadError},
+    output::beneath::{self, FileContent, ReadError},
     program::events::Events,
     turn::wait::{self, DeadlySignal, WaitError},
 };
@@ -96,8 +96,8 @@ fn exit_code(file: &Path) -> (i32, Option<ExitCodeError>) {
         _ => (Path::new(""), file),
     };
     let content = match beneath::read(folder, name, LIMIT) {
-        Ok(Some(Content::Whole(content))) => content,
-        Ok(Some(Content::TooLarge)) => Vec::new(),
+        Ok(Some(FileContent::Whole(content))) => content,
+        Ok(Some(FileContent::TooLarge)) => Vec::new(),
         Ok(None) => return (0, Some(ExitCodeError::NotFound(file.to_owned()))),
         Err(error) => return (0, Some(error.at(file).into())),
     };

@@ -31,7 +31,7 @@ const LONGEST_KEYID: usize = 256;
 
 /// An envelope around an in-toto statement.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Envelope {
+pub struct ChainsEnvelope {
     /// The statement, byte for byte: that is what is signed.
     pub payload: Vec<u8>,
     /// Signatures over it.
@@ -68,7 +68,7 @@ struct Signature {
     sig: String,
 }
 
-impl Envelope {
+impl ChainsEnvelope {
     /// Whether a document is an envelope around an in-toto statement, or a bundle with one.
     pub(super) fn is_in(document: &Node) -> bool {
         let envelope = document.get(IN_BUNDLE).unwrap_or(document);

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::Format;
+use super::ChainsFormat;
 use crate::tekton::{
     strict::{node::Misfit, parser_words::plain},
     taskrun::TaskRunError,
@@ -42,7 +42,7 @@ pub enum ChainsError {
     )]
     HoldsNothing {
         /// Its format.
-        format: Format,
+        format: ChainsFormat,
     },
     /// The format does not say whose results they are, and nobody else does.
     #[error("{0}")]
@@ -67,7 +67,7 @@ impl From<Misfit> for ChainsError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unnamed {
     /// Its format.
-    pub format: Format,
+    pub format: ChainsFormat,
     /// Whether the namespace is missing.
     pub namespace: bool,
     /// Whether the TaskRun's name is missing.

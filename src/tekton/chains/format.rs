@@ -4,7 +4,7 @@ use std::fmt;
 
 /// One of Chains' formats (`artifacts.taskrun.format`, `artifacts.pipelinerun.format`), of a TaskRun or a PipelineRun.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
+pub enum ChainsFormat {
     /// `in-toto`, which is also called `slsa/v1`, of a TaskRun: SLSA 0.2, without any result.
     TaskRunInToto,
     /// `slsa/v2alpha3` of a TaskRun.
@@ -23,7 +23,7 @@ pub enum Format {
     PipelineRunTekton,
 }
 
-impl fmt::Display for Format {
+impl fmt::Display for ChainsFormat {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::TaskRunInToto => "in-toto (slsa/v1) of a TaskRun",
@@ -38,7 +38,7 @@ impl fmt::Display for Format {
     }
 }
 
-impl Format {
+impl ChainsFormat {
     /// What of Chains' configuration (ConfigMap `chains-config`) keeps what this format leaves out.
     pub(super) fn keeps_more(self) -> &'static str {
         match self {

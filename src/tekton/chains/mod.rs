@@ -17,9 +17,9 @@ mod stated;
 mod statement;
 
 pub(crate) use by_products::leaves_out;
-pub use envelope::{Envelope, EnvelopeSignature, PAYLOAD_TYPE};
+pub use envelope::{ChainsEnvelope, EnvelopeSignature, PAYLOAD_TYPE};
 pub use error::{ChainsError, Unnamed};
-pub use format::Format;
+pub use format::ChainsFormat;
 pub use stated::{Stated, StatedTaskRun, StatedTaskRunError};
 pub(crate) use statement::{
     AttestedPipelineRun, is_attestation, is_enveloped, of_payload, pipeline_run, task_runs,
@@ -33,9 +33,9 @@ use crate::tekton::taskrun::StatusResult;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin {
     /// Which of Chains' formats.
-    pub format: Format,
+    pub format: ChainsFormat,
     /// The envelope that the statement was in, if it was in one.
-    pub envelope: Option<Arc<Envelope>>,
+    pub envelope: Option<Arc<ChainsEnvelope>>,
     /// Results of steps, by their names alone: which step each is of is not carried.
     pub step_results: Vec<StatusResult>,
     /// Whether the object is a whole TaskRun, rather than one made of its results.

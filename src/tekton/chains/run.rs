@@ -1,6 +1,6 @@
 //! A TaskRun of what an attestation keeps of one: without steps, so that it is judged as any other object that holds results alone.
 
-use super::{ChainsError, Format, Origin, Stated, Unnamed, stated::Claim};
+use super::{ChainsError, ChainsFormat, Origin, Stated, Unnamed, stated::Claim};
 use crate::tekton::{
     object_name::{is_namespace, is_object_name},
     strict::node::{Content, Member, Node},
@@ -35,7 +35,7 @@ impl Kept {
     /// The TaskRun, with what the caller says where nothing is carried.
     pub(super) fn task_run(
         self,
-        format: Format,
+        format: ChainsFormat,
         stated: &Stated,
         claim: Claim,
     ) -> Result<TaskRun, ChainsError> {

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use unixtime::UnixSeconds;
 
 use super::{
-    ChainsError, Envelope, Format, Origin, Stated, build_config,
+    ChainsEnvelope, ChainsError, ChainsFormat, Origin, Stated, build_config,
     by_products::{ByProduct, OwnResult},
     envelope::base64,
     run::Kept,
@@ -109,12 +109,12 @@ impl Metadata {
 pub(crate) fn is_attestation(document: &Node) -> bool {
     let is_statement =
         document.get("_type").and_then(Node::text).is_some_and(|kind| kind.starts_with(STATEMENT));
-    document.get("kind").is_none() && (is_statement || Envelope::is_in(document))
+    document.get("kind").is_none() && (is_statement || ChainsEnvelope::is_in(document))
 }
 
 /// Whether a document is an envelope around an in-toto statement, or a bundle with one.
 pub(crate) fn is_enveloped(document: &Node) -> bool {
-    Envelope::is_in(document)
+    ChainsEnvelope::is_in(document)
 }
 
 /// What may be read of an attestation: a TaskRun each, or why there is none.
@@ -129,10 +129,10 @@ struct Names<'a> {
 /// The TaskRuns in an attestation, each or why not. What it does not carry is as `stated`; `claim` tells what evidence claims.
 pub(crate) fn task_runs(document: Node, stated: &Stated, claim: Claim) -> TaskRuns {
     let names = Names { stated, claim };
-    if !Envelope::is_in(&document) {
+    if !ChainsEnvelope::is_in(&document) {
         return of_statement(document, &names);
     }
-    let envelope = Arc::new(Envelope::read(document)?);
+    let envelope = Arc::new(ChainsEnvelope::read(document)?);
     let mut task_runs = of_payload(&envelope.payload, stated, claim)?;
     for origin in task_runs.iter_mut().flatten().filter_map(|task_run| task_run.chains.as_mut()) {
         origin.envelope = Some(envelope.clone());
@@ -198,12 +198,14 @@ fn of_statement(statement: Node, names: &Names<'_>) -> TaskRuns {
 
 fn of_slsa_0_2(predicate: Slsa02, names: &Names<'_>) -> TaskRuns {
     let format = match predicate.build_type.as_str() {
-        "tekton.dev/v1/TaskRun" | "tekton.dev/v1beta1/TaskRun" => Format::TaskRunInToto,
-        "tekton.dev/v1/PipelineRun" | "tekton.dev/v1beta1/PipelineRun" => Format::PipelineRunInToto,
+        "tekton.dev/v1/TaskRun" | "tekton.dev/v1beta1/TaskRun" => ChainsFormat::TaskRunInToto,
+        "tekton.dev/v1/PipelineRun" | "tekton.dev/v1beta1/PipelineRun" => ChainsFormat::PipelineRunInToto,
         _ => return Err(ChainsError::BuildType(shown(&predicate.build_type))),
     };
     match (format, predicate.build_config) {
-        (Format::PipelineRunInToto, Some(tasks)) => made(build_config::task_runs(tasks)?, format, names),
+        (ChainsFormat::PipelineRunInToto, Some(tasks)) => {
+            made(build_config::task_runs(tasks)?, format, names)
+        }
         _ => Err(ChainsError::HoldsNothing { format }),
     }
 }
@@ -262,14 +264,14 @@ fn new(name: Option<String>, metadata: &Metadata) -> Kept {
 
 fn of_pipeline_run(kept: Vec<Kept>, metadata: &Metadata, names: &Names<'_>) -> TaskRuns {
     if kept.is_empty() {
-        return Err(ChainsError::HoldsNothing { format: Format::PipelineRunSlsa1 });
+        return Err(ChainsError::HoldsNothing { format: ChainsFormat::PipelineRunSlsa1 });
     }
     if kept.iter().any(|kept| kept.name.is_none()) {
         return Err(ChainsError::Shape("a by-product does not name its TaskRun".to_owned()));
     }
     let uid = &metadata.invocation_id;
     let kept = kept.into_iter().map(|kept| Kept { pipeline_run_uid: Some(uid.clone()), ..kept });
-    made(kept.collect(), Format::PipelineRunDeep, names)
+    made(kept.collect(), ChainsFormat::PipelineRunDeep, names)
 }
 
 fn of_one_task_run(
@@ -280,17 +282,18 @@ fn of_one_task_run(
 ) -> TaskRuns {
     let Some(first) = kept.pop() else {
         let nothing = Kept { uid: metadata.invocation_id.clone(), spec, ..new(None, metadata) };
-        return made(vec![nothing], Format::TaskRunSlsa1, names);
+        return made(vec![nothing], ChainsFormat::TaskRunSlsa1, names);
     };
     if !kept.is_empty() {
         let reason = "the attestation of one TaskRun holds by-products of several";
         return Err(ChainsError::Shape(reason.to_owned()));
     }
-    let format = if first.name.is_some() { Format::TaskRunV2alpha4 } else { Format::TaskRunV2alpha3 };
+    let format =
+        if first.name.is_some() { ChainsFormat::TaskRunV2alpha4 } else { ChainsFormat::TaskRunV2alpha3 };
     made(vec![Kept { uid: metadata.invocation_id.clone(), spec, ..first }], format, names)
 }
 
-fn made(kept: Vec<Kept>, format: Format, names: &Names<'_>) -> TaskRuns {
+fn made(kept: Vec<Kept>, format: ChainsFormat, names: &Names<'_>) -> TaskRuns {
     if kept.is_empty() {
         return Err(ChainsError::HoldsNothing { format });
     }
@@ -303,7 +306,7 @@ fn whole_task_runs(dependencies: Vec<Dependency>) -> TaskRuns {
     let task_runs: Vec<_> =
         dependencies.enumerate().map(|(i, dependency)| whole(i + 1, dependency)).collect();
     match task_runs.is_empty() {
-        true => Err(ChainsError::HoldsNothing { format: Format::PipelineRunTekton }),
+        true => Err(ChainsError::HoldsNothing { format: ChainsFormat::PipelineRunTekton }),
         false => Ok(task_runs),
     }
 }
@@ -314,7 +317,7 @@ fn whole(number: usize, dependency: Dependency) -> Result<TaskRun, ChainsError> 
     let node = parsed(&json, &what)?;
     let mut task_run =
         TaskRun::from_node(node, None).map_err(|error| ChainsError::TaskRun { what, error })?;
-    let format = Format::PipelineRunTekton;
+    let format = ChainsFormat::PipelineRunTekton;
     let origin = Origin { format, envelope: None, step_results: Vec::new(), is_whole: true };
     task_run.chains = Some(Box::new(origin));
     Ok(task_run)

@@ -7,7 +7,7 @@ use crate::tekton::{taskrun::DeclaredWhen, value::ResultValue};
 
 /// A result of a task of the pipeline: `tasks.<task>.results.<result>`, with `[*]`, `[n]` or `.<key>` behind it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct ResultReference<'a> {
+pub(crate) struct TaskResultReference<'a> {
     /// Of `finally`, which only results of the pipeline may use.
     pub(crate) is_of_finally: bool,
     /// Name of the task in the pipeline.
@@ -15,12 +15,12 @@ pub(crate) struct ResultReference<'a> {
     /// Name of the result.
     pub(crate) result: &'a str,
     /// Which part of it.
-    pub(crate) part: Part<'a>,
+    pub(crate) part: TaskResultPart<'a>,
 }
 
 /// A part of a result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Part<'a> {
+pub(crate) enum TaskResultPart<'a> {
     /// All of it.
     Whole,
     /// `[*]`.
@@ -31,7 +31,7 @@ pub(crate) enum Part<'a> {
     Member(&'a str),
 }
 
-impl<'a> Part<'a> {
+impl<'a> TaskResultPart<'a> {
     /// Reads what is behind a name: nothing, `[*]`, `[n]` or `.<key>`.
     pub(crate) fn parse(text: &'a str) -> Option<Self> {
         if let Some(key) = text.strip_prefix('.') {
@@ -65,7 +65,7 @@ impl<'a> Part<'a> {
     }
 }
 
-impl<'a> ResultReference<'a> {
+impl<'a> TaskResultReference<'a> {
     /// Reads what is between `$(` and `)`.
     pub(crate) fn parse(expression: &'a str) -> Option<Self> {
         let mut parts = expression.splitn(4, '.');
@@ -76,8 +76,8 @@ impl<'a> ResultReference<'a> {
         };
         let (task, "results", rest) = (parts.next()?, parts.next()?, parts.next()?) else { return None };
         let (result, part) = rest.split_at(rest.find(['[', '.']).unwrap_or(rest.len()));
-        let part = Part::parse(part)?;
-        let is_member = !matches!(part, Part::Member(member) if !is_plain(member));
+        let part = TaskResultPart::parse(part)?;
+        let is_member = !matches!(part, TaskResultPart::Member(member) if !is_plain(member));
         (is_plain(task) && is_plain(result) && is_member).then_some(Self {
             is_of_finally,
             task,
@@ -248,12 +248,12 @@ mod tests {
 
     #[test]
     fn references_are_read_as_tekton_reads_them() {
-        let of = |task, result, part| Some(ResultReference { is_of_finally: false, task, result, part });
+        let of = |task, result, part| Some(TaskResultReference { is_of_finally: false, task, result, part });
         for (text, expected) in [
-            ("tasks.a.results.r", of("a", "r", Part::Whole)),
-            ("tasks.a.results.r[*]", of("a", "r", Part::Star)),
-            ("tasks.a.results.r[12]", of("a", "r", Part::Item(12))),
-            ("tasks.a.results.o.key", of("a", "o", Part::Member("key"))),
+            ("tasks.a.results.r", of("a", "r", TaskResultPart::Whole)),
+            ("tasks.a.results.r[*]", of("a", "r", TaskResultPart::Star)),
+            ("tasks.a.results.r[12]", of("a", "r", TaskResultPart::Item(12))),
+            ("tasks.a.results.o.key", of("a", "o", TaskResultPart::Member("key"))),
             ("tasks.a.results.o.key.more", None),
             ("tasks.a.results.r[-1]", None),
             ("tasks.a.results.r[x]", None),
@@ -261,9 +261,9 @@ mod tests {
             ("params.a.results.r", None),
             ("tasks..results.r", None),
         ] {
-            assert_eq!(ResultReference::parse(text), expected, "{text}");
+            assert_eq!(TaskResultReference::parse(text), expected, "{text}");
         }
-        assert!(ResultReference::parse("finally.a.results.r").unwrap().is_of_finally);
+        assert!(TaskResultReference::parse("finally.a.results.r").unwrap().is_of_finally);
     }
 
     #[test]

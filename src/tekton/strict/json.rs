@@ -8,9 +8,9 @@ use serde::{
 };
 
 /// A `T` that is there as an object: serde would take a list of its fields, too, and Go does not.
-pub(crate) struct Object<T>(pub(crate) T);
+pub(crate) struct StrictObject<T>(pub(crate) T);
 
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for StrictObject<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Members<T>(PhantomData<T>);
         impl<'de, T: Deserialize<'de>> Visitor<'de> for Members<T> {
@@ -24,6 +24,6 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
                 T::deserialize(MapAccessDeserializer::new(members))
             }
         }
-        deserializer.deserialize_map(Members(PhantomData)).map(Object)
+        deserializer.deserialize_map(Members(PhantomData)).map(StrictObject)
     }
 }

@@ -9,7 +9,7 @@ use crate::tekton::{null::null_is_default, references};
 /// `spec`.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Spec {
+pub struct TaskRunSpec {
     /// The task, where it is given inline.
     pub task_spec: Option<TaskSpec>,
     /// Values of parameters.

@@ -13,7 +13,7 @@ use crate::tekton::{
 /// `status`.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Status {
+pub struct TaskRunStatus {
     /// The pod's name.
     #[serde(default)]
     pub pod_name: String,
@@ -52,7 +52,7 @@ impl<'de> Deserialize<'de> for NotInV1 {
     }
 }
 
-impl Status {
+impl TaskRunStatus {
     /// The state of a step.
     pub fn step(&self, name: &str) -> Option<&StepState> {
         self.steps.iter().flatten().find(|state| state.name == name)

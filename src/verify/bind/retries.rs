@@ -8,7 +8,7 @@ use unixtime::UnixMillis;
 
 use crate::{
     tekton::names::pod_names_match,
-    tekton::taskrun::{Status, StepState, TaskRun},
+    tekton::taskrun::{StepState, TaskRun, TaskRunStatus},
     verify::{
         Found, Verdict,
         collect::{self, EvidenceKind},
@@ -136,7 +136,7 @@ pub(crate) fn last_never_ran(object: &TaskRun) -> Option<Finding> {
 /// Whether nothing of an attempt ever started. For a retry the controller empties `podName`, times and `results`, but keeps
 /// `steps` until the containers of the next pod have states (Tekton `retryTaskRun`, `setTaskRunStatusBasedOnStepStatus`);
 /// when it fails such an attempt, it ends the steps that had not ended (`terminateStepsInPod`).
-fn never_ran(attempt: &TaskRun, before: &Status) -> bool {
+fn never_ran(attempt: &TaskRun, before: &TaskRunStatus) -> bool {
     let status = &attempt.status;
     let (Some(steps), Some(earlier)) = (&status.steps, &before.steps) else { return false };
     let is_left = |(step, earlier): (&StepState, &StepState)| {

@@ -18,7 +18,7 @@ use crate::{
 
 /// Whether the image that a step ran in is attested, and in the object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Image {
+pub enum AttestedImage {
     /// The certificate attests the image that the status names.
     Attested {
         /// Its SHA-256 in the status, of which the certificate attests the first 8 bytes.
@@ -30,7 +30,7 @@ pub enum Image {
     NotAttested,
 }
 
-impl Image {
+impl AttestedImage {
     /// As it is written in reports.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -50,29 +50,29 @@ impl Image {
 }
 
 /// For each of the proven steps what is attested of its image; and what contradicts their certificates.
-pub(crate) fn compare(attempt: &Attempt<'_>) -> (Vec<Image>, Findings) {
+pub(crate) fn compare(attempt: &Attempt<'_>) -> (Vec<AttestedImage>, Findings) {
     let mut findings = Findings::default();
     let images = attempt.proven.iter().map(|step| {
         of_step(attempt, step).unwrap_or_else(|finding| {
             findings.push(finding);
-            Image::NotStated
+            AttestedImage::NotStated
         })
     });
     (images.collect(), findings)
 }
 
-fn of_step(attempt: &Attempt<'_>, step: &ProvenStep) -> Result<Image, Finding> {
+fn of_step(attempt: &Attempt<'_>, step: &ProvenStep) -> Result<AttestedImage, Finding> {
     let Some(attested) = step.attested.as_ref().and_then(|attested| attested.image) else {
-        return Ok(Image::NotAttested);
+        return Ok(AttestedImage::NotAttested);
     };
     let state = attempt.state(attempt.evidence(step));
     let said = state.map(|(_, state)| state.image_id.as_str()).unwrap_or_default();
     match ImageId::parse(said) {
-        Some(image) if image.start() == attested => Ok(Image::Attested { digest: image.digest }),
+        Some(image) if image.start() == attested => Ok(AttestedImage::Attested { digest: image.digest }),
         Some(_) => {
             let attested = format!("sha256:{}…", hex(&attested));
             Err(differs(&step.name, ("the image that it ran in", Detail::IMAGE), said, &attested))
         }
-        None => Ok(Image::NotStated),
+        None => Ok(AttestedImage::NotStated),
     }
 }

@@ -6,7 +6,7 @@ use crate::{
         sha256,
     },
     tekton::{
-        message::{Entry, entry_type},
+        message::{ReadEntry, entry_type},
         result_kind::ResultKind,
         value,
     },
@@ -16,7 +16,7 @@ use crate::{
         finding::Finding,
         findings::Findings,
         prove::step::ProvenStep,
-        verdict::{Changed, Thing},
+        verdict::{ChangedResult, Thing},
     },
 };
 
@@ -72,7 +72,7 @@ fn compare_result(proven: &ProvenStep, covered: &Covered, evidence: &StepEvidenc
     let result = || ResultName { kind: covered.kind, name: covered.name.clone() };
     let changed = |signed, found| Finding::ResultChanged {
         step: step.clone(),
-        changed: Box::new(Changed {
+        changed: Box::new(ChangedResult {
             result: result(),
             detail: Detail::IN_MESSAGE,
             signed,
@@ -100,7 +100,7 @@ fn compare_result(proven: &ProvenStep, covered: &Covered, evidence: &StepEvidenc
 }
 
 /// An entry that the attestation does not cover.
-fn added(entry: &Entry) -> Box<Thing> {
+fn added(entry: &ReadEntry) -> Box<Thing> {
     let new = |text| Thing::new(Detail::IN_MESSAGE, text);
     let key = entry.key.as_str();
     match entry.kind {

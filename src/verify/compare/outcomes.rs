@@ -4,7 +4,7 @@
 
 use crate::{
     evidence::{
-        attestation::{Ended, Outcome, ResultsFrom},
+        attestation::{Ended, ResultsFrom, SignedOutcome},
         sha256,
     },
     tekton::result_kind::ResultKind,
@@ -71,7 +71,7 @@ pub(crate) fn compare(attempt: &Attempt<'_>) -> Findings {
 }
 
 /// The exit code that the controller writes for a signed outcome.
-fn exit_code(outcome: Outcome) -> i64 {
+fn exit_code(outcome: SignedOutcome) -> i64 {
     match outcome.ended {
         Ended::Exited(code) => i64::from(code),
         Ended::Signal(_) if outcome.continued => -1,
@@ -83,7 +83,7 @@ fn exit_code(outcome: Outcome) -> i64 {
 }
 
 /// The reason that the controller writes for a signed outcome, if it is not an ordinary end.
-fn termination_reason(outcome: Outcome, has_exit_code_entry: bool) -> Option<&'static str> {
+fn termination_reason(outcome: SignedOutcome, has_exit_code_entry: bool) -> Option<&'static str> {
     match outcome.ended {
         Ended::Timeout => Some("TimeoutExceeded"),
         Ended::Cancelled => Some("Cancelled"),

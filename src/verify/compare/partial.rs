@@ -36,12 +36,12 @@ pub struct NotCarried {
     /// The step that signed it.
     pub step: String,
     /// What it is.
-    pub item: Item,
+    pub item: NotCarriedItem,
 }
 
 /// What may not be carried.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Item {
+pub enum NotCarriedItem {
     /// A result of the task.
     TaskResult(String),
     /// A result of the step.
@@ -56,12 +56,12 @@ pub enum Item {
 
 impl NotCarried {
     pub(crate) fn of(result: &Derived<'_>) -> Self {
-        let item = Item::TaskResult(result.name.to_owned());
+        let item = NotCarriedItem::TaskResult(result.name.to_owned());
         Self { step: result.step.to_owned(), item }
     }
 }
 
-impl fmt::Display for Item {
+impl fmt::Display for NotCarriedItem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TaskResult(name) => write!(f, "task/{name}"),
@@ -94,16 +94,16 @@ pub(crate) fn not_carried(
         for covered in step.covered.iter().filter(|covered| covered.kind == ResultKind::Step) {
             let name = (step.name.as_str(), covered.name.as_str());
             if !is_there.contains(&name) && !found.contains(&name) {
-                push(Item::StepResult(covered.name.clone()));
+                push(NotCarriedItem::StepResult(covered.name.clone()));
             }
         }
         if artifacts::are_signed(step) {
-            push(Item::Artifacts);
+            push(NotCarriedItem::Artifacts);
         }
-        push(Item::Outcome);
+        push(NotCarriedItem::Outcome);
         let is_told_apart = object.metadata.creation_timestamp.is_some() || step.attested.is_some();
         if object.is_from_results_of_chains() && !is_told_apart {
-            push(Item::Creation);
+            push(NotCarriedItem::Creation);
         }
     }
     items
@@ -182,8 +182,10 @@ pub(crate) fn weaknesses(not_carried: &[NotCarried]) -> Findings {
     let weakness = |not_carried: &NotCarried| {
         let step = not_carried.step.clone();
         match &not_carried.item {
-            Item::TaskResult(name) => Some(Finding::NotCarried { step, result: ResultName::task(name) }),
-            Item::Creation => Some(Finding::CreationNotCarried { step }),
+            NotCarriedItem::TaskResult(name) => {
+                Some(Finding::NotCarried { step, result: ResultName::task(name) })
+            }
+            NotCarriedItem::Creation => Some(Finding::CreationNotCarried { step }),
             _ => None,
         }
     };
@@ -308,7 +310,7 @@ impl<'a> SignedStepResults<'a> {
 pub(crate) fn note(object: &TaskRun, proven: &[ProvenStep], not_carried: &[NotCarried]) -> String {
     let others: Vec<String> = not_carried
         .iter()
-        .filter(|not_carried| !matches!(not_carried.item, Item::Outcome | Item::Creation))
+        .filter(|not_carried| !matches!(not_carried.item, NotCarriedItem::Outcome | NotCarriedItem::Creation))
         .map(|not_carried| format!("{} of step {}", not_carried.item, not_carried.step))
         .collect();
     let results = match others.is_empty() {

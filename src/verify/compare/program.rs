@@ -32,7 +32,7 @@ const CREDENTIALS: (&str, &str) = ("$(credentials.path)", "/tekton/creds");
 
 /// Whether what a step ran is under its signature, and in the object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Attested {
+pub enum AttestedProgram {
     /// The task in the status says what the step signed.
     Program {
         /// SHA-256 of its script, if it is one.
@@ -44,7 +44,7 @@ pub enum Attested {
     NotAttested,
 }
 
-impl Attested {
+impl AttestedProgram {
     /// As it is written in reports.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -66,7 +66,7 @@ struct Stated {
 }
 
 /// For each of the proven steps what is attested of its program; and what contradicts what they signed.
-pub(crate) fn compare(attempt: &Attempt<'_>) -> (Vec<Attested>, Findings) {
+pub(crate) fn compare(attempt: &Attempt<'_>) -> (Vec<AttestedProgram>, Findings) {
     let mut findings = Findings::default();
     let programs = attempt.proven.iter().map(|step| {
         let (attested, finding) = of_step(attempt.object, step);
@@ -76,20 +76,20 @@ pub(crate) fn compare(attempt: &Attempt<'_>) -> (Vec<Attested>, Findings) {
     (programs.collect(), findings)
 }
 
-fn of_step(object: &TaskRun, step: &ProvenStep) -> (Attested, Option<Finding>) {
-    let Some(signed) = step.attestation.program else { return (Attested::NotAttested, None) };
+fn of_step(object: &TaskRun, step: &ProvenStep) -> (AttestedProgram, Option<Finding>) {
+    let Some(signed) = step.attestation.program else { return (AttestedProgram::NotAttested, None) };
     let place = step.attestation.place();
     match stated(object, place) {
         Some(stated) if stated.digest == signed && stated.is_possible => {
-            (Attested::Program { script: stated.script }, None)
+            (AttestedProgram::Program { script: stated.script }, None)
         }
         Some(stated) if stated.digest != signed && stated.is_certain => {
             let other =
                 OtherProgram { signed, found: stated.digest, field: format!("{IN_STATUS}.steps[{place}]") };
             let finding = Finding::Program { step: step.name.clone(), other: Box::new(other) };
-            (Attested::NotStated, Some(finding))
+            (AttestedProgram::NotStated, Some(finding))
         }
-        _ => (Attested::NotStated, None),
+        _ => (AttestedProgram::NotStated, None),
     }
 }
 

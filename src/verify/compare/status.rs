@@ -20,10 +20,10 @@ use crate::{
         bind::{attempt::Attempt, declared_task::DeclaredTask},
         compare::{
             artifacts, declared,
-            image::{self, Image},
+            image::{self, AttestedImage},
             outcomes,
             partial::{self, NotCarried},
-            program::{self, Attested},
+            program::{self, AttestedProgram},
             tep0089::InStatus,
             value::{DeclaredType, Derived, VerifiedResult, decode_as, fits, may_be_decoded, undecided},
         },
@@ -31,7 +31,7 @@ use crate::{
         finding::Finding,
         findings::Findings,
         prove::step::ProvenStep,
-        verdict::{Changed, Thing, unsigned_step_result},
+        verdict::{ChangedResult, Thing, unsigned_step_result},
     },
 };
 
@@ -42,9 +42,9 @@ pub(crate) struct Compared {
     pub(crate) not_carried: Vec<NotCarried>,
     pub(crate) notes: Vec<String>,
     /// For each proven step whether what it ran is attested.
-    pub(crate) programs: Vec<Attested>,
+    pub(crate) programs: Vec<AttestedProgram>,
     /// For each proven step whether the image that it ran in is attested.
-    pub(crate) images: Vec<Image>,
+    pub(crate) images: Vec<AttestedImage>,
 }
 
 /// Compares the status with what the steps signed.
@@ -118,7 +118,7 @@ fn step_results(attempt: &Attempt<'_>) -> Findings {
                     let (signed, found_digest) = sides(found, covered.digest, covered.decoded);
                     findings.push(Finding::ResultChanged {
                         step: step.name.clone(),
-                        changed: Box::new(Changed {
+                        changed: Box::new(ChangedResult {
                             result: ResultName::step(&found.name),
                             detail: Detail::IN_STEP_RESULTS,
                             signed: Some(signed),
@@ -260,7 +260,7 @@ fn task_result(attempt: &Attempt<'_>, derived: &Derived<'_>) -> Result<VerifiedR
         let (signed, found) = sides(result, derived.digest, derived.decoded);
         Finding::ResultChanged {
             step: derived.step.to_owned(),
-            changed: Box::new(Changed {
+            changed: Box::new(ChangedResult {
                 result: ResultName::task(derived.name),
                 detail: Detail::IN_STATUS_RESULTS,
                 signed: Some(signed),

@@ -56,12 +56,12 @@ pub struct InspectedStep {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tep0089: Option<Tep0089Facts>,
     #[serde(skip)]
-    pub(crate) signed: Option<Signed>,
+    pub(crate) signed: Option<SignedStatement>,
 }
 
 /// The statement, if it could be rebuilt, and what signs it.
 #[derive(Debug)]
-pub(crate) struct Signed {
+pub(crate) struct SignedStatement {
     pub(crate) statement: String,
     pub(crate) signature: Vec<u8>,
     pub(crate) leaf: Certificate,

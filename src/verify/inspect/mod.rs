@@ -2,7 +2,7 @@
 
 mod facts;
 
-use facts::Signed;
+use facts::SignedStatement;
 pub use facts::{
     ArtifactFacts, AttestationFacts, CertificateFacts, CompactFacts, EntrySize, InspectedStep, Inspection,
     LeafFacts, ResultFacts, Tep0089Facts,
@@ -208,7 +208,7 @@ fn leaf(
     is_partial: bool,
     trust: Option<&Trust>,
     problems: &mut Vec<String>,
-) -> (LeafFacts, Option<Signed>) {
+) -> (LeafFacts, Option<SignedStatement>) {
     let is_der = attestation.leaf.first() == Some(&0x30);
     let mut facts = LeafFacts {
         carried: if is_der { "der" } else { "compact" },
@@ -247,7 +247,7 @@ fn rebuild(
     is_partial: bool,
     trust: &Trust,
     problems: &mut Vec<String>,
-) -> (Option<Certificate>, Option<Signed>) {
+) -> (Option<Certificate>, Option<SignedStatement>) {
     let name = evidence.name;
     let mut caches = Caches::default();
     let carried = chain::carried_intermediates(name, attestation, &mut caches);
@@ -260,10 +260,10 @@ fn rebuild(
     };
     let first = candidates.first().cloned();
     let signed = step::covered_results(evidence, attestation, is_partial).and_then(
-        |covered| -> Result<Signed, Findings> {
+        |covered| -> Result<SignedStatement, Findings> {
             let (leaf, statement) = step::signed_by(name, attestation, &covered, candidates, trust)?;
             let intermediates = carried?;
-            Ok(Signed { statement, signature: attestation.signature.clone(), leaf, intermediates })
+            Ok(SignedStatement { statement, signature: attestation.signature.clone(), leaf, intermediates })
         },
     );
     match signed {

@@ -10,7 +10,7 @@ use crate::{
             ChildReference, Matrix, Param, PipelineTask,
             matrix::{count_runs, fan_out},
             names,
-            references::{ResultReference, expressions, replaced},
+            references::{TaskResultReference, expressions, replaced},
         },
         taskrun::DeclaredWhen,
         value::ResultValue,
@@ -104,7 +104,7 @@ fn what_is_derived_is_what_the_controller_makes() {
                 let given = value(given);
                 let is_there = expressions(&given)
                     .into_iter()
-                    .filter_map(ResultReference::parse)
+                    .filter_map(TaskResultReference::parse)
                     .all(|reference| matches!(values.result(&reference), TaskResult::Value(_)));
                 let made = replaced(&given, &|text| values.replacement(text)).ok();
                 made.filter(|_| is_there).map(|made| serde_json::from_str(&made.canonical_json()).unwrap())

@@ -11,7 +11,7 @@ use crate::{
         taskrun::{DeclaredStep, TaskRun},
         value::ResultValue,
     },
-    verify::{Attested, Proof, Report, Verdict},
+    verify::{AttestedProgram, Proof, Report, Verdict},
 };
 
 /// A run that belongs to a PipelineRun, as far as it is needed to judge that.
@@ -123,7 +123,8 @@ fn params(list: &Value) -> Vec<(String, ResultValue)> {
 /// Parameters that the object's own task names in the script, command or arguments of a step whose program is attested.
 fn in_program(object: &TaskRun, proof: &Proof, params: &[(String, ResultValue)]) -> HashSet<String> {
     let Some(task) = &object.spec.task_spec else { return HashSet::new() };
-    let with_program = proof.basis.steps().filter(|step| matches!(step.program, Attested::Program { .. }));
+    let with_program =
+        proof.basis.steps().filter(|step| matches!(step.program, AttestedProgram::Program { .. }));
     let with_program: HashSet<&str> = with_program.map(|step| step.name.as_str()).collect();
     let is_attested = |step: &DeclaredStep| with_program.contains(step.name.as_str());
     let attested = task.steps.iter().filter(|step| is_attested(step));

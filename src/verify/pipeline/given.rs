@@ -7,7 +7,7 @@ use crate::{
         pipelinerun::{
             Matrix, Param,
             matrix::{self, Combination},
-            references::{Replacement, ResultReference, replaced},
+            references::{Replacement, TaskResultReference, replaced},
         },
         value::ResultValue,
     },
@@ -35,7 +35,7 @@ pub(crate) fn check(task: &Task<'_>, values: &Values<'_>, findings: &mut Finding
     }
     let name = &task.task.name;
     for expression in task.expressions() {
-        let Some(reference) = ResultReference::parse(expression) else { continue };
+        let Some(reference) = TaskResultReference::parse(expression) else { continue };
         if let TaskResult::None = values.result(&reference) {
             let problem = format!("task {name} ran with $({expression}), and no task produced that result");
             findings.push(fault(Verdict::Invalid, Detail::NO_SUCH_RESULT, problem));
@@ -182,7 +182,7 @@ fn combinations(matrix: &Matrix, values: &Values<'_>) -> Result<(usize, Vec<Comb
 
 /// A matrix with results put in. Nothing else is: statuses of tasks stay as they are there (Tekton `ApplyPipelineTaskStateContext`).
 pub(super) fn with_results(matrix: &Matrix, values: &Values<'_>) -> Result<Matrix, String> {
-    let replacement = |text: &str| match ResultReference::parse(text) {
+    let replacement = |text: &str| match TaskResultReference::parse(text) {
         Some(_) => values.replacement(text),
         None if text.starts_with("context.") || text.contains(".matrix.") => Replacement::Unknown,
         None => Replacement::Stays,

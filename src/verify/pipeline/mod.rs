@@ -29,7 +29,7 @@ use unixtime::{UnixMillis, UnixSeconds};
 
 pub use child::Child;
 pub use tree::{ParamNode, Pipeline, PipelineResult, RunNode, TaskNode};
-pub use whole::{Judged, Pipelines};
+pub use whole::{JudgedPipelineRun, Pipelines};
 
 use self::{
     allowance::{Allowance, TOO_MUCH},

@@ -7,7 +7,7 @@ use crate::{
     tekton::{
         pipelinerun::{
             Param, PipelineRun, PipelineSpec,
-            references::{Part, ResultReference, expressions, replaced},
+            references::{TaskResultPart, TaskResultReference, expressions, replaced},
         },
         value::ResultValue,
     },
@@ -130,11 +130,14 @@ fn declared(
 pub(super) fn derived(value: &ResultValue, values: &Values<'_>) -> Result<ResultValue, String> {
     let expressions = expressions(value);
     let is_usual = |expression: &&str| {
-        let reference = ResultReference::parse(expression);
+        let reference = TaskResultReference::parse(expression);
         reference.is_some_and(|reference| match (values.result(&reference), reference.part) {
-            (TaskResult::Value(ResultValue::String(_)), Part::Whole) => true,
-            (TaskResult::Value(_), Part::Whole) => false,
-            (TaskResult::Value(_), Part::Star | Part::Item(_) | Part::Member(_)) => true,
+            (TaskResult::Value(ResultValue::String(_)), TaskResultPart::Whole) => true,
+            (TaskResult::Value(_), TaskResultPart::Whole) => false,
+            (
+                TaskResult::Value(_),
+                TaskResultPart::Star | TaskResultPart::Item(_) | TaskResultPart::Member(_),
+            ) => true,
             (TaskResult::None | TaskResult::Unknown, _) => false,
         })
     };
@@ -146,16 +149,16 @@ pub(super) fn derived(value: &ResultValue, values: &Values<'_>) -> Result<Result
 }
 
 fn is_from_failed_pipeline(value: &ResultValue, values: &Values<'_>) -> bool {
-    let has_failed = |reference: ResultReference<'_>| {
+    let has_failed = |reference: TaskResultReference<'_>| {
         let task = values.tasks.get(reference.task);
         task.is_some_and(|task| task.task.is_pipeline() && task.outcome() != Some(true))
     };
-    expressions(value).into_iter().filter_map(ResultReference::parse).any(has_failed)
+    expressions(value).into_iter().filter_map(TaskResultReference::parse).any(has_failed)
 }
 
 fn is_from_nothing(value: &ResultValue, values: &Values<'_>) -> bool {
     expressions(value)
         .into_iter()
-        .filter_map(ResultReference::parse)
+        .filter_map(TaskResultReference::parse)
         .any(|reference| matches!(values.result(&reference), TaskResult::None))
 }

@@ -5,7 +5,7 @@ use crate::{
     tekton::{
         pipelinerun::{
             Param, PipelineRun, SkippedTask,
-            references::{ResultReference, in_list, in_text},
+            references::{TaskResultReference, in_list, in_text},
         },
         taskrun::DeclaredWhen,
         value::ResultValue,
@@ -102,9 +102,10 @@ fn is_reason(
         }),
         "Results were missing" => {
             let expressions = task.expressions().into_iter().chain(task.step_expressions());
-            let references: Vec<_> = expressions.filter_map(ResultReference::parse).collect();
-            let is_there =
-                |reference: &&ResultReference<'_>| matches!(values.result(reference), TaskResult::Value(_));
+            let references: Vec<_> = expressions.filter_map(TaskResultReference::parse).collect();
+            let is_there = |reference: &&TaskResultReference<'_>| {
+                matches!(values.result(reference), TaskResult::Value(_))
+            };
             // Of one that is not known another finding says so.
             let is_missing = !references.iter().all(|reference| is_there(&reference));
             // Whether Tekton passes on what a pipeline in the pipeline produced depends on its version.

@@ -8,7 +8,7 @@ use crate::{
     tekton::{
         pipelinerun::{
             Param, PipelineRun, PipelineSpec, PipelineTask,
-            references::{Part, Replacement, in_list, in_text, param_of, places, replaced},
+            references::{Replacement, TaskResultPart, in_list, in_text, param_of, places, replaced},
         },
         value::ResultValue,
     },
@@ -97,9 +97,9 @@ impl Given<'_> {
             if !self.allowance.take_copies(1, value) {
                 return None;
             }
-            match (value, Part::parse(rest)?) {
+            match (value, TaskResultPart::parse(rest)?) {
                 // Only a text takes the place of its bare name.
-                (ResultValue::Array(_) | ResultValue::Object(_), Part::Whole) => None,
+                (ResultValue::Array(_) | ResultValue::Object(_), TaskResultPart::Whole) => None,
                 (value, part) => part.of(value),
             }
         };

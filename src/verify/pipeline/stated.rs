@@ -11,7 +11,7 @@ use crate::{
     tekton::{
         pipelinerun::{
             PipelineRun,
-            references::{Replacement, ResultReference, places, whole_expression},
+            references::{Replacement, TaskResultReference, places, whole_expression},
         },
         taskrun::DeclaredWhen,
         value::ResultValue,
@@ -83,7 +83,7 @@ pub(super) fn become_all(
 
 /// What takes the place of an expression there.
 fn of(expression: &str, values: &Values<'_>) -> Replacement {
-    match ResultReference::parse(expression).map(|result| values.result(&result)) {
+    match TaskResultReference::parse(expression).map(|result| values.result(&result)) {
         // It is not put in, so it stays.
         Some(TaskResult::None) => Replacement::Stays,
         _ => values.in_when(expression),

@@ -63,7 +63,7 @@ impl Task<'_> {
     pub(crate) fn parents(&self) -> Vec<&str> {
         let expressions = self.expressions().into_iter().chain(self.step_expressions());
         let by_result = expressions.filter_map(|expression| {
-            references::ResultReference::parse(expression).map(|reference| reference.task)
+            references::TaskResultReference::parse(expression).map(|reference| reference.task)
         });
         let mut parents: Vec<&str> =
             self.task.run_after.iter().map(String::as_str).chain(by_result).collect();
@@ -86,6 +86,6 @@ impl Task<'_> {
     pub(crate) fn is_from_result(value: &ResultValue) -> bool {
         references::expressions(value)
             .into_iter()
-            .any(|text| references::ResultReference::parse(text).is_some())
+            .any(|text| references::TaskResultReference::parse(text).is_some())
     }
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::{
     tekton::{
-        pipelinerun::references::{self, Replacement, ResultReference, is_of_task},
+        pipelinerun::references::{self, Replacement, TaskResultReference, is_of_task},
         value::ResultValue,
     },
     verify::pipeline::{
@@ -55,7 +55,7 @@ impl<'a> Values<'a> {
                 false => Replacement::Stays,
             };
         }
-        if let Some(reference) = ResultReference::parse(expression) {
+        if let Some(reference) = TaskResultReference::parse(expression) {
             return match self.result(&reference) {
                 // The controller puts results in several times, so what one brings in may be replaced, too.
                 TaskResult::Value(value) if holds_reference(&value) => Replacement::Unknown,
@@ -75,7 +75,7 @@ impl<'a> Values<'a> {
     }
 
     /// A result as the producer's steps attest it.
-    pub(crate) fn result(&self, reference: &ResultReference<'_>) -> TaskResult {
+    pub(crate) fn result(&self, reference: &TaskResultReference<'_>) -> TaskResult {
         let Some(task) = self.tasks.get(reference.task) else { return TaskResult::None };
         if task.skipped.is_some() && task.references.is_empty() {
             return TaskResult::None;
@@ -120,7 +120,7 @@ impl<'a> Values<'a> {
 
     /// Whether the producer is a pipeline in the pipeline, whose results Tekton up to v1.15 does not pass on
     /// (`pipelinerunstate.go`, `GetTaskRunsResults`).
-    pub(crate) fn is_of_pipeline(&self, reference: &ResultReference<'_>) -> bool {
+    pub(crate) fn is_of_pipeline(&self, reference: &TaskResultReference<'_>) -> bool {
         self.tasks.get(reference.task).is_some_and(|task| task.task.is_pipeline())
     }
 

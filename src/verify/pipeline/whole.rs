@@ -23,7 +23,7 @@ const MOST_KEPT: usize = 256 << 20;
 
 /// A PipelineRun's report, with what the caller noted of it.
 #[derive(Debug)]
-pub struct Judged<P> {
+pub struct JudgedPipelineRun<P> {
     /// What the caller gave with it.
     pub place: P,
     /// Its report.
@@ -121,14 +121,17 @@ impl<P> Waiting<P> {
         children: &Children,
         allowance: &Allowance,
         by: (&Trust, &Policy),
-    ) -> (Judged<P>, Option<Child>) {
+    ) -> (JudgedPipelineRun<P>, Option<Child>) {
         let Self { full_name, uid, packed, place, .. } = self;
         let Some(object) = packed.unpack() else {
-            return (Judged { place, report: not_kept(full_name, uid, "it could not be read again") }, None);
+            return (
+                JudgedPipelineRun { place, report: not_kept(full_name, uid, "it could not be read again") },
+                None,
+            );
         };
         let report = judge(&object, children, allowance, by);
         let child = as_child(&object, &report);
-        (Judged { place, report }, child)
+        (JudgedPipelineRun { place, report }, child)
     }
 }
 
@@ -155,13 +158,13 @@ impl<P> Pipelines<P> {
 
     /// A PipelineRun, which waits for its children; `Some` if there is no room for it. `place` comes back with its report.
     #[must_use = "a PipelineRun that has no room is reported at once"]
-    pub fn pipeline_run(&mut self, object: PipelineRun, place: P) -> Option<Judged<P>> {
+    pub fn pipeline_run(&mut self, object: PipelineRun, place: P) -> Option<JudgedPipelineRun<P>> {
         let waiting = Waiting::new(object, place);
         if !self.has_room(waiting.weight()) {
             let Waiting { full_name, uid, place, .. } = waiting;
             // It may be what another one needs.
             self.children.overflowed = true;
-            return Some(Judged { place, report: not_kept(full_name, uid, NO_ROOM) });
+            return Some(JudgedPipelineRun { place, report: not_kept(full_name, uid, NO_ROOM) });
         }
         self.waiting.push(waiting);
         None
@@ -184,7 +187,7 @@ impl<P> Pipelines<P> {
     }
 
     /// Judges all PipelineRuns; nothing more will come. In the order in which they came, but nested ones before those that they belong to.
-    pub fn finish(mut self, trust: &Trust, policy: &Policy, each: &mut dyn FnMut(Judged<P>)) {
+    pub fn finish(mut self, trust: &Trust, policy: &Policy, each: &mut dyn FnMut(JudgedPipelineRun<P>)) {
         let order = nested_first(&self.waiting);
         let families = families(&self.waiting);
         let mut allowances: HashMap<usize, Allowance> = HashMap::new();

@@ -3,7 +3,7 @@
 use crate::verify::{facts::Detail, verdict::Breach};
 
 /// What a broken demand is about.
-pub(crate) enum About<'a> {
+pub(crate) enum DemandSubject<'a> {
     TaskRun,
     Step(&'a str),
     /// A result of the task.
@@ -14,4 +14,4 @@ pub(crate) enum About<'a> {
 pub(crate) type Broken<'a> = dyn FnMut(Detail, String, String, Breach) + 'a;
 
 /// The same, after what it is about.
-pub(crate) type BrokenOf<'a> = dyn FnMut(About<'_>, Detail, String, String, Breach) + 'a;
+pub(crate) type BrokenOf<'a> = dyn FnMut(DemandSubject<'_>, Detail, String, String, Breach) + 'a;

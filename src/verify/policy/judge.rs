@@ -10,9 +10,9 @@ use crate::{
     evidence::attestation::Ended,
     tekton::taskrun::TaskRun,
     verify::{
-        compare::{image::Image, partial::Item, value::VerifiedResult},
+        compare::{image::AttestedImage, partial::NotCarriedItem, value::VerifiedResult},
         facts::Detail,
-        policy::broken::{About, Broken, BrokenOf},
+        policy::broken::{Broken, BrokenOf, DemandSubject},
         proof::{AttestedBy, Proof, StepSummary},
         prove::{chains::ChainsSignature, time::TimeProof},
         trust::Trust,
@@ -40,7 +40,7 @@ pub(crate) fn judge(
     for demanded in &rule.results {
         let name = &demanded.name;
         result(demanded, typed, proof, &mut |detail, demanded, found, breach| {
-            broken_of(About::Result(name), detail, demanded, found, breach);
+            broken_of(DemandSubject::Result(name), detail, demanded, found, breach);
         });
     }
 }
@@ -49,7 +49,7 @@ fn form_and_time(rule: &Rule, proof: &Proof, broken: &mut BrokenOf<'_>) {
     if proof.basis.tep0089_values().is_some() && !rule.evidence.contains(&AcceptedEvidence::Tep0089) {
         let found = "there are only Tekton's own signatures (tep-0089)".to_owned();
         broken(
-            About::TaskRun,
+            DemandSubject::TaskRun,
             Detail::EVIDENCE,
             "every step must have signed an attestation".to_owned(),
             found,
@@ -65,7 +65,13 @@ fn form_and_time(rule: &Rule, proof: &Proof, broken: &mut BrokenOf<'_>) {
     if !rule.time.contains(&time) {
         let accepted: Vec<&str> = rule.time.iter().map(|time| time.as_str()).collect();
         let demanded = format!("the time of signing must be {}", accepted.join(" or "));
-        broken(About::TaskRun, Detail::TIME, demanded, format!("it is {}", time.as_str()), Breach::TooWeak);
+        broken(
+            DemandSubject::TaskRun,
+            Detail::TIME,
+            demanded,
+            format!("it is {}", time.as_str()),
+            Breach::TooWeak,
+        );
     }
 }
 
@@ -75,8 +81,12 @@ fn carried(rule: &Rule, proof: &Proof, broken: &mut BrokenOf<'_>) {
     }
     for lacking in &proof.not_carried {
         let (about, demanded) = match &lacking.item {
-            Item::TaskResult(name) => (About::Result(name), "every signed result must be in the object"),
-            Item::Creation => (About::Step(&lacking.step), "the object must say when it was created"),
+            NotCarriedItem::TaskResult(name) => {
+                (DemandSubject::Result(name), "every signed result must be in the object")
+            }
+            NotCarriedItem::Creation => {
+                (DemandSubject::Step(&lacking.step), "the object must say when it was created")
+            }
             _ => continue,
         };
         let found = format!("{} of step {} is not carried", lacking.item, lacking.step);
@@ -95,7 +105,7 @@ fn attested(rule: &Rule, proof: &Proof, broken: &mut BrokenOf<'_>) {
     let text = format!("every step's certificate must attest {what}");
     if proof.basis.tep0089_values().is_some() {
         return broken(
-            About::TaskRun,
+            DemandSubject::TaskRun,
             Detail::ATTESTED_BY,
             text,
             "there are no attestations".to_owned(),
@@ -108,12 +118,14 @@ fn attested(rule: &Rule, proof: &Proof, broken: &mut BrokenOf<'_>) {
             Some(AttestedBy::Run) => "attests the run only",
             Some(AttestedBy::Step) => "attests run and step only",
             Some(AttestedBy::Executable | AttestedBy::Image) => match step.image {
-                Image::NotStated => "attests an image, and the TaskRun does not say which one it ran in",
+                AttestedImage::NotStated => {
+                    "attests an image, and the TaskRun does not say which one it ran in"
+                }
                 _ => "attests run, step and executable only",
             },
         };
         broken(
-            About::Step(&step.name),
+            DemandSubject::Step(&step.name),
             Detail::ATTESTED_BY,
             text.clone(),
             format!("that of step {} {found}", step.name),
@@ -126,7 +138,7 @@ fn chains(rule: &Rule, proof: &Proof, broken: &mut BrokenOf<'_>) {
     let Some(ChainsDemand::Signed) = rule.chains else { return };
     if !matches!(proof.chains, ChainsSignature::Signed(_)) {
         let demanded = "Tekton Chains must have signed an attestation of it".to_owned();
-        broken(About::TaskRun, Detail::CHAINS, demanded, proof.chains.to_string(), Breach::TooWeak);
+        broken(DemandSubject::TaskRun, Detail::CHAINS, demanded, proof.chains.to_string(), Breach::TooWeak);
     }
 }
 
@@ -135,7 +147,7 @@ fn age(rule: &Rule, proof: &Proof, trust: &Trust, broken: &mut BrokenOf<'_>) {
     let demanded = format!("no step may have signed longer than {} ago", max_age.as_str());
     if proof.basis.tep0089_values().is_some() {
         return broken(
-            About::TaskRun,
+            DemandSubject::TaskRun,
             Detail::MAX_AGE,
             demanded,
             "Tekton's own signatures have no time".to_owned(),
@@ -145,7 +157,13 @@ fn age(rule: &Rule, proof: &Proof, trust: &Trust, broken: &mut BrokenOf<'_>) {
     let now = trust.at.unwrap_or(trust.now);
     for step in proof.basis.steps().filter(|step| max_age.is_exceeded(step.signed_at, now)) {
         let found = format!("step {} signed at {}", step.name, step.signed_at);
-        broken(About::Step(&step.name), Detail::MAX_AGE, demanded.clone(), found, Breach::Contradicted);
+        broken(
+            DemandSubject::Step(&step.name),
+            Detail::MAX_AGE,
+            demanded.clone(),
+            found,
+            Breach::Contradicted,
+        );
     }
 }
 
@@ -158,9 +176,9 @@ fn failures(rule: &Rule, object: &TaskRun, proof: &Proof, broken: &mut BrokenOf<
     let found = match object.succeeded() {
         Some("True") | None => {
             let step = proof.basis.steps().find(stopped);
-            step.map(|step| (About::Step(&step.name), format!("step {} failed", step.name)))
+            step.map(|step| (DemandSubject::Step(&step.name), format!("step {} failed", step.name)))
         }
-        Some(_) => Some((About::TaskRun, "it failed".to_owned())),
+        Some(_) => Some((DemandSubject::TaskRun, "it failed".to_owned())),
     };
     if let Some((about, found)) = found {
         let demanded = "the TaskRun must have succeeded".to_owned();
@@ -171,7 +189,7 @@ fn failures(rule: &Rule, object: &TaskRun, proof: &Proof, broken: &mut BrokenOf<
         for step in proof.basis.steps().filter(failed) {
             let found = format!("step {} failed", step.name);
             let demanded = "no step may have failed".to_owned();
-            broken(About::Step(&step.name), Detail::FAILURES, demanded, found, Breach::Contradicted);
+            broken(DemandSubject::Step(&step.name), Detail::FAILURES, demanded, found, Breach::Contradicted);
         }
     }
 }

@@ -16,7 +16,7 @@ mod value;
 use std::collections::HashSet;
 
 pub use age::{AgeError, MaxAge};
-use broken::About;
+use broken::DemandSubject;
 pub use pattern::{Pattern, PatternError};
 pub use program::{ProgramDemand, StatedDigest, StatedDigestError};
 use serde::Deserialize;
@@ -437,11 +437,11 @@ impl PolicyFile {
         let mut findings = Findings::default();
         for &index in selected {
             let rule = &self.rules[index];
-            let mut broken = |about: About<'_>, detail, demanded, found, breach| {
+            let mut broken = |about: DemandSubject<'_>, detail, demanded, found, breach| {
                 let (step, result) = match about {
-                    About::TaskRun => (None, None),
-                    About::Step(step) => (Some(step.to_owned()), None),
-                    About::Result(name) => (None, Some(Box::new(ResultName::task(name)))),
+                    DemandSubject::TaskRun => (None, None),
+                    DemandSubject::Step(step) => (Some(step.to_owned()), None),
+                    DemandSubject::Result(name) => (None, Some(Box::new(ResultName::task(name)))),
                 };
                 let rule = self.rule_name(index);
                 findings.push(Finding::Policy { rule, detail, step, result, demanded, found, breach });

@@ -8,7 +8,7 @@ use super::{
     steps::{Demanded, each, that_set},
 };
 use crate::verify::{
-    Attested,
+    AttestedProgram,
     compare::value::VerifiedResult,
     facts::Detail,
     policy::broken::{Broken, BrokenOf},
@@ -116,7 +116,7 @@ pub(crate) fn of_result(
 
 fn judge(demands: Demands<'_>, step: &StepSummary, broken: &mut Broken<'_>) {
     let name = &step.name;
-    let is_attested = matches!(step.program, Attested::Program { .. });
+    let is_attested = matches!(step.program, AttestedProgram::Program { .. });
     let said = format!("its program is {}", step.program.as_str());
     if demands.attested.is_some() && !is_attested {
         broken(

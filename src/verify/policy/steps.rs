@@ -3,7 +3,7 @@
 use crate::verify::{
     compare::value::VerifiedResult,
     facts::Detail,
-    policy::broken::{About, Broken, BrokenOf},
+    policy::broken::{Broken, BrokenOf, DemandSubject},
     proof::{Proof, StepSummary},
     verdict::Breach,
 };
@@ -28,11 +28,11 @@ pub(super) fn each(
     if proof.basis.tep0089_values().is_some() {
         let found = "there are no attestations".to_owned();
         let of_each = demanded.of_each.to_owned();
-        return broken(About::TaskRun, demanded.detail, of_each, found, Breach::TooWeak);
+        return broken(DemandSubject::TaskRun, demanded.detail, of_each, found, Breach::TooWeak);
     }
     for step in proof.basis.steps() {
         judge(step, &mut |detail, demanded, found, breach| {
-            broken(About::Step(&step.name), detail, demanded, found, breach);
+            broken(DemandSubject::Step(&step.name), detail, demanded, found, breach);
         });
     }
 }

@@ -23,7 +23,7 @@ use crate::{
             signature::{self, Scheme},
         },
         trust::Trust,
-        verdict::{Changed, Thing},
+        verdict::{ChangedResult, Thing},
     },
     workload::{
         id::Attested,
@@ -201,7 +201,7 @@ pub(crate) fn covered_results(
 /// A hint covers the text alone, and this one may be read in more than one way.
 fn is_no_plain_text(evidence: &StepEvidence<'_>, field: String, name: &str, digest: [u8; 32]) -> Finding {
     let result = ResultName::task(name);
-    let changed = Changed { result, detail: Detail::HINT, signed: None, found: Some(digest), field };
+    let changed = ChangedResult { result, detail: Detail::HINT, signed: None, found: Some(digest), field };
     Finding::ResultChanged { step: evidence.name.to_owned(), changed: Box::new(changed) }
 }
 

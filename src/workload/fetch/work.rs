@@ -11,7 +11,7 @@ use x509::Validity;
 
 use super::Shared;
 use crate::workload::{
-    client::{self, Answer, FetchError, Stream},
+    client::{self, Answer, FetchError, MessageStream},
     generated::X509svidResponse,
     identity::{Accept, Identity, from_message},
     retry::Backoff,
@@ -153,7 +153,7 @@ impl Work {
     }
 
     /// Takes what the stream brings until it ends or brings nothing of use.
-    async fn follow(&mut self, stream: &mut Stream) -> FetchError {
+    async fn follow(&mut self, stream: &mut MessageStream) -> FetchError {
         loop {
             let look_again = match self.look_at_identity() {
                 Ok(look_again) => look_again,
@@ -233,7 +233,7 @@ impl Work {
 }
 
 /// The next message of a stream that is open; never, without one.
-async fn next(stream: Option<&mut Stream>) -> Result<Option<X509svidResponse>, GrpcStatus> {
+async fn next(stream: Option<&mut MessageStream>) -> Result<Option<X509svidResponse>, GrpcStatus> {
     match stream {
         Some(stream) => stream.message().await,
         None => std::future::pending().await,

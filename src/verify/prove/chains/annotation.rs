@@ -8,7 +8,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use super::{ChainsSignature, key::ChainsKeys, signed};
 use crate::{
     tekton::{
-        chains::{self, ChainsError, Envelope, Format, Stated, StatedTaskRun},
+        chains::{self, ChainsEnvelope, ChainsError, ChainsFormat, Stated, StatedTaskRun},
         taskrun::{Metadata, StatusResult, TaskRun},
     },
     verify::{facts::Detail, finding::Finding},
@@ -22,7 +22,7 @@ fn missing(reason: impl Into<Cow<'static, str>>) -> ChainsSignature {
 pub(crate) struct Annotation {
     /// Where it is.
     pub(crate) field: String,
-    pub(crate) envelope: Envelope,
+    pub(crate) envelope: ChainsEnvelope,
     /// The key that signed it.
     pub(crate) keyid: String,
 }
@@ -41,7 +41,7 @@ pub(crate) fn signed_in(
     let Some((_, annotation)) = annotation else { return Ok(None) };
     let field = format!("metadata.annotations[{key}]");
     let bytes = STANDARD.decode(annotation).map_err(|_| unread(format!("{field}: it is not base64")))?;
-    let envelope = Envelope::from_json(&bytes).map_err(|error| unread(format!("{field}: {error}")))?;
+    let envelope = ChainsEnvelope::from_json(&bytes).map_err(|error| unread(format!("{field}: {error}")))?;
     let keyid = signed(&envelope, keys)?;
     Ok(Some(Annotation { field, envelope, keyid }))
 }
@@ -95,7 +95,8 @@ fn same_results(object: &TaskRun, attested: &TaskRun) -> Result<(), String> {
     let in_steps = object.status.steps.iter().flatten().flat_map(|step| &step.results);
     let of_steps = attested.chains.iter().flat_map(|origin| &origin.step_results);
     // slsa/v2alpha3 leaves out no result, and has none of any step.
-    let is_v2alpha4 = attested.chains.as_ref().is_some_and(|origin| origin.format == Format::TaskRunV2alpha4);
+    let is_v2alpha4 =
+        attested.chains.as_ref().is_some_and(|origin| origin.format == ChainsFormat::TaskRunV2alpha4);
     same(object.status.results.iter(), attested.status.results.iter(), "result", is_v2alpha4)?;
     if is_v2alpha4 { same(in_steps, of_steps, "step result", true) } else { Ok(()) }
 }

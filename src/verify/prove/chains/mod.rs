@@ -10,7 +10,7 @@ use std::{borrow::Cow, fmt};
 use self::key::ChainsKeys;
 use crate::{
     evidence::statement::pre_authentication_encoding_of,
-    tekton::{chains::Envelope, taskrun::TaskRun},
+    tekton::{chains::ChainsEnvelope, taskrun::TaskRun},
     verify::{cache::Caches, facts::Detail, finding::Finding},
 };
 
@@ -81,7 +81,7 @@ pub(crate) fn check(
 }
 
 /// The key that signed an envelope.
-fn signed(envelope: &Envelope, keys: &ChainsKeys) -> Result<String, Finding> {
+fn signed(envelope: &ChainsEnvelope, keys: &ChainsKeys) -> Result<String, Finding> {
     if envelope.signatures.is_empty() {
         let reason = "the envelope holds no signature".to_owned();
         return Err(Finding::status("signatures".to_owned(), Detail::CHAINS_SIGNATURE, reason));

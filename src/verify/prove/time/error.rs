@@ -4,22 +4,22 @@ use std::fmt;
 
 /// Why a time-stamp token proves nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum TokenError {
+pub enum TimeStampTokenError {
     /// Not base64, where it is in an annotation.
     Base64,
     /// What is wrong with the token itself, or with its signer.
     Token(x509::time_stamp::TokenError),
 }
 
-impl std::error::Error for TokenError {}
+impl std::error::Error for TimeStampTokenError {}
 
-impl From<x509::time_stamp::TokenError> for TokenError {
+impl From<x509::time_stamp::TokenError> for TimeStampTokenError {
     fn from(error: x509::time_stamp::TokenError) -> Self {
         Self::Token(error)
     }
 }
 
-impl fmt::Display for TokenError {
+impl fmt::Display for TimeStampTokenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         use x509::time_stamp::TokenError as Token;
         let error = match self {

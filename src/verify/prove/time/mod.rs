@@ -12,7 +12,7 @@ use std::{
     collections::{BTreeMap, HashSet},
 };
 
-pub use error::TokenError;
+pub use error::TimeStampTokenError;
 pub use proof::TimeProof;
 pub use stamped::attestations;
 pub use stamps::{TimeStamps, TsaFileError, annotated};
@@ -132,7 +132,7 @@ fn tokens<'a>(
     step: &ProvenStep,
     annotated: Option<&String>,
     stamps: &'a TimeStamps,
-) -> Vec<Result<Cow<'a, Token>, TokenError>> {
+) -> Vec<Result<Cow<'a, Token>, TimeStampTokenError>> {
     match (stamps.tsas().is_empty(), annotated) {
         (true, None) => Vec::new(),
         (true, Some(_)) => vec![Err(x509::time_stamp::TokenError::NoAuthority.into())],
@@ -152,7 +152,7 @@ fn tokens<'a>(
 fn worth(token: &Token, step: &ProvenStep, trust: &Trust, stamps: &TimeStamps) -> Worth {
     let stamp = match token.verify(stamps.tsas()) {
         Ok(stamp) => stamp,
-        Err(error) => return Worth::None(TokenError::from(error).to_string()),
+        Err(error) => return Worth::None(TimeStampTokenError::from(error).to_string()),
     };
     match Window::of(step).place(token.gen_time(), trust.now, trust.clock_skew) {
         Ok(()) => Worth::Proves(stamp),

@@ -14,7 +14,7 @@ use x509::{
     time_stamp::{self, Digest, MAX_TOKEN, Request, TimeStamp, Token},
 };
 
-use crate::verify::prove::time::error::TokenError;
+use crate::verify::prove::time::error::TimeStampTokenError;
 
 /// Why a file with a TSA's certificate is of no use.
 #[derive(Debug, thiserror::Error)]
@@ -66,7 +66,7 @@ impl TimeStamps {
     }
 
     /// Adds a token (TimeStampResp or TimeStampToken, DER). It belongs to the attestation that it is of.
-    pub fn add(&mut self, der: &[u8]) -> Result<(), TokenError> {
+    pub fn add(&mut self, der: &[u8]) -> Result<(), TimeStampTokenError> {
         let token = Token::parse(der)?;
         if !self.digests.contains(&token.imprint().digest) {
             self.digests.push(token.imprint().digest);
@@ -77,7 +77,7 @@ impl TimeStamps {
 
     /// Adds the token in a file, or in every `.tsr` file of a folder (not of folders in it). Returns files that hold no
     /// token, with the reason: they prove nothing, and nothing is lost but that.
-    pub fn add_path(&mut self, path: &Path) -> io::Result<Vec<(PathBuf, TokenError)>> {
+    pub fn add_path(&mut self, path: &Path) -> io::Result<Vec<(PathBuf, TimeStampTokenError)>> {
         let mut files = vec![path.to_owned()];
         if path.is_dir() {
             let entries =
@@ -100,7 +100,7 @@ impl TimeStamps {
 
     /// Checks a token that is to be kept: that it is of this attestation (decoded), and fully if there are TSAs that count, else only
     /// that it is whole and carries its signer's certificate.
-    pub fn check(&self, der: &[u8], attestation: &[u8]) -> Result<TimeStamp, TokenError> {
+    pub fn check(&self, der: &[u8], attestation: &[u8]) -> Result<TimeStamp, TimeStampTokenError> {
         self.check_token(&Token::parse(der)?, attestation)
     }
 
@@ -110,13 +110,13 @@ impl TimeStamps {
         request: &Request,
         answer: &[u8],
         attestation: &[u8],
-    ) -> Result<TimeStamp, TokenError> {
+    ) -> Result<TimeStamp, TimeStampTokenError> {
         let token = Token::parse(answer)?;
         request.check_answer(&token)?;
         self.check_token(&token, attestation)
     }
 
-    fn check_token(&self, token: &Token, attestation: &[u8]) -> Result<TimeStamp, TokenError> {
+    fn check_token(&self, token: &Token, attestation: &[u8]) -> Result<TimeStamp, TimeStampTokenError> {
         if !token.imprint().is_of(attestation) {
             return Err(time_stamp::TokenError::OtherData.into());
         }
@@ -150,10 +150,10 @@ pub fn annotated(annotation: &Value) -> Option<BTreeMap<String, String>> {
 }
 
 /// The token in the annotation's text for one step.
-pub(crate) fn from_base64(text: &str) -> Result<Token, TokenError> {
+pub(crate) fn from_base64(text: &str) -> Result<Token, TimeStampTokenError> {
     // Four characters for three bytes.
     if text.len() > MAX_TOKEN.div_ceil(3) * 4 {
         return Err(time_stamp::TokenError::TooLong { bytes: text.len() / 4 * 3 }.into());
     }
-    Ok(Token::parse(&STANDARD.decode(text).map_err(|_| TokenError::Base64)?)?)
+    Ok(Token::parse(&STANDARD.decode(text).map_err(|_| TimeStampTokenError::Base64)?)?)
 }

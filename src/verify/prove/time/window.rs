@@ -8,7 +8,7 @@ use x509::{
     time_stamp::{GenTime, Token},
 };
 
-use crate::verify::prove::{step::ProvenStep, time::error::TokenError};
+use crate::verify::prove::{step::ProvenStep, time::error::TimeStampTokenError};
 
 /// Why a token that is of the attestation, and by a TSA that counts, does not prove the time of signing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -33,7 +33,7 @@ pub enum OutOfWindow {
     },
     /// There is no token in it.
     #[error("{0}")]
-    NoToken(TokenError),
+    NoToken(TimeStampTokenError),
 }
 
 /// When a step says that it signed, and when its certificates are valid.
