@@ -1,4 +1,5 @@
-//! The house as docs/architecture.md 2.1 draws it: which part may use which, and no two files that need each other.
+//! The house as docs/architecture.md 2.1 draws it: which part may use which, no two files that need each other, and no two types of one
+//! name.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -201,6 +202,73 @@ fn without_tests(text: &str) -> String {
     text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default().to_owned()
 }
 
+/// A type, and where it is defined.
+#[derive(Debug, PartialEq, Eq)]
+struct Definition {
+    name: String,
+    /// Whether any part of its crate may use it.
+    is_public: bool,
+    /// `src/verify/proof.rs:12`.
+    at: String,
+}
+
+/// The types that a file defines. Those of traits, which are indented, are no definitions.
+fn types(text: &str, shown: &str) -> Vec<Definition> {
+    let mut found = Vec::new();
+    for (number, line) in (1..).zip(text.lines()) {
+        let mut words = line.trim_start().split(|c: char| !(c.is_alphanumeric() || c == '_' || c == '('));
+        let mut word = words.next().unwrap_or_default();
+        let is_public = line.starts_with("pub ") || line.starts_with("pub(crate) ");
+        if word == "pub" || word.starts_with("pub(") {
+            word = words
+                .find(|word| matches!(*word, "struct" | "enum" | "union" | "trait" | "type" | "fn"))
+                .unwrap_or_default();
+        }
+        let is_type = match word {
+            "struct" | "enum" | "union" | "trait" => true,
+            "type" => !line.starts_with(' '),
+            _ => false,
+        };
+        if let Some(name) = words.next().filter(|name| is_type && !name.is_empty()) {
+            found.push(Definition { name: name.to_owned(), is_public, at: format!("{shown}:{number}") });
+        }
+    }
+    found
+}
+
+/// The sources that are written by hand, each with what it says but for its tests.
+fn sources() -> Vec<(String, String)> {
+    let crates = fs::read_dir(root().join("crates")).expect("crates");
+    let folders = crates.map(|entry| entry.expect("an entry").path().join("src"));
+    let files = std::iter::once(root().join("src")).chain(folders).flat_map(|folder| files(&folder));
+    let is_ours = |file: &PathBuf| {
+        file.extension().is_some_and(|ending| ending == "rs") && !file.ends_with("generated.rs")
+    };
+    files
+        .filter(is_ours)
+        .map(|file| (shown(&file), without_tests(&fs::read_to_string(&file).expect("a source file"))))
+        .collect()
+}
+
+/// What is wrong with names: those that more than one type has although it is not in `reviewed`, and what is there for nothing.
+fn shared_names<'a>(
+    definitions: impl Iterator<Item = &'a Definition>,
+    reviewed: &[(&str, &str)],
+) -> Vec<String> {
+    let mut by_name: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for Definition { name, at, .. } in definitions {
+        by_name.entry(name).or_default().push(at);
+    }
+    by_name.retain(|_, at| at.len() > 1);
+    let is_reviewed = |name: &str| reviewed.iter().any(|(reviewed, _)| *reviewed == name);
+    let shared = by_name.iter().filter(|(name, _)| !is_reviewed(name));
+    let stale = reviewed.iter().filter(|(name, _)| !by_name.contains_key(name));
+    shared
+        .map(|(name, at)| format!("{name} is {}", at.join(" and ")))
+        .chain(stale.map(|(name, _)| format!("{name} is one type now: take it out of the list")))
+        .collect()
+}
+
 fn house() -> House {
     let mut house = House::default();
     house.add_crate("svidence", &root().join("src"));
@@ -387,4 +455,67 @@ fn a_circle_and_a_wrong_arrow_are_seen() {
     );
     assert_eq!(table["a"], BTreeSet::from(["b".to_owned(), "c".to_owned()]));
     assert_eq!(table["d"], BTreeSet::from(["a".to_owned(), "d".to_owned()]));
+}
+
+/// Names that say too little to be had twice, also where only one file uses them.
+const ONE_MEANING: [&str; 6] = ["Evidence", "Form", "Declared", "Kind", "Place", "Pod"];
+/// Names that two types have, and the second meaning.
+const TWO_MEANINGS: [(&str, &str); 2] =
+    [("Evidence", "the controller's is a digest"), ("Place", "the controller's is where entries are kept")];
+/// Names of two types that other parts may use, and why that misleads nobody. Do not add to it: give the new type a name of its own.
+const SHARED: [(&str, &str); 15] = [
+    ("Ended", "the controller's are of its loop, and of runs"),
+    ("Entry", "a registration entry in the controller, else one of a message"),
+    ("Evidence", "the controller's is a digest"),
+    ("Heard", "each loop of the controller has one"),
+    ("Identity", "the controller's is the one that it keeps fresh"),
+    ("Metadata", "the controller's is that of any object"),
+    ("Noted", "the controller's annotation, and what became of it"),
+    ("Outcome", "the controller's is of a call to SPIRE"),
+    ("Place", "the controller's is where entries are kept"),
+    ("Program", "the controller's is a digest"),
+    ("Refusal", "the controller's is of a pod, the command line's of a command"),
+    ("Said", "each loop of the controller has one"),
+    ("Settings", "the controller's own, and those of its identity"),
+    ("Surroundings", "each loop of the controller has some"),
+    ("TaskRun", "the controller keeps less of one"),
+];
+
+#[test]
+fn a_name_means_one_type() {
+    let all: Vec<Definition> = sources().iter().flat_map(|(shown, text)| types(text, shown)).collect();
+    assert!(all.len() > 1000, "only {} types were found", all.len());
+    let vague = all.iter().filter(|definition| ONE_MEANING.contains(&definition.name.as_str()));
+    let public = all.iter().filter(|definition| definition.is_public && definition.at.starts_with("src/"));
+    let mut wrong = shared_names(vague, &TWO_MEANINGS);
+    wrong.extend(shared_names(public, &SHARED));
+    assert!(
+        wrong.is_empty(),
+        "types share names; name one of them after what it is in its part:\n{}",
+        wrong.join("\n")
+    );
+}
+
+#[test]
+fn a_name_of_two_types_is_seen() {
+    let text = "pub struct A {\nenum B\n    type C = u8;\npub(crate) type D<'a> = u8;\npub(in crate::x) struct E;\n/// struct F\nmod t {\n    \
+                pub trait G {\nlet kind = 1;\npub fn struct_of(x: H) {}\n";
+    let found = types(text, "src/a.rs");
+    let seen: Vec<(&str, bool, &str)> =
+        found.iter().map(|found| (found.name.as_str(), found.is_public, found.at.as_str())).collect();
+    let expected = [
+        ("A", true, "src/a.rs:1"),
+        ("B", false, "src/a.rs:2"),
+        ("D", true, "src/a.rs:4"),
+        ("E", false, "src/a.rs:5"),
+        ("G", false, "src/a.rs:8"),
+    ];
+    assert_eq!(seen, expected);
+    let twice = [types("pub struct A;", "src/b.rs"), found].into_iter().flatten().collect::<Vec<_>>();
+    assert_eq!(shared_names(twice.iter(), &[]), ["A is src/b.rs:1 and src/a.rs:1"]);
+    assert_eq!(shared_names(twice.iter(), &[("A", "")]), Vec::<String>::new());
+    assert_eq!(
+        shared_names(twice.iter(), &[("A", ""), ("D", "")]),
+        ["D is one type now: take it out of the list"]
+    );
 }

@@ -38,7 +38,7 @@ use crate::{
         program::{
             command,
             environment::Environment,
-            events::Events,
+            events::LoopEvents,
             hermetic,
             process::{self, Cancellation, Command, Ran},
             streams,
@@ -47,7 +47,7 @@ use crate::{
         turn::{
             breakpoint::{self, Decision},
             post,
-            told::{Evidence, Told},
+            told::{Evidence, ToldOfStep},
             wait::{self, DeadlySignal, WaitError},
         },
     },
@@ -62,7 +62,7 @@ pub fn main(args: Vec<OsString>, roots: &Roots) -> i32 {
     let _ = nix::sys::prctl::set_dumpable(false);
     // From here on no signal ends us before the post file is written.
     let most_descriptors = MostDescriptors::raise();
-    let events = Events::start();
+    let events = LoopEvents::start();
     let mut args = args.into_iter();
     let program = args.next().unwrap_or_default();
     let arguments: Vec<OsString> = args.collect();
@@ -170,10 +170,10 @@ impl<'a> Step<'a> {
         })
     }
 
-    fn live(mut self, events: &Events) -> i32 {
+    fn live(mut self, events: &LoopEvents) -> i32 {
         if let Err(error) = self.make_directories() {
             let outcome = self.ended(End::NotRun(error));
-            return self.conclude(events, outcome, Some(Message::default()), Told::default());
+            return self.conclude(events, outcome, Some(Message::default()), ToldOfStep::default());
         }
         let Args { wait_file, wait_file_content, breakpoint_on_failure, .. } = self.args;
         match wait::for_files(events, wait_file, *wait_file_content, *breakpoint_on_failure) {
@@ -228,7 +228,7 @@ impl<'a> Step<'a> {
         };
         let nothing = collected.message.is_empty() && evidence.attestation.is_empty();
         let message = (!nothing).then_some(collected.message);
-        self.conclude(events, outcome, message, Told { evidence, prepared })
+        self.conclude(events, outcome, message, ToldOfStep { evidence, prepared })
     }
 
     fn ended(&self, end: End) -> Outcome {
@@ -245,18 +245,18 @@ impl<'a> Step<'a> {
     }
 
     /// Waiting failed: only the time, and the reason if an earlier step failed, are told. Nothing is signed.
-    fn not_our_turn(&self, events: &Events, error: &WaitError) -> i32 {
+    fn not_our_turn(&self, events: &LoopEvents, error: &WaitError) -> i32 {
         let end = match error {
             WaitError::EarlierStepFailed => End::EarlierStepFailed,
             other => End::WaitFailed(other.to_string()),
         };
         let mut outcome = self.ended(end);
         let entries = collect::skipped(self.args, self.started_at(surroundings::now()), &mut outcome);
-        self.conclude(events, outcome, Some(entries.message), Told::default())
+        self.conclude(events, outcome, Some(entries.message), ToldOfStep::default())
     }
 
     /// The pause before the program. A negative timeout fails the step whatever was decided (docs/tekton-contract.md 3.3).
-    fn debug_before_step(&self, events: &Events) -> Result<Decision, DeadlySignal> {
+    fn debug_before_step(&self, events: &LoopEvents) -> Result<Decision, DeadlySignal> {
         if !self.args.debug_before_step {
             return Ok(Decision::Continue);
         }
@@ -265,7 +265,7 @@ impl<'a> Step<'a> {
     }
 
     /// What earlier steps left is put in, then the when expressions decide, then the program runs.
-    fn run_program(&mut self, events: &Events, cancellation: &mut Cancellation) -> Ran {
+    fn run_program(&mut self, events: &LoopEvents, cancellation: &mut Cancellation) -> Ran {
         if self.args.timeout < 0 {
             return Ran::not_started(End::NotRun("negative timeout specified".into()));
         }

@@ -1,7 +1,7 @@
 //! The one wait loop of a step (docs/architecture.md 4.2): signals, ended children, files, timers and other descriptors in one
 //! `poll`.
 //!
-//! It is level-triggered: a caller looks at what it waits for, and if that is not there calls [`Events::wait`], which
+//! It is level-triggered: a caller looks at what it waits for, and if that is not there calls [`LoopEvents::wait`], which
 //! returns when something may have changed. It is also the only place where children are waited for; as the first
 //! process of a container it thereby reaps orphans.
 
@@ -32,7 +32,7 @@ const LONGEST_POLL: u128 = 0x7fff_ffff;
 /// How often awaited files are looked at where the file system may give no events (docs/tekton-contract.md 3.2).
 pub const FALLBACK: Duration = Duration::from_secs(1);
 
-/// What [`Events::wait`] brought.
+/// What [`LoopEvents::wait`] brought.
 #[derive(Debug, Default)]
 pub struct Woken {
     /// Signals received, by number, in order, SIGCHLD not among them.
@@ -104,7 +104,7 @@ impl Signals {
 }
 
 /// The loop's descriptors.
-pub struct Events {
+pub struct LoopEvents {
     signals: Signals,
     /// Made when the first file is watched.
     inotify: OnceCell<Option<Inotify>>,
@@ -121,7 +121,7 @@ const CHILDREN_A_TURN: usize = 64;
 const SIGNALS_A_TURN: usize = 32;
 const CHANGES_A_TURN: usize = 16;
 
-impl Events {
+impl LoopEvents {
     /// Blocks every signal that can be blocked and from now on receives them here. Must be called before any thread is
     /// started: threads inherit the mask.
     pub fn start() -> io::Result<Self> {

@@ -33,7 +33,7 @@ use crate::step::{
     outcome::End,
     program::{
         environment::Environment,
-        events::{Events, Watched, Woken},
+        events::{LoopEvents, Watched, Woken},
         hermetic,
         streams::{self, Copy, Stream, StreamError},
         sys::{self, MostDescriptors},
@@ -105,7 +105,7 @@ impl Cancellation {
     }
 
     /// Looks whether cancellation was asked for.
-    pub fn look(&mut self, events: &Events) -> bool {
+    pub fn look(&mut self, events: &LoopEvents) -> bool {
         if self.seen || !self.watching {
             return self.seen;
         }
@@ -157,7 +157,7 @@ impl Ran {
 /// Runs the program to its end: signals are forwarded to its group, cancellation and `deadline` kill it. An empty command
 /// has ended well at once.
 pub fn run(
-    events: &Events,
+    events: &LoopEvents,
     command: &Command<'_>,
     deadline: Option<Instant>,
     cancellation: &mut Cancellation,
@@ -200,7 +200,7 @@ pub fn run(
 
 /// The order is Go's: files of the copies, lookup, context, start (Go os/exec.Cmd.Start).
 fn start(
-    events: &Events,
+    events: &LoopEvents,
     command: &Command<'_>,
     deadline: Option<Instant>,
     cancellation: &mut Cancellation,
@@ -373,7 +373,7 @@ impl Child {
 /// Ends what the step left behind in our own PID namespace, so that nothing can touch the results any more. Only the
 /// namespace's first process may do so: as any other one we would hit processes that are not the step's
 /// (docs/architecture.md 4.2). True if a signal came meanwhile that asks the container to end.
-pub fn end_leftovers(events: &Events) -> bool {
+pub fn end_leftovers(events: &LoopEvents) -> bool {
     if nix::unistd::getpid().as_raw() != 1 {
         return false;
     }

@@ -16,11 +16,11 @@ use crate::{
             message::Message,
             termination::{self, WriteError},
         },
-        program::{events::Events, sys},
+        program::{events::LoopEvents, sys},
         turn::{
             breakpoint,
             post::{self, PostError, PreparedExitCode, PreparedPost},
-            told::{Evidence, Prepared, Told},
+            told::{Evidence, Prepared, ToldOfStep},
             wait::DeadlySignal,
         },
     },
@@ -51,12 +51,12 @@ impl Step<'_> {
     /// (docs/architecture.md 4.1), unless whoever debugs the step decides about that.
     pub(super) fn conclude(
         &self,
-        events: &Events,
+        events: &LoopEvents,
         mut outcome: Outcome,
         message: Option<Message>,
-        told: Told,
+        told: ToldOfStep,
     ) -> i32 {
-        let Told { evidence, prepared: Prepared { exit_code, post } } = told;
+        let ToldOfStep { evidence, prepared: Prepared { exit_code, post } } = told;
         let entries = message.as_ref().map(|message| evidence.among(message));
         if let Some(entries) = &entries
             && let Err(error) = self.write_when_possible(events, entries)
@@ -97,7 +97,7 @@ impl Step<'_> {
     }
 
     /// Writes the message, if need be when what signing has opened is closed: its thread ends by itself.
-    fn write_when_possible(&self, events: &Events, entries: &[Entry]) -> Result<(), WriteError> {
+    fn write_when_possible(&self, events: &LoopEvents, entries: &[Entry]) -> Result<(), WriteError> {
         let deadline = Instant::now() + Duration::from_secs(1);
         loop {
             match self.write(entries) {
@@ -134,7 +134,7 @@ impl Step<'_> {
         outcome.failure = Some(Failure::Post(error.to_string()));
     }
 
-    fn debug_on_failure(&self, events: &Events) -> i32 {
+    fn debug_on_failure(&self, events: &LoopEvents) -> i32 {
         match breakpoint::on_failure(events, &self.args.post_file) {
             Ok(status) => status,
             Err(signal) => self.die(signal),

@@ -8,7 +8,7 @@ use crate::{
         log,
         outcome::Outcome,
         output::collect::Collected,
-        program::{events::Events, process::Cancellation},
+        program::{events::LoopEvents, process::Cancellation},
         signing::{
             facts::Produced,
             given, position,
@@ -36,7 +36,7 @@ impl Step<'_> {
     /// but lower its deadline (docs/architecture.md 4.6).
     pub(super) fn await_identity(
         &self,
-        events: &Events,
+        events: &LoopEvents,
         signing: &mut Signing,
         cancellation: &mut Cancellation,
         mut hurried: bool,

@@ -12,7 +12,7 @@ use go::text::{quote, utf8};
 use crate::step::{
     log,
     output::beneath::{self, FileContent, ReadError},
-    program::events::Events,
+    program::events::LoopEvents,
     turn::wait::{self, DeadlySignal, WaitError},
 };
 
@@ -37,7 +37,7 @@ enum ExitCodeError {
 }
 
 /// Pauses until somebody decides. `Err`: a signal came that ends the process.
-pub fn before_step(events: &Events, post_file: &Path) -> Result<Decision, DeadlySignal> {
+pub fn before_step(events: &LoopEvents, post_file: &Path) -> Result<Decision, DeadlySignal> {
     log::line(
         "debug before step breakpoint has taken effect, waiting for user's decision:\n\
          1) continue, use cmd: /tekton/debug/scripts/debug-beforestep-continue\n\
@@ -60,7 +60,7 @@ pub fn before_step(events: &Events, post_file: &Path) -> Result<Decision, Deadly
 
 /// Pauses until somebody decides with which exit code the step ends. What cannot be read counts as 0, so that the later
 /// steps run. `Err`: a signal came that ends the process.
-pub fn on_failure(events: &Events, post_file: &Path) -> Result<i32, DeadlySignal> {
+pub fn on_failure(events: &LoopEvents, post_file: &Path) -> Result<i32, DeadlySignal> {
     log::line(
         "debug onFailure breakpoint has taken effect, waiting for user's decision:\n\
          1) continue, use cmd: /tekton/debug/scripts/debug-continue\n\

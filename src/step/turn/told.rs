@@ -53,7 +53,7 @@ pub struct Prepared {
 
 /// What others learn of the step besides its results.
 #[derive(Default)]
-pub struct Told {
+pub struct ToldOfStep {
     /// In the message.
     pub evidence: Evidence,
     /// As files.

@@ -12,7 +12,7 @@ use go::{errno::path_error, text::quote};
 use nix::sys::signal::Signal;
 
 use crate::step::program::{
-    events::{Events, FALLBACK},
+    events::{FALLBACK, LoopEvents},
     sys,
 };
 
@@ -48,7 +48,7 @@ pub struct DeadlySignal {
 /// Waits for each of the comma-separated files in order. Empty elements are no-ops. `in_spite_of_failure`: an earlier step
 /// that failed is waited for as one that did not (a breakpoint on failure, docs/tekton-contract.md 3.2).
 pub fn for_files(
-    events: &Events,
+    events: &LoopEvents,
     list: &OsStr,
     content: bool,
     in_spite_of_failure: bool,
@@ -64,7 +64,7 @@ pub fn for_files(
 }
 
 /// Waits for one file.
-pub fn for_file(events: &Events, file: &Path, content: bool) -> Result<(), WaitError> {
+pub fn for_file(events: &LoopEvents, file: &Path, content: bool) -> Result<(), WaitError> {
     // A file that is there already needs no watch, which would have to be retired.
     if there(file, content)? {
         return Ok(());
@@ -74,7 +74,7 @@ pub fn for_file(events: &Events, file: &Path, content: bool) -> Result<(), WaitE
     waited
 }
 
-fn watch_for(events: &Events, file: &Path, content: bool) -> Result<(), WaitError> {
+fn watch_for(events: &LoopEvents, file: &Path, content: bool) -> Result<(), WaitError> {
     loop {
         // The watch comes before the look, so that no change between the two is missed.
         events.watch(file, content);
@@ -88,7 +88,7 @@ fn watch_for(events: &Events, file: &Path, content: bool) -> Result<(), WaitErro
 
 /// Gives whoever has just made a file up to [`FALLBACK`] to write to it. `echo 1 >file` makes it first and writes then; Tekton,
 /// which looks once a second, hardly ever sees it in between, but we are woken then. A file that stays empty counts as it is.
-pub fn for_writer(events: &Events, file: &Path) -> Result<(), DeadlySignal> {
+pub fn for_writer(events: &LoopEvents, file: &Path) -> Result<(), DeadlySignal> {
     let deadline = Instant::now() + FALLBACK;
     loop {
         events.watch(file, true);
@@ -124,7 +124,7 @@ pub fn split_list(list: &OsStr) -> impl Iterator<Item = OsString> {
 }
 
 /// What Go's runtime does with a signal nobody asked for (Go runtime/sigtab_linux_generic.go; docs/tekton-contract.md 3.7.3).
-fn refuse_deadly(events: &Events, signals: &[i32]) -> Result<(), DeadlySignal> {
+fn refuse_deadly(events: &LoopEvents, signals: &[i32]) -> Result<(), DeadlySignal> {
     const KILLING: [Signal; 3] = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP];
     const DUMPING: [Signal; 9] = [
         Signal::SIGQUIT,
