@@ -43,12 +43,12 @@ pub fn statement(attestation: &Attestation, context: Context<'_>) -> String {
     let mut out = String::with_capacity(1024 + 256 * results.len());
     let mut statement = CanonicalObject::begin(&mut out);
     string(statement.member("_type"), "https://in-toto.io/Statement/v1");
-    predicate(statement.member("predicate"), attestation, &context, &results);
+    write_predicate(statement.member("predicate"), attestation, &context, &results);
     string(statement.member("predicateType"), PREDICATE_TYPE);
     array(statement.member("subject"), &results, |out, covered| {
         let mut subject = CanonicalObject::begin(out);
-        digest(subject.member("digest"), &covered.digest);
-        subject_name(subject.member("name"), covered);
+        write_digest(subject.member("digest"), &covered.digest);
+        write_subject_name(subject.member("name"), covered);
         subject.end();
     });
     statement.end();
@@ -67,7 +67,7 @@ pub(crate) fn pre_authentication_encoding_of(payload: &[u8]) -> Vec<u8> {
     [header.as_bytes(), payload].concat()
 }
 
-fn predicate(out: &mut String, attestation: &Attestation, context: &Context<'_>, results: &[&Covered]) {
+fn write_predicate(out: &mut String, attestation: &Attestation, context: &Context<'_>, results: &[&Covered]) {
     let mut predicate = CanonicalObject::begin(out);
     let artifacts =
         [(ResultKind::Task, attestation.task_artifacts), (ResultKind::Step, attestation.step_artifacts)];
@@ -76,15 +76,15 @@ fn predicate(out: &mut String, attestation: &Attestation, context: &Context<'_>,
     if !artifacts.is_empty() {
         array(predicate.member("artifacts"), &artifacts, |out, (kind, signed)| {
             let mut artifacts = CanonicalObject::begin(out);
-            digest(artifacts.member("digest"), signed);
+            write_digest(artifacts.member("digest"), signed);
             string(artifacts.member("kind"), kind.as_str());
             artifacts.end();
         });
     }
     string(predicate.member("declared"), &hex(&attestation.declared));
     string(predicate.member("form"), if attestation.form == Form::Hints { "hints" } else { "digests" });
-    digest(predicate.member("leaf"), &context.leaf);
-    outcome(predicate.member("outcome"), attestation);
+    write_digest(predicate.member("leaf"), &context.leaf);
+    write_outcome(predicate.member("outcome"), attestation);
     let pod_name = attestation.pod_name.resolve(&attestation.task_run);
     if pod_name.is_some() || attestation.pod_uid.is_some() {
         let mut pod = CanonicalObject::begin(predicate.member("pod"));
@@ -97,51 +97,51 @@ fn predicate(out: &mut String, attestation: &Attestation, context: &Context<'_>,
         pod.end();
     }
     if let Some(program) = &attestation.program {
-        digest(predicate.member("program"), program);
+        write_digest(predicate.member("program"), program);
     }
     array(predicate.member("results"), results, |out, covered| {
         let mut result = CanonicalObject::begin(out);
         if let Some(decoded) = &covered.decoded {
-            digest(result.member("decoded"), decoded);
+            write_digest(result.member("decoded"), decoded);
         }
-        subject_name(result.member("name"), covered);
-        boolean(result.member("set"), covered.set);
+        write_subject_name(result.member("name"), covered);
+        write_boolean(result.member("set"), covered.set);
         result.end();
     });
     string(predicate.member("resultsFrom"), attestation.results_from.as_str());
-    run(predicate.member("run"), attestation, context);
+    write_run(predicate.member("run"), attestation, context);
     let mut step = CanonicalObject::begin(predicate.member("step"));
-    number(step.member("count"), attestation.step_count.into());
-    number(step.member("index"), attestation.step_index.into());
+    write_number(step.member("count"), attestation.step_count.into());
+    write_number(step.member("index"), attestation.step_index.into());
     string(step.member("name"), context.step);
     step.end();
     let mut times = CanonicalObject::begin(predicate.member("times"));
-    number(times.member("delayMs"), whole_milliseconds(attestation.delay));
-    number(times.member("durationMs"), whole_milliseconds(attestation.duration));
-    number(times.member("startedMs"), attestation.started.get());
+    write_number(times.member("delayMs"), whole_milliseconds(attestation.delay));
+    write_number(times.member("durationMs"), whole_milliseconds(attestation.duration));
+    write_number(times.member("startedMs"), attestation.started.get());
     times.end();
     predicate.end();
 }
 
-fn outcome(out: &mut String, attestation: &Attestation) {
+fn write_outcome(out: &mut String, attestation: &Attestation) {
     let mut outcome = CanonicalObject::begin(out);
-    boolean(outcome.member("continued"), attestation.outcome.continued);
+    write_boolean(outcome.member("continued"), attestation.outcome.continued);
     match attestation.outcome.ended {
-        Ended::Exited(code) => number(outcome.member("exitCode"), code.into()),
+        Ended::Exited(code) => write_number(outcome.member("exitCode"), code.into()),
         Ended::Signal(signal) => {
             string(outcome.member("ended"), "signal");
-            number(outcome.member("signal"), signal.into());
+            write_number(outcome.member("signal"), signal.into());
         }
         Ended::Timeout => string(outcome.member("ended"), "timeout"),
         Ended::Cancelled => string(outcome.member("ended"), "cancelled"),
         Ended::Skipped => string(outcome.member("ended"), "skipped"),
         Ended::NotStarted => string(outcome.member("ended"), "not-started"),
     }
-    boolean(outcome.member("tep0089"), attestation.tep0089);
+    write_boolean(outcome.member("tep0089"), attestation.tep0089);
     outcome.end();
 }
 
-fn run(out: &mut String, attestation: &Attestation, context: &Context<'_>) {
+fn write_run(out: &mut String, attestation: &Attestation, context: &Context<'_>) {
     let mut run = CanonicalObject::begin(out);
     string(run.member("namespace"), &attestation.namespace);
     string(run.member("taskRun"), &attestation.task_run);
@@ -152,7 +152,7 @@ fn run(out: &mut String, attestation: &Attestation, context: &Context<'_>) {
     run.end();
 }
 
-fn subject_name(out: &mut String, covered: &Covered) {
+fn write_subject_name(out: &mut String, covered: &Covered) {
     out.push('"');
     out.push_str(covered.kind.as_str());
     out.push('/');
@@ -160,18 +160,18 @@ fn subject_name(out: &mut String, covered: &Covered) {
     out.push('"');
 }
 
-fn digest(out: &mut String, sha256: &[u8; 32]) {
+fn write_digest(out: &mut String, sha256: &[u8; 32]) {
     out.push_str("{\"sha256\":\"");
     push_hex(out, sha256);
     out.push_str("\"}");
 }
 
-fn number(out: &mut String, number: u64) {
+fn write_number(out: &mut String, number: u64) {
     // Writing to a String does not fail.
     let _ = write!(out, "{number}");
 }
 
-fn boolean(out: &mut String, value: bool) {
+fn write_boolean(out: &mut String, value: bool) {
     out.push_str(if value { "true" } else { "false" });
 }
 

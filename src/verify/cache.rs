@@ -47,7 +47,7 @@ pub(crate) enum RebuildError {
 
 impl Caches {
     /// What was found of Chains' signature over this very envelope, else what `find` finds.
-    pub(crate) fn of_envelope(
+    pub(crate) fn check_envelope(
         &mut self,
         envelope: &Arc<ChainsEnvelope>,
         find: impl FnOnce(&ChainsEnvelope) -> Result<String, Finding>,
@@ -63,12 +63,12 @@ impl Caches {
     }
 
     /// [`Certificate::parse`].
-    pub(crate) fn certificate(&mut self, der: &[u8]) -> Result<Certificate, CertificateError> {
+    pub(crate) fn parse_certificate(&mut self, der: &[u8]) -> Result<Certificate, CertificateError> {
         self.certificates.get_or(key([der]), || Certificate::parse(der))
     }
 
     /// The certificate that a compact leaf stands for.
-    pub(crate) fn rebuilt(
+    pub(crate) fn rebuild_leaf(
         &mut self,
         compact: &CompactLeaf,
         bytes: &[u8],
@@ -85,7 +85,7 @@ impl Caches {
     }
 
     /// [`chain::find_path_within`].
-    pub(crate) fn path(
+    pub(crate) fn find_path(
         &mut self,
         leaf: &Certificate,
         intermediates: &[&Certificate],

@@ -181,16 +181,16 @@ pub(crate) enum EvidenceKind {
 }
 
 /// The evidence of every step in the status, in its order.
-pub(crate) fn collect(object: &TaskRun) -> Result<Vec<StepEvidence<'_>>, Findings> {
-    let (steps, findings) = read(object);
+pub(crate) fn collect(task_run: &TaskRun) -> Result<Vec<StepEvidence<'_>>, Findings> {
+    let (steps, findings) = read(task_run);
     if findings.is_empty() { Ok(steps) } else { Err(findings) }
 }
 
 /// What can be read, and what is wrong with the rest.
-pub(crate) fn read(object: &TaskRun) -> (Vec<StepEvidence<'_>>, Findings) {
-    let in_status = Rc::new(StatusResults { results: string_results(object), by_hint: OnceCell::new() });
+pub(crate) fn read(task_run: &TaskRun) -> (Vec<StepEvidence<'_>>, Findings) {
+    let in_status = Rc::new(StatusResults { results: string_results(task_run), by_hint: OnceCell::new() });
     let evidence = in_status.evidence();
-    let states = match &object.status.steps {
+    let states = match &task_run.status.steps {
         Some(states) => check_count(states.len()).map(|()| states),
         None => match from_results(&in_status) {
             Ok(steps) => return (steps, Findings::default()),
@@ -288,10 +288,10 @@ fn from_results<'a>(in_status: &Rc<StatusResults<'a>>) -> Result<Vec<StepEvidenc
 }
 
 /// Which kind of evidence the object holds anywhere.
-pub(crate) fn kind(object: &TaskRun, steps: &[StepEvidence<'_>]) -> EvidenceKind {
+pub(crate) fn kind(task_run: &TaskRun, steps: &[StepEvidence<'_>]) -> EvidenceKind {
     let in_messages =
         steps.iter().filter_map(StepEvidence::entries).flatten().map(|entry| entry.key.as_str());
-    let in_status = object.status.results.iter().map(|result| result.name.as_str());
+    let in_status = task_run.status.results.iter().map(|result| result.name.as_str());
     let mut kind = EvidenceKind::None;
     for name in in_messages.chain(in_status) {
         if attestation::is_reserved(name) {
@@ -304,7 +304,7 @@ pub(crate) fn kind(object: &TaskRun, steps: &[StepEvidence<'_>]) -> EvidenceKind
     kind
 }
 
-fn string_results(object: &TaskRun) -> Vec<(&str, &str)> {
-    let results = object.status.results.iter();
+fn string_results(task_run: &TaskRun) -> Vec<(&str, &str)> {
+    let results = task_run.status.results.iter();
     results.filter_map(|result| Some((result.name.as_str(), result.value.as_str()?))).collect()
 }

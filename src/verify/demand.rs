@@ -72,8 +72,8 @@ impl fmt::Display for Demand {
 
 impl Demand {
     /// Whether it speaks of a TaskRun. The name is bound by the signature, the task that it is of is not.
-    pub fn is_of(&self, object: &TaskRun) -> bool {
-        self.is_of_name(&object.metadata.name)
+    pub fn is_of(&self, task_run: &TaskRun) -> bool {
+        self.is_of_name(&task_run.metadata.name)
     }
 
     /// The same by the TaskRun's name.

@@ -128,8 +128,8 @@ pub(crate) fn claimed_run(results: &[StatusResult]) -> Option<(String, String)> 
 }
 
 /// Verifies one TaskRun. For many, [`Verifier`] is faster.
-pub fn verify(object: &TaskRun, trust: &Trust, policy: &Policy) -> Report {
-    judge(object, trust, policy, &mut Caches::default())
+pub fn verify(task_run: &TaskRun, trust: &Trust, policy: &Policy) -> Report {
+    judge(task_run, trust, policy, &mut Caches::default())
 }
 
 /// Verifies TaskRuns one after another, and does not do twice what is the same for several: certificates are read, rebuilt
@@ -148,41 +148,41 @@ impl<'a> Verifier<'a> {
     }
 
     /// Verifies one TaskRun, with the same report as [`verify`] gives.
-    pub fn verify(&mut self, object: &TaskRun) -> Report {
-        judge(object, self.trust, self.policy, &mut self.caches)
+    pub fn verify(&mut self, task_run: &TaskRun) -> Report {
+        judge(task_run, self.trust, self.policy, &mut self.caches)
     }
 }
 
 /// With the UID that its evidence claims, where an attestation of Chains carries none: every step that has one must have the same, and
 /// its certificate must attest it.
-fn with_claimed_uid(object: &TaskRun) -> Cow<'_, TaskRun> {
-    let lacks_uid = object.is_from_results_of_chains() && object.metadata.uid.is_empty();
-    let mut claims = lacks_uid.then(|| attestations(&object.status.results)).into_iter().flatten();
+fn with_claimed_uid(task_run: &TaskRun) -> Cow<'_, TaskRun> {
+    let lacks_uid = task_run.is_from_results_of_chains() && task_run.metadata.uid.is_empty();
+    let mut claims = lacks_uid.then(|| attestations(&task_run.status.results)).into_iter().flatten();
     let Some(uid) = claims.find_map(|attestation| attestation.task_run_uid) else {
-        return Cow::Borrowed(object);
+        return Cow::Borrowed(task_run);
     };
-    let mut object = object.clone();
-    object.metadata.uid = uuid(&uid);
-    Cow::Owned(object)
+    let mut task_run = task_run.clone();
+    task_run.metadata.uid = uuid(&uid);
+    Cow::Owned(task_run)
 }
 
-fn judge(object: &TaskRun, trust: &Trust, policy: &Policy, caches: &mut Caches) -> Report {
-    let object = &*with_claimed_uid(object);
+fn judge(task_run: &TaskRun, trust: &Trust, policy: &Policy, caches: &mut Caches) -> Report {
+    let task_run = &*with_claimed_uid(task_run);
     let mut notes = Vec::new();
-    let rules = policy.file.as_ref().map(|file| file.select(object)).unwrap_or_default();
-    let undecided = policy.file.as_ref().and_then(|file| file.undecided(object, &rules, trust));
+    let rules = policy.file.as_ref().map(|file| file.select(task_run)).unwrap_or_default();
+    let undecided = policy.file.as_ref().and_then(|file| file.undecided(task_run, &rules, trust));
     let trust = &*trust_for(trust, policy, &rules);
-    let inline = object.spec.task_spec.as_ref().map(|spec| DeclaredTask::new(declared_task::INLINE, spec));
+    let inline = task_run.spec.task_spec.as_ref().map(|spec| DeclaredTask::new(declared_task::INLINE, spec));
     let against = Against { trust, time_stamps: &policy.time_stamps, inline: inline.as_ref() };
-    let outcome = match retries::last_never_ran(object) {
+    let outcome = match retries::last_never_ran(task_run) {
         Some(finding) => Err(finding.into()),
-        None => evidence(object, &against, caches, &mut notes),
+        None => prove_attempt(task_run, &against, caches, &mut notes),
     };
-    let chains = chains::check(object, &policy.chains_keys, caches);
-    notes.extend(from_attestation(object, &chains));
+    let chains = chains::check(task_run, &policy.chains_keys, caches);
+    notes.extend(from_attestation(task_run, &chains));
     let current = outcome.as_ref().ok().map(|(proof, _)| &proof.basis);
-    let earlier = retries::judge(object, current, trust, |attempt| {
-        evidence(attempt, &against, caches, &mut Vec::new())
+    let earlier = retries::judge(task_run, current, trust, |attempt| {
+        prove_attempt(attempt, &against, caches, &mut Vec::new())
     });
     notes.extend(earlier.notes);
     let (mut proof, weaknesses) = match outcome {
@@ -192,7 +192,7 @@ fn judge(object: &TaskRun, trust: &Trust, policy: &Policy, caches: &mut Caches) 
             findings.append(earlier.findings);
             findings.extend(chains.err());
             findings.extend(undecided);
-            return Report { rules, ..conclude(object, findings, notes, None, false) };
+            return Report { rules, ..conclude(task_run, findings, notes, None, false) };
         }
     };
     let unsigned = match chains {
@@ -202,8 +202,8 @@ fn judge(object: &TaskRun, trust: &Trust, policy: &Policy, caches: &mut Caches) 
         }
         Err(finding) => Some(finding),
     };
-    let broken = policy.file.as_ref().map(|file| file.judge(object, &rules, &mut proof, trust));
-    let mut findings = missing(object, policy, &proof);
+    let broken = policy.file.as_ref().map(|file| file.judge(task_run, &rules, &mut proof, trust));
+    let mut findings = find_missing(task_run, policy, &proof);
     findings.append(weaknesses);
     findings.extend(unsigned);
     findings.extend(undecided);
@@ -215,12 +215,12 @@ fn judge(object: &TaskRun, trust: &Trust, policy: &Policy, caches: &mut Caches) 
         Finding::TimeUnproven { .. } => policy.accept_unproven_time,
         _ => false,
     });
-    Report { rules, ..conclude(object, findings, notes, Some(proof), accepted) }
+    Report { rules, ..conclude(task_run, findings, notes, Some(proof), accepted) }
 }
 
 /// From which of Chains' formats an object is, and whether Chains signed that.
-fn from_attestation(object: &TaskRun, chains: &Result<ChainsSignature, Finding>) -> Option<String> {
-    let origin = object.chains.as_ref()?;
+fn from_attestation(task_run: &TaskRun, chains: &Result<ChainsSignature, Finding>) -> Option<String> {
+    let origin = task_run.chains.as_ref()?;
     let signature = chains.as_ref().map(|chains| format!("; {chains}")).unwrap_or_default();
     let lacks = match origin.format {
         ChainsFormat::PipelineRunDeep => "; TaskRuns without results do not show in that",
@@ -254,7 +254,7 @@ fn vouched<'a>(trust: &Trust, paths: impl Iterator<Item = &'a chain::Path>) -> V
 }
 
 /// Demanded results that are not among the verified ones, or have another value.
-fn missing(object: &TaskRun, policy: &Policy, proof: &Proof) -> Findings {
+fn find_missing(task_run: &TaskRun, policy: &Policy, proof: &Proof) -> Findings {
     if policy.demanded.is_empty() {
         return Findings::default();
     }
@@ -262,7 +262,7 @@ fn missing(object: &TaskRun, policy: &Policy, proof: &Proof) -> Findings {
     let named = proof.results.iter().rev().filter(|result| !result.name_is_claimed);
     let by_name: HashMap<&str, &VerifiedResult> =
         named.map(|result| (result.name.as_str(), result)).collect();
-    let demanded = policy.demanded.iter().filter(|demand| demand.is_of(object));
+    let demanded = policy.demanded.iter().filter(|demand| demand.is_of(task_run));
     let missing = demanded.filter_map(|demand| match by_name.get(demand.name.as_str()) {
         None => Some(Finding::Demanded(demand.name.clone())),
         Some(result) if demand.accepts(result) => None,
@@ -285,17 +285,17 @@ struct Against<'a> {
 }
 
 /// What one attempt's evidence proves.
-fn evidence(
-    object: &TaskRun,
+fn prove_attempt(
+    task_run: &TaskRun,
     against: &Against<'_>,
     caches: &mut Caches,
     notes: &mut Vec<String>,
 ) -> Result<Found, Findings> {
-    finished(object)?;
-    let steps = collect::collect(object)?;
-    match collect::kind(object, &steps) {
-        EvidenceKind::Attestation => attested(object, &steps, against, caches, notes),
-        EvidenceKind::Tep0089 => weakly_signed(object, &steps, against, notes),
+    check_finished(task_run)?;
+    let steps = collect::collect(task_run)?;
+    match collect::kind(task_run, &steps) {
+        EvidenceKind::Attestation => prove_attested(task_run, &steps, against, caches, notes),
+        EvidenceKind::Tep0089 => prove_weakly_signed(task_run, &steps, against, notes),
         EvidenceKind::None => Err(Finding::no_evidence(
             Detail::NOTHING_SIGNED,
             "no step signed anything: it did not run under svidence with signing enabled, or its evidence was removed",
@@ -306,7 +306,7 @@ fn evidence(
 
 /// The worst finding decides; a proof is handed out only if nothing but an accepted weakness stands against it.
 fn conclude(
-    object: &TaskRun,
+    task_run: &TaskRun,
     findings: Findings,
     notes: Vec<String>,
     proof: Option<Proof>,
@@ -320,8 +320,8 @@ fn conclude(
     };
     let good = verdict == Verdict::Verified || (verdict == Verdict::Weak && accepted);
     Report {
-        task_run: format!("{}/{}", object.metadata.namespace, object.metadata.name),
-        uid: object.metadata.uid.clone(),
+        task_run: format!("{}/{}", task_run.metadata.namespace, task_run.metadata.name),
+        uid: task_run.metadata.uid.clone(),
         verdict,
         accepted: good,
         rules: Vec::new(),
@@ -333,9 +333,9 @@ fn conclude(
 }
 
 /// Results are there only once the TaskRun is done.
-fn finished(object: &TaskRun) -> Result<(), Findings> {
+fn check_finished(task_run: &TaskRun) -> Result<(), Findings> {
     let unfinished = |reason: &str| Err(Finding::no_evidence(Detail::UNFINISHED, reason).into());
-    match object.end() {
+    match task_run.end() {
         RunEnd::Ended => Ok(()),
         RunEnd::Running => unfinished("the TaskRun has not finished"),
         RunEnd::NotStarted => {
@@ -352,8 +352,8 @@ fn finished(object: &TaskRun) -> Result<(), Findings> {
 type Found = (Proof, Findings);
 
 /// A TaskRun with attestations.
-fn attested(
-    object: &TaskRun,
+fn prove_attested(
+    task_run: &TaskRun,
     steps: &[StepEvidence<'_>],
     against: &Against<'_>,
     caches: &mut Caches,
@@ -364,7 +364,7 @@ fn attested(
     let mut findings = Findings::default();
     let mut proven = Vec::with_capacity(attestations.len());
     for (place, attestation) in attestations {
-        match step::prove(object, (place, &steps[place]), attestation, trust, caches) {
+        match step::prove(task_run, (place, &steps[place]), attestation, trust, caches) {
             Ok(step) => {
                 findings.append(message::compare_entries(&step, &steps[place]));
                 proven.push(step);
@@ -372,17 +372,17 @@ fn attested(
             Err(reasons) => findings.append(reasons),
         }
     }
-    if object.is_partial() {
+    if task_run.is_partial() {
         proven.sort_by_key(|step| step.attestation.step_index);
     }
     let in_status =
-        object.status.task_spec.as_ref().map(|spec| DeclaredTask::new(declared_task::IN_STATUS, spec));
-    let attempt = Attempt::new(object, steps, &proven, [against.inline, in_status.as_ref()]);
+        task_run.status.task_spec.as_ref().map(|spec| DeclaredTask::new(declared_task::IN_STATUS, spec));
+    let attempt = Attempt::new(task_run, steps, &proven, [against.inline, in_status.as_ref()]);
     if findings.is_empty() {
-        findings.append(run::one_run(&attempt, trust));
-        findings.append(match object.is_partial() {
-            true => coverage::coverage_without_steps(&attempt),
-            false => coverage::coverage(&attempt),
+        findings.append(run::check_one_run(&attempt, trust));
+        findings.append(match task_run.is_partial() {
+            true => coverage::check_coverage_without_steps(&attempt),
+            false => coverage::check_coverage(&attempt),
         });
         for step in &proven {
             findings.append(compare::tep0089::verify_beside(&attempt, step));
@@ -393,12 +393,12 @@ fn attested(
     }
     let compared = status::compare(&attempt)?;
     notes.extend(compared.notes);
-    if object.is_partial() {
-        notes.push(partial::note(object, &proven, &compared.not_carried));
+    if task_run.is_partial() {
+        notes.push(partial::note(task_run, &proven, &compared.not_carried));
     }
     notes.extend(vouched(trust, proven.iter().map(|step| &step.path)));
-    let times = time::of_steps(object, &proven, trust, against.time_stamps, notes)?;
-    let failure = failure(object, &proven);
+    let times = time::prove_times(task_run, &proven, trust, against.time_stamps, notes)?;
+    let failure = find_failure(task_run, &proven);
     let failed = failure.is_some();
     notes.extend(failure);
     let run_bound_by_certificate = proven.iter().all(|step| step.attested.is_some());
@@ -412,7 +412,7 @@ fn attested(
         results: compared.results,
         time: times.weakest,
         run_bound_by_certificate,
-        is_partial: object.is_partial(),
+        is_partial: task_run.is_partial(),
         not_carried: compared.not_carried,
         chains: ChainsSignature::default(),
     };
@@ -422,9 +422,9 @@ fn attested(
 }
 
 /// That the TaskRun failed, by its condition, or where it has none by what its steps signed.
-fn failure(object: &TaskRun, proven: &[ProvenStep]) -> Option<String> {
+fn find_failure(task_run: &TaskRun, proven: &[ProvenStep]) -> Option<String> {
     let before = "what is verified is what its steps produced before that";
-    match object.succeeded() {
+    match task_run.succeeded() {
         Some("False") => Some(format!("the TaskRun failed; {before}")),
         Some(_) => None,
         None => {
@@ -463,19 +463,19 @@ fn read_attestations(steps: &[StepEvidence<'_>]) -> Result<Vec<(usize, Attestati
 }
 
 /// A TaskRun with TEP-0089 entries only.
-fn weakly_signed(
-    object: &TaskRun,
+fn prove_weakly_signed(
+    task_run: &TaskRun,
     steps: &[StepEvidence<'_>],
     against: &Against<'_>,
     notes: &mut Vec<String>,
 ) -> Result<Found, Findings> {
     let trust = against.trust;
-    let signed = tep0089::verify(object, steps, trust)?;
+    let signed = tep0089::verify(task_run, steps, trust)?;
     let in_status =
-        object.status.task_spec.as_ref().map(|spec| DeclaredTask::new(declared_task::IN_STATUS, spec));
-    let attempt = Attempt::new(object, steps, &[], [against.inline, in_status.as_ref()]);
+        task_run.status.task_spec.as_ref().map(|spec| DeclaredTask::new(declared_task::IN_STATUS, spec));
+    let attempt = Attempt::new(task_run, steps, &[], [against.inline, in_status.as_ref()]);
     let results = weak::compare(&attempt, &signed, notes)?;
-    let completed = object.status.completion_time.as_deref().and_then(UnixSeconds::parse);
+    let completed = task_run.status.completion_time.as_deref().and_then(UnixSeconds::parse);
     let time = match trust.at {
         Some(_) => TimeProof::Asserted(trust.check_time_or(completed)),
         None => TimeProof::Unproven,
@@ -483,11 +483,11 @@ fn weakly_signed(
     let basis = Basis::tep0089(&signed).ok_or_else(nothing_checked)?;
     let proof = Proof {
         basis,
-        failed: object.succeeded() == Some("False"),
+        failed: task_run.succeeded() == Some("False"),
         results,
         time,
         run_bound_by_certificate: false,
-        is_partial: object.is_partial(),
+        is_partial: task_run.is_partial(),
         not_carried: Vec::new(),
         chains: ChainsSignature::default(),
     };

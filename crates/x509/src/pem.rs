@@ -66,12 +66,12 @@ fn blocks<'a>(
     std::iter::from_fn(move || {
         let label = lines.find_map(|line| line.strip_prefix(BEGIN))?;
         number += 1;
-        Some(block((label, expected), number, &mut lines))
+        Some(read_block((label, expected), number, &mut lines))
     })
 }
 
 /// The content of a block, from the line behind the one that begins it on.
-fn block<'a>(
+fn read_block<'a>(
     (label, expected): (&str, &'static str),
     number: usize,
     lines: &mut Peekable<impl Iterator<Item = &'a str>>,

@@ -34,7 +34,7 @@ use crate::{
     },
     verify::{
         Finding, Findings, Verdict,
-        prove::time::{TimeStampTokenError, annotated, attestations},
+        prove::time::{TimeStampTokenError, attestations, read_annotation},
     },
 };
 
@@ -273,7 +273,8 @@ struct Stamping<'a> {
 impl Stamping<'_> {
     /// The merge patch with a token for every step. A good token that is there is kept: it is of an earlier time.
     fn annotate(&self, object: &TaskRun, err: &mut dyn Write) -> Result<Value, StampError> {
-        let there = object.metadata.annotations.timestamps.as_ref().and_then(annotated).unwrap_or_default();
+        let there =
+            object.metadata.annotations.timestamps.as_ref().and_then(read_annotation).unwrap_or_default();
         let mut tokens = Map::new();
         for (step, attestation) in attestations(object).map_err(StampError::Evidence)? {
             let old = there.get(&step).and_then(|text| STANDARD.decode(text).ok());

@@ -10,7 +10,7 @@ use crate::{
     tekton::taskrun::{ANNOTATION, TaskRun},
     verify::{
         Report, Verdict,
-        prove::time::{ToStamp, annotated},
+        prove::time::{ToStamp, read_annotation},
     },
 };
 
@@ -35,7 +35,8 @@ impl Due {
     /// What a verified TaskRun lacks; `None`: nothing, or it is not verified, so that no token would make it so.
     pub fn of(id: &RunId, object: &TaskRun, report: &Report, at: Instant) -> Option<Self> {
         let proof = report.proof.as_ref().filter(|_| report.verdict == Verdict::Verified)?;
-        let there = object.metadata.annotations.timestamps.as_ref().and_then(annotated).unwrap_or_default();
+        let there =
+            object.metadata.annotations.timestamps.as_ref().and_then(read_annotation).unwrap_or_default();
         let (stamped, lacking): (Vec<_>, Vec<_>) =
             proof.basis.steps().partition(|step| step.time.stamp.is_some());
         if lacking.is_empty() {

@@ -75,15 +75,15 @@ impl Attestation {
     }
 
     pub(super) fn from_message(mut message: generated::Attestation) -> Result<Self, AttestationError> {
-        let outcome = outcome(message.outcome)?;
+        let outcome = read_outcome(message.outcome)?;
         let results_from = results_from(&message)?;
         let form = if message.outcome & HINTS != 0 { Form::Hints } else { Form::Digests };
-        let (set_hints, found_hints) = (hints(&message.set_hints)?, hints(&message.found_hints)?);
+        let (set_hints, found_hints) = (read_hints(&message.set_hints)?, read_hints(&message.found_hints)?);
         let count = set_hints.len() + found_hints.len();
         if (form == Form::Digests && count > 0) || share_one(&set_hints, &found_hints) {
             return Err(AttestationError::Field("hints"));
         }
-        let results = results(std::mem::take(&mut message.results), form)?;
+        let results = read_results(std::mem::take(&mut message.results), form)?;
         check_plain_fields(&message)?;
         let (declared, program) =
             message.declared.split_first_chunk().ok_or(AttestationError::Field("declared"))?;
@@ -120,7 +120,7 @@ impl Attestation {
     }
 }
 
-fn outcome(bits: u32) -> Result<SignedOutcome, AttestationError> {
+fn read_outcome(bits: u32) -> Result<SignedOutcome, AttestationError> {
     let impossible = AttestationError::Field("outcome");
     let Ok(code) = u8::try_from((bits & !SIDECAR_LOGS) >> 6) else { return Err(impossible) };
     let ended = match (bits >> 3 & 7, code) {
@@ -149,7 +149,7 @@ fn results_from(message: &generated::Attestation) -> Result<ResultsFrom, Attesta
     }
 }
 
-fn results(results: Vec<generated::Result>, form: Form) -> Result<Vec<Covered>, AttestationError> {
+fn read_results(results: Vec<generated::Result>, form: Form) -> Result<Vec<Covered>, AttestationError> {
     let results = results.into_iter().map(covered).collect::<Result<Vec<_>, _>>()?;
     let in_order = results.windows(2).all(|two| (two[0].kind, &two[0].name) < (two[1].kind, &two[1].name));
     if !in_order || (form == Form::Hints && results.iter().any(|covered| covered.decoded.is_some())) {
@@ -199,7 +199,7 @@ fn covered(result: generated::Result) -> Result<Covered, AttestationError> {
     })
 }
 
-fn hints(bytes: &[u8]) -> Result<Vec<[u8; HINT]>, AttestationError> {
+fn read_hints(bytes: &[u8]) -> Result<Vec<[u8; HINT]>, AttestationError> {
     let (hints, rest) = bytes.as_chunks::<HINT>();
     if !rest.is_empty() || !hints.is_sorted_by(|a, b| a < b) {
         return Err(AttestationError::Field("hints"));

@@ -17,7 +17,7 @@ use crate::{
 
 /// What the stages that follow the proof of each step compare.
 pub(crate) struct Attempt<'a> {
-    pub(crate) object: &'a TaskRun,
+    pub(crate) task_run: &'a TaskRun,
     pub(crate) steps: &'a [StepEvidence<'a>],
     pub(crate) proven: &'a [ProvenStep],
     /// The `status` of the condition `Succeeded`.
@@ -36,7 +36,7 @@ pub(crate) struct Attempt<'a> {
 
 impl<'a> Attempt<'a> {
     pub(crate) fn new(
-        object: &'a TaskRun,
+        task_run: &'a TaskRun,
         steps: &'a [StepEvidence<'a>],
         proven: &'a [ProvenStep],
         [inline, in_status]: [Option<&'a DeclaredTask<'a>>; 2],
@@ -48,11 +48,11 @@ impl<'a> Attempt<'a> {
             }
         }
         Attempt {
-            object,
+            task_run,
             steps,
             proven,
-            succeeded: object.succeeded(),
-            results: ByName::new(&object.status.results, |result| &result.name),
+            succeeded: task_run.succeeded(),
+            results: ByName::new(&task_run.status.results, |result| &result.name),
             inline,
             in_status,
             by_name: ByName::new(steps, |evidence| evidence.name),
@@ -106,7 +106,7 @@ impl<'a> Attempt<'a> {
     /// The state of a step, and its place in `status.steps`.
     pub(crate) fn state(&self, evidence: &StepEvidence<'_>) -> Option<(usize, &'a StepState)> {
         let index = evidence.index?;
-        Some((index, self.object.status.steps.as_ref()?.get(index)?))
+        Some((index, self.task_run.status.steps.as_ref()?.get(index)?))
     }
 
     /// The last step of whose TEP-0089 entries this may be one.

@@ -10,7 +10,7 @@ use crate::verify::{
 };
 
 /// Every step has evidence of its own, but for those after a step that signed a failure without `continue`.
-pub(crate) fn coverage(attempt: &Attempt<'_>) -> Findings {
+pub(crate) fn check_coverage(attempt: &Attempt<'_>) -> Findings {
     let mut findings = Findings::default();
     let mut others_run = true;
     let failed = attempt.succeeded == Some("False");
@@ -27,7 +27,7 @@ pub(crate) fn coverage(attempt: &Attempt<'_>) -> Findings {
                 others_run = false;
             }
             None if others_run => findings.push(Finding::Uncovered { step: evidence.name.to_owned() }),
-            None => findings.append(skipped(attempt, evidence)),
+            None => findings.append(check_skipped(attempt, evidence)),
         }
     }
     findings
@@ -35,7 +35,7 @@ pub(crate) fn coverage(attempt: &Attempt<'_>) -> Findings {
 
 /// The same where the object has no `status.steps`: the number of steps and the place of each are signed. `proven` is in the
 /// order of their places.
-pub(crate) fn coverage_without_steps(attempt: &Attempt<'_>) -> Findings {
+pub(crate) fn check_coverage_without_steps(attempt: &Attempt<'_>) -> Findings {
     let mut findings = Findings::default();
     let (mut next, mut others_run) = (0, true);
     for step in attempt.proven {
@@ -73,7 +73,7 @@ fn signed_after_failure(step: &str) -> Finding {
 }
 
 /// What speaks against a step having been skipped: nothing that it could have produced is signed, so nothing may be there.
-fn skipped(attempt: &Attempt<'_>, evidence: &StepEvidence<'_>) -> Findings {
+fn check_skipped(attempt: &Attempt<'_>, evidence: &StepEvidence<'_>) -> Findings {
     let step = evidence.name;
     let state = attempt.state(evidence).map(|(_, state)| state);
     let contradicted =

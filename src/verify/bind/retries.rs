@@ -60,13 +60,13 @@ const MOST_ATTEMPTS: usize = 1000;
 
 /// Judges `status.retriesStatus` with `judge`. `current` is what the last attempt's proof rests on, if there is one.
 pub(crate) fn judge(
-    object: &TaskRun,
+    task_run: &TaskRun,
     current: Option<&Basis>,
     trust: &Trust,
     mut judge: impl FnMut(&TaskRun) -> Result<Found, Findings>,
 ) -> Earlier {
     let mut earlier = Earlier::default();
-    let statuses = &object.status.retries_status;
+    let statuses = &task_run.status.retries_status;
     if statuses.is_empty() {
         return earlier;
     }
@@ -79,7 +79,7 @@ pub(crate) fn judge(
     }
     let mut pods: Vec<(usize, AttemptPod)> = Vec::new();
     // One for all attempts, since what was asked for may be large.
-    let mut attempt = object.without_status();
+    let mut attempt = task_run.without_status();
     for (number, status) in statuses.iter().enumerate() {
         let before = std::mem::take(&mut attempt.status);
         let found = match attempt.become_attempt(number, status) {
@@ -108,7 +108,7 @@ pub(crate) fn judge(
         pods.extend(earlier.take(number, found).map(|pod| (number, pod)));
     }
     pods.extend(current.and_then(AttemptPod::of).map(|pod| (statuses.len(), pod)));
-    earlier.findings.extend(contradictions(&pods, trust).map(|(detail, what)| Finding::Contradiction {
+    earlier.findings.extend(find_contradictions(&pods, trust).map(|(detail, what)| Finding::Contradiction {
         what,
         detail,
         step: None,
@@ -117,20 +117,20 @@ pub(crate) fn judge(
 }
 
 /// What it means that the last attempt never ran, if it did not.
-pub(crate) fn last_never_ran(object: &TaskRun) -> Option<Finding> {
-    let statuses = &object.status.retries_status;
+pub(crate) fn last_never_ran(task_run: &TaskRun) -> Option<Finding> {
+    let statuses = &task_run.status.retries_status;
     let (status, earlier) = statuses.split_last()?;
     if statuses.len() > MOST_ATTEMPTS {
         return None;
     }
-    let mut before = object.without_status();
+    let mut before = task_run.without_status();
     before.become_attempt(earlier.len(), status).ok()?;
     let number = statuses.len();
     let reason = format!(
         "its last attempt (number {number} from 0) never ran, and it shows the steps of the attempt before: it had no pod, or one \
          that was never scheduled; look at the events of the TaskRun and its pod"
     );
-    never_ran(object, &before.status).then(|| Finding::no_evidence(Detail::NEVER_RAN, reason))
+    never_ran(task_run, &before.status).then(|| Finding::no_evidence(Detail::NEVER_RAN, reason))
 }
 
 /// Whether nothing of an attempt ever started. For a retry the controller empties `podName`, times and `results`, but keeps
@@ -190,7 +190,10 @@ impl AttemptPod {
 }
 
 /// Attempts have pods of their own, one after the other. It tells them apart where a pod does not know its name.
-fn contradictions(pods: &[(usize, AttemptPod)], trust: &Trust) -> impl Iterator<Item = (Detail, String)> {
+fn find_contradictions(
+    pods: &[(usize, AttemptPod)],
+    trust: &Trust,
+) -> impl Iterator<Item = (Detail, String)> {
     let mut seen: HashMap<[u8; 16], usize> = HashMap::new();
     let shared = pods.iter().filter_map(move |(number, pod)| {
         let other = seen.insert(pod.uid?, *number)?;

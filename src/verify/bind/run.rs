@@ -18,8 +18,8 @@ use crate::{
 };
 
 /// All steps tell of one pod, one attempt, one number of steps, and each of its own place.
-pub(crate) fn one_run(attempt: &Attempt<'_>, trust: &Trust) -> Findings {
-    let (object, proven) = (attempt.object, attempt.proven);
+pub(crate) fn check_one_run(attempt: &Attempt<'_>, trust: &Trust) -> Findings {
+    let (task_run, proven) = (attempt.task_run, attempt.proven);
     let mut findings = Findings::default();
     let Some(first) = proven.first() else { return findings };
     for step in proven.iter().filter(|step| !is_of_one_run(step, first)) {
@@ -39,7 +39,7 @@ pub(crate) fn one_run(attempt: &Attempt<'_>, trust: &Trust) -> Findings {
                 step: Some(step.name.clone()),
             });
         }
-        if object.is_partial() {
+        if task_run.is_partial() {
             continue;
         }
         let position = attempt.evidence(step).index;
@@ -53,7 +53,7 @@ pub(crate) fn one_run(attempt: &Attempt<'_>, trust: &Trust) -> Findings {
             ));
         }
     }
-    compare_with_object(object, first, &mut findings);
+    compare_with_object(task_run, first, &mut findings);
     findings
 }
 
@@ -95,8 +95,8 @@ fn follows(step: &ProvenStep, starts: &[(u32, UnixMillis)], skew: Duration) -> b
 }
 
 /// What the object says of the run, against what its steps state.
-fn compare_with_object(object: &TaskRun, first: &ProvenStep, findings: &mut Findings) {
-    if let Some(count) = object.status.steps.as_ref().map(Vec::len)
+fn compare_with_object(task_run: &TaskRun, first: &ProvenStep, findings: &mut Findings) {
+    if let Some(count) = task_run.status.steps.as_ref().map(Vec::len)
         && usize::try_from(first.attestation.step_count).ok() != Some(count)
     {
         let signed = first.attestation.step_count.to_string();
@@ -108,16 +108,16 @@ fn compare_with_object(object: &TaskRun, first: &ProvenStep, findings: &mut Find
         ));
     }
     if let Some(pod) = pod_of(first) {
-        if !object.status.pod_name.is_empty() && object.status.pod_name != pod {
+        if !task_run.status.pod_name.is_empty() && task_run.status.pod_name != pod {
             findings.push(differs(
                 &first.name,
                 ("status.podName", Detail::POD_NAME),
-                &object.status.pod_name,
+                &task_run.status.pod_name,
                 &pod,
             ));
         }
-        let attempt = pod_names_match(&object.metadata.name, &pod);
-        if let Some(number) = object.attempt_number()
+        let attempt = pod_names_match(&task_run.metadata.name, &pod);
+        if let Some(number) = task_run.attempt_number()
             && attempt.and_then(|attempt| usize::try_from(attempt).ok()) != Some(number)
         {
             let signed = format!("pod {pod}");

@@ -20,9 +20,9 @@ use crate::{
 
 /// Compares `steps[].inputs`, `steps[].outputs` and `status.artifacts` with what was signed.
 pub(crate) fn compare(attempt: &Attempt<'_>) -> Findings {
-    let object = attempt.object;
-    if object.is_partial() {
-        return without_steps(object, attempt.proven);
+    let task_run = attempt.task_run;
+    if task_run.is_partial() {
+        return compare_without_steps(task_run, attempt.proven);
     }
     let mut findings = Findings::default();
     let mut merged = Merged::default();
@@ -48,7 +48,7 @@ pub(crate) fn compare(attempt: &Attempt<'_>) -> Findings {
         };
         let of_kind = |kind| {
             let entry = entries.iter().find(|entry| entry.kind == kind);
-            entry.map(|entry| provenance(&entry.value))
+            entry.map(|entry| read_provenance(&entry.value))
         };
         match (of_kind(entry_type::STEP_ARTIFACTS), of_kind(entry_type::TASK_ARTIFACTS)) {
             // Tekton logs an error and keeps nothing of a file that is not of this shape.
@@ -65,9 +65,9 @@ pub(crate) fn compare(attempt: &Attempt<'_>) -> Findings {
     }
     let could_not_tell = findings.iter().any(|finding| matches!(finding, Finding::Undecided { .. }));
     let mut found = Merged::default();
-    found.add(object.status.artifacts.clone().unwrap_or_default());
+    found.add(task_run.status.artifacts.clone().unwrap_or_default());
     // The conversion to v1beta1 drops the task's artifacts.
-    let dropped = object.is_v1beta1 && object.status.artifacts.is_none();
+    let dropped = task_run.is_v1beta1 && task_run.status.artifacts.is_none();
     if !could_not_tell && !dropped && found != merged {
         findings.push(added("status.artifacts".to_owned()));
     }
@@ -80,8 +80,8 @@ pub(crate) fn are_signed(step: &ProvenStep) -> bool {
 }
 
 /// What is merged of all steps cannot be taken apart again.
-fn without_steps(object: &TaskRun, proven: &[ProvenStep]) -> Findings {
-    match object.status.artifacts.as_ref().is_none_or(|artifacts| *artifacts == Artifacts::default()) {
+fn compare_without_steps(task_run: &TaskRun, proven: &[ProvenStep]) -> Findings {
+    match task_run.status.artifacts.as_ref().is_none_or(|artifacts| *artifacts == Artifacts::default()) {
         true => Findings::default(),
         false if proven.iter().any(are_signed) => Finding::undecided(
             Detail::ARTIFACTS_NOT_CARRIED,
@@ -94,7 +94,7 @@ fn without_steps(object: &TaskRun, proven: &[ProvenStep]) -> Findings {
 }
 
 /// A provenance file as the controller reads it; `None` if other readers might read it differently.
-fn provenance(text: &str) -> Option<Artifacts> {
+fn read_provenance(text: &str) -> Option<Artifacts> {
     strict::from_slice::<Option<Artifacts>>(text.as_bytes()).map(Option::unwrap_or_default)
 }
 

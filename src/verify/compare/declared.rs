@@ -18,13 +18,13 @@ use crate::{
 };
 
 /// The names that each step was told to collect are those that the task declares, in the status and inline.
-pub(crate) fn declared_names(attempt: &Attempt<'_>) -> Findings {
+pub(crate) fn compare_declared_names(attempt: &Attempt<'_>) -> Findings {
     let mut findings = Findings::default();
     for task in attempt.tasks() {
-        findings.append(declared_in(task, attempt.proven));
+        findings.append(compare_declared_in(task, attempt.proven));
     }
     // An archive that keeps results alone does not keep the task either: then what it declares is claimed at most.
-    if attempt.object.status.task_spec.is_none() && !attempt.object.is_partial() {
+    if attempt.task_run.status.task_spec.is_none() && !attempt.task_run.is_partial() {
         let reason =
             "status.taskSpec is missing: what the task declares cannot be compared with what was signed";
         findings.push(Finding::undecided(Detail::NO_TASK_SPEC, None, reason));
@@ -32,7 +32,7 @@ pub(crate) fn declared_names(attempt: &Attempt<'_>) -> Findings {
     findings
 }
 
-fn declared_in(task: &DeclaredTask<'_>, proven: &[ProvenStep]) -> Findings {
+fn compare_declared_in(task: &DeclaredTask<'_>, proven: &[ProvenStep]) -> Findings {
     let mut findings = task.own_findings().clone();
     let field = task.field;
     // A name that is collected from a file is never mapped: the value would be replaced.

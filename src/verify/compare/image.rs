@@ -53,7 +53,7 @@ impl AttestedImage {
 pub(crate) fn compare(attempt: &Attempt<'_>) -> (Vec<AttestedImage>, Findings) {
     let mut findings = Findings::default();
     let images = attempt.proven.iter().map(|step| {
-        of_step(attempt, step).unwrap_or_else(|finding| {
+        compare_step(attempt, step).unwrap_or_else(|finding| {
             findings.push(finding);
             AttestedImage::NotStated
         })
@@ -61,7 +61,7 @@ pub(crate) fn compare(attempt: &Attempt<'_>) -> (Vec<AttestedImage>, Findings) {
     (images.collect(), findings)
 }
 
-fn of_step(attempt: &Attempt<'_>, step: &ProvenStep) -> Result<AttestedImage, Finding> {
+fn compare_step(attempt: &Attempt<'_>, step: &ProvenStep) -> Result<AttestedImage, Finding> {
     let Some(attested) = step.attested.as_ref().and_then(|attested| attested.image) else {
         return Ok(AttestedImage::NotAttested);
     };

@@ -75,13 +75,13 @@ impl fmt::Display for NotCarriedItem {
 
 /// What of each step is not in the object, but for task results. `verified` are the results that are there, `found` step
 /// results by step and name.
-pub(crate) fn not_carried(
-    object: &TaskRun,
+pub(crate) fn find_not_carried(
+    task_run: &TaskRun,
     proven: &[ProvenStep],
     verified: &[VerifiedResult],
     found: &HashSet<(&str, &str)>,
 ) -> Vec<NotCarried> {
-    if !object.is_partial() {
+    if !task_run.is_partial() {
         return Vec::new();
     }
     let is_there: HashSet<(&str, &str)> = verified
@@ -101,8 +101,8 @@ pub(crate) fn not_carried(
             push(NotCarriedItem::Artifacts);
         }
         push(NotCarriedItem::Outcome);
-        let is_told_apart = object.metadata.creation_timestamp.is_some() || step.attested.is_some();
-        if object.is_from_results_of_chains() && !is_told_apart {
+        let is_told_apart = task_run.metadata.creation_timestamp.is_some() || step.attested.is_some();
+        if task_run.is_from_results_of_chains() && !is_told_apart {
             push(NotCarriedItem::Creation);
         }
     }
@@ -119,9 +119,9 @@ pub(crate) struct UnnamedStepResults<'a> {
 
 /// Holds step results of which only names are carried (Chains' `slsa/v2alpha4`) against what the steps signed: each must be some
 /// step's. They are in the order of the steps, and those of one name are told apart by that alone.
-pub(crate) fn unnamed_step_results<'a>(attempt: &Attempt<'a>) -> UnnamedStepResults<'a> {
+pub(crate) fn find_unnamed_step_results<'a>(attempt: &Attempt<'a>) -> UnnamedStepResults<'a> {
     let mut unnamed = UnnamedStepResults::default();
-    let Some(origin) = attempt.object.chains.as_ref() else { return unnamed };
+    let Some(origin) = attempt.task_run.chains.as_ref() else { return unnamed };
     let mut signed: HashMap<&str, VecDeque<(&ProvenStep, &Covered)>> = HashMap::new();
     for step in attempt.proven {
         for covered in step.covered.iter().filter(|covered| covered.kind == ResultKind::Step) {
@@ -204,14 +204,14 @@ pub(crate) struct Claimed<'a> {
 /// Without any task, nothing says which task result is taken from which step result: one that has the value of a signed step
 /// result may be it. Its name is then claimed (docs/threat-model.md "What is not signed"). `derived` are the names of results
 /// that follow from signed ones.
-pub(crate) fn step_results<'a>(attempt: &Attempt<'a>, derived: &HashSet<&str>) -> Claimed<'a> {
-    let object = attempt.object;
+pub(crate) fn find_claimed<'a>(attempt: &Attempt<'a>, derived: &HashSet<&str>) -> Claimed<'a> {
+    let task_run = attempt.task_run;
     let mut claimed = Claimed::default();
-    if !object.is_partial() || !object.is_without_task() {
+    if !task_run.is_partial() || !task_run.is_without_task() {
         return claimed;
     }
     let mut signed = SignedStepResults::new(attempt.proven);
-    for result in &object.status.results {
+    for result in &task_run.status.results {
         let name = result.name.as_str();
         let is_evidence = attestation::is_reserved(name) || attempt.signs_entry(name).is_some();
         // A name that no task can declare is nobody's claim.
@@ -307,7 +307,7 @@ impl<'a> SignedStepResults<'a> {
 }
 
 /// What a reader of the report must know of such an object.
-pub(crate) fn note(object: &TaskRun, proven: &[ProvenStep], not_carried: &[NotCarried]) -> String {
+pub(crate) fn note(task_run: &TaskRun, proven: &[ProvenStep], not_carried: &[NotCarried]) -> String {
     let others: Vec<String> = not_carried
         .iter()
         .filter(|not_carried| !matches!(not_carried.item, NotCarriedItem::Outcome | NotCarriedItem::Creation))
@@ -319,7 +319,7 @@ pub(crate) fn note(object: &TaskRun, proven: &[ProvenStep], not_carried: &[NotCa
     };
     let signed = proven.len();
     let count = proven.first().map_or(0, |step| step.attestation.step_count);
-    let attempt = match (object.attempt_number(), attempt_of(object, proven)) {
+    let attempt = match (task_run.attempt_number(), attempt_of(task_run, proven)) {
         (Some(_), _) => String::new(),
         (None, Some(number)) => {
             format!("; it is of attempt {number}, and nothing says whether another one followed")
@@ -333,7 +333,7 @@ pub(crate) fn note(object: &TaskRun, proven: &[ProvenStep], not_carried: &[NotCa
 }
 
 /// The attempt that the pod's signed name tells.
-fn attempt_of(object: &TaskRun, proven: &[ProvenStep]) -> Option<u32> {
+fn attempt_of(task_run: &TaskRun, proven: &[ProvenStep]) -> Option<u32> {
     let pod = proven.iter().find_map(|step| step.attestation.pod_name.resolve(&step.attestation.task_run))?;
-    pod_names_match(&object.metadata.name, &pod)
+    pod_names_match(&task_run.metadata.name, &pod)
 }

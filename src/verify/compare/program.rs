@@ -69,17 +69,17 @@ struct Stated {
 pub(crate) fn compare(attempt: &Attempt<'_>) -> (Vec<AttestedProgram>, Findings) {
     let mut findings = Findings::default();
     let programs = attempt.proven.iter().map(|step| {
-        let (attested, finding) = of_step(attempt.object, step);
+        let (attested, finding) = compare_step(attempt.task_run, step);
         finding.into_iter().for_each(|finding| findings.push(finding));
         attested
     });
     (programs.collect(), findings)
 }
 
-fn of_step(object: &TaskRun, step: &ProvenStep) -> (AttestedProgram, Option<Finding>) {
+fn compare_step(task_run: &TaskRun, step: &ProvenStep) -> (AttestedProgram, Option<Finding>) {
     let Some(signed) = step.attestation.program else { return (AttestedProgram::NotAttested, None) };
     let place = step.attestation.place();
-    match stated(object, place) {
+    match read_stated(task_run, place) {
         Some(stated) if stated.digest == signed && stated.is_possible => {
             (AttestedProgram::Program { script: stated.script }, None)
         }
@@ -94,12 +94,12 @@ fn of_step(object: &TaskRun, step: &ProvenStep) -> (AttestedProgram, Option<Find
 }
 
 /// SHA-256 of the script of the step at this place, as the task in the status says it.
-pub(crate) fn script(object: &TaskRun, place: usize) -> Option<[u8; 32]> {
-    stated(object, place)?.script
+pub(crate) fn script(task_run: &TaskRun, place: usize) -> Option<[u8; 32]> {
+    read_stated(task_run, place)?.script
 }
 
-fn stated(object: &TaskRun, place: usize) -> Option<Stated> {
-    let task = object.status.task_spec.as_ref()?;
+fn read_stated(task_run: &TaskRun, place: usize) -> Option<Stated> {
+    let task = task_run.status.task_spec.as_ref()?;
     let step = task.steps.get(place)?;
     // A StepAction that was not resolved says nothing.
     if step.step_action.is_some() {
@@ -109,7 +109,7 @@ fn stated(object: &TaskRun, place: usize) -> Option<Stated> {
         task,
         step,
         // The controller puts parameters into what it has put them into already, after the pod is made.
-        is_certain: !(object.spec.params.hold_reference() || task.params.0 || step.params.0),
+        is_certain: !(task_run.spec.params.hold_reference() || task.params.0 || step.params.0),
     };
     let or_template =
         |own: &'_ [String], template: fn(&StepTemplate) -> &[String]| match (own, &task.step_template) {

@@ -49,27 +49,27 @@ pub(crate) struct Compared {
 
 /// Compares the status with what the steps signed.
 pub(crate) fn compare(attempt: &Attempt<'_>) -> Result<Compared, Findings> {
-    let (object, proven) = (attempt.object, attempt.proven);
-    if attempt.succeeded == Some("False") && object.status.results.is_empty() {
+    let (task_run, proven) = (attempt.task_run, attempt.proven);
+    if attempt.succeeded == Some("False") && task_run.status.results.is_empty() {
         let reason = "the TaskRun failed, and its status holds no results";
         return Err(Finding::no_evidence(Detail::FAILED_WITHOUT_RESULTS, reason).into());
     }
     let mut findings = outcomes::compare(attempt);
-    findings.append(declared::declared_names(attempt));
+    findings.append(declared::compare_declared_names(attempt));
     let (programs, contradicted) = program::compare(attempt);
     findings.append(contradicted);
     let (images, contradicted) = image::compare(attempt);
     findings.append(contradicted);
-    findings.append(step_results(attempt));
-    let unnamed = partial::unnamed_step_results(attempt);
+    findings.append(compare_step_results(attempt));
+    let unnamed = partial::find_unnamed_step_results(attempt);
     findings.append(unnamed.findings);
     findings.append(artifacts::compare(attempt));
     let (derived, hidden) = merge(derive(attempt));
     let mut verified = Vec::with_capacity(derived.len());
     let mut not_carried = Vec::new();
     for result in &derived {
-        match task_result(attempt, result) {
-            _ if object.is_partial() && attempt.results.places(result.name).is_none() => {
+        match compare_task_result(attempt, result) {
+            _ if task_run.is_partial() && attempt.results.places(result.name).is_none() => {
                 not_carried.push(NotCarried::of(result));
             }
             Ok(result) => verified.push(result),
@@ -77,15 +77,15 @@ pub(crate) fn compare(attempt: &Attempt<'_>) -> Result<Compared, Findings> {
         }
     }
     let mut names: HashSet<&str> = derived.iter().map(|derived| derived.name).collect();
-    let claimed = partial::step_results(attempt, &names);
+    let claimed = partial::find_claimed(attempt, &names);
     names.extend(&claimed.names);
-    findings.append(added_results(attempt, &names));
+    findings.append(find_added_results(attempt, &names));
     findings.append(claimed.findings);
     verified.extend(claimed.results);
     let mut notes = hidden;
-    notes.extend(removed_by_steps(proven));
-    notes.extend(unmapped(attempt));
-    not_carried.extend(partial::not_carried(object, proven, &verified, &unnamed.found));
+    notes.extend(find_removed_by_steps(proven));
+    notes.extend(find_unmapped(attempt));
+    not_carried.extend(partial::find_not_carried(task_run, proven, &verified, &unnamed.found));
     if findings.is_empty() {
         Ok(Compared { results: verified, not_carried, notes, programs, images })
     } else {
@@ -94,7 +94,7 @@ pub(crate) fn compare(attempt: &Attempt<'_>) -> Result<Compared, Findings> {
 }
 
 /// `status.steps[].results` against the covered step results.
-fn step_results(attempt: &Attempt<'_>) -> Findings {
+fn compare_step_results(attempt: &Attempt<'_>) -> Findings {
     let mut findings = Findings::default();
     for step in attempt.proven {
         let evidence = attempt.evidence(step);
@@ -183,7 +183,7 @@ fn last_in_log(proven: &[ProvenStep]) -> Option<&ProvenStep> {
 }
 
 /// Results whose file a later step removed before the results sidecar read it.
-fn removed_by_steps(proven: &[ProvenStep]) -> Vec<String> {
+fn find_removed_by_steps(proven: &[ProvenStep]) -> Vec<String> {
     let Some(last) = last_in_log(proven) else { return Vec::new() };
     let results = proven.iter().flat_map(|step| step.covered.iter().map(move |covered| (step, covered)));
     results
@@ -197,8 +197,8 @@ fn removed_by_steps(proven: &[ProvenStep]) -> Vec<String> {
 }
 
 /// Signed step results that no declared result takes: a mapping in the status may have been removed.
-fn unmapped(attempt: &Attempt<'_>) -> Vec<String> {
-    if attempt.object.is_without_task() {
+fn find_unmapped(attempt: &Attempt<'_>) -> Vec<String> {
+    if attempt.task_run.is_without_task() {
         return Vec::new();
     }
     let step_results = attempt.proven.iter().flat_map(|step| {
@@ -244,11 +244,11 @@ fn merge(derived: Vec<Derived<'_>>) -> (Vec<Derived<'_>>, Vec<String>) {
 }
 
 /// One derived result against `status.results`.
-fn task_result(attempt: &Attempt<'_>, derived: &Derived<'_>) -> Result<VerifiedResult, Finding> {
+fn compare_task_result(attempt: &Attempt<'_>, derived: &Derived<'_>) -> Result<VerifiedResult, Finding> {
     // A mapped result keeps the type that its step declares.
     let declared = match derived.step_result {
         Some(step_result) => declared_step_type(attempt, derived.step, step_result),
-        None if attempt.object.is_without_task() => DeclaredType::Unknown,
+        None if attempt.task_run.is_without_task() => DeclaredType::Unknown,
         None => DeclaredType::As(attempt.declared_result(derived.name).map(DeclaredResult::declared_type)),
     };
     let places = attempt.results.places(derived.name).filter(|(first, last)| first == last);
@@ -347,7 +347,7 @@ fn left_out_by_controller(
 }
 
 /// Results in the status that no step signed; `derived` are the names of those that follow from signed ones.
-fn added_results(attempt: &Attempt<'_>, derived: &HashSet<&str>) -> Findings {
+fn find_added_results(attempt: &Attempt<'_>, derived: &HashSet<&str>) -> Findings {
     let mut findings = Findings::default();
     let is_missing = |key: &str| attempt.results.places(key).is_none();
     for step in attempt.proven {
@@ -374,7 +374,7 @@ fn added_results(attempt: &Attempt<'_>, derived: &HashSet<&str>) -> Findings {
                 }
                 Some(Expected::Signature) => {
                     // A later step may have changed what the entry was made for.
-                    let is_cut_off = attempt.object.is_partial() && !in_status.is_whole(result);
+                    let is_cut_off = attempt.task_run.is_partial() && !in_status.is_whole(result);
                     if !is_cut_off && !in_status.stands(result) {
                         findings.push(undecided(name, "of its TEP-0089 entries"));
                     }

@@ -18,7 +18,7 @@ use crate::{
         findings::{Findings, KEPT},
         prove::{
             step::ProvenStep,
-            tep0089::{check, parsed, pem_content, wrong},
+            tep0089::{check_signature, parse_certificate, read_pem, wrong},
         },
     },
 };
@@ -31,8 +31,8 @@ pub(crate) fn verify_beside(attempt: &Attempt<'_>, proven: &ProvenStep) -> Findi
     }
     let find = |key: &str| evidence.value(entry_type::TASK_RESULT, key);
     let svid = find(tep0089::SVID).ok_or((Detail::SVID_MISSING, "SVID is missing".to_owned()));
-    let leaf = svid.and_then(pem_content).and_then(|der| {
-        attempt.leaf(&der).ok_or_else(|| match parsed(&der) {
+    let leaf = svid.and_then(read_pem).and_then(|der| {
+        attempt.leaf(&der).ok_or_else(|| match parse_certificate(&der) {
             Ok(_) => (Detail::SVID, "SVID is not the certificate of any step's attestation".to_owned()),
             Err(refused) => refused,
         })
@@ -59,7 +59,7 @@ pub(crate) fn verify_beside(attempt: &Attempt<'_>, proven: &ProvenStep) -> Findi
         .chain(manifest)
         .filter(|(name, text)| {
             let signature = find(&format!("{name}{}", tep0089::SUFFIX)).unwrap_or_default();
-            !text.as_ref().is_some_and(|text| check(leaf, text, signature))
+            !text.as_ref().is_some_and(|text| check_signature(leaf, text, signature))
         })
         .take(KEPT)
         .map(|(name, _)| {
@@ -84,12 +84,12 @@ impl<'s, 'a> InStatus<'s, 'a> {
     /// Whether an entry is good by itself: `SVID` is the leaf of one of the steps, and signatures made with its key fit the
     /// values of the status.
     pub(crate) fn stands(&self, entry: &StatusResult) -> bool {
-        let leaf =
-            self.leaf.get_or_init(|| self.attempt.leaf(&pem_content(&self.text(tep0089::SVID)?).ok()?));
+        let leaf = self.leaf.get_or_init(|| self.attempt.leaf(&read_pem(&self.text(tep0089::SVID)?).ok()?));
         let Some(leaf) = leaf else { return false };
         let base = entry.name.strip_suffix(tep0089::SUFFIX).unwrap_or(tep0089::MANIFEST);
         let signature = self.text(&format!("{base}{}", tep0089::SUFFIX)).unwrap_or_default();
-        entry.name == tep0089::SVID || self.text(base).is_some_and(|text| check(leaf, &text, &signature))
+        entry.name == tep0089::SVID
+            || self.text(base).is_some_and(|text| check_signature(leaf, &text, &signature))
     }
 
     /// Whether all that an entry is checked with is there.

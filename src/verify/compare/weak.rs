@@ -25,7 +25,7 @@ pub(crate) fn compare(
         signed.iter().map(|signed| (signed.name.as_str(), signed)).collect();
     let last = lost.clone();
     let mut results = Vec::new();
-    for result in &attempt.object.status.results {
+    for result in &attempt.task_run.status.results {
         let Some(last) = last.get(result.name.as_str()) else {
             if !tep0089::is_evidence_key(&result.name) {
                 notes.push(format!("result {} has no signature; it is left out", result.name));

@@ -26,22 +26,22 @@ use crate::{
     tekton::{message::entry_type, result_kind::ResultKind, taskrun::TaskRun},
     verify::{
         compare::program,
-        prove::{chain, step, tep0089::certificate as certificate_in},
+        prove::{chain, step, tep0089::read_certificate as certificate_in},
         trust::Trust,
     },
 };
 
 /// Reads whatever can be read. With `trust` the leaf and the statement are rebuilt as well.
-pub fn inspect(object: &TaskRun, trust: Option<&Trust>) -> Inspection {
-    let (steps, findings) = collect::read(object);
+pub fn inspect(task_run: &TaskRun, trust: Option<&Trust>) -> Inspection {
+    let (steps, findings) = collect::read(task_run);
     Inspection {
-        task_run: format!("{}/{}", object.metadata.namespace, object.metadata.name),
-        uid: object.metadata.uid.clone(),
-        created: object.metadata.creation_timestamp.clone(),
-        succeeded: object.succeeded().map(str::to_owned),
-        pod_name: object.status.pod_name.clone(),
-        earlier_attempts: object.status.retries_status.len(),
-        evidence: match collect::kind(object, &steps) {
+        task_run: format!("{}/{}", task_run.metadata.namespace, task_run.metadata.name),
+        uid: task_run.metadata.uid.clone(),
+        created: task_run.metadata.creation_timestamp.clone(),
+        succeeded: task_run.succeeded().map(str::to_owned),
+        pod_name: task_run.status.pod_name.clone(),
+        earlier_attempts: task_run.status.retries_status.len(),
+        evidence: match collect::kind(task_run, &steps) {
             EvidenceKind::Attestation if holds_attestation(&steps) => "attestation",
             EvidenceKind::Attestation => "unsigned",
             EvidenceKind::Tep0089 => "tep-0089",
@@ -52,7 +52,7 @@ pub fn inspect(object: &TaskRun, trust: Option<&Trust>) -> Inspection {
             // The entries of the status are told once, however many steps have no message.
             let mut without_message = steps.iter().enumerate().filter(|(_, step)| step.entries().is_none());
             let first = without_message.next().map(|(place, _)| place);
-            let facts = |(place, evidence)| step_facts(object, evidence, first == Some(place), trust);
+            let facts = |(place, evidence)| step_facts(task_run, evidence, first == Some(place), trust);
             steps.iter().enumerate().map(facts).collect()
         },
     }
@@ -66,12 +66,12 @@ fn holds_attestation(steps: &[StepEvidence<'_>]) -> bool {
 
 /// `tells_status`: what is known of the entries in the status goes with this step.
 fn step_facts(
-    object: &TaskRun,
+    task_run: &TaskRun,
     evidence: &StepEvidence<'_>,
     tells_status: bool,
     trust: Option<&Trust>,
 ) -> InspectedStep {
-    let state = evidence.index.and_then(|index| object.status.steps.as_ref()?.get(index));
+    let state = evidence.index.and_then(|index| task_run.status.steps.as_ref()?.get(index));
     let message = state.and_then(|state| state.terminated.as_ref()).map(|end| end.message.len());
     let entries = evidence.entries().unwrap_or_default().iter();
     let in_message = if evidence.entries().is_some() { "the step's message" } else { "status.results" };
@@ -97,8 +97,8 @@ fn step_facts(
     match Attestation::from_value(value) {
         Ok(attestation) => {
             let (leaf, signed) =
-                leaf(evidence, &attestation, object.is_partial(), trust, &mut facts.problems);
-            let script = program::script(object, attestation.place());
+                leaf(evidence, &attestation, task_run.is_partial(), trust, &mut facts.problems);
+            let script = program::script(task_run, attestation.place());
             let problems = &mut facts.problems;
             facts.attestation =
                 Some(attestation_facts(evidence, &attestation, value.len(), leaf, script, problems));
@@ -250,8 +250,8 @@ fn rebuild(
 ) -> (Option<Certificate>, Option<SignedStatement>) {
     let name = evidence.name;
     let mut caches = Caches::default();
-    let carried = chain::carried_intermediates(name, attestation, &mut caches);
-    let candidates = match chain::leaf_candidates(name, attestation, &carried, trust, &mut caches) {
+    let carried = chain::read_carried_intermediates(name, attestation, &mut caches);
+    let candidates = match chain::find_leaf_candidates(name, attestation, &carried, trust, &mut caches) {
         Ok(candidates) => candidates,
         Err(finding) => {
             problems.push(finding.to_string());
@@ -259,9 +259,9 @@ fn rebuild(
         }
     };
     let first = candidates.first().cloned();
-    let signed = step::covered_results(evidence, attestation, is_partial).and_then(
+    let signed = step::find_covered_results(evidence, attestation, is_partial).and_then(
         |covered| -> Result<SignedStatement, Findings> {
-            let (leaf, statement) = step::signed_by(name, attestation, &covered, candidates, trust)?;
+            let (leaf, statement) = step::find_signer(name, attestation, &covered, candidates, trust)?;
             let intermediates = carried?;
             Ok(SignedStatement { statement, signature: attestation.signature.clone(), leaf, intermediates })
         },

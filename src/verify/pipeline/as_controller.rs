@@ -138,7 +138,7 @@ fn what_is_derived_is_what_the_controller_makes() {
                 };
                 task.task.params.iter().map(param).collect::<Option<Vec<Value>>>().map(Value::from)
             }
-            "result" => results::derived(&value(given), &values)
+            "result" => results::derive(&value(given), &values)
                 .ok()
                 .map(|made| serde_json::from_str(&made.canonical_json()).unwrap()),
             "matrix" => {

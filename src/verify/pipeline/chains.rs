@@ -15,7 +15,7 @@ use crate::{
         facts::Detail,
         pipeline::{differs, fault, task::Task},
         prove::chains::{
-            annotation::{Annotation, signed_in},
+            annotation::{Annotation, find_signed},
             key::ChainsKeys,
         },
     },
@@ -31,16 +31,16 @@ pub(crate) fn check(
         return Ok(None);
     }
     let unchecked = |problem: String| fault(Verdict::Unchecked, Detail::CHAINS_ANNOTATION, problem);
-    let found = signed_in(&object.metadata, "pipelinerun", keys, unchecked)?;
+    let found = find_signed(&object.metadata, "pipelinerun", keys, unchecked)?;
     let Some(Annotation { field, envelope, keyid }) = found else { return Ok(None) };
     let unread = |error: &dyn std::fmt::Display| unchecked(format!("{field}: {error}"));
     let attested = chains::pipeline_run(&envelope.payload).map_err(|error| unread(&error))?;
     // Of a format that holds no TaskRuns there is nothing more to compare, and of one that it does not name neither.
     let task_runs =
-        chains::of_payload(&envelope.payload, &stated(object, tasks), |_| None).unwrap_or_default();
-    let problem = same_run(object, &attested)
-        .and_then(|()| same_results(object, &attested))
-        .and_then(|()| task_runs.iter().flatten().try_for_each(|task_run| same_proven(task_run, tasks)));
+        chains::of_payload(&envelope.payload, &read_stated(object, tasks), |_| None).unwrap_or_default();
+    let problem = compare_run(object, &attested)
+        .and_then(|()| compare_results(object, &attested))
+        .and_then(|()| task_runs.iter().flatten().try_for_each(|task_run| compare_proven(task_run, tasks)));
     match problem {
         Ok(()) => Ok(Some(keyid)),
         Err(problem) => {
@@ -51,7 +51,7 @@ pub(crate) fn check(
 }
 
 /// Names of TaskRuns where Chains' format has only those of tasks. A matrix has several, in no order that it says.
-fn stated(object: &PipelineRun, tasks: &HashMap<&str, Task<'_>>) -> Stated {
+fn read_stated(object: &PipelineRun, tasks: &HashMap<&str, Task<'_>>) -> Stated {
     let name = |(task, runs): (&&str, &Task<'_>)| match runs.references.as_slice() {
         [one] => Some(StatedTaskRun { task: Some((*task).to_owned()), name: one.name.clone() }),
         _ => None,
@@ -62,7 +62,7 @@ fn stated(object: &PipelineRun, tasks: &HashMap<&str, Task<'_>>) -> Stated {
     }
 }
 
-fn same_run(object: &PipelineRun, attested: &AttestedPipelineRun) -> Result<(), String> {
+fn compare_run(object: &PipelineRun, attested: &AttestedPipelineRun) -> Result<(), String> {
     let (uid, name) = (&object.metadata.uid, &object.metadata.name);
     let other_name =
         attested.results.iter().filter_map(|result| result.pipeline_run.as_ref()).find(|of| *of != name);
@@ -78,7 +78,7 @@ fn same_run(object: &PipelineRun, attested: &AttestedPipelineRun) -> Result<(), 
 }
 
 /// Each result that Chains attested of the PipelineRun itself is in its status. Chains leaves some out.
-fn same_results(object: &PipelineRun, attested: &AttestedPipelineRun) -> Result<(), String> {
+fn compare_results(object: &PipelineRun, attested: &AttestedPipelineRun) -> Result<(), String> {
     let is_here = |name: &str, value: &Option<ResultValue>| {
         object.status.results.iter().any(|found| found.name == name && Some(&found.value) == value.as_ref())
     };
@@ -89,7 +89,7 @@ fn same_results(object: &PipelineRun, attested: &AttestedPipelineRun) -> Result<
 }
 
 /// What Chains attested of a TaskRun is not against what its steps' evidence proves.
-fn same_proven(attested: &TaskRun, tasks: &HashMap<&str, Task<'_>>) -> Result<(), String> {
+fn compare_proven(attested: &TaskRun, tasks: &HashMap<&str, Task<'_>>) -> Result<(), String> {
     let name = &attested.metadata.name;
     let runs = tasks.values().flat_map(|task| task.references.iter().zip(&task.runs));
     let run = runs.filter(|(reference, _)| reference.name == *name).find_map(|(_, run)| run.as_ref());

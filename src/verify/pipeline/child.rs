@@ -49,8 +49,8 @@ pub(crate) struct Proven {
 
 impl Child {
     /// `None`: the TaskRun belongs to no PipelineRun.
-    pub fn of_task_run(object: &TaskRun, report: &Report) -> Option<Self> {
-        let metadata = &object.metadata;
+    pub fn of_task_run(task_run: &TaskRun, report: &Report) -> Option<Self> {
+        let metadata = &task_run.metadata;
         let by_owner = metadata.owner_references.iter().filter(|owner| owner.kind == "PipelineRun");
         let owners: Vec<String> =
             by_owner.map(|owner| owner.uid.clone()).chain(metadata.labels.pipeline_run_uid.clone()).collect();
@@ -58,10 +58,10 @@ impl Child {
             return None;
         }
         let proof = report.proof.as_ref();
-        let conditions = &object.status.conditions;
+        let conditions = &task_run.status.conditions;
         let succeeded = conditions.iter().find(|condition| condition.kind == "Succeeded");
-        let params = params(&object.spec.params.0);
-        let in_program = proof.map(|proof| in_program(object, proof, &params)).unwrap_or_default();
+        let params = read_params(&task_run.spec.params.0);
+        let in_program = proof.map(|proof| in_program(task_run, proof, &params)).unwrap_or_default();
         Some(Self {
             kind: "TaskRun",
             name: report.task_run.clone(),
@@ -112,7 +112,7 @@ impl Proven {
 }
 
 /// Parameters of Tekton's shape; others are left out, so that they are missing where a PipelineRun says they must be.
-fn params(list: &Value) -> Vec<(String, ResultValue)> {
+fn read_params(list: &Value) -> Vec<(String, ResultValue)> {
     let param = |param: &Value| {
         let name = param.get("name")?.as_str()?;
         Some((name.to_owned(), ResultValue::from_json(param.get("value")?)?))
@@ -121,8 +121,8 @@ fn params(list: &Value) -> Vec<(String, ResultValue)> {
 }
 
 /// Parameters that the object's own task names in the script, command or arguments of a step whose program is attested.
-fn in_program(object: &TaskRun, proof: &Proof, params: &[(String, ResultValue)]) -> HashSet<String> {
-    let Some(task) = &object.spec.task_spec else { return HashSet::new() };
+fn in_program(task_run: &TaskRun, proof: &Proof, params: &[(String, ResultValue)]) -> HashSet<String> {
+    let Some(task) = &task_run.spec.task_spec else { return HashSet::new() };
     let with_program =
         proof.basis.steps().filter(|step| matches!(step.program, AttestedProgram::Program { .. }));
     let with_program: HashSet<&str> = with_program.map(|step| step.name.as_str()).collect();

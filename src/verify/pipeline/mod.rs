@@ -86,7 +86,7 @@ pub(crate) fn judge(
         Some("True" | "False") => {
             if let Some(spec) = spec::of(object, allowance, &mut findings, &mut notes) {
                 let by = (children, allowance, trust, policy);
-                pipeline = against(object, spec, by, &mut findings, &mut notes);
+                pipeline = check_against(object, spec, by, &mut findings, &mut notes);
             }
         }
         _ => findings.push(fault(Verdict::Absent, Detail::UNFINISHED, "the PipelineRun has not finished")),
@@ -131,14 +131,14 @@ pub(crate) fn judge(
 }
 
 /// Holds a finished PipelineRun against its children.
-fn against(
+fn check_against(
     object: &PipelineRun,
     spec: &PipelineSpec,
     (children, allowance, trust, policy): (&Children, &Allowance, &Trust, &Policy),
     findings: &mut Findings,
     notes: &mut Vec<String>,
 ) -> Pipeline {
-    let tasks = runs::tasks(object, spec, children, findings);
+    let tasks = runs::find_tasks(object, spec, children, findings);
     let mut by_name: HashMap<&str, Task<'_>> =
         tasks.into_iter().map(|task| (task.task.name.as_str(), task)).collect();
     let cut = given::cut_matrices(&Values::new(&by_name, allowance));
@@ -167,8 +167,8 @@ fn against(
         order(task, &ends, last, trust.clock_skew, findings);
         nodes.push(node(task, params));
     }
-    runs::strangers(object, &by_name, children, findings, notes);
-    outcome(object, &by_name, findings);
+    runs::find_strangers(object, &by_name, children, findings, notes);
+    check_outcome(object, &by_name, findings);
     let results = results::check(object, spec, &values, findings, notes);
     let chains_signed_by = chains::check(object, &by_name, &policy.chains_keys);
     let chains_signed_by = chains_signed_by.unwrap_or_else(|finding| {
@@ -249,7 +249,7 @@ fn order(
 }
 
 /// A PipelineRun that succeeded has no task that failed, but for those that may.
-fn outcome(object: &PipelineRun, tasks: &HashMap<&str, Task<'_>>, findings: &mut Findings) {
+fn check_outcome(object: &PipelineRun, tasks: &HashMap<&str, Task<'_>>, findings: &mut Findings) {
     if object.succeeded() != Some("True") {
         return;
     }

@@ -44,7 +44,7 @@ pub(crate) fn check(
     }
     let mut proven = Vec::new();
     for result in &spec.results {
-        match declared(object, result, found.remove(result.name.as_str()), values) {
+        match check_declared(object, result, found.remove(result.name.as_str()), values) {
             Ok(Outcome::Proven(result)) => proven.push(result),
             Ok(Outcome::Note(note)) => notes.push(note),
             Ok(Outcome::Nothing) => {}
@@ -76,7 +76,7 @@ enum Outcome {
 }
 
 /// A result that the pipeline declares, against the one that the status states.
-fn declared(
+fn check_declared(
     object: &PipelineRun,
     Param { name, value }: &Param,
     stated: Option<Stated<'_>>,
@@ -87,7 +87,7 @@ fn declared(
         None => "status.results".to_owned(),
     };
     let wrong = |problem, sides| differs(Detail::PIPELINE_RESULT, problem, field, sides);
-    match (derived(value, values), stated) {
+    match (derive(value, values), stated) {
         (Ok(expected), Some((_, found))) if expected == *found => {
             let source = match value {
                 ResultValue::String(text) => text.clone(),
@@ -127,7 +127,7 @@ fn declared(
 
 /// What attested results make of it. `Err`: an expression from which Tekton makes nothing, or not what it says: a list or an object
 /// without `[*]` becomes its first item or stays.
-pub(super) fn derived(value: &ResultValue, values: &Values<'_>) -> Result<ResultValue, String> {
+pub(super) fn derive(value: &ResultValue, values: &Values<'_>) -> Result<ResultValue, String> {
     let expressions = expressions(value);
     let is_usual = |expression: &&str| {
         let reference = TaskResultReference::parse(expression);

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// The tasks of the pipeline, with what the status says of each. What it says of others is a finding.
-pub(crate) fn tasks<'a>(
+pub(crate) fn find_tasks<'a>(
     object: &'a PipelineRun,
     spec: &'a PipelineSpec,
     children: &'a Children,
@@ -151,7 +151,7 @@ pub(crate) fn check(
 }
 
 /// Runs that say that they belong to it, and are not among its children.
-pub(crate) fn strangers(
+pub(crate) fn find_strangers(
     object: &PipelineRun,
     tasks: &HashMap<&str, Task<'_>>,
     children: &Children,

@@ -42,7 +42,7 @@ pub(crate) fn check(
 ) {
     stated::check(object, task, values, findings);
     if !task.references.is_empty() {
-        return ran(object, task, values, findings);
+        return check_ran(object, task, values, findings);
     }
     let Some(SkippedTask { reason, .. }) = task.skipped else { return };
     let name = &task.task.name;
@@ -60,7 +60,7 @@ pub(crate) fn check(
 }
 
 /// That a task that ran was not skipped, and that its when expressions allowed it.
-fn ran(object: &PipelineRun, task: &Task<'_>, values: &Values<'_>, findings: &mut Findings) {
+fn check_ran(object: &PipelineRun, task: &Task<'_>, values: &Values<'_>, findings: &mut Findings) {
     let name = &task.task.name;
     // Of a pipeline that runs in it, Tekton says so too when the PipelineRun stops meanwhile (`isScheduled` looks at other runs).
     let is_stopping = |reason: &str| object.succeeded() == Some("False") && STOPPING.contains(&reason);

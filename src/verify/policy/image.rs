@@ -21,13 +21,13 @@ const DEMANDED: Demanded = Demanded {
 };
 
 /// Every step that signed must have run in an image that the rule lists.
-pub(crate) fn of_every_step(rule: &Rule, proof: &Proof, broken: &mut BrokenOf<'_>) {
+pub(crate) fn check_every_step(rule: &Rule, proof: &Proof, broken: &mut BrokenOf<'_>) {
     let Some(stated) = &rule.image_sha256 else { return };
     each(&DEMANDED, proof, broken, |step, broken| judge(stated, step, broken));
 }
 
 /// The step that set a result must have run in an image that is listed.
-pub(crate) fn of_result(
+pub(crate) fn check_result(
     demanded: &DemandedResult,
     result: &VerifiedResult,
     proof: &Proof,

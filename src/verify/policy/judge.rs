@@ -24,28 +24,28 @@ use crate::{
 pub(crate) fn judge(
     rule: &Rule,
     typed: &HashSet<&str>,
-    object: &TaskRun,
+    task_run: &TaskRun,
     proof: &Proof,
     trust: &Trust,
     broken_of: &mut BrokenOf<'_>,
 ) {
-    carried(rule, proof, broken_of);
-    form_and_time(rule, proof, broken_of);
-    attested(rule, proof, broken_of);
-    chains(rule, proof, broken_of);
-    program::of_every_step(rule, proof, broken_of);
-    image::of_every_step(rule, proof, broken_of);
-    age(rule, proof, trust, broken_of);
-    failures(rule, object, proof, broken_of);
+    check_carried(rule, proof, broken_of);
+    check_form_and_time(rule, proof, broken_of);
+    check_attested(rule, proof, broken_of);
+    check_chains(rule, proof, broken_of);
+    program::check_every_step(rule, proof, broken_of);
+    image::check_every_step(rule, proof, broken_of);
+    check_age(rule, proof, trust, broken_of);
+    check_failures(rule, task_run, proof, broken_of);
     for demanded in &rule.results {
         let name = &demanded.name;
-        result(demanded, typed, proof, &mut |detail, demanded, found, breach| {
+        check_result(demanded, typed, proof, &mut |detail, demanded, found, breach| {
             broken_of(DemandSubject::Result(name), detail, demanded, found, breach);
         });
     }
 }
 
-fn form_and_time(rule: &Rule, proof: &Proof, broken: &mut BrokenOf<'_>) {
+fn check_form_and_time(rule: &Rule, proof: &Proof, broken: &mut BrokenOf<'_>) {
     if proof.basis.tep0089_values().is_some() && !rule.evidence.contains(&AcceptedEvidence::Tep0089) {
         let found = "there are only Tekton's own signatures (tep-0089)".to_owned();
         broken(
@@ -75,7 +75,7 @@ fn form_and_time(rule: &Rule, proof: &Proof, broken: &mut BrokenOf<'_>) {
     }
 }
 
-fn carried(rule: &Rule, proof: &Proof, broken: &mut BrokenOf<'_>) {
+fn check_carried(rule: &Rule, proof: &Proof, broken: &mut BrokenOf<'_>) {
     if rule.not_carried {
         return;
     }
@@ -94,7 +94,7 @@ fn carried(rule: &Rule, proof: &Proof, broken: &mut BrokenOf<'_>) {
     }
 }
 
-fn attested(rule: &Rule, proof: &Proof, broken: &mut BrokenOf<'_>) {
+fn check_attested(rule: &Rule, proof: &Proof, broken: &mut BrokenOf<'_>) {
     let Some(demanded) = rule.attested_by else { return };
     let what = match demanded {
         AttestedBy::Run => "the run",
@@ -134,7 +134,7 @@ fn attested(rule: &Rule, proof: &Proof, broken: &mut BrokenOf<'_>) {
     }
 }
 
-fn chains(rule: &Rule, proof: &Proof, broken: &mut BrokenOf<'_>) {
+fn check_chains(rule: &Rule, proof: &Proof, broken: &mut BrokenOf<'_>) {
     let Some(ChainsDemand::Signed) = rule.chains else { return };
     if !matches!(proof.chains, ChainsSignature::Signed(_)) {
         let demanded = "Tekton Chains must have signed an attestation of it".to_owned();
@@ -142,7 +142,7 @@ fn chains(rule: &Rule, proof: &Proof, broken: &mut BrokenOf<'_>) {
     }
 }
 
-fn age(rule: &Rule, proof: &Proof, trust: &Trust, broken: &mut BrokenOf<'_>) {
+fn check_age(rule: &Rule, proof: &Proof, trust: &Trust, broken: &mut BrokenOf<'_>) {
     let Some(max_age) = &rule.max_age else { return };
     let demanded = format!("no step may have signed longer than {} ago", max_age.as_str());
     if proof.basis.tep0089_values().is_some() {
@@ -167,13 +167,13 @@ fn age(rule: &Rule, proof: &Proof, trust: &Trust, broken: &mut BrokenOf<'_>) {
     }
 }
 
-fn failures(rule: &Rule, object: &TaskRun, proof: &Proof, broken: &mut BrokenOf<'_>) {
+fn check_failures(rule: &Rule, task_run: &TaskRun, proof: &Proof, broken: &mut BrokenOf<'_>) {
     if rule.failures == Failures::Any {
         return;
     }
     // An object of results alone has no conditions; how the steps ended is signed in any case.
     let stopped = |step: &&StepSummary| !step.outcome.lets_others_run();
-    let found = match object.succeeded() {
+    let found = match task_run.succeeded() {
         Some("True") | None => {
             let step = proof.basis.steps().find(stopped);
             step.map(|step| (DemandSubject::Step(&step.name), format!("step {} failed", step.name)))
@@ -212,7 +212,12 @@ pub(crate) fn vouch(demanded: &DemandedResult, results: &mut [VerifiedResult]) {
 
 /// Values are compared as the status holds them. Of text that may be read in several ways, by the word of a task that nobody signs,
 /// only a stated value or a stated type says which is meant.
-fn value(demanded: &DemandedResult, typed: &HashSet<&str>, result: &VerifiedResult, broken: &mut Broken<'_>) {
+fn check_value(
+    demanded: &DemandedResult,
+    typed: &HashSet<&str>,
+    result: &VerifiedResult,
+    broken: &mut Broken<'_>,
+) {
     let name = &demanded.name;
     let found = || format!("it is {}", shown(&result.value.canonical_json()));
     let mut differs = |text: String| {
@@ -256,7 +261,7 @@ fn shown(json: &str) -> String {
     }
 }
 
-fn result(demanded: &DemandedResult, typed: &HashSet<&str>, proof: &Proof, broken: &mut Broken<'_>) {
+fn check_result(demanded: &DemandedResult, typed: &HashSet<&str>, proof: &Proof, broken: &mut Broken<'_>) {
     let name = &demanded.name;
     let text = format!("result {name} must be there");
     let Some(result) = proof.results.iter().find(|result| result.name == *name) else {
@@ -282,9 +287,9 @@ fn result(demanded: &DemandedResult, typed: &HashSet<&str>, proof: &Proof, broke
             Breach::Contradicted,
         );
     }
-    value(demanded, typed, result, broken);
-    program::of_result(demanded, result, proof, broken);
-    image::of_result(demanded, result, proof, broken);
+    check_value(demanded, typed, result, broken);
+    program::check_result(demanded, result, proof, broken);
+    image::check_result(demanded, result, proof, broken);
     let Some(from) = &demanded.from else { return };
     let origin = match &demanded.step_result {
         Some(step_result) => {

@@ -329,7 +329,7 @@ impl PolicyFile {
         let expires = UnixSeconds::parse(&document.expires).ok_or(PolicyError::Expires(document.expires))?;
         let rules = document.rules;
         for (index, rule) in rules.iter().enumerate() {
-            possible(rule, index)?;
+            check_possible(rule, index)?;
         }
         if rules.is_empty() {
             return Err(PolicyError::NoRules);
@@ -351,8 +351,8 @@ impl PolicyFile {
     }
 
     /// The rules that speak of a TaskRun. Namespace and name are bound by the signature.
-    pub(super) fn select(&self, object: &TaskRun) -> Vec<usize> {
-        let selects = |rule: &Rule| rule.is_of(&object.metadata.namespace, &object.metadata.name);
+    pub(super) fn select(&self, task_run: &TaskRun) -> Vec<usize> {
+        let selects = |rule: &Rule| rule.is_of(&task_run.metadata.namespace, &task_run.metadata.name);
         (0..self.rules.len()).filter(|&index| selects(&self.rules[index])).collect()
     }
 
@@ -366,7 +366,7 @@ impl PolicyFile {
     }
 
     /// Why the policy cannot decide about a TaskRun that `selected` rules speak of.
-    pub(super) fn undecided(&self, object: &TaskRun, selected: &[usize], trust: &Trust) -> Option<Finding> {
+    pub(super) fn undecided(&self, task_run: &TaskRun, selected: &[usize], trust: &Trust) -> Option<Finding> {
         let undecided = |detail, demanded: String, found: String| Finding::Policy {
             rule: "as a whole".to_owned(),
             detail,
@@ -385,7 +385,7 @@ impl PolicyFile {
             ));
         }
         selected.is_empty().then(|| {
-            let name = format!("{}/{}", object.metadata.namespace, object.metadata.name);
+            let name = format!("{}/{}", task_run.metadata.namespace, task_run.metadata.name);
             undecided(
                 Detail::NO_RULE,
                 "a rule must speak of the TaskRun".to_owned(),
@@ -420,7 +420,7 @@ impl PolicyFile {
     /// A missing result is `absent`; evidence or time that is too weak is `weak`, and never accepted; all else is `invalid`.
     pub(super) fn judge(
         &self,
-        object: &TaskRun,
+        task_run: &TaskRun,
         selected: &[usize],
         proof: &mut Proof,
         trust: &Trust,
@@ -446,7 +446,7 @@ impl PolicyFile {
                 let rule = self.rule_name(index);
                 findings.push(Finding::Policy { rule, detail, step, result, demanded, found, breach });
             };
-            judge::judge(rule, &typed, object, proof, trust, &mut broken);
+            judge::judge(rule, &typed, task_run, proof, trust, &mut broken);
         }
         findings
     }
@@ -477,7 +477,7 @@ fn read(text: &str) -> Result<Node, PolicyError> {
 }
 
 /// A demand that nothing can meet is a mistake in the file.
-fn possible(rule: &Rule, index: usize) -> Result<(), PolicyError> {
+fn check_possible(rule: &Rule, index: usize) -> Result<(), PolicyError> {
     let mut names = HashSet::with_capacity(rule.results.len());
     for (i, result) in rule.results.iter().enumerate() {
         let problem = if !is_result_name(&result.name) {

@@ -82,7 +82,7 @@ const DEMANDED: Demanded = Demanded {
 };
 
 /// Every step that signed must have run what the rule says.
-pub(crate) fn of_every_step(rule: &Rule, proof: &Proof, broken: &mut BrokenOf<'_>) {
+pub(crate) fn check_every_step(rule: &Rule, proof: &Proof, broken: &mut BrokenOf<'_>) {
     let demands = Demands {
         attested: rule.program,
         scripts: rule.script_sha256.as_deref(),
@@ -95,7 +95,7 @@ pub(crate) fn of_every_step(rule: &Rule, proof: &Proof, broken: &mut BrokenOf<'_
 }
 
 /// The step that set a result must have run what is demanded.
-pub(crate) fn of_result(
+pub(crate) fn check_result(
     demanded: &DemandedResult,
     result: &VerifiedResult,
     proof: &Proof,

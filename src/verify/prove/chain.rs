@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// The leaf as DER: carried so, or rebuilt for each certificate that may have issued it.
-pub(crate) fn leaf_candidates(
+pub(crate) fn find_leaf_candidates(
     step: &str,
     attestation: &Attestation,
     carried: &Result<Vec<Certificate>, Finding>,
@@ -34,7 +34,7 @@ pub(crate) fn leaf_candidates(
 ) -> Result<Vec<Certificate>, Finding> {
     let unacceptable = |rule: LeafRule| Finding::certificate(step, rule);
     if attestation.leaf.first() == Some(&0x30) {
-        let leaf = caches.certificate(&attestation.leaf).map_err(|error| unacceptable(error.into()))?;
+        let leaf = caches.parse_certificate(&attestation.leaf).map_err(|error| unacceptable(error.into()))?;
         return Ok(vec![leaf]);
     }
     let compact = CompactLeaf::from_bytes(&attestation.leaf).map_err(|error| unacceptable(error.into()))?;
@@ -49,13 +49,14 @@ pub(crate) fn leaf_candidates(
             continue;
         };
         let issuer = Issuer { name: issuer.subject_der(), key_id };
-        let leaf =
-            caches.rebuilt(&compact, &attestation.leaf, &spiffe_id, &dns_names, issuer).map_err(|error| {
+        let leaf = caches.rebuild_leaf(&compact, &attestation.leaf, &spiffe_id, &dns_names, issuer).map_err(
+            |error| {
                 unacceptable(match error {
                     RebuildError::Leaf(error) => error.into(),
                     RebuildError::Certificate(error) => error.into(),
                 })
-            })?;
+            },
+        )?;
         if candidates.iter().all(|candidate| candidate.der() != leaf.der()) {
             candidates.push(leaf);
         }
@@ -78,13 +79,15 @@ fn dns_names(step: &str, attestation: &Attestation, form: &DnsForm) -> Option<Ve
     Some(vec![Attested { uid: attestation.task_run_uid?, step, pin, image }.dns_name().ok()?])
 }
 
-pub(crate) fn carried_intermediates(
+pub(crate) fn read_carried_intermediates(
     step: &str,
     attestation: &Attestation,
     caches: &mut Caches,
 ) -> Result<Vec<Certificate>, Finding> {
     let read = |der: &Vec<u8>| {
-        caches.certificate(der).map_err(|error| Finding::certificate(step, LeafRule::Intermediate(error)))
+        caches
+            .parse_certificate(der)
+            .map_err(|error| Finding::certificate(step, LeafRule::Intermediate(error)))
     };
     attestation.intermediates.iter().map(read).collect()
 }
@@ -98,24 +101,24 @@ pub(crate) fn attestation_altered(step: &str) -> Finding {
 }
 
 /// The certificate's own rules, the identity, and what its DNS SAN says of run and step; with it, what could not be checked.
-pub(crate) fn certificate(
-    object: &TaskRun,
+pub(crate) fn check_certificate(
+    task_run: &TaskRun,
     step: &str,
     attestation: &Attestation,
     leaf: &Certificate,
     trust: &Trust,
 ) -> Result<(Option<Attested>, Option<SvidRule>), Finding> {
     let unacceptable = |rule: LeafRule| Finding::certificate(step, rule);
-    let (id, open) = leaf_id(leaf).map_err(|error| unacceptable(error.into()))?;
-    let expected = trust.spiffe_id(&object.metadata.namespace, &object.metadata.name);
+    let (id, open) = read_leaf_id(leaf).map_err(|error| unacceptable(error.into()))?;
+    let expected = trust.spiffe_id(&task_run.metadata.namespace, &task_run.metadata.name);
     if id.to_string() != expected {
         return Err(differs(step, ("the identity", Detail::IDENTITY), &expected, &id.to_string()));
     }
     let attested = Attested::from_dns_names(leaf.dns_sans()).map_err(|error| unacceptable(error.into()))?;
     if let Some(said) = &attested {
         let uid = statement::uuid(&said.uid);
-        if uid != object.metadata.uid {
-            return Err(differs(step, ("the TaskRun's UID", Detail::UID), &object.metadata.uid, &uid));
+        if uid != task_run.metadata.uid {
+            return Err(differs(step, ("the TaskRun's UID", Detail::UID), &task_run.metadata.uid, &uid));
         }
         if said.step.as_ref().is_some_and(|named| named != step) {
             return Err(differs(
@@ -133,7 +136,7 @@ pub(crate) fn certificate(
 }
 
 /// The identity of a leaf that nothing contradicts, and what about it could not be checked.
-pub(crate) fn leaf_id(leaf: &Certificate) -> Result<(SpiffeId, Option<SvidRule>), SvidRule> {
+pub(crate) fn read_leaf_id(leaf: &Certificate) -> Result<(SpiffeId, Option<SvidRule>), SvidRule> {
     match check_leaf(leaf) {
         Ok(id) => Ok((id, None)),
         Err(open) if open.class() == Class::Unchecked => Ok((spiffe_id(leaf)?, Some(open))),
@@ -142,7 +145,7 @@ pub(crate) fn leaf_id(leaf: &Certificate) -> Result<(SpiffeId, Option<SvidRule>)
 }
 
 /// The chain at the claimed time of signing.
-pub(crate) fn path(
+pub(crate) fn find_path(
     step: &str,
     attestation: &Attestation,
     carried: &[Certificate],
@@ -153,7 +156,7 @@ pub(crate) fn path(
 ) -> Result<Path, Finding> {
     let intermediates: Vec<&Certificate> = carried.iter().chain(&trust.intermediates).collect();
     // A certificate issued within the last seconds may start after the time that a slow clock showed.
-    let path = caches.path(leaf, &intermediates, &trust.bundle, signed_at, trust.clock_skew);
+    let path = caches.find_path(leaf, &intermediates, &trust.bundle, signed_at, trust.clock_skew);
     path.map_err(|error| match &error {
         // It was made of what the attestation and the operator say, so one of these is not what the authority signed.
         PathError::Refused { certificate, rule: PathRule::Certificate(CertificateError::BadSignature) }

@@ -19,7 +19,10 @@ use crate::{
         finding::{Finding, differs, shortened},
         findings::Findings,
         prove::{
-            chain::{attestation_altered, carried_intermediates, certificate, leaf_candidates, path},
+            chain::{
+                attestation_altered, check_certificate, find_leaf_candidates, find_path,
+                read_carried_intermediates,
+            },
             signature::{self, Scheme},
         },
         trust::Trust,
@@ -53,21 +56,21 @@ pub(crate) struct ProvenStep {
 /// Checks the attestation of the step at a place among the evidence. Whoever signed it must first be vouched for by the bundle:
 /// what anybody may have written is not worth a signature check.
 pub(crate) fn prove(
-    object: &TaskRun,
+    task_run: &TaskRun,
     (place, evidence): (usize, &StepEvidence<'_>),
     attestation: Attestation,
     trust: &Trust,
     caches: &mut Caches,
 ) -> Result<ProvenStep, Findings> {
     let step = evidence.name;
-    run(object, step, &attestation)?;
+    check_run(task_run, step, &attestation)?;
     // Where they cannot be read is told by the first stage that needs them.
-    let carried = carried_intermediates(step, &attestation, caches);
-    let candidates = leaf_candidates(step, &attestation, &carried, trust, caches)?;
+    let carried = read_carried_intermediates(step, &attestation, caches);
+    let candidates = find_leaf_candidates(step, &attestation, &carried, trust, caches)?;
     let mut acceptable = Vec::with_capacity(1);
     let mut refused = None;
     for leaf in candidates {
-        match vouched(object, step, &attestation, &carried, leaf, trust, caches) {
+        match find_vouched_leaf(task_run, step, &attestation, &carried, leaf, trust, caches) {
             Ok(vouched) => acceptable.push(vouched),
             Err(finding) => refused = refused.or(Some(finding)),
         }
@@ -75,7 +78,7 @@ pub(crate) fn prove(
     if let Some(finding) = refused.filter(|_| acceptable.is_empty()) {
         return Err(finding.into());
     }
-    let covered = covered_results(evidence, &attestation, object.is_partial())?;
+    let covered = find_covered_results(evidence, &attestation, task_run.is_partial())?;
     // Nobody here can check a signature of such a key. The rest may contradict all the same.
     if let Some(Vouched { leaf, open, .. }) =
         acceptable.iter().find(|vouched| !signs_attestations(vouched.leaf.algorithm()))
@@ -85,7 +88,7 @@ pub(crate) fn prove(
         return Err(Finding::certificate(step, error.into()).into());
     }
     let leaves = acceptable.iter().map(|vouched| vouched.leaf.clone()).collect();
-    let (leaf, statement) = signed_by(step, &attestation, &covered, leaves, trust).map_err(|finding| {
+    let (leaf, statement) = find_signer(step, &attestation, &covered, leaves, trust).map_err(|finding| {
         // Without the message the values of an earlier step may be gone, so a mismatch proves nothing.
         match (&finding, attestation.form, evidence.entries_with_results(&attestation)) {
             (Finding::Signature { .. }, Form::Hints, None) => {
@@ -121,8 +124,8 @@ struct Vouched {
     path: Path,
 }
 
-fn vouched(
-    object: &TaskRun,
+fn find_vouched_leaf(
+    task_run: &TaskRun,
     step: &str,
     attestation: &Attestation,
     carried: &Result<Vec<Certificate>, Finding>,
@@ -130,18 +133,18 @@ fn vouched(
     trust: &Trust,
     caches: &mut Caches,
 ) -> Result<Vouched, Finding> {
-    let (attested, open) = certificate(object, step, attestation, &leaf, trust)?;
-    let signed_at = signing_time(object, step, attestation, &attested, trust)?;
+    let (attested, open) = check_certificate(task_run, step, attestation, &leaf, trust)?;
+    let signed_at = check_signing_time(task_run, step, attestation, &attested, trust)?;
     let carried = carried.as_ref().map_err(Clone::clone)?;
-    let path = path(step, attestation, carried, &leaf, signed_at, trust, caches)?;
+    let path = find_path(step, attestation, carried, &leaf, signed_at, trust, caches)?;
     Ok(Vouched { leaf, attested, open, signed_at, path })
 }
 
 /// The attestation names the object's own namespace and name.
-fn run(object: &TaskRun, step: &str, attestation: &Attestation) -> Result<(), Finding> {
+fn check_run(task_run: &TaskRun, step: &str, attestation: &Attestation) -> Result<(), Finding> {
     for (what, claimed, expected) in [
-        (("the namespace", Detail::NAMESPACE), &attestation.namespace, &object.metadata.namespace),
-        (("the TaskRun's name", Detail::NAME), &attestation.task_run, &object.metadata.name),
+        (("the namespace", Detail::NAMESPACE), &attestation.namespace, &task_run.metadata.namespace),
+        (("the TaskRun's name", Detail::NAME), &attestation.task_run, &task_run.metadata.name),
     ] {
         if claimed != expected {
             return Err(differs(step, what, expected, claimed));
@@ -151,7 +154,7 @@ fn run(object: &TaskRun, step: &str, attestation: &Attestation) -> Result<(), Fi
 }
 
 /// The covered results: carried with digests, or completed from the values that were found.
-pub(crate) fn covered_results(
+pub(crate) fn find_covered_results(
     evidence: &StepEvidence<'_>,
     attestation: &Attestation,
     is_partial: bool,
@@ -220,7 +223,7 @@ fn not_found(evidence: &StepEvidence<'_>, field: String, wanted: &[u8], is_parti
 }
 
 /// The candidate whose key made the signature, and the statement under it.
-pub(crate) fn signed_by(
+pub(crate) fn find_signer(
     step: &str,
     attestation: &Attestation,
     covered: &[Covered],
@@ -251,8 +254,8 @@ pub(crate) fn signed_by(
 }
 
 /// The claimed time of signing, checked against the object's own times.
-fn signing_time(
-    object: &TaskRun,
+fn check_signing_time(
+    task_run: &TaskRun,
     step: &str,
     attestation: &Attestation,
     attested: &Option<Attested>,
@@ -266,9 +269,9 @@ fn signing_time(
     };
     let skew = trust.clock_skew;
     for (field, detail, time, not_before) in [
-        ("the TaskRun was created", Detail::BEFORE_CREATION, &object.metadata.creation_timestamp, true),
-        ("the TaskRun started", Detail::BEFORE_START, &object.status.start_time, true),
-        ("the TaskRun was completed", Detail::AFTER_COMPLETION, &object.status.completion_time, false),
+        ("the TaskRun was created", Detail::BEFORE_CREATION, &task_run.metadata.creation_timestamp, true),
+        ("the TaskRun started", Detail::BEFORE_START, &task_run.status.start_time, true),
+        ("the TaskRun was completed", Detail::AFTER_COMPLETION, &task_run.status.completion_time, false),
     ] {
         let Some(text) = time else { continue };
         let Some(time) = UnixSeconds::parse(text) else {
@@ -283,8 +286,8 @@ fn signing_time(
         }
     }
     // A certificate that names the run tells it apart by itself; an attestation of Chains at least says when the run started.
-    let is_bounded = object.status.start_time.is_some() && object.is_from_results_of_chains();
-    if object.metadata.creation_timestamp.is_none() && attested.is_none() && !is_bounded {
+    let is_bounded = task_run.status.start_time.is_some() && task_run.is_from_results_of_chains();
+    if task_run.metadata.creation_timestamp.is_none() && attested.is_none() && !is_bounded {
         let reason =
             "metadata.creationTimestamp is missing, so an older run of the same name cannot be told apart";
         return Err(Finding::undecided(Detail::NO_CREATION_TIME, Some(step), reason));

@@ -19,7 +19,7 @@ use crate::{
         finding::Finding,
         findings::Findings,
         prove::{
-            chain::{leaf_id, no_path},
+            chain::{no_path, read_leaf_id},
             signature::{self, Scheme},
         },
         trust::Trust,
@@ -36,14 +36,14 @@ pub(crate) struct SignedValue {
 
 /// Checks a TaskRun that holds no attestation. All is well if only [`SignedValue`]s come back.
 pub(crate) fn verify(
-    object: &TaskRun,
+    task_run: &TaskRun,
     steps: &[StepEvidence<'_>],
     trust: &Trust,
 ) -> Result<Vec<SignedValue>, Findings> {
     let mut values = Vec::new();
     let mut findings = Findings::default();
     for step in steps.iter().filter(|step| step.entries().is_some()) {
-        match verify_step(object, step, trust) {
+        match verify_step(task_run, step, trust) {
             Ok(signed) => values.extend(signed),
             Err(finding) => findings.push(finding),
         }
@@ -59,7 +59,7 @@ pub(crate) fn verify(
 }
 
 fn verify_step(
-    object: &TaskRun,
+    task_run: &TaskRun,
     step: &StepEvidence<'_>,
     trust: &Trust,
 ) -> Result<Vec<SignedValue>, Finding> {
@@ -73,11 +73,11 @@ fn verify_step(
             false => Err(wrong(step, Detail::SVID_MISSING, "it has results, but no SVID")),
         };
     };
-    let leaf = trusted_leaf(object, step, svid, trust)?;
+    let leaf = find_trusted_leaf(task_run, step, svid, trust)?;
     let manifest =
         find(tep0089::MANIFEST).ok_or_else(|| wrong(step, Detail::MANIFEST, "it has no RESULT_MANIFEST"))?;
     let manifest_signature = find(&format!("{}{}", tep0089::MANIFEST, tep0089::SUFFIX)).unwrap_or_default();
-    check(&leaf, manifest, manifest_signature)
+    check_signature(&leaf, manifest, manifest_signature)
         .then_some(())
         .ok_or_else(|| wrong(step, Detail::TEKTON_SIGNATURE, "the manifest's signature"))?;
     for name in manifest.split(',').filter(|name| !name.is_empty()) {
@@ -120,20 +120,20 @@ fn verify_step(
 }
 
 /// The certificate of an SVID that is the TaskRun's own and leads to the bundle.
-fn trusted_leaf(
-    object: &TaskRun,
+fn find_trusted_leaf(
+    task_run: &TaskRun,
     step: &StepEvidence<'_>,
     svid: &str,
     trust: &Trust,
 ) -> Result<Certificate, Finding> {
-    let leaf = certificate(svid).map_err(|(detail, reason)| wrong(step, detail, &reason))?;
-    let (id, open) =
-        leaf_id(&leaf).map_err(|error| wrong(step, Detail::of_rule(error.code()), &error.to_string()))?;
-    let expected = trust.spiffe_id(&object.metadata.namespace, &object.metadata.name);
+    let leaf = read_certificate(svid).map_err(|(detail, reason)| wrong(step, detail, &reason))?;
+    let (id, open) = read_leaf_id(&leaf)
+        .map_err(|error| wrong(step, Detail::of_rule(error.code()), &error.to_string()))?;
+    let expected = trust.spiffe_id(&task_run.metadata.namespace, &task_run.metadata.name);
     if id.to_string() != expected {
         return Err(wrong(step, Detail::IDENTITY, &format!("its SVID belongs to {id}, not to {expected}")));
     }
-    let at = trust.check_time_or(object.status.completion_time.as_deref().and_then(UnixSeconds::parse));
+    let at = trust.check_time_or(task_run.status.completion_time.as_deref().and_then(UnixSeconds::parse));
     let intermediates: Vec<&Certificate> = trust.intermediates.iter().collect();
     chain::find_path(&leaf, &intermediates, &trust.bundle, at)
         .map_err(|error| no_path(step.name, trust, error))?;
@@ -152,7 +152,8 @@ struct Checked<'a> {
 impl<'a> Checked<'a> {
     fn check(&mut self, text: String, signature: &'a str) -> bool {
         let signed = (text, signature);
-        self.good.contains(&signed) || (check(self.leaf, &signed.0, signature) && self.good.insert(signed))
+        self.good.contains(&signed)
+            || (check_signature(self.leaf, &signed.0, signature) && self.good.insert(signed))
     }
 }
 
@@ -165,18 +166,18 @@ fn is_signature_of_another(name: &str, entries: &HashMap<&str, &str>) -> bool {
     name.strip_suffix(tep0089::SUFFIX).is_some_and(|base| entries.contains_key(base))
 }
 
-pub(crate) fn check(leaf: &Certificate, text: &str, signature: &str) -> bool {
+pub(crate) fn check_signature(leaf: &Certificate, text: &str, signature: &str) -> bool {
     STANDARD
         .decode(signature)
         .is_ok_and(|signature| signature::verifies(leaf, Scheme::Tep0089, text.as_bytes(), &signature))
 }
 
 /// One certificate in PEM, and nothing else.
-pub(crate) fn certificate(pem: &str) -> Result<Certificate, (Detail, String)> {
-    parsed(&pem_content(pem)?)
+pub(crate) fn read_certificate(pem: &str) -> Result<Certificate, (Detail, String)> {
+    parse_certificate(&read_pem(pem)?)
 }
 
-pub(crate) fn pem_content(pem: &str) -> Result<Vec<u8>, (Detail, String)> {
+pub(crate) fn read_pem(pem: &str) -> Result<Vec<u8>, (Detail, String)> {
     let refused = || (Detail::SVID, "SVID is not one certificate in PEM".to_owned());
     let body: String = pem
         .strip_prefix("-----BEGIN CERTIFICATE-----\n")
@@ -187,7 +188,7 @@ pub(crate) fn pem_content(pem: &str) -> Result<Vec<u8>, (Detail, String)> {
     STANDARD.decode(body).map_err(|_| refused())
 }
 
-pub(crate) fn parsed(der: &[u8]) -> Result<Certificate, (Detail, String)> {
+pub(crate) fn parse_certificate(der: &[u8]) -> Result<Certificate, (Detail, String)> {
     Certificate::parse(der).map_err(|error| (Detail::of_rule(error.code()), format!("SVID: {error}")))
 }
 

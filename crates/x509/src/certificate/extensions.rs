@@ -150,19 +150,19 @@ impl Extensions {
             let (oid, value) = (&extension.oid, extension.value);
             if *oid == oids::OID_X509_EXT_SUBJECT_KEY_IDENTIFIER {
                 read.subject_key_id =
-                    Some(whole::<KeyIdentifier<'_>>(value, "subjectKeyIdentifier")?.0.to_vec());
+                    Some(parse_whole::<KeyIdentifier<'_>>(value, "subjectKeyIdentifier")?.0.to_vec());
             } else if *oid == oids::OID_X509_EXT_AUTHORITY_KEY_IDENTIFIER {
-                let id = whole::<AuthorityKeyIdentifier<'_>>(value, "authorityKeyIdentifier")?;
+                let id = parse_whole::<AuthorityKeyIdentifier<'_>>(value, "authorityKeyIdentifier")?;
                 read.authority_key_id = id.key_identifier.map(|id| id.0.to_vec());
             } else if *oid == oids::OID_X509_EXT_SUBJECT_ALT_NAME {
                 read.san_critical = extension.critical;
-                read.names(&whole::<SubjectAlternativeName<'_>>(value, "subjectAltName")?)?;
+                read.names(&parse_whole::<SubjectAlternativeName<'_>>(value, "subjectAltName")?)?;
             } else if *oid == oids::OID_X509_EXT_BASIC_CONSTRAINTS {
-                let constraints = whole::<BasicConstraints>(value, "basicConstraints")?;
+                let constraints = parse_whole::<BasicConstraints>(value, "basicConstraints")?;
                 read.is_ca = constraints.ca;
                 read.path_len = constraints.path_len_constraint;
             } else if *oid == oids::OID_X509_EXT_KEY_USAGE {
-                let usage = whole::<extensions::KeyUsage>(value, "keyUsage")?;
+                let usage = parse_whole::<extensions::KeyUsage>(value, "keyUsage")?;
                 read.key_usage = Some(KeyUsage { critical: extension.critical, bits: usage.flags });
             } else if *oid == oids::OID_X509_EXT_EXTENDED_KEY_USAGE {
                 let usages = ExtKeyUsages::parse(extension.critical, value);
@@ -210,7 +210,10 @@ impl Extensions {
 }
 
 /// Reads a value that fills its octets.
-fn whole<'a, T: FromDer<'a, X509Error>>(value: &'a [u8], what: &'static str) -> Result<T, CertificateError> {
+fn parse_whole<'a, T: FromDer<'a, X509Error>>(
+    value: &'a [u8],
+    what: &'static str,
+) -> Result<T, CertificateError> {
     match T::from_der(value) {
         Ok(([], read)) => Ok(read),
         _ => Err(malformed(what)),

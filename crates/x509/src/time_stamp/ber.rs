@@ -19,7 +19,7 @@ pub(super) fn definite(input: &[u8]) -> Option<Vec<u8>> {
 
 fn element(input: &[u8], deepest: usize) -> Option<(Vec<u8>, &[u8])> {
     let (&tag, rest) = input.split_first()?;
-    let (length, rest) = length(rest)?;
+    let (length, rest) = read_length(rest)?;
     let (mut content, mut rest) = match length {
         Some(length) => rest.split_at_checked(length)?,
         None => (rest, &[][..]),
@@ -52,7 +52,7 @@ fn element(input: &[u8], deepest: usize) -> Option<(Vec<u8>, &[u8])> {
 }
 
 /// A length, `None` if it is indefinite.
-fn length(input: &[u8]) -> Option<(Option<usize>, &[u8])> {
+fn read_length(input: &[u8]) -> Option<(Option<usize>, &[u8])> {
     let (&first, rest) = input.split_first()?;
     if first < 0x80 {
         return Some((Some(usize::from(first)), rest));

@@ -36,7 +36,7 @@ pub struct TimeStamp {
 
 /// The object identifier of an AlgorithmIdentifier. No algorithm that is checked has parameters that matter, and authorities differ in
 /// whether they write NULL for none.
-fn algorithm<'a>(content: &'a [u8], what: &'static str) -> Result<&'a [u8], Malformed> {
+fn read_algorithm<'a>(content: &'a [u8], what: &'static str) -> Result<&'a [u8], Malformed> {
     let mut fields = Fields::new(content, what);
     let oid = fields.next(OID)?;
     if fields.all()?.len() > 1 { Err(Malformed(what)) } else { Ok(oid) }

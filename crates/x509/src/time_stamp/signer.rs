@@ -3,7 +3,7 @@
 use ring::digest::{self, digest};
 use x509_parser::asn1_rs::Oid;
 
-use super::{TST_INFO, algorithm, error::TokenError};
+use super::{TST_INFO, error::TokenError, read_algorithm};
 use crate::{
     certificate::{Certificate, CertificateError, Parameters, SignatureAlgorithm, algorithm_name},
     der::{
@@ -117,16 +117,16 @@ impl SignerInfo {
                 SignerId::IssuerAndSerial { issuer, serial }
             }
         };
-        let digest_oid = algorithm(fields.next(SEQUENCE)?, "digestAlgorithm")?;
+        let digest_oid = read_algorithm(fields.next(SEQUENCE)?, "digestAlgorithm")?;
         let digest = Digest::from_oid(digest_oid)
             .ok_or_else(|| TokenError::Algorithm { what: format!("digest {}", dotted(digest_oid)) })?;
         let attributes = fields.next(tagged(0))?;
-        let algorithm = signature_algorithm(fields.next(SEQUENCE)?, digest)?;
+        let algorithm = read_signature_algorithm(fields.next(SEQUENCE)?, digest)?;
         let signature = fields.next(OCTET_STRING)?.to_vec();
         fields.optional(tagged(1))?;
         fields.end()?;
 
-        let certificate_ids = signed_attributes(attributes, digest, signed_content)?;
+        let certificate_ids = read_signed_attributes(attributes, digest, signed_content)?;
         let signed = to_be_signed(attributes)?;
         Ok((digest_oid, Self { id, certificate_ids, signed, algorithm, signature }))
     }
@@ -186,7 +186,7 @@ fn to_be_signed(content: &[u8]) -> Result<Vec<Vec<u8>>, TokenError> {
 
 /// contentType and messageDigest must agree with what is signed, and at least one attribute must name the signer's certificate (RFC 3161 2.4.2,
 /// RFC 5816 2.2). Others may be there.
-fn signed_attributes(
+fn read_signed_attributes(
     content: &[u8],
     digest: Digest,
     signed_content: &[u8],
@@ -221,13 +221,13 @@ fn signed_attributes(
     if first.is_none() && second.is_none() {
         return Err(missing("signingCertificate"));
     }
-    let first = first.map(|values| certificate_id(values, false));
-    let second = second.map(|values| certificate_id(values, true));
+    let first = first.map(|values| read_certificate_id(values, false));
+    let second = second.map(|values| read_certificate_id(values, true));
     first.into_iter().chain(second).collect()
 }
 
 /// SigningCertificate or SigningCertificateV2: the first of its identifiers is the signer's.
-fn certificate_id(values: &[u8], version_2: bool) -> Result<CertificateId, TokenError> {
+fn read_certificate_id(values: &[u8], version_2: bool) -> Result<CertificateId, TokenError> {
     let what = "signingCertificate";
     let mut signing = Fields::of(values, SEQUENCE, what)?;
     let ids = Fields::new(signing.next(SEQUENCE)?, what).all()?;
@@ -238,7 +238,7 @@ fn certificate_id(values: &[u8], version_2: bool) -> Result<CertificateId, Token
     let digest = match (version_2, fields.peek()) {
         (false, _) => Digest::Sha1,
         (true, Some(SEQUENCE)) => {
-            let oid = algorithm(fields.next(SEQUENCE)?, what)?;
+            let oid = read_algorithm(fields.next(SEQUENCE)?, what)?;
             // SHA-1 as in the first form: it tells certificates apart that the chain must vouch for in any case.
             Digest::from_oid(oid)
                 .or((oid == SHA1).then_some(Digest::Sha1))
@@ -265,9 +265,9 @@ fn certificate_id(values: &[u8], version_2: bool) -> Result<CertificateId, Token
 
 /// The signature's algorithm. What names a digest must name that of digestAlgorithm; rsaEncryption (RFC 3370 3.2) and, with some,
 /// id-ecPublicKey name none.
-fn signature_algorithm(content: &[u8], digest: Digest) -> Result<SignatureAlgorithm, TokenError> {
+fn read_signature_algorithm(content: &[u8], digest: Digest) -> Result<SignatureAlgorithm, TokenError> {
     use SignatureAlgorithm::{EcdsaSha256, EcdsaSha384, EcdsaSha512, RsaSha256, RsaSha384, RsaSha512};
-    let oid = algorithm(content, "signatureAlgorithm")?;
+    let oid = read_algorithm(content, "signatureAlgorithm")?;
     let unsupported = || TokenError::Algorithm { what: format!("signature {} with {digest}", dotted(oid)) };
     let by_digest = match digest {
         Digest::Sha256 => [RsaSha256, EcdsaSha256],
@@ -279,7 +279,7 @@ fn signature_algorithm(content: &[u8], digest: Digest) -> Result<SignatureAlgori
     match oid {
         RSA => Ok(rsa),
         EC => Ok(ecdsa),
-        // Parameters are not looked at: see `algorithm`.
+        // Parameters are not looked at: see `read_algorithm`.
         _ => SignatureAlgorithm::from_identifier(oid, Parameters::Absent)
             .filter(|named| by_digest.contains(named))
             .ok_or_else(unsupported),

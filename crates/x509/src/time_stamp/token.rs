@@ -7,9 +7,10 @@ use time::{Date, Month, PrimitiveDateTime, Time};
 use unixtime::UnixSeconds;
 
 use super::{
-    MAX_TOKEN, TST_INFO, TimeStamp, algorithm,
+    MAX_TOKEN, TST_INFO, TimeStamp,
     ber::definite,
     error::TokenError,
+    read_algorithm,
     signer::{Digest, SignerInfo},
     tsa,
 };
@@ -85,7 +86,7 @@ impl Token {
         if outer.peek() == Some(OID) {
             return Self::from_content_info(&der);
         }
-        granted(outer.next(SEQUENCE)?)?;
+        check_granted(outer.next(SEQUENCE)?)?;
         let token = outer.next_whole(SEQUENCE)?;
         outer.end()?;
         Self::from_content_info(token.whole)
@@ -125,7 +126,7 @@ impl Token {
         let mut announced = false;
         for digest in digests {
             let content = Fields::of(digest.whole, SEQUENCE, "digestAlgorithms")?.content();
-            announced |= algorithm(content, "digestAlgorithms")? == digest_oid;
+            announced |= read_algorithm(content, "digestAlgorithms")? == digest_oid;
         }
         if !announced {
             return Err(Malformed("its signer's digest is not among the digestAlgorithms").into());
@@ -136,7 +137,7 @@ impl Token {
             policy: info.policy,
             gen_time: info.gen_time,
             signer,
-            certificates: certificates_in(certificates)?,
+            certificates: read_certificates(certificates)?,
         })
     }
 
@@ -173,7 +174,7 @@ impl Token {
 }
 
 /// PKIStatusInfo (RFC 3161 2.4.2): only granted (0) and granted with modifications (1) come with a token.
-fn granted(content: &[u8]) -> Result<(), TokenError> {
+fn check_granted(content: &[u8]) -> Result<(), TokenError> {
     let mut fields = Fields::new(content, "PKIStatusInfo");
     let status = fields.number(INTEGER)?;
     let mut words = Vec::new();
@@ -192,14 +193,14 @@ fn granted(content: &[u8]) -> Result<(), TokenError> {
         5 => "revocation notification".to_owned(),
         other => format!("status {other}"),
     };
-    let failures = failure.map(failures).unwrap_or_default();
+    let failures = failure.map(read_failures).unwrap_or_default();
     words.insert(0, status);
     words.extend(failures.iter().map(|failure| (*failure).to_owned()));
     Err(TokenError::NotGranted { reason: words.join(", ") })
 }
 
 /// Names of the bits of PKIFailureInfo.
-fn failures(bits: &[u8]) -> Vec<&'static str> {
+fn read_failures(bits: &[u8]) -> Vec<&'static str> {
     let known = [
         (0, "unknown or unsupported digest (badAlg)"),
         (2, "transaction not permitted (badRequest)"),
@@ -216,7 +217,7 @@ fn failures(bits: &[u8]) -> Vec<&'static str> {
 }
 
 /// CertificateSet (RFC 5652 10.2.3). What is no X.509 certificate of version 3 cannot help, and nothing rests on it.
-fn certificates_in(content: &[u8]) -> Result<Vec<Certificate>, TokenError> {
+fn read_certificates(content: &[u8]) -> Result<Vec<Certificate>, TokenError> {
     let found = Fields::new(content, "certificates").all()?;
     if found.len() > MAX_CERTIFICATES {
         return Err(Malformed("it carries more than 16 certificates").into());
@@ -240,7 +241,7 @@ impl TstInfo {
         }
         let policy = fields.next(OID)?.to_vec();
         let mut imprint = Fields::new(fields.next(SEQUENCE)?, "messageImprint");
-        let oid = algorithm(imprint.next(SEQUENCE)?, "messageImprint")?;
+        let oid = read_algorithm(imprint.next(SEQUENCE)?, "messageImprint")?;
         let hash = imprint.next(OCTET_STRING)?;
         imprint.end()?;
         let digest = Digest::from_oid(oid).ok_or(TokenError::OtherDigest)?;
@@ -248,7 +249,7 @@ impl TstInfo {
         fields.integer()?;
         let time = fields.next(GENERALIZED_TIME)?;
         let accuracy = match fields.optional(SEQUENCE)? {
-            Some(accuracy) => accuracy_micros(accuracy)?,
+            Some(accuracy) => read_accuracy_micros(accuracy)?,
             None => 0,
         };
         // FALSE is left out in DER, and written by some.
@@ -261,14 +262,14 @@ impl TstInfo {
         };
         fields.optional(tagged(0))?;
         if let Some(extensions) = fields.optional(tagged(1))? {
-            extensions_may_be_ignored(extensions)?;
+            check_extensions(extensions)?;
         }
         fields.end()?;
         Ok(Self { imprint, gen_time: GenTime::parse(time, accuracy)?, nonce, policy })
     }
 }
 
-fn extensions_may_be_ignored(content: &[u8]) -> Result<(), TokenError> {
+fn check_extensions(content: &[u8]) -> Result<(), TokenError> {
     for extension in Fields::new(content, "extensions").all()? {
         let mut fields = Fields::of(extension.whole, SEQUENCE, "extensions")?;
         fields.next(OID)?;
@@ -282,7 +283,7 @@ fn extensions_may_be_ignored(content: &[u8]) -> Result<(), TokenError> {
 }
 
 /// Accuracy: seconds, millis and micros, each of which may be left out. More than a century is as good as a century.
-fn accuracy_micros(content: &[u8]) -> Result<i64, TokenError> {
+fn read_accuracy_micros(content: &[u8]) -> Result<i64, TokenError> {
     let mut fields = Fields::new(content, "accuracy");
     let mut micros: i64 = 0;
     for (tag, unit) in [(INTEGER, 1_000_000), (tagged_primitive(0), 1000), (tagged_primitive(1), 1)] {

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
-use super::{ChainsSignature, key::ChainsKeys, signed};
+use super::{ChainsSignature, check_signatures, key::ChainsKeys};
 use crate::{
     tekton::{
         chains::{self, ChainsEnvelope, ChainsError, ChainsFormat, Stated, StatedTaskRun},
@@ -29,7 +29,7 @@ pub(crate) struct Annotation {
 
 /// The attestation in the annotations of a run of this kind (`taskrun`, `pipelinerun`); `None`: there is none. `unread` makes the finding
 /// that it cannot be read.
-pub(crate) fn signed_in(
+pub(crate) fn find_signed(
     metadata: &Metadata,
     kind: &str,
     keys: &ChainsKeys,
@@ -42,22 +42,22 @@ pub(crate) fn signed_in(
     let field = format!("metadata.annotations[{key}]");
     let bytes = STANDARD.decode(annotation).map_err(|_| unread(format!("{field}: it is not base64")))?;
     let envelope = ChainsEnvelope::from_json(&bytes).map_err(|error| unread(format!("{field}: {error}")))?;
-    let keyid = signed(&envelope, keys)?;
+    let keyid = check_signatures(&envelope, keys)?;
     Ok(Some(Annotation { field, envelope, keyid }))
 }
 
 /// Checks the attestation in the annotations of a TaskRun.
-pub(super) fn check(object: &TaskRun, keys: &ChainsKeys) -> Result<ChainsSignature, Finding> {
+pub(super) fn check(task_run: &TaskRun, keys: &ChainsKeys) -> Result<ChainsSignature, Finding> {
     let undecided = |problem| Finding::undecided(Detail::CHAINS_ANNOTATION, None, problem);
     let Some(Annotation { field, envelope, keyid }) =
-        signed_in(&object.metadata, "taskrun", keys, undecided)?
+        find_signed(&task_run.metadata, "taskrun", keys, undecided)?
     else {
         return Ok(missing("there is no attestation of Tekton Chains in its annotations"));
     };
     let unread = |error: &dyn std::fmt::Display| undecided(format!("{field}: {error}"));
     let stated = Stated {
-        namespace: Some(object.metadata.namespace.clone()),
-        task_runs: vec![StatedTaskRun { task: None, name: object.metadata.name.clone() }],
+        namespace: Some(task_run.metadata.namespace.clone()),
+        task_runs: vec![StatedTaskRun { task: None, name: task_run.metadata.name.clone() }],
     };
     let attested = chains::of_payload(&envelope.payload, &stated, |_| None);
     let attested = match attested.and_then(|attested| attested.into_iter().collect::<Result<Vec<_>, _>>()) {
@@ -70,14 +70,14 @@ pub(super) fn check(object: &TaskRun, keys: &ChainsKeys) -> Result<ChainsSignatu
     let [attested] = attested.as_slice() else {
         return Err(unread(&"it is an attestation of several TaskRuns"));
     };
-    same_run(object, attested)
-        .and_then(|()| same_results(object, attested))
+    compare_run(task_run, attested)
+        .and_then(|()| compare_results(task_run, attested))
         .map_err(|problem| Finding::status(field, Detail::CHAINS_ANNOTATION, problem))?;
     Ok(ChainsSignature::Signed(keyid))
 }
 
-fn same_run(object: &TaskRun, attested: &TaskRun) -> Result<(), String> {
-    let (stated, found) = (&object.metadata, &attested.metadata);
+fn compare_run(task_run: &TaskRun, attested: &TaskRun) -> Result<(), String> {
+    let (stated, found) = (&task_run.metadata, &attested.metadata);
     match () {
         () if found.uid != stated.uid => Err(format!(
             "Chains attested the run of the UID {:?}, and this one has {:?}",
@@ -91,17 +91,17 @@ fn same_run(object: &TaskRun, attested: &TaskRun) -> Result<(), String> {
 }
 
 /// Whether the by-products are what the status holds, in the same order. Chains leaves some results out, and never puts one in.
-fn same_results(object: &TaskRun, attested: &TaskRun) -> Result<(), String> {
-    let in_steps = object.status.steps.iter().flatten().flat_map(|step| &step.results);
+fn compare_results(task_run: &TaskRun, attested: &TaskRun) -> Result<(), String> {
+    let in_steps = task_run.status.steps.iter().flatten().flat_map(|step| &step.results);
     let of_steps = attested.chains.iter().flat_map(|origin| &origin.step_results);
     // slsa/v2alpha3 leaves out no result, and has none of any step.
     let is_v2alpha4 =
         attested.chains.as_ref().is_some_and(|origin| origin.format == ChainsFormat::TaskRunV2alpha4);
-    same(object.status.results.iter(), attested.status.results.iter(), "result", is_v2alpha4)?;
-    if is_v2alpha4 { same(in_steps, of_steps, "step result", true) } else { Ok(()) }
+    compare_names(task_run.status.results.iter(), attested.status.results.iter(), "result", is_v2alpha4)?;
+    if is_v2alpha4 { compare_names(in_steps, of_steps, "step result", true) } else { Ok(()) }
 }
 
-fn same<'a>(
+fn compare_names<'a>(
     found: impl Iterator<Item = &'a StatusResult>,
     attested: impl Iterator<Item = &'a StatusResult>,
     what: &str,

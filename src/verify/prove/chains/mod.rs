@@ -53,15 +53,15 @@ impl fmt::Display for ChainsSignature {
 
 /// Checks what Chains signed of an object, with the keys that are trusted.
 pub(crate) fn check(
-    object: &TaskRun,
+    task_run: &TaskRun,
     keys: &ChainsKeys,
     caches: &mut Caches,
 ) -> Result<ChainsSignature, Finding> {
-    let Some(origin) = &object.chains else {
+    let Some(origin) = &task_run.chains else {
         return match keys.is_empty() {
             // Without a key nothing in it can be believed, and the object's own evidence is there.
             true => Ok(ChainsSignature::default()),
-            false => annotation::check(object, keys),
+            false => annotation::check(task_run, keys),
         };
     };
     match &origin.envelope {
@@ -74,14 +74,14 @@ pub(crate) fn check(
             "the statement is in no envelope, so nobody signed it",
         ))),
         Some(_) if keys.is_empty() => Ok(ChainsSignature::NotChecked),
-        Some(envelope) => {
-            caches.of_envelope(envelope, |envelope| signed(envelope, keys)).map(ChainsSignature::Signed)
-        }
+        Some(envelope) => caches
+            .check_envelope(envelope, |envelope| check_signatures(envelope, keys))
+            .map(ChainsSignature::Signed),
     }
 }
 
 /// The key that signed an envelope.
-fn signed(envelope: &ChainsEnvelope, keys: &ChainsKeys) -> Result<String, Finding> {
+fn check_signatures(envelope: &ChainsEnvelope, keys: &ChainsKeys) -> Result<String, Finding> {
     if envelope.signatures.is_empty() {
         let reason = "the envelope holds no signature".to_owned();
         return Err(Finding::status("signatures".to_owned(), Detail::CHAINS_SIGNATURE, reason));

@@ -15,7 +15,7 @@ use std::{
 pub use error::TimeStampTokenError;
 pub use proof::TimeProof;
 pub use stamped::attestations;
-pub use stamps::{TimeStamps, TsaFileError, annotated};
+pub use stamps::{TimeStamps, TsaFileError, read_annotation};
 pub(in crate::verify) use window::Window;
 pub use window::{OutOfWindow, ToStamp};
 use x509::{
@@ -58,23 +58,23 @@ enum Worth {
 }
 
 /// How the time of every step is known. A good token that contradicts a step is an error; one that is of no use is noted.
-pub(in crate::verify) fn of_steps(
-    object: &TaskRun,
+pub(in crate::verify) fn prove_times(
+    task_run: &TaskRun,
     proven: &[ProvenStep],
     trust: &Trust,
     stamps: &TimeStamps,
     notes: &mut Vec<String>,
 ) -> Result<Times, Findings> {
-    let annotated = by_step(object, proven, stamps, notes);
+    let annotated = read_tokens_by_step(task_run, proven, stamps, notes);
     let mut times =
         Times { steps: Vec::new(), weakest: TimeProof::ValidNow, weaknesses: Findings::default() };
     let mut contradictions = Findings::default();
     for step in proven {
         let mut good: Vec<TimeStamp> = Vec::new();
         let mut useless = Vec::new();
-        for token in tokens(step, annotated.get(&step.name), stamps) {
+        for token in find_tokens(step, annotated.get(&step.name), stamps) {
             let worth = match token {
-                Ok(token) => worth(&token, step, trust, stamps),
+                Ok(token) => judge_token(&token, step, trust, stamps),
                 Err(error) => Worth::None(error.to_string()),
             };
             match worth {
@@ -90,7 +90,7 @@ pub(in crate::verify) fn of_steps(
             }
         }
         let stamp = good.into_iter().min_by_key(|stamp| stamp.gen_time);
-        let proof = proof(step, trust, stamp);
+        let proof = prove_time(step, trust, stamp);
         if proof == TimeProof::Unproven {
             times.weaknesses.push(unproven(step, trust, useless));
         } else if !stamps.tsas().is_empty() {
@@ -104,14 +104,14 @@ pub(in crate::verify) fn of_steps(
 }
 
 /// The annotation's tokens by step. Nobody signs it, so what is wrong with it is noted and no more.
-fn by_step(
-    object: &TaskRun,
+fn read_tokens_by_step(
+    task_run: &TaskRun,
     proven: &[ProvenStep],
     stamps: &TimeStamps,
     notes: &mut Vec<String>,
 ) -> BTreeMap<String, String> {
-    let Some(annotation) = &object.metadata.annotations.timestamps else { return BTreeMap::new() };
-    let Some(by_step) = stamps::annotated(annotation) else {
+    let Some(annotation) = &task_run.metadata.annotations.timestamps else { return BTreeMap::new() };
+    let Some(by_step) = stamps::read_annotation(annotation) else {
         notes.push(format!(
             "the annotation {ANNOTATION} is not a JSON object from step names to base64; it is left out"
         ));
@@ -128,7 +128,7 @@ fn by_step(
 }
 
 /// Every token there may be for a step. Without a TSA that counts none is read.
-fn tokens<'a>(
+fn find_tokens<'a>(
     step: &ProvenStep,
     annotated: Option<&String>,
     stamps: &'a TimeStamps,
@@ -149,7 +149,7 @@ fn tokens<'a>(
 }
 
 /// What a token that is of this step's attestation does for it.
-fn worth(token: &Token, step: &ProvenStep, trust: &Trust, stamps: &TimeStamps) -> Worth {
+fn judge_token(token: &Token, step: &ProvenStep, trust: &Trust, stamps: &TimeStamps) -> Worth {
     let stamp = match token.verify(stamps.tsas()) {
         Ok(stamp) => stamp,
         Err(error) => return Worth::None(TimeStampTokenError::from(error).to_string()),
@@ -162,7 +162,7 @@ fn worth(token: &Token, step: &ProvenStep, trust: &Trust, stamps: &TimeStamps) -
 }
 
 /// The strongest proof: valid now, else by a token, else at the time that the operator asserts.
-fn proof(step: &ProvenStep, trust: &Trust, stamp: Option<TimeStamp>) -> TimeProof {
+fn prove_time(step: &ProvenStep, trust: &Trust, stamp: Option<TimeStamp>) -> TimeProof {
     let at = trust.at.unwrap_or(trust.now);
     let meanwhile = Validity::from_on(at, trust.clock_skew);
     let path = step.path.validity();

@@ -9,12 +9,12 @@ use crate::{
 
 /// What the time stamp of each step is of: its decoded attestation, with the step's name. Nothing is verified; that the time of
 /// something is proven says nothing about it.
-pub fn attestations(object: &TaskRun) -> Result<Vec<(String, Vec<u8>)>, Findings> {
-    if let Some(finding) = retries::last_never_ran(object) {
+pub fn attestations(task_run: &TaskRun) -> Result<Vec<(String, Vec<u8>)>, Findings> {
+    if let Some(finding) = retries::last_never_ran(task_run) {
         return Err(finding.into());
     }
-    let steps = collect::collect(object)?;
-    if collect::kind(object, &steps) != collect::EvidenceKind::Attestation {
+    let steps = collect::collect(task_run)?;
+    if collect::kind(task_run, &steps) != collect::EvidenceKind::Attestation {
         let reason = "no step has an attestation, which is what is time-stamped".to_owned();
         return Err(Finding::no_evidence(Detail::NOTHING_SIGNED, reason).into());
     }

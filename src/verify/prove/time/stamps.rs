@@ -145,7 +145,7 @@ fn read_bounded(file: &Path) -> io::Result<Vec<u8>> {
 }
 
 /// The annotation's tokens by step, each in base64; `None` if it is not a JSON object from step names to text.
-pub fn annotated(annotation: &Value) -> Option<BTreeMap<String, String>> {
+pub fn read_annotation(annotation: &Value) -> Option<BTreeMap<String, String>> {
     serde_json::from_str(annotation.as_str()?).ok()
 }
 
