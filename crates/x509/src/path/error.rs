@@ -1,4 +1,4 @@
-//! Why there is no valid path.
+//! Why there is no valid certification path.
 
 use std::convert::Infallible;
 
@@ -9,7 +9,7 @@ use crate::{
     class::{Class, Rule, class_of},
 };
 
-/// Why no path leads from a certificate to a trust anchor. `R` are the caller's own rules.
+/// Why no certification path leads from an end entity to a trust anchor. `R` are the caller's own rules.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PathError<R: Rule = Infallible> {
     /// Nobody at hand has the name (and key ID) that the certificate states as its issuer's.

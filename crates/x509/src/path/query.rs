@@ -1,4 +1,4 @@
-//! What a path is looked for in, and under which rules.
+//! What a certification path is looked for in, and under which rules.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -29,7 +29,7 @@ impl Default for Limits {
     }
 }
 
-/// What a path is looked for in, and under which rules; `R` are the caller's own.
+/// What a certification path is looked for in, and under which rules; `R` are the caller's own.
 pub struct Search<'a, R: Rule = Infallible> {
     /// Certificates that may be in the path; not trusted by themselves.
     pub intermediates: &'a [&'a Certificate],

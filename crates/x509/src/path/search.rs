@@ -1,10 +1,10 @@
-//! The search for a path, and the answer.
+//! The search for a certification path, and the answer.
 
 use std::cmp::Reverse;
 
 use super::{
     PathError, PathRule,
-    climb::{Climb, Obstacle},
+    builder::{Obstacle, PathBuilder},
     query::{Search, most_telling},
 };
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
 };
 
 impl<'a, R: Rule> Search<'a, R> {
-    /// The issuers of a valid path: from the end entity's own up to the trust anchor. Where several fit, those that are valid
+    /// The issuers of a valid certification path (RFC 5280 6.1): from the end entity's own up to the trust anchor. Where several fit, those that are valid
     /// longest are tried first.
     ///
     /// What cannot be checked here does not end a branch: above it the branch may yet be contradicted. So where no path is valid, the
@@ -43,14 +43,14 @@ impl<'a, R: Rule> Search<'a, R> {
             .chain(longest_first(self.intermediates).into_iter().map(|issuer| (issuer, false)))
             .collect();
         let links = self.check_links(end_entity, &candidates)?;
-        let mut climb = Climb::new(self, &candidates, &links, end_entity, open);
-        if climb.from(None)? {
-            return Ok(climb.issuers);
+        let mut builder = PathBuilder::new(self, &candidates, &links, end_entity, open);
+        if builder.extend_from(None)? {
+            return Ok(builder.issuers);
         }
-        if let Some((certificate, rule)) = climb.undecided {
+        if let Some((certificate, rule)) = builder.undecided {
             return Err(PathError::Refused { certificate: certificate.label(), rule });
         }
-        Err(match climb.farthest {
+        Err(match builder.farthest {
             Some((_, certificate, Obstacle::Rule(rule))) => {
                 PathError::Refused { certificate: certificate.label(), rule }
             }

@@ -1,4 +1,4 @@
-//! The search for one path, from the end entity upwards.
+//! Builds a certification path from the end entity upwards (RFC 4158 2.3), and validates each step with it (RFC 5280 6.1).
 
 use super::{
     PathError, PathRule,
@@ -17,13 +17,14 @@ pub(super) enum Obstacle<R: Rule> {
     TooLong,
 }
 
-/// A depth-first search.
-pub(super) struct Climb<'a, 's, R: Rule> {
+/// Extends a prospective certification path, depth first.
+pub(super) struct PathBuilder<'a, 's, R: Rule> {
     search: &'s Search<'a, R>,
     /// Trust anchors, then intermediates, and which of both.
     candidates: &'s [(&'a Certificate, bool)],
     links: &'s Links,
     end_entity: &'a Certificate,
+    /// Those of the prospective path, from the end entity's own up; complete, it ends at a trust anchor.
     pub(super) issuers: Vec<&'a Certificate>,
     /// What cannot be checked about the end entity and `issuers`.
     open: Vec<(&'a Certificate, PathRule<R>)>,
@@ -36,7 +37,7 @@ pub(super) struct Climb<'a, 's, R: Rule> {
     pub(super) farthest: Option<(usize, &'a Certificate, Obstacle<R>)>,
 }
 
-impl<'a, 's, R: Rule> Climb<'a, 's, R> {
+impl<'a, 's, R: Rule> PathBuilder<'a, 's, R> {
     pub(super) fn new(
         search: &'s Search<'a, R>,
         candidates: &'s [(&'a Certificate, bool)],
@@ -44,7 +45,7 @@ impl<'a, 's, R: Rule> Climb<'a, 's, R> {
         end_entity: &'a Certificate,
         open: Vec<(&'a Certificate, PathRule<R>)>,
     ) -> Self {
-        Climb {
+        PathBuilder {
             search,
             candidates,
             links,
@@ -58,12 +59,12 @@ impl<'a, 's, R: Rule> Climb<'a, 's, R> {
         }
     }
 
-    /// Whether a path was found from the end entity, or from the candidate at this place, the last one of `issuers`. An error
-    /// ends the search.
-    pub(super) fn from(&mut self, place: Option<usize>) -> Result<bool, PathError<R>> {
+    /// Whether the prospective path becomes a valid one above the end entity, or above the candidate at this place, the last one of
+    /// `issuers`. An error ends the search.
+    pub(super) fn extend_from(&mut self, place: Option<usize>) -> Result<bool, PathError<R>> {
         let certificate = place.map_or(self.end_entity, |place| self.candidates[place].0);
         if self.issuers.len() == self.search.limits.issuers {
-            self.stopped(certificate, Obstacle::TooLong);
+            self.note_obstacle(certificate, Obstacle::TooLong);
             return Ok(false);
         }
         let mut issuer_known = false;
@@ -74,7 +75,7 @@ impl<'a, 's, R: Rule> Climb<'a, 's, R> {
             }
             issuer_known = true;
             if self.issuers.iter().any(|known| is_same_ca(known, issuer)) {
-                self.stopped_at(0, certificate, Obstacle::NoIssuer);
+                self.note_obstacle_at(0, certificate, Obstacle::NoIssuer);
                 continue;
             }
             let open = self.open.len();
@@ -89,7 +90,7 @@ impl<'a, 's, R: Rule> Climb<'a, 's, R> {
                 self.open.truncate(open);
                 continue;
             }
-            let (named, names) = self.check_names(issuer);
+            let (named, names) = self.check_name_constraints(issuer);
             if names == Err(NameError::TooMany) {
                 return Err(PathError::Budget {
                     what: "comparisons of names",
@@ -101,7 +102,7 @@ impl<'a, 's, R: Rule> Climb<'a, 's, R> {
                 continue;
             }
             self.issuers.push(issuer);
-            if is_anchor && self.is_whole() || !is_anchor && self.from(Some(index))? {
+            if is_anchor && self.is_valid() || !is_anchor && self.extend_from(Some(index))? {
                 return match self.links.get(&(index, place)) {
                     Some(Ok(())) => Ok(true),
                     _ => Err(self.search.too_many_signatures()),
@@ -111,7 +112,7 @@ impl<'a, 's, R: Rule> Climb<'a, 's, R> {
             self.open.truncate(open);
         }
         if !issuer_known {
-            self.stopped(certificate, Obstacle::NoIssuer);
+            self.note_obstacle(certificate, Obstacle::NoIssuer);
         }
         Ok(false)
     }
@@ -125,14 +126,14 @@ impl<'a, 's, R: Rule> Climb<'a, 's, R> {
                 false
             }
             Err(rule) => {
-                self.stopped(at, Obstacle::Rule(rule));
+                self.note_obstacle(at, Obstacle::Rule(rule));
                 true
             }
         }
     }
 
-    /// Whether nothing stands against `issuers`, which end at a trust anchor.
-    fn is_whole(&mut self) -> bool {
+    /// Whether nothing stands against the prospective path, which ends at a trust anchor.
+    fn is_valid(&mut self) -> bool {
         let first = self.issuers.first().copied().unwrap_or(self.end_entity);
         let rule = (self.search.path_rule)(&self.issuers).map_err(PathRule::Caller);
         if self.is_refused(first, rule) {
@@ -162,7 +163,7 @@ impl<'a, 's, R: Rule> Climb<'a, 's, R> {
 
     /// Holds every certificate below `issuer` against its name constraints; self-issued CAs are exempt (RFC 5280 6.1.3 b). Says
     /// which one breaks them.
-    fn check_names(&mut self, issuer: &Certificate) -> (&'a Certificate, Result<(), NameError>) {
+    fn check_name_constraints(&mut self, issuer: &Certificate) -> (&'a Certificate, Result<(), NameError>) {
         let mut answer = (self.end_entity, Ok(()));
         let Some(constraints) = issuer.name_constraints() else { return answer };
         let below = self.issuers.iter().filter(|below| !below.is_self_issued());
@@ -179,11 +180,11 @@ impl<'a, 's, R: Rule> Climb<'a, 's, R> {
         answer
     }
 
-    fn stopped(&mut self, at: &'a Certificate, obstacle: Obstacle<R>) {
-        self.stopped_at(self.issuers.len() + 1, at, obstacle);
+    fn note_obstacle(&mut self, at: &'a Certificate, obstacle: Obstacle<R>) {
+        self.note_obstacle_at(self.issuers.len() + 1, at, obstacle);
     }
 
-    fn stopped_at(&mut self, distance: usize, at: &'a Certificate, obstacle: Obstacle<R>) {
+    fn note_obstacle_at(&mut self, distance: usize, at: &'a Certificate, obstacle: Obstacle<R>) {
         if self.farthest.as_ref().is_none_or(|(farthest, ..)| distance > *farthest) {
             self.farthest = Some((distance, at, obstacle));
         }
