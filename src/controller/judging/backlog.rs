@@ -5,6 +5,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -90,17 +91,17 @@ struct Judged {
     /// The PipelineRuns that it said it belongs to.
     pipeline_runs: Box<[Key]>,
     /// Which one it is, if it may be that nothing else tells of it: a PipelineRun, or one whose verdict is not ours.
-    id: Option<Box<RunId>>,
+    id: Option<Arc<RunId>>,
 }
 
 impl Judged {
-    fn new(id: &RunId, ended: &Ended, by: By) -> Self {
+    fn new(id: &Arc<RunId>, ended: &Ended, by: By) -> Self {
         let is_ours = matches!(by, By::Us(_));
         Self {
             mark: Some(ended.mark),
             by,
             pipeline_runs: above(id, ended).map(|id| id.key()).collect(),
-            id: (!is_ours || id.kind == RunKind::PipelineRun).then(|| Box::new(id.clone())),
+            id: (!is_ours || id.kind == RunKind::PipelineRun).then(|| id.clone()),
         }
     }
 }
@@ -128,7 +129,7 @@ struct Known {
 #[derive(Debug, Default)]
 pub struct Backlog {
     known: BTreeMap<(RunKind, Scope), Known>,
-    open: BTreeMap<RunId, Open>,
+    open: BTreeMap<Arc<RunId>, Open>,
     turns: Turns,
     /// TaskRuns that lack time stamps and are to be looked at again for them, by when they say that they ended.
     unstamped: BTreeSet<(Option<UnixSeconds>, RunId)>,
@@ -148,7 +149,7 @@ impl Backlog {
             Told::Changed(seen) => {
                 let id = RunId::of(kind, &seen);
                 let open = Open { is_found: false, ..Open::new(scope, at) };
-                self.look(id, seen.ended.as_deref(), acts, open);
+                self.look(id.into(), seen.ended.as_deref(), acts, open);
             }
             Told::Gone(seen) => {
                 let id = RunId::of(kind, &seen);
@@ -165,16 +166,16 @@ impl Backlog {
         if let Some(listed) = known.listing.take(&page, |seen| RunId::of(kind, seen).key()) {
             known.is_listed = true;
             known.judged.retain(|key, _| listed.contains(key));
-            let is_gone = |(id, open): &(&RunId, &Open)| {
+            let is_gone = |(id, open): &(&Arc<RunId>, &Open)| {
                 id.kind == kind && open.scope == *scope && !listed.contains(&id.key())
             };
-            let gone: Vec<RunId> = self.open.iter().filter(is_gone).map(|(id, _)| id.clone()).collect();
+            let gone: Vec<Arc<RunId>> = self.open.iter().filter(is_gone).map(|(id, _)| id.clone()).collect();
             gone.iter().for_each(|id| drop(self.close(id)));
         }
         for seen in page.objects {
             let noted = seen.ended.as_ref().and_then(|ended| ended.noted.as_ref()?.at());
             let open = Open { may_stand: noted.filter(|_| is_first), ..Open::new(scope, at) };
-            self.look(RunId::of(kind, &seen), seen.ended.as_deref(), acts, open);
+            self.look(RunId::of(kind, &seen).into(), seen.ended.as_deref(), acts, open);
         }
     }
 
@@ -183,7 +184,7 @@ impl Backlog {
     }
 
     /// Looks at a run. `open`: how it is to be judged, if it is.
-    fn look(&mut self, id: RunId, ended: Option<&Ended>, acts: bool, open: Open) {
+    fn look(&mut self, id: Arc<RunId>, ended: Option<&Ended>, acts: bool, open: Open) {
         let known = self.judged(id.kind, &open.scope).get_mut(&id.key());
         let Some(ended) = ended else {
             // It goes on. That it was judged is not forgotten: what it belongs to was judged with it.
@@ -210,7 +211,7 @@ impl Backlog {
         for ((_, scope), known) in &self.known {
             let open = |judged: &Judged| match (judged.by, judged.mark, &judged.id) {
                 (By::Others(noted), Some(_), Some(id)) => {
-                    Some((RunId::clone(id), Open { may_stand: Some(noted), ..Open::new(scope, at) }))
+                    Some((id.clone(), Open { may_stand: Some(noted), ..Open::new(scope, at) }))
                 }
                 _ => None,
             };
@@ -220,7 +221,7 @@ impl Backlog {
     }
 
     /// One is to be judged, if it is not already.
-    fn put(&mut self, id: RunId, open: Open) {
+    fn put(&mut self, id: Arc<RunId>, open: Open) {
         if let Some(known) = self.open.get_mut(&id) {
             known.changed = known.changed.max(open.changed);
             return;
@@ -229,10 +230,10 @@ impl Backlog {
         self.open.insert(id, open);
     }
 
-    fn close(&mut self, id: &RunId) -> Option<Open> {
-        let open = self.open.remove(id)?;
-        self.turns.take_out(open.is_found, open.not_before, id);
-        Some(open)
+    fn close(&mut self, id: &RunId) -> Option<(Arc<RunId>, Open)> {
+        let (id, open) = self.open.remove_entry(id)?;
+        self.turns.take_out(open.is_found, open.not_before, &id);
+        Some((id, open))
     }
 
     /// How long there is nothing to judge if nothing else is told; `None`: for ever.
@@ -241,7 +242,7 @@ impl Backlog {
     }
 
     /// The next one that may be judged at this time. It stays until it is said what has become of it.
-    pub fn next(&self, at: Instant) -> Option<(RunId, Open)> {
+    pub fn next(&self, at: Instant) -> Option<(Arc<RunId>, Open)> {
         let id = self.turns.next(at)?;
         Some((id.clone(), self.open.get(id)?.clone()))
     }
@@ -254,8 +255,8 @@ impl Backlog {
     /// It has its verdict, and is so now; judging it has begun then. `stands`: the verdict that was there is right. If not, PipelineRuns that
     /// it belongs to, and were judged before it was told of, are to be judged again.
     pub fn done(&mut self, id: &RunId, now: &Ended, stands: bool, began: Instant, at: Instant) {
-        let Some(Open { scope, above: levels, changed, .. }) = self.close(id) else { return };
-        let before = self.judged(id.kind, &scope).insert(id.key(), Judged::new(id, now, By::Us(began)));
+        let Some((own, Open { scope, above: levels, changed, .. })) = self.close(id) else { return };
+        let before = self.judged(id.kind, &scope).insert(id.key(), Judged::new(&own, now, By::Us(began)));
         let Some(levels) = levels.checked_sub(1).filter(|_| !stands) else { return };
         let before = before.map(|before| before.pipeline_runs).unwrap_or_default();
         let pipeline_runs = self.judged(RunKind::PipelineRun, &scope);
@@ -267,9 +268,9 @@ impl Backlog {
                 By::Others(_) => true,
             };
             let is_before = known.mark.is_some() && is_older;
-            if let Some(id) = known.id.as_deref().filter(|_| is_before) {
+            if let Some(id) = known.id.clone().filter(|_| is_before) {
                 let mark = known.mark.take();
-                again.push((id.clone(), mark.filter(|_| matches!(known.by, By::Us(_)))));
+                again.push((id, mark.filter(|_| matches!(known.by, By::Us(_)))));
             }
         }
         for (id, as_noted) in again {
@@ -310,9 +311,9 @@ impl Backlog {
 
     /// It is to be tried again at this time.
     pub fn try_again(&mut self, id: &RunId, not_before: Instant) {
-        if let Some(open) = self.close(id) {
+        if let Some((id, open)) = self.close(id) {
             let failures = open.failures.saturating_add(1);
-            self.put(id.clone(), Open { not_before, failures, ..open });
+            self.put(id, Open { not_before, failures, ..open });
         }
     }
 }

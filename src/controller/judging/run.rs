@@ -331,7 +331,7 @@ impl Judging {
     /// Judges the next run; whether one was due.
     fn judge_next(&mut self, at: Instant) -> bool {
         let Some((id, open)) = self.backlog.next(at).filter(|_| self.may_ask(at)) else { return false };
-        self.judge_this(at, id, &open);
+        self.judge_this(at, RunId::clone(&id), &open);
         true
     }
 

@@ -3,13 +3,14 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use crate::controller::judging::run_id::RunId;
 
 /// Runs by when they may be judged.
-type ByTime = BTreeSet<(Instant, RunId)>;
+type ByTime = BTreeSet<(Instant, Arc<RunId>)>;
 
 /// What waits in one namespace.
 #[derive(Debug, Default)]
@@ -26,7 +27,7 @@ impl Waiting {
     }
 
     /// The first of each queue, and whether it is one of those that were found.
-    fn firsts(&self) -> impl Iterator<Item = (bool, &(Instant, RunId))> {
+    fn firsts(&self) -> impl Iterator<Item = (bool, &(Instant, Arc<RunId>))> {
         [(false, &self.just_ended), (true, &self.found)]
             .into_iter()
             .filter_map(|(is_found, queue)| Some((is_found, queue.first()?)))
@@ -43,13 +44,13 @@ pub struct Turns {
 
 impl Turns {
     /// A run waits until it is taken out.
-    pub fn put(&mut self, is_found: bool, not_before: Instant, id: &RunId) {
+    pub fn put(&mut self, is_found: bool, not_before: Instant, id: &Arc<RunId>) {
         let waiting = self.waiting.entry(id.namespace.clone()).or_default();
         waiting.queue(is_found).insert((not_before, id.clone()));
     }
 
     /// A run waits no longer.
-    pub fn take_out(&mut self, is_found: bool, not_before: Instant, id: &RunId) {
+    pub fn take_out(&mut self, is_found: bool, not_before: Instant, id: &Arc<RunId>) {
         let Some(waiting) = self.waiting.get_mut(&id.namespace) else { return };
         waiting.queue(is_found).remove(&(not_before, id.clone()));
         if waiting.firsts().next().is_none() {
@@ -64,7 +65,7 @@ impl Turns {
     }
 
     /// The run whose turn it is, of those that may be judged at this time.
-    pub fn next(&self, at: Instant) -> Option<&RunId> {
+    pub fn next(&self, at: Instant) -> Option<&Arc<RunId>> {
         let due = self.waiting.iter().flat_map(|(namespace, waiting)| {
             let after = self.after.get(namespace).filter(|after| **after > at);
             waiting.firsts().map(move |(is_found, first)| ((after, is_found, first), &first.1))
