@@ -21,7 +21,7 @@ pub(crate) const TOO_MANY_STEPS: &str =
     "the expressions in CEL of it and of the pipelines in it take more than 10000000 steps";
 
 /// What is left for a family: a PipelineRun, those that own it, and what else they own.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Allowance {
     bytes: Cell<u64>,
     steps: Cell<u64>,
@@ -29,11 +29,16 @@ pub(crate) struct Allowance {
 
 impl Default for Allowance {
     fn default() -> Self {
-        Self { bytes: Cell::new(BYTES), steps: Cell::new(STEPS) }
+        Self::of(BYTES, STEPS)
     }
 }
 
 impl Allowance {
+    /// So many bytes, and so many steps of CEL.
+    pub(crate) fn of(bytes: u64, steps: u64) -> Self {
+        Self { bytes: Cell::new(bytes), steps: Cell::new(steps) }
+    }
+
     /// Takes what copying or comparing so many bytes takes, or all that is left; whether there was that much.
     pub(crate) fn take(&self, bytes: usize) -> bool {
         let cost = u64::try_from(bytes.saturating_add(EACH)).unwrap_or(u64::MAX);

@@ -81,7 +81,15 @@ impl State {
             let runs = runs.iter().map(|(_, child)| Some(child)).collect();
             (
                 task.name.as_str(),
-                Task { task, is_finally: false, references, names: Vec::new(), runs, skipped: None },
+                Task {
+                    task,
+                    is_finally: false,
+                    references,
+                    names: Vec::new(),
+                    is_counted: true,
+                    runs,
+                    skipped: None,
+                },
             )
         });
         tasks.collect()
@@ -126,6 +134,7 @@ fn what_is_derived_is_what_the_controller_makes() {
                     is_finally: false,
                     references: Vec::new(),
                     names: Vec::new(),
+                    is_counted: true,
                     runs: Vec::new(),
                     skipped: None,
                 };

@@ -81,14 +81,17 @@ fn fewer(name: &str, runs: usize, count: usize) -> Option<Finding> {
     (runs < count).then(|| fault(Verdict::Unchecked, Detail::MATRIX, problem))
 }
 
-/// Tasks with fewer runs than their matrices make, and how many those are.
-pub(crate) fn cut_matrices(values: &Values<'_>) -> Vec<(String, usize)> {
-    let cut = values.tasks.iter().filter_map(|(name, task)| {
-        let matrix = with_results(task.task.matrix.as_ref()?, values).ok()?;
-        let count = matrix::count_runs(&matrix)?;
-        (!task.references.is_empty() && task.references.len() < count).then(|| ((*name).to_owned(), count))
+/// How many runs the matrices make of the tasks that ran, by task; `None`: that is not known.
+pub(crate) fn matrix_counts(values: &Values<'_>) -> Vec<(String, Option<usize>)> {
+    // In the order of their names, so that what is left for the last of them is always the same.
+    let mut ran: Vec<_> = values.tasks.iter().filter(|(_, task)| !task.references.is_empty()).collect();
+    ran.sort_unstable_by_key(|(name, _)| **name);
+    let count = |matrix: &Matrix| matrix::count_runs(&with_results(matrix, values).ok()?);
+    let counts = ran.into_iter().filter_map(|(name, task)| {
+        let matrix = task.task.matrix.as_ref()?;
+        Some(((*name).to_owned(), count(matrix)))
     });
-    cut.collect()
+    counts.collect()
 }
 
 /// What every run of a task is given.

@@ -12,6 +12,8 @@ mod cel;
 mod chains;
 pub(crate) mod child;
 mod context;
+#[cfg(test)]
+mod every_allowance;
 mod given;
 mod results;
 mod runs;
@@ -141,8 +143,8 @@ fn check_against(
     let tasks = runs::find_tasks(object, spec, children, findings);
     let mut by_name: HashMap<&str, Task<'_>> =
         tasks.into_iter().map(|task| (task.task.name.as_str(), task)).collect();
-    let cut = given::cut_matrices(&Values::new(&by_name, allowance));
-    runs::rename(object, &mut by_name, &cut);
+    let counts = given::matrix_counts(&Values::new(&by_name, allowance));
+    runs::rename(object, &mut by_name, &counts);
     let values = Values::new(&by_name, allowance);
     let mut nodes = Vec::with_capacity(by_name.len());
     let created = object.metadata.creation_timestamp.as_deref().and_then(UnixSeconds::parse);

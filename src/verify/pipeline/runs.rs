@@ -10,7 +10,7 @@ use unixtime::UnixSeconds;
 use crate::{
     tekton::pipelinerun::{ChildReference, PipelineRun, PipelineSpec, SkippedTask, names},
     verify::{
-        Verdict,
+        Finding, Verdict,
         facts::Detail,
         findings::Findings,
         pipeline::{fault, task::Task, whole::Children},
@@ -51,7 +51,8 @@ pub(crate) fn find_tasks<'a>(
             children.find(task.kind_of_runs(), &format!("{namespace}/{}", reference.name), uid)
         };
         let runs = references.iter().map(run).collect();
-        Task { task, is_finally, references, names, runs, skipped: skipped.remove(task.name.as_str()) }
+        let skipped = skipped.remove(task.name.as_str());
+        Task { task, is_finally, references, names, is_counted: true, runs, skipped }
     });
     let tasks = tasks.collect();
     let mut unknown: Vec<&str> = references.into_keys().chain(skipped.into_keys()).collect();
@@ -64,12 +65,18 @@ pub(crate) fn find_tasks<'a>(
 }
 
 /// Gives the runs of matrices their names by what those make, where that is more than there are: the controller makes no others once an
-/// error has cut it short.
-pub(crate) fn rename(object: &PipelineRun, tasks: &mut HashMap<&str, Task<'_>>, counts: &[(String, usize)]) {
+/// error has cut it short. `None`: what a matrix makes is not known.
+pub(crate) fn rename(
+    object: &PipelineRun,
+    tasks: &mut HashMap<&str, Task<'_>>,
+    counts: &[(String, Option<usize>)],
+) {
     for (name, count) in counts {
         let Some(task) = tasks.get_mut(name.as_str()) else { continue };
         let first = task.references.len();
-        task.names = names::of_first_runs(&object.metadata.name, name, *count, first);
+        task.is_counted = count.is_some();
+        let Some(count) = count.filter(|count| *count > first) else { continue };
+        task.names = names::of_first_runs(&object.metadata.name, name, count, first);
         let numbers = numbers(&task.names);
         let mut runs: Vec<_> = task.references.iter().copied().zip(task.runs.iter().copied()).collect();
         runs.sort_by_key(|(reference, _)| number(&numbers, reference));
@@ -103,9 +110,7 @@ pub(crate) fn check(
     for ((reference, expected), run) in task.references.iter().zip(&task.names).zip(&task.runs) {
         let full = &reference.name;
         if expected != full {
-            let problem =
-                format!("task {name}: the controller would not give its run the name {full}, but {expected}");
-            findings.push(fault(Verdict::Invalid, Detail::CHILD_NAME, problem));
+            findings.push(other_name(task, full, expected));
         }
         // Old versions of Tekton call a CustomRun a Run.
         if reference.kind != kind && (reference.kind.as_str(), kind) != ("Run", "CustomRun") {
@@ -148,6 +153,20 @@ pub(crate) fn check(
         let problem = format!("it says that it succeeded, but task {name} was neither run nor skipped");
         findings.push(fault(Verdict::Invalid, Detail::CHILD_MISSING, problem));
     }
+}
+
+/// What there is to say of a run whose name is not the expected one. One of several runs is not called as the only one is.
+fn other_name(task: &Task<'_>, found: &str, expected: &str) -> Finding {
+    let name = &task.task.name;
+    if task.is_counted {
+        let problem =
+            format!("task {name}: the controller would not give its run the name {found}, but {expected}");
+        return fault(Verdict::Invalid, Detail::CHILD_NAME, problem);
+    }
+    let problem = format!(
+        "task {name}: whether the controller gives its run the name {found} cannot be derived: how many runs its matrix makes is not known"
+    );
+    fault(Verdict::Unchecked, Detail::NOT_DERIVED, problem)
 }
 
 /// Runs that say that they belong to it, and are not among its children.

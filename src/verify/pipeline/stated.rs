@@ -156,6 +156,7 @@ fn list_becomes(declared: &[String], stated: &[String], values: &Values<'_>) -> 
             // Of one that is not known another item may still be the one that differs, so its reason is kept for the end.
             match stated.get(*at).map(|stated| text_becomes(item, stated, values)) {
                 Some(Ok(true)) => drop(next.insert(at + 1)),
+                Some(Err(_)) if values.allowance.is_used_up() => return Err(TOO_MUCH.to_owned()),
                 Some(Err(reason)) if unknown.is_none() && whole.is_none() => return Err(reason),
                 _ => {}
             }

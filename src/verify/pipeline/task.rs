@@ -19,6 +19,8 @@ pub(crate) struct Task<'a> {
     pub(crate) references: Vec<&'a ChildReference>,
     /// The name that the controller gives to each of them.
     pub(crate) names: Vec<String>,
+    /// Whether it is known how many runs there were to be, which their names depend on: not of a matrix that cannot be derived.
+    pub(crate) is_counted: bool,
     /// A run for each reference; `None`: the source does not hold it.
     pub(crate) runs: Vec<Option<&'a Child>>,
     pub(crate) skipped: Option<&'a SkippedTask>,

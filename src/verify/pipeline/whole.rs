@@ -142,6 +142,8 @@ pub struct Pipelines<P> {
     children: Children,
     /// Bytes that are left for both.
     room: usize,
+    /// What judging each family may take.
+    allowance: Allowance,
 }
 
 impl<P> Default for Pipelines<P> {
@@ -153,7 +155,14 @@ impl<P> Default for Pipelines<P> {
 impl<P> Pipelines<P> {
     /// Keeps that many bytes at most.
     pub fn with_room(room: usize) -> Self {
-        Self { waiting: Vec::new(), children: Children::default(), room }
+        let allowance = Allowance::default();
+        Self { waiting: Vec::new(), children: Children::default(), room, allowance }
+    }
+
+    /// Judges each family with that much.
+    #[cfg(test)]
+    pub(crate) fn with_allowance(allowance: Allowance) -> Self {
+        Self { allowance, ..Self::default() }
     }
 
     /// A PipelineRun, which waits for its children; `Some` if there is no room for it. `place` comes back with its report.
@@ -196,7 +205,7 @@ impl<P> Pipelines<P> {
         for place in order {
             let Some(next) = waiting.get_mut(place).and_then(Option::take) else { continue };
             self.room += next.weight();
-            let allowance = allowances.entry(families[place]).or_default();
+            let allowance = allowances.entry(families[place]).or_insert_with(|| self.allowance.clone());
             let (judged, child) = next.judge(&self.children, allowance, (trust, policy));
             if let Some(child) = child {
                 self.child(child);
