@@ -6,7 +6,7 @@
 //! * [`workload`]: SPIFFE identities, the Workload API client, SVIDs and bundles.
 //! * [`evidence`]: what is signed and how it is carried. No I/O, no clock.
 //! * [`tekton`]: Tekton's own data.
-//! * `verify`, `sources`, `bundles`, `report`, `standin`, `tsa`, `controller`, `cli`: only in `svidence` (feature `cli`).
+//! * `verify`, `sources`, `bundles`, `http`, `report`, `standin`, `tsa`, `controller`, `cli`: only in `svidence` (feature `cli`).
 //!
 //! docs/architecture.md says which of them may use which.
 
@@ -27,6 +27,8 @@ pub mod bundles;
 pub mod cli;
 #[cfg(feature = "cli")]
 pub mod controller;
+#[cfg(feature = "cli")]
+pub mod http;
 #[cfg(feature = "cli")]
 pub mod report;
 #[cfg(feature = "cli")]

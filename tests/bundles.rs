@@ -24,6 +24,7 @@ use ring::{
 use serde_json::{Value, json};
 use support::{
     command::{self, Ran, svidence},
+    proxy::Proxy,
     scripted::Scripted,
     spire::{BundleEndpoint, EntryOptions, Spire, SpireOptions},
 };
@@ -229,6 +230,100 @@ fn the_bundle_endpoint_of_a_real_spire_is_read_in_the_profile_https_web() {
         assert!(format!("{}{}", ran.out, ran.err).contains(words), "{case}: {}{}", ran.out, ran.err);
     }
     assert_eq!(held(&files.path("genuine")), certificates(&spire.bundle_pem()));
+}
+
+/// As [`add`], with nothing in the environment but this.
+fn add_with(environment: &[(&str, &str)], store: &Path, arguments: &[&str]) -> Ran {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_svidence"));
+    command.args(["bundle", "add", "--store", text(store)]).args(TRUST_DOMAIN).args(arguments);
+    let output = command.env_clear().envs(environment.iter().copied()).output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    Ran { code: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }
+}
+
+/// In both profiles; that of web servers by way of a server that sends on to SPIRE's.
+#[test]
+fn a_bundle_endpoint_is_asked_by_the_proxy_that_leads_there() {
+    let files = Files::new();
+    let web = Web::new(&["spire.elsewhere.test"]);
+    let certificate = files.write("web.pem", &web.certificate);
+    let profile = BundleEndpoint::Web { certificate, key: files.write("web.key", web.key.serialize_pem()) };
+    let of =
+        |profile| Spire::start(SpireOptions { bundle_endpoint: Some(profile), ..SpireOptions::default() });
+    let (Some(by_name), Some(by_id)) = (of(profile), of(BundleEndpoint::Spiffe)) else { return };
+    // A name that only the proxy knows.
+    let elsewhere = |url: &str, name: &str| url.replace("127.0.0.1", &format!("{name}.elsewhere.test"));
+    let to = elsewhere(&by_name.bundle_endpoint(), "spire");
+    let location = format!("HTTP/1.1 302 Found\r\nLocation: {to}\r\nContent-Length: 0\r\n\r\n");
+    let sends_on = Scripted::start(Box::new(move |_, _| location.clone()));
+    let ca = files.write("ca.pem", format!("{}{}", web.authority, sends_on.certificate));
+    let bootstrap = files.write("bootstrap.pem", by_id.bundle_pem());
+    let from = elsewhere(&format!("https://{}", sends_on.address), "first");
+    let id = elsewhere(&by_id.bundle_endpoint(), "other");
+    let target = |url: &str| url.strip_prefix("https://").unwrap().to_owned();
+    let web = || [endpoint(&from, "https_web"), vec!["--endpoint-ca", text(&ca)]].concat();
+    let more = ["--endpoint-id", SERVER, "--endpoint-bundle", text(&bootstrap)];
+    let spiffe = || [endpoint(&id, "https_spiffe"), more.to_vec()].concat();
+    let (open, closed) = (Proxy::open(), Proxy::closed("403 Forbidden"));
+    let (both, one) = (vec![target(&from), target(&to)], vec![target(&id)]);
+    let (open_url, closed_url) = (&*open.url, &*closed.url);
+    let of_https = open_url.replace("http://", "https://");
+    type Row<'a> = (&'a str, Vec<&'a str>, Vec<(&'a str, &'a str)>, Vec<String>, &'a str);
+    let unknown = "no answer: failed to lookup";
+    let table: Vec<Row<'_>> = vec![
+        ("web", web(), vec![("HTTPS_PROXY", open_url)], both.clone(), ""),
+        ("web, in small letters", web(), vec![("https_proxy", open_url), ("NO_PROXY", "else")], both, ""),
+        (
+            "web, but where it sends to",
+            web(),
+            vec![("HTTPS_PROXY", open_url), ("NO_PROXY", "spire.elsewhere.test")],
+            vec![target(&from)],
+            unknown,
+        ),
+        (
+            "web, none",
+            web(),
+            vec![("HTTPS_PROXY", open_url), ("no_proxy", "elsewhere.test")],
+            vec![],
+            unknown,
+        ),
+        ("web, plain HTTP", web(), vec![("HTTP_PROXY", open_url), ("ALL_PROXY", open_url)], vec![], unknown),
+        ("web, refused", web(), vec![("HTTPS_PROXY", closed_url)], vec![], "does not connect (403)"),
+        ("SPIFFE", spiffe(), vec![("HTTPS_PROXY", open_url)], one.clone(), ""),
+        (
+            "SPIFFE, capitals first",
+            spiffe(),
+            vec![("HTTPS_PROXY", open_url), ("https_proxy", closed_url)],
+            one,
+            "",
+        ),
+        ("SPIFFE, none", spiffe(), vec![("HTTPS_PROXY", open_url), ("NO_PROXY", "*")], vec![], unknown),
+        ("SPIFFE, refused", spiffe(), vec![("HTTPS_PROXY", closed_url)], vec![], "does not connect (403)"),
+        (
+            "SPIFFE, of https",
+            spiffe(),
+            vec![("HTTPS_PROXY", &of_https)],
+            vec![],
+            "with https_spiffe no other is used",
+        ),
+        (
+            "SPIFFE, SOCKS",
+            spiffe(),
+            vec![("HTTPS_PROXY", "socks5://me:secret@127.0.0.1:1")],
+            vec![],
+            "only proxies of http:// and https://",
+        ),
+    ];
+    for (case, arguments, environment, expected, words) in table {
+        let ran = add_with(&environment, &files.path(case), &arguments);
+        let shown = || format!("{case}: {}{}", ran.out, ran.err);
+        assert_eq!(ran.code, if words.is_empty() { 0 } else { 3 }, "{}", shown());
+        assert!(ran.err.contains(words) && !ran.err.contains("secret"), "{}", shown());
+        assert_eq!(open.asked(), expected, "{}", shown());
+    }
+    let here = by_id.bundle_endpoint();
+    let local = [endpoint(&here, "https_spiffe"), more.to_vec()].concat();
+    succeeds("this machine", &add_with(&[("HTTPS_PROXY", closed_url)], &files.path("local"), &local));
 }
 
 #[test]

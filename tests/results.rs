@@ -903,21 +903,17 @@ fn proxy(answer: &'static str) -> (String, std::thread::JoinHandle<(String, Vec<
 }
 
 #[test]
-fn over_grpc_a_proxy_is_asked_to_connect() {
+fn a_proxy_is_asked_to_connect() {
     let bundle = path("bundle.pem");
-    let run = |variables: &[(&str, &str)]| {
+    let folder = tempfile::tempdir().unwrap();
+    let ca = write(folder.path(), "ca.pem", support::tls::loopback().1);
+    let run = |scheme: &str, variables: &[(&str, &str)]| {
         let mut verify = Command::new(env!("CARGO_BIN_EXE_svidence"));
-        verify.args([
-            "verify",
-            "--from",
-            "results",
-            "--results-api",
-            "grpcs://results.invalid:8443",
-            "--parent",
-            "a",
-        ]);
+        let address = format!("{scheme}://results.invalid:8443");
+        verify.args(["verify", "--from", "results", "--results-api", &address, "--parent", "a"]);
         verify.args(["--trust-domain", "example.org", "--bundle", &bundle, "--request-timeout", "5"]);
-        for name in ["HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy"] {
+        verify.args(["--ca-file", &ca]);
+        for name in ["HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy", "ALL_PROXY", "HTTP_PROXY"] {
             verify.env_remove(name);
         }
         let output = verify.envs(variables.iter().copied()).output().unwrap();
@@ -925,58 +921,78 @@ fn over_grpc_a_proxy_is_asked_to_connect() {
     };
     // A server that is not there, so what is said through the proxy has no answer.
     let cases = [
-        ("it connects", "HTTP/1.1 200 Connection established\r\n\r\n", "http://", true, ""),
-        ("with a password", "HTTP/1.0 200 OK\r\nA: b\r\n\r\n", "http://u:p@", true, ""),
+        ("it connects", "HTTP/1.1 200 Connection established\r\n\r\n", "http://", true, ["", ""]),
+        ("with a password", "HTTP/1.0 200 OK\r\nA: b\r\n\r\n", "http://u:hidden@", true, ["", ""]),
         (
             "it refuses",
-            "HTTP/1.1 403 Forbidden\r\n\r\n",
+            "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n",
             "http://",
             false,
-            "does not connect to results.invalid:8443 (403)",
+            ["does not connect to results.invalid:8443 (403)", "does not connect (403)"],
         ),
         (
             "it wants a password",
-            "HTTP/1.1 407 Who\r\n\r\n",
+            "HTTP/1.1 407 Who\r\nContent-Length: 0\r\n\r\n",
+            "http://u:hidden@",
+            false,
+            ["wants another user and password (407)"; 2],
+        ),
+        (
+            "it is no proxy",
+            "220 mail.example.org\r\n\r\n",
             "http://",
             false,
-            "wants another user and password (407)",
+            ["does not answer as a proxy", "cannot be reached"],
         ),
-        ("it is no proxy", "220 mail.example.org\r\n\r\n", "http://", false, "does not answer as a proxy"),
     ];
-    for (case, answer, before, is_used, says) in cases {
-        let (address, asked) = proxy(answer);
-        let (code, err) = run(&[("HTTPS_PROXY", &format!("{before}{address}"))]);
-        let (request, said) = asked.join().unwrap();
-        assert_eq!(code, Some(3), "{case}: {err}");
-        assert!(err.contains(says), "{case}: {err}");
-        assert!(request.starts_with("CONNECT results.invalid:8443 HTTP/1.1\r\n"), "{case}: {request}");
-        let credential = "Proxy-Authorization: Basic dTpw\r\n";
-        assert_eq!(request.contains(credential), before.contains('@'), "{case}: {request}");
-        // A handshake of TLS (RFC 8446 5.1) that names the server.
-        let is_tls = said.first() == Some(&22) && said.windows(15).any(|part| part == b"results.invalid");
-        assert_eq!(is_tls, is_used, "{case}: {said:?}");
+    for (place, scheme) in ["grpcs", "https"].into_iter().enumerate() {
+        for (case, answer, before, is_used, says) in cases {
+            let case = format!("{scheme}: {case}");
+            let (address, asked) = proxy(answer);
+            let (code, err) = run(scheme, &[("HTTPS_PROXY", &format!("{before}{address}"))]);
+            let (request, said) = asked.join().unwrap();
+            assert_eq!(code, Some(3), "{case}: {err}");
+            assert!(err.contains(says[place]) && !err.contains("hidden"), "{case}: {err}");
+            assert!(request.starts_with("CONNECT results.invalid:8443 HTTP/1.1\r\n"), "{case}: {request}");
+            let credential = "Proxy-Authorization: Basic dTpoaWRkZW4=\r\n";
+            assert_eq!(request.contains(credential), before.contains('@'), "{case}: {request}");
+            // A handshake of TLS (RFC 8446 5.1) that names the server.
+            let is_tls = said.first() == Some(&22) && said.windows(15).any(|part| part == b"results.invalid");
+            assert_eq!(is_tls, is_used, "{case}: {said:?}");
+        }
     }
-    let unused = "127.0.0.1:1";
-    for (case, variables, says) in [
+    let (away, no_ports) = (("HTTPS_PROXY", "http://u:hidden@127.0.0.1:1"), ("NO_PROXY", "invalid:443"));
+    for (case, variables, code, says) in [
+        ("a host that needs none", [away, ("NO_PROXY", ".invalid,invalid")], 3, None),
+        ("all hosts", [away, ("no_proxy", "*")], 3, None),
         (
-            "a host that needs none",
-            [("HTTPS_PROXY", "http://127.0.0.1:1"), ("NO_PROXY", ".invalid,invalid")],
+            "for plain HTTP",
+            [("HTTP_PROXY", "http://127.0.0.1:1"), ("ALL_PROXY", "http://127.0.0.1:1")],
+            3,
             None,
         ),
-        (
-            "no proxy there",
-            [("HTTPS_PROXY", "http://127.0.0.1:1"), ("NO_PROXY", "")],
-            Some("the proxy 127.0.0.1:1 cannot be used"),
-        ),
+        ("another port", [away, no_ports], 3, Some(["the proxy 127.0.0.1:1 cannot be used"; 2])),
         (
             "a proxy of https",
-            [("HTTPS_PROXY", "https://127.0.0.1:1"), ("NO_PROXY", "")],
-            Some("is not one of http://"),
+            [("HTTPS_PROXY", "https://u:hidden@127.0.0.1:1"), ("NO_PROXY", "")],
+            3,
+            Some(["is not one of http://", "the proxy 127.0.0.1:1 cannot be used"]),
+        ),
+        (
+            "SOCKS",
+            [("HTTPS_PROXY", "socks5://u:hidden@127.0.0.1:1"), no_ports],
+            64,
+            Some(["HTTPS_PROXY, which leads there, cannot be used: only proxies of http:// and https://"; 2]),
         ),
     ] {
-        let (code, err) = run(&variables);
-        assert_eq!(code, Some(3), "{case}: {err}");
-        assert_eq!(err.contains(unused), says.is_some(), "{case}: {err}");
-        assert!(says.is_none_or(|says| err.contains(says)), "{case}: {err}");
+        for (place, scheme) in ["grpcs", "https"].into_iter().enumerate() {
+            let (ended, err) = run(scheme, &variables);
+            assert_eq!(ended, Some(code), "{scheme}: {case}: {err}");
+            assert!(!err.contains("hidden"), "{scheme}: {case}: {err}");
+            match says {
+                Some(says) => assert!(err.contains(says[place]), "{scheme}: {case}: {err}"),
+                None => assert!(!err.contains("proxy"), "{scheme}: {case}: {err}"),
+            }
+        }
     }
 }

@@ -17,7 +17,7 @@ use std::{
 
 use ring::rand::SystemRandom;
 use serde_json::{Value, json};
-use support::{signed::Cluster, skip};
+use support::{proxy::Proxy, signed::Cluster, skip};
 use svidence::{
     evidence::sha256, standin::taskrun::assemble, tekton::taskrun::TaskRun, verify::prove::time::attestations,
 };
@@ -230,6 +230,67 @@ fn a_tsa_behind_tls_is_asked_if_its_certificate_is_known() {
     let ran = svidence(&[&args[..], &["--tls-ca", &other]].concat());
     assert_eq!((ran.status.code(), out(&ran)), (Some(3), String::new()), "{}", err(&ran));
     assert!(err(&ran).contains("does not answer"), "{}", err(&ran));
+}
+
+#[test]
+fn an_authority_is_asked_by_the_proxy_that_leads_there() {
+    if !require_openssl() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let task_run = write(folder, "taskrun.json", signed(600).0.to_string());
+    let (tsa, of_tls) = (Tsa::new(&P256), Tsa::new(&P256));
+    let (config, certificate) = support::tls::loopback();
+    let with_tls =
+        Server::start_tls(config, Box::new(move |_, query| ("200 OK".into(), of_tls.reply(query))));
+    let plain = Server::start(Box::new(move |_, query| ("200 OK".into(), tsa.reply(query))));
+    let known = write(folder, "known.pem", certificate);
+    let (open, closed) = (Proxy::open(), Proxy::closed("403 Forbidden"));
+    let (open_url, closed_url) = (&*open.url, &*closed.url);
+    let socks = "socks5://me:secret@127.0.0.1:1";
+    for (case, server, variables, is_asked, says) in [
+        ("https", &with_tls, [("HTTPS_PROXY", open_url), ("HTTP_PROXY", closed_url)], true, ""),
+        ("https, small letters", &with_tls, [("https_proxy", open_url), ("all_proxy", closed_url)], true, ""),
+        (
+            "https, none",
+            &with_tls,
+            [("HTTPS_PROXY", open_url), ("NO_PROXY", "elsewhere.test")],
+            false,
+            "does not answer",
+        ),
+        (
+            "https, refused",
+            &with_tls,
+            [("HTTPS_PROXY", closed_url), ("NO_PROXY", "")],
+            false,
+            "does not connect (403)",
+        ),
+        (
+            "https, SOCKS",
+            &with_tls,
+            [("HTTPS_PROXY", socks), ("NO_PROXY", "")],
+            false,
+            "only proxies of http://",
+        ),
+        ("http", &plain, [("HTTP_PROXY", open_url), ("HTTPS_PROXY", closed_url)], true, ""),
+        ("http, none", &plain, [("HTTP_PROXY", open_url), ("NO_PROXY", "*")], false, "does not answer"),
+        (
+            "http, that of https",
+            &plain,
+            [("HTTPS_PROXY", open_url), ("ALL_PROXY", open_url)],
+            false,
+            "does not answer",
+        ),
+    ] {
+        let address = server.address.replace("127.0.0.1", "tsa.elsewhere.test");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_svidence"));
+        command.args(["timestamp", "--tsa", &address, "--tls-ca", &known, &task_run]);
+        let ran = command.env_clear().envs(variables).output().unwrap();
+        assert_eq!(ran.status.code(), Some(if says.is_empty() { 0 } else { 3 }), "{case}: {}", err(&ran));
+        assert!(err(&ran).contains(says) && !err(&ran).contains("secret"), "{case}: {}", err(&ran));
+        assert_eq!(!open.asked().is_empty(), is_asked, "{case}: {}", err(&ran));
+    }
 }
 
 #[test]

@@ -2,22 +2,30 @@
 //!
 //! Address, profile and trust domain are always stated, and none is inferred from another (5.1, 7.2).
 
-use std::{fmt, io, str::FromStr, time::Duration};
+use std::{
+    fmt, io,
+    str::FromStr,
+    time::{Duration, Instant},
+};
 
 use unixtime::UnixSeconds;
 use ureq::{
-    Agent,
+    Agent, Body, ProxyProtocol,
     config::Config,
-    http::{StatusCode, Uri},
+    http::{Response, StatusCode, Uri, header::LOCATION},
     tls::Certificate,
     unversioned::{
         resolver::DefaultResolver,
-        transport::{Connector as _, TcpConnector},
+        transport::{ConnectProxyConnector, Connector as _, TcpConnector},
     },
 };
 
 use super::spiffe_tls::{NotShown, SpiffeTls, not_shown};
 use crate::{
+    http::{
+        location,
+        proxies::{self, Proxies},
+    },
     io_error, tls,
     workload::{bundle::X509Bundle, id::SpiffeId},
 };
@@ -132,40 +140,83 @@ pub struct Endpoint {
     pub profile: Profile,
     /// How long the whole answer may take.
     pub patience: Duration,
+    /// Which proxies lead there.
+    pub proxies: Proxies,
 }
 
 impl Endpoint {
     /// Its document, not looked at yet. `now` is the time that an SVID must be valid at.
     pub fn fetch(&self, now: UnixSeconds) -> Result<Vec<u8>, EndpointError> {
-        let mut response = self.agent(now)?.get(&self.url.0).call().map_err(|error| self.failed(error))?;
-        match response.status() {
-            StatusCode::OK => {
-                let body = response.body_mut().with_config().limit(LARGEST).read_to_vec();
-                body.map_err(|error| self.failed(error))
+        let (agent, started) = (self.agent(now)?, Instant::now());
+        let mut at = self.url.0.clone();
+        for _ in 0..=MOST_REDIRECTS {
+            let left = self.patience.checked_sub(started.elapsed()).filter(|left| !left.is_zero());
+            let left = left.ok_or(EndpointError::TimedOut { seconds: self.patience.as_secs() })?;
+            let mut response = self.ask(&agent, &at, left)?;
+            let status = response.status();
+            let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
+            match (status.as_u16(), location, &self.profile) {
+                (200, ..) => {
+                    let body = response.body_mut().with_config().limit(LARGEST).read_to_vec();
+                    return body.map_err(|error| self.failed(error));
+                }
+                (301..=303 | 307 | 308, Some(location), Profile::Web(_)) => {
+                    let to = location::resolved(&at, location).parse();
+                    let to = to.ok().filter(|to: &Uri| to.host().is_some_and(|host| !host.is_empty()));
+                    at = to.ok_or(EndpointError::Redirected { what: "to what is no address" })?;
+                    if at.scheme_str() != Some("https") {
+                        return Err(EndpointError::Redirected { what: "to a place without https" });
+                    }
+                }
+                // The ID of https_spiffe is that of this server: another one has another.
+                _ if status.is_redirection() => {
+                    return Err(EndpointError::Redirected { what: "to another place" });
+                }
+                _ => return Err(EndpointError::Status { status }),
             }
-            status if status.is_redirection() => Err(EndpointError::Redirected { what: "to another place" }),
-            status => Err(EndpointError::Status { status }),
         }
+        Err(EndpointError::Redirected { what: "again and again" })
+    }
+
+    /// Asks for what is there, by the way that leads there.
+    fn ask(&self, agent: &Agent, at: &Uri, left: Duration) -> Result<Response<Body>, EndpointError> {
+        let unreachable = |reason: String| EndpointError::Unreachable { reason };
+        let proxy = self.proxies.to(at).map_err(|error| unreachable(error.to_string()))?;
+        if let (Some(proxy), Profile::Spiffe { .. }) = (&proxy, &self.profile)
+            && proxy.protocol() != ProxyProtocol::Http
+        {
+            let name = proxies::name(proxy);
+            return Err(unreachable(format!(
+                "the proxy {name} is not one of http://, and with https_spiffe no other is used"
+            )));
+        }
+        let request = agent.get(at).config().proxy(proxy.clone()).timeout_global(Some(left)).build();
+        request.call().map_err(|error| match proxy.and_then(|proxy| proxies::words(&proxy, &error)) {
+            Some(reason) => unreachable(reason),
+            None => self.failed(error),
+        })
     }
 
     fn agent(&self, now: UnixSeconds) -> Result<Agent, EndpointError> {
         let config = Agent::config_builder()
-            .timeout_global(Some(self.patience))
             .http_status_as_error(false)
             .https_only(true)
+            // Followed here, each by the way that leads there.
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .proxy(None)
             .user_agent(concat!("svidence/", env!("CARGO_PKG_VERSION")));
         Ok(match &self.profile {
             Profile::Web(authorities) => {
-                let tls = tls::trusting(authorities).build();
-                let config: Config = config.tls_config(tls).max_redirects(MOST_REDIRECTS).build();
+                let config: Config = config.tls_config(tls::trusting(authorities).build()).build();
                 config.into()
             }
             Profile::Spiffe { id, bootstrap } => {
-                // The ID is that of this server: another one has another.
-                let config = config.max_redirects(0).max_redirects_will_error(false).proxy(None).build();
                 let tls = SpiffeTls::new(id.clone(), bootstrap.clone(), now)
                     .map_err(|error| EndpointError::Unreachable { reason: error.to_string() })?;
-                Agent::with_parts(config, TcpConnector::default().chain(tls), DefaultResolver::default())
+                let by_proxy = ().chain(ConnectProxyConnector::default());
+                let connector = by_proxy.chain(TcpConnector::default()).chain(tls);
+                Agent::with_parts(config.build(), connector, DefaultResolver::default())
             }
         })
     }
@@ -174,10 +225,6 @@ impl Endpoint {
         match error {
             ureq::Error::Timeout(_) => EndpointError::TimedOut { seconds: self.patience.as_secs() },
             ureq::Error::BodyExceedsLimit(_) => EndpointError::TooLong,
-            ureq::Error::TooManyRedirects => EndpointError::Redirected { what: "again and again" },
-            ureq::Error::RequireHttpsOnly(_) => {
-                EndpointError::Redirected { what: "to a place without https" }
-            }
             ureq::Error::HostNotFound => EndpointError::Unreachable { reason: "no such host".to_owned() },
             ureq::Error::Rustls(error) => refused(&error),
             ureq::Error::Io(error) if error.kind() == io::ErrorKind::TimedOut => {

@@ -18,7 +18,7 @@ use rustls::{
 };
 use unixtime::UnixSeconds;
 use ureq::unversioned::transport::{
-    Buffers, ConnectionDetails, Connector, LazyBuffers, NextTimeout, Transport, TransportAdapter,
+    Buffers, ConnectionDetails, Connector, Either, LazyBuffers, NextTimeout, Transport, TransportAdapter,
 };
 use x509::Certificate;
 
@@ -144,7 +144,7 @@ pub(crate) fn not_shown(error: &rustls::Error) -> Option<&NotShown> {
 }
 
 impl<In: Transport> Connector<In> for SpiffeTls {
-    type Out = Encrypted;
+    type Out = Either<In, Encrypted>;
 
     fn connect(
         &self,
@@ -152,6 +152,10 @@ impl<In: Transport> Connector<In> for SpiffeTls {
         chained: Option<In>,
     ) -> Result<Option<Self::Out>, ureq::Error> {
         let Some(transport) = chained else { return Ok(None) };
+        // A proxy: what is said through it to the server is encrypted afterwards.
+        if details.uri.scheme_str() == Some("http") {
+            return Ok(Some(Either::A(transport)));
+        }
         let host = details.uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
         let name =
             ServerName::try_from(host.to_owned()).map_err(|_| ureq::Error::Tls("the host has no name"))?;
@@ -161,7 +165,7 @@ impl<In: Transport> Connector<In> for SpiffeTls {
         conn.complete_io(&mut sock)?;
         let buffers =
             LazyBuffers::new(details.config.input_buffer_size(), details.config.output_buffer_size());
-        Ok(Some(Encrypted { buffers, stream: StreamOwned { conn, sock } }))
+        Ok(Some(Either::B(Encrypted { buffers, stream: StreamOwned { conn, sock } })))
     }
 }
 

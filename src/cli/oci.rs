@@ -9,6 +9,7 @@ use crate::{
         caller::CallerArgs,
         refusal::{Refusal, usage},
     },
+    http::proxies::Proxies,
     sources::oci::{Image, Keychain, Oci},
     surroundings,
 };
@@ -46,6 +47,7 @@ pub(super) fn open(
         authorities: if needs_tls { authorities.read()? } else { Default::default() },
         keychain: keychain(),
         patience: caller.patience(),
+        proxies: Proxies::of(&surroundings::variable),
         images,
     })
 }

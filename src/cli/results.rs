@@ -16,9 +16,10 @@ use crate::{
         authorities::AuthoritiesArgs,
         refusal::{Refusal, usage},
     },
+    http::proxies::Proxies,
     sources::{
-        kubernetes::{bearer::Bearer, proxy},
-        results::{Caller, Parent, Question, Results, ResultsAddress, TokenSource, Window},
+        kubernetes::bearer::Bearer,
+        results::{ResultsAddress, Caller, Parent, Question, Results, TokenSource, Window},
         run_name::RunName,
     },
     surroundings,
@@ -163,8 +164,9 @@ impl ResultsArgs {
     }
 }
 
-/// The proxy that the environment names for it, as kubectl reads that.
+/// The proxy that the environment names for it.
 fn proxy_to(address: &ResultsAddress) -> Result<Option<Proxy>, Refusal> {
     let Some(server) = address.for_proxies() else { return Ok(None) };
-    proxy::of_cluster(None, &server, &surroundings::variable).map_err(|error| usage(error.to_string()))
+    let proxies = Proxies::of(&surroundings::variable);
+    proxies.to(&server).map_err(|error| usage(format!("--results-api {address}: {error}")))
 }

@@ -7,7 +7,7 @@ use rustls::{
     pki_types::{CertificateDer, pem::PemObject as _},
 };
 use ureq::{
-    Agent,
+    Agent, Proxy,
     tls::{Certificate, TlsConfig},
 };
 
@@ -63,10 +63,11 @@ impl ServerAuthorities {
     }
 
     /// A client of HTTP/1.1 that waits `patience` for an answer and [`BODY_TAKES`] times that for all of it, and follows no redirect: a
-    /// credential goes to the host that it is for and to no other.
-    pub(crate) fn agent(&self, is_tls: bool, patience: Duration) -> Agent {
+    /// credential goes to the host that it is for and to no other. Without TLS a server is on this machine, where no proxy leads to.
+    pub(crate) fn agent(&self, proxy: Option<Proxy>, patience: Duration) -> Agent {
         let config = Agent::config_builder()
             .tls_config(self.for_web())
+            .proxy(proxy)
             .timeout_connect(Some(patience))
             .timeout_recv_response(Some(patience))
             .timeout_recv_body(Some(patience * BODY_TAKES))
@@ -74,8 +75,6 @@ impl ServerAuthorities {
             .user_agent(concat!("svidence/", env!("CARGO_PKG_VERSION")))
             .max_redirects(0)
             .max_redirects_will_error(false);
-        // What is not encrypted stays on this machine, so no proxy may get it.
-        let config = if is_tls { config } else { config.proxy(None) };
         config.build().into()
     }
 

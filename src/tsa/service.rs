@@ -9,7 +9,11 @@ use ureq::{
 };
 use x509::time_stamp::MAX_TOKEN;
 
-use crate::{io_error, tls, tsa::url::TsaUrl};
+use crate::{
+    http::proxies::{self, Proxies},
+    io_error, tls,
+    tsa::url::TsaUrl,
+};
 
 /// The most redirects that are followed.
 const MOST_REDIRECTS: usize = 5;
@@ -29,6 +33,14 @@ pub enum ServiceError {
         url: String,
         /// Why.
         error: Box<ureq::Error>,
+    },
+    /// The proxy that leads there cannot be used.
+    #[error("the TSA {url} cannot be asked: {reason}")]
+    Proxy {
+        /// Where it was looked for.
+        url: String,
+        /// Why.
+        reason: String,
     },
     /// Not a success.
     #[error("the TSA {url} answers with HTTP status {status}{words}; {advice}")]
@@ -87,7 +99,7 @@ impl ServiceError {
     /// A short stable name, for metrics and logs.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Unreachable { .. } => "unreachable",
+            Self::Unreachable { .. } | Self::Proxy { .. } => "unreachable",
             Self::Status { .. } => "status",
             Self::Elsewhere { .. } | Self::TooManyRedirects { .. } => "redirect",
             Self::TooLong { .. } | Self::NotAToken { .. } => "not-a-token",
@@ -100,6 +112,7 @@ impl ServiceError {
 pub struct Service {
     agent: Agent,
     url: TsaUrl,
+    proxies: Option<Proxies>,
 }
 
 impl Service {
@@ -114,20 +127,19 @@ impl Service {
             .max_redirects_will_error(false)
             .build()
             .into();
-        Self { agent, url }
+        Self { agent, url, proxies: None }
+    }
+
+    /// The same, by the proxies that lead there.
+    pub fn by(self, proxies: Proxies) -> Self {
+        Self { proxies: Some(proxies), ..self }
     }
 
     /// The answer to a TimeStampReq: of any success, a body that may be a TimeStampResp by its size and beginning.
     pub fn ask(&self, query: &[u8]) -> Result<Vec<u8>, ServiceError> {
         let mut url = self.url.clone();
         for _ in 0..=MOST_REDIRECTS {
-            let mut response = self
-                .agent
-                .post(url.uri())
-                .content_type("application/timestamp-query")
-                .header(header::ACCEPT, "application/timestamp-reply")
-                .send(query)
-                .map_err(|error| unreachable(&url, error))?;
+            let mut response = self.send(&url, query)?;
             let status = response.status();
             let location = response.headers().get(header::LOCATION).and_then(|value| value.to_str().ok());
             match (status.as_u16(), location) {
@@ -145,6 +157,24 @@ impl Service {
             }
         }
         Err(ServiceError::TooManyRedirects { url: self.url.to_string() })
+    }
+
+    fn send(&self, url: &TsaUrl, query: &[u8]) -> Result<Response<Body>, ServiceError> {
+        let not_by_proxy = |reason: String| ServiceError::Proxy { url: url.to_string(), reason };
+        let request = self
+            .agent
+            .post(url.uri())
+            .content_type("application/timestamp-query")
+            .header(header::ACCEPT, "application/timestamp-reply");
+        let Some(proxies) = &self.proxies else {
+            return request.send(query).map_err(|error| unreachable(url, error));
+        };
+        let proxy = proxies.to(url.uri()).map_err(|error| not_by_proxy(error.to_string()))?;
+        let request = request.config().proxy(proxy.clone()).build();
+        request.send(query).map_err(|error| match proxy.and_then(|proxy| proxies::words(&proxy, &error)) {
+            Some(reason) => not_by_proxy(reason),
+            None => unreachable(url, error),
+        })
     }
 }
 

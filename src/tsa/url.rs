@@ -4,6 +4,8 @@ use std::str::FromStr;
 
 use ureq::http::Uri;
 
+use crate::http::location;
+
 /// The address of a TSA: absolute, http or https.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TsaUrl(Uri);
@@ -55,17 +57,7 @@ impl TsaUrl {
     /// The place that a `Location` names from here (RFC 3986 4.2, 5.2), if it may be followed: it is on the same host, and not
     /// without TLS if this one is with it. The error is why not, behind the place's name.
     pub(super) fn redirected(&self, location: &str) -> Result<Self, &'static str> {
-        let (scheme, authority, here) = (self.scheme(), self.authority(), self.0.path());
-        let absolute = match location {
-            _ if location.contains("://") => location.to_owned(),
-            _ if location.starts_with("//") => format!("{scheme}:{location}"),
-            _ if location.starts_with('/') => format!("{scheme}://{authority}{location}"),
-            _ if location.starts_with('?') => format!("{scheme}://{authority}{here}{location}"),
-            _ => {
-                let folder = here.rsplit_once('/').map_or("", |(folder, _)| folder);
-                format!("{scheme}://{authority}{folder}/{location}")
-            }
-        };
+        let absolute = location::resolved(&self.0, location);
         let to: Self = absolute.parse().map_err(|_| "which is not an address of http or https")?;
         let host = |url: &Self| url.0.host().map(str::to_ascii_lowercase);
         if host(self) != host(&to) {

@@ -1,7 +1,7 @@
 //! Verifying what lies beside images in a registry.
 //!
 //! * [`found`]: what is handed over, and in which order; [`refused`]: what is not read, and that it shows; [`named`]: images by name.
-//! * [`logins`]: credentials, and whom they are shown to; [`elsewhere`]: redirects.
+//! * [`logins`]: credentials, and whom they are shown to; [`elsewhere`]: redirects; [`proxies`]: the ways to all of these hosts.
 //!
 //! Most layers hold a TaskRun as a whole: how other formats are read is no matter of the registry's (tests/verify_chains.rs).
 
@@ -11,6 +11,7 @@ mod elsewhere;
 mod found;
 mod logins;
 mod named;
+mod proxies;
 mod refused;
 mod registry;
 #[path = "../support/mod.rs"]

@@ -25,6 +25,7 @@ pub mod peers;
 #[cfg(feature = "cli")]
 pub mod pod;
 pub mod private;
+pub mod proxy;
 pub mod readers;
 #[cfg(feature = "cli")]
 pub mod scripted;

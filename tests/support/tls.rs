@@ -7,9 +7,11 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer},
 };
 
-/// TLS with a certificate for 127.0.0.1, and that certificate in PEM, which vouches for itself.
+/// TLS with a certificate for 127.0.0.1 and for names that nobody but a test's proxy knows (`*.elsewhere.test`), and that certificate in
+/// PEM, which vouches for itself.
 pub fn loopback() -> (Arc<ServerConfig>, String) {
-    let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    let made =
+        rcgen::generate_simple_self_signed(["127.0.0.1".to_owned(), "*.elsewhere.test".to_owned()]).unwrap();
     let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
     let chain: Vec<CertificateDer<'static>> = vec![made.cert.der().clone()];
     let provider = Arc::new(rustls::crypto::ring::default_provider());

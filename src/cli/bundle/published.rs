@@ -23,6 +23,7 @@ use crate::{
         refusal::{Refusal, unchecked, usage},
         web_authorities,
     },
+    http::proxies::Proxies,
     sources::kubernetes::{
         config_map::{self, ConfigMapKey},
         rule::RbacRule,
@@ -144,7 +145,8 @@ impl PublishedArgs {
         let mut found = Vec::new();
         if let (Some(url), Some(profile)) = (&self.bundle_endpoint, self.endpoint_profile) {
             let profile = self.profile(profile, input, err)?;
-            let endpoint = Endpoint { url: url.clone(), profile, patience };
+            let proxies = Proxies::of(variable);
+            let endpoint = Endpoint { url: url.clone(), profile, patience, proxies };
             let document = endpoint
                 .fetch(now)
                 .map_err(|error| unchecked(format!("--bundle-endpoint {url}: {error}")))?;

@@ -20,12 +20,14 @@ use super::{asked::Asked, input::Input, number, sources::SourceArgs, verify::tim
 use crate::{
     cli::refusal::{Refusal, unchecked, usage},
     evidence::sha256,
+    http::proxies::Proxies,
     io_error,
     report::{output::write_whole, safe::Line},
     sources::{
         error::SourceError,
         walk::{Event, Walked, task_runs},
     },
+    surroundings,
     tekton::taskrun::{ANNOTATION, TaskRun},
     tsa::{
         authority::{AskError, Authority},
@@ -261,7 +263,8 @@ fn prepare(args: &TimestampArgs, input: &mut Input<'_>, err: &mut dyn Write) -> 
         found => found?,
     };
     let timeout = Duration::from_secs(args.timeout);
-    let service = Service::new(args.tsa.clone(), &authorities, timeout);
+    let service =
+        Service::new(args.tsa.clone(), &authorities, timeout).by(Proxies::of(&surroundings::variable));
     Ok(Authority::new(service, args.policy.clone(), trusted))
 }
 

@@ -16,9 +16,11 @@ use super::{
     error::AccessError,
     identity::{Credential, Identity, bytes, certificates},
     kubeconfig::{Chosen, Kubeconfig},
-    proxy,
 };
-use crate::sources::impersonation::Impersonation;
+use crate::{
+    http::proxies::{self, Proxies},
+    sources::impersonation::Impersonation,
+};
 
 /// Where a pod finds its account (`rest.InClusterConfig` of client-go).
 const ACCOUNT: &str = "var/run/secrets/kubernetes.io/serviceaccount";
@@ -136,7 +138,7 @@ impl Access {
         })?;
         let namespace = context.namespace.filter(|namespace| !namespace.is_empty());
         Ok(Self {
-            proxy: proxy::of_cluster(cluster.proxy_url.as_deref(), &cluster.server, surroundings.variable)?,
+            proxy: proxy_to(cluster.proxy_url.as_deref(), &cluster.server, surroundings.variable)?,
             cluster_info: json!({
                 "server": cluster.server,
                 "tls-server-name": cluster.tls_server_name,
@@ -177,7 +179,7 @@ impl Access {
         let address = format!("https://{host}:{port}");
         Ok(Some(Self {
             // As with client-go, the environment's proxies are meant for this, too.
-            proxy: proxy::of_cluster(None, &address, surroundings.variable)?,
+            proxy: proxy_to(None, &address, surroundings.variable)?,
             server: server(&address)?,
             tls_server_name: None,
             authorities,
@@ -194,6 +196,24 @@ impl Access {
     pub(super) fn credential(&self) -> Result<Credential, AccessError> {
         self.identity.credential(&self.cluster_info, (self.now)())
     }
+}
+
+/// The proxy that leads to `server`: the kubeconfig's `proxy-url`, which `NO_PROXY` does not matter to, else the environment's.
+fn proxy_to(
+    proxy_url: Option<&str>,
+    server: &str,
+    variable: &dyn Fn(&str) -> Option<OsString>,
+) -> Result<Option<Proxy>, AccessError> {
+    let refused = |field, error: proxies::NotAProxy| AccessError::Value {
+        field,
+        of: format!("the way to {server}"),
+        reason: error.to_string(),
+    };
+    if let Some(url) = proxy_url.filter(|url| !url.is_empty()) {
+        return proxies::read(url).map(Some).map_err(|error| refused("proxy-url", error));
+    }
+    let uri: Uri = server.parse().map_err(|_| AccessError::NotHttps(server.to_owned()))?;
+    Proxies::of(variable).to(&uri).map_err(|error| refused(error.variable, error.error))
 }
 
 /// A name for TLS, which is never passed over: the host's would be checked in its place.

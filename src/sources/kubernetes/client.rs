@@ -40,7 +40,7 @@ use super::{
     request::{Method, Request},
     rule::RbacRule,
 };
-use crate::{sources::token::quote, tls};
+use crate::{http::proxies, sources::token::quote, tls};
 
 /// The most bytes of an error that are looked at.
 const LARGEST_STATUS: u64 = 64 << 10;
@@ -180,6 +180,10 @@ impl Client {
     }
 
     fn unreachable(&self, error: &ureq::Error) -> KubernetesError {
+        if let Some(cause) = self.access.proxy.as_ref().and_then(|proxy| proxies::words(proxy, error)) {
+            let advice = "see that the proxy lets it through (HTTPS_PROXY, NO_PROXY, proxy-url)";
+            return KubernetesError::Unreachable { server: self.access.server.clone(), cause, advice };
+        }
         const ADDRESS: &str = "see that the server in the kubeconfig is right and can be reached from here";
         let of_tls = match error {
             ureq::Error::Rustls(error) => Some(error),
@@ -195,9 +199,6 @@ impl Client {
             (ureq::Error::Timeout(_), _) => {
                 let cause = format!("nothing came within {} s", self.patience.as_secs());
                 (cause, "see that it can be reached from here, or wait longer with --request-timeout")
-            }
-            (ureq::Error::ConnectProxyFailed(reason), _) => {
-                (reason.clone(), "see that the proxy lets it through (HTTPS_PROXY, NO_PROXY, proxy-url)")
             }
             (ureq::Error::Io(error), _) => (io_words(error), ADDRESS),
             (other, _) => (other.to_string(), ADDRESS),

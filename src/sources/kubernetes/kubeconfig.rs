@@ -45,7 +45,7 @@ pub(super) struct Context {
     pub(super) namespace: Option<String>,
 }
 
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Clone, Default, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
 pub(super) struct Cluster {
     pub(super) server: String,
@@ -77,6 +77,13 @@ pub(super) struct User {
     pub(super) username: Option<String>,
     pub(super) auth_provider: Option<serde::de::IgnoredAny>,
     pub(super) exec: Option<Exec>,
+}
+
+impl std::fmt::Debug for Cluster {
+    /// Without `proxy-url`, which may hold a password.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Cluster").field("server", &self.server).finish_non_exhaustive()
+    }
 }
 
 impl std::fmt::Debug for User {

@@ -1,6 +1,6 @@
 //! A cluster, by its API server: its runs, and what a ConfigMap of it holds.
 //!
-//! * [`access`]: how it is reached, from a [`kubeconfig`] or from within a pod, with a [`proxy`]; [`identity`]: as whom, perhaps by
+//! * [`access`]: how it is reached, from a [`kubeconfig`] or from within a pod; [`identity`]: as whom, perhaps by
 //!   credential plug-ins ([`plugin`]).
 //! * [`bearer`]: the token of the same user, for another server.
 //! * [`client`] sends a [`request`]; [`error`] says why there is no answer, and which [`rule`] would allow it.
@@ -26,7 +26,6 @@ mod identity;
 mod kubeconfig;
 pub mod lease;
 mod plugin;
-pub(crate) mod proxy;
 mod read;
 mod request;
 pub mod rule;

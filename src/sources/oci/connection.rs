@@ -3,12 +3,14 @@
 use std::{io, time::Duration};
 
 use ureq::{
-    Agent, Body,
+    Agent, Body, Proxy, RequestBuilder,
     http::{Response, Uri, header},
+    typestate::{WithBody, WithoutBody},
 };
 
 use super::error::OciError;
 use crate::{
+    http::proxies::{self, Proxies, ProxyError},
     io_error,
     sources::authorities::{BODY_TAKES, ServerAuthorities},
     tls,
@@ -19,15 +21,36 @@ use crate::{
 pub(super) struct Connection {
     agent: Agent,
     patience: Duration,
+    proxies: Proxies,
 }
 
 impl Connection {
-    pub(super) fn new(is_tls: bool, authorities: &ServerAuthorities, patience: Duration) -> Self {
-        Self { agent: authorities.agent(is_tls, patience), patience }
+    pub(super) fn new(proxies: &Proxies, authorities: &ServerAuthorities, patience: Duration) -> Self {
+        Self { agent: authorities.agent(None, patience), patience, proxies: proxies.clone() }
     }
 
-    pub(super) fn agent(&self) -> &Agent {
-        &self.agent
+    /// A request for what is there, by the way that leads there.
+    pub(super) fn get(&self, to: &Uri) -> Result<RequestBuilder<WithoutBody>, OciError> {
+        Ok(self.agent.get(to).config().proxy(self.proxy(to)?).build())
+    }
+
+    /// The same for sending something there.
+    pub(super) fn post(&self, to: &Uri) -> Result<RequestBuilder<WithBody>, OciError> {
+        Ok(self.agent.post(to).config().proxy(self.proxy(to)?).build())
+    }
+
+    fn proxy(&self, to: &Uri) -> Result<Option<Proxy>, OciError> {
+        let refused = |error: ProxyError| OciError::Connect { host: host_of(to), reason: error.to_string() };
+        self.proxies.to(to).map_err(refused)
+    }
+
+    /// Why a request to an address, of `host`, has no answer.
+    pub(super) fn unanswered(&self, error: ureq::Error, to: &Uri, host: &str) -> OciError {
+        let proxy = self.proxies.to(to).ok().flatten();
+        match proxy.and_then(|proxy| proxies::words(&proxy, &error)) {
+            Some(reason) => OciError::Connect { host: host.to_owned(), reason },
+            None => self.failed(error, host),
+        }
     }
 
     /// How long to wait for an answer.
@@ -35,8 +58,8 @@ impl Connection {
         self.patience
     }
 
-    /// Why `host` gives no answer.
-    pub(super) fn failed(&self, error: ureq::Error, host: &str) -> OciError {
+    /// Why `host` gives no whole answer.
+    fn failed(&self, error: ureq::Error, host: &str) -> OciError {
         let host = host.to_owned();
         let not_connected = |host: String, reason: String| OciError::Connect { host, reason };
         match error {

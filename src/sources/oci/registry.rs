@@ -191,6 +191,7 @@ impl<'a> Registry<'a> {
     /// Asks, and asks again where that may help.
     fn get(&mut self, path: &str, accept: &str, limit: u64, what: &str) -> Result<Answer, OciError> {
         let url = format!("{}/v2/{}/{path}", self.repository.origin(), self.repository.path());
+        let url: Uri = url.parse().map_err(|_| OciError::Pages("goes on at what is no address"))?;
         let mut pauses = PAUSES.iter();
         loop {
             let error = match self.ask(&url, accept, limit, what) {
@@ -211,7 +212,7 @@ impl<'a> Registry<'a> {
     }
 
     /// Asks once, logging in if that is wanted.
-    fn ask(&mut self, url: &str, accept: &str, limit: u64, what: &str) -> Result<Answer, OciError> {
+    fn ask(&mut self, url: &Uri, accept: &str, limit: u64, what: &str) -> Result<Answer, OciError> {
         let mut response = self.send(url, accept)?;
         if response.status() == 401 {
             self.log_in(&response)?;
@@ -228,7 +229,7 @@ impl<'a> Registry<'a> {
             return Ok(Answer { status, content_type, links, body });
         }
         let body = self.connection.body(&mut response, LARGEST_ERROR, &host)?.unwrap_or_default();
-        let is_elsewhere = host != host_of(&url.parse().unwrap_or_default());
+        let is_elsewhere = host != host_of(url);
         let (origin, said) = (self.session.origin.clone(), self.said(&body));
         match status {
             400 | 404 | 406 => Ok(Answer { status, content_type: String::new(), links: Vec::new(), body }),
@@ -245,22 +246,22 @@ impl<'a> Registry<'a> {
         }
     }
 
-    fn send(&self, url: &str, accept: &str) -> Result<Response<Body>, OciError> {
-        let mut request = self.connection.agent().get(url).header(header::ACCEPT, accept);
+    fn send(&self, to: &Uri, accept: &str) -> Result<Response<Body>, OciError> {
+        let mut request = self.connection.get(to)?.header(header::ACCEPT, accept);
         if let Some(authorization) = &self.session.authorization {
             request = request.header(header::AUTHORIZATION, authorization);
         }
-        request.call().map_err(|error| self.connection.failed(error, self.repository.registry()))
+        request.call().map_err(|error| self.connection.unanswered(error, to, self.repository.registry()))
     }
 
     /// Follows redirects, as of blobs to a storage, without showing anybody a credential. Gives the host that answers, too.
     fn redirected(
         &self,
         mut response: Response<Body>,
-        url: &str,
+        url: &Uri,
         accept: &str,
     ) -> Result<(Response<Body>, String), OciError> {
-        let mut at: Uri = url.parse().unwrap_or_default();
+        let mut at = url.clone();
         for _ in 0..=MOST_REDIRECTS {
             let host = host_of(&at);
             if !matches!(response.status().as_u16(), 301..=303 | 307 | 308) {
@@ -285,8 +286,8 @@ impl<'a> Registry<'a> {
                 Some("http") if !self.repository.is_tls() && is_loopback(name) => {}
                 _ => return Err(refused(next, "where nothing is encrypted")),
             }
-            let request = self.connection.agent().get(to.clone()).header(header::ACCEPT, accept);
-            response = request.call().map_err(|error| self.connection.failed(error, &next))?;
+            let request = self.connection.get(&to)?.header(header::ACCEPT, accept);
+            response = request.call().map_err(|error| self.connection.unanswered(error, &to, &next))?;
             at = to;
         }
         let host = self.repository.registry().to_owned();

@@ -9,9 +9,12 @@ use super::{
     reference::Image,
     registry::Registry,
 };
-use crate::sources::{
-    authorities::ServerAuthorities,
-    sink::{Sink, Stopped},
+use crate::{
+    http::proxies::Proxies,
+    sources::{
+        authorities::ServerAuthorities,
+        sink::{Sink, Stopped},
+    },
 };
 
 /// Images whose attestations are read.
@@ -25,6 +28,8 @@ pub struct Oci {
     pub keychain: Keychain,
     /// How long to wait for an answer, in whole seconds.
     pub patience: Duration,
+    /// Which proxies lead to them.
+    pub proxies: Proxies,
 }
 
 impl Oci {
@@ -35,7 +40,7 @@ impl Oci {
         for image in &self.images {
             let repository = &image.repository;
             let registry = registries.entry(repository).or_insert_with(|| {
-                let connection = Connection::new(repository.is_tls(), &self.authorities, self.patience);
+                let connection = Connection::new(&self.proxies, &self.authorities, self.patience);
                 Registry::new(connection, repository.clone(), &self.keychain)
             });
             match Attestations::new(image, registry, sink).read() {

@@ -52,7 +52,6 @@ impl TokenService<'_> {
         let scope = self.scope.unwrap_or(&scope);
         let mut about = vec![("scope", scope)];
         about.extend(self.service.map(|service| ("service", service)));
-        let agent = self.connection.agent();
         let response = match credential {
             Some(Credential::Identity(token)) => {
                 about.extend([
@@ -60,15 +59,15 @@ impl TokenService<'_> {
                     ("client_id", CLIENT),
                     ("refresh_token", token.text()),
                 ]);
-                agent.post(realm).send_form(about)
+                self.connection.post(&realm)?.send_form(about)
             }
             Some(Credential::Password { user, password }) => {
                 let login = format!("Basic {}", basic(user, password).text());
-                agent.get(realm).query_pairs(about).header(AUTHORIZATION, login).call()
+                self.connection.get(&realm)?.query_pairs(about).header(AUTHORIZATION, login).call()
             }
-            Some(Credential::Registry(_)) | None => agent.get(realm).query_pairs(about).call(),
+            Some(Credential::Registry(_)) | None => self.connection.get(&realm)?.query_pairs(about).call(),
         };
-        let mut response = response.map_err(|error| self.connection.failed(error, &host))?;
+        let mut response = response.map_err(|error| self.connection.unanswered(error, &realm, &host))?;
         let status = response.status().as_u16();
         let body = self.connection.body(&mut response, LARGEST_ANSWER, &host)?.unwrap_or_default();
         let said = || match status {

@@ -111,8 +111,9 @@ impl ResultsAddress {
     }
 
     /// As proxies are looked up for it: `None` without TLS, which is for this machine.
-    pub fn for_proxies(&self) -> Option<String> {
-        self.is_tls.then(|| format!("https://{}", self.authority()))
+    pub fn for_proxies(&self) -> Option<Uri> {
+        let https = || Uri::builder().scheme("https").authority(self.authority()).path_and_query("/").build();
+        self.is_tls.then(https)?.ok()
     }
 
     /// What every request over REST begins with.

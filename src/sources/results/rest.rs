@@ -12,7 +12,7 @@ use serde::{
     de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
 use ureq::{
-    Agent, Body,
+    Agent, Body, Proxy,
     http::{Response, header},
 };
 
@@ -23,7 +23,10 @@ use super::{
     connection::{not_connected, not_trusted},
     error::ResultsError,
 };
-use crate::sources::authorities::{BODY_TAKES, ServerAuthorities};
+use crate::{
+    http::proxies,
+    sources::authorities::{ServerAuthorities, BODY_TAKES},
+};
 
 /// Bytes of an answer that is read: the server stops at 100 MiB of records, and base64 lengthens them by a third.
 const LARGEST_ANSWER: u64 = 256 << 20;
@@ -36,6 +39,7 @@ pub(super) struct Rest {
     base: String,
     caller: Caller,
     patience: Duration,
+    proxy: Option<Proxy>,
 }
 
 impl Rest {
@@ -44,8 +48,10 @@ impl Rest {
         authorities: &ServerAuthorities,
         caller: Caller,
         patience: Duration,
+        proxy: Option<Proxy>,
     ) -> Self {
-        Self { agent: authorities.agent(address.is_tls, patience), base: address.base(), caller, patience }
+        let agent = authorities.agent(proxy.clone(), patience);
+        Self { agent, base: address.base(), caller, patience, proxy }
     }
 
     /// The answer to a request for something below a parent, if it is a success.
@@ -73,6 +79,9 @@ impl Rest {
     }
 
     fn failed(&self, error: ureq::Error) -> ResultsError {
+        if let Some(reason) = self.proxy.as_ref().and_then(|proxy| proxies::words(proxy, &error)) {
+            return ResultsError::Connect { reason };
+        }
         match error {
             ureq::Error::Timeout(_) => ResultsError::Timeout { seconds: self.patience.as_secs() },
             ureq::Error::Rustls(error) => not_trusted(&error),

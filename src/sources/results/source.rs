@@ -48,7 +48,7 @@ pub struct Results {
     pub question: Question,
     /// How long to wait for an answer, in whole seconds.
     pub patience: Duration,
-    /// The proxy that leads there over gRPC, if one does. Over REST it is the environment's.
+    /// The proxy that leads there, if one does.
     pub proxy: Option<Proxy>,
 }
 
@@ -148,7 +148,9 @@ impl Results {
             Protocol::Grpc => {
                 Box::new(Grpc::new(address.clone(), authorities, caller.clone(), *patience, proxy.clone())?)
             }
-            Protocol::Rest => Box::new(Rest::new(address, authorities, caller.clone(), *patience)),
+            Protocol::Rest => {
+                Box::new(Rest::new(address, authorities, caller.clone(), *patience, proxy.clone()))
+            }
         })
     }
 }

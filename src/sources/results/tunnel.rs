@@ -9,12 +9,14 @@ use tokio::{
 };
 use ureq::{Proxy, ProxyProtocol};
 
+use crate::http::proxies;
+
 /// Bytes of a proxy's answer that are read.
 const LARGEST_ANSWER: usize = 8 << 10;
 
 /// A connection to `target`, `host:port`, that the proxy makes.
 pub(super) async fn through(proxy: &Proxy, target: &str) -> io::Result<TcpStream> {
-    let name = format!("{}:{}", proxy.host(), proxy.port());
+    let name = proxies::name(proxy);
     if proxy.protocol() != ProxyProtocol::Http {
         let problem = format!(
             "the proxy {name} is not one of http://, and over gRPC no other is used; use https:// (REST)"
@@ -31,9 +33,9 @@ pub(super) async fn through(proxy: &Proxy, target: &str) -> io::Result<TcpStream
     let mut words = answer.split_ascii_whitespace();
     match (words.next(), words.next()) {
         (Some("HTTP/1.1" | "HTTP/1.0"), Some("200")) => Ok(socket),
-        (Some("HTTP/1.1" | "HTTP/1.0"), Some("407")) => Err(io::Error::other(format!(
-            "the proxy {name} wants another user and password (407); HTTPS_PROXY may name them: http://USER:PASSWORD@HOST:PORT"
-        ))),
+        (Some("HTTP/1.1" | "HTTP/1.0"), Some("407")) => {
+            Err(io::Error::other(proxies::wants_another_user(&name)))
+        }
         (Some("HTTP/1.1" | "HTTP/1.0"), Some(status)) if status.bytes().all(|byte| byte.is_ascii_digit()) => {
             Err(io::Error::other(format!(
                 "the proxy {name} does not connect to {target} ({status}); NO_PROXY may name hosts that need none"
