@@ -26,9 +26,6 @@ use crate::{
     verify::Detail,
 };
 
-/// Where Kubernetes puts the token of a pod's service account.
-const POD_TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
-
 /// Where the archive is, what of it is meant, and with whose token.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "From Tekton Results")]
@@ -157,9 +154,8 @@ impl ResultsArgs {
             let impersonation = bearer.impersonation();
             return Ok(Caller { token: Some(TokenSource::Kubeconfig(Arc::new(bearer))), impersonation });
         }
-        let of_pod = Path::new(POD_TOKEN);
-        let in_pod = (address.is_encrypted() && of_pod.exists()).then(|| of_pod.to_owned());
-        let token = self.token_file.clone().or(in_pod).map(TokenSource::File);
+        let of_pod = || TokenSource::of_pod(Path::new("/")).filter(|_| address.is_encrypted());
+        let token = self.token_file.clone().map(TokenSource::File).or_else(of_pod);
         Ok(Caller { token, impersonation: access.caller().impersonation()? })
     }
 }

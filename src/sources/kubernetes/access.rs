@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// Where a pod finds its account (`rest.InClusterConfig` of client-go).
-const ACCOUNT: &str = "var/run/secrets/kubernetes.io/serviceaccount";
+pub(crate) const ACCOUNT: &str = "var/run/secrets/kubernetes.io/serviceaccount";
 
 /// What arguments say of it.
 #[derive(Debug, Clone, Default)]

@@ -1,13 +1,17 @@
 //! Who asks: a bearer token from a file or a kubeconfig, and whom its bearer stands in for.
 
-use std::{fmt, path::PathBuf, sync::Arc};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use ureq::http::{HeaderMap, header::AUTHORIZATION};
 
 use super::error::ResultsError;
 use crate::sources::{
     impersonation::Impersonation,
-    kubernetes::bearer::Bearer,
+    kubernetes::{access::ACCOUNT, bearer::Bearer},
     token::{Token, quote},
 };
 
@@ -30,6 +34,12 @@ pub struct Caller {
 }
 
 impl TokenSource {
+    /// That of the service account of the pod that this runs in; `None` if it has none. `root` is that of files with fixed places.
+    pub fn of_pod(root: &Path) -> Option<Self> {
+        let account = root.join(ACCOUNT);
+        account.is_dir().then(|| Self::File(account.join("token")))
+    }
+
     fn token(&self) -> Result<Arc<Token>, ResultsError> {
         match self {
             Self::File(file) => Token::of_file(file)
