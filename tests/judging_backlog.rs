@@ -77,7 +77,7 @@ impl Work {
             let began = self.at;
             self.at += Duration::from_millis(1);
             self.backlog.done(&id, &ended(object), false, began, self.at);
-            judged.push(id.name);
+            judged.push(id.name.clone());
             assert!(judged.len() < 50, "without an end: {judged:?}");
         }
     }
@@ -270,7 +270,7 @@ fn a_verdict_of_somebody_else_is_looked_at_by_whoever_judges() {
         assert_eq!(open.may_stand, UnixSeconds::parse("2026-11-22T05:30:00Z"), "{}", id.name);
         let object = [&mine, &claimed].into_iter().find(|run| run["metadata"]["name"] == *id.name).unwrap();
         work.backlog.done(&id, &ended(object), true, work.at, work.at);
-        names.push(id.name);
+        names.push(id.name.clone());
     }
     names.sort();
     assert_eq!(names, ["mine", "none"]);

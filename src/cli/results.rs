@@ -19,7 +19,7 @@ use crate::{
     http::proxies::Proxies,
     sources::{
         kubernetes::bearer::Bearer,
-        results::{ResultsAddress, Caller, Parent, Question, Results, TokenSource, Window},
+        results::{Caller, Parent, Question, Results, ResultsAddress, TokenSource, Window},
         run_name::RunName,
     },
     surroundings,

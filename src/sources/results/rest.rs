@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     http::proxies,
-    sources::authorities::{ServerAuthorities, BODY_TAKES},
+    sources::authorities::{BODY_TAKES, ServerAuthorities},
 };
 
 /// Bytes of an answer that is read: the server stops at 100 MiB of records, and base64 lengthens them by a third.

@@ -15,7 +15,7 @@ use crate::{
     verify::{
         Policy, Trust, Verdict,
         pipeline::{
-            Judged, Pipelines,
+            JudgedPipelineRun, Pipelines,
             allowance::{Allowance, TOO_MUCH},
             child::{Child, Proven},
         },
@@ -187,7 +187,7 @@ fn judged(family: &Family, trust: &Trust, (bytes, steps): (u64, u64)) -> (Verdic
         });
     }
     let (mut verdicts, mut why) = (BTreeSet::new(), Vec::new());
-    pipelines.finish(trust, &Policy::default(), &mut |Judged { report, .. }| {
+    pipelines.finish(trust, &Policy::default(), &mut |JudgedPipelineRun { report, .. }| {
         verdicts.insert(report.verdict);
         why.extend(report.findings.iter().map(|finding| format!("{}: {finding:?}", report.task_run)));
     });
