@@ -22,7 +22,7 @@ use crate::{
         walk::Walked,
     },
     tekton::{
-        chains::{Stated, StatedTaskRun},
+        chains::{Stated, StatedPipelineRun, StatedTaskRun},
         unsuitable::Unsuitable,
     },
 };
@@ -88,6 +88,10 @@ pub(super) struct SourceArgs {
     /// namespace); TASK= for that of one task of a pipeline; may be given several times
     #[arg(long = "taskrun", value_name = "[TASK=]NAME")]
     task_runs: Vec<StatedTaskRun>,
+    /// The PipelineRun that an attestation of Tekton Chains is about, where its format does not say (--namespace says of which
+    /// namespace): it is judged, too; may be given several times
+    #[arg(long = "pipelinerun", value_name = "NAME")]
+    pipeline_runs: Vec<StatedPipelineRun>,
     #[command(flatten)]
     cluster: ClusterArgs,
     #[command(flatten)]
@@ -108,6 +112,7 @@ impl SourceArgs {
     ) -> Result<Source<'a>, Refusal> {
         self.refuse(&[("--only", !self.only.is_empty())], &[SourceKind::Files])?;
         self.refuse(&[("--taskrun", !self.task_runs.is_empty())], ATTESTED)?;
+        self.refuse(&[("--pipelinerun", !self.pipeline_runs.is_empty())], ATTESTED)?;
         self.refuse(&[("--namespace", self.cluster.namespace().is_some())], NAMESPACED)?;
         self.refuse(&self.cluster.given(), &[SourceKind::Kubernetes])?;
         self.refuse(&self.results.given(), &[SourceKind::Results])?;
@@ -178,6 +183,7 @@ impl SourceArgs {
         Stated {
             namespace: self.cluster.namespace().map(|namespace| namespace.as_str().to_owned()),
             task_runs: self.task_runs.clone(),
+            pipeline_runs: self.pipeline_runs.clone(),
         }
     }
 

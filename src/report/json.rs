@@ -121,7 +121,9 @@ fn run(walk: &Walk<'_>, at: Place<'_>, report: &Report) -> Value {
     if let Some(pipeline) = &report.pipeline {
         line["tasks"] = pipeline::tasks(pipeline);
         if report.accepted {
-            line["failed"] = json!(pipeline.failed);
+            if let Some(failed) = pipeline.failed {
+                line["failed"] = json!(failed);
+            }
             line["pipelineResults"] = pipeline::results(pipeline);
             if let Some(keyid) = &pipeline.chains_signed_by {
                 line["chainsSignedBy"] = json!(keyid);

@@ -250,7 +250,7 @@ fn whole(pipeline: &Pipeline) -> String {
         String::new()
     };
     let results = count(number(pipeline.results.len()), "result", "results");
-    let failed = if pipeline.failed { "the PipelineRun failed; " } else { "" };
+    let failed = if pipeline.failed == Some(true) { "the PipelineRun failed; " } else { "" };
     format!("  ({failed}{results} of {}{not_run})", count(number(runs), "run", "runs"))
 }
 

@@ -37,8 +37,8 @@ fn statement(walk: &Walk<'_>, report: &Report) -> Value {
     let resource = resource(walk, report);
     // A policy's rules say which failures pass; without one none does.
     let passed = report.proof.as_ref().filter(|proof| !proof.failed || !report.rules.is_empty());
-    let has_passed =
-        passed.is_some() || report.pipeline.as_ref().is_some_and(|tree| report.accepted && !tree.failed);
+    let has_passed = passed.is_some()
+        || report.pipeline.as_ref().is_some_and(|tree| report.accepted && tree.failed == Some(false));
     let subjects: Vec<Value> = passed.iter().flat_map(|proof| &proof.results).map(subject).collect();
     // A refused TaskRun's values are not its subject: whoever forges one would choose what is said to have failed.
     let subjects = if subjects.is_empty() { vec![run_itself(&resource, report)] } else { subjects };

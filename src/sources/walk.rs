@@ -178,6 +178,13 @@ pub fn task_runs(source: Source<'_>, each: &mut dyn FnMut(Event<'_, TaskRun>)) -
     let mut refused = 0;
     let walked = walk(source, NonZeroUsize::MIN, &WalkProgress::default(), unjudged, &mut |event| {
         each(match event {
+            // What it holds of TaskRuns has come already.
+            Event::Object { outcome: Ok(Run::PipelineRun(object)), .. }
+                if object.has_attested_task_runs() =>
+            {
+                refused += 1;
+                return;
+            }
             Event::Object { place, outcome } => {
                 let outcome = outcome.and_then(|run| match run {
                     Run::TaskRun(object) => Ok(object),

@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use self::packed::Packed;
 use crate::tekton::{
+    chains::PipelineRunOrigin,
     null::null_is_default,
     strict::{
         node::{Misfit, Node},
@@ -62,6 +63,9 @@ pub struct PipelineRun {
     /// All of it as it was read.
     #[serde(skip)]
     pub(crate) packed: Packed,
+    /// Where it was made of an attestation of Tekton Chains.
+    #[serde(skip)]
+    pub chains: Option<Box<PipelineRunOrigin>>,
 }
 
 /// `spec`.
@@ -78,6 +82,9 @@ pub struct PipelineRunSpec {
 /// `spec.pipelineSpec` and `status.pipelineSpec`; in the latter, parameters and contexts have been put in.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 pub struct PipelineSpec {
+    /// Parameters that it declares.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub params: Vec<DeclaredParam>,
     /// Tasks, in any order.
     #[serde(default, deserialize_with = "null_is_default")]
     pub tasks: Vec<PipelineTask>,
@@ -204,6 +211,17 @@ pub struct Param {
     pub value: ResultValue,
 }
 
+/// A parameter that a pipeline declares.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct DeclaredParam {
+    /// Its name.
+    #[serde(default)]
+    pub name: String,
+    /// Its value where none is given.
+    #[serde(default, deserialize_with = "default_value")]
+    pub default: Option<ResultValue>,
+}
+
 /// `matrix` of a task.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 pub struct Matrix {
@@ -309,6 +327,11 @@ impl PipelineRun {
         Ok(Self { packed, ..read })
     }
 
+    /// Whether it was made of an attestation that holds TaskRuns as well.
+    pub(crate) fn has_attested_task_runs(&self) -> bool {
+        self.chains.as_ref().is_some_and(|origin| !origin.task_runs.is_empty())
+    }
+
     /// `<namespace>/<name>`.
     pub fn full_name(&self) -> String {
         format!("{}/{}", self.metadata.namespace, self.metadata.name)
@@ -320,6 +343,11 @@ impl PipelineRun {
         let first = conditions.next()?.status.as_str();
         conditions.all(|condition| condition.status == first).then_some(first)
     }
+}
+
+/// What is no value of a parameter is none: it would only be put in.
+fn default_value<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<ResultValue>, D::Error> {
+    Ok(ResultValue::from_json(&Value::deserialize(deserializer)?))
 }
 
 fn param_value<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ResultValue, D::Error> {

@@ -342,6 +342,8 @@ details! {
     WHEN = "when";
     /// A task is said to be skipped, and that is not so.
     SKIPPED = "skipped";
+    /// Tekton Chains' attestations do not carry all of a PipelineRun.
+    PARTIAL = "partial";
     /// A task started before one that it depends on had signed.
     TASK_ORDER = "task-order";
     /// A result of the PipelineRun is not what its tasks produced.

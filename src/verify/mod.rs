@@ -101,16 +101,21 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// What is said of a run that failed where all must have succeeded.
-    fn unsuccessful(&self, failed: bool) -> Option<Finding> {
-        (self.success && failed).then(|| Finding::Policy {
+    /// What is said of a run that failed where all must have succeeded; `None`: it is not known whether it did.
+    fn unsuccessful(&self, failed: Option<bool>) -> Option<Finding> {
+        let (found, breach) = match failed {
+            Some(false) => return None,
+            Some(true) => ("it failed", Breach::Contradicted),
+            None => ("its attestation does not say whether it did", Breach::TooWeak),
+        };
+        self.success.then(|| Finding::Policy {
             rule: "--require-success".to_owned(),
             detail: Detail::FAILURES,
             step: None,
             result: None,
             demanded: "the run must have succeeded".to_owned(),
-            found: "it failed".to_owned(),
-            breach: Breach::Contradicted,
+            found: found.to_owned(),
+            breach,
         })
     }
 }
@@ -208,7 +213,7 @@ fn judge(task_run: &TaskRun, trust: &Trust, policy: &Policy, caches: &mut Caches
     findings.extend(unsigned);
     findings.extend(undecided);
     findings.append(broken.unwrap_or_default());
-    findings.extend(policy.unsuccessful(proof.failed));
+    findings.extend(policy.unsuccessful(Some(proof.failed)));
     let accepted = findings.iter().all(|finding| match finding {
         Finding::OnlyTep0089 => policy.accept_tep0089,
         Finding::NotCarried { .. } | Finding::CreationNotCarried { .. } => policy.accept_not_carried,

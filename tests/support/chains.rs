@@ -176,3 +176,57 @@ pub fn pipeline_tekton(runs: &[&Value]) -> Value {
     let spec = json!({"pipelineRef": {"name": "p"}});
     slsa_1("https://tekton.dev/chains/v2/slsa-tekton", &spec, dependencies.into(), json!([]), runs[0])
 }
+
+/// Chains' formats of PipelineRuns in SLSA 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PipelineFormat {
+    V2alpha3,
+    V2alpha4,
+    /// `slsa/v2alpha4` with deep inspection.
+    Deep,
+    /// `slsa/v2alpha3` with the build type slsa-tekton.
+    Tekton,
+}
+
+/// By-products of a PipelineRun.
+pub fn by_products_of_pipeline_run(
+    format: PipelineFormat,
+    pipeline_run: &Value,
+    task_runs: &[&Value],
+) -> Vec<Value> {
+    let is_v2alpha4 = matches!(format, PipelineFormat::V2alpha4 | PipelineFormat::Deep);
+    let name = |result: &Value| match (is_v2alpha4, result["name"].as_str().unwrap()) {
+        (true, name) => {
+            format!("pipelineRunResults/{}/{name}", pipeline_run["metadata"]["name"].as_str().unwrap())
+        }
+        (false, name) => format!("pipelineRunResults/{name}"),
+    };
+    let own = list(&pipeline_run["status"]["results"]).filter(|result| !is_v2alpha4 || !is_hint(result));
+    let mut all: Vec<Value> = own.map(|result| by_product(name(result), &result["value"])).collect();
+    if format == PipelineFormat::Deep {
+        all.extend(task_runs.iter().flat_map(|run| by_products_v2alpha4(run)));
+    }
+    all
+}
+
+/// A PipelineRun as it was run, with its TaskRuns.
+pub fn of_pipeline_run(format: PipelineFormat, pipeline_run: &Value, task_runs: &[&Value]) -> Value {
+    let by_products = by_products_of_pipeline_run(format, pipeline_run, task_runs).into();
+    let whole = |run: &&Value| json!({"name": "pipelineTask", "content": STANDARD.encode(run.to_string())});
+    let (build_type, dependencies) = match format {
+        PipelineFormat::Tekton => {
+            ("https://tekton.dev/chains/v2/slsa-tekton", task_runs.iter().map(whole).collect())
+        }
+        _ => (SLSA, json!([])),
+    };
+    slsa_1(build_type, &pipeline_run["spec"], dependencies, by_products, pipeline_run)
+}
+
+/// A TaskRun in `slsa/v2alpha3` with the build type slsa-tekton, which adds its labels.
+pub fn v2alpha3_tekton(run: &Value) -> Value {
+    let build_type = "https://tekton.dev/chains/v2/slsa-tekton";
+    let mut statement = slsa_1(build_type, &run["spec"], json!([]), by_products_v2alpha3(run).into(), run);
+    statement["predicate"]["buildDefinition"]["internalParameters"]["labels"] =
+        run["metadata"]["labels"].clone();
+    statement
+}

@@ -66,10 +66,8 @@ fn objects(
 ) {
     if chains::is_attestation(&node) {
         let failure = |error| ReadFailure::Chains(Box::new(error));
-        return match chains::task_runs(node, stated, claimed_run) {
-            Ok(runs) => runs.into_iter().map(|run| run.map(Run::TaskRun).map_err(failure)).for_each(each),
-            Err(error) => each(Err(failure(error))),
-        };
+        let runs = chains::runs(node, stated, claimed_run);
+        return runs.into_iter().map(|run| run.map_err(failure)).for_each(each);
     }
     let mut object = |node, list: Option<&Inherited>| each(run(node, list));
     let kind = node.get("kind").and_then(Node::text).unwrap_or_default();
@@ -102,11 +100,16 @@ fn run(node: Node, inherited: Option<&Inherited>) -> Result<Run, ReadFailure> {
 
 /// What is said of a run must be so.
 fn as_stated(run: Run, stated: &Stated) -> Result<Run, ReadFailure> {
-    let (metadata, task_run) = match &run {
-        Run::TaskRun(object) => (&object.metadata, Some(object.metadata.name.as_str())),
-        Run::PipelineRun(object) => (&object.metadata, None),
+    let (metadata, contradicted) = match &run {
+        Run::TaskRun(TaskRun { metadata, .. }) => {
+            (metadata, stated.contradicted(&metadata.namespace, Some(&metadata.name)))
+        }
+        Run::PipelineRun(object) => {
+            let metadata = &object.metadata;
+            (metadata, stated.contradicted_of_pipeline_run(&metadata.namespace, &metadata.name))
+        }
     };
-    match stated.contradicted(&metadata.namespace, task_run) {
+    match contradicted {
         None => Ok(run),
         Some(stated) => {
             let found = format!("{}/{}", metadata.namespace, metadata.name);

@@ -45,7 +45,9 @@ impl ChainsFormat {
             Self::PipelineRunTekton => "its PipelineRun ran no TaskRun",
             Self::PipelineRunSlsa1 | Self::PipelineRunDeep | Self::PipelineRunInToto => {
                 "builddefinition.buildtype: https://tekton.dev/chains/v2/slsa-tekton keeps the TaskRuns whole, and \
-                 artifacts.pipelinerun.enable-deep-inspection: \"true\" with slsa/v2alpha4 their results"
+                 artifacts.pipelinerun.enable-deep-inspection: \"true\" with slsa/v2alpha4 their results. With its TaskRuns, or \
+                 attestations of them in slsa/v2alpha3, beside it, and --namespace and --pipelinerun where it does not say which one \
+                 it is, it is held against them"
             }
             _ => {
                 "artifacts.taskrun.format: slsa/v2alpha3 keeps the results, and an attestation of its PipelineRun has them, too"

@@ -96,15 +96,15 @@ fn node(content: Content) -> Node {
     Node { line: 0, content }
 }
 
-fn text(text: impl Into<String>) -> Node {
+pub(super) fn text(text: impl Into<String>) -> Node {
     node(Content::Text(text.into()))
 }
 
-fn list(items: impl IntoIterator<Item = Node>) -> Node {
+pub(super) fn list(items: impl IntoIterator<Item = Node>) -> Node {
     node(Content::List(items.into_iter().collect()))
 }
 
-fn object(members: impl IntoIterator<Item = (&'static str, Node)>) -> Node {
+pub(super) fn object(members: impl IntoIterator<Item = (&'static str, Node)>) -> Node {
     let member = |(key, value): (&str, Node)| Member { key: key.to_owned(), line: 0, value };
     node(Content::Object(members.into_iter().map(member).collect()))
 }

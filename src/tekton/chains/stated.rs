@@ -14,6 +14,8 @@ pub struct Stated {
     pub namespace: Option<String>,
     /// Names of TaskRuns.
     pub task_runs: Vec<StatedTaskRun>,
+    /// Names of PipelineRuns.
+    pub pipeline_runs: Vec<StatedPipelineRun>,
 }
 
 /// Namespace and name of a TaskRun by the word of the first evidence among results.
@@ -31,6 +33,33 @@ impl Stated {
             .or(all.next())
     }
 
+    /// The name of the PipelineRun that has these TaskRuns. Of several that are stated, the longest that their names begin with, as the
+    /// controller makes names (Tekton `pkg/reconciler/pipelinerun/resources/pipelinerunresolution.go`, `getNewRunNames`).
+    pub(super) fn pipeline_run(&self, task_runs: &[String]) -> Option<&str> {
+        let is_of = |name: &str| {
+            let rest = task_runs.iter().filter_map(|task_run| task_run.strip_prefix(name));
+            rest.filter(|rest| rest.starts_with('-')).count() > 0
+        };
+        match self.pipeline_runs.as_slice() {
+            [one] => Some(one.as_str()),
+            several => several
+                .iter()
+                .map(StatedPipelineRun::as_str)
+                .filter(|name| is_of(name))
+                .max_by_key(|name| name.len()),
+        }
+    }
+
+    /// What is stated of a PipelineRun and is not so, such as `--pipelinerun release-7`.
+    pub(crate) fn contradicted_of_pipeline_run(&self, namespace: &str, name: &str) -> Option<String> {
+        let is_stated = |stated: &StatedPipelineRun| stated.as_str() == name;
+        let names = self.pipeline_runs.iter().map(|stated| format!("--pipelinerun {}", stated.as_str()));
+        self.contradicted(namespace, None).or_else(|| {
+            let is_other = !self.pipeline_runs.is_empty() && !self.pipeline_runs.iter().any(is_stated);
+            is_other.then(|| names.collect::<Vec<_>>().join(" "))
+        })
+    }
+
     /// What is stated of a run and is not so, such as `--namespace team-a`. `task_run`: its name, if it is a TaskRun.
     pub(crate) fn contradicted(&self, namespace: &str, task_run: Option<&str>) -> Option<String> {
         let other = self.namespace.as_ref().filter(|stated| *stated != namespace);
@@ -43,6 +72,33 @@ impl Stated {
                 Some(names.join(" "))
             }
             _ => None,
+        }
+    }
+}
+
+/// The name of a PipelineRun.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StatedPipelineRun(String);
+
+/// Why a text is not the name of a PipelineRun.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not the name of a PipelineRun; it looks like release-7")]
+pub struct StatedPipelineRunError(String);
+
+impl StatedPipelineRun {
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for StatedPipelineRun {
+    type Err = StatedPipelineRunError;
+
+    fn from_str(text: &str) -> Result<Self, StatedPipelineRunError> {
+        match is_object_name(text) {
+            true => Ok(Self(text.to_owned())),
+            false => Err(StatedPipelineRunError(text.to_owned())),
         }
     }
 }

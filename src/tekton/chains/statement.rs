@@ -9,11 +9,18 @@ use super::{
     ChainsEnvelope, ChainsError, ChainsFormat, Origin, Stated, build_config,
     by_products::{ByProduct, OwnResult},
     envelope::base64,
+    pipeline_run::Kept as KeptPipelineRun,
     run::Kept,
     stated::Claim,
 };
 use crate::tekton::{
-    null::null_is_default, result_kind::ResultKind, strict::node::Node, taskrun::TaskRun, unsuitable::shown,
+    null::null_is_default,
+    pipelinerun::PipelineRun,
+    result_kind::ResultKind,
+    run::Run,
+    strict::node::Node,
+    taskrun::{Labels, TaskRun},
+    unsuitable::shown,
 };
 
 const STATEMENT: &str = "https://in-toto.io/Statement/";
@@ -54,6 +61,8 @@ struct BuildDefinition {
     #[serde(default)]
     external_parameters: ExternalParameters,
     #[serde(default, deserialize_with = "null_is_default")]
+    internal_parameters: InternalParameters,
+    #[serde(default, deserialize_with = "null_is_default")]
     resolved_dependencies: Vec<Dependency>,
 }
 
@@ -61,6 +70,13 @@ struct BuildDefinition {
 #[serde(rename_all = "camelCase")]
 struct ExternalParameters {
     run_spec: Option<Node>,
+}
+
+/// Labels are carried with the build type slsa-tekton alone.
+#[derive(Default, Deserialize)]
+struct InternalParameters {
+    #[serde(default, deserialize_with = "null_is_default")]
+    labels: Labels,
 }
 
 #[derive(Deserialize)]
@@ -126,23 +142,55 @@ struct Names<'a> {
     claim: Claim,
 }
 
-/// The TaskRuns in an attestation, each or why not. What it does not carry is as `stated`; `claim` tells what evidence claims.
-pub(crate) fn task_runs(document: Node, stated: &Stated, claim: Claim) -> TaskRuns {
-    let names = Names { stated, claim };
-    if !ChainsEnvelope::is_in(&document) {
-        return of_statement(document, &names);
+/// What an attestation holds.
+struct Attested {
+    task_runs: TaskRuns,
+    /// Of an attestation of a PipelineRun itself, if it is known which one that is.
+    pipeline_run: Option<Result<PipelineRun, ChainsError>>,
+}
+
+impl From<TaskRuns> for Attested {
+    fn from(task_runs: TaskRuns) -> Self {
+        Self { task_runs, pipeline_run: None }
     }
+}
+
+/// The runs in an attestation, each or why not, the PipelineRun last. What it does not carry is as `stated`; `claim` tells what evidence
+/// claims.
+pub(crate) fn runs(document: Node, stated: &Stated, claim: Claim) -> Vec<Result<Run, ChainsError>> {
+    let names = Names { stated, claim };
+    let attested = match ChainsEnvelope::is_in(&document) {
+        false => of_statement(document, &names),
+        true => enveloped(document, &names),
+    };
+    let Attested { task_runs, pipeline_run } = attested.unwrap_or_else(|error| TaskRuns::Err(error).into());
+    let mut runs: Vec<Result<Run, ChainsError>> = match (task_runs, &pipeline_run) {
+        // There may be something beside it.
+        (Err(ChainsError::HoldsNothing { .. }), Some(_)) => Vec::new(),
+        (Err(error), _) => return vec![Err(error)],
+        (Ok(task_runs), _) => task_runs.into_iter().map(|run| run.map(Run::TaskRun)).collect(),
+    };
+    runs.extend(pipeline_run.map(|run| run.map(|run| Run::PipelineRun(Box::new(run)))));
+    runs
+}
+
+fn enveloped(document: Node, names: &Names<'_>) -> Result<Attested, ChainsError> {
     let envelope = Arc::new(ChainsEnvelope::read(document)?);
-    let mut task_runs = of_payload(&envelope.payload, stated, claim)?;
-    for origin in task_runs.iter_mut().flatten().filter_map(|task_run| task_run.chains.as_mut()) {
+    let mut attested = of_statement(parsed(&envelope.payload, "the envelope's payload")?, names)?;
+    let task_runs = attested.task_runs.iter_mut().flatten().flatten();
+    for origin in task_runs.filter_map(|task_run| task_run.chains.as_mut()) {
         origin.envelope = Some(envelope.clone());
     }
-    Ok(task_runs)
+    let pipeline_run = attested.pipeline_run.iter_mut().flatten();
+    for origin in pipeline_run.filter_map(|pipeline_run| pipeline_run.chains.as_mut()) {
+        origin.envelope = Some(envelope.clone());
+    }
+    Ok(attested)
 }
 
 /// The TaskRuns in the payload of an envelope.
 pub(crate) fn of_payload(payload: &[u8], stated: &Stated, claim: Claim) -> TaskRuns {
-    of_statement(parsed(payload, "the envelope's payload")?, &Names { stated, claim })
+    of_statement(parsed(payload, "the envelope's payload")?, &Names { stated, claim })?.task_runs
 }
 
 /// What an attestation of a PipelineRun says of that itself.
@@ -187,10 +235,10 @@ fn parsed(json: &[u8], what: &str) -> Result<Node, ChainsError> {
         .map_err(|error| ChainsError::Json { what: what.to_owned(), error: error.to_string() })
 }
 
-fn of_statement(statement: Node, names: &Names<'_>) -> TaskRuns {
+fn of_statement(statement: Node, names: &Names<'_>) -> Result<Attested, ChainsError> {
     let Statement { predicate_type, predicate } = statement.read()?;
     match predicate_type.as_str() {
-        SLSA_0_2 => of_slsa_0_2(predicate.read()?, names),
+        SLSA_0_2 => Ok(of_slsa_0_2(predicate.read()?, names).into()),
         SLSA_1 => of_slsa_1(predicate.read()?, names),
         _ => Err(ChainsError::Predicate(shown(&predicate_type))),
     }
@@ -210,9 +258,10 @@ fn of_slsa_0_2(predicate: Slsa02, names: &Names<'_>) -> TaskRuns {
     }
 }
 
-fn of_slsa_1(predicate: Slsa1, names: &Names<'_>) -> TaskRuns {
+fn of_slsa_1(predicate: Slsa1, names: &Names<'_>) -> Result<Attested, ChainsError> {
     let Slsa1 { build_definition, run_details: RunDetails { byproducts, metadata } } = predicate;
-    let BuildDefinition { build_type, external_parameters, resolved_dependencies } = build_definition;
+    let BuildDefinition { build_type, external_parameters, internal_parameters, resolved_dependencies } =
+        build_definition;
     if ![SLSA, SLSA_TEKTON].contains(&build_type.as_str()) {
         return Err(ChainsError::BuildType(shown(&build_type)));
     }
@@ -220,11 +269,26 @@ fn of_slsa_1(predicate: Slsa1, names: &Names<'_>) -> TaskRuns {
     let spec = external_parameters.run_spec;
     let has = |name: &str| spec.as_ref().is_some_and(|spec| spec.get(name).is_some());
     let is_pipeline_run = has("pipelineSpec") || has("pipelineRef");
-    match is_pipeline_run {
-        true if build_type == SLSA_TEKTON => whole_task_runs(resolved_dependencies),
-        true => of_pipeline_run(by_task_run(byproducts, &metadata)?, &metadata, names),
-        false => of_one_task_run(by_task_run(byproducts, &metadata)?, spec, &metadata, names),
-    }
+    let (Some(spec), true) = (&spec, is_pipeline_run) else {
+        let kept = by_task_run(byproducts, &metadata)?;
+        return Ok(of_one_task_run(kept, (spec, internal_parameters.labels), &metadata, names).into());
+    };
+    let results = byproducts.iter().filter_map(|kept| kept.own_result().transpose());
+    let results = results.collect::<Result<Vec<OwnResult>, _>>()?;
+    let task_runs = match build_type == SLSA_TEKTON {
+        true => whole_task_runs(resolved_dependencies),
+        false => of_pipeline_run(by_task_run(byproducts, &metadata)?, &metadata, names),
+    };
+    let format = match &task_runs {
+        _ if build_type == SLSA_TEKTON => ChainsFormat::PipelineRunTekton,
+        Err(ChainsError::HoldsNothing { .. }) => ChainsFormat::PipelineRunSlsa1,
+        _ => ChainsFormat::PipelineRunDeep,
+    };
+    let Metadata { invocation_id: uid, started_on: started, .. } = metadata;
+    let kept = KeptPipelineRun { format, uid, spec: spec.clone(), started, results };
+    let known = task_runs.as_deref().unwrap_or_default();
+    let pipeline_run = kept.pipeline_run(known, names.stated).transpose();
+    Ok(Attested { task_runs, pipeline_run })
 }
 
 /// The results in by-products, by their TaskRuns, in the order in which these come.
@@ -276,12 +340,13 @@ fn of_pipeline_run(kept: Vec<Kept>, metadata: &Metadata, names: &Names<'_>) -> T
 
 fn of_one_task_run(
     mut kept: Vec<Kept>,
-    spec: Option<Node>,
+    (spec, labels): (Option<Node>, Labels),
     metadata: &Metadata,
     names: &Names<'_>,
 ) -> TaskRuns {
+    let (uid, pipeline_run_uid) = (metadata.invocation_id.clone(), labels.pipeline_run_uid);
     let Some(first) = kept.pop() else {
-        let nothing = Kept { uid: metadata.invocation_id.clone(), spec, ..new(None, metadata) };
+        let nothing = Kept { uid, pipeline_run_uid, spec, ..new(None, metadata) };
         return made(vec![nothing], ChainsFormat::TaskRunSlsa1, names);
     };
     if !kept.is_empty() {
@@ -290,7 +355,7 @@ fn of_one_task_run(
     }
     let format =
         if first.name.is_some() { ChainsFormat::TaskRunV2alpha4 } else { ChainsFormat::TaskRunV2alpha3 };
-    made(vec![Kept { uid: metadata.invocation_id.clone(), spec, ..first }], format, names)
+    made(vec![Kept { uid, pipeline_run_uid, spec, ..first }], format, names)
 }
 
 fn made(kept: Vec<Kept>, format: ChainsFormat, names: &Names<'_>) -> TaskRuns {

@@ -29,7 +29,7 @@ pub struct Metadata {
     /// Annotations, of which only one counts.
     #[serde(default, deserialize_with = "null_is_default")]
     pub annotations: Annotations,
-    /// Labels, of which one counts.
+    /// Labels, of which two count.
     #[serde(default, deserialize_with = "null_is_default")]
     pub labels: Labels,
     /// What it belongs to.
@@ -53,15 +53,17 @@ pub struct OwnerReference {
 pub struct Labels {
     /// UID of the PipelineRun that it belongs to.
     pub pipeline_run_uid: Option<String>,
+    /// Name of that PipelineRun.
+    pub pipeline_run: Option<String>,
 }
 
 impl<'de> Deserialize<'de> for Labels {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut labels = Self::default();
-        deserializer.deserialize_map(EachText(|key: String, value: String| {
-            if key == "tekton.dev/pipelineRunUID" {
-                labels.pipeline_run_uid = Some(value);
-            }
+        deserializer.deserialize_map(EachText(|key: String, value: String| match key.as_str() {
+            "tekton.dev/pipelineRunUID" => labels.pipeline_run_uid = Some(value),
+            "tekton.dev/pipelineRun" => labels.pipeline_run = Some(value),
+            _ => {}
         }))?;
         Ok(labels)
     }

@@ -46,6 +46,8 @@ fn child(name: &str, results: &Value) -> Child {
         reason: "Succeeded".to_owned(),
         params: Vec::new(),
         in_program: HashSet::new(),
+        has_spec: true,
+        is_partial: false,
         proven: Some(Proven { results, span: None }),
     }
 }

@@ -13,16 +13,39 @@ use crate::{
     verify::{
         Finding, Verdict,
         facts::Detail,
+        findings::Findings,
         pipeline::{differs, fault, task::Task},
         prove::chains::{
             annotation::{Annotation, find_signed},
             key::ChainsKeys,
+            of_pipeline_run,
         },
     },
 };
 
+/// The key that signed an attestation of the PipelineRun, if that was checked: the one that it was made of, or the one in its
+/// annotations.
+pub(crate) fn signed_by(
+    object: &PipelineRun,
+    tasks: &HashMap<&str, Task<'_>>,
+    keys: &ChainsKeys,
+    findings: &mut Findings,
+    notes: &mut Vec<String>,
+) -> Option<String> {
+    let signed = match &object.chains {
+        Some(origin) => of_pipeline_run(origin, keys).map(|signature| signature.keyid().map(str::to_owned)),
+        None => check(object, tasks, keys),
+    };
+    let keyid = signed.unwrap_or_else(|finding| {
+        findings.push(finding);
+        None
+    })?;
+    notes.push(format!("Chains signed an attestation of it ({keyid})"));
+    Some(keyid)
+}
+
 /// Checks the attestation in the annotations; gives the key that signed it. Without keys nothing in it can be believed.
-pub(crate) fn check(
+fn check(
     object: &PipelineRun,
     tasks: &HashMap<&str, Task<'_>>,
     keys: &ChainsKeys,
@@ -59,6 +82,7 @@ fn read_stated(object: &PipelineRun, tasks: &HashMap<&str, Task<'_>>) -> Stated 
     Stated {
         namespace: Some(object.metadata.namespace.clone()),
         task_runs: tasks.iter().filter_map(name).collect(),
+        pipeline_runs: Vec::new(),
     }
 }
 

@@ -21,7 +21,7 @@ pub struct Child {
     pub(crate) kind: &'static str,
     /// `<namespace>/<name>`; of a verified TaskRun attested by its steps' certificates.
     pub(crate) name: String,
-    /// UIDs of the PipelineRun that it says it belongs to: by its owner, and by its label.
+    /// UIDs of the PipelineRun that it says it belongs to: by its owner, and by its label. Some of Chains' formats do not carry it.
     pub(crate) owners: Vec<String>,
     /// When it was created.
     pub(crate) created: Option<UnixSeconds>,
@@ -35,6 +35,10 @@ pub struct Child {
     pub(crate) params: Vec<(String, ResultValue)>,
     /// Those of them whose value is in the text of a step that is signed.
     pub(crate) in_program: HashSet<String>,
+    /// Whether what it was given is carried: some of Chains' formats leave it out.
+    pub(crate) has_spec: bool,
+    /// Whether results may be missing that its steps signed, as Chains' formats leave some out.
+    pub(crate) is_partial: bool,
     /// What it proves; `None` if it does not count as verified.
     pub(crate) proven: Option<Proven>,
 }
@@ -48,13 +52,13 @@ pub(crate) struct Proven {
 }
 
 impl Child {
-    /// `None`: the TaskRun belongs to no PipelineRun.
+    /// `None`: the TaskRun belongs to no PipelineRun. Of one from an attestation that may not be known.
     pub fn of_task_run(task_run: &TaskRun, report: &Report) -> Option<Self> {
         let metadata = &task_run.metadata;
         let by_owner = metadata.owner_references.iter().filter(|owner| owner.kind == "PipelineRun");
         let owners: Vec<String> =
             by_owner.map(|owner| owner.uid.clone()).chain(metadata.labels.pipeline_run_uid.clone()).collect();
-        if owners.is_empty() {
+        if owners.is_empty() && task_run.chains.is_none() {
             return None;
         }
         let proof = report.proof.as_ref();
@@ -77,6 +81,8 @@ impl Child {
             reason: succeeded.map(|condition| condition.reason.clone()).unwrap_or_default(),
             params,
             in_program,
+            has_spec: task_run.chains.as_ref().is_none_or(|origin| origin.has_spec()),
+            is_partial: task_run.chains.as_ref().is_some_and(|origin| !origin.is_whole),
             proven: proof.map(Proven::of),
         })
     }

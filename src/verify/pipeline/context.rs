@@ -44,7 +44,8 @@ impl<'a> TaskContext<'a> {
             if let Some(result) = result {
                 // One that it does not wait for may have had fewer runs by then.
                 let has_ended = task.parents().contains(&producer) || task.is_finally && !of.is_finally;
-                let count = has_ended.then(|| with_result(of, result, values.allowance)).flatten();
+                let is_known = has_ended && !values.is_not_carried(of) && !of.is_partial();
+                let count = is_known.then(|| with_result(of, result, values.allowance)).flatten();
                 let of_result = format!("tasks.{producer}.matrix.{result}.length");
                 numbers.insert(of_result, count.map(|count| count.to_string()));
             }

@@ -21,6 +21,7 @@ use crate::{
             child::Child,
             context::TaskContext,
             differs, fault,
+            spec::is_put_in_before,
             task::Task,
             values::{TaskResult, Values},
         },
@@ -128,6 +129,9 @@ impl<'a> Given<'a> {
         findings: &mut Findings,
     ) -> Vec<ParamNode> {
         let (task, name) = (self.task, run.name.split_once('/').map_or("", |(_, name)| name));
+        if !run.has_spec {
+            return Vec::new();
+        }
         let count = combination.map_or(0, Combination::len) + self.params.len();
         if run.params.len() != count {
             let problem = format!(
@@ -188,6 +192,7 @@ pub(super) fn with_results(matrix: &Matrix, values: &Values<'_>) -> Result<Matri
     let replacement = |text: &str| match TaskResultReference::parse(text) {
         Some(_) => values.replacement(text),
         None if text.starts_with("context.") || text.contains(".matrix.") => Replacement::Unknown,
+        None if values.is_partial && is_put_in_before(text) => Replacement::Unknown,
         None => Replacement::Stays,
     };
     let put_in = |params: &[Param]| -> Result<Vec<Param>, String> {

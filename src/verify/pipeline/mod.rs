@@ -3,11 +3,13 @@
 //! Nobody signs a PipelineRun. What it says is held against what its TaskRuns prove: that each one is there and its own
 //! ([`runs`]), that what they were given is what others produced ([`given`]), that tasks were skipped for the reason that is
 //! stated ([`skips`], [`stated`]), that the steps signed in the order of the tasks, and that its results are theirs ([`results`]).
-//! What Tekton Chains attested of it must agree with all that ([`chains`]).
+//! What Tekton Chains attested of it must agree with all that ([`chains`]); where nothing but that is there, it is held against the
+//! TaskRuns as far as it goes ([`attested`]).
 
 mod allowance;
 #[cfg(test)]
 mod as_controller;
+mod attested;
 mod cel;
 mod chains;
 pub(crate) mod child;
@@ -44,7 +46,11 @@ use crate::{
         pipelinerun::{PipelineRun, PipelineSpec},
         value::ResultValue,
     },
-    verify::{Finding, PipelineFault, Policy, Report, Trust, Verdict, facts::Detail, findings::Findings},
+    verify::{
+        Finding, PipelineFault, Policy, Report, Trust, Verdict,
+        facts::Detail,
+        findings::{Findings, KEPT},
+    },
 };
 
 /// What a PipelineRun is told that had no room, or whose children had none.
@@ -84,17 +90,23 @@ pub(crate) fn judge(
             "the PipelineRun failed; what is verified is what its tasks produced before that".to_owned(),
         );
     }
-    match object.succeeded() {
-        Some("True" | "False") => {
+    let mut lacks = Vec::new();
+    let by = (children, allowance, trust, policy);
+    match (&object.chains, object.succeeded()) {
+        (Some(origin), _) => {
+            pipeline = attested::judge(object, origin, by, (&mut findings, &mut notes, &mut lacks));
+        }
+        (None, Some("True" | "False")) => {
             if let Some(spec) = spec::of(object, allowance, &mut findings, &mut notes) {
-                let by = (children, allowance, trust, policy);
-                pipeline = check_against(object, spec, by, &mut findings, &mut notes);
+                pipeline = check_against(object, spec, by, (&mut findings, &mut notes, &mut lacks));
             }
         }
         _ => findings.push(fault(Verdict::Absent, Detail::UNFINISHED, "the PipelineRun has not finished")),
     }
-    pipeline.failed = failed;
-    findings.extend(policy.unsuccessful(failed));
+    if object.chains.is_none() {
+        pipeline.failed = Some(failed);
+    }
+    findings.extend(policy.unsuccessful(pipeline.failed));
     if allowance.is_used_up() {
         findings.push(fault(Verdict::Unchecked, Detail::NOT_DERIVED, TOO_MUCH));
     }
@@ -103,15 +115,16 @@ pub(crate) fn judge(
         findings.push(fault(Verdict::Unchecked, Detail::NOT_KEPT, NO_ROOM));
     }
     let runs = || pipeline.tasks.iter().flat_map(|task| &task.runs);
-    if let Some(file) = policy.file.as_ref().filter(|_| pipeline.chains_signed_by.is_none()) {
-        let names = runs().map(|run| run.name.as_str());
-        findings.extend(file.unsigned_by_chains(&object.metadata.namespace, names));
+    let is_partial = !lacks.is_empty();
+    if is_partial {
+        findings.extend(partial(object, &pipeline, policy, lacks, &mut notes));
     }
+    findings.extend(unsigned(object, &pipeline, policy));
     if findings.is_empty() && runs().next().is_none() {
         let problem = "none of its tasks ran, so there is nothing to check";
         findings.push(fault(Verdict::Unchecked, Detail::NOTHING_CHECKED, problem));
     }
-    let is_weak = runs().any(|run| run.verdict == Some(Verdict::Weak));
+    let is_weak = is_partial || runs().any(|run| run.verdict == Some(Verdict::Weak));
     let worst = findings.iter().map(Finding::verdict).max();
     let verdict = worst.unwrap_or(if is_weak { Verdict::Weak } else { Verdict::Verified });
     // A weak child that is not accepted is a finding.
@@ -132,20 +145,57 @@ pub(crate) fn judge(
     }
 }
 
-/// Holds a finished PipelineRun against its children.
+/// What the policy says where Chains must have signed an attestation of it, and that is not known.
+fn unsigned(object: &PipelineRun, pipeline: &Pipeline, policy: &Policy) -> Vec<Finding> {
+    let Some(file) = policy.file.as_ref().filter(|_| pipeline.chains_signed_by.is_none()) else {
+        return Vec::new();
+    };
+    let names = pipeline.tasks.iter().flat_map(|task| &task.runs).map(|run| run.name.as_str());
+    file.unsigned_by_chains(&object.metadata.namespace, names)
+}
+
+/// What there is to say of what attestations do not carry: a note where that is accepted.
+fn partial(
+    object: &PipelineRun,
+    pipeline: &Pipeline,
+    policy: &Policy,
+    lacks: Vec<String>,
+    notes: &mut Vec<String>,
+) -> Vec<Finding> {
+    let more = lacks.len().saturating_sub(KEPT);
+    let mut text = lacks.into_iter().take(KEPT).collect::<Vec<_>>().join("; ");
+    if more > 0 {
+        text += &format!("; and {more} more");
+    }
+    let names = pipeline.tasks.iter().flat_map(|task| &task.runs).map(|run| run.name.as_str());
+    let namespace = &object.metadata.namespace;
+    let mut findings: Vec<Finding> =
+        policy.file.iter().flat_map(|file| file.wants_whole(namespace, names.clone())).collect();
+    if policy.accept_not_carried {
+        notes.push(format!("attestations do not carry {text}"));
+        return findings;
+    }
+    let problem = format!(
+        "attestations of Tekton Chains do not carry all of it: {text}. The PipelineRun and its TaskRuns themselves do; \
+         --accept not-carried accepts what there is"
+    );
+    findings.push(fault(Verdict::Weak, Detail::PARTIAL, problem));
+    findings
+}
+
+/// Holds a finished PipelineRun check_against its children. `lacks`: what attestations do not carry of those.
 fn check_against(
     object: &PipelineRun,
     spec: &PipelineSpec,
     (children, allowance, trust, policy): (&Children, &Allowance, &Trust, &Policy),
-    findings: &mut Findings,
-    notes: &mut Vec<String>,
+    (findings, notes, lacks): (&mut Findings, &mut Vec<String>, &mut Vec<String>),
 ) -> Pipeline {
     let tasks = runs::find_tasks(object, spec, children, findings);
     let mut by_name: HashMap<&str, Task<'_>> =
         tasks.into_iter().map(|task| (task.task.name.as_str(), task)).collect();
-    let counts = given::matrix_counts(&Values::new(&by_name, allowance));
+    let counts = given::matrix_counts(&Values::of(object, &by_name, allowance));
     runs::rename(object, &mut by_name, &counts);
-    let values = Values::new(&by_name, allowance);
+    let values = Values::of(object, &by_name, allowance);
     let mut nodes = Vec::with_capacity(by_name.len());
     let created = object.metadata.creation_timestamp.as_deref().and_then(UnixSeconds::parse);
     if created.is_none() {
@@ -172,14 +222,12 @@ fn check_against(
     runs::find_strangers(object, &by_name, children, findings, notes);
     check_outcome(object, &by_name, findings);
     let results = results::check(object, spec, &values, findings, notes);
-    let chains_signed_by = chains::check(object, &by_name, &policy.chains_keys);
-    let chains_signed_by = chains_signed_by.unwrap_or_else(|finding| {
-        findings.push(finding);
-        None
-    });
-    notes
-        .extend(chains_signed_by.iter().map(|keyid| format!("Chains signed an attestation of it ({keyid})")));
-    Pipeline { tasks: nodes, results, chains_signed_by, ..Pipeline::default() }
+    let chains_signed_by = chains::signed_by(object, &by_name, &policy.chains_keys, findings, notes);
+    lacks.extend(attested::not_carried(spec, &values));
+    // What an attestation does not say of the PipelineRun, its TaskRuns may.
+    let has_failed = |task: &Task<'_>| task.outcome() == Some(false) && task.task.on_error != "continue";
+    let failed = by_name.values().any(has_failed).then_some(true);
+    Pipeline { tasks: nodes, results, failed, chains_signed_by }
 }
 
 fn node(task: &Task<'_>, params: Vec<Vec<ParamNode>>) -> TaskNode {

@@ -103,6 +103,11 @@ fn check_declared(
         (Ok(_), None) if is_from_failed_pipeline(value, values) => Ok(Outcome::Note(format!(
             "result {name} is missing, as may be where a pipeline in the pipeline failed"
         ))),
+        (Ok(_), None) if object.chains.is_some() => Err(fault(
+            Verdict::Unchecked,
+            Detail::NOT_DERIVED,
+            format!("result {name} of the PipelineRun is not in it"),
+        )),
         (Ok(expected), None) if object.succeeded() == Some("True") => {
             let problem = format!("result {name} of the PipelineRun is missing");
             Err(wrong(problem, (Some(&expected), None)))

@@ -13,7 +13,7 @@ use crate::{
         Finding, Verdict,
         facts::Detail,
         findings::Findings,
-        pipeline::{fault, task::Task, whole::Children},
+        pipeline::{child::Child, fault, task::Task, whole::Children},
     },
 };
 
@@ -109,7 +109,8 @@ pub(crate) fn check(
     let kind = task.task.kind_of_runs();
     for ((reference, expected), run) in task.references.iter().zip(&task.names).zip(&task.runs) {
         let full = &reference.name;
-        if expected != full {
+        // Those of an attestation were found by their names.
+        if expected != full && object.chains.is_none() {
             findings.push(other_name(task, full, expected));
         }
         // Old versions of Tekton call a CustomRun a Run.
@@ -131,23 +132,7 @@ pub(crate) fn check(
             findings.push(fault(Verdict::Unchecked, Detail::CHILD_MISSING, problem));
             continue;
         };
-        if !run.accepted {
-            let problem = format!("task {name}: {full} is {}", run.verdict.as_str());
-            findings.push(fault(run.verdict, Detail::CHILD_VERDICT, problem));
-        }
-        let uid = &object.metadata.uid;
-        if run.owners.iter().any(|owner| owner != uid) {
-            let problem = format!("task {name}: {full} says that it belongs to another PipelineRun");
-            findings.push(fault(Verdict::Invalid, Detail::CHILD_OWNER, problem));
-        }
-        let started = run.proven.as_ref().and_then(|proven| proven.span).map(|(start, _)| start.seconds());
-        let is_before = |time: Option<UnixSeconds>| {
-            time.zip(created).is_some_and(|(time, created)| time + clock_skew < created)
-        };
-        if is_before(run.created) || is_before(started) {
-            let problem = format!("task {name}: {full} is older than the PipelineRun");
-            findings.push(fault(Verdict::Invalid, Detail::BEFORE_CREATION, problem));
-        }
+        check_one(object, &format!("task {name}: {full}"), run, (created, clock_skew), findings);
     }
     if task.references.is_empty() && task.skipped.is_none() && object.succeeded() == Some("True") {
         let problem = format!("it says that it succeeded, but task {name} was neither run nor skipped");
@@ -167,6 +152,38 @@ fn other_name(task: &Task<'_>, found: &str, expected: &str) -> Finding {
         "task {name}: whether the controller gives its run the name {found} cannot be derived: how many runs its matrix makes is not known"
     );
     fault(Verdict::Unchecked, Detail::NOT_DERIVED, problem)
+}
+
+/// That a run counts as verified, and is of this PipelineRun. `what` is how the text begins.
+pub(crate) fn check_one(
+    object: &PipelineRun,
+    what: &str,
+    run: &Child,
+    (created, clock_skew): (Option<UnixSeconds>, Duration),
+    findings: &mut Findings,
+) {
+    if !run.accepted {
+        let problem = format!("{what} is {}", run.verdict.as_str());
+        findings.push(fault(run.verdict, Detail::CHILD_VERDICT, problem));
+    }
+    let uid = &object.metadata.uid;
+    if run.owners.iter().any(|owner| owner != uid) {
+        let problem = format!("{what} says that it belongs to another PipelineRun");
+        findings.push(fault(Verdict::Invalid, Detail::CHILD_OWNER, problem));
+    }
+    let started = run.proven.as_ref().and_then(|proven| proven.span).map(|(start, _)| start.seconds());
+    let is_before = |time: Option<UnixSeconds>| {
+        time.zip(created).is_some_and(|(time, created)| time + clock_skew < created)
+    };
+    if is_before(run.created) || is_before(started) {
+        // Only the start is in an attestation, which the controller sets anew if it crashed before it wrote it.
+        let (verdict, than) = match object.chains {
+            None => (Verdict::Invalid, ""),
+            Some(_) => (Verdict::Unchecked, ", or than the start that its attestation states"),
+        };
+        let problem = format!("{what} is older than the PipelineRun{than}");
+        findings.push(fault(verdict, Detail::BEFORE_CREATION, problem));
+    }
 }
 
 /// Runs that say that they belong to it, and are not among its children.
@@ -209,6 +226,9 @@ pub(crate) fn find_strangers(
         match object.succeeded() {
             // One that fails while it makes runs has no time to write all of their names (Tekton `handleRunCreationError`).
             Some("False") => notes.push(problem),
+            _ if object.chains.is_some() => {
+                notes.push(format!("{stranger} is a run of task {name} that is not looked at"))
+            }
             _ => findings.push(fault(Verdict::Invalid, Detail::CHILD_LEFT_OUT, problem)),
         }
     }

@@ -36,14 +36,58 @@ pub(crate) fn of<'a>(
         None => notes.push("its pipeline is claimed: status.pipelineSpec, which nobody signs".to_owned()),
         Some(inline) => compare(object, (inline, spec), allowance, findings),
     }
+    has_names(spec, findings).then_some(spec)
+}
+
+/// Whether every task has a name of its own.
+pub(crate) fn has_names(spec: &PipelineSpec, findings: &mut Findings) -> bool {
     let mut names: Vec<&str> = spec.all_tasks().map(|(task, _)| task.name.as_str()).collect();
     names.sort_unstable();
     if names.windows(2).any(|pair| pair[0] == pair[1]) || names.first() == Some(&"") {
         let problem = "status.pipelineSpec: a task has no name, or that of another task";
         findings.push(fault(Verdict::Invalid, Detail::PIPELINE_SPEC, problem));
-        return None;
+        return false;
     }
-    Some(spec)
+    true
+}
+
+/// An inline pipeline with what is known of that the controller puts in before any task runs: parameters, or their defaults, and the
+/// PipelineRun's own names. What is not known stays.
+pub(crate) fn put_in(object: &PipelineRun, inline: &PipelineSpec, allowance: &Allowance) -> PipelineSpec {
+    let defaults =
+        inline.params.iter().filter_map(|param| Some((param.name.as_str(), param.default.as_ref()?)));
+    let given = object.spec.params.iter().map(|param| (param.name.as_str(), &param.value));
+    let params = defaults.chain(given).collect();
+    let given = Given { params: &params, hidden: HashSet::new(), allowance };
+    let of = |expression: &str| {
+        let metadata = &object.metadata;
+        let name = match expression {
+            "context.pipelineRun.name" => &metadata.name,
+            "context.pipelineRun.namespace" => &metadata.namespace,
+            "context.pipelineRun.uid" => &metadata.uid,
+            _ => return given.replacement(expression),
+        };
+        Replacement::Value(ResultValue::String(name.clone()))
+    };
+    // Nothing is unknown there, so nothing fails.
+    let value = |value: &mut ResultValue| *value = replaced(value, &of).unwrap_or_else(|_| value.clone());
+    let text = |text: &mut String| *text = in_text(text, &of).unwrap_or_else(|_| text.clone());
+    let list = |list: &mut Vec<String>| *list = in_list(list, &of).unwrap_or_else(|_| list.clone());
+    let mut spec = inline.clone();
+    for task in spec.tasks.iter_mut().chain(&mut spec.finally) {
+        let in_matrix = task.matrix.iter_mut().flat_map(|matrix| {
+            matrix.params.iter_mut().chain(matrix.include.iter_mut().flat_map(|include| &mut include.params))
+        });
+        task.params.iter_mut().chain(in_matrix).for_each(|param| value(&mut param.value));
+        for when in &mut task.when {
+            text(&mut when.input);
+            text(&mut when.cel);
+            list(&mut when.values);
+        }
+        text(&mut task.on_error);
+    }
+    spec.results.iter_mut().for_each(|result| value(&mut result.value));
+    spec
 }
 
 /// What the controller puts in (parameters, contexts, workspaces) is the only difference there may be; parameters that the PipelineRun was
@@ -269,8 +313,11 @@ fn becomes(inline: &str, run: &str) -> bool {
 /// What is before and behind the first place that is filled.
 fn place(text: &str) -> Option<(&str, &str)> {
     places(text).find_map(|(start, expression)| {
-        let is_filled = ["params.", "params[", "context.", "workspaces."];
-        let fits = is_filled.iter().any(|prefix| expression.starts_with(prefix));
-        fits.then(|| (&text[..start], &text[start + 2 + expression.len() + 1..]))
+        is_put_in_before(expression).then(|| (&text[..start], &text[start + 2 + expression.len() + 1..]))
     })
+}
+
+/// Whether the controller puts something in its place before any task runs.
+pub(crate) fn is_put_in_before(expression: &str) -> bool {
+    ["params.", "params[", "context.", "workspaces."].iter().any(|prefix| expression.starts_with(prefix))
 }

@@ -33,6 +33,11 @@ impl Task<'_> {
         outcomes.filter(|outcomes| !outcomes.is_empty()).map(|outcomes| outcomes.iter().all(|good| *good))
     }
 
+    /// Whether a run of it is from an attestation that may leave results out.
+    pub(crate) fn is_partial(&self) -> bool {
+        self.runs.iter().flatten().any(|run| run.is_partial)
+    }
+
     /// Every expression in what the task is given, and in what decides whether it runs.
     pub(crate) fn expressions(&self) -> Vec<&str> {
         let in_matrix = self.task.matrix.iter().flat_map(Matrix::all_params);

@@ -9,8 +9,8 @@ pub struct Pipeline {
     pub tasks: Vec<TaskNode>,
     /// Its results that follow from attested ones; only of one that counts as verified.
     pub results: Vec<PipelineResult>,
-    /// Whether it says that it failed.
-    pub failed: bool,
+    /// Whether it failed, by its own word. Attestations do not say it: `None`, unless a task that must not fail did.
+    pub failed: Option<bool>,
     /// The key of Tekton Chains that signed an attestation of it, where that was checked.
     pub chains_signed_by: Option<String>,
 }

@@ -4,13 +4,17 @@ use std::collections::HashMap;
 
 use crate::{
     tekton::{
-        pipelinerun::references::{self, Replacement, TaskResultReference, is_of_task},
+        pipelinerun::{
+            PipelineRun,
+            references::{self, Replacement, TaskResultReference, is_of_task},
+        },
         value::ResultValue,
     },
     verify::pipeline::{
         allowance::Allowance,
         cel::Evaluated,
         child::{Child, Proven},
+        spec::is_put_in_before,
         task::Task,
     },
 };
@@ -22,6 +26,8 @@ pub(crate) struct Values<'a> {
     pub(crate) cel: Evaluated,
     /// What all of that may take. Once it is used up, nothing is known any more.
     pub(crate) allowance: &'a Allowance,
+    /// Whether runs may be missing that there were, and parameters may not be put in: it is from an attestation.
+    pub(crate) is_partial: bool,
 }
 
 /// A task's result, or why there is none.
@@ -36,7 +42,21 @@ pub(crate) enum TaskResult {
 
 impl<'a> Values<'a> {
     pub(crate) fn new(tasks: &'a HashMap<&'a str, Task<'a>>, allowance: &'a Allowance) -> Self {
-        Self { tasks, cel: Evaluated::default(), allowance }
+        Self { tasks, cel: Evaluated::default(), allowance, is_partial: false }
+    }
+
+    /// Of a PipelineRun that may be made of an attestation.
+    pub(crate) fn of(
+        object: &PipelineRun,
+        tasks: &'a HashMap<&'a str, Task<'a>>,
+        allowance: &'a Allowance,
+    ) -> Self {
+        Self { is_partial: object.chains.is_some(), ..Self::new(tasks, allowance) }
+    }
+
+    /// Whether nothing is known of a task's runs, not even that there are none.
+    pub(crate) fn is_not_carried(&self, task: &Task<'_>) -> bool {
+        self.is_partial && task.references.is_empty()
     }
 
     /// What takes the place of an expression in a when expression.
@@ -50,7 +70,9 @@ impl<'a> Values<'a> {
     /// What takes the place of an expression.
     pub(crate) fn replacement(&self, expression: &str) -> Replacement {
         if !expression.starts_with("tasks.") && !expression.starts_with("finally.") {
-            return match expression.starts_with("context.") {
+            let is_unknown =
+                expression.starts_with("context.") || self.is_partial && is_put_in_before(expression);
+            return match is_unknown {
                 true => Replacement::Unknown,
                 false => Replacement::Stays,
             };
@@ -80,6 +102,9 @@ impl<'a> Values<'a> {
         if task.skipped.is_some() && task.references.is_empty() {
             return TaskResult::None;
         }
+        if self.is_not_carried(task) {
+            return TaskResult::Unknown;
+        }
         if !self.allowance.take_looks(task.runs.len()) {
             return TaskResult::Unknown;
         }
@@ -96,6 +121,7 @@ impl<'a> Values<'a> {
         if task.task.matrix.is_none() {
             return match proven.first().map(|first| first.result(reference.result)) {
                 Some(Some(value)) if self.allowance.take_copies(1, value) => TaskResult::Value(value.clone()),
+                Some(None) if task.is_partial() => TaskResult::Unknown,
                 Some(None) => TaskResult::None,
                 Some(Some(_)) | None => TaskResult::Unknown,
             };
@@ -113,6 +139,7 @@ impl<'a> Values<'a> {
         }
         let items: Vec<String> = values.into_iter().map(text).collect();
         match items.is_empty() {
+            _ if items.len() < task.runs.len() && task.is_partial() => TaskResult::Unknown,
             true => TaskResult::None,
             false => TaskResult::Value(ResultValue::Array(items)),
         }
@@ -130,6 +157,7 @@ impl<'a> Values<'a> {
         let text = |text: &str| Replacement::Value(ResultValue::String(text.to_owned()));
         match self.tasks.get(task) {
             Some(task) if !self.allowance.take_looks(task.runs.len()) => Replacement::Unknown,
+            Some(task) if self.is_not_carried(task) => Replacement::Unknown,
             Some(task) if task.runs.is_empty() => text("None"),
             Some(task) => match task.outcome() {
                 Some(true) => text("Succeeded"),
@@ -164,7 +192,7 @@ impl<'a> Values<'a> {
     /// `$(tasks.<task>.reason)`: that of the first TaskRun that failed, or of the first one. Nobody signs it.
     fn reason(&self, task: &str) -> Replacement {
         let Some(task) = self.tasks.get(task) else { return Replacement::Stays };
-        if !self.allowance.take_looks(task.runs.len()) {
+        if self.is_not_carried(task) || !self.allowance.take_looks(task.runs.len()) {
             return Replacement::Unknown;
         }
         let runs: Option<Vec<&Child>> = task.runs.iter().copied().collect();

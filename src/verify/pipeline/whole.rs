@@ -6,12 +6,16 @@ use std::{
 };
 
 use crate::{
-    tekton::pipelinerun::{PipelineRun, packed::Packed},
+    tekton::{
+        chains::PipelineRunOrigin,
+        pipelinerun::{PipelineRun, packed::Packed},
+    },
     verify::{
         Policy, Report, Trust,
         pipeline::{
             NO_ROOM,
             allowance::Allowance,
+            attested,
             child::{Child, Proven},
             judge, not_kept,
         },
@@ -70,6 +74,14 @@ impl Children {
         self.all.get(*own.or_else(|| self.by_name.get(&name))?)
     }
 
+    /// The same, if it may belong to the PipelineRun of that UID: it does not say that it belongs to others alone.
+    pub(crate) fn find_own(&self, kind: &str, full_name: &str, pipeline_run_uid: &str) -> Option<&Child> {
+        let may_be_own = |child: &&Child| {
+            child.owners.is_empty() || child.owners.iter().any(|owner| owner == pipeline_run_uid)
+        };
+        self.find(kind, full_name, pipeline_run_uid).filter(may_be_own)
+    }
+
     /// Full names of those that say that they belong to the PipelineRun of that UID.
     pub(crate) fn names_of(&self, pipeline_run_uid: &str) -> impl Iterator<Item = &str> {
         self.by_owner
@@ -90,20 +102,23 @@ struct Waiting<P> {
     /// UIDs of the PipelineRuns that it belongs to.
     owners: Vec<String>,
     packed: Packed,
+    chains: Option<Box<PipelineRunOrigin>>,
     place: P,
 }
 
 impl<P> Waiting<P> {
     fn new(object: PipelineRun, place: P) -> Self {
         let namespace = &object.metadata.namespace;
-        let children = object.status.child_references.iter();
-        let children = children.map(|child| format!("{namespace}/{}", child.name)).collect();
+        let of_status = object.status.child_references.iter().map(|child| child.name.clone());
+        let children = of_status.chain(attested::nested(&object));
+        let children = children.map(|name| format!("{namespace}/{name}")).collect();
         Self {
             owners: owners(&object).map(str::to_owned).collect(),
             full_name: object.full_name(),
             uid: object.metadata.uid,
             children,
             packed: object.packed,
+            chains: object.chains,
             place,
         }
     }
@@ -112,7 +127,12 @@ impl<P> Waiting<P> {
     fn weight(&self) -> usize {
         let children = self.children.iter().map(|child| child.len() + 48);
         let owners = self.owners.iter().map(|owner| owner.len() + 48);
-        256 + owners.sum::<usize>() + 2 * self.full_name.len() + self.packed.len() + children.sum::<usize>()
+        let chains = self.chains.as_ref().map_or(0, |origin| origin.weight());
+        256 + chains
+            + owners.sum::<usize>()
+            + 2 * self.full_name.len()
+            + self.packed.len()
+            + children.sum::<usize>()
     }
 
     /// Its report, and what one that it belongs to needs of it.
@@ -122,8 +142,8 @@ impl<P> Waiting<P> {
         allowance: &Allowance,
         by: (&Trust, &Policy),
     ) -> (JudgedPipelineRun<P>, Option<Child>) {
-        let Self { full_name, uid, packed, place, .. } = self;
-        let Some(object) = packed.unpack() else {
+        let Self { full_name, uid, packed, chains, place, .. } = self;
+        let Some(object) = packed.unpack().map(|object| PipelineRun { chains, ..object }) else {
             return (
                 JudgedPipelineRun { place, report: not_kept(full_name, uid, "it could not be read again") },
                 None,
@@ -311,6 +331,8 @@ fn as_child(object: &PipelineRun, report: &Report) -> Option<Child> {
         reason: condition.map(|condition| condition.reason.clone()).unwrap_or_default(),
         params: object.spec.params.iter().map(|param| (param.name.clone(), param.value.clone())).collect(),
         in_program: HashSet::new(),
+        has_spec: true,
+        is_partial: object.chains.is_some(),
         proven: proven(report),
     })
 }

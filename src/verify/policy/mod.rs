@@ -409,7 +409,27 @@ impl PolicyFile {
             step: None,
             result: None,
             demanded: "Tekton Chains must have signed an attestation of the PipelineRun".to_owned(),
-            found: "none in its annotations was checked (--chains-key gives the key)".to_owned(),
+            found: "none was checked (--chains-key gives the key)".to_owned(),
+            breach: Breach::TooWeak,
+        });
+        broken.collect()
+    }
+
+    /// Rules about one of a PipelineRun's runs that want all of it to be there, which attestations of Tekton Chains do not carry.
+    pub(super) fn wants_whole<'a>(
+        &self,
+        namespace: &str,
+        runs: impl Iterator<Item = &'a str> + Clone,
+    ) -> Vec<Finding> {
+        let is_of = |rule: &Rule| runs.clone().any(|run| rule.is_of(namespace, run));
+        let rules = self.rules.iter().enumerate().filter(|(_, rule)| !rule.not_carried && is_of(rule));
+        let broken = rules.map(|(index, _)| Finding::Policy {
+            rule: self.rule_name(index),
+            detail: Detail::NOT_CARRIED,
+            step: None,
+            result: None,
+            demanded: "all of the PipelineRun must be there".to_owned(),
+            found: "attestations of Tekton Chains do not carry it".to_owned(),
             breach: Breach::TooWeak,
         });
         broken.collect()

@@ -58,6 +58,7 @@ pub(super) fn check(task_run: &TaskRun, keys: &ChainsKeys) -> Result<ChainsSigna
     let stated = Stated {
         namespace: Some(task_run.metadata.namespace.clone()),
         task_runs: vec![StatedTaskRun { task: None, name: task_run.metadata.name.clone() }],
+        pipeline_runs: Vec::new(),
     };
     let attested = chains::of_payload(&envelope.payload, &stated, |_| None);
     let attested = match attested.and_then(|attested| attested.into_iter().collect::<Result<Vec<_>, _>>()) {

@@ -5,12 +5,15 @@
 pub(crate) mod annotation;
 pub mod key;
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, fmt, sync::Arc};
 
 use self::key::ChainsKeys;
 use crate::{
     evidence::statement::pre_authentication_encoding_of,
-    tekton::{chains::ChainsEnvelope, taskrun::TaskRun},
+    tekton::{
+        chains::{ChainsEnvelope, PipelineRunOrigin},
+        taskrun::TaskRun,
+    },
     verify::{cache::Caches, facts::Detail, finding::Finding},
 };
 
@@ -64,7 +67,25 @@ pub(crate) fn check(
             false => annotation::check(task_run, keys),
         };
     };
-    match &origin.envelope {
+    of_envelope(origin.envelope.as_ref(), keys, |envelope| {
+        caches.check_envelope(envelope, |envelope| check_signatures(envelope, keys))
+    })
+}
+
+/// Checks what Chains signed of a PipelineRun that was made of an attestation.
+pub(crate) fn of_pipeline_run(
+    origin: &PipelineRunOrigin,
+    keys: &ChainsKeys,
+) -> Result<ChainsSignature, Finding> {
+    of_envelope(origin.envelope.as_ref(), keys, |envelope| check_signatures(envelope, keys))
+}
+
+fn of_envelope(
+    envelope: Option<&Arc<ChainsEnvelope>>,
+    keys: &ChainsKeys,
+    signed: impl FnOnce(&Arc<ChainsEnvelope>) -> Result<String, Finding>,
+) -> Result<ChainsSignature, Finding> {
+    match envelope {
         None if !keys.is_empty() => {
             let reason =
                 "the statement is in no envelope, so Chains' signature cannot be checked (--chains-key)";
@@ -74,9 +95,7 @@ pub(crate) fn check(
             "the statement is in no envelope, so nobody signed it",
         ))),
         Some(_) if keys.is_empty() => Ok(ChainsSignature::NotChecked),
-        Some(envelope) => caches
-            .check_envelope(envelope, |envelope| check_signatures(envelope, keys))
-            .map(ChainsSignature::Signed),
+        Some(envelope) => signed(envelope).map(ChainsSignature::Signed),
     }
 }
 

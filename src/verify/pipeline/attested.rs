@@ -1,0 +1,232 @@
+//! A PipelineRun of which an attestation of Tekton Chains is there: completed by its TaskRuns, held against them as any other, and what
+//! is not carried is kept apart from what was changed.
+
+use std::collections::HashMap;
+
+use unixtime::UnixSeconds;
+
+use crate::{
+    tekton::{
+        chains::{ChainsError, PipelineRunOrigin},
+        pipelinerun::{ChildReference, PipelineRun, PipelineSpec, PipelineTask, names},
+    },
+    verify::{
+        Finding, Policy, Trust, Verdict,
+        facts::Detail,
+        findings::Findings,
+        pipeline::{
+            Pipeline, RunNode, TaskNode, allowance::Allowance, chains, check_against, fault, runs, skips,
+            spec, task::Task, values::Values, whole::Children,
+        },
+    },
+};
+
+/// Runs of one matrix that are looked for: Tekton's own limit (`default-max-matrix-combinations-count`).
+const MOST_RUNS: usize = 256;
+
+/// Names of the pipelines in the pipeline, which are judged first.
+pub(crate) fn nested(object: &PipelineRun) -> Vec<String> {
+    let inline = object.spec.pipeline_spec.as_ref().filter(|_| object.chains.is_some());
+    let tasks = inline.into_iter().flat_map(PipelineSpec::all_tasks).map(|(task, _)| task);
+    let nested = tasks.filter(|task| task.is_pipeline());
+    nested.flat_map(|task| names::of_runs(&object.metadata.name, &task.name, 1)).collect()
+}
+
+/// Holds the PipelineRun of an attestation against those of its TaskRuns that are there. `lacks`: what is not carried.
+pub(crate) fn judge(
+    object: &PipelineRun,
+    origin: &PipelineRunOrigin,
+    by: (&Children, &Allowance, &Trust, &Policy),
+    (findings, notes, lacks): (&mut Findings, &mut Vec<String>, &mut Vec<String>),
+) -> Pipeline {
+    let (children, allowance, ..) = by;
+    notes.push(format!("it is from Chains' attestation in the format {}", origin.format));
+    let mut whole = object.clone();
+    // Its start is no earlier, so that nothing which is older passes.
+    whole.metadata.creation_timestamp.clone_from(&origin.started);
+    let inline = object.spec.pipeline_spec.as_ref();
+    whole.status.pipeline_spec = inline.map(|inline| spec::put_in(object, inline, allowance));
+    let found = match &whole.status.pipeline_spec {
+        Some(spec) => by_names(object, origin, spec, (children, allowance), findings),
+        None => by_owner(object, origin, children),
+    };
+    if found.is_empty() {
+        findings.push(nothing(origin));
+        return Pipeline::default();
+    }
+    whole.status.child_references = found;
+    lacks.push("when it was created, and whether it succeeded".to_owned());
+    let Some(spec) = &whole.status.pipeline_spec else {
+        lacks.push(
+            "the pipeline that spec.pipelineRef names, and with it what its tasks were given, in which order they ran, and its results"
+                .to_owned(),
+        );
+        return without_pipeline(&whole, by, findings, notes);
+    };
+    if !spec::has_names(spec, findings) {
+        return Pipeline::default();
+    }
+    let mut own = Findings::default();
+    let pipeline = check_against(&whole, spec, by, (&mut own, notes, lacks));
+    let kind = ("pipeline", Verdict::Unchecked);
+    for finding in own.take(kind, |finding| [Detail::NOT_DERIVED, Detail::MATRIX].contains(&detail(finding)))
+    {
+        lacks.push(finding.to_string());
+    }
+    findings.append(own);
+    pipeline
+}
+
+fn detail(finding: &Finding) -> Detail {
+    match finding {
+        Finding::Pipeline(fault) => fault.detail,
+        _ => Detail::NOTHING_CHECKED,
+    }
+}
+
+fn nothing(origin: &PipelineRunOrigin) -> Finding {
+    let nothing = ChainsError::HoldsNothing { format: origin.format };
+    fault(Verdict::Absent, Detail::HOLDS_NOTHING, nothing.to_string())
+}
+
+/// The runs of an inline pipeline, by the names that the controller gives them. That the attestation holds others is a finding.
+fn by_names(
+    object: &PipelineRun,
+    origin: &PipelineRunOrigin,
+    spec: &PipelineSpec,
+    (children, allowance): (&Children, &Allowance),
+    findings: &mut Findings,
+) -> Vec<ChildReference> {
+    let (namespace, uid) = (&object.metadata.namespace, &object.metadata.uid);
+    let mut unknown: HashMap<&str, bool> =
+        origin.task_runs.iter().map(|name| (name.as_str(), true)).collect();
+    let mut found = Vec::new();
+    for (task, _) in spec.all_tasks() {
+        let kind = task.kind_of_runs();
+        let is_there = |name: &str, unknown: &mut HashMap<&str, bool>| {
+            let is_held = unknown.get_mut(name).map(|is_unknown| *is_unknown = false).is_some();
+            let full_name = format!("{namespace}/{name}");
+            is_held || children.find_own(kind, &full_name, uid).is_some()
+        };
+        let mut most: Vec<String> = Vec::new();
+        for &count in possible_counts(task) {
+            if !allowance.take_looks(count) {
+                break;
+            }
+            let names = names::of_runs(&object.metadata.name, &task.name, count);
+            let there: Vec<bool> = names.iter().map(|name| is_there(name, &mut unknown)).collect();
+            // Of a matrix the first ones: names of later ones say nothing without them.
+            let first = names.into_iter().zip(there).take_while(|(_, is_there)| *is_there);
+            let first: Vec<String> = first.map(|(name, _)| name).collect();
+            if first.len() > most.len() {
+                most = first;
+            }
+        }
+        let reference = |name| ChildReference {
+            kind: kind.to_owned(),
+            name,
+            pipeline_task_name: task.name.clone(),
+            when_expressions: Vec::new(),
+        };
+        found.extend(most.into_iter().map(reference));
+    }
+    let mut unknown: Vec<&str> =
+        unknown.into_iter().filter_map(|(name, is_unknown)| is_unknown.then_some(name)).collect();
+    unknown.sort_unstable();
+    // Without room to look for them all they may be anything.
+    for name in unknown.into_iter().filter(|_| !allowance.is_used_up()) {
+        let problem = format!(
+            "the attestation holds a TaskRun {name}, and that is the name of no run of a task of {}",
+            object.metadata.name
+        );
+        findings.push(fault(Verdict::Invalid, Detail::CHILD_NAME, problem));
+    }
+    found
+}
+
+/// How many runs a task may have: one, or those of matrices of up to 9, 99 and 256, whose names are cut differently.
+fn possible_counts(task: &PipelineTask) -> &'static [usize] {
+    match task.matrix {
+        None => &[1],
+        Some(_) => &[1, 9, 99, MOST_RUNS],
+    }
+}
+
+/// The runs of a pipeline that is not there: those in the attestation, and those beside it that say that they belong to it.
+fn by_owner(object: &PipelineRun, origin: &PipelineRunOrigin, children: &Children) -> Vec<ChildReference> {
+    let namespace = format!("{}/", object.metadata.namespace);
+    let beside = children.names_of(&object.metadata.uid).filter_map(|name| name.strip_prefix(&namespace));
+    let mut names: Vec<&str> = origin.task_runs.iter().map(String::as_str).chain(beside).collect();
+    names.sort_unstable();
+    names.dedup();
+    let reference = |name: &str| {
+        let is_task_run =
+            children.find("TaskRun", &format!("{namespace}{name}"), &object.metadata.uid).is_some();
+        let kind = if is_task_run { "TaskRun" } else { "PipelineRun" };
+        ChildReference { kind: kind.to_owned(), name: name.to_owned(), ..ChildReference::default() }
+    };
+    names.into_iter().map(reference).collect()
+}
+
+/// Of a PipelineRun whose pipeline is not there: that its runs count as verified, and are its own.
+fn without_pipeline(
+    object: &PipelineRun,
+    (children, _, trust, policy): (&Children, &Allowance, &Trust, &Policy),
+    findings: &mut Findings,
+    notes: &mut Vec<String>,
+) -> Pipeline {
+    let created = object.metadata.creation_timestamp.as_deref().and_then(UnixSeconds::parse);
+    let mut tasks = Vec::new();
+    for reference in &object.status.child_references {
+        let (namespace, name) = (&object.metadata.namespace, &reference.name);
+        let run = children.find(&reference.kind, &format!("{namespace}/{name}"), &object.metadata.uid);
+        match run {
+            Some(run) => runs::check_one(object, name, run, (created, trust.clock_skew), findings),
+            None => {
+                let problem = format!("{name} is not in what was read");
+                findings.push(fault(Verdict::Unchecked, Detail::CHILD_MISSING, problem));
+            }
+        }
+        // The controller puts the PipelineRun's name before the task's.
+        let task = name.strip_prefix(&object.metadata.name).and_then(|rest| rest.strip_prefix('-'));
+        tasks.push(TaskNode {
+            name: task.unwrap_or(name).to_owned(),
+            is_finally: false,
+            skipped: None,
+            runs: vec![RunNode {
+                name: name.clone(),
+                verdict: run.map(|run| run.verdict),
+                params: Vec::new(),
+            }],
+        });
+    }
+    let chains_signed_by = chains::signed_by(object, &HashMap::new(), &policy.chains_keys, findings, notes);
+    Pipeline { tasks, chains_signed_by, ..Pipeline::default() }
+}
+
+/// What attestations do not carry of runs: whether they belong to the PipelineRun, and what they were given. Of an attestation of the
+/// PipelineRun: whether a task that has no run there was skipped.
+pub(crate) fn not_carried(spec: &PipelineSpec, values: &Values<'_>) -> Vec<String> {
+    let mut lacks = Vec::new();
+    for task in spec.all_tasks().filter_map(|(task, _)| values.tasks.get(task.name.as_str())) {
+        let name = &task.task.name;
+        if values.is_not_carried(task) && skips::allows(&task.task.when, values) != Ok(false) {
+            lacks.push(format!("whether task {name} ran"));
+        }
+        let is_given = !task.task.params.is_empty() || task.task.matrix.is_some();
+        for (reference, run) in runs_of(task) {
+            if run.owners.is_empty() {
+                lacks.push(format!("that {reference} belongs to it"));
+            }
+            if is_given && !run.has_spec {
+                lacks.push(format!("what {reference} was given"));
+            }
+        }
+    }
+    lacks
+}
+
+fn runs_of<'a>(task: &'a Task<'_>) -> impl Iterator<Item = (&'a str, &'a super::Child)> {
+    let references = task.references.iter().map(|reference| reference.name.as_str());
+    references.zip(&task.runs).filter_map(|(reference, run)| Some((reference, (*run)?)))
+}
