@@ -20,7 +20,7 @@ use results::{
 use serde_json::json;
 use support::scripted::{Scripted, response};
 use svidence::sources::{
-    authorities::Authorities,
+    authorities::ServerAuthorities,
     results::{Caller, Question, Results as Archive, TokenSource, Window},
     source::Source,
     walk::for_each,
@@ -48,7 +48,7 @@ impl Pod {
     fn archive(&self, address: &str, ca: &Path) -> Archive {
         Archive {
             address: address.parse().unwrap(),
-            authorities: Authorities::from_pem(&fs::read(ca).unwrap()).unwrap(),
+            authorities: ServerAuthorities::from_pem(&fs::read(ca).unwrap()).unwrap(),
             caller: Caller { token: TokenSource::of_pod(self.root.path()), impersonation: None },
             question: Question {
                 parent: "default".parse().unwrap(),

@@ -183,6 +183,8 @@ fn judged(family: &Family, trust: &Trust, (bytes, steps): (u64, u64)) -> (Verdic
             reason: "Succeeded".to_owned(),
             params: values(params),
             in_program: HashSet::new(),
+            has_spec: true,
+            is_partial: false,
             proven: Some(Proven { results: values(results), span: None }),
         });
     }
