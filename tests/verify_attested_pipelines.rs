@@ -568,7 +568,7 @@ fn named_condition(run: &mut Value) -> &mut Value {
 #[test]
 fn commands_about_taskruns_take_those_in_it() {
     let ship = Whole::read("ship");
-    let ran = svidence(&["inspect", "-", "-o", "json"], &ship.attested(PipelineFormat::Tekton).to_string());
+    let ran = svidence(&["inspect", "-", "-o", "json"], ship.attested(PipelineFormat::Tekton).to_string());
     assert_eq!((ran.code, ran.out.lines().count()), (0, ship.task_runs.len()), "{}{}", ran.out, ran.err);
 }
 

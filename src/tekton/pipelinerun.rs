@@ -332,6 +332,14 @@ impl PipelineRun {
         self.chains.as_ref().is_some_and(|origin| !origin.task_runs.is_empty())
     }
 
+    /// Of one that was made of an attestation, which does not name its children: names of the runs of pipelines in its inline pipeline.
+    pub(crate) fn attested_pipelines(&self) -> Vec<String> {
+        let inline = self.spec.pipeline_spec.as_ref().filter(|_| self.chains.is_some());
+        let tasks = inline.into_iter().flat_map(PipelineSpec::all_tasks).map(|(task, _)| task);
+        let nested = tasks.filter(|task| task.is_pipeline());
+        nested.flat_map(|task| names::of_runs(&self.metadata.name, &task.name, 1)).collect()
+    }
+
     /// `<namespace>/<name>`.
     pub fn full_name(&self) -> String {
         format!("{}/{}", self.metadata.namespace, self.metadata.name)

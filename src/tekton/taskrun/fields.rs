@@ -202,7 +202,8 @@ fn complete_pipeline_run() -> Value {
         "runAfter": ["u"], "taskRef": reference, "taskSpec": embedded, "pipelineRef": {"name": "q"},
         "pipelineSpec": {"tasks": []}, "onError": "continue", "retries": 1,
     });
-    let pipeline = json!({"tasks": [task], "finally": [task], "results": [param]});
+    let declared = json!({"name": "p", "default": "v"});
+    let pipeline = json!({"params": [declared], "tasks": [task], "finally": [task], "results": [param]});
     let child = json!({"kind": "TaskRun", "name": "n-t", "pipelineTaskName": "t", "whenExpressions": [when]});
     let skipped = json!({"name": "s", "reason": "r", "whenExpressions": [when]});
     json!({

@@ -24,14 +24,6 @@ use crate::{
 /// Runs of one matrix that are looked for: Tekton's own limit (`default-max-matrix-combinations-count`).
 const MOST_RUNS: usize = 256;
 
-/// Names of the pipelines in the pipeline, which are judged first.
-pub(crate) fn nested(object: &PipelineRun) -> Vec<String> {
-    let inline = object.spec.pipeline_spec.as_ref().filter(|_| object.chains.is_some());
-    let tasks = inline.into_iter().flat_map(PipelineSpec::all_tasks).map(|(task, _)| task);
-    let nested = tasks.filter(|task| task.is_pipeline());
-    nested.flat_map(|task| names::of_runs(&object.metadata.name, &task.name, 1)).collect()
-}
-
 /// Holds the PipelineRun of an attestation against those of its TaskRuns that are there. `lacks`: what is not carried.
 pub(crate) fn judge(
     object: &PipelineRun,

@@ -15,7 +15,6 @@ use crate::{
         pipeline::{
             NO_ROOM,
             allowance::Allowance,
-            attested,
             child::{Child, Proven},
             judge, not_kept,
         },
@@ -110,7 +109,7 @@ impl<P> Waiting<P> {
     fn new(object: PipelineRun, place: P) -> Self {
         let namespace = &object.metadata.namespace;
         let of_status = object.status.child_references.iter().map(|child| child.name.clone());
-        let children = of_status.chain(attested::nested(&object));
+        let children = of_status.chain(object.attested_pipelines());
         let children = children.map(|name| format!("{namespace}/{name}")).collect();
         Self {
             owners: owners(&object).map(str::to_owned).collect(),
