@@ -182,6 +182,37 @@ fn a_truncated_compact_leaf_is_refused() {
     }
 }
 
+/// A leaf may be valid for as many seconds as 32 bits hold, and each number of them has one encoding.
+#[test]
+fn a_validity_has_one_encoding() {
+    let real = real_leaves().swap_remove(0);
+    let compact =
+        CompactLeaf::of(&real.certificate(), &real.spiffe_id, &real.dns_names, DnsForm::Plain, real.issuer());
+    let bytes = compact.unwrap().to_bytes();
+    // Behind the form, the issuer's hint, the serial and notBefore.
+    let (before, rest) = bytes.split_at(1 + 4 + 16 + 4);
+    let length = rest.iter().take_while(|byte| **byte & 0x80 != 0).count() + 1;
+    for (case, validity, seconds) in [
+        ("no time", &[0][..], Some(0)),
+        ("a byte", &[0x7f], Some(127)),
+        ("two bytes", &[0x80, 1], Some(128)),
+        ("an hour", &[0x90, 0x1c], Some(3600)),
+        ("ten years", &[0x80, 0xcf, 0xaf, 0x96, 1], Some(315_352_960)),
+        ("the longest", &[0xff, 0xff, 0xff, 0xff, 0x0f], Some(u32::MAX)),
+        ("a second more", &[0x80, 0x80, 0x80, 0x80, 0x10], None),
+        ("more bits", &[0xff, 0xff, 0xff, 0xff, 0x7f], None),
+        ("six bytes", &[0x80, 0x80, 0x80, 0x80, 0x80, 1], None),
+        ("a zero too many", &[0x90, 0x9c, 0], None),
+    ] {
+        let read = CompactLeaf::from_bytes(&[before, validity, &rest[length..]].concat());
+        let read_seconds = read.as_ref().map(|leaf| leaf.not_after().get() - leaf.not_before().get());
+        match seconds {
+            Some(seconds) => assert_eq!(read_seconds, Ok(i64::from(seconds)), "{case}"),
+            None => assert_eq!(read, Err(LeafError::Malformed("validity")), "{case}"),
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn reading_garbage_never_panics_and_is_canonical(bytes in proptest::collection::vec(any::<u8>(), 0..700)) {

@@ -119,6 +119,31 @@ fn a_bundle_rebuilds_the_certificates() {
     assert!(ran.out.contains("cannot be read: step build: an issuer of its certificate"), "{}", ran.out);
 }
 
+/// Every serial number in a line, without the zeros that only fill it up.
+fn serials(value: &Value) -> Vec<String> {
+    match value {
+        Value::Object(members) => {
+            let own = members
+                .get("serial")
+                .and_then(Value::as_str)
+                .map(|serial| serial.trim_start_matches('0').to_owned());
+            own.into_iter().chain(members.values().flat_map(serials)).collect()
+        }
+        Value::Array(items) => items.iter().flat_map(serials).collect(),
+        _ => Vec::new(),
+    }
+}
+
+#[test]
+fn a_compact_certificate_has_the_serial_number_of_the_one_that_is_rebuilt() {
+    let line = |ran: Ran| -> Value { serde_json::from_str(ran.out.lines().next().unwrap()).unwrap() };
+    let compact = serials(&line(run(&["-o", "json", &path("taskrun.json")])));
+    let rebuilt = serials(&line(run_with_bundle(&path("taskrun.json"), &["-o", "json"])));
+    // Of 128 random bits, in hexadecimal.
+    assert!(compact.len() == 3 && compact.iter().all(|serial| serial.len() > 20), "{compact:?}");
+    assert!(rebuilt.contains(&compact[0]), "{compact:?}, {rebuilt:?}");
+}
+
 #[test]
 fn json_fits_its_schema_in_every_form() {
     let folder = tempfile::tempdir().unwrap();

@@ -14,7 +14,7 @@ use support::{
     command::svidence,
     signed::{Cluster, file},
 };
-use svidence::standin::taskrun::assemble;
+use svidence::{standin::taskrun::assemble, tekton::chains::StatedTaskRun};
 use unixtime::UnixSeconds;
 
 /// The UID of every TaskRun of a `Cluster`.
@@ -180,6 +180,28 @@ fn envelopes_come_as_tools_hand_them_over() {
         let found = judge(bundle, &document, &["--chains-key", key()]);
         assert_eq!((found.code, found.lines.len()), (0, count), "{name}: {}", found.text);
         assert_eq!(found.lines[0]["chainsSignedBy"], json!(genuine().chains.keyid()), "{name}");
+    }
+}
+
+#[test]
+fn a_taskrun_is_stated_by_names_of_kubernetes() {
+    for (text, expected) in [
+        ("build-7", Ok((None, "build-7"))),
+        ("build=pipe-build", Ok((Some("build"), "pipe-build"))),
+        ("build=pipe.build", Ok((Some("build"), "pipe.build"))),
+        ("", Err(())),
+        ("=", Err(())),
+        ("=build-7", Err(())),
+        ("build=", Err(())),
+        ("build=Pipe", Err(())),
+        ("Build=pipe-build", Err(())),
+        ("b.c=pipe-build", Err(())),
+        ("a=b=c", Err(())),
+        ("ci/build-7", Err(())),
+    ] {
+        let stated = text.parse::<StatedTaskRun>();
+        let read = stated.as_ref().map(|stated| (stated.task.as_deref(), stated.name.as_str())).map_err(drop);
+        assert_eq!(read, expected, "{text:?}");
     }
 }
 

@@ -14,10 +14,13 @@ use ring::rand::SystemRandom;
 use serde_json::{Value, json};
 use support::signed::{Cluster, judge, judge_with, reasons, trust};
 use svidence::{
-    evidence::attestation::{Attestation, Form},
+    evidence::{
+        attestation::{Attestation, Form},
+        sha256,
+    },
     standin::{ca::DevCa, taskrun::assemble},
     tekton::taskrun::TaskRun,
-    verify::{Policy, Trust, Verdict},
+    verify::{Detail, Policy, Side, Trust, Verdict},
 };
 use time::OffsetDateTime;
 use unixtime::UnixSeconds;
@@ -428,7 +431,7 @@ fn no_forgery_is_verified() {
 
 #[test]
 fn each_contradiction_is_named() {
-    let cases: [(&str, Alteration, &[&str]); 9] = [
+    let cases: [(&str, Alteration, &[&str]); 12] = [
         (
             "a result without evidence in the status",
             |run| {
@@ -445,6 +448,28 @@ fn each_contradiction_is_named() {
                 });
             },
             &["[result-added]", "step build: the result x"],
+        ),
+        (
+            "a step result without evidence in a message",
+            |run| {
+                messages(run, Some("build"), |entries| {
+                    entries.push(json!({"key": "x", "value": "y", "type": 4}))
+                });
+            },
+            &["[result-added]", "step build: the step result x"],
+        ),
+        (
+            "a step of a name that Kubernetes does not admit",
+            |run| step(run, "build")["name"] = json!("build it"),
+            &["[status]", "the step's name is missing, appears twice or is not one that Kubernetes admits"],
+        ),
+        (
+            "more steps than a pod has containers",
+            |run| {
+                let steps: Vec<Value> = (0..1001).map(|i| json!({"name": format!("s{i}")})).collect();
+                run["status"]["steps"] = json!(steps);
+            },
+            &["[undecided]", "the status has 1001 steps, more than any pod has containers"],
         ),
         (
             "evidence without its result in the status",
@@ -495,6 +520,96 @@ fn each_contradiction_is_named() {
             assert!(told.iter().all(|told| reasons.contains(told)), "{case} ({form}): {reasons}");
         }
     }
+}
+
+/// Of every signature another one follows that is as good to ECDSA: two forms of evidence of one step would be two proofs.
+#[test]
+fn the_other_form_of_a_signature_is_refused() {
+    for Genuine { form, object, trust } in genuine() {
+        let mut other = attestation(object, "build");
+        let (r, s) = p256::ecdsa::Signature::from_slice(&other.signature).unwrap().split_scalars();
+        let flipped = p256::ecdsa::Signature::from_scalars(r.to_bytes(), (-*s).to_bytes()).unwrap();
+        assert_eq!(flipped.normalize_s().to_bytes().as_slice(), other.signature, "{form}");
+        other.signature = flipped.to_bytes().to_vec();
+        let value = json!(other.to_value());
+        let mut altered = object.clone();
+        result(&mut altered, "SVIDENCE.build.sig")["value"] = value.clone();
+        messages(&mut altered, Some("build"), |entries| set(entries, "SVIDENCE.build.sig", &value));
+        let report = judge(&altered, trust);
+        assert_eq!(report.verdict, Verdict::Invalid, "{form}: {}", reasons(&report));
+        assert!(reasons(&report).contains("[signature]"), "{form}: {}", reasons(&report));
+    }
+}
+
+/// Both sides of a changed result are told as digests of the form that is in the status.
+#[test]
+fn the_digests_of_a_changed_result_are_of_what_was_signed_and_of_what_is_there() {
+    let Genuine { object, trust, .. } = &genuine()[1];
+    for (name, value, signed, found) in [
+        ("digest", json!("bad"), "sha256:0123", "bad"),
+        ("images", json!(["a", "x"]), r#"["a","b"]"#, r#"["a","x"]"#),
+    ] {
+        let mut altered = object.clone();
+        result(&mut altered, name)["value"] = value;
+        let report = judge(&altered, trust);
+        let changed = report.findings.iter().find(|finding| finding.code() == "result-changed");
+        let facts = changed.unwrap_or_else(|| panic!("{name}: {}", reasons(&report))).facts();
+        let side = |text: &str| Some(Side::Digest(sha256(text.as_bytes())));
+        assert_eq!((facts.expected, facts.found), (side(signed), side(found)), "{name}");
+    }
+}
+
+/// Of a compact certificate only what the authority signed can be rebuilt: another serial number is not what it signed.
+#[test]
+fn an_altered_compact_certificate_is_called_altered_evidence() {
+    for Genuine { form, object, trust } in genuine() {
+        let mut other = attestation(object, "build");
+        assert_ne!(other.leaf[0], 0x30, "{form}: it is compact");
+        // The last byte of the serial number.
+        other.leaf[20] ^= 1;
+        let value = json!(other.to_value());
+        let mut altered = object.clone();
+        result(&mut altered, "SVIDENCE.build.sig")["value"] = value.clone();
+        messages(&mut altered, Some("build"), |entries| set(entries, "SVIDENCE.build.sig", &value));
+        let report = judge(&altered, trust);
+        assert_eq!(report.verdict, Verdict::Invalid, "{form}: {}", reasons(&report));
+        let facts = report.findings.iter().map(|finding| (finding.code(), finding.facts().detail));
+        let altered = ("signature", Some(Detail::ATTESTATION_ALTERED));
+        assert!(facts.clone().any(|facts| facts == altered), "{form}: {}", reasons(&report));
+    }
+}
+
+/// The controller fails a TaskRun with a result of another type than declared, and leaves the result out.
+#[test]
+fn a_result_that_tekton_leaves_out_is_no_contradiction() {
+    let cluster = Cluster::new("typed");
+    for (kind, failed, messages, verdict) in [
+        ("array", true, true, Verdict::Unchecked),
+        ("array", true, false, Verdict::Unchecked),
+        ("array", false, true, Verdict::Invalid),
+        ("string", true, true, Verdict::Invalid),
+    ] {
+        let configuration = [("svidence-evidence", "attestation"), ("svidence-containers", "1")];
+        let pod = cluster.pod(&["one"], &configuration);
+        let step = pod.step(0).signed(&cluster.agent.address()).results(&["a"]);
+        let report = step.script("printf text >$RESULTS/a").run().report;
+        let task = json!({"results": [{"name": "a", "type": kind}], "steps": [{"name": "one"}]});
+        let mut object = assemble(&cluster.spec(task), &[report]);
+        remove(&mut object["status"]["results"], "name", "a");
+        object["status"]["conditions"][0]["status"] = json!(if failed { "False" } else { "True" });
+        if !messages {
+            step_state(&mut object).as_object_mut().unwrap().remove("message");
+        }
+        let report = judge(&object, &trust(&cluster.ca.bundle_pem()));
+        let case = format!("{kind}, failed: {failed}, messages: {messages}");
+        assert_eq!(report.verdict, verdict, "{case}: {}", reasons(&report));
+        let told = reasons(&report).contains("Tekton leaves one out that is not of its declared type");
+        assert_eq!(told, verdict == Verdict::Unchecked, "{case}: {}", reasons(&report));
+    }
+}
+
+fn step_state(run: &mut Value) -> &mut Value {
+    &mut run["status"]["steps"][0]["terminated"]
 }
 
 #[test]

@@ -389,3 +389,54 @@ fn every_honest_taskrun_verifies_in_every_form_and_view() {
     assert!(with_hints >= 15, "{with_hints} cases with hints");
     assert!(wrong.is_empty(), "{} cases\n{}", wrong.len(), wrong.join("\n"));
 }
+
+/// What became of a result whose value is not the one that counts is told; of all others nothing is.
+#[test]
+fn results_that_were_hidden_removed_or_changed_between_steps_are_noted() {
+    let cluster = Cluster::new("noted");
+    let configuration = [("svidence-evidence", "attestation"), ("svidence-containers", "1")];
+    let both = "printf v >$RESULTS/a; printf w >$RESULTS/b";
+    let hidden = "result a of step s0 is hidden by the one of step s1";
+    for (case, logged, second, changed, expected) in [
+        ("nothing", false, "true", None, &[][..]),
+        ("the same value again", false, "printf v >$RESULTS/a", None, &[]),
+        ("a later value", false, "printf x >$RESULTS/a", None, &[hidden]),
+        (
+            "a value of nobody's",
+            false,
+            "true",
+            Some("x"),
+            &[hidden, "result a: between the steps s0 and s1 something other than a step changed it"],
+        ),
+        ("nothing, by a log", true, "true", None, &[]),
+        (
+            "removed before the log is written",
+            true,
+            "rm $RESULTS/a",
+            None,
+            &["result a of step s0 was removed by a later step"],
+        ),
+    ] {
+        let pod = cluster.pod(&["s0", "s1"], &configuration);
+        let flags: &[&str] = if logged { &["-result_from", "sidecar-logs"] } else { &[] };
+        let step = |i: usize, script: &str| {
+            let step = pod.step(i).signed(&cluster.agent.address()).results(&["a", "b"]);
+            step.flags(flags).script(script).run().report
+        };
+        let first = step(0, both);
+        if let Some(value) = changed {
+            pod.write("tekton/results/a", value);
+        }
+        let reports = [first, step(1, second)];
+        let log = if logged { log(&pod, &["a", "b"], &[]) } else { Log::default() };
+        let spec = cluster.spec(json!({
+            "results": [{"name": "a", "type": "string"}, {"name": "b", "type": "string"}],
+            "steps": [{"name": "s0"}, {"name": "s1"}],
+        }));
+        let report = judge(&assemble_from_log(&spec, &reports, &log), &trust(&cluster.ca.bundle_pem()));
+        assert_eq!(report.verdict, Verdict::Verified, "{case}: {}", reasons(&report));
+        let noted: Vec<&str> =
+            report.notes.iter().map(String::as_str).filter(|note| note.starts_with("result ")).collect();
+        assert_eq!(noted, expected, "{case}");
+    }
+}

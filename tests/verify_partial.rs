@@ -148,6 +148,17 @@ fn what_is_not_carried_is_told_apart_from_what_was_changed() {
             Verdict::Absent,
         ),
         (
+            "evidence of more steps than a pod has containers",
+            of(|run| {
+                let more =
+                    |i| json!({"name": format!("SVIDENCE.s{i}.sig"), "type": "string", "value": "sv1.x"});
+                results(run).extend((0..1001).map(more));
+            }),
+            Verdict::Unchecked,
+            vec![],
+            Verdict::Unchecked,
+        ),
+        (
             "a step's evidence under another name",
             of(|run| {
                 let copy =

@@ -456,6 +456,68 @@ const FORGERIES: &[(&str, Change, &str, &str)] = &[
         "pipeline-spec",
     ),
     (
+        "the pipeline in the status has a condition of another input",
+        |w| named(&mut w.status()["pipelineSpec"]["tasks"], "deploy")["when"][0]["input"] = json!("main"),
+        "invalid",
+        "pipeline-spec",
+    ),
+    (
+        "the pipeline in the status has a condition of another operator",
+        |w| named(&mut w.status()["pipelineSpec"]["tasks"], "deploy")["when"][0]["operator"] = json!("notin"),
+        "invalid",
+        "pipeline-spec",
+    ),
+    (
+        "the pipeline in the status has a condition of other values",
+        |w| {
+            named(&mut w.status()["pipelineSpec"]["tasks"], "deploy")["when"][0]["values"] =
+                json!(["main", "release"]);
+        },
+        "invalid",
+        "pipeline-spec",
+    ),
+    (
+        "the pipeline in the status runs something else behind a parameter",
+        |w| {
+            let step = &mut named(&mut w.status()["pipelineSpec"]["tasks"], "build")["taskSpec"]["steps"][0];
+            let script = step["script"].as_str().unwrap().replacen("\nprintf", "\nrm -rf", 1);
+            assert!(step["script"] != *script, "{script}");
+            step["script"] = json!(script);
+        },
+        "invalid",
+        "pipeline-spec",
+    ),
+    (
+        "the pipeline in the status has another item behind a list",
+        |w| {
+            of_default(w);
+            let deploy = named(&mut w.status()["pipelineSpec"]["tasks"], "deploy");
+            named(&mut deploy["params"], "all")["value"] = json!(["first", "x", "y", "evil"]);
+        },
+        "invalid",
+        "pipeline-spec",
+    ),
+    (
+        "the pipeline in the status has another item before a list",
+        |w| {
+            of_default(w);
+            let deploy = named(&mut w.status()["pipelineSpec"]["tasks"], "deploy");
+            named(&mut deploy["params"], "all")["value"] = json!(["evil", "x", "y", "last"]);
+        },
+        "invalid",
+        "pipeline-spec",
+    ),
+    (
+        "the pipeline in the status has fewer items than are around a list",
+        |w| {
+            of_default(w);
+            let deploy = named(&mut w.status()["pipelineSpec"]["tasks"], "deploy");
+            named(&mut deploy["params"], "all")["value"] = json!(["first"]);
+        },
+        "invalid",
+        "pipeline-spec",
+    ),
+    (
         "the pipeline in the status has another result",
         |w| w.status()["pipelineSpec"]["results"][0]["value"] = json!("$(tasks.deploy.results.deployed)"),
         "invalid",
@@ -788,6 +850,21 @@ const FORGERIES: &[(&str, Change, &str, &str)] = &[
     ),
 ];
 
+/// A task with a list in which all items of a parameter's default are between two others.
+fn of_default(w: &mut Whole) {
+    w.specs(|spec| {
+        let params = spec["params"].as_array_mut().unwrap();
+        params.push(json!({"name": "tags", "type": "array", "default": ["x", "y"]}));
+    });
+    let all = |spec: &mut Value, list: Value| {
+        named(&mut named(&mut spec["tasks"], "deploy")["params"], "all")["value"] = list;
+    };
+    all(&mut w.pipeline_run["spec"]["pipelineSpec"], json!(["first", "$(params.tags[*])", "last"]));
+    all(&mut w.pipeline_run["status"]["pipelineSpec"], json!(["first", "x", "y", "last"]));
+    named(&mut w.task_run("ship-deploy")["spec"]["params"], "all")["value"] =
+        json!(["first", "x", "y", "last"]);
+}
+
 /// A task with a parameter that is its number of retries.
 fn retries(w: &mut Whole) {
     w.specs(|spec| {
@@ -948,6 +1025,50 @@ fn honest_variants_are_verified() {
         }),
         ("the number of retries", retries),
         ("the number of a matrix' runs", of_matrix),
+        ("a list with the items of a parameter between others", of_default),
+        ("a list of a step with the items of a parameter", |w| {
+            let args = |spec: &mut Value, list: Value| {
+                named(&mut spec["tasks"], "notify-branch")["taskSpec"]["steps"][0]["args"] = list;
+            };
+            args(&mut w.pipeline_run["spec"]["pipelineSpec"], json!(["-x", "$(params.tags[*])"]));
+            args(&mut w.pipeline_run["status"]["pipelineSpec"], json!(["-x", "a", "b", "c"]));
+        }),
+        ("the status of a task that was skipped", |w| {
+            w.specs(|spec| {
+                named(&mut named(&mut spec["finally"], "report")["params"], "status")["value"] =
+                    json!("$(tasks.notify-branch.status)");
+            });
+            named(&mut w.task_run("ship-report")["spec"]["params"], "status")["value"] = json!("None");
+        }),
+        ("the reason of the run of a matrix that failed", |w| {
+            w.specs(|spec| {
+                named(&mut spec["tasks"], "scan")["onError"] = json!("continue");
+                named(&mut named(&mut spec["finally"], "report")["params"], "status")["value"] =
+                    json!("$(tasks.scan.reason)");
+            });
+            w.task_run("ship-scan-1")["status"]["conditions"] =
+                json!([{"type": "Succeeded", "status": "False", "reason": "TaskRunTimeout"}]);
+            named(&mut w.task_run("ship-report")["spec"]["params"], "status")["value"] =
+                json!("TaskRunTimeout");
+        }),
+        ("a condition with a list of results among its values", |w| {
+            w.specs(|spec| {
+                named(&mut spec["tasks"], "deploy")["when"][0]["values"] =
+                    json!(["$(tasks.build.results.images[*])", "main"]);
+            });
+            w.status()["childReferences"][3]["whenExpressions"][0]["values"] =
+                json!(["app", "sidecar", "main"]);
+        }),
+        ("a condition whose input is a list of results", |w| {
+            w.specs(|spec| {
+                named(&mut spec["tasks"], "deploy")["when"] = json!([
+                    {"input": "$(tasks.build.results.images[*])", "operator": "in", "values": [r#"["app","sidecar"]"#]},
+                ]);
+            });
+            w.status()["childReferences"][3]["whenExpressions"] = json!([
+                {"input": r#"["app","sidecar"]"#, "operator": "in", "values": [r#"["app","sidecar"]"#]},
+            ]);
+        }),
         ("a pipeline by reference", |w| {
             w.pipeline_run["spec"] = json!({"pipelineRef": {"name": "ship"}});
         }),
@@ -974,7 +1095,13 @@ fn every_report_shows_the_tree_and_every_source_may_hold_it() {
     assert_eq!(ran.code, 0, "{}", ran.err);
     assert!(ran.err.contains("verified  PipelineRun default/ship"), "{}", ran.err);
     assert!(ran.err.contains("5 TaskRuns and 1 PipelineRun: 6 verified; exit code 0"), "{}", ran.err);
-    for line in ["task scan", "  ship-scan-1: verified", "task notify-branch: skipped"] {
+    for line in [
+        "task scan",
+        "  ship-scan-1: verified",
+        "task notify-branch: skipped",
+        "parameter repo: claimed",
+        "parameter digest: what other tasks attest",
+    ] {
         assert!(ran.err.contains(line), "{line}: {}", ran.err);
     }
     assert!(
@@ -1364,9 +1491,25 @@ fn nested_pipelines_are_judged_first() {
     );
     let mut circle = nested.clone();
     circle["status"]["childReferences"][0] = child("PipelineRun", "build", "000001");
-    for verdict in verdicts(&[&whole, &circle, &task_run]).iter().skip(1) {
+    let in_circle = verdicts(&[&whole, &circle, &task_run]);
+    assert_eq!(in_circle.len(), 3, "one in a circle has its verdict, too: {in_circle:?}");
+    for verdict in in_circle.iter().skip(1) {
         assert!(!verdict.ends_with(" verified"), "{verdict}");
     }
+    // A pipeline around both: whatever comes first, each is judged behind those in it.
+    let of_whole = json!({"tasks": [{"name": "all", "pipelineSpec": spec}]});
+    let outermost = "33333333-0000-4000-8000-000000000000";
+    let around = pipeline_run("ci", outermost, None, &of_whole, child("PipelineRun", "ci-all", "all"));
+    let mut whole = whole.clone();
+    (whole["metadata"]["name"], whole["status"]["childReferences"][0]["name"]) =
+        (json!("ci-all"), json!("ci-all-app"));
+    whole["metadata"]["ownerReferences"] = json!([{"kind": "PipelineRun", "uid": outermost}]);
+    let mut nested = nested.clone();
+    (nested["metadata"]["name"], nested["status"]["childReferences"][0]["name"]) =
+        (json!("ci-all-app"), json!("build-app-000001"));
+    let deep = verdicts(&[&around, &whole, &nested, &task_run]);
+    let order: Vec<&str> = deep.iter().filter_map(|line| line.split(' ').next()).collect();
+    assert_eq!(order, ["default/build-app-000001", "default/ci-all-app", "default/ci-all", "default/ci"]);
 }
 
 /// What is said of `ship` and its TaskRuns if that many bytes of them are kept: the verdict, and why.
@@ -1422,4 +1565,10 @@ fn what_has_no_room_is_unchecked() {
         }
         assert!((1..128).contains(&verified), "{order}: verified with {verified} of 128 sizes of room");
     }
+    // A PipelineRun takes room, too.
+    let told = with_room(1 << 9, std::slice::from_ref(&pipeline_run));
+    assert!(
+        matches!(&told[..], [(Verdict::Unchecked, why)] if why.contains("verify fewer at a time")),
+        "{told:?}"
+    );
 }

@@ -23,6 +23,7 @@ use svidence::{
     evidence::{
         attestation::{self, Attestation},
         key::SigningKey,
+        program::is_script_name,
         sha256,
         statement::{Context, pre_authentication_encoding, statement},
     },
@@ -156,6 +157,27 @@ fn genuine(cluster: &Cluster, kind: &Value) -> Value {
 
 fn programs(report: &Report) -> Vec<&'static str> {
     report.proof.iter().flat_map(|proof| proof.basis.steps()).map(|step| step.program.as_str()).collect()
+}
+
+/// What Tekton calls a step's script (`pkg/pod/script.go`), and what only looks like it.
+#[test]
+fn a_script_has_the_name_that_tekton_gives_it() {
+    for (name, is_one) in [
+        ("script-0-9l9zj", true),
+        ("script-12-abcde", true),
+        ("script--9l9zj", false),
+        ("script-a-9l9zj", false),
+        ("script-0-9l9z", false),
+        ("script-0-9l9zjx", false),
+        ("script-0-9L9ZJ", false),
+        ("script-0-9l-zj", false),
+        ("script-0", false),
+        ("sidecar-script-0-9l9zj", false),
+        ("run.sh", false),
+        ("", false),
+    ] {
+        assert_eq!(is_script_name(name), is_one, "{name:?}");
+    }
 }
 
 #[test]

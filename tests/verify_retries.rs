@@ -493,6 +493,40 @@ fn no_history_that_tekton_never_wrote_is_verified() {
     }
 }
 
+/// A step that the controller ended while it waited for its next pod has left nothing, whatever the attempt says.
+#[test]
+fn an_attempt_whose_step_left_something_ran() {
+    let cluster = Cluster::new("again");
+    let failed = cluster.attempt(PODS[0], FAILING);
+    let good = cluster.attempt(PODS[2], GOOD);
+    let mut node_died = never_ran(&failed, Some(PODS[0]), "Failed");
+    node_died["status"]["steps"][0] = json!({
+        "name": "one", "container": "step-one", "running": {"startedAt": "2026-11-28T08:00:00Z"},
+    });
+    let mut unscheduled = never_ran(&node_died, Some(PODS[1]), "TaskRunTimeout");
+    ended_by_controller(&mut unscheduled, 0, PODS[1]);
+    let message = failed["status"]["steps"][0]["terminated"]["message"].clone();
+    let left = json!([{"name": "a", "type": "string", "value": "v"}]);
+    for (case, member, value) in [
+        ("nothing", "/name", json!("one")),
+        ("a message", "/terminated/message", message),
+        ("a result", "/results", left.clone()),
+        ("an input", "/inputs", json!([{"name": "a"}])),
+        ("an output", "/outputs", json!([{"name": "a"}])),
+    ] {
+        let mut attempt = unscheduled.clone();
+        let step = &mut attempt["status"]["steps"][0];
+        match member.strip_prefix("/terminated/") {
+            Some(member) => step["terminated"][member] = value,
+            None => step[&member[1..]] = value,
+        }
+        let report =
+            judge(&retried(&[node_died.clone(), attempt, good.clone()]), &trust(&cluster.ca.bundle_pem()));
+        let never = report.notes.iter().any(|note| note.contains("attempt 1 never ran"));
+        assert_eq!(never, case == "nothing", "{case}: {}; {:?}", reasons(&report), report.notes);
+    }
+}
+
 /// `testdata/attacks`: it was called invalid.
 #[test]
 fn a_retry_whose_pod_was_never_scheduled_does_not_make_the_taskrun_invalid() {

@@ -127,6 +127,12 @@ fn taskruns_of_a_real_cluster_get_the_verdict_they_deserve() {
         let found: Vec<String> =
             report.proof.iter().flat_map(|proof| &proof.results).map(|result| result.name.clone()).collect();
         assert_eq!(found, results, "{name}");
+        // What is left out is a result, and none of the entries that sign results.
+        let left_out: Vec<&str> =
+            report.notes.iter().filter_map(|note| note.strip_suffix("; it is left out")).collect();
+        let expected: &[&str] =
+            if name == "signed-stepresult" { &["result from-step has no signature"] } else { &[] };
+        assert_eq!(left_out, expected, "{name}");
     }
 }
 

@@ -527,6 +527,11 @@ fn the_annotation_is_nobodys_word() {
         ("no JSON", json!("{"), "is not a JSON object"),
         ("a list", json!("[]"), "is not a JSON object"),
         ("no base64", json!("{\"one\": \"!\"}"), "not base64"),
+        (
+            "more text than a token has",
+            json!(json!({"one": "A".repeat(87_388)}).to_string()),
+            "it has 65541 bytes, more than the 65536 that are read",
+        ),
         ("another step", json!(json!({"two": token}).to_string()), "step two, which did not sign"),
         ("empty", json!("{}"), ""),
     ] {

@@ -132,6 +132,16 @@ fn mistakes() -> Vec<(&'static str, Vec<u8>, Vec<&'static str>)> {
             json!({"_type": "https://in-toto.io/Statement/v1", "subject": []}).to_string().into(),
             vec!["it is not an attestation as Tekton Chains writes it"],
         ),
+        (
+            "an object with a type",
+            json!({"type": "x"}).to_string().into(),
+            vec!["it has no kind and no apiVersion"],
+        ),
+        (
+            "an object with an object in it",
+            json!({"object": {"a": 1}}).to_string().into(),
+            vec!["it has no kind and no apiVersion"],
+        ),
         ("a bundle as JSON", json!({"keys": []}).to_string().into(), vec!["a bundle of keys", "--bundle"]),
         ("a policy", policy.to_string().into(), vec!["a policy", "--policy"]),
         ("a report", report.to_string().into(), vec!["a report of svidence"]),

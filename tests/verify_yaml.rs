@@ -89,6 +89,8 @@ fn a_scalar_without_quotes_is_no_text_if_anybody_takes_it_for_something_else() {
         "1:30",
         "190:20:30.15",
         "+1",
+        "+_1",
+        "-_1_0",
         "123456789012345678901234567890",
         "true",
         "false",
@@ -118,6 +120,33 @@ fn a_scalar_without_quotes_is_no_text_if_anybody_takes_it_for_something_else() {
     assert_eq!(verify("-", &with("'680841'")).code, 1);
 }
 
+/// Without quotes, too, nearly every text is one to all readers.
+#[test]
+fn a_scalar_that_nobody_takes_for_something_else_is_a_text() {
+    let yaml = genuine_yaml();
+    for value in [
+        "_1",
+        "-a",
+        "+x",
+        "main-ab-cd",
+        "123-11-28",
+        "2026-113-2",
+        "2026-11-283",
+        "2026-11-28x",
+        "1.2.3",
+        "v1",
+        "1e",
+        "0x",
+        "1:60",
+    ] {
+        let labelled =
+            yaml.replacen("app.kubernetes.io/managed-by: tekton-pipelines", &format!("a: {value}"), 1);
+        assert_ne!(labelled, yaml);
+        let ran = verify("-", &labelled);
+        assert_eq!(ran.code, 0, "{value:?}: {}", ran.err);
+    }
+}
+
 #[test]
 fn a_text_that_is_wanted_elsewhere_must_be_one_too() {
     for (from, to, place) in [
@@ -134,6 +163,40 @@ fn a_text_that_is_wanted_elsewhere_must_be_one_too() {
             "{place}: {}",
             ran.err
         );
+    }
+}
+
+/// What to do about a scalar without quotes is said of YAML alone, and of a long text its beginning.
+#[test]
+fn what_is_in_the_place_of_something_else_is_shown() {
+    let long = "x".repeat(61);
+    for (case, place, value, told) in [
+        (
+            "a number",
+            "/status/results/0/value",
+            json!(5),
+            "the number 5 stands where text, a list of texts or an object of texts belongs",
+        ),
+        ("a list in a list", "/status/results/0/value", json!([[]]), "a list stands where text belongs"),
+        ("a short text", "/status/steps", json!("short"), "the text \"short\" stands where a list belongs"),
+        (
+            "a text of 60 characters",
+            "/status/steps",
+            json!(long[1..]),
+            &format!("the text {:?} stands where a list belongs", &long[1..]),
+        ),
+        (
+            "a long text",
+            "/status/steps",
+            json!(long),
+            &format!("the text {:?}… stands where a list belongs", &long[1..]),
+        ),
+    ] {
+        let mut object = genuine();
+        *object.pointer_mut(place).unwrap() = value;
+        let ran = verify("-", &object.to_string());
+        assert_eq!(ran.code, 3, "{case}: {}", ran.err);
+        assert!(ran.err.contains(told) && !ran.err.contains("quote it"), "{case}: {}", ran.err);
     }
 }
 
@@ -172,6 +235,9 @@ fn constructs_that_readers_differ_on_are_refused_with_their_line() {
         ("an escape of YAML 1.2", "x: \"\\/\"\n", ""),
         ("a text that goes on at the margin", "x: 'a\nb'\n", ""),
         ("brackets that go on at the margin", "x: [a,\nb]\n", ""),
+        ("a value in brackets that is not there", "x: {a: , b: c}\n", "a value in brackets is missing"),
+        ("an anchor right behind a bracket", "x: [&a b]\n", "punctuation"),
+        ("a colon behind a blank", "x : a\n", "a colon that is not between its key and a blank"),
         ("a marker with something in its line", "--- # next\n", "must be alone"),
         ("something after the end", "...\nx: a\n", "follows the end of a document"),
     ] {

@@ -306,3 +306,68 @@ impl<'de> Seen<'de> {
         self.rest.insert(key)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, PartialEq, Eq, serde::Deserialize)]
+    struct Step {
+        name: String,
+        #[serde(default)]
+        inner: Vec<Step>,
+    }
+
+    #[test]
+    fn a_document_that_readers_may_read_differently_is_not_read() {
+        let many = |repeated: &str| {
+            let keys: Vec<String> = (0..40).map(|i| format!("\"k{i}\":{i}")).collect();
+            format!("{{\"name\":\"a\",{},{repeated}:1}}", keys.join(","))
+        };
+        for (case, document, is_read) in [
+            ("its fields", r#"{"name":"a","inner":[{"name":"b"}]}"#.to_owned(), true),
+            ("more than its fields", r#"{"name":"a","more":{"x":[{"y":1}]}}"#.to_owned(), true),
+            (
+                "one key in two objects",
+                r#"{"name":"a","more":{"name":1},"x":[{"y":1},{"y":2}]}"#.to_owned(),
+                true,
+            ),
+            ("a field twice", r#"{"name":"a","name":"a"}"#.to_owned(), false),
+            ("a field twice, escaped", r#"{"name":"a","n\u0061me":"a"}"#.to_owned(), false),
+            (
+                "a field twice, further in",
+                r#"{"name":"a","inner":[{"name":"b","name":"b"}]}"#.to_owned(),
+                false,
+            ),
+            ("another key twice", r#"{"name":"a","x":1,"x":1}"#.to_owned(), false),
+            ("a key twice in what is ignored", r#"{"name":"a","x":[{"y":{"z":1,"z":1}}]}"#.to_owned(), false),
+            ("a field in another case", r#"{"name":"a","Inner":[]}"#.to_owned(), false),
+            ("a field in another case, alone", r#"{"NAME":"a"}"#.to_owned(), false),
+            ("what is ignored, in another case", r#"{"name":"a","x":{"Name":1,"name":1}}"#.to_owned(), true),
+            ("a list for an object", r#"["a"]"#.to_owned(), false),
+            ("many keys", many("\"k40\""), true),
+            ("one of the first of many keys twice", many("\"k0\""), false),
+            ("one of the last of many keys twice", many("\"k39\""), false),
+            ("something behind it", r#"{"name":"a"} {}"#.to_owned(), false),
+        ] {
+            assert_eq!(from_slice::<Step>(document.as_bytes()).is_some(), is_read, "{case}: {document}");
+        }
+        assert_eq!(from_slice::<Step>(b"{\"name\":\"\xff\"}"), None, "not UTF-8");
+    }
+
+    /// The two letters beyond ASCII are those that Go takes for `s` and `k`.
+    #[test]
+    fn a_field_in_another_case_is_the_one_that_go_takes_it_for() {
+        for (key, field) in [
+            ("taskspec", Some("taskSpec")),
+            ("TASK\u{17f}PEC", Some("taskSpec")),
+            ("tas\u{212a}Spec", Some("taskSpec")),
+            ("taskSpec", None),
+            ("task-spec", None),
+            ("t\u{e4}skSpec", None),
+            ("", None),
+        ] {
+            assert_eq!(case_variant(key, &["name", "taskSpec"]), field, "{key:?}");
+        }
+    }
+}

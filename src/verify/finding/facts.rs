@@ -126,3 +126,173 @@ impl Finding {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use unixtime::UnixSeconds;
+
+    use super::*;
+    use crate::verify::verdict::{Breach, Changed, OtherProgram, Thing};
+
+    fn task(name: &str) -> Option<Cow<'static, ResultName>> {
+        Some(Cow::Owned(ResultName::task(name)))
+    }
+
+    fn text(text: &'static str) -> Option<Side<'static>> {
+        Some(Side::Text(Cow::Borrowed(text)))
+    }
+
+    fn digest(byte: u8) -> Option<Side<'static>> {
+        Some(Side::Digest([byte; 32]))
+    }
+
+    fn field(path: &'static str) -> Option<Cow<'static, str>> {
+        Some(Cow::Borrowed(path))
+    }
+
+    /// Findings of results, values and programs: what is signed or demanded, and what is there.
+    fn of_values() -> Vec<(Finding, Facts<'static>)> {
+        let of = |step, detail| Facts { step: Some(step), detail: Some(detail), ..Facts::default() };
+        let changed = Changed {
+            result: ResultName::task("a"),
+            detail: Detail::IN_MESSAGE,
+            signed: Some([1; 32]),
+            found: Some([2; 32]),
+            field: "status.steps[0]".into(),
+        };
+        let missing = Thing::new(Detail::IN_STATUS_RESULTS, "task/a in status.results".into())
+            .with_result(ResultName::task("a"))
+            .with_signed([1; 32])
+            .in_field("status.results".into());
+        let program =
+            OtherProgram { signed: [1; 32], found: [2; 32], field: "status.taskSpec.steps[0]".into() };
+        vec![
+            (
+                Finding::ResultChanged { step: "s".into(), changed: Box::new(changed) },
+                Facts {
+                    result: task("a"),
+                    expected: digest(1),
+                    found: digest(2),
+                    field: field("status.steps[0]"),
+                    ..of("s", Detail::IN_MESSAGE)
+                },
+            ),
+            (
+                Finding::ResultMissing { step: "s".into(), thing: missing },
+                Facts {
+                    result: task("a"),
+                    expected: digest(1),
+                    field: field("status.results"),
+                    ..of("s", Detail::IN_STATUS_RESULTS)
+                },
+            ),
+            (
+                Finding::Program { step: "s".into(), other: Box::new(program) },
+                Facts {
+                    step: Some("s"),
+                    expected: digest(1),
+                    found: digest(2),
+                    field: field("status.taskSpec.steps[0]"),
+                    ..Facts::default()
+                },
+            ),
+            (
+                Finding::OtherValue {
+                    result: "a".into(),
+                    demanded: "x".into(),
+                    found: "y".into(),
+                    read_as: "string",
+                },
+                Facts { result: task("a"), expected: text("x"), found: text("y"), ..Facts::default() },
+            ),
+            (
+                Finding::NoTaskRun { demanded: "build-*".into(), result: "a".into() },
+                Facts { result: task("a"), expected: text("build-*"), ..Facts::default() },
+            ),
+            (Finding::Demanded("a".into()), Facts { result: task("a"), ..Facts::default() }),
+            (
+                Finding::NotCarried { step: "s".into(), result: ResultName::task("a") },
+                Facts { step: Some("s"), result: task("a"), ..Facts::default() },
+            ),
+        ]
+    }
+
+    /// Findings of steps, times and policies.
+    fn of_steps() -> Vec<(Finding, Facts<'static>)> {
+        let of = |step, detail| Facts { step: Some(step), detail: Some(detail), ..Facts::default() };
+        let tep0089 = |result: Option<&str>| Finding::Tep0089 {
+            step: "s".into(),
+            reason: String::new(),
+            detail: Detail::MANIFEST,
+            result: result.map(ResultName::task),
+        };
+        let unproven = |at: i64| Finding::TimeUnproven {
+            step: "s".into(),
+            at: UnixSeconds::new(at),
+            is_now: true,
+            not_before: UnixSeconds::new(60),
+            not_after: UnixSeconds::new(120),
+            stamps: Vec::new(),
+        };
+        let (expected, found) = (text("1970-01-01T00:01:00Z"), text("1970-01-01T00:00:59Z"));
+        vec![
+            (tep0089(Some("a")), Facts { result: task("a"), ..of("s", Detail::MANIFEST) }),
+            (tep0089(None), of("s", Detail::MANIFEST)),
+            (
+                Finding::Attempt { number: 3, finding: Box::new(tep0089(Some("a"))) },
+                Facts { attempt: Some(3), result: task("a"), ..of("s", Detail::MANIFEST) },
+            ),
+            (
+                Finding::Time {
+                    step: "s".into(),
+                    signed: UnixSeconds::new(59),
+                    relation: String::new(),
+                    detail: Detail::AFTER_TIME_STAMP,
+                    limit: "1970-01-01T00:01:00Z".into(),
+                },
+                Facts {
+                    expected: expected.clone(),
+                    found: found.clone(),
+                    ..of("s", Detail::AFTER_TIME_STAMP)
+                },
+            ),
+            (unproven(59), Facts { expected, found, ..of("s", Detail::NOT_YET_VALID) }),
+            (
+                unproven(121),
+                Facts {
+                    expected: text("1970-01-01T00:02:00Z"),
+                    found: text("1970-01-01T00:02:01Z"),
+                    ..of("s", Detail::EXPIRED)
+                },
+            ),
+            (
+                Finding::UnknownIssuer { step: "s".into(), key_id: "01".into(), detail: Detail::IDENTITY },
+                Facts { expected: text("01"), ..of("s", Detail::IDENTITY) },
+            ),
+            (
+                Finding::Policy {
+                    rule: "r".into(),
+                    detail: Detail::IDENTITY,
+                    step: Some("s".into()),
+                    result: Some(Box::new(ResultName::task("a"))),
+                    demanded: "x".into(),
+                    found: "y".into(),
+                    breach: Breach::Missing,
+                },
+                Facts {
+                    result: task("a"),
+                    expected: text("x"),
+                    found: text("y"),
+                    ..of("s", Detail::IDENTITY)
+                },
+            ),
+        ]
+    }
+
+    #[test]
+    fn a_finding_tells_programs_what_it_is_about() {
+        for (finding, facts) in of_values().into_iter().chain(of_steps()) {
+            assert_eq!(finding.facts(), facts, "{finding:?}");
+        }
+    }
+}

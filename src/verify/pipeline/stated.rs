@@ -176,3 +176,25 @@ fn known(is_same: bool, unknown: Option<&str>) -> Result<bool, String> {
         _ => Ok(is_same),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_known_counts_only_where_it_may_be_the_difference() {
+        for (case, is_same, unknown, expected) in [
+            ("the same", true, None, Ok(true)),
+            ("another", false, None, Ok(false)),
+            ("the same with an expression that stays", true, Some("context.x"), Ok(true)),
+            (
+                "another that may be the expression's",
+                false,
+                Some("context.x"),
+                Err("$(context.x) is not known"),
+            ),
+        ] {
+            assert_eq!(known(is_same, unknown), expected.map_err(str::to_owned), "{case}");
+        }
+    }
+}

@@ -155,7 +155,7 @@ pub enum ChainsDemand {
 }
 
 /// A result that must be there.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct DemandedResult {
     /// Its name, as in `status.results`.
@@ -244,7 +244,7 @@ impl ResultType {
 }
 
 /// What is demanded of the TaskRuns that it selects.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Rule {
     /// What the rule is called in findings.
@@ -310,7 +310,7 @@ struct Document {
 }
 
 /// A policy.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct PolicyFile {
     /// SHA-256 of the file.
     pub digest: [u8; 32],

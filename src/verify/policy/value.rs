@@ -83,14 +83,6 @@ impl TryFrom<String> for WholePattern {
     }
 }
 
-impl PartialEq for WholePattern {
-    fn eq(&self, other: &Self) -> bool {
-        self.text == other.text
-    }
-}
-
-impl Eq for WholePattern {}
-
 impl WholePattern {
     /// As it was written.
     pub fn as_str(&self) -> &str {

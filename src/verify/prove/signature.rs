@@ -45,3 +45,30 @@ pub fn verifies(leaf: &Certificate, scheme: Scheme, message: &[u8], signature: &
 fn is_low_s(signature: &[u8], half_order: &[u8]) -> bool {
     signature.len() == 2 * half_order.len() && signature[half_order.len()..] <= *half_order
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_the_two_forms_of_a_signature_the_one_with_the_low_s_counts() {
+        fn check(curve: &str, half_order: &[u8]) {
+            let signature = |s: &[u8]| [&vec![1; half_order.len()], s].concat();
+            let mut one_more = half_order.to_vec();
+            *one_more.last_mut().unwrap() += 1;
+            for (case, signature, is_low) in [
+                ("zero", signature(&vec![0; half_order.len()]), true),
+                ("half the order", signature(half_order), true),
+                ("one more", signature(&one_more), false),
+                ("the largest", signature(&vec![0xff; half_order.len()]), false),
+                ("a byte less", signature(&half_order[1..]), false),
+                ("a byte more", signature(&[half_order, &[0]].concat()), false),
+                ("nothing", Vec::new(), false),
+            ] {
+                assert_eq!(is_low_s(&signature, half_order), is_low, "{curve}: {case}");
+            }
+        }
+        check("P-256", &HALF_ORDER_P256);
+        check("P-384", &HALF_ORDER_P384);
+    }
+}

@@ -106,3 +106,48 @@ impl ToStamp {
         self.window.place(token.gen_time(), now, clock_skew)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Seconds after the claimed time of signing, in which the leaf is valid from -10 to 100.
+    const SKEW: Duration = Duration::from_secs(10);
+
+    #[test]
+    fn a_token_counts_from_the_start_of_the_certificates_as_far_as_clocks_may_be_apart() {
+        let at = |second: i64| UnixSeconds::new(1_000_000 + second);
+        let from_to = |from, to| Validity { not_before: at(from), not_after: at(to) };
+        let leaf = from_to(-10, 100);
+        for (case, path, (earliest, latest), proves) in [
+            ("while all are valid", from_to(-10, 100), (50, 50), Ok(())),
+            ("as the path starts", from_to(0, 100), (0, 0), Ok(())),
+            ("as long before as clocks may be apart", from_to(0, 100), (-10, 0), Ok(())),
+            ("earlier", from_to(0, 100), (-11, 0), Err("not valid")),
+            ("its end before the path starts", from_to(0, 100), (-10, -1), Err("not valid")),
+            ("the path ends sooner than clocks may be apart", from_to(-10, 55), (50, 50), Ok(())),
+            ("the path's last second", from_to(-10, 50), (50, 50), Ok(())),
+            ("after the path", from_to(-10, 49), (50, 50), Err("not valid")),
+            ("its end after the path", from_to(-10, 50), (50, 51), Err("not valid")),
+            ("the leaf's last second", from_to(-10, 200), (100, 100), Ok(())),
+            ("after the leaf", from_to(-10, 200), (101, 101), Err("not valid")),
+            ("the leaf's first second, clocks apart", from_to(-100, 200), (-20, -10), Ok(())),
+            ("before the leaf", from_to(-100, 200), (-21, -10), Err("not valid")),
+            ("before signing", from_to(-100, 200), (-12, -11), Err("before")),
+            ("as far ahead as clocks may be apart", from_to(-10, 200), (90, 90), Ok(())),
+            ("in the future", from_to(-10, 200), (91, 91), Err("future")),
+        ] {
+            let window = Window { signed_at: at(0), leaf, path };
+            let time = GenTime { seconds: at(earliest), earliest: at(earliest), latest: at(latest) };
+            // Only the last two look at the clock.
+            let now = if earliest == 90 || earliest == 91 { at(80) } else { at(1000) };
+            let placed = window.place(time, now, SKEW).map_err(|error| match error {
+                OutOfWindow::NotValid { .. } => "not valid",
+                OutOfWindow::BeforeSigning { .. } => "before",
+                OutOfWindow::Future { .. } => "future",
+                OutOfWindow::NoToken(_) => "no token",
+            });
+            assert_eq!(placed, proves, "{case}");
+        }
+    }
+}
