@@ -40,6 +40,7 @@ use crate::{
         stamping::{self, run::Stamper},
         static_entries::kept::KeptEntries,
     },
+    http::proxies::Proxies,
     io_error,
     sources::{
         kubernetes::{
@@ -382,6 +383,7 @@ fn stamp(
         queue,
         runs: RunsByName::new(args.access.find()?, args.access.caller().patience()),
         authorities,
+        proxies: Proxies::of(&surroundings::variable),
         leadership: leadership.clone(),
         metrics: metrics.clone(),
         warnings: warnings.clone(),

@@ -112,12 +112,17 @@ impl ServiceError {
 pub struct Service {
     agent: Agent,
     url: TsaUrl,
-    proxies: Option<Proxies>,
+    proxies: Proxies,
 }
 
 impl Service {
-    /// `authorities` vouch for the web server, for https.
-    pub fn new(url: TsaUrl, authorities: &[Certificate<'static>], timeout: Duration) -> Self {
+    /// `authorities` vouch for the web server, for https; `proxies` may lead there.
+    pub fn new(
+        url: TsaUrl,
+        authorities: &[Certificate<'static>],
+        proxies: Proxies,
+        timeout: Duration,
+    ) -> Self {
         let agent = Agent::config_builder()
             .tls_config(tls::trusting(authorities).build())
             .timeout_global(Some(timeout))
@@ -127,12 +132,7 @@ impl Service {
             .max_redirects_will_error(false)
             .build()
             .into();
-        Self { agent, url, proxies: None }
-    }
-
-    /// The same, by the proxies that lead there.
-    pub fn by(self, proxies: Proxies) -> Self {
-        Self { proxies: Some(proxies), ..self }
+        Self { agent, url, proxies }
     }
 
     /// The answer to a TimeStampReq: of any success, a body that may be a TimeStampResp by its size and beginning.
@@ -166,10 +166,7 @@ impl Service {
             .post(url.uri())
             .content_type("application/timestamp-query")
             .header(header::ACCEPT, "application/timestamp-reply");
-        let Some(proxies) = &self.proxies else {
-            return request.send(query).map_err(|error| unreachable(url, error));
-        };
-        let proxy = proxies.to(url.uri()).map_err(|error| not_by_proxy(error.to_string()))?;
+        let proxy = self.proxies.to(url.uri()).map_err(|error| not_by_proxy(error.to_string()))?;
         let request = request.config().proxy(proxy.clone()).build();
         request.send(query).map_err(|error| match proxy.and_then(|proxy| proxies::words(&proxy, &error)) {
             Some(reason) => not_by_proxy(reason),

@@ -263,8 +263,8 @@ fn prepare(args: &TimestampArgs, input: &mut Input<'_>, err: &mut dyn Write) -> 
         found => found?,
     };
     let timeout = Duration::from_secs(args.timeout);
-    let service =
-        Service::new(args.tsa.clone(), &authorities, timeout).by(Proxies::of(&surroundings::variable));
+    let proxies = Proxies::of(&surroundings::variable);
+    let service = Service::new(args.tsa.clone(), &authorities, proxies, timeout);
     Ok(Authority::new(service, args.policy.clone(), trusted))
 }
 

@@ -25,6 +25,7 @@ use crate::{
         registrar::pause_after,
         stamping::{due::Due, trusted::Trusted},
     },
+    http::proxies::Proxies,
     sources::{
         kubernetes::{
             PatchedPart,
@@ -148,6 +149,8 @@ pub struct Surroundings {
     pub runs: RunsByName,
     /// Who vouches for the web server of a TSA, for https.
     pub authorities: Vec<Certificate<'static>>,
+    /// Proxies that may lead to a TSA.
+    pub proxies: Proxies,
     /// Whether this controller is the one that acts.
     pub leadership: Leadership,
     /// What is counted.
@@ -226,7 +229,8 @@ impl Stamping {
     fn take(&mut self, heard: Heard) {
         match heard {
             Heard::Configured(url, trusted) => {
-                let service = |url| Service::new(url, &self.surroundings.authorities, PATIENCE);
+                let Surroundings { authorities, proxies, .. } = &self.surroundings;
+                let service = |url| Service::new(url, authorities, proxies.clone(), PATIENCE);
                 let trusted = trusted.time_stamps().clone();
                 self.authority = url.map(|url| Authority::new(service(url), None, trusted));
                 (self.failures, self.bad_answers, self.next_try) = (0, 0, Instant::now());
