@@ -250,23 +250,14 @@ fn sources() -> Vec<(String, String)> {
         .collect()
 }
 
-/// What is wrong with names: those that more than one type has although it is not in `reviewed`, and what is there for nothing.
-fn shared_names<'a>(
-    definitions: impl Iterator<Item = &'a Definition>,
-    reviewed: &[(&str, &str)],
-) -> Vec<String> {
+/// Names that more than one type has, and where.
+fn shared_names<'a>(definitions: impl Iterator<Item = &'a Definition>) -> Vec<String> {
     let mut by_name: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for Definition { name, at, .. } in definitions {
         by_name.entry(name).or_default().push(at);
     }
     by_name.retain(|_, at| at.len() > 1);
-    let is_reviewed = |name: &str| reviewed.iter().any(|(reviewed, _)| *reviewed == name);
-    let shared = by_name.iter().filter(|(name, _)| !is_reviewed(name));
-    let stale = reviewed.iter().filter(|(name, _)| !by_name.contains_key(name));
-    shared
-        .map(|(name, at)| format!("{name} is {}", at.join(" and ")))
-        .chain(stale.map(|(name, _)| format!("{name} is one type now: take it out of the list")))
-        .collect()
+    by_name.iter().map(|(name, at)| format!("{name} is {}", at.join(" and "))).collect()
 }
 
 fn house() -> House {
@@ -459,27 +450,6 @@ fn a_circle_and_a_wrong_arrow_are_seen() {
 
 /// Names that say too little to be had twice, also where only one file uses them.
 const ONE_MEANING: [&str; 6] = ["Evidence", "Form", "Declared", "Kind", "Place", "Pod"];
-/// Names that two types have, and the second meaning.
-const TWO_MEANINGS: [(&str, &str); 2] =
-    [("Evidence", "the controller's is a digest"), ("Place", "the controller's is where entries are kept")];
-/// Names of two types that other parts may use, and why that misleads nobody. Do not add to it: give the new type a name of its own.
-const SHARED: [(&str, &str); 15] = [
-    ("Ended", "the controller's are of its loop, and of runs"),
-    ("Entry", "a registration entry in the controller, else one of a message"),
-    ("Evidence", "the controller's is a digest"),
-    ("Heard", "each loop of the controller has one"),
-    ("Identity", "the controller's is the one that it keeps fresh"),
-    ("Metadata", "the controller's is that of any object"),
-    ("Noted", "the controller's annotation, and what became of it"),
-    ("Outcome", "the controller's is of a call to SPIRE"),
-    ("Place", "the controller's is where entries are kept"),
-    ("Program", "the controller's is a digest"),
-    ("Refusal", "the controller's is of a pod, the command line's of a command"),
-    ("Said", "each loop of the controller has one"),
-    ("Settings", "the controller's own, and those of its identity"),
-    ("Surroundings", "each loop of the controller has some"),
-    ("TaskRun", "the controller keeps less of one"),
-];
 
 #[test]
 fn a_name_means_one_type() {
@@ -487,8 +457,8 @@ fn a_name_means_one_type() {
     assert!(all.len() > 1000, "only {} types were found", all.len());
     let vague = all.iter().filter(|definition| ONE_MEANING.contains(&definition.name.as_str()));
     let public = all.iter().filter(|definition| definition.is_public && definition.at.starts_with("src/"));
-    let mut wrong = shared_names(vague, &TWO_MEANINGS);
-    wrong.extend(shared_names(public, &SHARED));
+    let mut wrong = shared_names(vague);
+    wrong.extend(shared_names(public));
     assert!(
         wrong.is_empty(),
         "types share names; name one of them after what it is in its part:\n{}",
@@ -512,10 +482,5 @@ fn a_name_of_two_types_is_seen() {
     ];
     assert_eq!(seen, expected);
     let twice = [types("pub struct A;", "src/b.rs"), found].into_iter().flatten().collect::<Vec<_>>();
-    assert_eq!(shared_names(twice.iter(), &[]), ["A is src/b.rs:1 and src/a.rs:1"]);
-    assert_eq!(shared_names(twice.iter(), &[("A", "")]), Vec::<String>::new());
-    assert_eq!(
-        shared_names(twice.iter(), &[("A", ""), ("D", "")]),
-        ["D is one type now: take it out of the list"]
-    );
+    assert_eq!(shared_names(twice.iter()), ["A is src/b.rs:1 and src/a.rs:1"]);
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use svidence::{
-    controller::{judging::backlog::Backlog, judging::ended::Ended, objects::Seen},
+    controller::{judging::backlog::Backlog, judging::ended::EndedRun, objects::Seen},
     sources::{kubernetes::follow::Told, run_name::RunKind},
 };
 use unixtime::UnixSeconds;
@@ -36,8 +36,8 @@ fn seen(object: &Value) -> Seen {
     Seen::of(object)
 }
 
-fn ended(object: &Value) -> Ended {
-    Ended::of(object).unwrap()
+fn ended(object: &Value) -> EndedRun {
+    EndedRun::of(object).unwrap()
 }
 
 /// The same with a verdict on what it is.

@@ -15,11 +15,11 @@ use svidence::{
         cache::Cache,
         config::Configuration,
         news::News,
-        objects::{Pod, TaskRun},
+        objects::{Pod, WatchedTaskRun},
         registrar::{Registrar, Settled},
         registration::entry::{ClusterTag, sort},
         spire::{
-            client::{Entries, Outcome},
+            client::{Entries, EntryOutcome},
             error::SpireError,
             generated::RegistrationEntry,
         },
@@ -46,10 +46,10 @@ struct Server {
 }
 
 impl Server {
-    fn outcome(&self, id: &str, done: impl FnOnce() -> Outcome) -> Outcome {
+    fn outcome(&self, id: &str, done: impl FnOnce() -> EntryOutcome) -> EntryOutcome {
         match *self.fails.borrow() {
             Some((part, code)) if id.contains(part) => {
-                Outcome { code, message: "made up".into(), entry: None }
+                EntryOutcome { code, message: "made up".into(), entry: None }
             }
             _ => done(),
         }
@@ -70,8 +70,8 @@ impl Server {
     }
 }
 
-fn done(code: Code, entry: Option<RegistrationEntry>) -> Outcome {
-    Outcome { code, message: String::new(), entry }
+fn done(code: Code, entry: Option<RegistrationEntry>) -> EntryOutcome {
+    EntryOutcome { code, message: String::new(), entry }
 }
 
 impl Entries for Server {
@@ -80,7 +80,7 @@ impl Entries for Server {
         Ok(())
     }
 
-    fn create(&self, entries: &[RegistrationEntry]) -> Result<Vec<Outcome>, SpireError> {
+    fn create(&self, entries: &[RegistrationEntry]) -> Result<Vec<EntryOutcome>, SpireError> {
         let create = |entry: &RegistrationEntry| {
             self.asked.borrow_mut().push(entry.id.clone());
             self.outcome(&entry.id, || {
@@ -104,7 +104,7 @@ impl Entries for Server {
         Ok(entries.iter().map(create).collect())
     }
 
-    fn update(&self, entries: &[RegistrationEntry]) -> Result<Vec<Outcome>, SpireError> {
+    fn update(&self, entries: &[RegistrationEntry]) -> Result<Vec<EntryOutcome>, SpireError> {
         let update = |entry: &RegistrationEntry| {
             self.outcome(&entry.id, || match self.entries.borrow_mut().get_mut(&entry.id) {
                 Some(known) => {
@@ -117,7 +117,7 @@ impl Entries for Server {
         Ok(entries.iter().map(update).collect())
     }
 
-    fn delete(&self, ids: &[String]) -> Result<Vec<Outcome>, SpireError> {
+    fn delete(&self, ids: &[String]) -> Result<Vec<EntryOutcome>, SpireError> {
         let delete = |id: &String| {
             self.outcome(id, || match self.entries.borrow_mut().remove(id) {
                 Some(_) => done(Code::Ok, None),
@@ -150,7 +150,7 @@ impl World {
     /// A run with this number whose pod is on a node.
     fn run(&mut self, number: u32, phase: &str) {
         let (name, run) = (format!("run-{number}"), format!("11111111-2222-4333-8444-{number:012}"));
-        let task_run: TaskRun = serde_json::from_value(json!({
+        let task_run: WatchedTaskRun = serde_json::from_value(json!({
             "metadata": {"name": name, "namespace": "builds", "uid": run},
             "status": {"podName": format!("{name}-pod")},
         }))

@@ -6,11 +6,11 @@ use serde_json::{Value, json};
 use svidence::{
     controller::{
         config::Configuration,
-        objects::{Pod, TaskRun},
+        objects::{Pod, WatchedTaskRun},
         registration::{
-            desired::{Desired, Refusal, entries, entries_by_owner},
+            desired::{Desired, RegistrationRefusal, entries, entries_by_owner},
             difference::{Difference, Kept, Present},
-            entry::{ClusterTag, Entry, EntryId, Subject, sort},
+            entry::{ClusterTag, EntryId, Subject, WantedEntry, sort},
         },
         spire::generated::RegistrationEntry,
     },
@@ -61,7 +61,7 @@ fn configuration(entries: &[(&str, &str)]) -> Configuration {
     Configuration::from_entries(entries).unwrap()
 }
 
-fn judged(pod: &Value, task_run: Option<&Value>, now: i64) -> Result<Desired, Refusal> {
+fn judged(pod: &Value, task_run: Option<&Value>, now: i64) -> Result<Desired, RegistrationRefusal> {
     judged_as(pod, task_run, &configuration(&[]), now)
 }
 
@@ -70,20 +70,20 @@ fn judged_as(
     task_run: Option<&Value>,
     configuration: &Configuration,
     now: i64,
-) -> Result<Desired, Refusal> {
+) -> Result<Desired, RegistrationRefusal> {
     let pod: Pod = serde_json::from_value(pod.clone()).unwrap();
-    let task_run: Option<TaskRun> = task_run.map(|run| serde_json::from_value(run.clone()).unwrap());
+    let task_run: Option<WatchedTaskRun> = task_run.map(|run| serde_json::from_value(run.clone()).unwrap());
     entries(&pod, task_run.as_ref(), configuration, &tag(), UnixSeconds::new(now))
 }
 
-fn of(configuration: &Configuration) -> Vec<Entry> {
+fn of(configuration: &Configuration) -> Vec<WantedEntry> {
     match judged_as(&pod(), Some(&task_run()), configuration, CREATED) {
         Ok(Desired::Entries(entries)) => entries,
         other => panic!("{other:?}"),
     }
 }
 
-fn shown(entry: &Entry) -> String {
+fn shown(entry: &WantedEntry) -> String {
     let selectors: Vec<String> =
         entry.selectors.iter().map(|(kind, value)| format!("{kind}:{value}")).collect();
     format!(
@@ -233,7 +233,7 @@ fn an_image_is_selected_as_soon_as_the_kubelet_has_said_it() {
         pod["status"]["containerStatuses"] = json!([named("step-build", &image_id)]);
         let refused = judged_as(&pod, Some(&task_run()), &configuration(&keys), CREATED);
         let container = "step-build".to_owned();
-        assert_eq!(refused, Err(Refusal::Image { container, image_id }), "{case}");
+        assert_eq!(refused, Err(RegistrationRefusal::Image { container, image_id }), "{case}");
     }
     let mut unknown = spec.clone();
     unknown["status"]["containerStatuses"] = json!([named("step-build", &"a".repeat(1025))]);
@@ -542,7 +542,7 @@ fn a_run_that_is_registered_by_owner_is_so_from_its_beginning_to_its_end() {
     let configuration = configuration(&OWNER);
     let run = with(&task_run(), "/status", json!({"startTime": "2025-11-29T08:00:00Z"}));
     let judged = |run: &Value, now: i64| {
-        let run: TaskRun = serde_json::from_value(run.clone()).unwrap();
+        let run: WatchedTaskRun = serde_json::from_value(run.clone()).unwrap();
         entries_by_owner(&run, &configuration, &tag(), UnixSeconds::new(now))
     };
     let Ok(Desired::Entries(entries)) = judged(&run, CREATED) else { panic!("not registered") };
@@ -588,8 +588,8 @@ fn a_run_that_is_registered_by_owner_is_so_from_its_beginning_to_its_end() {
 fn entries_of_two_clusters_share_no_parent_and_no_id() {
     let other = ClusterTag::of("ffffffff-4567-4890-8abc-def012345678").unwrap();
     let pod: Pod = serde_json::from_value(pod()).unwrap();
-    let run: TaskRun = serde_json::from_value(task_run()).unwrap();
-    type Judge<'a> = &'a dyn Fn(&ClusterTag) -> Result<Desired, Refusal>;
+    let run: WatchedTaskRun = serde_json::from_value(task_run()).unwrap();
+    type Judge<'a> = &'a dyn Fn(&ClusterTag) -> Result<Desired, RegistrationRefusal>;
     let by_pod =
         |tag: &ClusterTag| entries(&pod, Some(&run), &configuration(&[]), tag, UnixSeconds::new(CREATED));
     let by_owner =
@@ -623,10 +623,11 @@ fn what_is_longer_than_a_name_may_be_is_not_kept() {
             serde_json::from_value(with(&pod(), &format!("{owner}/{place}"), json!(text))).unwrap();
         assert_eq!(pod.owner, None, "{place}");
     }
-    let run: TaskRun = serde_json::from_value(with(&task_run(), "/status/podName", json!(long))).unwrap();
+    let run: WatchedTaskRun =
+        serde_json::from_value(with(&task_run(), "/status/podName", json!(long))).unwrap();
     assert_eq!(run.pod, None, "status.podName");
     let longest = with(&task_run(), "/status/podName", json!("a".repeat(253)));
-    let run: TaskRun = serde_json::from_value(longest).unwrap();
+    let run: WatchedTaskRun = serde_json::from_value(longest).unwrap();
     assert_eq!(run.pod.map(|pod| pod.len()), Some(253), "the longest name");
 }
 
@@ -634,7 +635,7 @@ fn what_is_longer_than_a_name_may_be_is_not_kept() {
 fn an_odd_object_is_read_and_gets_nothing() {
     for odd in [json!(null), json!(5), json!([]), json!({"metadata": 1, "spec": [], "status": "x"})] {
         let pod: Pod = serde_json::from_value(odd.clone()).unwrap();
-        let run: TaskRun = serde_json::from_value(odd.clone()).unwrap();
+        let run: WatchedTaskRun = serde_json::from_value(odd.clone()).unwrap();
         let judged = entries(&pod, Some(&run), &configuration(&[]), &tag(), UnixSeconds::new(CREATED));
         assert!(judged.is_err(), "{odd}: {judged:?}");
     }
@@ -647,9 +648,9 @@ type Change = Box<dyn Fn(&mut RegistrationEntry)>;
 fn only_what_differs_changes_and_only_what_is_ours() {
     let tag = tag();
     let desired = of(&configuration(&[]));
-    let wire = |entry: &Entry| entry.to_wire(&tag);
+    let wire = |entry: &WantedEntry| entry.to_wire(&tag);
     let all: Present = desired.iter().map(|entry| (entry.id.clone(), Kept::of(wire(entry)))).collect();
-    let difference = |present: &Present, desired: &[Entry]| {
+    let difference = |present: &Present, desired: &[WantedEntry]| {
         let mut difference = Difference::default();
         difference.add(&Subject::Pod(POD.to_owned()), desired, present, &tag);
         // Another pod of the same node and its alias.

@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::json;
 use svidence::controller::{
-    identity::{Identity, Settings},
+    identity::{IdentitySettings, OwnIdentity},
     leading::Leadership,
     spire::{
         client::{AT_ONCE, Entries as _, EntryApi},
@@ -67,7 +67,7 @@ fn of_spire() -> Option<Duration> {
     let world = World::start_with(&json!({}), spire())?;
     let now: fn() -> UnixSeconds = || SystemTime::now().into();
     let (tell, changed) = channel();
-    let identity = Identity::start(Settings {
+    let identity = OwnIdentity::start(IdentitySettings {
         address: world.spire.socket_uri().parse().expect("an address"),
         wanted: Some("spiffe://example.org/svidence".parse().expect("an ID")),
         now,

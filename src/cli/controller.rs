@@ -24,19 +24,19 @@ use crate::{
     },
     controller::{
         cache::Scope,
-        identity::{self, Identity},
+        identity::{self, OwnIdentity},
         judging::{
             self,
-            run::{Heard, Said},
+            run::{JudgingHeard, JudgingSaid},
         },
         leading::{Leadership, hold},
         log::Log,
         metrics::Metrics,
-        objects::{POD_LABEL, Seen, TaskRun, each},
+        objects::{POD_LABEL, Seen, WatchedTaskRun, each},
         probes,
         registrar::pause_after,
         registration::entry::ClusterTag,
-        run::{Change, Ended, Surroundings, run as keep},
+        run::{Change, LoopEnded, Surroundings, run as keep},
         stamping::{self, run::Stamper},
         static_entries::kept::KeptEntries,
     },
@@ -141,8 +141,8 @@ pub fn run(args: &ControllerArgs, err: &mut dyn Write) -> u8 {
     let ended = begin(args, err);
     let mut log = Log::new(err, surroundings::now_in_seconds);
     match ended {
-        Ok(Ended::Told) => 0,
-        Ok(Ended::Lost) => {
+        Ok(LoopEnded::Told) => 0,
+        Ok(LoopEnded::Lost) => {
             log.error("the lease is lost: another controller may act now", &[]);
             Verdict::Unchecked.exit_code()
         }
@@ -157,7 +157,7 @@ pub fn run(args: &ControllerArgs, err: &mut dyn Write) -> u8 {
     }
 }
 
-fn begin(args: &ControllerArgs, err: &mut dyn Write) -> Result<Ended, Refusal> {
+fn begin(args: &ControllerArgs, err: &mut dyn Write) -> Result<LoopEnded, Refusal> {
     let address = workload_api(args.workload_api.as_deref())?;
     let wanted = args.spiffe_id.as_deref().map(parse_strict).transpose();
     let wanted = wanted.map_err(|error| usage(format!("--spiffe-id: {error}")))?;
@@ -168,7 +168,7 @@ fn begin(args: &ControllerArgs, err: &mut dyn Write) -> Result<Ended, Refusal> {
     // Before there are other threads, which inherit it.
     end_on_signals(&leadership, &tell)?;
     listen(args, &metrics, &leadership, &mut log)?;
-    let Some(tag) = cluster(args, &changes, &mut log)? else { return Ok(Ended::Told) };
+    let Some(tag) = cluster(args, &changes, &mut log)? else { return Ok(LoopEnded::Told) };
     let scopes: Vec<Option<Namespace>> = match args.namespaces.as_slice() {
         [] => vec![None],
         named => named.iter().cloned().map(Some).collect(),
@@ -290,7 +290,7 @@ fn follow_all(
     args: &ControllerArgs,
     scopes: &[Option<Namespace>],
     tell: &Sender<Change>,
-    judging: &Sender<Heard>,
+    judging: &Sender<JudgingHeard>,
 ) -> Result<(), Refusal> {
     for namespace in scopes {
         let (pods, task_runs) = (scope(namespace), scope(namespace));
@@ -301,16 +301,17 @@ fn follow_all(
         follow(args, Objects::TaskRuns(namespace.clone()), tell, move |mut told| {
             let at = Instant::now();
             // At once: whoever judges must not wait for who registers.
-            if let Some(seen) = each(&mut told, TaskRun::take_seen) {
-                let _ = judge.send(Heard::Runs(RunKind::TaskRun, task_runs.clone(), seen, at));
+            if let Some(seen) = each(&mut told, WatchedTaskRun::take_seen) {
+                let _ = judge.send(JudgingHeard::Runs(RunKind::TaskRun, task_runs.clone(), seen, at));
             }
             Some(Change::TaskRuns(task_runs.clone(), told, at))
         })?;
         let (judge, pipeline_runs) = (judging.clone(), scope(namespace));
         follow(args, Objects::PipelineRuns(namespace.clone()), tell, move |told: Told<Seen>| match told {
-            Told::Failed(error) => Some(Change::Judging(Said::NotFollowed(error))),
+            Told::Failed(error) => Some(Change::Judging(JudgingSaid::NotFollowed(error))),
             told => {
-                let heard = Heard::Runs(RunKind::PipelineRun, pipeline_runs.clone(), told, Instant::now());
+                let heard =
+                    JudgingHeard::Runs(RunKind::PipelineRun, pipeline_runs.clone(), told, Instant::now());
                 let _ = judge.send(heard);
                 None
             }
@@ -342,13 +343,13 @@ fn follow<T: Followed + 'static>(
 /// Judges runs that have ended, in a thread of its own.
 fn judge(
     args: &ControllerArgs,
-    heard: Receiver<Heard>,
-    (identity, leadership, metrics, warnings): (&Identity, &Leadership, &Metrics, &SyncSender<Warning>),
+    heard: Receiver<JudgingHeard>,
+    (identity, leadership, metrics, warnings): (&OwnIdentity, &Leadership, &Metrics, &SyncSender<Warning>),
     stamper: Stamper,
     tell: &Sender<Change>,
 ) -> Result<(), Refusal> {
     let tell = tell.clone();
-    let surroundings = judging::run::Surroundings {
+    let surroundings = judging::run::JudgingSurroundings {
         heard,
         runs: RunsByName::new(args.access.find()?, args.access.caller().patience()),
         identity: identity.clone(),
@@ -379,7 +380,7 @@ fn stamp(
     };
     let (stamper, queue) = Stamper::new();
     let tell = tell.clone();
-    let surroundings = stamping::run::Surroundings {
+    let surroundings = stamping::run::StampingSurroundings {
         queue,
         runs: RunsByName::new(args.access.find()?, args.access.caller().patience()),
         authorities,
@@ -402,12 +403,12 @@ fn own_identity(
     address: Address,
     wanted: Option<SpiffeId>,
     tell: &Sender<Change>,
-) -> Result<Identity, Refusal> {
+) -> Result<OwnIdentity, Refusal> {
     let mut random = [0; 8];
     // Without randomness the attempts are merely not spread.
     let _ = SystemRandom::new().fill(&mut random);
     let tell = tell.clone();
-    let settings = identity::Settings {
+    let settings = identity::IdentitySettings {
         address,
         wanted,
         now: surroundings::now_in_seconds,
@@ -416,7 +417,7 @@ fn own_identity(
             let _ = tell.send(Change::Identity);
         }),
     };
-    Identity::start(settings).map_err(|error| not_started(&error))
+    OwnIdentity::start(settings).map_err(|error| not_started(&error))
 }
 
 fn workload_api(stated: Option<&str>) -> Result<Address, Refusal> {

@@ -12,7 +12,7 @@ use unixtime::UnixSeconds;
 
 use crate::{
     controller::{
-        objects::{Key, Listing, Metadata, Pod, Progress, TaskRun, key_of},
+        objects::{Key, Listing, ObjectMetadata, Pod, Progress, WatchedTaskRun, key_of},
         registration::{
             desired::{is_task_run, signs_no_more},
             entry::Subject,
@@ -42,7 +42,7 @@ pub enum OwnerRun<'a> {
     /// The one of that name is over: no pod gets anything of it any more.
     Over,
     /// The one of that name.
-    Known(&'a TaskRun),
+    Known(&'a WatchedTaskRun),
 }
 
 /// What is known.
@@ -53,7 +53,7 @@ pub struct Cache {
     /// The UIDs of those by the TaskRun that they say they belong to.
     pods_of: HashMap<Key, BTreeSet<String>>,
     /// TaskRuns that are not over, by namespace and name.
-    task_runs: HashMap<Key, TaskRun>,
+    task_runs: HashMap<Key, WatchedTaskRun>,
     /// The same by UID.
     keys: HashMap<String, Key>,
     /// TaskRuns that are over, by namespace and name.
@@ -141,14 +141,20 @@ impl Cache {
     }
 
     /// Takes in what a watch tells of TaskRuns, and has told at this time.
-    pub fn take_task_runs(&mut self, scope: &Scope, told: Told<TaskRun>, at: Instant, now: UnixSeconds) {
+    pub fn take_task_runs(
+        &mut self,
+        scope: &Scope,
+        told: Told<WatchedTaskRun>,
+        at: Instant,
+        now: UnixSeconds,
+    ) {
         match told {
             Told::Listed(page) => {
                 let all = self.listed(Kind::TaskRuns, scope, &page, |run| run_key(&run.metadata));
                 page.objects.into_iter().for_each(|run| self.put_task_run(scope, run, at, now));
                 let Some(all) = all else { return };
                 let is_gone =
-                    |(key, run): &(&Key, &TaskRun)| is_in(&run.metadata, scope) && !all.contains(*key);
+                    |(key, run): &(&Key, &WatchedTaskRun)| is_in(&run.metadata, scope) && !all.contains(*key);
                 let mut gone: Vec<Key> = self.task_runs.iter().filter(is_gone).map(|(key, _)| *key).collect();
                 let over = self.over.get(scope).into_iter().flatten();
                 gone.extend(over.filter(|key| !all.contains(*key)));
@@ -160,7 +166,7 @@ impl Cache {
         }
     }
 
-    fn put_task_run(&mut self, scope: &Scope, run: TaskRun, at: Instant, now: UnixSeconds) {
+    fn put_task_run(&mut self, scope: &Scope, run: WatchedTaskRun, at: Instant, now: UnixSeconds) {
         let (key, run) = (run_key(&run.metadata), run.without_version());
         let over = self.over.entry(scope.clone()).or_default();
         if signs_no_more(&run, now) {
@@ -196,7 +202,7 @@ impl Cache {
 
     /// Of TaskRuns that are over by now no more is kept than that.
     pub fn forget_over(&mut self, at: Instant, now: UnixSeconds) {
-        let is_over = |(_, run): &(&Key, &TaskRun)| signs_no_more(run, now);
+        let is_over = |(_, run): &(&Key, &WatchedTaskRun)| signs_no_more(run, now);
         let over: Vec<(Key, Scope)> = self
             .task_runs
             .iter()
@@ -210,7 +216,7 @@ impl Cache {
     }
 
     /// The scope that tells of an object: either there is one for all namespaces, or each has its own.
-    fn scope_of(&self, metadata: &Metadata) -> Scope {
+    fn scope_of(&self, metadata: &ObjectMetadata) -> Scope {
         let own = Some(metadata.namespace.clone());
         if self.over.contains_key(&own) { own } else { None }
     }
@@ -229,7 +235,7 @@ impl Cache {
     }
 
     /// A TaskRun that is not over.
-    pub fn task_run(&self, uid: &str) -> Option<&TaskRun> {
+    pub fn task_run(&self, uid: &str) -> Option<&WatchedTaskRun> {
         self.task_runs.get(self.keys.get(uid)?)
     }
 
@@ -271,7 +277,7 @@ fn pod_uid(pod: &Pod) -> String {
     pod.metadata.uid.clone()
 }
 
-fn run_key(metadata: &Metadata) -> Key {
+fn run_key(metadata: &ObjectMetadata) -> Key {
     key_of(&[&metadata.namespace, &metadata.name])
 }
 
@@ -281,6 +287,6 @@ fn owner(pod: &Pod) -> Option<Key> {
     Some(key_of(&[&pod.metadata.namespace, &owner.name]))
 }
 
-fn is_in(metadata: &Metadata, scope: &Scope) -> bool {
+fn is_in(metadata: &ObjectMetadata, scope: &Scope) -> bool {
     scope.as_ref().is_none_or(|namespace| *namespace == metadata.namespace)
 }

@@ -123,7 +123,7 @@ impl Attest {
 pub const ALL_NODES: &str = "_all";
 
 /// SHA-256 of a program.
-pub type Program = [u8; 32];
+pub type ProgramDigest = [u8; 32];
 
 /// What the controller's own keys say. The defaults are what a missing key means.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -133,7 +133,7 @@ pub struct Settings {
     /// What certificates attest.
     pub attest: Attest,
     /// The entrypoints that may hold a key. More than one while pods with an older one are still running.
-    pub programs: Vec<Program>,
+    pub programs: Vec<ProgramDigest>,
     /// How long a step's SVID is valid, in whole seconds.
     pub svid_ttl: Duration,
     /// The namespace of SPIRE's agents.
@@ -301,7 +301,7 @@ fn one_of<T: Copy>(value: &str, all: &[T], name: impl Fn(T) -> &'static str) -> 
     })
 }
 
-fn programs(value: &str) -> Result<Vec<Program>, String> {
+fn programs(value: &str) -> Result<Vec<ProgramDigest>, String> {
     let mut programs = Vec::new();
     for hash in value.split(',').map(str::trim) {
         let program = program(hash)
@@ -316,11 +316,11 @@ fn programs(value: &str) -> Result<Vec<Program>, String> {
     }
 }
 
-fn program(hash: &str) -> Option<Program> {
+fn program(hash: &str) -> Option<ProgramDigest> {
     if hash.len() != 64 || !hash.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
         return None;
     }
-    let mut program = Program::default();
+    let mut program = ProgramDigest::default();
     for (byte, at) in program.iter_mut().zip((0..64).step_by(2)) {
         *byte = u8::from_str_radix(hash.get(at..at + 2)?, 16).ok()?;
     }

@@ -97,18 +97,18 @@ type Known = Result<Arc<Own>, IdentityError>;
 
 /// The identity of this process, shared with the thread that keeps it fresh.
 #[derive(Clone)]
-pub struct Identity {
+pub struct OwnIdentity {
     known: Arc<Mutex<Known>>,
 }
 
-impl fmt::Debug for Identity {
+impl fmt::Debug for OwnIdentity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Identity").finish_non_exhaustive()
     }
 }
 
 /// How the identity is fetched.
-pub struct Settings {
+pub struct IdentitySettings {
     /// Where the agent listens.
     pub address: Address,
     /// The SPIFFE ID that is wanted; `None`: the only one that is offered.
@@ -121,15 +121,15 @@ pub struct Settings {
     pub changed: Box<dyn Fn() + Send>,
 }
 
-impl fmt::Debug for Settings {
+impl fmt::Debug for IdentitySettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Settings").field("address", &self.address).finish_non_exhaustive()
     }
 }
 
-impl Identity {
+impl OwnIdentity {
     /// Starts the thread, which ends with the process.
-    pub fn start(settings: Settings) -> io::Result<Self> {
+    pub fn start(settings: IdentitySettings) -> io::Result<Self> {
         let runtime = Builder::new_current_thread().enable_io().enable_time().build()?;
         let known = Arc::new(Mutex::new(Err(IdentityError::NotYet)));
         let work = Work { known: Arc::clone(&known), settings };
@@ -156,7 +156,7 @@ impl Identity {
 
 struct Work {
     known: Arc<Mutex<Known>>,
-    settings: Settings,
+    settings: IdentitySettings,
 }
 
 impl Work {

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::controller::{objects::Metadata, registration::desired::Refusal};
+use crate::controller::{objects::ObjectMetadata, registration::desired::RegistrationRefusal};
 
 /// Something to be told.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,7 +26,7 @@ pub enum News {
         /// Which.
         object: Object,
         /// Why.
-        refusal: Refusal,
+        refusal: RegistrationRefusal,
     },
     /// Entries of ours are gone, and we did not delete them.
     Vanished {
@@ -94,7 +94,7 @@ pub struct Object {
     /// `Pod` or `TaskRun`.
     pub kind: &'static str,
     /// Its namespace, name and UID.
-    pub metadata: Metadata,
+    pub metadata: ObjectMetadata,
     /// The TaskRun that it is or says it belongs to.
     pub task_run: Option<String>,
 }

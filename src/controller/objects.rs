@@ -14,7 +14,7 @@ use serde_json::Value;
 use unixtime::UnixSeconds;
 
 use crate::{
-    controller::judging::ended::Ended,
+    controller::judging::ended::EndedRun,
     evidence::sha256,
     sources::kubernetes::follow::{Followed, Page, Told},
 };
@@ -59,7 +59,7 @@ impl Listing {
 
 /// The metadata of any object.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Metadata {
+pub struct ObjectMetadata {
     /// Its namespace.
     pub namespace: String,
     /// Its name.
@@ -74,7 +74,7 @@ pub struct Metadata {
 pub struct Owner {
     /// Such as `tekton.dev/v1`.
     pub api_version: String,
-    /// Such as `TaskRun`.
+    /// Such as `WatchedTaskRun`.
     pub kind: String,
     /// Its name.
     pub name: String,
@@ -86,7 +86,7 @@ pub struct Owner {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Pod {
     /// What every object has.
-    pub metadata: Metadata,
+    pub metadata: ObjectMetadata,
     /// When it was created.
     pub created: Option<UnixSeconds>,
     /// The label `tekton.dev/taskRun`.
@@ -119,9 +119,9 @@ pub enum Progress {
 
 /// A TaskRun.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct TaskRun {
+pub struct WatchedTaskRun {
     /// What every object has.
-    pub metadata: Metadata,
+    pub metadata: ObjectMetadata,
     /// The pod of its present attempt (`status.podName`).
     pub pod: Option<String>,
     /// Whether it has ended.
@@ -131,23 +131,23 @@ pub struct TaskRun {
     /// When its present attempt has begun (`status.startTime`).
     pub started: Option<UnixSeconds>,
     /// What is judged when it has ended, until it was handed on.
-    pub ended: Option<Box<Ended>>,
+    pub ended: Option<Box<EndedRun>>,
 }
 
 /// A run, as far as it is needed to know whether it is to be judged.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Seen {
     /// What every object has.
-    pub metadata: Metadata,
+    pub metadata: ObjectMetadata,
     /// `None`: it has not ended.
-    pub ended: Option<Box<Ended>>,
+    pub ended: Option<Box<EndedRun>>,
 }
 
 /// A ConfigMap.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ConfigMap {
     /// What every object has.
-    pub metadata: Metadata,
+    pub metadata: ObjectMetadata,
     /// Its keys and values.
     pub data: BTreeMap<String, String>,
 }
@@ -170,7 +170,7 @@ fn list<'a>(object: &'a Value, place: &str) -> impl Iterator<Item = &'a Value> {
     object.pointer(place).and_then(Value::as_array).into_iter().flatten()
 }
 
-impl Metadata {
+impl ObjectMetadata {
     /// That of an object.
     pub fn of(object: &Value) -> Self {
         let text = |place| text(object, place).unwrap_or_default();
@@ -200,7 +200,7 @@ macro_rules! without_version {
     };
 }
 
-impl TaskRun {
+impl WatchedTaskRun {
     /// Hands on what is judged.
     pub fn take_seen(&mut self) -> Seen {
         Seen { metadata: self.metadata.clone(), ended: self.ended.take() }
@@ -208,7 +208,7 @@ impl TaskRun {
 }
 
 without_version!(Pod);
-without_version!(TaskRun);
+without_version!(WatchedTaskRun);
 
 impl Owner {
     /// The one controller of an object; the API server admits no second one.
@@ -229,7 +229,7 @@ impl Owner {
 impl Pod {
     fn of(object: &Value) -> Self {
         Self {
-            metadata: Metadata::of(object),
+            metadata: ObjectMetadata::of(object),
             created: text(object, "/metadata/creationTimestamp").and_then(|time| UnixSeconds::parse(&time)),
             task_run: text(object, "/metadata/labels/tekton.dev~1taskRun"),
             task_run_uid: text(object, "/metadata/labels/tekton.dev~1taskRunUID"),
@@ -247,7 +247,7 @@ impl Pod {
     }
 }
 
-impl TaskRun {
+impl WatchedTaskRun {
     fn of(object: &Value) -> Self {
         let condition = list(object, "/status/conditions")
             .find(|condition| condition.pointer("/type").and_then(Value::as_str) == Some("Succeeded"));
@@ -264,12 +264,12 @@ impl TaskRun {
             .filter(|seconds| *seconds > 0)
             .map(Duration::from_secs);
         Self {
-            metadata: Metadata::of(object),
+            metadata: ObjectMetadata::of(object),
             pod: text(object, "/status/podName"),
             progress,
             timeout,
             started: text(object, "/status/startTime").and_then(|time| UnixSeconds::parse(&time)),
-            ended: Ended::of(object).map(Box::new),
+            ended: EndedRun::of(object).map(Box::new),
         }
     }
 }
@@ -277,7 +277,7 @@ impl TaskRun {
 impl Seen {
     /// What counts of a run.
     pub fn of(object: &Value) -> Self {
-        Self { metadata: Metadata::of(object), ended: Ended::of(object).map(Box::new) }
+        Self { metadata: ObjectMetadata::of(object), ended: EndedRun::of(object).map(Box::new) }
     }
 }
 
@@ -285,7 +285,7 @@ impl ConfigMap {
     fn of(object: &Value) -> Self {
         let data = object.pointer("/data").and_then(Value::as_object).into_iter().flatten();
         let data = data.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())));
-        Self { metadata: Metadata::of(object), data: data.collect() }
+        Self { metadata: ObjectMetadata::of(object), data: data.collect() }
     }
 }
 
@@ -306,7 +306,7 @@ macro_rules! followed {
 }
 
 followed!(Pod);
-followed!(TaskRun);
+followed!(WatchedTaskRun);
 followed!(ConfigMap);
 followed!(Seen);
 

@@ -8,14 +8,14 @@ use crate::controller::{
 
 /// Where entries are kept.
 #[derive(Debug)]
-pub enum Place {
+pub enum EntryPlace {
     /// With the SPIRE server that the configuration names.
     Server(Box<EntryApi>),
     /// In the cluster, as objects of which spire-controller-manager makes entries.
     Objects,
 }
 
-impl Place {
+impl EntryPlace {
     /// The calls that keep them there.
     pub fn entries<'a>(&'a self, objects: &'a KeptEntries) -> &'a dyn Entries {
         match self {

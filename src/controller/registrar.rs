@@ -19,12 +19,12 @@ use crate::controller::{
     config::{Configuration, Registration},
     news::{News, Object, Obstacle},
     registration::{
-        desired::{Desired, Refusal, entries, entries_by_owner},
+        desired::{Desired, RegistrationRefusal, entries, entries_by_owner},
         difference::{Difference, Kept, Present, entries_of},
-        entry::{ClusterTag, Entry, EntryId, Subject},
+        entry::{ClusterTag, EntryId, Subject, WantedEntry},
     },
     spire::{
-        client::{AT_ONCE, Entries, Outcome},
+        client::{AT_ONCE, Entries, EntryOutcome},
         error::SpireError,
     },
 };
@@ -39,13 +39,13 @@ const ALIAS_KEPT: Duration = Duration::from_secs(3600);
 const LOOKED_AT: usize = 200;
 
 /// What should be, and for which object, if that is there.
-type Wanted = (Option<Object>, Result<Desired, Refusal>);
+type Wanted = (Option<Object>, Result<Desired, RegistrationRefusal>);
 
 /// What was refused, when first, and whether that was told.
 #[derive(Debug)]
 struct Refused {
     since: UnixSeconds,
-    refusal: Refusal,
+    refusal: RegistrationRefusal,
     is_told: bool,
 }
 
@@ -63,7 +63,7 @@ struct Newcomer {
     subject: Subject,
     object: Object,
     since: Instant,
-    entries: Vec<Entry>,
+    entries: Vec<WantedEntry>,
 }
 
 /// Keeps entries.
@@ -159,7 +159,7 @@ impl Registrar {
         api.list(self.tag.hint(), &mut |entry| ids.extend(self.tag.is_ours(&entry).then_some(entry.id)))?;
         let mut left = 0;
         for ids in ids.chunks(AT_ONCE) {
-            let is_left = |outcome: &&Outcome| !matches!(outcome.code, Code::Ok | Code::NotFound);
+            let is_left = |outcome: &&EntryOutcome| !matches!(outcome.code, Code::Ok | Code::NotFound);
             left += api.delete(ids)?.iter().filter(is_left).count();
         }
         Ok((ids.len().saturating_sub(left), left))
@@ -360,7 +360,7 @@ impl Registrar {
         &mut self,
         subject: &Subject,
         object: &Object,
-        refusal: Refusal,
+        refusal: RegistrationRefusal,
         now: UnixSeconds,
     ) -> Option<News> {
         let fresh = || Refused { since: now, refusal: refusal.clone(), is_told: false };

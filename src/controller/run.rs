@@ -15,14 +15,14 @@ use crate::{
     controller::{
         cache::{Cache, Scope},
         config::Configuration,
-        identity::{Identity, IdentityError},
-        judging::run::{Heard, Said},
+        identity::{IdentityError, OwnIdentity},
+        judging::run::{JudgingHeard, JudgingSaid},
         leading::{Leadership, Turn},
         log::Log,
         metrics::{Metrics, State},
         news::News,
-        objects::{ConfigMap, Metadata, Pod, TaskRun},
-        place::{Place, wants_objects},
+        objects::{ConfigMap, ObjectMetadata, Pod, WatchedTaskRun},
+        place::{EntryPlace, wants_objects},
         registrar::{Registrar, Settled, pause_after},
         registration::entry::ClusterTag,
         spire::{
@@ -41,7 +41,7 @@ pub enum Change {
     /// Of pods, and when that came.
     Pods(Scope, Told<Pod>, Instant),
     /// Of TaskRuns, and when that came.
-    TaskRuns(Scope, Told<TaskRun>, Instant),
+    TaskRuns(Scope, Told<WatchedTaskRun>, Instant),
     /// Of the configuration.
     ConfigMap(Told<ConfigMap>),
     /// The controller's own identity is another one, or is gone.
@@ -51,9 +51,9 @@ pub enum Change {
     /// Of the lease.
     Lease(Turn),
     /// Of judging.
-    Judging(Said),
+    Judging(JudgingSaid),
     /// Of time stamps.
-    Stamping(stamping::run::Said),
+    Stamping(stamping::run::StampingSaid),
     /// The process is to end.
     End,
 }
@@ -75,9 +75,9 @@ pub struct Surroundings<'a> {
     /// Where warnings go that are to be noted as events.
     pub warnings: SyncSender<Warning>,
     /// What whoever judges is to hear.
-    pub judging: Sender<Heard>,
+    pub judging: Sender<JudgingHeard>,
     /// The controller's own identity.
-    pub identity: Identity,
+    pub identity: OwnIdentity,
     /// Where entries are kept that spire-controller-manager is to make.
     pub static_entries: KeptEntries,
     /// Whether this controller is the one that acts.
@@ -92,7 +92,7 @@ pub struct Surroundings<'a> {
 
 /// Why the loop has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ended {
+pub enum LoopEnded {
     /// It was told to.
     Told,
     /// Another controller may act now.
@@ -100,7 +100,7 @@ pub enum Ended {
 }
 
 /// Keeps entries until it is told to end. What is registered then stays, as steps are still running.
-pub fn run(surroundings: Surroundings<'_>, scopes: &[Scope], tag: ClusterTag) -> io::Result<Ended> {
+pub fn run(surroundings: Surroundings<'_>, scopes: &[Scope], tag: ClusterTag) -> io::Result<LoopEnded> {
     let mut controller = Controller {
         surroundings,
         cache: Cache::new(scopes),
@@ -128,9 +128,9 @@ pub fn run(surroundings: Surroundings<'_>, scopes: &[Scope], tag: ClusterTag) ->
             match change {
                 Change::End => {
                     controller.surroundings.log.info("the controller ends", &[]);
-                    return Ok(Ended::Told);
+                    return Ok(LoopEnded::Told);
                 }
-                Change::Lease(Turn::Lost) => return Ok(Ended::Lost),
+                Change::Lease(Turn::Lost) => return Ok(LoopEnded::Lost),
                 _ => {}
             }
             controller.take(change)?;
@@ -144,7 +144,7 @@ pub fn run(surroundings: Surroundings<'_>, scopes: &[Scope], tag: ClusterTag) ->
 /// A configuration, and where its entries are kept.
 struct Configured {
     configuration: Configuration,
-    place: Place,
+    place: EntryPlace,
 }
 
 struct Controller<'a> {
@@ -154,7 +154,7 @@ struct Controller<'a> {
     /// The last good one.
     configured: Option<Configured>,
     /// What an event about the configuration is about.
-    config_map: Option<Metadata>,
+    config_map: Option<ObjectMetadata>,
     /// Of the SPIRE server's, in a row.
     failures: u32,
     /// Rounds in a row after which there was more to do at once.
@@ -187,7 +187,7 @@ impl Controller<'_> {
             }
             Change::ConfigMap(told) => self.configure(told)?,
             // Objects need none, but whoever judges does.
-            Change::Identity if self.keeps_objects() => self.tell_judging(Heard::LookAgain),
+            Change::Identity if self.keeps_objects() => self.tell_judging(JudgingHeard::LookAgain),
             Change::Identity => {
                 let own = self.surroundings.identity.get((self.surroundings.now)());
                 match own {
@@ -200,7 +200,7 @@ impl Controller<'_> {
                     Err(error) => self.surroundings.log.error(&error.to_string(), &[]),
                 }
                 self.next_try = Instant::now();
-                self.tell_judging(Heard::LookAgain);
+                self.tell_judging(JudgingHeard::LookAgain);
             }
             Change::NotNoted(error) => {
                 let text = format!("an event could not be noted: {error}");
@@ -209,7 +209,7 @@ impl Controller<'_> {
             Change::Lease(Turn::Failed(error)) => self.not_followed("leases", &error),
             Change::Lease(Turn::Taken) => {
                 self.surroundings.log.info("this controller is the one that acts", &[]);
-                self.tell_judging(Heard::LookAgain);
+                self.tell_judging(JudgingHeard::LookAgain);
             }
             Change::Judging(said) => self.say(said),
             Change::Stamping(said) => self.say_of_time_stamps(said),
@@ -231,7 +231,7 @@ impl Controller<'_> {
         });
     }
 
-    fn tell_judging(&self, heard: Heard) {
+    fn tell_judging(&self, heard: JudgingHeard) {
         // It ends only with the process.
         let _ = self.surroundings.judging.send(heard);
     }
@@ -279,7 +279,7 @@ impl Controller<'_> {
             ("judging", if settings.judging { "on" } else { "off" }.into()),
         ];
         self.surroundings.log.info("the configuration is in force", &fields);
-        self.tell_judging(Heard::Configured(Box::new(configuration.clone())));
+        self.tell_judging(JudgingHeard::Configured(Box::new(configuration.clone())));
         self.configured = Some(self.with_place(configuration)?);
         self.cache.look_at_all(Instant::now());
         self.next_try = Instant::now();
@@ -310,17 +310,17 @@ impl Controller<'_> {
         let Surroundings { identity, now, leadership, .. } = &self.surroundings;
         let (identity, leadership) = (identity.clone(), leadership.clone());
         let place = match is_objects {
-            true => Place::Objects,
+            true => EntryPlace::Objects,
             false => {
                 let api = EntryApi::new(server, trust_domain, identity, *now, PATIENCE, leadership)?;
-                Place::Server(Box::new(api))
+                EntryPlace::Server(Box::new(api))
             }
         };
         Ok(Configured { configuration, place })
     }
 
     /// Takes away what was kept elsewhere, where it would stay for good.
-    fn withdraw(&mut self, place: &Place) {
+    fn withdraw(&mut self, place: &EntryPlace) {
         if !self.surroundings.leadership.is_held(Instant::now()) {
             return;
         }

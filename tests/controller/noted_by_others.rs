@@ -11,7 +11,7 @@ use std::{
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
-use svidence::controller::judging::ended::Ended;
+use svidence::controller::judging::ended::EndedRun;
 
 use crate::{
     ended_runs::{
@@ -34,7 +34,7 @@ fn world(more: &Value) -> Option<World> {
 
 /// The same with an annotation that claims that it was verified, as it is.
 fn claims(run: Value) -> Value {
-    let digest = Ended::of(&run).unwrap().evidence;
+    let digest = EndedRun::of(&run).unwrap().evidence;
     let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
     claiming(run, &format!("sha256:{digest}"))
 }

@@ -12,7 +12,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use svidence::controller::judging::ended::Ended;
+use svidence::controller::judging::ended::EndedRun;
 
 use crate::{
     ended_runs::{OWN, forged, get, noted, path, signed, signed_again, wait_for_verdict, wait_until},
@@ -144,7 +144,7 @@ fn a_verified_run_has_time_stamps_that_prove_its_time_for_years() {
     wait_for_metric(&mut controller, "svidence_controller_timestamps_total{namespace=\"default\"} 2");
     controller.wait_for(&["\"message\":\"time-stamped\"", "\"name\":\"honest\"", "\"tokens\":1"]);
     // The tokens are a part of what a verdict is about.
-    let is_of_all = |now: &Value| tokens(now).is_some() && Ended::of(now).unwrap().noted.is_some();
+    let is_of_all = |now: &Value| tokens(now).is_some() && EndedRun::of(now).unwrap().noted.is_some();
     let honest_then = wait_until("judged with its token", (server, &controller), &honest, is_of_all);
     wait_until("judged with its own token", (server, &controller), &preset, is_of_all);
     assert!(tokens(&get(server, &changed)).is_none(), "what is invalid is not time-stamped");

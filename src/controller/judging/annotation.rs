@@ -14,7 +14,7 @@ const LONGEST: usize = 1024;
 
 /// The digest of all that a verdict on a run rests on, but the clock, what is trusted, and runs that belong to it
 /// (docs/operations.md "Verdicts on runs" says of what).
-pub type Evidence = [u8; 32];
+pub type EvidenceDigest = [u8; 32];
 
 /// The content of the annotation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,7 +29,7 @@ pub struct Noted {
 
 impl Noted {
     /// A verdict, and the code of its finding, at this time.
-    pub fn new(verdict: Verdict, finding: Option<&str>, at: UnixSeconds, evidence: &Evidence) -> Self {
+    pub fn new(verdict: Verdict, finding: Option<&str>, at: UnixSeconds, evidence: &EvidenceDigest) -> Self {
         Self {
             verdict: verdict.as_str().to_owned(),
             finding: finding.map(str::to_owned),
@@ -60,11 +60,11 @@ impl Noted {
     }
 
     /// Whether it is about this evidence.
-    pub fn is_of(&self, evidence: &Evidence) -> bool {
+    pub fn is_of(&self, evidence: &EvidenceDigest) -> bool {
         self.evidence == named(evidence)
     }
 }
 
-fn named(evidence: &Evidence) -> String {
+fn named(evidence: &EvidenceDigest) -> String {
     format!("sha256:{}", hex(evidence))
 }

@@ -16,7 +16,7 @@ use crate::{
         cache::Scope,
         judging::{
             annotation::Noted,
-            ended::{Ended, Mark},
+            ended::{EndedRun, Mark},
             run_id::RunId,
             turns::Turns,
         },
@@ -95,7 +95,7 @@ struct Judged {
 }
 
 impl Judged {
-    fn new(id: &Arc<RunId>, ended: &Ended, by: By) -> Self {
+    fn new(id: &Arc<RunId>, ended: &EndedRun, by: By) -> Self {
         let is_ours = matches!(by, By::Us(_));
         Self {
             mark: Some(ended.mark),
@@ -107,7 +107,7 @@ impl Judged {
 }
 
 /// The PipelineRuns that a run says it belongs to: they are in its namespace.
-fn above(id: &RunId, ended: &Ended) -> impl Iterator<Item = RunId> {
+fn above(id: &RunId, ended: &EndedRun) -> impl Iterator<Item = RunId> {
     let of = |(name, uid): &(String, String)| RunId {
         kind: RunKind::PipelineRun,
         namespace: id.namespace.clone(),
@@ -184,7 +184,7 @@ impl Backlog {
     }
 
     /// Looks at a run. `open`: how it is to be judged, if it is.
-    fn look(&mut self, id: Arc<RunId>, ended: Option<&Ended>, acts: bool, open: Open) {
+    fn look(&mut self, id: Arc<RunId>, ended: Option<&EndedRun>, acts: bool, open: Open) {
         let known = self.judged(id.kind, &open.scope).get_mut(&id.key());
         let Some(ended) = ended else {
             // It goes on. That it was judged is not forgotten: what it belongs to was judged with it.
@@ -254,7 +254,7 @@ impl Backlog {
 
     /// It has its verdict, and is so now; judging it has begun then. `stands`: the verdict that was there is right. If not, PipelineRuns that
     /// it belongs to, and were judged before it was told of, are to be judged again.
-    pub fn done(&mut self, id: &RunId, now: &Ended, stands: bool, began: Instant, at: Instant) {
+    pub fn done(&mut self, id: &RunId, now: &EndedRun, stands: bool, began: Instant, at: Instant) {
         let Some((own, Open { scope, above: levels, changed, .. })) = self.close(id) else { return };
         let before = self.judged(id.kind, &scope).insert(id.key(), Judged::new(&own, now, By::Us(began)));
         let Some(levels) = levels.checked_sub(1).filter(|_| !stands) else { return };

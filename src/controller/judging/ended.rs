@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 use unixtime::UnixSeconds;
 
 use crate::{
-    controller::judging::annotation::{ANNOTATION, Evidence, Noted},
+    controller::judging::annotation::{ANNOTATION, EvidenceDigest, Noted},
     evidence::sha256,
     tekton::taskrun,
 };
@@ -24,9 +24,9 @@ pub type Mark = [u8; 32];
 
 /// A run that has ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ended {
+pub struct EndedRun {
     /// What it is judged by.
-    pub evidence: Evidence,
+    pub evidence: EvidenceDigest,
     /// The same, and what is noted of it.
     pub mark: Mark,
     /// The verdict on this evidence that is noted. Anybody may have done that.
@@ -49,7 +49,7 @@ fn annotation<'a>(object: &'a Value, name: &str) -> Option<&'a str> {
     object.pointer("/metadata/annotations")?.get(name)?.as_str()
 }
 
-impl Ended {
+impl EndedRun {
     /// `None`: it has not ended.
     pub fn of(object: &Value) -> Option<Self> {
         let ends = |condition: &Value| {
@@ -91,7 +91,7 @@ fn pipeline_runs(object: &Value) -> Vec<(String, String)> {
 }
 
 /// What [`Metadata`](crate::tekton::taskrun::Metadata) reads of an object's, its UID, `spec` and `status`: what `svidence verify` goes by.
-fn evidence(object: &Value) -> Evidence {
+fn evidence(object: &Value) -> EvidenceDigest {
     let mut status = object.get("status").cloned().unwrap_or_default();
     if let Some(all) = status.get_mut("conditions").and_then(Value::as_array_mut) {
         // It is ours: noting a verdict must not change what the verdict is about.

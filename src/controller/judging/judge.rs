@@ -9,7 +9,7 @@ use crate::{
     controller::{
         judging::{
             annotation::Noted,
-            ended::{Ended, Mark},
+            ended::{EndedRun, Mark},
             run_id::RunId,
             verdict::Judged,
         },
@@ -40,7 +40,7 @@ const LONGEST: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub struct Found {
     /// What a verdict rests on.
-    pub ended: Ended,
+    pub ended: EndedRun,
     /// The verdict.
     pub judged: Judged,
     /// What it lacks of time stamps, if it is a TaskRun that is verified.
@@ -112,7 +112,7 @@ fn is_too_long(error: &SourceError) -> bool {
 }
 
 /// The run that is judged, if it has ended and is the one that is meant.
-struct Itself(Option<Ended>);
+struct Itself(Option<EndedRun>);
 
 /// A run, and what belongs to it, as they come.
 struct Hearing<'a> {

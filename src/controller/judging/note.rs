@@ -7,7 +7,7 @@ use crate::{
     controller::{
         judging::{
             annotation::ANNOTATION,
-            ended::{CONDITION, Ended},
+            ended::{CONDITION, EndedRun},
             run_id::RunId,
             verdict::Judged,
         },
@@ -25,9 +25,9 @@ use crate::{
 
 /// What has become of it.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Noted {
+pub enum NoteOutcome {
     /// The run has it, and is so now.
-    Done(Box<Ended>),
+    Done(Box<EndedRun>),
     /// The run is gone, or has not ended any more.
     Gone,
     /// The run has changed since it was judged.
@@ -42,7 +42,7 @@ pub fn note(
     judged: &Judged,
     with_condition: bool,
     now: UnixSeconds,
-) -> Result<Noted, KubernetesError> {
+) -> Result<NoteOutcome, KubernetesError> {
     // By the UID, so that it never gets onto a run that was made again; other changes do not matter, since it says what it is about.
     let patch = json!({
         "metadata": {"uid": id.uid, "annotations": {ANNOTATION: judged.annotation(now)}},
@@ -50,14 +50,14 @@ pub fn note(
     let object = match runs.patch(&id.namespace, run, PatchedPart::Main, &patch.to_string())? {
         Changed::Done(bytes) => read(&bytes)?,
         // Another one of that name is found out when it is judged again; so is one that somebody else was changing at the same time.
-        Changed::Other => return Ok(Noted::Changed),
-        Changed::Gone => return Ok(Noted::Gone),
+        Changed::Other => return Ok(NoteOutcome::Changed),
+        Changed::Gone => return Ok(NoteOutcome::Gone),
     };
     // What has changed since is not what was judged.
     let is_same =
         |object: &Value| Seen::of(object).ended.is_some_and(|ended| ended.evidence == judged.evidence);
     if !is_same(&object) {
-        return Ok(Noted::Changed);
+        return Ok(NoteOutcome::Changed);
     }
     let object = match with_condition {
         false => object,
@@ -65,12 +65,12 @@ pub fn note(
             let patch = condition(&object, judged, now);
             match runs.patch(&id.namespace, run, PatchedPart::Status, &patch.to_string())? {
                 Changed::Done(bytes) => read(&bytes)?,
-                Changed::Other => return Ok(Noted::Changed),
-                Changed::Gone => return Ok(Noted::Gone),
+                Changed::Other => return Ok(NoteOutcome::Changed),
+                Changed::Gone => return Ok(NoteOutcome::Gone),
             }
         }
     };
-    Ok(Seen::of(&object).ended.map_or(Noted::Gone, Noted::Done))
+    Ok(Seen::of(&object).ended.map_or(NoteOutcome::Gone, NoteOutcome::Done))
 }
 
 fn read(bytes: &[u8]) -> Result<Value, KubernetesError> {

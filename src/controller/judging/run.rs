@@ -15,13 +15,13 @@ use crate::{
     controller::{
         cache::Scope,
         config::Configuration,
-        identity::{Identity, Own},
+        identity::{Own, OwnIdentity},
         judging::{
             authorities::{Authorities, AuthoritiesError},
             backlog::{Backlog, Open},
-            ended::Ended,
+            ended::EndedRun,
             judge::{CLOCK_SKEW, Found, judge},
-            note::{Noted, note},
+            note::{NoteOutcome, note},
             run_id::RunId,
             verdict::Judged,
         },
@@ -57,7 +57,7 @@ const ROOM_AGAIN: Duration = Duration::from_secs(5);
 
 /// What comes in.
 #[derive(Debug)]
-pub enum Heard {
+pub enum JudgingHeard {
     /// Of runs, and when that came.
     Runs(RunKind, Scope, Told<Seen>, Instant),
     /// The configuration that is in force.
@@ -68,7 +68,7 @@ pub enum Heard {
 
 /// What is said of it in the log.
 #[derive(Debug)]
-pub enum Said {
+pub enum JudgingSaid {
     /// The PipelineRuns cannot be followed.
     NotFollowed(KubernetesError),
     /// A run has its verdict.
@@ -99,13 +99,13 @@ pub enum Said {
 }
 
 /// What the loop works with.
-pub struct Surroundings {
+pub struct JudgingSurroundings {
     /// What comes in.
-    pub heard: Receiver<Heard>,
+    pub heard: Receiver<JudgingHeard>,
     /// The runs of the cluster.
     pub runs: RunsByName,
     /// The controller's own identity, whose trust domain's authorities count.
-    pub identity: Identity,
+    pub identity: OwnIdentity,
     /// Whether this controller is the one that acts.
     pub leadership: Leadership,
     /// What is counted.
@@ -117,13 +117,13 @@ pub struct Surroundings {
     /// Where runs are handed over that lack time stamps.
     pub stamper: Stamper,
     /// What is to be said in the log.
-    pub say: Box<dyn Fn(Said) + Send>,
+    pub say: Box<dyn Fn(JudgingSaid) + Send>,
     /// The clock.
     pub now: fn() -> UnixSeconds,
 }
 
 /// Judges until nobody tells anything any more.
-pub fn run(surroundings: Surroundings) {
+pub fn run(surroundings: JudgingSurroundings) {
     let mut judging = Judging {
         surroundings,
         backlog: Backlog::default(),
@@ -158,7 +158,7 @@ pub fn run(surroundings: Surroundings) {
 /// What has become of a run that was to be judged.
 enum Done {
     /// It was judged, and has its verdict.
-    Noted(Box<Found>, Box<Ended>),
+    Noted(Box<Found>, Box<EndedRun>),
     /// The verdict that it had is right.
     Stands(Box<Found>),
     /// It has changed meanwhile.
@@ -177,7 +177,7 @@ struct Trusted {
 }
 
 struct Judging {
-    surroundings: Surroundings,
+    surroundings: JudgingSurroundings,
     backlog: Backlog,
     configuration: Option<Box<Configuration>>,
     /// What counts besides the bundle: the time-stamp authorities.
@@ -215,13 +215,13 @@ impl Judging {
         (own.id.trust_domain() == configured).then_some(own)
     }
 
-    fn take(&mut self, heard: Heard) {
+    fn take(&mut self, heard: JudgingHeard) {
         match heard {
-            Heard::Runs(kind, scope, told, at) => {
+            JudgingHeard::Runs(kind, scope, told, at) => {
                 let acts = self.surroundings.leadership.is_held(at);
                 self.backlog.take(kind, &scope, told, acts, at);
             }
-            Heard::Configured(configuration) => {
+            JudgingHeard::Configured(configuration) => {
                 let settings = &configuration.settings;
                 let trusted = settings.timestamp_certificates.clone();
                 self.policy = Policy { time_stamps: trusted.time_stamps().clone(), ..Policy::default() };
@@ -229,7 +229,7 @@ impl Judging {
                 self.configuration = Some(configuration);
                 self.look_at_authorities();
             }
-            Heard::LookAgain => {
+            JudgingHeard::LookAgain => {
                 let at = Instant::now();
                 if self.surroundings.leadership.is_held(at) {
                     self.backlog.act(at);
@@ -249,7 +249,7 @@ impl Judging {
         let (trust_domain, configured) = (own.id.trust_domain(), &configuration.shared.trust_domain);
         if trust_domain != configured {
             let (own, configured) = (trust_domain.to_string(), configured.to_string());
-            return (self.surroundings.say)(Said::OtherTrustDomain { own, configured });
+            return (self.surroundings.say)(JudgingSaid::OtherTrustDomain { own, configured });
         }
         let folder = &self.surroundings.folder;
         let fresh = || Trusted {
@@ -264,7 +264,7 @@ impl Judging {
         }
         if let Err(error) = trusted.authorities.see(&own.bundle, now) {
             self.surroundings.metrics.not_judged(error.code());
-            (self.surroundings.say)(Said::Authorities(error));
+            (self.surroundings.say)(JudgingSaid::Authorities(error));
         }
         trusted.seen_with = Some(own);
     }
@@ -274,7 +274,7 @@ impl Judging {
             Ok(bundle) => Some(bundle),
             Err(error) => {
                 self.surroundings.metrics.not_judged(error.code());
-                (self.surroundings.say)(Said::Authorities(error));
+                (self.surroundings.say)(JudgingSaid::Authorities(error));
                 None
             }
         }
@@ -386,9 +386,9 @@ impl Judging {
             return Ok(Done::Stands(Box::new(found)));
         }
         Ok(match self.note(id, &run, &found, now)? {
-            Noted::Done(ended) => Done::Noted(Box::new(found), ended),
-            Noted::Changed => Done::Again,
-            Noted::Gone => Done::Nothing,
+            NoteOutcome::Done(ended) => Done::Noted(Box::new(found), ended),
+            NoteOutcome::Changed => Done::Again,
+            NoteOutcome::Gone => Done::Nothing,
         })
     }
 
@@ -398,7 +398,7 @@ impl Judging {
         run: &RunName,
         found: &Found,
         now: UnixSeconds,
-    ) -> Result<Noted, KubernetesError> {
+    ) -> Result<NoteOutcome, KubernetesError> {
         let with_condition = self.with_condition();
         note(&mut self.surroundings.runs, id, run, &found.judged, with_condition, now)
     }
@@ -418,7 +418,7 @@ impl Judging {
         }
     }
 
-    fn done(&mut self, id: RunId, open: &Open, found: Found, ended: &Ended, began: Instant) {
+    fn done(&mut self, id: RunId, open: &Open, found: Found, ended: &EndedRun, began: Instant) {
         let Found { judged, due, .. } = found;
         let took = open.since.elapsed();
         self.surroundings.metrics.judged(&id.namespace, judged.verdict.as_str(), took);
@@ -429,7 +429,7 @@ impl Judging {
         } else if self.is_stamping() && judged.finding == Some(UNPROVEN) && id.kind == RunKind::TaskRun {
             self.surroundings.metrics.missed(&id.namespace);
         }
-        (self.surroundings.say)(Said::Judged { id, judged: Box::new(judged) });
+        (self.surroundings.say)(JudgingSaid::Judged { id, judged: Box::new(judged) });
     }
 
     fn warn(&self, id: &RunId, judged: &Judged, completed: Option<UnixSeconds>) {
@@ -459,7 +459,7 @@ impl Judging {
             self.next_try = at + pause_after(self.failures);
         }
         self.surroundings.metrics.not_judged(error.code());
-        (self.surroundings.say)(Said::NotJudged { id, error, pause });
+        (self.surroundings.say)(JudgingSaid::NotJudged { id, error, pause });
     }
 }
 

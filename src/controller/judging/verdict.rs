@@ -5,7 +5,7 @@ use unixtime::UnixSeconds;
 
 use crate::{
     controller::judging::{
-        annotation::{Evidence, Noted},
+        annotation::{EvidenceDigest, Noted},
         ended::CONDITION,
     },
     report::safe::Line,
@@ -26,7 +26,7 @@ pub struct Judged {
     /// That finding in words, safe to print.
     pub words: String,
     /// What was judged.
-    pub evidence: Evidence,
+    pub evidence: EvidenceDigest,
 }
 
 /// A text, safe to print, and no longer than a message.
@@ -37,7 +37,7 @@ fn short(text: &str) -> String {
 
 impl Judged {
     /// What a report says.
-    pub fn of_report(report: &Report, evidence: Evidence) -> Self {
+    pub fn of_report(report: &Report, evidence: EvidenceDigest) -> Self {
         let decides = report.findings.iter().find(|finding| finding.verdict() == report.verdict);
         let finding = decides.or_else(|| report.findings.first());
         Self {
@@ -49,7 +49,7 @@ impl Judged {
     }
 
     /// What it means that a run cannot be read.
-    pub fn of_unreadable(error: &SourceError, evidence: Evidence) -> Self {
+    pub fn of_unreadable(error: &SourceError, evidence: EvidenceDigest) -> Self {
         let words = short(&error.to_string());
         Self { verdict: error.verdict(), finding: Some(error.code()), words, evidence }
     }

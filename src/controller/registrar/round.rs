@@ -13,7 +13,7 @@ use crate::controller::{
         entry::{EntryId, Subject, sort},
     },
     spire::{
-        client::{AT_ONCE, Entries, Outcome},
+        client::{AT_ONCE, Entries, EntryOutcome},
         error::SpireError,
         generated::RegistrationEntry,
     },
@@ -39,11 +39,11 @@ impl Round {
         self.again.extend(subject);
     }
 
-    fn failed(&mut self, what: &'static str, id: &EntryId, outcome: Outcome) {
+    fn failed(&mut self, what: &'static str, id: &EntryId, outcome: EntryOutcome) {
         match &mut self.failed {
             Some(SpireError::Entries { count, .. }) => *count += 1,
             failed => {
-                let Outcome { code, message, .. } = outcome;
+                let EntryOutcome { code, message, .. } = outcome;
                 *failed = Some(SpireError::Entries { count: 1, what, id: id.to_string(), code, message });
             }
         }
@@ -79,7 +79,13 @@ impl Registrar {
         Ok(())
     }
 
-    fn created(&mut self, entry: &RegistrationEntry, outcome: Outcome, now: UnixSeconds, round: &mut Round) {
+    fn created(
+        &mut self,
+        entry: &RegistrationEntry,
+        outcome: EntryOutcome,
+        now: UnixSeconds,
+        round: &mut Round,
+    ) {
         let id = EntryId::of(entry);
         let subject = self.tag.subject_of(&id);
         match (outcome.code, &outcome.entry) {
@@ -101,7 +107,7 @@ impl Registrar {
         }
     }
 
-    fn updated(&mut self, entry: &RegistrationEntry, outcome: Outcome, round: &mut Round) {
+    fn updated(&mut self, entry: &RegistrationEntry, outcome: EntryOutcome, round: &mut Round) {
         let id = EntryId::of(entry);
         let subject = self.tag.subject_of(&id);
         match outcome.code {
@@ -114,7 +120,7 @@ impl Registrar {
         }
     }
 
-    fn deleted(&mut self, id: &EntryId, outcome: Outcome, round: &mut Round) {
+    fn deleted(&mut self, id: &EntryId, outcome: EntryOutcome, round: &mut Round) {
         self.leaving.remove(id);
         match outcome.code {
             Code::Ok | Code::NotFound => {
@@ -137,7 +143,13 @@ impl Registrar {
 }
 
 /// One was not created or updated. What the server calls invalid stays so: it is tried again with the next comparison only.
-fn not_done(what: &'static str, id: EntryId, subject: Option<Subject>, outcome: Outcome, round: &mut Round) {
+fn not_done(
+    what: &'static str,
+    id: EntryId,
+    subject: Option<Subject>,
+    outcome: EntryOutcome,
+    round: &mut Round,
+) {
     if outcome.code == Code::InvalidArgument {
         round.obstacles.push((id, Obstacle::Rejected { message: outcome.message }));
         return;

@@ -8,9 +8,9 @@ use x509::text::hex;
 
 use crate::{
     controller::{
-        config::{ALL_NODES, Attest, Configuration, Program, Registration, Settings},
-        objects::{Metadata, Owner, Pod, Progress, TaskRun},
-        registration::entry::{ClusterTag, Entry, EntryId, Subject},
+        config::{ALL_NODES, Attest, Configuration, ProgramDigest, Registration, Settings},
+        objects::{ObjectMetadata, Owner, Pod, Progress, WatchedTaskRun},
+        registration::entry::{ClusterTag, EntryId, Subject, WantedEntry},
     },
     evidence::attestation::step_name,
     tekton::image_id::ImageId,
@@ -25,7 +25,7 @@ const KEPT_FOR: Duration = Duration::from_secs(600);
 
 /// Why a pod gets no identity although it has the label of a TaskRun's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
+pub enum RegistrationRefusal {
     /// No controller, or another one.
     #[error("it has the label tekton.dev/taskRun, but its controller is {found}, not a TaskRun of Tekton's")]
     NotOfTaskRun {
@@ -108,9 +108,9 @@ pub enum Refusal {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Desired {
     /// These entries, the node's alias first.
-    Entries(Vec<Entry>),
+    Entries(Vec<WantedEntry>),
     /// These so far, the node's alias first: the kubelet has not said yet in which images the other steps run.
-    SoFar(Vec<Entry>),
+    SoFar(Vec<WantedEntry>),
     /// Nothing yet: it has no node, or the TaskRun does not name its pod.
     NotYet,
     /// Nothing any more.
@@ -121,11 +121,11 @@ pub enum Desired {
 /// A refusal may pass: what is known of the TaskRun may be older than what is known of the pod.
 pub fn entries(
     pod: &Pod,
-    task_run: Option<&TaskRun>,
+    task_run: Option<&WatchedTaskRun>,
     configuration: &Configuration,
     tag: &ClusterTag,
     now: UnixSeconds,
-) -> Result<Desired, Refusal> {
+) -> Result<Desired, RegistrationRefusal> {
     if pod.has_ended {
         return Ok(Desired::Nothing);
     }
@@ -136,7 +136,7 @@ pub fn entries(
     }
     match (&task_run.pod, &pod.node) {
         (Some(name), _) if *name != pod.metadata.name => {
-            Err(Refusal::OtherPod { name: owner.name.clone(), pod: name.clone() })
+            Err(RegistrationRefusal::OtherPod { name: owner.name.clone(), pod: name.clone() })
         }
         (Some(_), Some(node)) => {
             let alias = alias(Some(node), configuration, tag)?;
@@ -155,19 +155,27 @@ pub fn entries(
 }
 
 /// The TaskRun that a pod belongs to by everything that says so.
-fn owned<'a>(pod: &'a Pod, task_run: Option<&'a TaskRun>) -> Result<(&'a Owner, &'a TaskRun), Refusal> {
+fn owned<'a>(
+    pod: &'a Pod,
+    task_run: Option<&'a WatchedTaskRun>,
+) -> Result<(&'a Owner, &'a WatchedTaskRun), RegistrationRefusal> {
     let owner = pod.owner.as_ref().filter(|owner| is_task_run(owner)).ok_or_else(|| {
         let found = pod.owner.as_ref().map(|owner| format!("the {} {}", owner.kind, owner.name));
-        Refusal::NotOfTaskRun { found: found.unwrap_or_else(|| "missing".to_owned()) }
+        RegistrationRefusal::NotOfTaskRun { found: found.unwrap_or_else(|| "missing".to_owned()) }
     })?;
     let name = || owner.name.clone();
-    let is_named = |task_run: &&TaskRun| {
+    let is_named = |task_run: &&WatchedTaskRun| {
         task_run.metadata.namespace == pod.metadata.namespace && task_run.metadata.name == owner.name
     };
-    let task_run = task_run.filter(is_named).ok_or_else(|| Refusal::NoTaskRun { name: name() })?;
+    let task_run =
+        task_run.filter(is_named).ok_or_else(|| RegistrationRefusal::NoTaskRun { name: name() })?;
     let uid = &task_run.metadata.uid;
     if *uid != owner.uid {
-        return Err(Refusal::OtherTaskRun { name: name(), owner: owner.uid.clone(), found: uid.clone() });
+        return Err(RegistrationRefusal::OtherTaskRun {
+            name: name(),
+            owner: owner.uid.clone(),
+            found: uid.clone(),
+        });
     }
     for (label, found, expected) in [
         ("tekton.dev/taskRun", &pod.task_run, &owner.name),
@@ -175,7 +183,7 @@ fn owned<'a>(pod: &'a Pod, task_run: Option<&'a TaskRun>) -> Result<(&'a Owner, 
     ] {
         if found.as_ref() != Some(expected) {
             let found = found.clone().unwrap_or_default();
-            return Err(Refusal::Label { label, found, expected: expected.clone() });
+            return Err(RegistrationRefusal::Label { label, found, expected: expected.clone() });
         }
     }
     Ok((owner, task_run))
@@ -189,21 +197,22 @@ pub fn is_task_run(owner: &Owner) -> bool {
 /// Which entries a TaskRun should have at a time if it is registered by the owner reference of its pods. Whoever may create
 /// pods can write that, and any node's agent may give the identity.
 pub fn entries_by_owner(
-    task_run: &TaskRun,
+    task_run: &WatchedTaskRun,
     configuration: &Configuration,
     tag: &ClusterTag,
     now: UnixSeconds,
-) -> Result<Desired, Refusal> {
+) -> Result<Desired, RegistrationRefusal> {
     // A run that waits has not begun, and each attempt begins anew.
     let expires_at = expires_at(task_run, task_run.started);
     if is_over(task_run, expires_at, now) {
         return Ok(Desired::Nothing);
     }
-    let Metadata { namespace, name, uid, .. } = &task_run.metadata;
-    let run = parse_uid(uid).ok_or_else(|| Refusal::Uid { of: "the TaskRun", uid: uid.clone() })?;
+    let ObjectMetadata { namespace, name, uid, .. } = &task_run.metadata;
+    let run =
+        parse_uid(uid).ok_or_else(|| RegistrationRefusal::Uid { of: "the TaskRun", uid: uid.clone() })?;
     let trust_domain = configuration.shared.trust_domain.clone();
     let alias = alias(None, configuration, tag)?;
-    let entry = Entry {
+    let entry = WantedEntry {
         id: tag.entry(&Subject::TaskRun(uid.clone()), "run"),
         spiffe_id: TaskRunId::new(trust_domain, namespace, name)?.spiffe_id().clone(),
         parent: alias.spiffe_id.clone(),
@@ -216,18 +225,18 @@ pub fn entries_by_owner(
 }
 
 /// When the entries of an attempt that began then expire; `None` if it may take as long as it likes, or has not begun.
-fn expires_at(task_run: &TaskRun, begun: Option<UnixSeconds>) -> Option<UnixSeconds> {
+fn expires_at(task_run: &WatchedTaskRun, begun: Option<UnixSeconds>) -> Option<UnixSeconds> {
     let (timeout, begun) = task_run.timeout.zip(begun)?;
     Some(begun + timeout + KEPT_FOR)
 }
 
 /// Whether a TaskRun needs no identity any more. An end in the future counts for no longer than the timeout.
-fn is_over(task_run: &TaskRun, expires_at: Option<UnixSeconds>, now: UnixSeconds) -> bool {
+fn is_over(task_run: &WatchedTaskRun, expires_at: Option<UnixSeconds>, now: UnixSeconds) -> bool {
     expires_at.is_some_and(|at| now >= at) || signs_no_more(task_run, now)
 }
 
 /// Whether a TaskRun has ended so long ago that none of its steps signs any more.
-pub fn signs_no_more(task_run: &TaskRun, now: UnixSeconds) -> bool {
+pub fn signs_no_more(task_run: &WatchedTaskRun, now: UnixSeconds) -> bool {
     match task_run.progress {
         Progress::Running => false,
         Progress::Ended(at) => at.is_none_or(|at| now >= at + SIGNS_FOR),
@@ -235,7 +244,11 @@ pub fn signs_no_more(task_run: &TaskRun, now: UnixSeconds) -> bool {
 }
 
 /// The alias of a node's agent, whose own ID depends on how it was attested, or of those of all nodes.
-fn alias(node: Option<&str>, configuration: &Configuration, tag: &ClusterTag) -> Result<Entry, Refusal> {
+fn alias(
+    node: Option<&str>,
+    configuration: &Configuration,
+    tag: &ClusterTag,
+) -> Result<WantedEntry, RegistrationRefusal> {
     let settings = &configuration.settings;
     let mut selectors = vec![("k8s_psat", format!("agent_ns:{}", settings.agent_namespace))];
     selectors.extend(node.map(|node| ("k8s_psat", format!("agent_node_name:{node}"))));
@@ -243,12 +256,12 @@ fn alias(node: Option<&str>, configuration: &Configuration, tag: &ClusterTag) ->
     selectors.extend(cluster.map(|cluster| ("k8s_psat", format!("cluster:{cluster}"))));
     let trust_domain = configuration.shared.trust_domain.clone();
     let server = SpiffeId::from_segments(trust_domain, &["spire", "server"]);
-    Ok(Entry {
+    Ok(WantedEntry {
         id: node.map_or_else(|| tag.all_nodes_entry(), |node| tag.node_entry(node)),
         spiffe_id: configuration
             .node_alias(tag.hint(), node.unwrap_or(ALL_NODES))
-            .map_err(|reason| Refusal::Node { reason })?,
-        parent: server.map_err(|error| Refusal::Node { reason: error.to_string() })?,
+            .map_err(|reason| RegistrationRefusal::Node { reason })?,
+        parent: server.map_err(|error| RegistrationRefusal::Node { reason: error.to_string() })?,
         selectors,
         dns_name: None,
         svid_ttl: Duration::ZERO,
@@ -259,14 +272,15 @@ fn alias(node: Option<&str>, configuration: &Configuration, tag: &ClusterTag) ->
 /// The entries of the steps: what each selects is what its DNS name says, and nothing more.
 fn of_steps(
     pod: &Pod,
-    task_run: &TaskRun,
+    task_run: &WatchedTaskRun,
     parent: &SpiffeId,
     expires_at: Option<UnixSeconds>,
     configuration: &Configuration,
     tag: &ClusterTag,
-) -> Result<Vec<Entry>, Refusal> {
+) -> Result<Vec<WantedEntry>, RegistrationRefusal> {
     let (metadata, settings) = (&pod.metadata, &configuration.settings);
-    let uuid = |of, uid: &str| parse_uid(uid).ok_or_else(|| Refusal::Uid { of, uid: uid.to_owned() });
+    let uuid =
+        |of, uid: &str| parse_uid(uid).ok_or_else(|| RegistrationRefusal::Uid { of, uid: uid.to_owned() });
     let run = uuid("the TaskRun", &task_run.metadata.uid)?;
     uuid("the pod", &metadata.uid)?;
     let subject = Subject::Pod(metadata.uid.clone());
@@ -281,7 +295,7 @@ fn of_steps(
         ("k8s", format!("pod-uid:{}", metadata.uid)),
     ];
     let entry = |entry_id: EntryId, more: &[(&'static str, String)], attested: Attested| {
-        Ok::<_, Refusal>(Entry {
+        Ok::<_, RegistrationRefusal>(WantedEntry {
             id: entry_id,
             spiffe_id: id.spiffe_id().clone(),
             parent: parent.clone(),
@@ -292,7 +306,7 @@ fn of_steps(
         })
     };
     if steps(pod).next().is_none() {
-        return Err(Refusal::NoSteps);
+        return Err(RegistrationRefusal::NoSteps);
     }
     if settings.attest == Attest::Run {
         let attested = Attested { uid: run, step: None, pin: None, image: None };
@@ -333,8 +347,9 @@ fn lacks_images(pod: &Pod) -> bool {
 /// What selects the image of a container, and how its DNS name says that. SPIRE's k8s attestor has two such selectors, of what the kubelet
 /// says of the container: `image`, which may be a tag, and `imageID`, which is what the TaskRun's status has, too. So it is that text, as it
 /// is: what the pod's spec names may be another digest of the same image, or have another name.
-fn image(container: &str, image_id: &str) -> Result<((&'static str, String), [u8; 8]), Refusal> {
-    let refused = || Refusal::Image { container: container.to_owned(), image_id: image_id.to_owned() };
+fn image(container: &str, image_id: &str) -> Result<((&'static str, String), [u8; 8]), RegistrationRefusal> {
+    let refused =
+        || RegistrationRefusal::Image { container: container.to_owned(), image_id: image_id.to_owned() };
     let start = ImageId::parse(image_id).ok_or_else(refused)?.start();
     Ok((("k8s", format!("container-image:{image_id}")), start))
 }
@@ -347,7 +362,7 @@ fn pins(settings: &Settings) -> Vec<Pin> {
     if !settings.attest.pins() {
         return vec![(String::new(), None, None)];
     }
-    let pin = |program: &Program| {
+    let pin = |program: &ProgramDigest| {
         let hash = hex(program);
         let suffix = format!(".x{}", hash.get(..16).unwrap_or_default());
         (suffix, Some(("unix", format!("sha256:{hash}"))), program.first_chunk().copied())

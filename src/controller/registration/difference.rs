@@ -7,7 +7,7 @@ use unixtime::UnixSeconds;
 
 use crate::{
     controller::{
-        registration::entry::{ClusterTag, Entry, EntryId, Subject, sort},
+        registration::entry::{ClusterTag, EntryId, Subject, WantedEntry, sort},
         spire::generated::RegistrationEntry,
     },
     evidence::sha256,
@@ -63,7 +63,7 @@ impl Difference {
     }
 
     /// Adds what gives a pod or TaskRun its desired entries, and takes away its others.
-    pub fn add(&mut self, subject: &Subject, desired: &[Entry], present: &Present, tag: &ClusterTag) {
+    pub fn add(&mut self, subject: &Subject, desired: &[WantedEntry], present: &Present, tag: &ClusterTag) {
         for entry in desired {
             let wire = entry.to_wire(tag);
             match present.get(&entry.id) {

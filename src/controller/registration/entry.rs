@@ -103,7 +103,7 @@ impl fmt::Display for EntryId {
 
 /// An entry that there should be.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
+pub struct WantedEntry {
     /// Its ID.
     pub id: EntryId,
     /// The identity that it gives.
@@ -120,7 +120,7 @@ pub struct Entry {
     pub expires_at: Option<UnixSeconds>,
 }
 
-impl Entry {
+impl WantedEntry {
     /// As it is sent, with the hint of its cluster.
     pub fn to_wire(&self, tag: &ClusterTag) -> RegistrationEntry {
         let id = |id: &SpiffeId| Spiffeid {

@@ -6,12 +6,12 @@ use super::Controller;
 use crate::{
     controller::{
         judging::{
-            run::{Said, kind_of},
+            run::{JudgingSaid, kind_of},
             run_id::RunId,
         },
         news::{News, Object, Obstacle},
-        objects::Metadata,
-        stamping,
+        objects::ObjectMetadata,
+        stamping::run::StampingSaid,
     },
     sources::kubernetes::{
         error::KubernetesError,
@@ -20,12 +20,12 @@ use crate::{
 };
 
 impl Controller<'_> {
-    pub(super) fn say(&mut self, said: Said) {
+    pub(super) fn say(&mut self, said: JudgingSaid) {
         let of = fields_of_run;
         let log = &mut self.surroundings.log;
         match said {
-            Said::NotFollowed(error) => self.not_followed("pipelineruns", &error),
-            Said::Judged { id, judged } => {
+            JudgingSaid::NotFollowed(error) => self.not_followed("pipelineruns", &error),
+            JudgingSaid::Judged { id, judged } => {
                 let verdict: [(&str, Value); 3] = [
                     ("verdict", judged.verdict.as_str().into()),
                     ("finding", judged.finding.into()),
@@ -33,14 +33,14 @@ impl Controller<'_> {
                 ];
                 log.info("judged", &[&of(&id)[..], &verdict].concat());
             }
-            Said::NotJudged { id, error, pause } => {
+            JudgingSaid::NotJudged { id, error, pause } => {
                 let why: [(&str, Value); 2] =
                     [("code", error.code().into()), ("againInSeconds", pause.as_secs_f64().into())];
                 let text = format!("a verdict could not be made or noted: {error}");
                 log.error(&text, &[&of(&id)[..], &why].concat());
             }
-            Said::Authorities(error) => log.error(&error.to_string(), &[]),
-            Said::OtherTrustDomain { own, configured } => {
+            JudgingSaid::Authorities(error) => log.error(&error.to_string(), &[]),
+            JudgingSaid::OtherTrustDomain { own, configured } => {
                 let text = format!(
                     "nothing is judged: the controller's identity is of {own}, and spire-trust-domain is {configured:?}"
                 );
@@ -49,22 +49,23 @@ impl Controller<'_> {
         }
     }
 
-    pub(super) fn say_of_time_stamps(&mut self, said: stamping::run::Said) {
-        use stamping::run::Said;
+    pub(super) fn say_of_time_stamps(&mut self, said: StampingSaid) {
         let of = fields_of_run;
         let log = &mut self.surroundings.log;
         match said {
-            Said::Stamped { id, tokens } => {
+            StampingSaid::Stamped { id, tokens } => {
                 log.info("time-stamped", &[&of(&id)[..], &[("tokens", tokens.into())]].concat());
             }
-            Said::Missed { id, reason } => log.error(&format!("not time-stamped: {reason}"), &of(&id)),
-            Said::Failed { id, reason, code, pause } => {
+            StampingSaid::Missed { id, reason } => {
+                log.error(&format!("not time-stamped: {reason}"), &of(&id))
+            }
+            StampingSaid::Failed { id, reason, code, pause } => {
                 let why: [(&str, Value); 2] =
                     [("code", code.into()), ("againInSeconds", pause.as_secs_f64().into())];
                 let text = format!("not time-stamped yet: {reason}");
                 log.error(&text, &[&of(&id)[..], &why].concat());
             }
-            Said::Persists { reason, message } => self.warn_about_config(reason, message),
+            StampingSaid::Persists { reason, message } => self.warn_about_config(reason, message),
         }
     }
 
@@ -139,8 +140,8 @@ impl Controller<'_> {
     }
 }
 
-fn about(api_version: &'static str, kind: &'static str, metadata: Metadata) -> About {
-    let Metadata { namespace, name, uid, .. } = metadata;
+fn about(api_version: &'static str, kind: &'static str, metadata: ObjectMetadata) -> About {
+    let ObjectMetadata { namespace, name, uid, .. } = metadata;
     About { api_version, kind, namespace, name, uid }
 }
 

@@ -25,7 +25,7 @@ use super::{
     },
 };
 use crate::{
-    controller::{identity::Identity, leading::Leadership, news::Obstacle, registration::entry::EntryId},
+    controller::{identity::OwnIdentity, leading::Leadership, news::Obstacle, registration::entry::EntryId},
     workload::id::TrustDomain,
 };
 
@@ -38,7 +38,7 @@ const LARGEST_ANSWER: usize = 16 << 20;
 
 /// What became of one entry.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Outcome {
+pub struct EntryOutcome {
     /// Whether it was done.
     pub code: Code,
     /// The server's words.
@@ -47,7 +47,7 @@ pub struct Outcome {
     pub entry: Option<RegistrationEntry>,
 }
 
-impl Outcome {
+impl EntryOutcome {
     fn of(status: Option<super::generated::Status>, entry: Option<RegistrationEntry>) -> Self {
         let status = status.unwrap_or_default();
         Self { code: Code::from(status.code), message: status.message, entry }
@@ -59,11 +59,11 @@ pub trait Entries {
     /// Hands on all entries with a hint, one by one: there may be many.
     fn list(&self, hint: &str, each: &mut dyn FnMut(RegistrationEntry)) -> Result<(), SpireError>;
     /// Creates entries; an outcome for each, in their order.
-    fn create(&self, entries: &[RegistrationEntry]) -> Result<Vec<Outcome>, SpireError>;
+    fn create(&self, entries: &[RegistrationEntry]) -> Result<Vec<EntryOutcome>, SpireError>;
     /// Makes entries what they are here; an outcome for each, in their order.
-    fn update(&self, entries: &[RegistrationEntry]) -> Result<Vec<Outcome>, SpireError>;
+    fn update(&self, entries: &[RegistrationEntry]) -> Result<Vec<EntryOutcome>, SpireError>;
     /// Deletes entries; an outcome for each, in their order.
-    fn delete(&self, ids: &[String]) -> Result<Vec<Outcome>, SpireError>;
+    fn delete(&self, ids: &[String]) -> Result<Vec<EntryOutcome>, SpireError>;
     /// Those of the last list that give nobody an identity, as far as that is known, and why.
     fn unserved(&self) -> Vec<(EntryId, Obstacle)> {
         Vec::new()
@@ -91,7 +91,7 @@ impl EntryApi {
     pub fn new(
         address: String,
         trust_domain: TrustDomain,
-        identity: Identity,
+        identity: OwnIdentity,
         now: fn() -> UnixSeconds,
         patience: Duration,
         leadership: Leadership,
@@ -171,31 +171,35 @@ impl Entries for EntryApi {
         }
     }
 
-    fn create(&self, entries: &[RegistrationEntry]) -> Result<Vec<Outcome>, SpireError> {
+    fn create(&self, entries: &[RegistrationEntry]) -> Result<Vec<EntryOutcome>, SpireError> {
         let request = BatchCreateEntryRequest { entries: entries.to_vec() };
         let answer = self.call(|mut client| {
             let request = request.clone();
             async move { client.batch_create_entry(request).await }
         })?;
-        outcomes(answer.results, entries.len(), |EntryResult { status, entry }| Outcome::of(status, entry))
+        outcomes(answer.results, entries.len(), |EntryResult { status, entry }| {
+            EntryOutcome::of(status, entry)
+        })
     }
 
-    fn update(&self, entries: &[RegistrationEntry]) -> Result<Vec<Outcome>, SpireError> {
+    fn update(&self, entries: &[RegistrationEntry]) -> Result<Vec<EntryOutcome>, SpireError> {
         let request = BatchUpdateEntryRequest { entries: entries.to_vec() };
         let answer = self.call(|mut client| {
             let request = request.clone();
             async move { client.batch_update_entry(request).await }
         })?;
-        outcomes(answer.results, entries.len(), |EntryResult { status, entry }| Outcome::of(status, entry))
+        outcomes(answer.results, entries.len(), |EntryResult { status, entry }| {
+            EntryOutcome::of(status, entry)
+        })
     }
 
-    fn delete(&self, ids: &[String]) -> Result<Vec<Outcome>, SpireError> {
+    fn delete(&self, ids: &[String]) -> Result<Vec<EntryOutcome>, SpireError> {
         let request = BatchDeleteEntryRequest { ids: ids.to_vec() };
         let answer = self.call(|mut client| {
             let request = request.clone();
             async move { client.batch_delete_entry(request).await }
         })?;
-        outcomes(answer.results, ids.len(), |IdResult { status, .. }| Outcome::of(status, None))
+        outcomes(answer.results, ids.len(), |IdResult { status, .. }| EntryOutcome::of(status, None))
     }
 }
 
@@ -206,8 +210,8 @@ fn size(count: usize) -> i32 {
 fn outcomes<R>(
     results: Vec<R>,
     expected: usize,
-    outcome: impl Fn(R) -> Outcome,
-) -> Result<Vec<Outcome>, SpireError> {
+    outcome: impl Fn(R) -> EntryOutcome,
+) -> Result<Vec<EntryOutcome>, SpireError> {
     match results.len() {
         found if found == expected => Ok(results.into_iter().map(outcome).collect()),
         found => Err(SpireError::Odd { found, expected }),

@@ -21,7 +21,7 @@ use unixtime::UnixSeconds;
 
 use crate::{
     bundles::spiffe_tls::{not_shown, to_server},
-    controller::{identity::Identity, spire::error::DialError},
+    controller::{identity::OwnIdentity, spire::error::DialError},
     io_error,
     workload::id::{SpiffeId, TrustDomain},
 };
@@ -37,7 +37,7 @@ const UNACKNOWLEDGED: Duration = Duration::from_secs(10);
 pub(super) struct Dial {
     pub(super) address: String,
     pub(super) trust_domain: TrustDomain,
-    pub(super) identity: Identity,
+    pub(super) identity: OwnIdentity,
     pub(super) now: fn() -> UnixSeconds,
     /// Why the last one was not made: the channel hides it.
     pub(super) failed: Arc<Mutex<Option<DialError>>>,

@@ -53,7 +53,7 @@ const LOOK_AGAIN: Duration = Duration::from_secs(2);
 
 /// What comes in.
 #[derive(Debug)]
-pub enum Heard {
+pub enum StampingHeard {
     /// The TSA that is to be asked, if any, and those that count.
     Configured(Option<TsaUrl>, Box<Trusted>),
     /// A run that lacks tokens.
@@ -62,7 +62,7 @@ pub enum Heard {
 
 /// What is said of it in the log.
 #[derive(Debug)]
-pub enum Said {
+pub enum StampingSaid {
     /// A run has its tokens.
     Stamped {
         /// The run.
@@ -100,14 +100,14 @@ pub enum Said {
 /// Where runs are handed over that lack tokens.
 #[derive(Debug, Clone)]
 pub struct Stamper {
-    tell: Sender<Heard>,
+    tell: Sender<StampingHeard>,
     waiting: Arc<AtomicUsize>,
 }
 
 /// What a stamper hands over.
 #[derive(Debug)]
 pub struct Queue {
-    heard: Receiver<Heard>,
+    heard: Receiver<StampingHeard>,
     waiting: Arc<AtomicUsize>,
 }
 
@@ -130,19 +130,19 @@ impl Stamper {
         if has_room {
             self.waiting.fetch_add(1, Ordering::AcqRel);
             // It ends only with the process.
-            let _ = self.tell.send(Heard::Due(Box::new(due)));
+            let _ = self.tell.send(StampingHeard::Due(Box::new(due)));
         }
         has_room
     }
 
     /// Says which TSA is to be asked, if any, and which count.
     pub fn configured(&self, url: Option<TsaUrl>, trusted: Trusted) {
-        let _ = self.tell.send(Heard::Configured(url, Box::new(trusted)));
+        let _ = self.tell.send(StampingHeard::Configured(url, Box::new(trusted)));
     }
 }
 
 /// What the loop works with.
-pub struct Surroundings {
+pub struct StampingSurroundings {
     /// What comes in.
     pub queue: Queue,
     /// The runs of the cluster.
@@ -158,13 +158,13 @@ pub struct Surroundings {
     /// Where warnings go that are to be noted as events.
     pub warnings: SyncSender<Warning>,
     /// What is to be said in the log.
-    pub say: Box<dyn Fn(Said) + Send>,
+    pub say: Box<dyn Fn(StampingSaid) + Send>,
     /// The clock.
     pub now: fn() -> UnixSeconds,
 }
 
 /// Has runs time-stamped until nobody tells anything any more.
-pub fn run(surroundings: Surroundings) {
+pub fn run(surroundings: StampingSurroundings) {
     let mut stamping = Stamping {
         surroundings,
         authority: None,
@@ -195,7 +195,7 @@ pub fn run(surroundings: Surroundings) {
 }
 
 struct Stamping {
-    surroundings: Surroundings,
+    surroundings: StampingSurroundings,
     authority: Option<Authority>,
     due: BTreeMap<RunId, Due>,
     /// Of the TSA's, in a row.
@@ -226,10 +226,10 @@ impl Stamping {
         }
     }
 
-    fn take(&mut self, heard: Heard) {
+    fn take(&mut self, heard: StampingHeard) {
         match heard {
-            Heard::Configured(url, trusted) => {
-                let Surroundings { authorities, proxies, .. } = &self.surroundings;
+            StampingHeard::Configured(url, trusted) => {
+                let StampingSurroundings { authorities, proxies, .. } = &self.surroundings;
                 let service = |url| Service::new(url, authorities, proxies.clone(), PATIENCE);
                 let trusted = trusted.time_stamps().clone();
                 self.authority = url.map(|url| Authority::new(service(url), None, trusted));
@@ -239,7 +239,7 @@ impl Stamping {
                 }
             }
             // Judged again, so it is what the run lacks now.
-            Heard::Due(due) => {
+            StampingHeard::Due(due) => {
                 if self.authority.is_none() || self.due.insert(due.id.clone(), *due).is_some() {
                     self.count_out();
                 }
@@ -271,7 +271,7 @@ impl Stamping {
                 self.count_out();
                 if is_stored {
                     self.surroundings.metrics.stamped(&due.id.namespace, due.fetched);
-                    (self.surroundings.say)(Said::Stamped { id, tokens: due.fetched });
+                    (self.surroundings.say)(StampingSaid::Stamped { id, tokens: due.fetched });
                 }
             }
             Err(fault) => self.failed(due, &fault),
@@ -336,7 +336,7 @@ impl Stamping {
         self.surroundings.metrics.not_stamped(code);
         let id = due.id.clone();
         self.due.insert(id.clone(), due);
-        (self.surroundings.say)(Said::Failed { id, reason: reason.clone(), code, pause });
+        (self.surroundings.say)(StampingSaid::Failed { id, reason: reason.clone(), code, pause });
         // Once for each outage: one that does not answer when that has lasted.
         let told = match fault {
             Fault::Tsa(_) if self.failures == MANY => Some("TimestampAuthorityUnavailable"),
@@ -345,7 +345,7 @@ impl Stamping {
         };
         if let Some(told) = told {
             let message = format!("no run is time-stamped: {reason}");
-            (self.surroundings.say)(Said::Persists { reason: told, message });
+            (self.surroundings.say)(StampingSaid::Persists { reason: told, message });
         }
     }
 
@@ -359,6 +359,6 @@ impl Stamping {
         let (at, message) = ((self.surroundings.now)(), reason.clone());
         // It is in the log, too; a flood of them must not hold up anything.
         let _ = self.surroundings.warnings.try_send(Warning { about, reason: "NotTimestamped", message, at });
-        (self.surroundings.say)(Said::Missed { id: id.clone(), reason });
+        (self.surroundings.say)(StampingSaid::Missed { id: id.clone(), reason });
     }
 }

@@ -13,7 +13,7 @@ use crate::{
         news::Obstacle,
         registration::entry::EntryId,
         spire::{
-            client::{Entries, Outcome},
+            client::{Entries, EntryOutcome},
             error::SpireError,
             generated::RegistrationEntry,
         },
@@ -79,7 +79,7 @@ impl KeptEntries {
         entry(object, hint, self.class_name.borrow().as_deref())
     }
 
-    fn create_one(&self, wanted: &RegistrationEntry) -> Result<Outcome, SpireError> {
+    fn create_one(&self, wanted: &RegistrationEntry) -> Result<EntryOutcome, SpireError> {
         let object = self.object(wanted);
         Ok(match self.ask(|objects| objects.create(&object))? {
             Written::Done => outcome(Code::Ok, Some(wanted.clone())),
@@ -91,12 +91,14 @@ impl KeptEntries {
                 outcome(Code::AlreadyExists, known)
             }
             Written::Missing => outcome(Code::NotFound, None),
-            Written::Invalid { message } => Outcome { code: Code::InvalidArgument, message, entry: None },
+            Written::Invalid { message } => {
+                EntryOutcome { code: Code::InvalidArgument, message, entry: None }
+            }
         })
     }
 
     /// By its name alone, somebody else's could be deleted that has taken it meanwhile.
-    fn delete_one(&self, id: &str) -> Result<Outcome, SpireError> {
+    fn delete_one(&self, id: &str) -> Result<EntryOutcome, SpireError> {
         for _ in 0..ATTEMPTS {
             let found = self.ask(|objects| objects.get(id))?;
             let Some(found) = found.filter(is_labelled) else { return Ok(outcome(Code::NotFound, None)) };
@@ -105,14 +107,14 @@ impl KeptEntries {
                 Written::Done => return Ok(outcome(Code::Ok, None)),
                 Written::Conflict => {}
                 Written::Invalid { message } => {
-                    return Ok(Outcome { code: Code::InvalidArgument, message, entry: None });
+                    return Ok(EntryOutcome { code: Code::InvalidArgument, message, entry: None });
                 }
             }
         }
         Ok(changes())
     }
 
-    fn update_one(&self, wanted: &RegistrationEntry) -> Result<Outcome, SpireError> {
+    fn update_one(&self, wanted: &RegistrationEntry) -> Result<EntryOutcome, SpireError> {
         for _ in 0..ATTEMPTS {
             let found = self.ask(|objects| objects.get(&wanted.id))?;
             let Some(found) = found.filter(|found| self.entry(found, &wanted.hint).is_some()) else {
@@ -129,7 +131,7 @@ impl KeptEntries {
                 Written::Conflict => {}
                 Written::Missing => return Ok(outcome(Code::NotFound, None)),
                 Written::Invalid { message } => {
-                    return Ok(Outcome { code: Code::InvalidArgument, message, entry: None });
+                    return Ok(EntryOutcome { code: Code::InvalidArgument, message, entry: None });
                 }
             }
         }
@@ -138,13 +140,13 @@ impl KeptEntries {
 }
 
 /// What cannot be written, as it is another one each time.
-fn changes() -> Outcome {
+fn changes() -> EntryOutcome {
     let message = "somebody else changes it again and again".to_owned();
-    Outcome { code: Code::Aborted, message, entry: None }
+    EntryOutcome { code: Code::Aborted, message, entry: None }
 }
 
-fn outcome(code: Code, entry: Option<RegistrationEntry>) -> Outcome {
-    Outcome { code, message: String::new(), entry }
+fn outcome(code: Code, entry: Option<RegistrationEntry>) -> EntryOutcome {
+    EntryOutcome { code, message: String::new(), entry }
 }
 
 impl Entries for KeptEntries {
@@ -164,15 +166,15 @@ impl Entries for KeptEntries {
         Ok(())
     }
 
-    fn create(&self, entries: &[RegistrationEntry]) -> Result<Vec<Outcome>, SpireError> {
+    fn create(&self, entries: &[RegistrationEntry]) -> Result<Vec<EntryOutcome>, SpireError> {
         entries.iter().map(|entry| self.create_one(entry)).collect()
     }
 
-    fn update(&self, entries: &[RegistrationEntry]) -> Result<Vec<Outcome>, SpireError> {
+    fn update(&self, entries: &[RegistrationEntry]) -> Result<Vec<EntryOutcome>, SpireError> {
         entries.iter().map(|entry| self.update_one(entry)).collect()
     }
 
-    fn delete(&self, ids: &[String]) -> Result<Vec<Outcome>, SpireError> {
+    fn delete(&self, ids: &[String]) -> Result<Vec<EntryOutcome>, SpireError> {
         ids.iter().map(|id| self.delete_one(id)).collect()
     }
 
