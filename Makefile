@@ -42,9 +42,20 @@ demo: toolchain ## sign a TaskRun of three steps, verify it, try to forge it; ne
 	cargo build --locked $(QUICK) --bin svidence
 	@"$${CARGO_TARGET_DIR:-target}/quick/svidence" demo
 
-check: toolchain ## the inner loop: compile all tests; T=verify_policy runs that file, T="verify_policy ages" the tests named so
+# verify_policy is tests/verify/policy.rs, verify all of that folder, and verify_exhaustion a file beside the folders.
+define tests_of
+set -- $(1); \
+if [ -e tests/$$1.rs ] || [ -e tests/$$1/main.rs ]; then exec cargo test --locked --test "$$@"; fi; \
+for theme in tests/*/main.rs; do \
+	theme=$${theme%/main.rs}; theme=$${theme#tests/}; part=$${1#$${theme}_}; \
+	if [ -e tests/$$theme/$$part.rs ]; then shift; exec cargo test --locked --test $$theme "$$part::$$*"; fi; \
+done; \
+echo "make check: T=$(1): tests has neither a file nor a folder of that name" >&2; exit 2
+endef
+
+check: toolchain ## the inner loop: compile all tests; T=verify_policy runs tests/verify/policy.rs, T="verify_policy ages" those of its tests that begin so
 ifdef T
-	cargo test --locked --test $(T)
+	@$(call tests_of,$(T))
 else
 	cargo check --locked --workspace --tests
 endif
@@ -131,7 +142,7 @@ emulated: release ## run the demo and the step's tests with programs for another
 	@$(DIST)/svidence version >/dev/null || { echo "programs for $(ARCH) do not run here; install qemu-user-static and binfmt-support" >&2; exit 1; }
 	$(DIST)/svidence demo
 	@# What an emulator cannot do is skipped by name.
-	@$(call counted,cargo test --locked --no-fail-fast --target $(MUSL) --test 'step_*' --test static_binary)
+	@$(call counted,cargo test --locked --no-fail-fast --target $(MUSL) --test step --test step_variables)
 
 # The program runs in any image, so it must not need any file of that image.
 define static
@@ -171,7 +182,7 @@ toolchain: ## install the pinned Rust, with clippy, rustfmt and the musl target
 	rustup toolchain install $(CHANNEL) --profile minimal --component clippy --component rustfmt --target $(MUSL) --no-self-update
 
 proto: toolchain ## regenerate the protobuf code after a change in proto/
-	SVIDENCE_REGENERATE=1 cargo test --locked --test generated
+	SVIDENCE_REGENERATE=1 cargo test --locked --test project generated
 
 clean: ## remove everything that was built, including the peers
 	cargo clean

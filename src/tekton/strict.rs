@@ -315,7 +315,7 @@ mod tests {
     struct Step {
         name: String,
         #[serde(default)]
-        inner: Vec<Step>,
+        inner: Vec<Self>,
     }
 
     #[test]

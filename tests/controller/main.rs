@@ -22,18 +22,21 @@ mod ended_runs;
 mod hand_over;
 mod hostile;
 mod judges;
+mod judging_authorities;
+mod judging_backlog;
 mod noted_by_others;
 mod outages;
 mod process;
 mod registers;
+mod registrar;
+mod registration;
 mod relay;
 mod replicas;
 mod rights;
 mod static_entries;
+mod static_entry_objects;
 #[path = "../support/mod.rs"]
 mod support;
 mod time_stamps;
 #[path = "../support/tsa.rs"]
 mod tsa;
-
-use support::skip;

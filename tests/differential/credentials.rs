@@ -1,4 +1,4 @@
-//! Credential flags (docs/tekton-contract.md 1.4). `tests/step_credentials.rs` goes through them; here stand those that a
+//! Credential flags (docs/tekton-contract.md 1.4). `tests/step/credentials.rs` goes through them; here stand those that a
 //! failure ends.
 
 use crate::case::{Case, Stderr, bare, case};

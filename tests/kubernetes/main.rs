@@ -34,7 +34,7 @@ use std::{fs, process::Command};
 
 use cluster::ApiServer;
 use serde_json::{Value, json};
-use support::{command::Ran, skip};
+use support::command::Ran;
 
 /// `svidence verify` of the cluster, trusting what signed the genuine PipelineRuns when it did.
 fn verify(environment: &[(&str, &str)], arguments: &[&str]) -> Ran {

@@ -3,7 +3,7 @@
 //! * [`found`]: what is handed over, and in which order; [`refused`]: what is not read, and that it shows; [`named`]: images by name.
 //! * [`logins`]: credentials, and whom they are shown to; [`elsewhere`]: redirects; [`proxies`]: the ways to all of these hosts.
 //!
-//! Most layers hold a TaskRun as a whole: how other formats are read is no matter of the registry's (tests/verify_chains.rs).
+//! Most layers hold a TaskRun as a whole: how other formats are read is no matter of the registry's (tests/verify/chains.rs).
 
 #![cfg(feature = "cli")]
 

@@ -10,13 +10,10 @@ use svidence::evidence::{
     sha256,
     statement::{Context, pre_authentication_encoding, statement},
 };
-use unixtime::UnixMillis;
-use unixtime::UnixSeconds;
+use unixtime::{UnixMillis, UnixSeconds};
 use zeroize::Zeroizing;
 
-#[path = "attestation.rs"]
-pub(crate) mod attestation;
-use attestation::bare;
+use crate::support::attestation::bare;
 
 /// The TaskRun of this name, and what its step `one` signed at `signed` (Unix seconds) with the key in `pkcs8`.
 pub(crate) fn one_step(

@@ -16,7 +16,7 @@ use std::{
 
 use tempfile::TempDir;
 
-use super::skip;
+use crate::support::skip;
 
 /// Whether `openssl` is there; if not, the test is skipped ([`skip::lacks`]).
 pub fn require_openssl() -> bool {

@@ -33,7 +33,7 @@ use go::zone::Zones;
 use crate::{checker::Refused, evaluator::Evaluator, machine::Fault, source::Source, value::Value};
 
 /// cel-go's limits let through trees of some 4,000 nodes one below the other, which take less than 8 MiB without any
-/// optimisation (`tests/step_cel.rs` has such trees). Only what is used is taken from the system.
+/// optimisation (`tests/step/cel.rs` has such trees). Only what is used is taken from the system.
 const STACK: usize = 32 << 20;
 
 /// Why a CEL expression has no outcome. Displayed as cel-go and Tekton say it, where they say something.

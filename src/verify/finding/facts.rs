@@ -132,7 +132,7 @@ mod tests {
     use unixtime::UnixSeconds;
 
     use super::*;
-    use crate::verify::verdict::{Breach, Changed, OtherProgram, Thing};
+    use crate::verify::verdict::{Breach, ChangedResult, OtherProgram, Thing};
 
     fn task(name: &str) -> Option<Cow<'static, ResultName>> {
         Some(Cow::Owned(ResultName::task(name)))
@@ -151,9 +151,10 @@ mod tests {
     }
 
     /// Findings of results, values and programs: what is signed or demanded, and what is there.
-    fn of_values() -> Vec<(Finding, Facts<'static>)> {
-        let of = |step, detail| Facts { step: Some(step), detail: Some(detail), ..Facts::default() };
-        let changed = Changed {
+    fn of_values() -> Vec<(Finding, FindingFacts<'static>)> {
+        let of =
+            |step, detail| FindingFacts { step: Some(step), detail: Some(detail), ..FindingFacts::default() };
+        let changed = ChangedResult {
             result: ResultName::task("a"),
             detail: Detail::IN_MESSAGE,
             signed: Some([1; 32]),
@@ -169,7 +170,7 @@ mod tests {
         vec![
             (
                 Finding::ResultChanged { step: "s".into(), changed: Box::new(changed) },
-                Facts {
+                FindingFacts {
                     result: task("a"),
                     expected: digest(1),
                     found: digest(2),
@@ -179,7 +180,7 @@ mod tests {
             ),
             (
                 Finding::ResultMissing { step: "s".into(), thing: missing },
-                Facts {
+                FindingFacts {
                     result: task("a"),
                     expected: digest(1),
                     field: field("status.results"),
@@ -188,12 +189,12 @@ mod tests {
             ),
             (
                 Finding::Program { step: "s".into(), other: Box::new(program) },
-                Facts {
+                FindingFacts {
                     step: Some("s"),
                     expected: digest(1),
                     found: digest(2),
                     field: field("status.taskSpec.steps[0]"),
-                    ..Facts::default()
+                    ..FindingFacts::default()
                 },
             ),
             (
@@ -203,23 +204,29 @@ mod tests {
                     found: "y".into(),
                     read_as: "string",
                 },
-                Facts { result: task("a"), expected: text("x"), found: text("y"), ..Facts::default() },
+                FindingFacts {
+                    result: task("a"),
+                    expected: text("x"),
+                    found: text("y"),
+                    ..FindingFacts::default()
+                },
             ),
             (
                 Finding::NoTaskRun { demanded: "build-*".into(), result: "a".into() },
-                Facts { result: task("a"), expected: text("build-*"), ..Facts::default() },
+                FindingFacts { result: task("a"), expected: text("build-*"), ..FindingFacts::default() },
             ),
-            (Finding::Demanded("a".into()), Facts { result: task("a"), ..Facts::default() }),
+            (Finding::Demanded("a".into()), FindingFacts { result: task("a"), ..FindingFacts::default() }),
             (
                 Finding::NotCarried { step: "s".into(), result: ResultName::task("a") },
-                Facts { step: Some("s"), result: task("a"), ..Facts::default() },
+                FindingFacts { step: Some("s"), result: task("a"), ..FindingFacts::default() },
             ),
         ]
     }
 
     /// Findings of steps, times and policies.
-    fn of_steps() -> Vec<(Finding, Facts<'static>)> {
-        let of = |step, detail| Facts { step: Some(step), detail: Some(detail), ..Facts::default() };
+    fn of_steps() -> Vec<(Finding, FindingFacts<'static>)> {
+        let of =
+            |step, detail| FindingFacts { step: Some(step), detail: Some(detail), ..FindingFacts::default() };
         let tep0089 = |result: Option<&str>| Finding::Tep0089 {
             step: "s".into(),
             reason: String::new(),
@@ -236,11 +243,11 @@ mod tests {
         };
         let (expected, found) = (text("1970-01-01T00:01:00Z"), text("1970-01-01T00:00:59Z"));
         vec![
-            (tep0089(Some("a")), Facts { result: task("a"), ..of("s", Detail::MANIFEST) }),
+            (tep0089(Some("a")), FindingFacts { result: task("a"), ..of("s", Detail::MANIFEST) }),
             (tep0089(None), of("s", Detail::MANIFEST)),
             (
                 Finding::Attempt { number: 3, finding: Box::new(tep0089(Some("a"))) },
-                Facts { attempt: Some(3), result: task("a"), ..of("s", Detail::MANIFEST) },
+                FindingFacts { attempt: Some(3), result: task("a"), ..of("s", Detail::MANIFEST) },
             ),
             (
                 Finding::Time {
@@ -250,16 +257,16 @@ mod tests {
                     detail: Detail::AFTER_TIME_STAMP,
                     limit: "1970-01-01T00:01:00Z".into(),
                 },
-                Facts {
+                FindingFacts {
                     expected: expected.clone(),
                     found: found.clone(),
                     ..of("s", Detail::AFTER_TIME_STAMP)
                 },
             ),
-            (unproven(59), Facts { expected, found, ..of("s", Detail::NOT_YET_VALID) }),
+            (unproven(59), FindingFacts { expected, found, ..of("s", Detail::NOT_YET_VALID) }),
             (
                 unproven(121),
-                Facts {
+                FindingFacts {
                     expected: text("1970-01-01T00:02:00Z"),
                     found: text("1970-01-01T00:02:01Z"),
                     ..of("s", Detail::EXPIRED)
@@ -267,7 +274,7 @@ mod tests {
             ),
             (
                 Finding::UnknownIssuer { step: "s".into(), key_id: "01".into(), detail: Detail::IDENTITY },
-                Facts { expected: text("01"), ..of("s", Detail::IDENTITY) },
+                FindingFacts { expected: text("01"), ..of("s", Detail::IDENTITY) },
             ),
             (
                 Finding::Policy {
@@ -279,7 +286,7 @@ mod tests {
                     found: "y".into(),
                     breach: Breach::Missing,
                 },
-                Facts {
+                FindingFacts {
                     result: task("a"),
                     expected: text("x"),
                     found: text("y"),

@@ -1,7 +1,7 @@
 //! Time-stamp tokens: RFC 3161 2.4.2 in the CMS of RFC 5652, with the signer named as RFC 5035 (and RFC 5816) say.
 //!
 //! Every field must be one that the standards put there: a token has one reading. What `openssl ts -verify` accepts is accepted, but
-//! for the rules in docs/verify.md ("What makes a token good"), which a test holds against OpenSSL (tests/verify_time_openssl.rs).
+//! for the rules in docs/verify.md ("What makes a token good"), which a test holds against OpenSSL (tests/verify/time_openssl.rs).
 
 use time::{Date, Month, PrimitiveDateTime, Time};
 use unixtime::UnixSeconds;

@@ -4,7 +4,7 @@
 //! Accepted are block and flow collections, plain, quoted and block scalars, anchors and aliases, and comments: all that those
 //! programs write. Refused are characters that end a line or stop the reader for some ([`text`]); tags, directives, merge
 //! keys, complex keys and unusual spacing ([`structure`]); and scalars without quotes that some take for a number, a date or
-//! the like ([`scalar`]). `tests/readers.rs` compares it with the Go package.
+//! the like ([`scalar`]). `tests/verify/readers.rs` compares it with the Go package.
 
 mod scalar;
 mod structure;
