@@ -211,9 +211,18 @@ fn what_the_object_cannot_say_is_not_stated_and_never_a_contradiction() {
     let trust = known(&cluster);
     let of = |name: &str| kinds().into_iter().find(|kind| kind["name"] == name).unwrap();
     type Change = fn(&mut Value);
-    let cases: [(&str, &str, Change); 11] = [
+    let cases: [(&str, &str, Change); 13] = [
         ("a parameter that names another", "param-that-refers", |_| {}),
         ("a parameter that is half a reference", "dollar-then-paren", |_| {}),
+        ("another script, and a default that refers to something", "script", |run| {
+            run["status"]["taskSpec"]["steps"][0]["script"] = json!("#!/bin/sh\nother");
+            run["status"]["taskSpec"]["params"] = json!([{"name": "p", "default": {"k": "a $(params.q)"}}]);
+        }),
+        ("another script, and a parameter of the step that refers to something", "script", |run| {
+            let step = &mut run["status"]["taskSpec"]["steps"][0];
+            step["script"] = json!("#!/bin/sh\nother");
+            step["params"] = json!([{"name": "p", "value": ["a", "$(params.q)"]}]);
+        }),
         ("the command is the image's", "command-args", |run| {
             run["status"]["taskSpec"]["steps"][0].as_object_mut().unwrap().remove("command");
         }),
