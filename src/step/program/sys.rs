@@ -46,7 +46,7 @@ static KEEP_CLOSED_STREAMS: extern "C" fn() = {
 };
 
 /// Blocks every signal that can be blocked when the program is loaded, before `main` and before the standard library starts. A
-/// program that has this in it must take up its signals with [`Events`](crate::step::program::events::Events).
+/// program that has this in it must take up its signals with [`LoopEvents`](crate::step::program::events::LoopEvents).
 #[macro_export]
 macro_rules! block_signals_when_loaded {
     () => {

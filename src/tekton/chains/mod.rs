@@ -3,7 +3,7 @@
 //! * [`envelope`]: the envelope, and the bundle of Sigstore around it; [`statement`]: which of Chains' formats it is, and its runs.
 //! * [`by_products`]: results in SLSA 1 (Chains `pkg/chains/formats/slsa/internal/results`); [`build_config`]: results in SLSA 0.2 of
 //!   a PipelineRun (`pkg/chains/formats/slsa/v1/pipelinerun`).
-//! * [`stated`]: what a format does not carry and the caller says instead; [`run`]: a TaskRun made of all that; [`pipeline_run`]: the
+//! * [`stated`]: what a format does not carry and the caller says instead; [`run`]: a TaskRun made of all that; [`mod@pipeline_run`]: the
 //!   PipelineRun of an attestation of one.
 //!
 //! Nothing here is believed because Chains says it: a TaskRun from an attestation proves itself by its steps' evidence, as any other.
