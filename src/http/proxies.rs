@@ -86,12 +86,31 @@ impl Proxies {
     }
 }
 
-/// Reads the address of a proxy.
+/// Reads the address of a proxy: `[SCHEME://][USER:PASSWORD@]HOST[:PORT]`, perhaps with a path, which says nothing.
 pub fn read(url: &str) -> Result<Proxy, NotAProxy> {
-    if url.split_once("://").is_some_and(|(scheme, _)| !matches!(scheme, "http" | "https")) {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
+    let scheme = scheme.to_ascii_lowercase();
+    if !matches!(scheme.as_str(), "http" | "https") {
         return Err(NotAProxy::Scheme);
     }
-    Proxy::new(url).map_err(|_| NotAProxy::Address)
+    // Whoever reads half of it sends the password to another place.
+    let (authority, behind) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    if behind.contains('@') || !is_port(authority.rsplit_once('@').map_or(authority, |(_, host)| host)) {
+        return Err(NotAProxy::Address);
+    }
+    Proxy::new(&format!("{scheme}://{rest}")).map_err(|_| NotAProxy::Address)
+}
+
+/// Whether what follows the host is nothing or a port.
+fn is_port(host: &str) -> bool {
+    let behind = match host.rsplit_once(']') {
+        Some((_, behind)) => behind,
+        None => host.find(':').map_or("", |colon| host.get(colon..).unwrap_or_default()),
+    };
+    behind.is_empty()
+        || behind.strip_prefix(':').is_some_and(|port| {
+            port.bytes().all(|digit| digit.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|port| port > 0)
+        })
 }
 
 /// The name and port of a proxy, which may be shown.
@@ -146,7 +165,7 @@ fn is_of_connecting(kind: ErrorKind) -> bool {
 /// `useProxy` of httpproxy: never for this machine, and not for what `NO_PROXY` names.
 fn uses_proxy(host: &str, port: u16, no_proxy: &str) -> bool {
     let host = host.trim_matches(['[', ']']).to_ascii_lowercase();
-    let address = host.parse::<IpAddr>().ok();
+    let address = address_of(&host);
     if host == "localhost" || address.is_some_and(|address| address.is_loopback()) {
         return false;
     }
@@ -164,7 +183,7 @@ fn is_named(entry: &str, host: &str, address: Option<IpAddr>, port: u16) -> bool
     {
         return address.is_some_and(|address| is_within(address, network, length));
     }
-    if let Ok(named) = entry.trim_matches(['[', ']']).parse::<IpAddr>() {
+    if let Some(named) = address_of(entry.trim_matches(['[', ']'])) {
         return address == Some(named);
     }
     let (name, named_port) = entry.rsplit_once(':').unwrap_or((entry, ""));
@@ -172,7 +191,7 @@ fn is_named(entry: &str, host: &str, address: Option<IpAddr>, port: u16) -> bool
         return false;
     }
     let name = name.trim_matches(['[', ']']);
-    if let Ok(named) = name.parse::<IpAddr>() {
+    if let Some(named) = address_of(name) {
         return address == Some(named);
     }
     let name = name.strip_prefix('*').filter(|rest| rest.starts_with('.')).unwrap_or(name);
@@ -182,6 +201,11 @@ fn is_named(entry: &str, host: &str, address: Option<IpAddr>, port: u16) -> bool
             Some(_) => host.ends_with(name),
             None => host == name || host.strip_suffix(name).is_some_and(|rest| rest.ends_with('.')),
         }
+}
+
+/// An IPv4 address is the same one in the form of IPv6.
+fn address_of(host: &str) -> Option<IpAddr> {
+    host.parse::<IpAddr>().ok().map(|address| address.to_canonical())
 }
 
 fn is_within(address: IpAddr, network: IpAddr, length: u32) -> bool {
@@ -210,6 +234,9 @@ mod tests {
             ("localhost", 6443, "", false),
             ("127.0.0.9", 6443, "", false),
             ("[::1]", 6443, "", false),
+            ("[::ffff:127.0.0.9]", 6443, "", false),
+            ("[::ffff:10.1.2.3]", 6443, "10.0.0.0/8", false),
+            ("10.1.2.3", 6443, "::ffff:10.1.2.3", false),
             ("api.example.org", 6443, "*", false),
             ("api.example.org", 6443, "other.org, example.org", false),
             ("example.org", 6443, "example.org", false),
@@ -276,6 +303,15 @@ mod tests {
             ("ftp://me:secret@proxy", NotAProxy::Scheme),
             ("http://me:secret@", NotAProxy::Address),
             ("me:secret@pro xy", NotAProxy::Address),
+            // What was read of these would be port 80, or the user's name as the host.
+            ("http://me:secret@proxy:31x8", NotAProxy::Address),
+            ("http://me:secret@proxy:99999", NotAProxy::Address),
+            ("http://me:secret@proxy:0", NotAProxy::Address),
+            ("http://me:secret@proxy:", NotAProxy::Address),
+            ("http://me:secret@[::2]31", NotAProxy::Address),
+            ("http://me:sec/secret@proxy", NotAProxy::Address),
+            ("http://me:sec#secret@proxy", NotAProxy::Address),
+            ("http://me:sec?secret@proxy:3128", NotAProxy::Address),
         ] {
             let variable = |name: &str| (name == "HTTPS_PROXY").then(|| url.to_owned());
             let error = leads(&variable, "https://a.org").unwrap_err();
@@ -283,7 +319,13 @@ mod tests {
             assert!(!format!("{error} {error:?}").contains("secret"), "{error}");
             assert_eq!(leads(&variable, "https://localhost"), Ok(None), "{url}: it leads nowhere");
         }
-        for url in ["http://me:secret@proxy:3128", "me:secret@proxy", "https://me:secret@proxy"] {
+        for url in [
+            "http://me:secret@proxy:3128",
+            "me:secret@proxy",
+            "https://me:secret@proxy",
+            "HTTP://me:secret@proxy:3128/",
+            "http://me:secret@[::2]:3128",
+        ] {
             let variable = |name: &str| name.eq_ignore_ascii_case("https_proxy").then(|| url.into());
             let shown = format!("{:?} {:?}", Proxies::of(&variable), read(url).unwrap());
             assert!(!shown.contains("secret"), "{shown}");

@@ -14,6 +14,7 @@ use nix::{sys::stat::Mode, unistd::mkfifo};
 use ring::rand::SystemRandom;
 use serde_json::{Value, json};
 use support::{
+    chains::{self, PipelineFormat},
     command::{Ran, path, svidence, verify},
     corpus::{self, Shape},
     packed::gzip,
@@ -468,4 +469,68 @@ fn the_taskruns_of_a_pipelinerun_that_another_draws_into_its_shard_are_kept() {
         let kin = Kin::glance(task_run.to_string().as_bytes()).unwrap();
         assert_eq!(families.membership(&kin), expected, "{case}");
     }
+}
+
+/// Nothing in either says that they belong together but their names.
+#[test]
+fn an_attested_pipelinerun_is_judged_with_its_taskruns_in_one_shard() {
+    let mut runs = genuine("ship");
+    let mut pipeline_run = runs.pop().unwrap();
+    let of = |pipeline_run: &Value, runs: &[Value]| {
+        let runs: Vec<&Value> = runs.iter().collect();
+        chains::of_pipeline_run(PipelineFormat::V2alpha4, pipeline_run, &runs)
+    };
+    let honest = of(&pipeline_run, &runs);
+    let results = pipeline_run["status"]["results"].as_array_mut().unwrap();
+    let digest = results.iter_mut().find(|result| result["name"] == "digest").unwrap();
+    digest["value"] = json!("sha256:6666");
+    let forged = of(&pipeline_run, &runs);
+    let names: Vec<String> =
+        runs.iter().map(|run| format!("--taskrun={}", run["metadata"]["name"].as_str().unwrap())).collect();
+    let task_runs: Vec<Value> = runs.iter().map(chains::v2alpha3).collect();
+    let bundle = format!("{}/testdata/pipelineruns/ship/bundle.pem", env!("CARGO_MANIFEST_DIR"));
+    for (case, attestation, expected) in [("honest", honest, "weak"), ("forged", forged, "invalid")] {
+        let lines: String =
+            task_runs.iter().chain([&attestation]).map(|document| format!("{document}\n")).collect();
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("attestations.jsonl");
+        fs::write(&file, lines).unwrap();
+        let judged = |shard: &str| {
+            let mut arguments = vec!["verify", path(&file), "--trust-domain=example.org", "-n", "default"];
+            arguments.extend([
+                "--at",
+                AT,
+                "--bundle",
+                &bundle,
+                "--accept=not-carried",
+                "-o",
+                "json",
+                "--allow-empty",
+            ]);
+            arguments.extend(["--pipelinerun", "ship"]);
+            arguments.extend(names.iter().map(String::as_str));
+            if !shard.is_empty() {
+                arguments.extend(["--shard", shard]);
+            }
+            svidence(&arguments, "")
+        };
+        let whole = lines_of_all(&[judged("")]);
+        let of_run = whole.keys().find(|line| line.contains("\"pipelineRun\":\"default/ship\"")).unwrap();
+        let line: Value = serde_json::from_str(of_run).unwrap();
+        assert_eq!(line["verdict"], expected, "{case}: {of_run}");
+        for count in [2, 3, 5] {
+            let parts: Vec<Ran> = (0..count).map(|part| judged(&format!("{part}/{count}"))).collect();
+            assert_eq!(lines_of_all(&parts), whole, "{case}: in {count} parts");
+        }
+    }
+}
+
+fn lines_of_all(parts: &[Ran]) -> BTreeMap<String, usize> {
+    let mut all = BTreeMap::new();
+    for part in parts {
+        for (line, times) in lines(part).0 {
+            *all.entry(line).or_default() += times;
+        }
+    }
+    all
 }

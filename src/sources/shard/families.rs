@@ -38,7 +38,8 @@ pub struct Families {
     roots: HashMap<String, String>,
     /// Numbers of the full names of TaskRuns that PipelineRuns of this shard call their own.
     named: HashSet<u64>,
-    /// A PipelineRun turned out to be of this shard after its TaskRuns' names were let go, so any TaskRun may be one of them.
+    /// Any TaskRun may be one of a PipelineRun of this shard: that is an attestation, or turned out to be of this shard after its TaskRuns'
+    /// names were let go.
     is_any_named: bool,
     /// A PipelineRun came that was not there when the families were made.
     changed: AtomicBool,
@@ -78,12 +79,18 @@ struct Known {
     named: HashSet<u64>,
     /// Numbers of the UIDs of those of other shards, as far as it is known, whose TaskRuns' names are not kept.
     dropped: HashSet<u64>,
+    /// The UID of an attested one. All of them are one family, since they may be in each other by their names.
+    attested: Option<String>,
 }
 
 impl Known {
     fn add(&mut self, kin: &Kin, shard: Shard) {
         let (uid, named) = (kin.identity(), kin.task_runs.iter().map(|name| number(name)));
         kin.owners.iter().for_each(|owner| self.linked.link(&uid, owner));
+        if kin.is_attested {
+            let one = self.attested.get_or_insert_with(|| uid.clone());
+            self.linked.link(&uid, one);
+        }
         if !kin.owners.is_empty() || kin.has_pipeline_runs {
             self.related.push((uid, named.collect()));
         } else if shard.has(&uid) {
@@ -94,10 +101,11 @@ impl Known {
     }
 
     fn families(self, shard: Shard) -> Families {
-        let Self { linked, related, mut named, dropped } = self;
+        let Self { linked, related, mut named, dropped, attested } = self;
         let roots = linked.roots();
         let is_here = |uid: &String| shard.has(roots.get(uid).unwrap_or(uid));
-        let is_any_named = roots.keys().any(|uid| is_here(uid) && dropped.contains(&number(uid)));
+        let is_any_named = attested.as_ref().is_some_and(is_here)
+            || roots.keys().any(|uid| is_here(uid) && dropped.contains(&number(uid)));
         named.extend(related.into_iter().filter(|(uid, _)| is_here(uid)).flat_map(|(_, names)| names));
         Families { shard, roots, named, is_any_named, changed: AtomicBool::new(false) }
     }

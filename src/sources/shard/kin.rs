@@ -20,6 +20,8 @@ pub struct Kin {
     pub(super) task_runs: Vec<String>,
     /// Of a PipelineRun: whether it names PipelineRuns as its own.
     pub(super) has_pipeline_runs: bool,
+    /// Of a PipelineRun: whether it is an attestation, which does not name its own. Any run may be one of them, by its name.
+    pub(super) is_attested: bool,
     uid: String,
     namespace: String,
     name: String,
@@ -87,7 +89,9 @@ impl Kin {
             Run::PipelineRun(object) => {
                 let children = object.status.child_references.iter();
                 let children = children.map(|child| (child.kind.as_str(), child.name.as_str()));
-                Self::new(RunKind::PipelineRun, &object.metadata, ends(object.succeeded()), children)
+                let has_finished = ends(object.succeeded());
+                let kin = Self::new(RunKind::PipelineRun, &object.metadata, has_finished, children);
+                Self { is_attested: object.chains.is_some(), ..kin }
             }
         }
     }
@@ -148,6 +152,7 @@ impl Kin {
             owners: owners.cloned().collect(),
             task_runs,
             has_pipeline_runs,
+            is_attested: false,
             uid: uid.clone(),
             namespace: namespace.clone(),
             name: name.clone(),
