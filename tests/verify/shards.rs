@@ -493,10 +493,10 @@ fn an_attested_pipelinerun_is_judged_with_its_taskruns_in_one_shard() {
         let lines: String =
             task_runs.iter().chain([&attestation]).map(|document| format!("{document}\n")).collect();
         let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("attestations.jsonl");
+        let file = folder.path().join("attestations.jsonl").display().to_string();
         fs::write(&file, lines).unwrap();
         let judged = |shard: &str| {
-            let mut arguments = vec!["verify", path(&file), "--trust-domain=example.org", "-n", "default"];
+            let mut arguments = vec!["verify", &file, "--trust-domain=example.org", "-n", "default"];
             arguments.extend([
                 "--at",
                 AT,
