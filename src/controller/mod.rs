@@ -25,3 +25,4 @@ pub mod run;
 pub mod spire;
 pub mod stamping;
 pub mod static_entries;
+mod text;

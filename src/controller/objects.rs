@@ -14,22 +14,16 @@ use serde_json::Value;
 use unixtime::UnixSeconds;
 
 use crate::{
-    controller::judging::ended::EndedRun,
+    controller::{
+        judging::ended::EndedRun,
+        text::{LONGEST_IMAGE_ID, short, text, uid},
+    },
     evidence::sha256,
     sources::kubernetes::follow::{Followed, Page, Told},
 };
 
 /// The label of a TaskRun's pods, by which they are followed.
 pub const POD_LABEL: &str = "tekton.dev/taskRun";
-
-/// Bytes of the longest text that is kept: a name (RFC 1123, by which Kubernetes names objects). The API server does not check all
-/// that it stores, such as the names in owner references.
-const LONGEST_TEXT: usize = 253;
-/// Bytes of the longest `imageID` that is kept: a name of an image has at most 255 (OCI distribution-spec), beside it are a registry and a
-/// digest.
-const LONGEST_IMAGE_ID: usize = 1024;
-/// Bytes of the longest UID that is kept; those of Kubernetes are UUIDs.
-const LONGEST_UID: usize = 64;
 
 /// What something is found by: few bytes, however long its names are.
 pub type Key = [u8; 16];
@@ -150,20 +144,6 @@ pub struct ConfigMap {
     pub metadata: ObjectMetadata,
     /// Its keys and values.
     pub data: BTreeMap<String, String>,
-}
-
-/// The text at a place of an object, if it says something and is no longer than a name may be.
-fn text(object: &Value, place: &str) -> Option<String> {
-    short(object, place, LONGEST_TEXT)
-}
-
-fn uid(object: &Value, place: &str) -> Option<String> {
-    short(object, place, LONGEST_UID)
-}
-
-fn short(object: &Value, place: &str, longest: usize) -> Option<String> {
-    let text = object.pointer(place)?.as_str()?;
-    (1..=longest).contains(&text.len()).then(|| text.to_owned())
 }
 
 fn list<'a>(object: &'a Value, place: &str) -> impl Iterator<Item = &'a Value> {

@@ -4,7 +4,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use svidence::{
-    controller::{judging::backlog::Backlog, judging::ended::EndedRun, objects::Seen},
+    controller::{
+        judging::{backlog::Backlog, ended::EndedRun, run_id::RunId},
+        objects::Seen,
+    },
     sources::{kubernetes::follow::Told, run_name::RunKind},
 };
 use unixtime::UnixSeconds;
@@ -134,6 +137,39 @@ fn what_a_verdict_depends_on_is_in_its_evidence() {
     }
 }
 
+/// Anybody who may create a run chooses these texts, and the API server does not check their length.
+#[test]
+fn no_more_is_kept_of_a_run_than_it_can_rightly_say() {
+    let long = "x".repeat(100_000);
+    let mut object = child("build");
+    object["metadata"]["ownerReferences"] = json!([
+        {"kind": "PipelineRun", "name": long, "uid": "uid-of-ship"},
+        {"kind": "PipelineRun", "name": "ship", "uid": "uid-of-ship"},
+        {"kind": "PipelineRun", "name": "ship", "uid": long},
+    ]);
+    object["metadata"]["labels"] = json!({"tekton.dev/pipelineRunUID": "uid-of-another"});
+    set(&mut object, "/status/conditions/1", &json!({"type": "SvidenceVerified", "status": long}));
+    let ended = ended(&object);
+    assert_eq!(ended.pipeline_runs, ["uid-of-another", "uid-of-ship"]);
+    assert_eq!(ended.condition.as_deref(), Some(""), "it is none that ours has");
+}
+
+#[test]
+fn runs_without_room_for_time_stamps_come_by_when_their_certificates_expire() {
+    let mut work = Work::new();
+    let id = |number: i64| {
+        let run = run("default", &format!("run-{number}"));
+        RunId::of(TaskRun, &seen(&run))
+    };
+    for number in 0..10_000 {
+        assert_eq!(work.backlog.lacks_time_stamps(UnixSeconds::new(20_000 - number), id(number)), None);
+    }
+    assert_eq!(work.backlog.lacks_time_stamps(UnixSeconds::new(1), id(10_000)), Some(id(0)));
+    assert_eq!(work.backlog.next_unstamped(), Some((UnixSeconds::new(1), id(10_000))));
+    assert_eq!(work.backlog.next_unstamped(), Some((UnixSeconds::new(10_001), id(9_999))));
+    assert!(work.backlog.has_unstamped());
+}
+
 /// Puts a value at a place, with all that leads to it.
 fn set(object: &mut Value, place: &str, value: &Value) {
     let mut at = object;
@@ -261,6 +297,10 @@ fn a_verdict_of_somebody_else_is_looked_at_by_whoever_judges() {
     for round in 0..2 {
         work.backlog.act(work.at);
         assert_eq!(work.backlog.count(), 2, "{round}: it has judged none of them itself");
+        // Neither a change of something else nor another list makes them right.
+        work.tell(TaskRun, Told::Changed(seen(&mine)), true);
+        work.tell(TaskRun, Told::all([&mine, &claimed].map(seen).to_vec()), true);
+        assert_eq!(work.backlog.count(), 2, "{round}: they are still to be judged");
     }
     work.at += LATER;
     let mut names: Vec<String> = Vec::new();

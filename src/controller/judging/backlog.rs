@@ -17,7 +17,7 @@ use crate::{
         judging::{
             annotation::Noted,
             ended::{EndedRun, Mark},
-            run_id::RunId,
+            run_id::{RunId, key_by_uid},
             turns::Turns,
         },
         objects::{Key, Listing, Seen},
@@ -33,7 +33,7 @@ const AGAIN: Duration = Duration::from_secs(2);
 /// So many PipelineRuns above a run are judged again after it: their owner references may lead round in a circle.
 const LEVELS: u8 = 8;
 
-/// Runs that are remembered for having no time stamps: the last ones.
+/// Runs that are remembered for having no time stamps.
 const MOST_UNSTAMPED: usize = 10_000;
 
 /// A run that is to be judged.
@@ -100,21 +100,15 @@ impl Judged {
         Self {
             mark: Some(ended.mark),
             by,
-            pipeline_runs: above(id, ended).map(|id| id.key()).collect(),
+            pipeline_runs: above(id, ended).collect(),
             id: (!is_ours || id.kind == RunKind::PipelineRun).then(|| id.clone()),
         }
     }
 }
 
-/// The PipelineRuns that a run says it belongs to: they are in its namespace.
-fn above(id: &RunId, ended: &EndedRun) -> impl Iterator<Item = RunId> {
-    let of = |(name, uid): &(String, String)| RunId {
-        kind: RunKind::PipelineRun,
-        namespace: id.namespace.clone(),
-        name: name.clone(),
-        uid: uid.clone(),
-    };
-    ended.pipeline_runs.iter().map(of)
+/// What the PipelineRuns are found by that a run says it belongs to: they are in its namespace.
+fn above(id: &RunId, ended: &EndedRun) -> impl Iterator<Item = Key> {
+    ended.pipeline_runs.iter().map(|uid| key_by_uid(&id.namespace, uid))
 }
 
 /// What is known of one kind in one scope.
@@ -131,8 +125,8 @@ pub struct Backlog {
     known: BTreeMap<(RunKind, Scope), Known>,
     open: BTreeMap<Arc<RunId>, Open>,
     turns: Turns,
-    /// TaskRuns that lack time stamps and are to be looked at again for them, by when they say that they ended.
-    unstamped: BTreeSet<(Option<UnixSeconds>, RunId)>,
+    /// TaskRuns that lack time stamps and are to be looked at again for them, by when the first of their certificates expires.
+    unstamped: BTreeSet<(UnixSeconds, RunId)>,
 }
 
 impl Backlog {
@@ -192,7 +186,11 @@ impl Backlog {
             self.close(&id);
             return;
         };
-        if known.as_ref().is_some_and(|known| known.mark == Some(ended.mark)) {
+        let as_known = known.as_ref().filter(|known| known.mark == Some(ended.mark)).map(|known| known.by);
+        if let (Some(By::Others(noted)), true) = (as_known, acts) {
+            // What else has changed does not make it right.
+            self.put(id, Open { may_stand: Some(noted), ..open });
+        } else if as_known.is_some() {
             self.close(&id);
         } else if let Some(at) = ended.noted.as_ref().and_then(Noted::at).filter(|_| !acts) {
             let judged = Judged::new(&id, ended, By::Others(at));
@@ -261,7 +259,7 @@ impl Backlog {
         let before = before.map(|before| before.pipeline_runs).unwrap_or_default();
         let pipeline_runs = self.judged(RunKind::PipelineRun, &scope);
         let mut again = Vec::new();
-        for key in above(id, now).map(|id| id.key()).chain(before) {
+        for key in above(id, now).chain(before) {
             let Some(known) = pipeline_runs.get_mut(&key) else { continue };
             let is_older = match known.by {
                 By::Us(began) => began < changed,
@@ -279,12 +277,12 @@ impl Backlog {
         }
     }
 
-    /// A run that has its verdict lacks time stamps, and is to be looked at again for them. `completed`: when it says that it ended.
-    pub fn lacks_time_stamps(&mut self, completed: Option<UnixSeconds>, id: RunId) {
-        self.unstamped.insert((completed, id));
-        if self.unstamped.len() > MOST_UNSTAMPED {
-            self.unstamped.pop_first();
-        }
+    /// A run that has its verdict lacks time stamps, and is to be looked at again for them, in time before `not_after`. Gives one that had to
+    /// go for it, if there are too many.
+    pub fn lacks_time_stamps(&mut self, not_after: UnixSeconds, id: RunId) -> Option<RunId> {
+        self.unstamped.insert((not_after, id));
+        let last = if self.unstamped.len() > MOST_UNSTAMPED { self.unstamped.pop_last() } else { None };
+        last.map(|(_, id)| id)
     }
 
     /// Whether there are such runs.
@@ -292,16 +290,9 @@ impl Backlog {
         !self.unstamped.is_empty()
     }
 
-    /// The one of these that has ended last, if it has ended after `since`. It is forgotten, and so are older ones.
-    pub fn next_unstamped(&mut self, since: UnixSeconds) -> Option<RunId> {
-        let last = self.unstamped.pop_last();
-        match last.filter(|(completed, _)| *completed > Some(since)) {
-            Some((_, id)) => Some(id),
-            None => {
-                self.unstamped.clear();
-                None
-            }
-        }
+    /// The one of these whose certificates expire first, and when. It is forgotten.
+    pub fn next_unstamped(&mut self) -> Option<(UnixSeconds, RunId)> {
+        self.unstamped.pop_first()
     }
 
     /// There is nothing to judge.

@@ -4,7 +4,10 @@ use serde_json::{Map, Value, json};
 use unixtime::UnixSeconds;
 
 use crate::{
-    controller::judging::annotation::{ANNOTATION, EvidenceDigest, Noted},
+    controller::{
+        judging::annotation::{ANNOTATION, EvidenceDigest, Noted},
+        text::uid,
+    },
     evidence::sha256,
     tekton::taskrun,
 };
@@ -14,8 +17,8 @@ pub const CONDITION: &str = "SvidenceVerified";
 
 /// The label with the UID of the PipelineRun that a run belongs to, which `svidence verify` looks at.
 const UID_LABEL: &str = "tekton.dev/pipelineRunUID";
-/// And the one with its name.
-const NAME_LABEL: &str = "tekton.dev/pipelineRun";
+/// The statuses of a condition (`metav1.ConditionStatus`).
+const STATUSES: [&str; 3] = ["True", "False", "Unknown"];
 /// So many PipelineRuns that a run belongs to are looked at; Tekton names one.
 const MOST_PIPELINE_RUNS: usize = 8;
 
@@ -31,12 +34,12 @@ pub struct EndedRun {
     pub mark: Mark,
     /// The verdict on this evidence that is noted. Anybody may have done that.
     pub noted: Option<Noted>,
-    /// The status of the condition that holds a verdict. Anybody may have set that, too.
+    /// The status of the condition that holds a verdict, empty if it is none that ours has. Anybody may have set that, too.
     pub condition: Option<String>,
     /// When it says that it has ended.
     pub completed: Option<UnixSeconds>,
-    /// Names and UIDs of the PipelineRuns that it says it belongs to, by its owners and by its labels.
-    pub pipeline_runs: Vec<(String, String)>,
+    /// UIDs of the PipelineRuns that it says it belongs to, by its labels and by its owners.
+    pub pipeline_runs: Vec<String>,
 }
 
 /// The conditions of a type.
@@ -62,11 +65,14 @@ impl EndedRun {
         let noted = annotation(object, ANNOTATION);
         let conditions: Vec<&Value> = conditions(object, CONDITION).collect();
         let mark = sha256(json!([evidence, noted, conditions]).to_string().as_bytes());
-        let status = |condition: &&Value| Some(condition.get("status")?.as_str()?.to_owned());
+        let status = |condition: &&Value| {
+            let status = condition.get("status").and_then(Value::as_str);
+            status.filter(|status| STATUSES.contains(status)).unwrap_or_default().to_owned()
+        };
         let completed = object.pointer("/status/completionTime").and_then(Value::as_str);
         Some(Self {
             noted: noted.and_then(Noted::read).filter(|noted| noted.is_of(&evidence)),
-            condition: conditions.first().and_then(status),
+            condition: conditions.first().map(status),
             evidence,
             mark,
             completed: completed.and_then(UnixSeconds::parse),
@@ -75,18 +81,17 @@ impl EndedRun {
     }
 }
 
-fn pipeline_runs(object: &Value) -> Vec<(String, String)> {
-    let text = |of: &Value, key: &str| Some(of.get(key)?.as_str()?.to_owned());
+fn pipeline_runs(object: &Value) -> Vec<String> {
     let owners = object.pointer("/metadata/ownerReferences").and_then(Value::as_array);
     let is_pipeline_run = |owner: &&Value| owner.get("kind").and_then(Value::as_str) == Some("PipelineRun");
     let by_owner = owners.into_iter().flatten().filter(is_pipeline_run);
-    let by_owner = by_owner.filter_map(|owner| Some((text(owner, "name")?, text(owner, "uid")?)));
-    let by_label = object
-        .pointer("/metadata/labels")
-        .and_then(|labels| Some((text(labels, NAME_LABEL)?, text(labels, UID_LABEL)?)));
-    let mut all: Vec<_> = by_owner.chain(by_label).take(MOST_PIPELINE_RUNS).collect();
-    all.sort();
-    all.dedup();
+    let by_label = uid(object, "/metadata/labels/tekton.dev~1pipelineRunUID");
+    let mut all: Vec<String> = Vec::new();
+    for uid in by_label.into_iter().chain(by_owner.filter_map(|owner| uid(owner, "/uid"))) {
+        if all.len() < MOST_PIPELINE_RUNS && !all.contains(&uid) {
+            all.push(uid);
+        }
+    }
     all
 }
 

@@ -48,10 +48,10 @@ use crate::{
 /// is new to a cluster finds many.
 const TOLD_FOR: Duration = Duration::from_secs(3600);
 
-/// A run that has ended longer ago has no certificate that is valid: the controller gives none that lasts longer.
-const STAMPED_FOR: Duration = Duration::from_secs(24 * 3600);
 /// The code of the finding that certificates had expired: it is too late for time stamps (docs/verify.md "Codes").
 const UNPROVEN: &str = "time-unproven";
+/// Where this controller does not act it looks so often whether it does.
+const ACTING_AGAIN: Duration = Duration::from_secs(2);
 /// If there is no room for runs that lack time stamps, it is looked again after this time.
 const ROOM_AGAIN: Duration = Duration::from_secs(5);
 
@@ -132,6 +132,7 @@ pub fn run(surroundings: JudgingSurroundings) {
         trusted: None,
         failures: 0,
         next_try: Instant::now(),
+        acts: false,
     };
     loop {
         judging.surroundings.metrics.to_judge(judging.backlog.count());
@@ -149,6 +150,7 @@ pub fn run(surroundings: JudgingSurroundings) {
             next = judging.surroundings.heard.try_recv().ok();
         }
         let at = Instant::now();
+        judging.look_at_leadership(at);
         if !judging.judge_next(at) {
             judging.look_for_time_stamps(at);
         }
@@ -186,16 +188,30 @@ struct Judging {
     /// Of the API server's, in a row.
     failures: u32,
     next_try: Instant,
+    /// Whether it was the one that acts when that was looked at last.
+    acts: bool,
 }
 
 impl Judging {
     /// How long there is nothing to do if nothing comes in; `None`: for ever.
     fn wait(&self, at: Instant) -> Option<Duration> {
-        let can_judge = self.is_on() && self.surroundings.leadership.is_held(at) && self.own().is_some();
+        if !self.surroundings.leadership.is_held(at) {
+            return Some(ACTING_AGAIN);
+        }
+        let can_judge = self.is_on() && self.own().is_some();
         let room_again = if self.surroundings.stamper.has_room() { Duration::ZERO } else { ROOM_AGAIN };
         let unstamped = (self.is_stamping() && self.backlog.has_unstamped()).then_some(room_again);
         let wait = [self.backlog.wait(at), unstamped].into_iter().flatten().min().filter(|_| can_judge)?;
         Some(wait.max(self.next_try.saturating_duration_since(at)))
+    }
+
+    /// Notes whether this controller is the one that acts. It may not have been for a moment that nobody told of.
+    fn look_at_leadership(&mut self, at: Instant) {
+        let is_held = self.surroundings.leadership.is_held(at);
+        if is_held && !self.acts {
+            self.backlog.act(at);
+        }
+        self.acts = is_held;
     }
 
     fn is_on(&self) -> bool {
@@ -229,13 +245,7 @@ impl Judging {
                 self.configuration = Some(configuration);
                 self.look_at_authorities();
             }
-            JudgingHeard::LookAgain => {
-                let at = Instant::now();
-                if self.surroundings.leadership.is_held(at) {
-                    self.backlog.act(at);
-                }
-                self.look_at_authorities();
-            }
+            JudgingHeard::LookAgain => self.look_at_authorities(),
         }
     }
 
@@ -295,37 +305,60 @@ impl Judging {
         is_due && self.own().is_some()
     }
 
-    /// Looks at a run whose verdict is believed, to hand it over if it lacks time stamps. Its verdict stays.
+    /// Looks again at a run that lacks time stamps, to hand it over. Its verdict stays.
     fn look_for_time_stamps(&mut self, at: Instant) {
         let is_wanted = self.is_stamping() && self.may_ask(at) && self.surroundings.stamper.has_room();
-        let now = (self.surroundings.now)();
         if !is_wanted || !self.backlog.has_unstamped() {
             return;
         }
+        let now = (self.surroundings.now)();
         let Some(trust) = self.trust(at, now) else { return };
-        let Some(id) = self.backlog.next_unstamped(now - STAMPED_FOR) else { return };
+        let Some((not_after, id)) = self.backlog.next_unstamped() else { return };
+        if not_after < now {
+            return self.missed(&id);
+        }
         let Ok(name) = id.name.parse() else { return };
         let run = RunName { kind: id.kind, name };
-        match judge(&mut self.surroundings.runs, &id, run, &trust, &self.policy) {
+        let found = judge(&mut self.surroundings.runs, &id, run, &trust, &self.policy);
+        let ended = Instant::now();
+        self.backlog.took(&id.namespace, ended.saturating_duration_since(at), ended);
+        match found {
             Ok(found) => {
-                if let Some(Found { due: Some(due), ended, .. }) = found {
-                    self.hand_over(due, ended.completed);
-                }
+                self.failures = 0;
+                found.and_then(|found| found.due).into_iter().for_each(|due| self.hand_over(due));
             }
             Err(error) => {
-                self.backlog.lacks_time_stamps(Some(now), id);
-                self.failures = self.failures.saturating_add(1);
-                self.next_try = at + pause_after(self.failures);
                 self.surroundings.metrics.not_stamped(error.code());
+                if error.is_about_object() {
+                    return self.missed(&id);
+                }
+                self.failures = self.failures.saturating_add(1);
+                self.next_try = ended + pause_after(self.failures);
+                self.lacks_time_stamps(not_after, id);
             }
         }
     }
 
-    fn hand_over(&mut self, due: Due, completed: Option<UnixSeconds>) {
-        let id = due.id.clone();
-        if self.is_stamping() && !self.surroundings.stamper.stamp(due) {
-            self.backlog.lacks_time_stamps(completed, id);
+    fn hand_over(&mut self, due: Due) {
+        let (id, not_after) = (due.id.clone(), due.not_after());
+        if let Some(not_after) =
+            not_after.filter(|_| self.is_stamping() && !self.surroundings.stamper.stamp(due))
+        {
+            self.lacks_time_stamps(not_after, id);
         }
+    }
+
+    fn lacks_time_stamps(&mut self, not_after: UnixSeconds, id: RunId) {
+        if let Some(gone) = self.backlog.lacks_time_stamps(not_after, id) {
+            self.missed(&gone);
+        }
+    }
+
+    /// A run gets no time stamps any more, as too many lack some.
+    fn missed(&self, id: &RunId) {
+        self.surroundings.metrics.missed(&id.namespace);
+        let message = "more runs lack time stamps than could be time-stamped in time: its time is unproven once its certificates have expired";
+        self.warn_of("NotTimestamped", id, message.to_owned());
     }
 
     /// Judges the next run; whether one was due.
@@ -414,7 +447,7 @@ impl Judging {
         // It may be of long ago.
         let now = (self.surroundings.now)();
         if let Some(due) = due.filter(|due| due.not_after().is_none_or(|not_after| not_after >= now)) {
-            self.hand_over(due, ended.completed);
+            self.hand_over(due);
         }
     }
 
@@ -425,7 +458,7 @@ impl Judging {
         self.backlog.done(&id, ended, false, began, Instant::now());
         self.warn(&id, &judged, ended.completed);
         if let Some(due) = due {
-            self.hand_over(due, ended.completed);
+            self.hand_over(due);
         } else if self.is_stamping() && judged.finding == Some(UNPROVEN) && id.kind == RunKind::TaskRun {
             self.surroundings.metrics.missed(&id.namespace);
         }
@@ -443,9 +476,14 @@ impl Judging {
             Verdict::Absent => "VerdictAbsent",
             Verdict::Unchecked => "VerdictUnchecked",
         };
+        let message = format!("{}: {}", judged.finding.unwrap_or_default(), judged.words);
+        self.warn_of(reason, id, message);
+    }
+
+    fn warn_of(&self, reason: &'static str, id: &RunId, message: String) {
+        let at = (self.surroundings.now)();
         let RunId { kind, namespace, name, uid } = id.clone();
         let about = About { api_version: "tekton.dev/v1", kind: kind_of(kind), namespace, name, uid };
-        let message = format!("{}: {}", judged.finding.unwrap_or_default(), judged.words);
         // It is in the log, too; a flood of them must not hold up anything.
         let _ = self.surroundings.warnings.try_send(Warning { about, reason, message, at });
     }

@@ -18,6 +18,11 @@ pub struct RunId {
     pub uid: String,
 }
 
+/// What the mark of the run with this UID is found by. What it is called in other objects does not matter.
+pub fn key_by_uid(namespace: &str, uid: &str) -> Key {
+    key_of(&[namespace, uid])
+}
+
 impl RunId {
     /// Which one a watch has told of.
     pub fn of(kind: RunKind, seen: &Seen) -> Self {
@@ -29,6 +34,6 @@ impl RunId {
 
     /// What its mark is found by.
     pub fn key(&self) -> Key {
-        key_of(&[&self.namespace, &self.name, &self.uid])
+        key_by_uid(&self.namespace, &self.uid)
     }
 }
