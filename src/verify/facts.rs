@@ -332,6 +332,8 @@ details! {
     CHILD_LEFT_OUT = "child-left-out";
     /// A child does not count as verified.
     CHILD_VERDICT = "child-verdict";
+    /// Objects of one name say different things of a child, or it is not known which of several it is.
+    CHILD_DIFFERS = "child-differs";
     /// A parameter is not what the attested results make of it.
     PARAMETER = "parameter";
     /// Something was made of a result that no task produced.

@@ -252,6 +252,63 @@ fn attestations_of_taskruns_do_not_say_whose_they_are() {
     assert!(line["findings"].to_string().contains("$(tasks.deploy.status) is not known"), "{line}");
 }
 
+/// What is said of a run by its object counts, whatever attestation of it is beside that, and in whatever order they come.
+#[test]
+fn an_attestation_hides_nothing_of_the_object_beside_it() {
+    let ship = Whole::read("ship");
+    let beside: Vec<Value> = vec![ship.attested(PipelineFormat::Deep)];
+    let labelled: Vec<Value> = ship.task_runs.iter().map(chains::v2alpha3_tekton).collect();
+    let names =
+        ship.task_runs.iter().flat_map(|run| ["--taskrun", run["metadata"]["name"].as_str().unwrap()]);
+    let more: Vec<&str> = ACCEPTING.into_iter().chain(names).collect();
+    let other = json!("00000000-0000-4000-8000-000000000000");
+    type Case<'a> = (&'a str, Box<dyn Fn(&mut Whole)>, &'a str);
+    let cases: [Case<'_>; 4] = [
+        ("genuine", Box::new(|_| {}), ""),
+        (
+            "a parameter",
+            Box::new(|w| w.task_run("ship-deploy")["spec"]["params"][0]["value"] = json!("sha256:666")),
+            "parameter",
+        ),
+        (
+            "the outcome",
+            Box::new(|w| named_condition(w.task_run("ship-scan-1"))["status"] = json!("False")),
+            "succeeded",
+        ),
+        (
+            "the owner",
+            Box::new(move |w| {
+                w.task_run("ship-deploy")["metadata"]["ownerReferences"][0]["uid"] = other.clone()
+            }),
+            "child-owner",
+        ),
+    ];
+    for (case, change, detail) in &cases {
+        let mut whole = ship.clone();
+        change(&mut whole);
+        let objects = [vec![whole.pipeline_run.clone()], whole.task_runs].concat();
+        let orders = [
+            ("alone", objects.clone()),
+            ("deep inspection after it", [objects.clone(), beside.clone()].concat()),
+            ("deep inspection before it", [beside.clone(), objects.clone()].concat()),
+            ("attestations after it", [objects.clone(), labelled.clone()].concat()),
+            ("attestations before it", [labelled.clone(), objects].concat()),
+        ];
+        for (order, documents) in orders {
+            let ran = verify(&documents, &more);
+            let lines = ran.out.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+            let is_object = |line: &Value| line.get("pipelineRun").is_some() && line.get("failed").is_some();
+            let line =
+                lines.into_iter().find(is_object).unwrap_or_else(|| panic!("{case}, {order}: {}", ran.out));
+            match detail.is_empty() {
+                true => assert_eq!(line["accepted"], json!(true), "{case}, {order}: {line}"),
+                false => assert_eq!(line["verdict"], json!("invalid"), "{case}, {order}: {line}"),
+            }
+            assert!(detail.is_empty() || details(&line).contains(detail), "{case}, {order}: {line}");
+        }
+    }
+}
+
 /// What holds too little to be judged says what would keep more, and what to give beside it.
 #[test]
 fn what_holds_nothing_says_what_to_do() {

@@ -38,6 +38,7 @@ fn child(name: &str, results: &Value) -> Child {
     Child {
         kind: "TaskRun",
         name: format!("default/{name}"),
+        uid: String::new(),
         owners: Vec::new(),
         created: None,
         verdict: Verdict::Verified,
@@ -45,9 +46,11 @@ fn child(name: &str, results: &Value) -> Child {
         succeeded: Some(true),
         reason: "Succeeded".to_owned(),
         params: Vec::new(),
+        also_given: Vec::new(),
         in_program: HashSet::new(),
         has_spec: true,
         is_partial: false,
+        differs: false,
         proven: Some(Proven { results, span: None }),
     }
 }

@@ -3,8 +3,6 @@
 
 use std::collections::HashMap;
 
-use unixtime::UnixSeconds;
-
 use crate::{
     tekton::{
         chains::{ChainsError, PipelineRunOrigin},
@@ -15,8 +13,13 @@ use crate::{
         facts::Detail,
         findings::Findings,
         pipeline::{
-            Pipeline, RunNode, TaskNode, allowance::Allowance, chains, check_against, fault, runs, skips,
-            spec, task::Task, values::Values, whole::Children,
+            Pipeline, RunNode, TaskNode,
+            allowance::Allowance,
+            chains, check_against,
+            children::{Children, Since},
+            fault, runs, since, skips, spec,
+            task::Task,
+            values::Values,
         },
     },
 };
@@ -31,16 +34,17 @@ pub(crate) fn judge(
     by: (&Children, &Allowance, &Trust, &Policy),
     (findings, notes, lacks): (&mut Findings, &mut Vec<String>, &mut Vec<String>),
 ) -> Pipeline {
-    let (children, allowance, ..) = by;
+    let (children, allowance, trust, _) = by;
     notes.push(format!("it is from Chains' attestation in the format {}", origin.format));
     let mut whole = object.clone();
     // Its start is no earlier, so that nothing which is older passes.
     whole.metadata.creation_timestamp.clone_from(&origin.started);
     let inline = object.spec.pipeline_spec.as_ref();
     whole.status.pipeline_spec = inline.map(|inline| spec::put_in(object, inline, allowance));
+    let since = since(&whole, trust);
     let found = match &whole.status.pipeline_spec {
-        Some(spec) => by_names(object, origin, spec, (children, allowance), findings),
-        None => by_owner(object, origin, children),
+        Some(spec) => by_names(object, origin, spec, (children, since, allowance), findings),
+        None => by_owner(object, origin, (children, since)),
     };
     if found.is_empty() {
         findings.push(nothing(origin));
@@ -86,7 +90,7 @@ fn by_names(
     object: &PipelineRun,
     origin: &PipelineRunOrigin,
     spec: &PipelineSpec,
-    (children, allowance): (&Children, &Allowance),
+    (children, since, allowance): (&Children, Since, &Allowance),
     findings: &mut Findings,
 ) -> Vec<ChildReference> {
     let (namespace, uid) = (&object.metadata.namespace, &object.metadata.uid);
@@ -98,7 +102,7 @@ fn by_names(
         let is_there = |name: &str, unknown: &mut HashMap<&str, bool>| {
             let is_held = unknown.get_mut(name).map(|is_unknown| *is_unknown = false).is_some();
             let full_name = format!("{namespace}/{name}");
-            is_held || children.find_own(kind, &full_name, uid).is_some()
+            is_held || children.find_own(kind, &full_name, uid, since).is_some()
         };
         let mut most: Vec<String> = Vec::new();
         for &count in possible_counts(task) {
@@ -145,7 +149,11 @@ fn possible_counts(task: &PipelineTask) -> &'static [usize] {
 }
 
 /// The runs of a pipeline that is not there: those in the attestation, and those beside it that say that they belong to it.
-fn by_owner(object: &PipelineRun, origin: &PipelineRunOrigin, children: &Children) -> Vec<ChildReference> {
+fn by_owner(
+    object: &PipelineRun,
+    origin: &PipelineRunOrigin,
+    (children, since): (&Children, Since),
+) -> Vec<ChildReference> {
     let namespace = format!("{}/", object.metadata.namespace);
     let beside = children.names_of(&object.metadata.uid).filter_map(|name| name.strip_prefix(&namespace));
     let mut names: Vec<&str> = origin.task_runs.iter().map(String::as_str).chain(beside).collect();
@@ -153,7 +161,7 @@ fn by_owner(object: &PipelineRun, origin: &PipelineRunOrigin, children: &Childre
     names.dedup();
     let reference = |name: &str| {
         let is_task_run =
-            children.find("TaskRun", &format!("{namespace}{name}"), &object.metadata.uid).is_some();
+            children.find("TaskRun", &format!("{namespace}{name}"), &object.metadata.uid, since).is_some();
         let kind = if is_task_run { "TaskRun" } else { "PipelineRun" };
         ChildReference { kind: kind.to_owned(), name: name.to_owned(), ..ChildReference::default() }
     };
@@ -167,13 +175,14 @@ fn without_pipeline(
     findings: &mut Findings,
     notes: &mut Vec<String>,
 ) -> Pipeline {
-    let created = object.metadata.creation_timestamp.as_deref().and_then(UnixSeconds::parse);
+    let since = since(object, trust);
     let mut tasks = Vec::new();
     for reference in &object.status.child_references {
         let (namespace, name) = (&object.metadata.namespace, &reference.name);
-        let run = children.find(&reference.kind, &format!("{namespace}/{name}"), &object.metadata.uid);
+        let run =
+            runs::find(children, (&reference.kind, namespace, name), (&object.metadata.uid, since), findings);
         match run {
-            Some(run) => runs::check_one(object, name, run, (created, trust.clock_skew), findings),
+            Some(run) => runs::check_one(object, name, run, since, findings),
             None => {
                 let problem = format!("{name} is not in what was read");
                 findings.push(fault(Verdict::Unchecked, Detail::CHILD_MISSING, problem));

@@ -1,6 +1,9 @@
 //! What is kept of a TaskRun that may belong to a PipelineRun: its verdict, what it proves, and what its PipelineRun says about it.
 
-use std::collections::HashSet;
+use std::{
+    collections::{HashMap, HashSet},
+    mem,
+};
 
 use serde_json::Value;
 use unixtime::{UnixMillis, UnixSeconds};
@@ -11,8 +14,11 @@ use crate::{
         taskrun::{DeclaredStep, TaskRun},
         value::ResultValue,
     },
-    verify::{AttestedProgram, Proof, Report, Verdict},
+    verify::{AttestedProgram, Proof, Report, Verdict, pipeline::children::Since},
 };
+
+/// So many different lists of parameters are kept of the objects of one name.
+const MOST_GIVEN: usize = 8;
 
 /// A run that belongs to a PipelineRun, as far as it is needed to judge that.
 #[derive(Debug, Clone)]
@@ -21,6 +27,8 @@ pub struct Child {
     pub(crate) kind: &'static str,
     /// `<namespace>/<name>`; of a verified TaskRun attested by its steps' certificates.
     pub(crate) name: String,
+    /// Its UID; empty where an attestation does not carry it.
+    pub(crate) uid: String,
     /// UIDs of the PipelineRun that it says it belongs to: by its owner, and by its label. Some of Chains' formats do not carry it.
     pub(crate) owners: Vec<String>,
     /// When it was created.
@@ -33,12 +41,16 @@ pub struct Child {
     pub(crate) reason: String,
     /// `spec.params`, which nobody signs.
     pub(crate) params: Vec<(String, ResultValue)>,
+    /// The same of other objects of this name, if that is something else.
+    pub(crate) also_given: Vec<Vec<(String, ResultValue)>>,
     /// Those of them whose value is in the text of a step that is signed.
     pub(crate) in_program: HashSet<String>,
     /// Whether what it was given is carried: some of Chains' formats leave it out.
     pub(crate) has_spec: bool,
     /// Whether results may be missing that its steps signed, as Chains' formats leave some out.
     pub(crate) is_partial: bool,
+    /// Whether objects of this name say different things of it.
+    pub(crate) differs: bool,
     /// What it proves; `None` if it does not count as verified.
     pub(crate) proven: Option<Proven>,
 }
@@ -69,6 +81,7 @@ impl Child {
         Some(Self {
             kind: "TaskRun",
             name: report.task_run.clone(),
+            uid: metadata.uid.clone(),
             owners,
             created: metadata.creation_timestamp.as_deref().and_then(UnixSeconds::parse),
             verdict: report.verdict,
@@ -80,11 +93,79 @@ impl Child {
             }),
             reason: succeeded.map(|condition| condition.reason.clone()).unwrap_or_default(),
             params,
+            also_given: Vec::new(),
             in_program,
             has_spec: task_run.chains.as_ref().is_none_or(|origin| origin.has_spec()),
             is_partial: task_run.chains.as_ref().is_some_and(|origin| !origin.is_whole),
+            differs: false,
             proven: proof.map(Proven::of),
         })
+    }
+
+    /// How little it counts.
+    pub(crate) fn rank(&self) -> (bool, Verdict) {
+        (!self.accepted, self.verdict)
+    }
+
+    /// Whether it was created or started before the PipelineRun was created.
+    pub(crate) fn is_older(&self, (created, clock_skew): Since) -> bool {
+        let started = self.proven.as_ref().and_then(|proven| proven.span).map(|(start, _)| start.seconds());
+        let is_before = |time: Option<UnixSeconds>| {
+            time.zip(created).is_some_and(|(time, created)| time + clock_skew < created)
+        };
+        is_before(self.created) || is_before(started)
+    }
+
+    /// Whether both carry something of the run, and it is not the same.
+    pub(crate) fn contradicts(&self, other: &Self) -> bool {
+        let is_other_outcome = self.succeeded.zip(other.succeeded).is_some_and(|(own, other)| own != other);
+        let is_other_time = self.created.zip(other.created).is_some_and(|(own, other)| own != other);
+        let is_given_other = self.has_spec && other.has_spec && self.params != other.params;
+        let proven = self.proven.as_ref().zip(other.proven.as_ref());
+        is_other_outcome
+            || is_other_time
+            || is_given_other
+            || proven.is_some_and(|(own, other)| own.contradicts(other))
+    }
+
+    /// Takes up what another object says of it. The worst verdict counts, and whichever carries more gives the facts, so that an
+    /// attestation hides nothing of what the object beside it says.
+    pub(crate) fn merge(&mut self, mut other: Self) {
+        let differs = self.differs || other.differs || self.contradicts(&other);
+        let fullness = |child: &Self| (child.has_spec, !child.is_partial, child.created.is_some());
+        if fullness(&other) > fullness(self) {
+            mem::swap(self, &mut other);
+        }
+        (self.accepted, self.verdict) = match other.rank() > self.rank() {
+            true => (other.accepted, other.verdict),
+            false => (self.accepted, self.verdict),
+        };
+        self.succeeded = match (self.succeeded, other.succeeded) {
+            (Some(own), Some(other)) => Some(own && other),
+            (own, other) => own.or(other),
+        };
+        if self.reason.is_empty() {
+            self.reason = other.reason;
+        }
+        if self.has_spec && other.has_spec {
+            for given in other.also_given.into_iter().chain([other.params]) {
+                // Whoever differs is not accepted in any case, so a few are enough to say how.
+                let is_new = given != self.params && !self.also_given.contains(&given);
+                if is_new && self.also_given.len() < MOST_GIVEN {
+                    self.also_given.push(given);
+                }
+            }
+        }
+        self.created = self.created.into_iter().chain(other.created).min();
+        if self.proven.is_none() {
+            (self.proven, self.is_partial) = (other.proven, other.is_partial);
+        }
+        for owner in other.owners {
+            if !self.owners.contains(&owner) {
+                self.owners.push(owner);
+            }
+        }
+        self.differs = differs;
     }
 
     /// Bytes that it takes in memory, about.
@@ -110,6 +191,17 @@ impl Proven {
         let started = proof.basis.steps().map(|step| step.started()).min();
         let signed = proof.basis.steps().map(|step| step.signed()).max();
         Self { results, span: started.zip(signed) }
+    }
+
+    /// Whether both hold a result or a time, and it is not the same.
+    fn contradicts(&self, other: &Self) -> bool {
+        let others: HashMap<&str, &ResultValue> =
+            other.results.iter().map(|(name, value)| (name.as_str(), value)).collect();
+        let is_other = |(name, value): &(String, ResultValue)| {
+            others.get(name.as_str()).is_some_and(|other| *other != value)
+        };
+        self.results.iter().any(is_other)
+            || self.span.zip(other.span).is_some_and(|(own, other)| own != other)
     }
 
     pub(crate) fn result(&self, name: &str) -> Option<&ResultValue> {

@@ -175,6 +175,7 @@ fn judged(family: &Family, trust: &Trust, (bytes, steps): (u64, u64)) -> (Verdic
         pipelines.child(Child {
             kind: "TaskRun",
             name: format!("default/{name}"),
+            uid: String::new(),
             owners: vec![(*owner).to_owned()],
             created: UnixSeconds::parse(CREATED),
             verdict: Verdict::Verified,
@@ -182,9 +183,11 @@ fn judged(family: &Family, trust: &Trust, (bytes, steps): (u64, u64)) -> (Verdic
             succeeded: Some(true),
             reason: "Succeeded".to_owned(),
             params: values(params),
+            also_given: Vec::new(),
             in_program: HashSet::new(),
             has_spec: true,
             is_partial: false,
+            differs: false,
             proven: Some(Proven { results: values(results), span: None }),
         });
     }

@@ -121,22 +121,36 @@ impl<'a> Given<'a> {
         }
     }
 
-    /// Compares the parameters of one run: those of its combination, then those of the task.
+    /// Compares the parameters of one run: by the word of each object that was read of it.
     fn to_run(
         &self,
         run: &Child,
         combination: Option<&Combination>,
         findings: &mut Findings,
     ) -> Vec<ParamNode> {
-        let (task, name) = (self.task, run.name.split_once('/').map_or("", |(_, name)| name));
         if !run.has_spec {
             return Vec::new();
         }
+        for params in &run.also_given {
+            self.compare(run, params, combination, findings);
+        }
+        self.compare(run, &run.params, combination, findings)
+    }
+
+    /// Compares one list of parameters: those of its combination, then those of the task.
+    fn compare(
+        &self,
+        run: &Child,
+        params: &[(String, ResultValue)],
+        combination: Option<&Combination>,
+        findings: &mut Findings,
+    ) -> Vec<ParamNode> {
+        let (task, name) = (self.task, run.name.split_once('/').map_or("", |(_, name)| name));
         let count = combination.map_or(0, Combination::len) + self.params.len();
-        if run.params.len() != count {
+        if params.len() != count {
             let problem = format!(
                 "task {task}: {name} has {} parameters, and the pipeline gives it {count}",
-                run.params.len()
+                params.len()
             );
             findings.push(differs(Detail::PARAMETER, problem, format!("{name}: spec.params"), (None, None)));
             return Vec::new();
@@ -150,7 +164,7 @@ impl<'a> Given<'a> {
         });
         let mut nodes = Vec::with_capacity(count);
         for (index, (param, value, is_from_results)) in of_combination.chain(of_task).enumerate() {
-            let found = run.params.get(index).filter(|(found, _)| found == param).map(|(_, value)| value);
+            let found = params.get(index).filter(|(found, _)| found == param).map(|(_, value)| value);
             match (value, found) {
                 (Ok(value), Some(found)) if *value == *found => {}
                 (Ok(value), found) => {

@@ -13,6 +13,7 @@ mod attested;
 mod cel;
 mod chains;
 pub(crate) mod child;
+mod children;
 mod context;
 #[cfg(test)]
 mod every_allowance;
@@ -37,9 +38,9 @@ pub use whole::{JudgedPipelineRun, Pipelines};
 
 use self::{
     allowance::{Allowance, TOO_MUCH},
+    children::{Children, Since},
     task::Task,
     values::Values,
-    whole::Children,
 };
 use crate::{
     tekton::{
@@ -190,15 +191,15 @@ fn check_against(
     (children, allowance, trust, policy): (&Children, &Allowance, &Trust, &Policy),
     (findings, notes, lacks): (&mut Findings, &mut Vec<String>, &mut Vec<String>),
 ) -> Pipeline {
-    let tasks = runs::find_tasks(object, spec, children, findings);
+    let since = since(object, trust);
+    let tasks = runs::find_tasks(object, spec, (children, since), findings);
     let mut by_name: HashMap<&str, Task<'_>> =
         tasks.into_iter().map(|task| (task.task.name.as_str(), task)).collect();
     let counts = given::matrix_counts(&Values::of(object, &by_name, allowance));
     runs::rename(object, &mut by_name, &counts);
     let values = Values::of(object, &by_name, allowance);
     let mut nodes = Vec::with_capacity(by_name.len());
-    let created = object.metadata.creation_timestamp.as_deref().and_then(UnixSeconds::parse);
-    if created.is_none() {
+    if since.0.is_none() {
         let problem =
             "metadata.creationTimestamp is missing or not a time, so nothing says which runs are older";
         findings.push(fault(Verdict::Unchecked, Detail::NO_CREATION_TIME, problem));
@@ -213,7 +214,7 @@ fn check_against(
     let last = others.max_by_key(|task| task.span().map(|(_, end)| end)).map(|task| task.task.name.as_str());
     for (task, _) in spec.all_tasks() {
         let Some(task) = by_name.get(task.name.as_str()) else { continue };
-        runs::check(object, task, (created, trust.clock_skew), findings);
+        runs::check(object, task, since, findings);
         skips::check(object, task, &values, findings, notes);
         let params = given::check(task, &values, findings);
         order(task, &ends, last, trust.clock_skew, findings);
@@ -228,6 +229,11 @@ fn check_against(
     let has_failed = |task: &Task<'_>| task.outcome() == Some(false) && task.task.on_error != "continue";
     let failed = by_name.values().any(has_failed).then_some(true);
     Pipeline { tasks: nodes, results, failed, chains_signed_by }
+}
+
+/// When it was created, and what clocks may be apart.
+fn since(object: &PipelineRun, trust: &Trust) -> Since {
+    (object.metadata.creation_timestamp.as_deref().and_then(UnixSeconds::parse), trust.clock_skew)
 }
 
 fn node(task: &Task<'_>, params: Vec<Vec<ParamNode>>) -> TaskNode {

@@ -1,11 +1,6 @@
 //! The runs of each task: that they are there, and its own.
 
-use std::{
-    collections::{HashMap, HashSet},
-    time::Duration,
-};
-
-use unixtime::UnixSeconds;
+use std::collections::{HashMap, HashSet};
 
 use crate::{
     tekton::pipelinerun::{ChildReference, PipelineRun, PipelineSpec, SkippedTask, names},
@@ -13,7 +8,12 @@ use crate::{
         Finding, Verdict,
         facts::Detail,
         findings::Findings,
-        pipeline::{child::Child, fault, task::Task, whole::Children},
+        pipeline::{
+            child::Child,
+            children::{Children, Since},
+            fault,
+            task::Task,
+        },
     },
 };
 
@@ -21,7 +21,7 @@ use crate::{
 pub(crate) fn find_tasks<'a>(
     object: &'a PipelineRun,
     spec: &'a PipelineSpec,
-    children: &'a Children,
+    (children, since): (&'a Children, Since),
     findings: &mut Findings,
 ) -> Vec<Task<'a>> {
     let mut references: HashMap<&str, Vec<&ChildReference>> = HashMap::new();
@@ -47,10 +47,10 @@ pub(crate) fn find_tasks<'a>(
         sort(&mut references, &names);
         let namespace = &object.metadata.namespace;
         let uid = &object.metadata.uid;
-        let run = |reference: &&ChildReference| {
-            children.find(task.kind_of_runs(), &format!("{namespace}/{}", reference.name), uid)
+        let mut run = |reference: &&ChildReference| {
+            find(children, (task.kind_of_runs(), namespace, &reference.name), (uid, since), findings)
         };
-        let runs = references.iter().map(run).collect();
+        let runs = references.iter().map(&mut run).collect();
         let skipped = skipped.remove(task.name.as_str());
         Task { task, is_finally, references, names, is_counted: true, runs, skipped }
     });
@@ -62,6 +62,23 @@ pub(crate) fn find_tasks<'a>(
         findings.push(fault(Verdict::Invalid, Detail::UNKNOWN_TASK, problem));
     }
     tasks
+}
+
+/// The run of that kind, namespace and name that may belong to the PipelineRun of that UID. That it may be another one is a finding.
+pub(crate) fn find<'a>(
+    children: &'a Children,
+    (kind, namespace, name): (&str, &str, &str),
+    (uid, since): (&str, Since),
+    findings: &mut Findings,
+) -> Option<&'a Child> {
+    let full_name = format!("{namespace}/{name}");
+    if children.is_contested(kind, &full_name, uid, since) {
+        let problem = format!(
+            "{name}: several runs of that name were read, and which one belongs to it is not carried"
+        );
+        findings.push(fault(Verdict::Unchecked, Detail::CHILD_DIFFERS, problem));
+    }
+    children.find(kind, &full_name, uid, since)
 }
 
 /// Gives the runs of matrices their names by what those make, where that is more than there are: the controller makes no others once an
@@ -99,12 +116,7 @@ fn number(numbers: &HashMap<&str, usize>, reference: &ChildReference) -> usize {
 }
 
 /// That each run of a task is there, counts as verified, and is of this task and this PipelineRun.
-pub(crate) fn check(
-    object: &PipelineRun,
-    task: &Task<'_>,
-    (created, clock_skew): (Option<UnixSeconds>, Duration),
-    findings: &mut Findings,
-) {
+pub(crate) fn check(object: &PipelineRun, task: &Task<'_>, since: Since, findings: &mut Findings) {
     let name = &task.task.name;
     let kind = task.task.kind_of_runs();
     for ((reference, expected), run) in task.references.iter().zip(&task.names).zip(&task.runs) {
@@ -132,7 +144,7 @@ pub(crate) fn check(
             findings.push(fault(Verdict::Unchecked, Detail::CHILD_MISSING, problem));
             continue;
         };
-        check_one(object, &format!("task {name}: {full}"), run, (created, clock_skew), findings);
+        check_one(object, &format!("task {name}: {full}"), run, since, findings);
     }
     if task.references.is_empty() && task.skipped.is_none() && object.succeeded() == Some("True") {
         let problem = format!("it says that it succeeded, but task {name} was neither run nor skipped");
@@ -159,23 +171,24 @@ pub(crate) fn check_one(
     object: &PipelineRun,
     what: &str,
     run: &Child,
-    (created, clock_skew): (Option<UnixSeconds>, Duration),
+    since: Since,
     findings: &mut Findings,
 ) {
     if !run.accepted {
         let problem = format!("{what} is {}", run.verdict.as_str());
         findings.push(fault(run.verdict, Detail::CHILD_VERDICT, problem));
     }
+    if run.differs {
+        let problem =
+            format!("{what}: several objects of that name were read, and they say different things of it");
+        findings.push(fault(Verdict::Unchecked, Detail::CHILD_DIFFERS, problem));
+    }
     let uid = &object.metadata.uid;
     if run.owners.iter().any(|owner| owner != uid) {
         let problem = format!("{what} says that it belongs to another PipelineRun");
         findings.push(fault(Verdict::Invalid, Detail::CHILD_OWNER, problem));
     }
-    let started = run.proven.as_ref().and_then(|proven| proven.span).map(|(start, _)| start.seconds());
-    let is_before = |time: Option<UnixSeconds>| {
-        time.zip(created).is_some_and(|(time, created)| time + clock_skew < created)
-    };
-    if is_before(run.created) || is_before(started) {
+    if run.is_older(since) {
         // Only the start is in an attestation, which the controller sets anew if it crashed before it wrote it.
         let (verdict, than) = match object.chains {
             None => (Verdict::Invalid, ""),

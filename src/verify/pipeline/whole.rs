@@ -16,6 +16,7 @@ use crate::{
             NO_ROOM,
             allowance::Allowance,
             child::{Child, Proven},
+            children::Children,
             judge, not_kept,
         },
     },
@@ -31,64 +32,6 @@ pub struct JudgedPipelineRun<P> {
     pub place: P,
     /// Its report.
     pub report: Report,
-}
-
-/// Children by kind and full name, `<kind> <namespace>/<name>`. Several objects may have one name: of runs that were made again, or of one object in two files.
-#[derive(Debug, Default)]
-pub(crate) struct Children {
-    all: Vec<Child>,
-    /// Of all of a name the one that counts least.
-    by_name: HashMap<String, usize>,
-    /// The same among those that say that they belong to the PipelineRun of a UID.
-    by_owner: HashMap<String, HashMap<String, usize>>,
-    /// Some had no room.
-    pub(crate) overflowed: bool,
-}
-
-impl Children {
-    fn add(&mut self, child: Child) {
-        let new = self.all.len();
-        self.all.push(child);
-        let Self { all, by_name, by_owner, .. } = self;
-        let Some(child) = all.get(new) else { return };
-        // No better one can be laid over a worse one.
-        let rank = |place: usize| all.get(place).map(|child| (!child.accepted, child.verdict));
-        let keep = |known: &mut usize| {
-            if rank(new) >= rank(*known) {
-                *known = new;
-            }
-        };
-        let name = format!("{} {}", child.kind, child.name);
-        by_name.entry(name.clone()).and_modify(keep).or_insert(new);
-        for owner in &child.owners {
-            let named = by_owner.entry(owner.clone()).or_default();
-            named.entry(name.clone()).and_modify(keep).or_insert(new);
-        }
-    }
-
-    /// The child of that kind and name which says that it belongs to the PipelineRun of that UID; if none does, one of that name.
-    pub(crate) fn find(&self, kind: &str, full_name: &str, pipeline_run_uid: &str) -> Option<&Child> {
-        let name = format!("{kind} {full_name}");
-        let own = self.by_owner.get(pipeline_run_uid).and_then(|named| named.get(&name));
-        self.all.get(*own.or_else(|| self.by_name.get(&name))?)
-    }
-
-    /// The same, if it may belong to the PipelineRun of that UID: it does not say that it belongs to others alone.
-    pub(crate) fn find_own(&self, kind: &str, full_name: &str, pipeline_run_uid: &str) -> Option<&Child> {
-        let may_be_own = |child: &&Child| {
-            child.owners.is_empty() || child.owners.iter().any(|owner| owner == pipeline_run_uid)
-        };
-        self.find(kind, full_name, pipeline_run_uid).filter(may_be_own)
-    }
-
-    /// Full names of those that say that they belong to the PipelineRun of that UID.
-    pub(crate) fn names_of(&self, pipeline_run_uid: &str) -> impl Iterator<Item = &str> {
-        self.by_owner
-            .get(pipeline_run_uid)
-            .into_iter()
-            .flat_map(HashMap::keys)
-            .filter_map(|name| Some(name.split_once(' ')?.1))
-    }
 }
 
 /// A PipelineRun whose children may not all have come.
@@ -322,6 +265,7 @@ fn as_child(object: &PipelineRun, report: &Report) -> Option<Child> {
     (!owners.is_empty()).then(|| Child {
         kind: "PipelineRun",
         name: object.full_name(),
+        uid: object.metadata.uid.clone(),
         owners,
         created: None,
         verdict: report.verdict,
@@ -329,9 +273,11 @@ fn as_child(object: &PipelineRun, report: &Report) -> Option<Child> {
         succeeded: object.succeeded().map(|status| status == "True"),
         reason: condition.map(|condition| condition.reason.clone()).unwrap_or_default(),
         params: object.spec.params.iter().map(|param| (param.name.clone(), param.value.clone())).collect(),
+        also_given: Vec::new(),
         in_program: HashSet::new(),
         has_spec: true,
         is_partial: object.chains.is_some(),
+        differs: false,
         proven: proven(report),
     })
 }
