@@ -27,6 +27,25 @@ pub(crate) fn child(parent: &str, suffix: &str) -> String {
     name
 }
 
+/// Digits of an MD5 that are left at least where the number of a run is put in the place of the last ones.
+const FEWEST_DIGITS: usize = 24;
+
+/// Whether a name may be one that [`child`] gives to what belongs to `parent`, for a suffix that begins with `-` and is not known.
+pub(crate) fn may_be_child(parent: &str, name: &str) -> bool {
+    let is_short = name.strip_prefix(parent).is_some_and(|rest| rest.starts_with('-'));
+    let (head, digest) = (parent.get(..HEAD.min(parent.len())).unwrap_or_default(), md5(parent));
+    let is_of_digest = || {
+        let (before, after) = name.split_once(digest.as_str())?;
+        Some(parent.starts_with(before) && before.len() < HEAD && after.starts_with('-'))
+    };
+    // With a long suffix the MD5 is of both.
+    let is_cut = || {
+        let digits = name.strip_prefix(head)?.bytes().take_while(u8::is_ascii_hexdigit).count();
+        Some(digits >= FEWEST_DIGITS)
+    };
+    is_short || is_of_digest() == Some(true) || is_cut() == Some(true)
+}
+
 fn md5(text: &str) -> String {
     Md5::digest(text.as_bytes()).iter().fold(String::with_capacity(32), |mut hex, byte| {
         let _ = write!(hex, "{byte:02x}");

@@ -1,6 +1,6 @@
 //! The findings of one object: of each kind the first ones, and how many more there are.
 
-use std::{fmt, mem, ops::Deref};
+use std::{fmt, ops::Deref};
 
 use super::verdict::Verdict;
 use crate::verify::finding::Finding;
@@ -60,27 +60,6 @@ impl Findings {
                 self.count(code, verdict, more);
             }
         }
-    }
-
-    /// Takes out those that fit, if all of their kind are there.
-    pub(crate) fn take(
-        &mut self,
-        (code, verdict): (&'static str, Verdict),
-        fits: impl Fn(&Finding) -> bool,
-    ) -> Vec<Finding> {
-        if self.more().any(|more| more.code == code && more.verdict == verdict) {
-            return Vec::new();
-        }
-        let is_taken =
-            |finding: &Finding| finding.code() == code && finding.verdict() == verdict && fits(finding);
-        let (taken, kept): (Vec<_>, Vec<_>) = mem::take(&mut self.kept).into_iter().partition(is_taken);
-        self.kept = kept;
-        for counted in
-            self.counts.iter_mut().filter(|counted| counted.code == code && counted.verdict == verdict)
-        {
-            counted.count -= taken.len();
-        }
-        taken
     }
 
     /// Those that are not kept, by kind.

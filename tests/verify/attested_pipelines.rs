@@ -296,10 +296,11 @@ fn an_attestation_hides_nothing_of_the_object_beside_it() {
         ];
         for (order, documents) in orders {
             let ran = verify(&documents, &more);
-            let lines = ran.out.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-            let is_object = |line: &Value| line.get("pipelineRun").is_some() && line.get("failed").is_some();
-            let line =
-                lines.into_iter().find(is_object).unwrap_or_else(|| panic!("{case}, {order}: {}", ran.out));
+            let place = documents.iter().position(|document| document["kind"] == "PipelineRun").unwrap() + 1;
+            let mut lines = ran.out.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+            let is_object =
+                |line: &Value| line.get("pipelineRun").is_some() && line["place"]["line"] == json!(place);
+            let line = lines.find(is_object).unwrap_or_else(|| panic!("{case}, {order}: {}", ran.err));
             match detail.is_empty() {
                 true => assert_eq!(line["accepted"], json!(true), "{case}, {order}: {line}"),
                 false => assert_eq!(line["verdict"], json!("invalid"), "{case}, {order}: {line}"),
@@ -613,6 +614,157 @@ fn a_task_that_failed_fails_it() {
     named(ship.tasks(), "scan")["onError"] = json!("continue");
     let line = judged_as(&ship, &[]);
     assert_eq!((&line["accepted"], line.get("failed")), (&json!(true), None), "{line}");
+}
+
+/// Of a pipeline that is not there the runs still have to be its own.
+#[test]
+fn by_reference_the_runs_must_be_its_own() {
+    use PipelineFormat::{Deep, Tekton, V2alpha4};
+    let without = |statement: &mut Value, key: &str| {
+        statement["predicate"]["runDetails"]["metadata"].as_object_mut().unwrap().remove(key);
+    };
+    let nothing = |_: &mut Whole| {};
+    let renamed = |w: &mut Whole| w.pipeline_run["metadata"]["name"] = json!("release-prod");
+    let ownerless = |w: &mut Whole| {
+        for run in &mut w.task_runs {
+            run["metadata"].as_object_mut().unwrap().remove("ownerReferences");
+            run["metadata"]["labels"].as_object_mut().unwrap().remove("tekton.dev/pipelineRunUID");
+        }
+    };
+    type Case<'a> = (&'a str, PipelineFormat, &'a dyn Fn(&mut Whole), &'a str, &'a str, &'a str);
+    // Name, format, what is done before and what is left out after, verdict and detail.
+    let cases: [Case<'_>; 10] = [
+        ("genuine", Tekton, &nothing, "", "weak", ""),
+        ("genuine", Deep, &nothing, "", "weak", ""),
+        ("genuine", V2alpha4, &nothing, "", "weak", ""),
+        ("another name", Deep, &renamed, "", "invalid", "child-name"),
+        ("another name, by the label", V2alpha4, &renamed, "", "invalid", "child-owner"),
+        ("no start", Tekton, &nothing, "startedOn", "unchecked", "no-creation-time"),
+        ("no start", V2alpha4, &nothing, "startedOn", "unchecked", "no-creation-time"),
+        ("no UID, no owners", Tekton, &ownerless, "invocationId", "unchecked", "child-owner"),
+        (
+            "another UID",
+            Tekton,
+            &|w| w.pipeline_run["metadata"]["uid"] = json!("00000000-0000-4000-8000-000000000000"),
+            "",
+            "invalid",
+            "child-owner",
+        ),
+        ("no owners", Tekton, &ownerless, "", "weak", ""),
+    ];
+    for (case, format, change, key, verdict, detail) in cases {
+        let mut whole = Whole::read("ship");
+        whole.pipeline_run["spec"] = json!({"pipelineRef": {"name": "ship"}});
+        change(&mut whole);
+        let mut statement = whole.attested(format);
+        without(&mut statement, key);
+        let beside = if format == V2alpha4 { whole.task_runs.clone() } else { Vec::new() };
+        let line = judged(&[vec![statement], beside].concat(), &ACCEPTING);
+        assert_eq!(line["verdict"], json!(verdict), "{case}, {format:?}: {line}");
+        assert!(detail.is_empty() || details(&line).contains(detail), "{case}, {format:?}: {line}");
+        let says_so = line["notes"].to_string().contains("that ship-build belongs to it");
+        assert_eq!(says_so, case.contains("no owners"), "{case}, {format:?}: {line}");
+    }
+}
+
+/// What cannot be derived of the PipelineRun itself is not accepted of an attestation either; what only attestations lack is, however
+/// much there is of it.
+#[test]
+fn only_what_attestations_do_not_carry_is_accepted() {
+    let cel = |text: &str| json!([{"cel": text}]);
+    let many: Vec<Value> = (0..70).map(|i| json!({"cel": format!("{i} == {i}")})).collect();
+    let bound = json!({"input": "$(workspaces.w.bound)", "operator": "in", "values": ["true"]});
+    // Name, when expressions of a task, the verdict of the PipelineRun and of its attestation.
+    let cases = [
+        ("CEL that is true", cel("'a' == 'a'"), "verified", "weak"),
+        ("CEL that is false", cel("'a' == 'b'"), "invalid", "invalid"),
+        ("a function that CEL does not have", cel("undefined(1)"), "unchecked", "unchecked"),
+        (
+            "another time zone",
+            cel("timestamp('2026-01-01T00:00:00Z').getHours('Europe/Berlin') == 1"),
+            "unchecked",
+            "unchecked",
+        ),
+        (
+            "too many",
+            Value::from([many, vec![json!({"cel": "'a' == 'b'"})]].concat()),
+            "unchecked",
+            "unchecked",
+        ),
+        ("what is put in before", json!([bound]), "", "weak"),
+        (
+            "what is put in before, and what is false",
+            json!([bound, {"input": "a", "operator": "in", "values": ["b"]}]),
+            "",
+            "invalid",
+        ),
+    ];
+    for (case, when, of_object, of_attestation) in cases {
+        let mut ship = Whole::read("ship");
+        for spec in ["/spec/pipelineSpec/tasks", "/status/pipelineSpec/tasks"] {
+            named(ship.pipeline_run.pointer_mut(spec).unwrap(), "deploy")["when"] = when.clone();
+        }
+        for reference in ship.pipeline_run["status"]["childReferences"].as_array_mut().unwrap() {
+            reference.as_object_mut().unwrap().remove("whenExpressions");
+        }
+        if !of_object.is_empty() {
+            let objects = [vec![ship.pipeline_run.clone()], ship.task_runs.clone()].concat();
+            let line = judged(&objects, &[]);
+            assert_eq!(line["verdict"], json!(of_object), "{case}: {line}");
+        }
+        let line = judged(&[ship.attested(PipelineFormat::Tekton)], &ACCEPTING);
+        let is_accepted = of_attestation == "weak";
+        assert_eq!(
+            (&line["verdict"], &line["accepted"]),
+            (&json!(of_attestation), &json!(is_accepted)),
+            "{case}: {line}"
+        );
+    }
+    for count in [15, 25] {
+        let mut ship = Whole::read("ship");
+        let list = |value: &str| -> Vec<Value> {
+            (0..count).map(|i| json!({"name": format!("w{i}"), "value": value})).collect()
+        };
+        let add = |params: &mut Value, more: Vec<Value>| params.as_array_mut().unwrap().extend(more);
+        add(&mut named(ship.tasks(), "deploy")["params"], list("$(workspaces.w.bound)"));
+        add(&mut ship.task_run("ship-deploy")["spec"]["params"], list("true"));
+        let line = judged(&[ship.attested(PipelineFormat::Tekton)], &ACCEPTING);
+        assert_eq!((&line["verdict"], &line["accepted"]), (&json!("weak"), &json!(true)), "{count}: {line}");
+        assert!(line["notes"].to_string().contains("$(workspaces.w.bound) is not known"), "{count}: {line}");
+    }
+}
+
+/// A PipelineRun that says that it succeeded, of whose TaskRuns only attestations are there that do not say how they ended.
+#[test]
+fn that_it_succeeded_is_not_believed_where_outcomes_are_not_carried() {
+    let mut ship = Whole::read("ship");
+    // The last task was given how another one ended, which is not what this is about.
+    for spec in ["/spec/pipelineSpec", "/status/pipelineSpec"] {
+        let spec = ship.pipeline_run.pointer_mut(spec).unwrap();
+        without_status(&mut named(&mut spec["finally"], "report")["params"]);
+    }
+    without_status(&mut ship.task_run("ship-report")["spec"]["params"]);
+    let attested: Vec<Value> = ship.task_runs.iter().map(chains::v2alpha3_tekton).collect();
+    let names =
+        ship.task_runs.iter().flat_map(|run| ["--taskrun", run["metadata"]["name"].as_str().unwrap()]);
+    let more: Vec<&str> = ACCEPTING.into_iter().chain(names).collect();
+    let documents = [vec![ship.pipeline_run.clone()], attested].concat();
+    let line = judged(&documents, &more);
+    assert_eq!((&line["verdict"], &line["accepted"]), (&json!("weak"), &json!(true)), "{line}");
+    assert!(line["notes"].to_string().contains("whether ship-scan-1 succeeded"), "{line}");
+    assert_eq!(line.get("failed"), None, "{line}");
+    let line = judged(&documents, &["-n", "default"]);
+    assert_eq!(line["accepted"], json!(false), "no flag: {line}");
+    let line = judged(&documents, &[&more[..], &["--require-success"]].concat());
+    assert_eq!((&line["verdict"], details(&line)), (&json!("weak"), BTreeSet::from(["failures"])), "{line}");
+    // With the objects it is known.
+    let line =
+        judged(&[vec![ship.pipeline_run.clone()], ship.task_runs.clone()].concat(), &["--require-success"]);
+    assert_eq!((&line["verdict"], &line["failed"]), (&json!("verified"), &json!(false)), "{line}");
+}
+
+fn without_status(params: &mut Value) {
+    params.as_array_mut().unwrap().retain(|param| param["name"] != "status");
 }
 
 fn named_condition(run: &mut Value) -> &mut Value {

@@ -3,7 +3,7 @@
 //!
 //! A TaskRun's name is attested by its steps' certificates, so a child cannot stand for another task of the pipeline.
 
-use crate::tekton::names::{LONGEST, child};
+use crate::tekton::names::{LONGEST, child, may_be_child};
 
 /// The names of the runs of one task, of which there are `count`.
 pub(crate) fn of_runs(pipeline_run: &str, task: &str, count: usize) -> Vec<String> {
@@ -27,4 +27,9 @@ pub(crate) fn of_first_runs(pipeline_run: &str, task: &str, count: usize, first:
         name.get(..room).unwrap_or_default().to_owned() + &suffix
     };
     (0..first.min(count)).map(of_one).collect()
+}
+
+/// Whether the controller may have given a run of this PipelineRun that name, whatever its task is called.
+pub(crate) fn may_be_of(pipeline_run: &str, run: &str) -> bool {
+    may_be_child(pipeline_run, run)
 }

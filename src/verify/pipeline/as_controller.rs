@@ -40,6 +40,7 @@ fn child(name: &str, results: &Value) -> Child {
         name: format!("default/{name}"),
         uid: String::new(),
         owners: Vec::new(),
+        pipeline_run: None,
         created: None,
         verdict: Verdict::Verified,
         accepted: true,

@@ -1,7 +1,7 @@
 //! A PipelineRun of which an attestation of Tekton Chains is there: completed by its TaskRuns, held against them as any other, and what
 //! is not carried is kept apart from what was changed.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::{
     tekton::{
@@ -57,27 +57,12 @@ pub(crate) fn judge(
             "the pipeline that spec.pipelineRef names, and with it what its tasks were given, in which order they ran, and its results"
                 .to_owned(),
         );
-        return without_pipeline(&whole, by, findings, notes);
+        return without_pipeline(&whole, origin, by, (findings, notes, lacks));
     };
-    if !spec::has_names(spec, findings) {
+    if !spec::has_names(spec, "spec.pipelineSpec", findings) {
         return Pipeline::default();
     }
-    let mut own = Findings::default();
-    let pipeline = check_against(&whole, spec, by, (&mut own, notes, lacks));
-    let kind = ("pipeline", Verdict::Unchecked);
-    for finding in own.take(kind, |finding| [Detail::NOT_DERIVED, Detail::MATRIX].contains(&detail(finding)))
-    {
-        lacks.push(finding.to_string());
-    }
-    findings.append(own);
-    pipeline
-}
-
-fn detail(finding: &Finding) -> Detail {
-    match finding {
-        Finding::Pipeline(fault) => fault.detail,
-        _ => Detail::NOTHING_CHECKED,
-    }
+    check_against(&whole, spec, by, (findings, notes, lacks))
 }
 
 fn nothing(origin: &PipelineRunOrigin) -> Finding {
@@ -171,16 +156,27 @@ fn by_owner(
 /// Of a PipelineRun whose pipeline is not there: that its runs count as verified, and are its own.
 fn without_pipeline(
     object: &PipelineRun,
+    origin: &PipelineRunOrigin,
     (children, _, trust, policy): (&Children, &Allowance, &Trust, &Policy),
-    findings: &mut Findings,
-    notes: &mut Vec<String>,
+    (findings, notes, lacks): (&mut Findings, &mut Vec<String>, &mut Vec<String>),
 ) -> Pipeline {
     let since = since(object, trust);
+    runs::check_whose(object, since, findings);
+    let held: HashSet<&str> = origin.task_runs.iter().map(String::as_str).collect();
     let mut tasks = Vec::new();
     for reference in &object.status.child_references {
         let (namespace, name) = (&object.metadata.namespace, &reference.name);
         let run =
             runs::find(children, (&reference.kind, namespace, name), (&object.metadata.uid, since), findings);
+        if !names::may_be_of(&object.metadata.name, name) {
+            // Beside it may be what somebody else made.
+            let verdict = if held.contains(name.as_str()) { Verdict::Invalid } else { Verdict::Unchecked };
+            let problem = format!("{name}: that is the name of no run of {}", object.metadata.name);
+            findings.push(fault(verdict, Detail::CHILD_NAME, problem));
+        }
+        if run.is_some_and(|run| run.owners.is_empty()) {
+            lacks.push(format!("that {name} belongs to it"));
+        }
         match run {
             Some(run) => runs::check_one(object, name, run, since, findings),
             None => {
@@ -205,13 +201,15 @@ fn without_pipeline(
     Pipeline { tasks, chains_signed_by, ..Pipeline::default() }
 }
 
-/// What attestations do not carry of runs: whether they belong to the PipelineRun, and what they were given. Of an attestation of the
-/// PipelineRun: whether a task that has no run there was skipped.
-pub(crate) fn not_carried(spec: &PipelineSpec, values: &Values<'_>) -> Vec<String> {
+/// What attestations do not carry of runs: whether they belong to the PipelineRun, what they were given, and whether they succeeded. Of
+/// an attestation of the PipelineRun: whether a task that has no run there was skipped.
+pub(crate) fn not_carried(object: &PipelineRun, spec: &PipelineSpec, values: &Values<'_>) -> Vec<String> {
     let mut lacks = Vec::new();
+    // Of one that failed, tasks may have failed, and of an attestation it is not carried whether it did.
+    let says_success = object.succeeded() == Some("True");
     for task in spec.all_tasks().filter_map(|(task, _)| values.tasks.get(task.name.as_str())) {
         let name = &task.task.name;
-        if values.is_not_carried(task) && skips::allows(&task.task.when, values) != Ok(false) {
+        if values.is_not_carried(task) && !matches!(skips::allows(&task.task.when, values), Ok(false)) {
             lacks.push(format!("whether task {name} ran"));
         }
         let is_given = !task.task.params.is_empty() || task.task.matrix.is_some();
@@ -221,6 +219,9 @@ pub(crate) fn not_carried(spec: &PipelineSpec, values: &Values<'_>) -> Vec<Strin
             }
             if is_given && !run.has_spec {
                 lacks.push(format!("what {reference} was given"));
+            }
+            if says_success && run.succeeded.is_none() && !task.may_fail() {
+                lacks.push(format!("whether {reference} succeeded"));
             }
         }
     }

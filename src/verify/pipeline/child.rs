@@ -31,11 +31,13 @@ pub struct Child {
     pub(crate) uid: String,
     /// UIDs of the PipelineRun that it says it belongs to: by its owner, and by its label. Some of Chains' formats do not carry it.
     pub(crate) owners: Vec<String>,
+    /// Name of that PipelineRun, by its label.
+    pub(crate) pipeline_run: Option<String>,
     /// When it was created.
     pub(crate) created: Option<UnixSeconds>,
     pub(crate) verdict: Verdict,
     pub(crate) accepted: bool,
-    /// `True` or `False` of its condition.
+    /// `True` or `False` of its condition; where that is not carried, `Some(false)` if a step signed a failure.
     pub(crate) succeeded: Option<bool>,
     /// The reason of its condition.
     pub(crate) reason: String,
@@ -83,14 +85,17 @@ impl Child {
             name: report.task_run.clone(),
             uid: metadata.uid.clone(),
             owners,
+            pipeline_run: metadata.labels.pipeline_run.clone(),
             created: metadata.creation_timestamp.as_deref().and_then(UnixSeconds::parse),
             verdict: report.verdict,
             accepted: report.accepted,
-            succeeded: succeeded.and_then(|condition| match condition.status.as_str() {
-                "True" => Some(true),
-                "False" => Some(false),
-                _ => None,
-            }),
+            succeeded: match succeeded.map(|condition| condition.status.as_str()) {
+                Some("True") => Some(true),
+                Some("False") => Some(false),
+                Some(_) => None,
+                // All of its steps may have succeeded and it not, but not the other way round.
+                None => proof.filter(|proof| proof.failed).map(|_| false),
+            },
             reason: succeeded.map(|condition| condition.reason.clone()).unwrap_or_default(),
             params,
             also_given: Vec::new(),
@@ -120,11 +125,13 @@ impl Child {
     pub(crate) fn contradicts(&self, other: &Self) -> bool {
         let is_other_outcome = self.succeeded.zip(other.succeeded).is_some_and(|(own, other)| own != other);
         let is_other_time = self.created.zip(other.created).is_some_and(|(own, other)| own != other);
+        let names = self.pipeline_run.as_ref().zip(other.pipeline_run.as_ref());
         let is_given_other = self.has_spec && other.has_spec && self.params != other.params;
         let proven = self.proven.as_ref().zip(other.proven.as_ref());
         is_other_outcome
             || is_other_time
             || is_given_other
+            || names.is_some_and(|(own, other)| own != other)
             || proven.is_some_and(|(own, other)| own.contradicts(other))
     }
 
@@ -160,6 +167,7 @@ impl Child {
         if self.proven.is_none() {
             (self.proven, self.is_partial) = (other.proven, other.is_partial);
         }
+        self.pipeline_run = self.pipeline_run.take().or(other.pipeline_run);
         for owner in other.owners {
             if !self.owners.contains(&owner) {
                 self.owners.push(owner);

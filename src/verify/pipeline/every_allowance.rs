@@ -177,6 +177,7 @@ fn judged(family: &Family, trust: &Trust, (bytes, steps): (u64, u64)) -> (Verdic
             name: format!("default/{name}"),
             uid: String::new(),
             owners: vec![(*owner).to_owned()],
+            pipeline_run: None,
             created: UnixSeconds::parse(CREATED),
             verdict: Verdict::Verified,
             accepted: true,

@@ -12,7 +12,7 @@ use crate::{
         value::ResultValue,
     },
     verify::{
-        Finding, Verdict,
+        Verdict,
         facts::Detail,
         findings::Findings,
         pipeline::{
@@ -23,13 +23,17 @@ use crate::{
             differs, fault,
             spec::is_put_in_before,
             task::Task,
-            values::{TaskResult, Values},
+            values::{TaskResult, Underived, Values},
         },
     },
 };
 
 /// Compares `spec.params` of every run with what the pipeline says, with attested results put in. Gives the parameters of each run.
-pub(crate) fn check(task: &Task<'_>, values: &Values<'_>, findings: &mut Findings) -> Vec<Vec<ParamNode>> {
+pub(crate) fn check(
+    task: &Task<'_>,
+    values: &Values<'_>,
+    (findings, lacks): (&mut Findings, &mut Vec<String>),
+) -> Vec<Vec<ParamNode>> {
     let none = || task.references.iter().map(|_| Vec::new()).collect();
     if task.references.is_empty() {
         return none();
@@ -47,7 +51,12 @@ pub(crate) fn check(task: &Task<'_>, values: &Values<'_>, findings: &mut Finding
         None => None,
         Some(matrix) => match combinations(matrix, values) {
             Ok((count, combinations)) if count >= task.references.len() => {
-                findings.extend(fewer(name, task.references.len(), count));
+                match fewer(name, task.references.len(), count) {
+                    // The attestation may not carry the others.
+                    Some(problem) if values.is_partial => lacks.push(problem),
+                    Some(problem) => findings.push(fault(Verdict::Unchecked, Detail::MATRIX, problem)),
+                    None => {}
+                }
                 Some(combinations)
             }
             Ok((count, _)) => {
@@ -57,9 +66,10 @@ pub(crate) fn check(task: &Task<'_>, values: &Values<'_>, findings: &mut Finding
                 return none();
             }
             Err(reason) => {
-                let problem =
-                    format!("task {name}: the combinations of its matrix cannot be derived: {reason}");
-                findings.push(fault(Verdict::Unchecked, Detail::NOT_DERIVED, problem));
+                let problem = format!(
+                    "task {name}: the combinations of its matrix cannot be derived, so the parameters of its runs are not compared: {reason}"
+                );
+                reason.report(problem, findings, lacks);
                 return none();
             }
         },
@@ -67,19 +77,19 @@ pub(crate) fn check(task: &Task<'_>, values: &Values<'_>, findings: &mut Finding
     let given = Given::new(task, values);
     let runs = task.runs.iter().enumerate();
     runs.map(|(i, run)| match run {
-        Some(run) => given.to_run(run, combinations.as_ref().and_then(|all| all.get(i)), findings),
+        Some(run) => given.to_run(run, combinations.as_ref().and_then(|all| all.get(i)), (findings, lacks)),
         None => Vec::new(),
     })
     .collect()
 }
 
 /// What there is to say of a matrix with fewer runs than it makes. Nothing honest is invalid, and what is missing was not checked.
-fn fewer(name: &str, runs: usize, count: usize) -> Option<Finding> {
+fn fewer(name: &str, runs: usize, count: usize) -> Option<String> {
     let problem = format!(
         "task {name}: its matrix makes {count} runs, and it has {runs}: an error may have kept the controller from making the others, \
          or they were left out (run the PipelineRun again)"
     );
-    (runs < count).then(|| fault(Verdict::Unchecked, Detail::MATRIX, problem))
+    (runs < count).then_some(problem)
 }
 
 /// How many runs the matrices make of the tasks that ran, by task; `None`: that is not known.
@@ -98,8 +108,8 @@ pub(crate) fn matrix_counts(values: &Values<'_>) -> Vec<(String, Option<usize>)>
 /// What every run of a task is given.
 struct Given<'a> {
     task: &'a str,
-    /// Name, value or the expression that is not known, and whether a result is in it.
-    params: Vec<(&'a str, Result<ResultValue, String>, bool)>,
+    /// Name, value or why that is not known, and whether a result is in it.
+    params: Vec<(&'a str, Result<ResultValue, Underived>, bool)>,
     /// Parameters of the matrix into which results are put.
     from_results: HashSet<&'a str>,
 }
@@ -110,6 +120,7 @@ impl<'a> Given<'a> {
         let task = task.task;
         let param = |param: &'a Param| {
             let value = replaced(&param.value, &|text| context.replacement(text));
+            let value = value.map_err(|expression| values.unknown(&expression));
             (param.name.as_str(), value, Task::is_from_result(&param.value))
         };
         let of_matrix = task.matrix.iter().flat_map(Matrix::all_params);
@@ -126,15 +137,15 @@ impl<'a> Given<'a> {
         &self,
         run: &Child,
         combination: Option<&Combination>,
-        findings: &mut Findings,
+        (findings, lacks): (&mut Findings, &mut Vec<String>),
     ) -> Vec<ParamNode> {
         if !run.has_spec {
             return Vec::new();
         }
         for params in &run.also_given {
-            self.compare(run, params, combination, findings);
+            self.compare(run, params, combination, (findings, lacks));
         }
-        self.compare(run, &run.params, combination, findings)
+        self.compare(run, &run.params, combination, (findings, lacks))
     }
 
     /// Compares one list of parameters: those of its combination, then those of the task.
@@ -143,7 +154,7 @@ impl<'a> Given<'a> {
         run: &Child,
         params: &[(String, ResultValue)],
         combination: Option<&Combination>,
-        findings: &mut Findings,
+        (findings, lacks): (&mut Findings, &mut Vec<String>),
     ) -> Vec<ParamNode> {
         let (task, name) = (self.task, run.name.split_once('/').map_or("", |(_, name)| name));
         let count = combination.map_or(0, Combination::len) + self.params.len();
@@ -174,11 +185,10 @@ impl<'a> Given<'a> {
                     let field = format!("{name}: spec.params[{index}]");
                     findings.push(differs(Detail::PARAMETER, problem, field, (Some(&value), found)));
                 }
-                (Err(expression), _) => {
-                    let problem = format!(
-                        "task {task}: parameter {param} of {name} cannot be derived: $({expression}) is not known"
-                    );
-                    findings.push(fault(Verdict::Unchecked, Detail::NOT_DERIVED, problem));
+                (Err(reason), _) => {
+                    let problem =
+                        format!("task {task}: parameter {param} of {name} cannot be derived: {reason}");
+                    reason.report(problem, findings, lacks);
                 }
             }
             nodes.push(ParamNode {
@@ -192,27 +202,27 @@ impl<'a> Given<'a> {
 }
 
 /// How many runs a matrix makes, and its combinations, with results put in.
-fn combinations(matrix: &Matrix, values: &Values<'_>) -> Result<(usize, Vec<Combination>), String> {
+fn combinations(matrix: &Matrix, values: &Values<'_>) -> Result<(usize, Vec<Combination>), Underived> {
     let matrix = with_results(matrix, values)?;
     if !values.allowance.take(matrix::bytes(&matrix)) {
-        return Err(TOO_MUCH.to_owned());
+        return Err(TOO_MUCH.to_owned().into());
     }
     let count = matrix::count_runs(&matrix).zip(matrix::fan_out(&matrix));
-    count.ok_or_else(|| "there are more than any controller makes".to_owned())
+    count.ok_or_else(|| "there are more than any controller makes".to_owned().into())
 }
 
 /// A matrix with results put in. Nothing else is: statuses of tasks stay as they are there (Tekton `ApplyPipelineTaskStateContext`).
-pub(super) fn with_results(matrix: &Matrix, values: &Values<'_>) -> Result<Matrix, String> {
+pub(super) fn with_results(matrix: &Matrix, values: &Values<'_>) -> Result<Matrix, Underived> {
     let replacement = |text: &str| match TaskResultReference::parse(text) {
         Some(_) => values.replacement(text),
         None if text.starts_with("context.") || text.contains(".matrix.") => Replacement::Unknown,
         None if values.is_partial && is_put_in_before(text) => Replacement::Unknown,
         None => Replacement::Stays,
     };
-    let put_in = |params: &[Param]| -> Result<Vec<Param>, String> {
+    let put_in = |params: &[Param]| -> Result<Vec<Param>, Underived> {
         let one = |param: &Param| {
-            let value = replaced(&param.value, &replacement)
-                .map_err(|expression| format!("$({expression}) is not known"))?;
+            let value =
+                replaced(&param.value, &replacement).map_err(|expression| values.unknown(&expression))?;
             Ok(Param { name: param.name.clone(), value })
         };
         params.iter().map(one).collect()

@@ -84,8 +84,9 @@ pub(crate) fn judge(
 ) -> Report {
     let mut findings = Findings::default();
     let mut notes = Vec::new();
-    let mut pipeline = Pipeline::default();
     let failed = object.succeeded() == Some("False");
+    let by_its_word = object.chains.is_none().then_some(failed);
+    let mut pipeline = Pipeline { failed: by_its_word, ..Pipeline::default() };
     if failed {
         notes.push(
             "the PipelineRun failed; what is verified is what its tasks produced before that".to_owned(),
@@ -103,9 +104,6 @@ pub(crate) fn judge(
             }
         }
         _ => findings.push(fault(Verdict::Absent, Detail::UNFINISHED, "the PipelineRun has not finished")),
-    }
-    if object.chains.is_none() {
-        pipeline.failed = Some(failed);
     }
     findings.extend(policy.unsuccessful(pipeline.failed));
     if allowance.is_used_up() {
@@ -199,15 +197,7 @@ fn check_against(
     runs::rename(object, &mut by_name, &counts);
     let values = Values::of(object, &by_name, allowance);
     let mut nodes = Vec::with_capacity(by_name.len());
-    if since.0.is_none() {
-        let problem =
-            "metadata.creationTimestamp is missing or not a time, so nothing says which runs are older";
-        findings.push(fault(Verdict::Unchecked, Detail::NO_CREATION_TIME, problem));
-    }
-    if object.metadata.uid.is_empty() {
-        let problem = "it has no UID, so nothing says which runs are its own";
-        findings.push(fault(Verdict::Unchecked, Detail::CHILD_OWNER, problem));
-    }
+    runs::check_whose(object, since, findings);
     let ends = ends(&by_name);
     // Those of finally come after all others.
     let others = by_name.values().filter(|task| !task.is_finally);
@@ -215,20 +205,28 @@ fn check_against(
     for (task, _) in spec.all_tasks() {
         let Some(task) = by_name.get(task.name.as_str()) else { continue };
         runs::check(object, task, since, findings);
-        skips::check(object, task, &values, findings, notes);
-        let params = given::check(task, &values, findings);
+        skips::check(object, task, &values, (&mut *findings, &mut *notes, &mut *lacks));
+        let params = given::check(task, &values, (&mut *findings, &mut *lacks));
         order(task, &ends, last, trust.clock_skew, findings);
         nodes.push(node(task, params));
     }
     runs::find_strangers(object, &by_name, children, findings, notes);
     check_outcome(object, &by_name, findings);
-    let results = results::check(object, spec, &values, findings, notes);
+    let results = results::check(object, spec, &values, (&mut *findings, &mut *notes, &mut *lacks));
     let chains_signed_by = chains::signed_by(object, &by_name, &policy.chains_keys, findings, notes);
-    lacks.extend(attested::not_carried(spec, &values));
-    // What an attestation does not say of the PipelineRun, its TaskRuns may.
-    let has_failed = |task: &Task<'_>| task.outcome() == Some(false) && task.task.on_error != "continue";
-    let failed = by_name.values().any(has_failed).then_some(true);
-    Pipeline { tasks: nodes, results, failed, chains_signed_by }
+    lacks.extend(attested::not_carried(object, spec, &values));
+    Pipeline { tasks: nodes, results, failed: has_failed(object, &by_name), chains_signed_by }
+}
+
+/// Whether it failed. That it succeeded is its own word, and counts only if it is carried of each task that must not fail how that ended.
+fn has_failed(object: &PipelineRun, tasks: &HashMap<&str, Task<'_>>) -> Option<bool> {
+    let mut tasks = tasks.values().filter(|task| !task.may_fail());
+    match (&object.chains, object.succeeded()) {
+        // What an attestation does not say of the PipelineRun, its TaskRuns may.
+        (Some(_), _) => tasks.any(|task| task.outcome() == Some(false)).then_some(true),
+        (None, Some("True")) => (!tasks.any(Task::lacks_outcome)).then_some(false),
+        (None, other) => Some(other == Some("False")),
+    }
 }
 
 /// When it was created, and what clocks may be apart.
@@ -310,7 +308,7 @@ fn check_outcome(object: &PipelineRun, tasks: &HashMap<&str, Task<'_>>, findings
         return;
     }
     for task in tasks.values() {
-        if task.outcome() == Some(false) && task.task.on_error != "continue" {
+        if task.outcome() == Some(false) && !task.may_fail() {
             let problem = format!("it says that it succeeded, but task {} failed", task.task.name);
             findings.push(fault(Verdict::Invalid, Detail::SUCCEEDED, problem));
         }

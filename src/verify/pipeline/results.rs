@@ -27,8 +27,7 @@ pub(crate) fn check(
     object: &PipelineRun,
     spec: &PipelineSpec,
     values: &Values<'_>,
-    findings: &mut Findings,
-    notes: &mut Vec<String>,
+    (findings, notes, lacks): (&mut Findings, &mut Vec<String>, &mut Vec<String>),
 ) -> Vec<PipelineResult> {
     let mut found: HashMap<&str, Stated<'_>> = HashMap::new();
     for (i, Param { name, value }) in object.status.results.iter().enumerate() {
@@ -47,6 +46,7 @@ pub(crate) fn check(
         match check_declared(object, result, found.remove(result.name.as_str()), values) {
             Ok(Outcome::Proven(result)) => proven.push(result),
             Ok(Outcome::Note(note)) => notes.push(note),
+            Ok(Outcome::NotCarried(problem)) => lacks.push(problem),
             Ok(Outcome::Nothing) => {}
             Err(finding) => findings.push(finding),
         }
@@ -72,6 +72,7 @@ type Stated<'a> = (usize, &'a ResultValue);
 enum Outcome {
     Proven(PipelineResult),
     Note(String),
+    NotCarried(String),
     Nothing,
 }
 
@@ -103,11 +104,10 @@ fn check_declared(
         (Ok(_), None) if is_from_failed_pipeline(value, values) => Ok(Outcome::Note(format!(
             "result {name} is missing, as may be where a pipeline in the pipeline failed"
         ))),
-        (Ok(_), None) if object.chains.is_some() => Err(fault(
-            Verdict::Unchecked,
-            Detail::NOT_DERIVED,
-            format!("result {name} of the PipelineRun is not in it"),
-        )),
+        // Chains leaves some out, and of one that failed it may be missing.
+        (Ok(_), None) if object.chains.is_some() => {
+            Ok(Outcome::NotCarried(format!("result {name} of the PipelineRun is not in it")))
+        }
         (Ok(expected), None) if object.succeeded() == Some("True") => {
             let problem = format!("result {name} of the PipelineRun is missing");
             Err(wrong(problem, (Some(&expected), None)))
@@ -121,9 +121,12 @@ fn check_declared(
             Err(wrong(problem, (None, Some(found))))
         }
         (Err(expression), Some(_)) => {
-            let problem =
-                format!("result {name} of the PipelineRun cannot be derived: $({expression}) is not known");
-            Err(fault(Verdict::Unchecked, Detail::NOT_DERIVED, problem))
+            let reason = values.unknown(&expression);
+            let problem = format!("result {name} of the PipelineRun cannot be derived: {reason}");
+            match reason.is_not_carried {
+                true => Ok(Outcome::NotCarried(problem)),
+                false => Err(fault(Verdict::Unchecked, Detail::NOT_DERIVED, problem)),
+            }
         }
         // It comes from a task that was skipped or failed.
         (Err(_), None) => Ok(Outcome::Nothing),

@@ -64,6 +64,23 @@ pub(crate) fn find_tasks<'a>(
     tasks
 }
 
+/// That it is known of the PipelineRun which runs are its own, and which are older.
+pub(crate) fn check_whose(object: &PipelineRun, (created, _): Since, findings: &mut Findings) {
+    if created.is_none() {
+        let problem = match object.chains {
+            None => {
+                "metadata.creationTimestamp is missing or not a time, so nothing says which runs are older"
+            }
+            Some(_) => "runDetails.metadata.startedOn is missing, so nothing says which runs are older",
+        };
+        findings.push(fault(Verdict::Unchecked, Detail::NO_CREATION_TIME, problem));
+    }
+    if object.metadata.uid.is_empty() {
+        let problem = "it has no UID, so nothing says which runs are its own";
+        findings.push(fault(Verdict::Unchecked, Detail::CHILD_OWNER, problem));
+    }
+}
+
 /// The run of that kind, namespace and name that may belong to the PipelineRun of that UID. That it may be another one is a finding.
 pub(crate) fn find<'a>(
     children: &'a Children,
@@ -186,6 +203,12 @@ pub(crate) fn check_one(
     let uid = &object.metadata.uid;
     if run.owners.iter().any(|owner| owner != uid) {
         let problem = format!("{what} says that it belongs to another PipelineRun");
+        findings.push(fault(Verdict::Invalid, Detail::CHILD_OWNER, problem));
+    }
+    // The controller labels them so, and an attestation says its name in several places.
+    let other = run.pipeline_run.as_ref().filter(|name| **name != object.metadata.name);
+    if let Some(other) = other.filter(|_| object.chains.is_some()) {
+        let problem = format!("{what} says that it belongs to the PipelineRun {other}");
         findings.push(fault(Verdict::Invalid, Detail::CHILD_OWNER, problem));
     }
     if run.is_older(since) {

@@ -17,7 +17,7 @@ use crate::{
         pipeline::{
             fault, given, stated,
             task::Task,
-            values::{TaskResult, Values},
+            values::{TaskResult, Underived, Values},
         },
     },
 };
@@ -37,12 +37,11 @@ pub(crate) fn check(
     object: &PipelineRun,
     task: &Task<'_>,
     values: &Values<'_>,
-    findings: &mut Findings,
-    notes: &mut Vec<String>,
+    (findings, notes, lacks): (&mut Findings, &mut Vec<String>, &mut Vec<String>),
 ) {
     stated::check(object, task, values, findings);
     if !task.references.is_empty() {
-        return check_ran(object, task, values, findings);
+        return check_ran(object, task, values, (findings, lacks));
     }
     let Some(SkippedTask { reason, .. }) = task.skipped else { return };
     let name = &task.task.name;
@@ -60,7 +59,12 @@ pub(crate) fn check(
 }
 
 /// That a task that ran was not skipped, and that its when expressions allowed it.
-fn check_ran(object: &PipelineRun, task: &Task<'_>, values: &Values<'_>, findings: &mut Findings) {
+fn check_ran(
+    object: &PipelineRun,
+    task: &Task<'_>,
+    values: &Values<'_>,
+    (findings, lacks): (&mut Findings, &mut Vec<String>),
+) {
     let name = &task.task.name;
     // Of a pipeline that runs in it, Tekton says so too when the PipelineRun stops meanwhile (`isScheduled` looks at other runs).
     let is_stopping = |reason: &str| object.succeeded() == Some("False") && STOPPING.contains(&reason);
@@ -77,7 +81,7 @@ fn check_ran(object: &PipelineRun, task: &Task<'_>, values: &Values<'_>, finding
                 format!("task {name} ran although its when expressions are false for the attested results");
             findings.push(fault(Verdict::Invalid, Detail::WHEN, problem));
         }
-        Err(reason) => findings.push(undecided(name, &reason)),
+        Err(reason) => reason.report(undecided_text(name, &reason), findings, lacks),
     }
 }
 
@@ -136,31 +140,50 @@ fn is_reason(
     })
 }
 
-fn undecided(name: &str, reason: &str) -> Finding {
-    let problem = format!("task {name}: whether its when expressions let it run cannot be decided: {reason}");
-    fault(Verdict::Unchecked, Detail::NOT_DERIVED, problem)
+fn undecided(name: &str, reason: &Underived) -> Finding {
+    fault(Verdict::Unchecked, Detail::NOT_DERIVED, undecided_text(name, reason))
+}
+
+fn undecided_text(name: &str, reason: &Underived) -> String {
+    format!("task {name}: whether its when expressions let it run cannot be decided: {reason}")
 }
 
 /// Whether all expressions hold, with results put in (Tekton `pkg/apis/pipeline/v1/when_types.go`, `AllowsExecution`).
-pub(super) fn allows(when: &[DeclaredWhen], values: &Values<'_>) -> Result<bool, String> {
-    let of = |text: &str| values.in_when(text);
-    let unknown = |expression: String| format!("$({expression}) is not known");
+///
+/// One that is false decides, also where it is not carried what another one looks at.
+pub(super) fn allows(when: &[DeclaredWhen], values: &Values<'_>) -> Result<bool, Underived> {
+    let mut not_carried = None;
     let mut allowed = true;
     for expression in when {
-        // A whole list as input becomes its JSON.
-        let input = match expression.input.contains("[*])") {
-            true => {
-                let list = in_list(std::slice::from_ref(&expression.input), &of).map_err(unknown)?;
-                stated::as_json(&list)
-            }
-            false => in_text(&expression.input, &of).map_err(unknown)?,
-        };
-        let looked_in = in_list(&expression.values, &of).map_err(unknown)?;
-        allowed &= looked_in.contains(&input) == (expression.operator == "in");
-        if !expression.cel.is_empty() {
-            let text = in_text(&expression.cel, &of).map_err(unknown)?;
-            allowed &= values.cel.is_true(&text, values.allowance)?;
+        match holds(expression, values) {
+            Ok(holds) => allowed &= holds,
+            Err(reason) if reason.is_not_carried => not_carried = not_carried.or(Some(reason)),
+            Err(reason) => return Err(reason),
         }
     }
-    Ok(allowed)
+    match not_carried {
+        Some(reason) if allowed => Err(reason),
+        _ => Ok(allowed),
+    }
+}
+
+/// Whether one expression holds.
+fn holds(expression: &DeclaredWhen, values: &Values<'_>) -> Result<bool, Underived> {
+    let of = |text: &str| values.in_when(text);
+    let unknown = |expression: String| values.unknown(&expression);
+    // A whole list as input becomes its JSON.
+    let input = match expression.input.contains("[*])") {
+        true => {
+            let list = in_list(std::slice::from_ref(&expression.input), &of).map_err(unknown)?;
+            stated::as_json(&list)
+        }
+        false => in_text(&expression.input, &of).map_err(unknown)?,
+    };
+    let looked_in = in_list(&expression.values, &of).map_err(unknown)?;
+    let mut holds = looked_in.contains(&input) == (expression.operator == "in");
+    if !expression.cel.is_empty() {
+        let text = in_text(&expression.cel, &of).map_err(unknown)?;
+        holds &= values.cel.is_true(&text, values.allowance)?;
+    }
+    Ok(holds)
 }

@@ -36,15 +36,15 @@ pub(crate) fn of<'a>(
         None => notes.push("its pipeline is claimed: status.pipelineSpec, which nobody signs".to_owned()),
         Some(inline) => compare(object, (inline, spec), allowance, findings),
     }
-    has_names(spec, findings).then_some(spec)
+    has_names(spec, "status.pipelineSpec", findings).then_some(spec)
 }
 
-/// Whether every task has a name of its own.
-pub(crate) fn has_names(spec: &PipelineSpec, findings: &mut Findings) -> bool {
+/// Whether every task has a name of its own. `field`: where the pipeline is.
+pub(crate) fn has_names(spec: &PipelineSpec, field: &str, findings: &mut Findings) -> bool {
     let mut names: Vec<&str> = spec.all_tasks().map(|(task, _)| task.name.as_str()).collect();
     names.sort_unstable();
     if names.windows(2).any(|pair| pair[0] == pair[1]) || names.first() == Some(&"") {
-        let problem = "status.pipelineSpec: a task has no name, or that of another task";
+        let problem = format!("{field}: a task has no name, or that of another task");
         findings.push(fault(Verdict::Invalid, Detail::PIPELINE_SPEC, problem));
         return false;
     }

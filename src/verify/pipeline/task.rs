@@ -33,6 +33,16 @@ impl Task<'_> {
         outcomes.filter(|outcomes| !outcomes.is_empty()).map(|outcomes| outcomes.iter().all(|good| *good))
     }
 
+    /// Whether its PipelineRun may succeed although it failed.
+    pub(crate) fn may_fail(&self) -> bool {
+        self.task.on_error == "continue"
+    }
+
+    /// Whether it is not known of a run that is there how it ended: its attestation does not carry that.
+    pub(crate) fn lacks_outcome(&self) -> bool {
+        self.runs.iter().flatten().any(|run| run.succeeded.is_none())
+    }
+
     /// Whether a run of it is from an attestation that may leave results out.
     pub(crate) fn is_partial(&self) -> bool {
         self.runs.iter().flatten().any(|run| run.is_partial)

@@ -9,7 +9,8 @@ pub struct Pipeline {
     pub tasks: Vec<TaskNode>,
     /// Its results that follow from attested ones; only of one that counts as verified.
     pub results: Vec<PipelineResult>,
-    /// Whether it failed, by its own word. Attestations do not say it: `None`, unless a task that must not fail did.
+    /// Whether it failed, by its own word. Attestations do not say it: `None` of one that is made of an attestation, unless a task that must
+    /// not fail did, and of one that says that it succeeded, if of such a task only an attestation that does not say how it ended is there.
     pub failed: Option<bool>,
     /// The key of Tekton Chains that signed an attestation of it, where that was checked.
     pub chains_signed_by: Option<String>,

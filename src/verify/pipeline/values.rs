@@ -1,21 +1,28 @@
 //! What `$(tasks.…)` stands for in one PipelineRun, by what its TaskRuns prove.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, fmt};
 
 use crate::{
     tekton::{
+        chains::leaves_out,
         pipelinerun::{
             PipelineRun,
             references::{self, Replacement, TaskResultReference, is_of_task},
         },
         value::ResultValue,
     },
-    verify::pipeline::{
-        allowance::Allowance,
-        cel::Evaluated,
-        child::{Child, Proven},
-        spec::is_put_in_before,
-        task::Task,
+    verify::{
+        Verdict,
+        facts::Detail,
+        findings::Findings,
+        pipeline::{
+            allowance::Allowance,
+            cel::Evaluated,
+            child::{Child, Proven},
+            fault,
+            spec::is_put_in_before,
+            task::Task,
+        },
     },
 };
 
@@ -40,6 +47,36 @@ pub(crate) enum TaskResult {
     Unknown,
 }
 
+/// Why something cannot be derived.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Underived {
+    reason: String,
+    /// Whether that is because attestations do not carry what it takes; the objects themselves do.
+    pub(crate) is_not_carried: bool,
+}
+
+impl fmt::Display for Underived {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.reason)
+    }
+}
+
+impl From<String> for Underived {
+    fn from(reason: String) -> Self {
+        Self { reason, is_not_carried: false }
+    }
+}
+
+impl Underived {
+    /// Puts a problem among what is not carried, or among the findings.
+    pub(crate) fn report(&self, problem: String, findings: &mut Findings, lacks: &mut Vec<String>) {
+        match self.is_not_carried {
+            true => lacks.push(problem),
+            false => findings.push(fault(Verdict::Unchecked, Detail::NOT_DERIVED, problem)),
+        }
+    }
+}
+
 impl<'a> Values<'a> {
     pub(crate) fn new(tasks: &'a HashMap<&'a str, Task<'a>>, allowance: &'a Allowance) -> Self {
         Self { tasks, cel: Evaluated::default(), allowance, is_partial: false }
@@ -57,6 +94,40 @@ impl<'a> Values<'a> {
     /// Whether nothing is known of a task's runs, not even that there are none.
     pub(crate) fn is_not_carried(&self, task: &Task<'_>) -> bool {
         self.is_partial && task.references.is_empty()
+    }
+
+    /// Why an expression that is not known is not.
+    pub(crate) fn unknown(&self, expression: &str) -> Underived {
+        let is_not_carried = self.is_partial && !self.allowance.is_used_up() && self.lacks(expression);
+        Underived { reason: format!("$({expression}) is not known"), is_not_carried }
+    }
+
+    /// Whether attestations do not carry what an expression stands for.
+    fn lacks(&self, expression: &str) -> bool {
+        if let Some(reference) = TaskResultReference::parse(expression) {
+            let is_left_out = |task: &Task<'_>| {
+                let is_proven = |run: &Option<&Child>| run.is_some_and(|run| run.proven.is_some());
+                task.is_partial() && leaves_out(reference.result) && task.runs.iter().all(is_proven)
+            };
+            let task = self.tasks.get(reference.task);
+            // A run that does not count is a finding of its own, and worse than what follows from it.
+            let is_said = |task: &Task<'_>| task.runs.iter().flatten().any(|run| !run.accepted);
+            let is_lacking =
+                task.is_some_and(|task| self.is_not_carried(task) || is_left_out(task) || is_said(task));
+            return is_lacking && matches!(self.result(&reference), TaskResult::Unknown);
+        }
+        let lacks_outcome = |task: &Task<'_>| self.is_not_carried(task) || task.lacks_outcome();
+        match expression.split('.').collect::<Vec<_>>().as_slice() {
+            ["tasks", task, "status" | "reason"] => {
+                self.tasks.get(task).is_some_and(|task| lacks_outcome(task))
+            }
+            ["tasks", "status"] => {
+                self.tasks.values().filter(|task| !task.is_finally).any(|task| lacks_outcome(task))
+            }
+            // Those of the PipelineRun itself were put in, as far as they are known.
+            ["context", of, ..] => ["pipeline", "pipelineRun"].contains(of),
+            _ => is_put_in_before(expression),
+        }
     }
 
     /// What takes the place of an expression in a when expression.

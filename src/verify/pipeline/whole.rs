@@ -267,6 +267,7 @@ fn as_child(object: &PipelineRun, report: &Report) -> Option<Child> {
         name: object.full_name(),
         uid: object.metadata.uid.clone(),
         owners,
+        pipeline_run: None,
         created: None,
         verdict: report.verdict,
         accepted: report.accepted,
