@@ -199,6 +199,7 @@ impl SourceError {
             Self::Chains { error, .. } => match **error {
                 ChainsError::HoldsNothing { .. } => Detail::HOLDS_NOTHING,
                 ChainsError::Unnamed(_) => Detail::UNNAMED_RUN,
+                ChainsError::OtherPipelineRun { .. } => Detail::OTHER_RUN,
                 ChainsError::Predicate(_) | ChainsError::BuildType(_) => Detail::OTHER_STATEMENT,
                 _ => Detail::SHAPE,
             },

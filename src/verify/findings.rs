@@ -62,6 +62,25 @@ impl Findings {
         }
     }
 
+    /// Those of a PipelineRun, with what is `invalid` as no more than `unchecked`; whether there was such a one.
+    pub(crate) fn at_most_unchecked(self) -> (Self, bool) {
+        let (mut all, mut is_other) = (Self::default(), false);
+        for mut finding in self.kept {
+            if let Finding::Pipeline(fault) = &mut finding
+                && fault.verdict == Verdict::Invalid
+            {
+                (fault.verdict, is_other) = (Verdict::Unchecked, true);
+            }
+            all.push(finding);
+        }
+        for More { code, verdict, count } in self.counts {
+            if let Some(more) = count.checked_sub(KEPT) {
+                all.count(code, verdict.min(Verdict::Unchecked), more);
+            }
+        }
+        (all, is_other)
+    }
+
     /// Those that are not kept, by kind.
     pub fn more(&self) -> impl Iterator<Item = More> {
         let more = self.counts.iter().filter(|counted| counted.count > KEPT);

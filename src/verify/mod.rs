@@ -231,7 +231,13 @@ fn from_attestation(task_run: &TaskRun, chains: &Result<ChainsSignature, Finding
         ChainsFormat::PipelineRunDeep => "; TaskRuns without results do not show in that",
         _ => "",
     };
-    Some(format!("it is from Chains' attestation in the format {}{signature}{lacks}", origin.format))
+    let unnamed = match origin.is_of_unnamed {
+        true => {
+            "; the PipelineRun that it is of is not judged, since nothing names it (say --pipelinerun NAME)"
+        }
+        false => "",
+    };
+    Some(format!("it is from Chains' attestation in the format {}{signature}{lacks}{unnamed}", origin.format))
 }
 
 /// What is trusted for a TaskRun that these rules of the policy speak of.

@@ -734,6 +734,149 @@ fn only_what_attestations_do_not_carry_is_accepted() {
     }
 }
 
+/// A run without evidence.
+fn unsigned(like: &Value, name: &str, number: usize) -> Value {
+    let mut run = like.clone();
+    run["metadata"]["name"] = json!(name);
+    run["metadata"]["uid"] = json!(format!("00000000-0000-4000-8000-{number:012}"));
+    run["status"] = json!({"conditions": like["status"]["conditions"]});
+    run
+}
+
+/// Which run is of which task is known by names alone, and what two tasks could have called so contradicts neither.
+#[test]
+fn honest_names_are_not_invalid() {
+    let with_plain_tasks = || {
+        let mut ship = Whole::read("ship");
+        let scan = named(ship.tasks(), "scan");
+        let plain = |number: usize| {
+            let mut plain = scan.clone();
+            plain.as_object_mut().unwrap().remove("matrix");
+            plain["name"] = json!(format!("scan-{number}"));
+            plain["params"] =
+                json!([{"name": "image", "value": format!("$(tasks.build.results.images[{number}])")}]);
+            plain
+        };
+        let plain = [plain(0), plain(1)];
+        scan["when"] =
+            json!([{"input": "$(tasks.build.results.meta.branch)", "operator": "in", "values": ["release"]}]);
+        named(ship.tasks(), "deploy")["runAfter"] = json!(["scan-0", "scan-1"]);
+        ship.tasks().as_array_mut().unwrap().extend(plain);
+        ship
+    };
+    let with_altered_result = || {
+        let mut ship = with_plain_tasks();
+        ship.results()[0]["value"] = json!("sha256:666");
+        ship
+    };
+    let with_another = || {
+        let mut ship = Whole::read("ship");
+        let task = json!({"name": "scan-2", "taskSpec": {"steps": [{"name": "s", "image": "x"}]}});
+        ship.tasks().as_array_mut().unwrap().push(task);
+        let mut run = unsigned(ship.task_run("ship-scan-0"), "ship-scan-2", 2);
+        run["spec"].as_object_mut().unwrap().remove("params");
+        ship.task_runs.push(run);
+        ship
+    };
+    let with_many = |count: usize| {
+        let mut ship = Whole::read("ship");
+        let images: Vec<String> = (0..count).map(|i| format!("i{i}")).collect();
+        named(ship.tasks(), "scan")["matrix"]["params"][0]["value"] = json!(images);
+        let like = ship.task_run("ship-scan-0").clone();
+        ship.task_runs.extend((2..count).map(|i| unsigned(&like, &format!("ship-scan-{i}"), i)));
+        ship
+    };
+    let without_the_first = || {
+        let mut ship = Whole::read("ship");
+        ship.without("ship-scan-0");
+        ship
+    };
+    // Name, what is attested, verdict, a detail, and one that there must not be.
+    let cases = [
+        ("tasks that are called as a matrix' runs", with_plain_tasks(), "weak", "", "child-name"),
+        (
+            "the same, and a result that differs",
+            with_altered_result(),
+            "unchecked",
+            "pipeline-result",
+            "when",
+        ),
+        ("a task that is called as a later run", with_another(), "absent", "child-verdict", "matrix"),
+        ("more runs than are the default", with_many(300), "absent", "child-verdict", "child-name"),
+        ("the first run of a matrix is not there", without_the_first(), "unchecked", "child-name", "matrix"),
+    ];
+    for (case, ship, verdict, detail, other) in cases {
+        let images_differ = case.starts_with("more runs");
+        let line = judged(&[ship.attested(PipelineFormat::Tekton)], &ACCEPTING);
+        if images_differ {
+            assert!(!details(&line).contains(other), "{case}: {line}");
+            continue;
+        }
+        assert_eq!(line["verdict"], json!(verdict), "{case}: {line}");
+        assert_eq!(line["accepted"], json!(verdict == "weak"), "{case}: {line}");
+        assert!(detail.is_empty() || details(&line).contains(detail), "{case}: {line}");
+        assert!(!details(&line).contains(other), "{case}: {line}");
+    }
+}
+
+/// Attestations that do not say whose they are may be of an earlier run of the same name.
+#[test]
+fn an_earlier_run_of_the_name_contradicts_nothing() {
+    let ship = Whole::read("ship");
+    let attested: Vec<Value> = ship.task_runs.iter().map(chains::v2alpha3).collect();
+    let names =
+        ship.task_runs.iter().flat_map(|run| ["--taskrun", run["metadata"]["name"].as_str().unwrap()]);
+    let names: Vec<&str> = ACCEPTING.into_iter().chain(names).collect();
+    let mut again = ship.clone();
+    again.results()[0]["value"] = json!("sha256:666");
+    // As long as it is not later, it may be a forgery, and it may be another run.
+    let altered = again.pipeline_run.clone();
+    again.pipeline_run["metadata"]["uid"] = json!("00000000-0000-4000-8000-000000000000");
+    again.pipeline_run["metadata"]["creationTimestamp"] = json!("2026-11-28T10:07:37Z");
+    again.pipeline_run["status"]["startTime"] = json!("2026-11-28T10:07:37Z");
+    let cases = [
+        ("genuine", ship.attested(PipelineFormat::V2alpha4), "weak", ""),
+        ("a later one", again.pipeline_run.clone(), "unchecked", "child-missing"),
+        ("a later one, attested", again.attested(PipelineFormat::V2alpha4), "absent", "holds-nothing"),
+        ("another result", altered, "unchecked", "pipeline-result"),
+    ];
+    for (case, pipeline_run, verdict, detail) in cases {
+        let line = judged(&[vec![pipeline_run], attested.clone()].concat(), &names);
+        assert_eq!(line["verdict"], json!(verdict), "{case}: {line}");
+        assert!(detail.is_empty() || details(&line).contains(detail), "{case}: {line}");
+        assert!(!details(&line).contains("before-creation"), "{case}: {line}");
+    }
+    // Two attestations for which one name is stated: one of them is another PipelineRun's.
+    let mut other = ship.clone();
+    other.pipeline_run["metadata"]["uid"] = json!("00000000-0000-4000-8000-000000000000");
+    other.results()[0]["value"] = json!("sha256:666");
+    let documents = [vec![other.attested(PipelineFormat::V2alpha3)], attested].concat();
+    let line = judged(&documents, &[&names[..], &["--pipelinerun", "ship"]].concat());
+    assert_eq!(line["verdict"], json!("unchecked"), "{line}");
+}
+
+/// A name that is stated fits those of the TaskRuns, and that none is stated is noted.
+#[test]
+fn a_stated_name_that_fits_nothing_is_another_run() {
+    let mut ship = Whole::read("ship");
+    ship.results().clear();
+    let statement = ship.attested(PipelineFormat::Deep);
+    let judged = |more: &[&str]| judged(std::slice::from_ref(&statement), &[&ACCEPTING[..], more].concat());
+    let line = judged(&["--pipelinerun", "ship"]);
+    assert_eq!((&line["pipelineRun"], &line["accepted"]), (&json!("default/ship"), &json!(true)), "{line}");
+    for more in [&["--pipelinerun", "shipp"][..], &["--pipelinerun", "shipp", "--pipelinerun", "release"]] {
+        let line = judged(more);
+        assert_eq!(
+            (&line["verdict"], details(&line)),
+            (&json!("unchecked"), BTreeSet::from(["other-run"])),
+            "{more:?}: {line}"
+        );
+        assert!(line["findings"].to_string().contains("--pipelinerun shipp"), "{more:?}: {line}");
+    }
+    let line = judged(&[]);
+    assert!(line["notes"].to_string().contains("say --pipelinerun NAME"), "{line}");
+}
+
 /// A PipelineRun that says that it succeeded, of whose TaskRuns only attestations are there that do not say how they ended.
 #[test]
 fn that_it_succeeded_is_not_believed_where_outcomes_are_not_carried() {

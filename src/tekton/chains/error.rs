@@ -47,6 +47,16 @@ pub enum ChainsError {
     /// The format does not say whose results they are, and nobody else does.
     #[error("{0}")]
     Unnamed(Box<Unnamed>),
+    /// Its TaskRuns are of none of the PipelineRuns that are stated.
+    #[error(
+        "it is an attestation of a PipelineRun with a TaskRun {task_run}, and no run of {stated} is called so: only its TaskRuns are judged; say the PipelineRun's own name"
+    )]
+    OtherPipelineRun {
+        /// The name of one of its TaskRuns.
+        task_run: String,
+        /// Such as `--pipelinerun release-7`.
+        stated: String,
+    },
     /// A TaskRun in it cannot be read.
     #[error("{what}: {error}")]
     TaskRun {

@@ -42,6 +42,8 @@ pub struct Origin {
     pub step_results: Vec<StatusResult>,
     /// Whether the object is a whole TaskRun, rather than one made of its results.
     pub is_whole: bool,
+    /// Whether the attestation is of a PipelineRun, and nothing says of which one.
+    pub is_of_unnamed: bool,
 }
 
 impl Origin {

@@ -33,10 +33,11 @@ impl Kept {
         let metadata: Vec<&Metadata> =
             task_runs.iter().flatten().map(|task_run| &task_run.metadata).collect();
         let names: Vec<String> = metadata.iter().map(|metadata| metadata.name.clone()).collect();
-        let Some(name) = self.name(&metadata)?.or_else(|| stated.pipeline_run(&names).map(str::to_owned))
-        else {
-            return Ok(None);
+        let name = match self.name(&metadata)? {
+            Some(name) => Some(name),
+            None => stated.pipeline_run(&names)?.map(str::to_owned),
         };
+        let Some(name) = name else { return Ok(None) };
         let namespace = metadata.first().map(|metadata| metadata.namespace.clone());
         let Some(namespace) = namespace.or_else(|| stated.namespace.clone()) else { return Ok(None) };
         let Self { format, uid, spec, started, results } = self;

@@ -86,7 +86,13 @@ impl Kept {
         let mut task_run =
             TaskRun::from_node(node, None).map_err(|error| ChainsError::TaskRun { what, error })?;
         task_run.status.results = self.results;
-        let origin = Origin { format, envelope: None, step_results: self.step_results, is_whole: false };
+        let origin = Origin {
+            format,
+            envelope: None,
+            step_results: self.step_results,
+            is_whole: false,
+            is_of_unnamed: false,
+        };
         task_run.chains = Some(Box::new(origin));
         Ok(task_run)
     }

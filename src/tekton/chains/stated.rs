@@ -2,8 +2,10 @@
 
 use std::str::FromStr;
 
+use super::ChainsError;
 use crate::tekton::{
     object_name::{is_namespace, is_object_name},
+    pipelinerun::names,
     taskrun::StatusResult,
 };
 
@@ -33,20 +35,21 @@ impl Stated {
             .or(all.next())
     }
 
-    /// The name of the PipelineRun that has these TaskRuns. Of several that are stated, the longest that their names begin with, as the
-    /// controller makes names (Tekton `pkg/reconciler/pipelinerun/resources/pipelinerunresolution.go`, `getNewRunNames`).
-    pub(super) fn pipeline_run(&self, task_runs: &[String]) -> Option<&str> {
-        let is_of = |name: &str| {
-            let rest = task_runs.iter().filter_map(|task_run| task_run.strip_prefix(name));
-            rest.filter(|rest| rest.starts_with('-')).count() > 0
+    /// The name of the PipelineRun that has these TaskRuns: one from which the controller makes their names. Of several that are stated
+    /// the longest. `Err`: none of them fits.
+    pub(super) fn pipeline_run(&self, task_runs: &[String]) -> Result<Option<&str>, ChainsError> {
+        let is_of = |name: &&str| task_runs.iter().any(|task_run| names::may_be_of(name, task_run));
+        let stated = || self.pipeline_runs.iter().map(StatedPipelineRun::as_str);
+        let Some(first) = task_runs.first() else {
+            let one = stated().next().filter(|_| self.pipeline_runs.len() == 1);
+            return Ok(one);
         };
-        match self.pipeline_runs.as_slice() {
-            [one] => Some(one.as_str()),
-            several => several
-                .iter()
-                .map(StatedPipelineRun::as_str)
-                .filter(|name| is_of(name))
-                .max_by_key(|name| name.len()),
+        match stated().filter(is_of).max_by_key(|name| name.len()) {
+            None if !self.pipeline_runs.is_empty() => Err(ChainsError::OtherPipelineRun {
+                task_run: first.clone(),
+                stated: stated().map(|name| format!("--pipelinerun {name}")).collect::<Vec<_>>().join(" "),
+            }),
+            found => Ok(found),
         }
     }
 

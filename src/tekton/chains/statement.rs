@@ -275,7 +275,7 @@ fn of_slsa_1(predicate: Slsa1, names: &Names<'_>) -> Result<Attested, ChainsErro
     };
     let results = byproducts.iter().filter_map(|kept| kept.own_result().transpose());
     let results = results.collect::<Result<Vec<OwnResult>, _>>()?;
-    let task_runs = match build_type == SLSA_TEKTON {
+    let mut task_runs = match build_type == SLSA_TEKTON {
         true => whole_task_runs(resolved_dependencies),
         false => of_pipeline_run(by_task_run(byproducts, &metadata)?, &metadata, names),
     };
@@ -288,6 +288,11 @@ fn of_slsa_1(predicate: Slsa1, names: &Names<'_>) -> Result<Attested, ChainsErro
     let kept = KeptPipelineRun { format, uid, spec: spec.clone(), started, results };
     let known = task_runs.as_deref().unwrap_or_default();
     let pipeline_run = kept.pipeline_run(known, names.stated).transpose();
+    if pipeline_run.is_none() {
+        let origins =
+            task_runs.iter_mut().flatten().flatten().filter_map(|task_run| task_run.chains.as_mut());
+        origins.for_each(|origin| origin.is_of_unnamed = true);
+    }
     Ok(Attested { task_runs, pipeline_run })
 }
 
@@ -383,7 +388,8 @@ fn whole(number: usize, dependency: Dependency) -> Result<TaskRun, ChainsError> 
     let mut task_run =
         TaskRun::from_node(node, None).map_err(|error| ChainsError::TaskRun { what, error })?;
     let format = ChainsFormat::PipelineRunTekton;
-    let origin = Origin { format, envelope: None, step_results: Vec::new(), is_whole: true };
+    let origin =
+        Origin { format, envelope: None, step_results: Vec::new(), is_whole: true, is_of_unnamed: false };
     task_run.chains = Some(Box::new(origin));
     Ok(task_run)
 }

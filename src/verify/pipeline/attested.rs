@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use crate::{
     tekton::{
         chains::{ChainsError, PipelineRunOrigin},
-        pipelinerun::{ChildReference, PipelineRun, PipelineSpec, PipelineTask, names},
+        pipelinerun::{ChildReference, PipelineRun, PipelineSpec, names},
     },
     verify::{
         Finding, Policy, Trust, Verdict,
@@ -15,7 +15,7 @@ use crate::{
         pipeline::{
             Pipeline, RunNode, TaskNode,
             allowance::Allowance,
-            chains, check_against,
+            by_names, chains, check_against,
             children::{Children, Since},
             fault, runs, since, skips, spec,
             task::Task,
@@ -23,9 +23,6 @@ use crate::{
         },
     },
 };
-
-/// Runs of one matrix that are looked for: Tekton's own limit (`default-max-matrix-combinations-count`).
-const MOST_RUNS: usize = 256;
 
 /// Holds the PipelineRun of an attestation against those of its TaskRuns that are there. `lacks`: what is not carried.
 pub(crate) fn judge(
@@ -42,9 +39,9 @@ pub(crate) fn judge(
     let inline = object.spec.pipeline_spec.as_ref();
     whole.status.pipeline_spec = inline.map(|inline| spec::put_in(object, inline, allowance));
     let since = since(&whole, trust);
-    let found = match &whole.status.pipeline_spec {
-        Some(spec) => by_names(object, origin, spec, (children, since, allowance), findings),
-        None => by_owner(object, origin, (children, since)),
+    let (found, is_contested) = match &whole.status.pipeline_spec {
+        Some(spec) => by_names::find(object, origin, spec, (children, since, allowance), (findings, lacks)),
+        None => (by_owner(object, origin, (children, since)), false),
     };
     if found.is_empty() {
         findings.push(nothing(origin));
@@ -62,75 +59,12 @@ pub(crate) fn judge(
     if !spec::has_names(spec, "spec.pipelineSpec", findings) {
         return Pipeline::default();
     }
-    check_against(&whole, spec, by, (findings, notes, lacks))
+    check_against(&whole, (spec, is_contested), by, (findings, notes, lacks))
 }
 
 fn nothing(origin: &PipelineRunOrigin) -> Finding {
     let nothing = ChainsError::HoldsNothing { format: origin.format };
     fault(Verdict::Absent, Detail::HOLDS_NOTHING, nothing.to_string())
-}
-
-/// The runs of an inline pipeline, by the names that the controller gives them. That the attestation holds others is a finding.
-fn by_names(
-    object: &PipelineRun,
-    origin: &PipelineRunOrigin,
-    spec: &PipelineSpec,
-    (children, since, allowance): (&Children, Since, &Allowance),
-    findings: &mut Findings,
-) -> Vec<ChildReference> {
-    let (namespace, uid) = (&object.metadata.namespace, &object.metadata.uid);
-    let mut unknown: HashMap<&str, bool> =
-        origin.task_runs.iter().map(|name| (name.as_str(), true)).collect();
-    let mut found = Vec::new();
-    for (task, _) in spec.all_tasks() {
-        let kind = task.kind_of_runs();
-        let is_there = |name: &str, unknown: &mut HashMap<&str, bool>| {
-            let is_held = unknown.get_mut(name).map(|is_unknown| *is_unknown = false).is_some();
-            let full_name = format!("{namespace}/{name}");
-            is_held || children.find_own(kind, &full_name, uid, since).is_some()
-        };
-        let mut most: Vec<String> = Vec::new();
-        for &count in possible_counts(task) {
-            if !allowance.take_looks(count) {
-                break;
-            }
-            let names = names::of_runs(&object.metadata.name, &task.name, count);
-            let there: Vec<bool> = names.iter().map(|name| is_there(name, &mut unknown)).collect();
-            // Of a matrix the first ones: names of later ones say nothing without them.
-            let first = names.into_iter().zip(there).take_while(|(_, is_there)| *is_there);
-            let first: Vec<String> = first.map(|(name, _)| name).collect();
-            if first.len() > most.len() {
-                most = first;
-            }
-        }
-        let reference = |name| ChildReference {
-            kind: kind.to_owned(),
-            name,
-            pipeline_task_name: task.name.clone(),
-            when_expressions: Vec::new(),
-        };
-        found.extend(most.into_iter().map(reference));
-    }
-    let mut unknown: Vec<&str> =
-        unknown.into_iter().filter_map(|(name, is_unknown)| is_unknown.then_some(name)).collect();
-    unknown.sort_unstable();
-    // Without room to look for them all they may be anything.
-    for name in unknown.into_iter().filter(|_| !allowance.is_used_up()) {
-        let problem = format!(
-            "the attestation holds a TaskRun {name}, and that is the name of no run of a task of {}",
-            object.metadata.name
-        );
-        findings.push(fault(Verdict::Invalid, Detail::CHILD_NAME, problem));
-    }
-    found
-}
-
-/// How many runs a task may have: one, or those of matrices of up to 9, 99 and 256, whose names are cut differently.
-fn possible_counts(task: &PipelineTask) -> &'static [usize] {
-    match task.matrix {
-        None => &[1],
-        Some(_) => &[1, 9, 99, MOST_RUNS],
-    }
 }
 
 /// The runs of a pipeline that is not there: those in the attestation, and those beside it that say that they belong to it.

@@ -10,6 +10,7 @@ mod allowance;
 #[cfg(test)]
 mod as_controller;
 mod attested;
+mod by_names;
 mod cel;
 mod chains;
 pub(crate) mod child;
@@ -53,6 +54,10 @@ use crate::{
         findings::{Findings, KEPT},
     },
 };
+
+/// Why what differs is not called invalid.
+const WHOSE: &str =
+    "attestations do not carry whose runs they are of, so what differs may be of another PipelineRun or task";
 
 /// What a PipelineRun is told that had no room, or whose children had none.
 const NO_ROOM: &str =
@@ -100,7 +105,8 @@ pub(crate) fn judge(
         }
         (None, Some("True" | "False")) => {
             if let Some(spec) = spec::of(object, allowance, &mut findings, &mut notes) {
-                pipeline = check_against(object, spec, by, (&mut findings, &mut notes, &mut lacks));
+                let outcome = (&mut findings, &mut notes, &mut lacks);
+                pipeline = check_against(object, (spec, false), by, outcome);
             }
         }
         _ => findings.push(fault(Verdict::Absent, Detail::UNFINISHED, "the PipelineRun has not finished")),
@@ -182,10 +188,11 @@ fn partial(
     findings
 }
 
-/// Holds a finished PipelineRun check_against its children. `lacks`: what attestations do not carry of those.
+/// Holds a finished PipelineRun against its children. `is_contested`: which run is of which task is not certain. `lacks`: what
+/// attestations do not carry of those.
 fn check_against(
     object: &PipelineRun,
-    spec: &PipelineSpec,
+    (spec, is_contested): (&PipelineSpec, bool),
     (children, allowance, trust, policy): (&Children, &Allowance, &Trust, &Policy),
     (findings, notes, lacks): (&mut Findings, &mut Vec<String>, &mut Vec<String>),
 ) -> Pipeline {
@@ -198,21 +205,30 @@ fn check_against(
     let values = Values::of(object, &by_name, allowance);
     let mut nodes = Vec::with_capacity(by_name.len());
     runs::check_whose(object, since, findings);
+    let mut own = Findings::default();
     let ends = ends(&by_name);
     // Those of finally come after all others.
     let others = by_name.values().filter(|task| !task.is_finally);
     let last = others.max_by_key(|task| task.span().map(|(_, end)| end)).map(|task| task.task.name.as_str());
     for (task, _) in spec.all_tasks() {
         let Some(task) = by_name.get(task.name.as_str()) else { continue };
-        runs::check(object, task, since, findings);
-        skips::check(object, task, &values, (&mut *findings, &mut *notes, &mut *lacks));
-        let params = given::check(task, &values, (&mut *findings, &mut *lacks));
-        order(task, &ends, last, trust.clock_skew, findings);
+        runs::check(object, task, since, &mut own);
+        skips::check(object, task, &values, (&mut own, &mut *notes, &mut *lacks));
+        let params = given::check(task, &values, (&mut own, &mut *lacks));
+        order(task, &ends, last, trust.clock_skew, &mut own);
         nodes.push(node(task, params));
     }
+    check_outcome(object, &by_name, &mut own);
+    let results = results::check(object, spec, &values, (&mut own, &mut *notes, &mut *lacks));
+    // What may be of another PipelineRun contradicts nothing.
+    let is_ownerless = |task: &Task<'_>| task.runs.iter().flatten().any(|run| run.owners.is_empty());
+    if is_contested || by_name.values().any(is_ownerless) {
+        let is_other;
+        (own, is_other) = own.at_most_unchecked();
+        notes.extend(is_other.then(|| WHOSE.to_owned()));
+    }
+    findings.append(own);
     runs::find_strangers(object, &by_name, children, findings, notes);
-    check_outcome(object, &by_name, findings);
-    let results = results::check(object, spec, &values, (&mut *findings, &mut *notes, &mut *lacks));
     let chains_signed_by = chains::signed_by(object, &by_name, &policy.chains_keys, findings, notes);
     lacks.extend(attested::not_carried(object, spec, &values));
     Pipeline { tasks: nodes, results, failed: has_failed(object, &by_name), chains_signed_by }
