@@ -118,12 +118,8 @@ impl<'a> Values<'a> {
         }
         let lacks_outcome = |task: &Task<'_>| self.is_not_carried(task) || task.lacks_outcome();
         match expression.split('.').collect::<Vec<_>>().as_slice() {
-            ["tasks", task, "status" | "reason"] => {
-                self.tasks.get(task).is_some_and(|task| lacks_outcome(task))
-            }
-            ["tasks", "status"] => {
-                self.tasks.values().filter(|task| !task.is_finally).any(|task| lacks_outcome(task))
-            }
+            ["tasks", task, "status" | "reason"] => self.tasks.get(task).is_some_and(lacks_outcome),
+            ["tasks", "status"] => self.tasks.values().filter(|task| !task.is_finally).any(lacks_outcome),
             // Those of the PipelineRun itself were put in, as far as they are known.
             ["context", of, ..] => ["pipeline", "pipelineRun"].contains(of),
             _ => is_put_in_before(expression),
