@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use support::{
     chains::{self, Chains, PipelineFormat},
     command::{Ran, svidence},
-    signed::file,
+    signed::{Cluster, file},
 };
 
 fn folder(name: &str) -> String {
@@ -904,6 +904,39 @@ fn that_it_succeeded_is_not_believed_where_outcomes_are_not_carried() {
     let line =
         judged(&[vec![ship.pipeline_run.clone()], ship.task_runs.clone()].concat(), &["--require-success"]);
     assert_eq!((&line["verdict"], &line["failed"]), (&json!("verified"), &json!(false)), "{line}");
+}
+
+#[test]
+fn a_failure_that_a_step_signed_counts_where_the_condition_is_not_carried() {
+    let cluster = Cluster::new("once-only");
+    let bundle = file(&cluster.ca.bundle_pem());
+    let uid = "00000000-0000-4000-8000-000000000000";
+    let more = ["--trust-domain=example.org", "-o", "json", "--taskrun", "once-only", "--bundle"];
+    let more = [&["verify", "-"], &ACCEPTING[..], &more, &[bundle.path().to_str().unwrap()]].concat();
+    for (script, verdict) in [("printf v >$RESULTS/a", "weak"), ("printf v >$RESULTS/a; exit 3", "invalid")] {
+        let mut run = cluster.attempt("once-only-pod", script);
+        run["metadata"]["labels"] =
+            json!({"tekton.dev/pipelineRunUID": uid, "tekton.dev/pipelineRun": "once"});
+        let pipeline = json!({"tasks": [{"name": "only", "taskSpec": run["spec"]["taskSpec"]}]});
+        let pipeline_run = json!({
+            "apiVersion": "tekton.dev/v1",
+            "kind": "PipelineRun",
+            "metadata": {
+                "name": "once", "namespace": "default", "uid": uid,
+                "creationTimestamp": run["metadata"]["creationTimestamp"],
+            },
+            "spec": {"pipelineSpec": pipeline},
+            "status": {
+                "conditions": [{"type": "Succeeded", "status": "True"}],
+                "pipelineSpec": pipeline,
+                "childReferences": [{"kind": "TaskRun", "name": "once-only", "pipelineTaskName": "only"}],
+            },
+        });
+        let ran = svidence(&more, format!("{pipeline_run}\n{}\n", chains::v2alpha3_tekton(&run)));
+        let line: Value = serde_json::from_str(ran.out.lines().last().unwrap()).unwrap();
+        assert_eq!(line["verdict"], json!(verdict), "{script}: {line}{}", ran.err);
+        assert_eq!(details(&line).contains("succeeded"), verdict == "invalid", "{script}: {line}");
+    }
 }
 
 fn without_status(params: &mut Value) {

@@ -13,13 +13,8 @@ use crate::{
         facts::Detail,
         findings::Findings,
         pipeline::{
-            Pipeline, RunNode, TaskNode,
-            allowance::Allowance,
-            by_names, chains, check_against,
-            children::{Children, Since},
-            fault, runs, since, skips, spec,
-            task::Task,
-            values::Values,
+            Pipeline, RunNode, TaskNode, allowance::Allowance, by_names, chains, check_against, child::Since,
+            children::Children, fault, runs, since, skips, spec, task::Task, values::Values,
         },
     },
 };

@@ -14,11 +14,7 @@ use crate::{
         Verdict,
         facts::Detail,
         findings::Findings,
-        pipeline::{
-            allowance::Allowance,
-            children::{Children, Since},
-            fault,
-        },
+        pipeline::{allowance::Allowance, child::Since, children::Children, fault},
     },
 };
 

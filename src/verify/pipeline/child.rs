@@ -3,6 +3,7 @@
 use std::{
     collections::{HashMap, HashSet},
     mem,
+    time::Duration,
 };
 
 use serde_json::Value;
@@ -14,8 +15,11 @@ use crate::{
         taskrun::{DeclaredStep, TaskRun},
         value::ResultValue,
     },
-    verify::{AttestedProgram, Proof, Report, Verdict, pipeline::children::Since},
+    verify::{AttestedProgram, Proof, Report, Verdict},
 };
+
+/// When a PipelineRun was created, if that is known, and what clocks may be apart.
+pub(crate) type Since = (Option<UnixSeconds>, Duration);
 
 /// So many different lists of parameters are kept of the objects of one name.
 const MOST_GIVEN: usize = 8;

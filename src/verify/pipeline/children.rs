@@ -1,17 +1,12 @@
 //! The runs that may belong to PipelineRuns, by kind, name and owner. Several objects may have one name: one object in two files, an
 //! attestation beside the object, or a run that was made again.
 
-use std::{collections::HashMap, time::Duration};
+use std::collections::HashMap;
 
-use unixtime::UnixSeconds;
-
-use crate::verify::pipeline::child::Child;
+use crate::verify::pipeline::child::{Child, Since};
 
 /// Runs of one name that are told apart by their UIDs, of those that do not say whose they are.
 const MOST_OF_A_NAME: usize = 8;
-
-/// When a PipelineRun was created, if that is known, and what clocks may be apart.
-pub(crate) type Since = (Option<UnixSeconds>, Duration);
 
 /// Children by kind and full name, `<kind> <namespace>/<name>`.
 #[derive(Debug, Default)]

@@ -39,7 +39,8 @@ pub use whole::{JudgedPipelineRun, Pipelines};
 
 use self::{
     allowance::{Allowance, TOO_MUCH},
-    children::{Children, Since},
+    child::Since,
+    children::Children,
     task::Task,
     values::Values,
 };

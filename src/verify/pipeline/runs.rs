@@ -9,8 +9,8 @@ use crate::{
         facts::Detail,
         findings::Findings,
         pipeline::{
-            child::Child,
-            children::{Children, Since},
+            child::{Child, Since},
+            children::Children,
             fault,
             task::Task,
         },
