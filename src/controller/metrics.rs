@@ -133,7 +133,7 @@ impl Metrics {
         *self.lock().timestamps.entry(namespace.to_owned()).or_default() += tokens;
     }
 
-    /// The certificates of a run of a namespace have expired before it had its tokens.
+    /// A run of a namespace gets no tokens any more: its certificates have expired, or they cannot be stored.
     pub fn missed(&self, namespace: &str) {
         *self.lock().timestamps_missed.entry(namespace.to_owned()).or_default() += 1;
     }
@@ -264,7 +264,7 @@ impl Counts {
             ),
             (
                 "svidence_controller_timestamps_missed_total",
-                "Runs whose certificates expired before they had time stamps.",
+                "Runs that get no time stamps any more, mostly as their certificates have expired.",
                 &self.timestamps_missed,
             ),
         ] {

@@ -21,14 +21,18 @@ pub struct Due {
     pub id: RunId,
     /// The steps without one.
     pub steps: Vec<ToStamp>,
-    /// Tokens that are good, in base64, by the steps' names.
+    /// Good tokens that it has, in base64, by the steps' names.
     pub tokens: BTreeMap<String, String>,
-    /// How many of these are new.
-    pub fetched: usize,
+    /// Good tokens that are new, in base64, and the steps that lacked them.
+    pub fetched: Vec<(ToStamp, String)>,
+    /// The last second of the certificates of all that it lacked when it was judged. It is given up after that.
+    pub expires_after: UnixSeconds,
     /// It is not looked at before.
     pub not_before: Instant,
-    /// How often it has failed because of itself.
+    /// How often its tokens could not be stored because of itself.
     pub failures: u32,
+    /// How often it was tried in vain in all, but for times at which the TSA gave no answer: others come first.
+    pub setbacks: u32,
 }
 
 impl Due {
@@ -39,29 +43,56 @@ impl Due {
             object.metadata.annotations.timestamps.as_ref().and_then(read_annotation).unwrap_or_default();
         let (stamped, lacking): (Vec<_>, Vec<_>) =
             proof.basis.steps().partition(|step| step.time.stamp.is_some());
-        if lacking.is_empty() {
-            return None;
-        }
+        let steps: Vec<ToStamp> = lacking.iter().map(|step| step.to_stamp()).collect();
+        let expires_after = steps.iter().map(ToStamp::not_after).min()?;
         let tokens = stamped.iter().filter_map(|step| there.get_key_value(&step.name));
         Some(Self {
             id: id.clone(),
-            steps: lacking.iter().map(|step| step.to_stamp()).collect(),
+            steps,
             tokens: tokens.map(|(step, token)| (step.clone(), token.clone())).collect(),
-            fetched: 0,
+            fetched: Vec::new(),
+            expires_after,
             not_before: at,
             failures: 0,
+            setbacks: 0,
         })
     }
 
-    /// The last second in which all that it lacks can be had; `None`: it lacks nothing.
+    /// The last second in which all that it still lacks can be had; `None`: it lacks nothing.
     pub fn not_after(&self) -> Option<UnixSeconds> {
         self.steps.iter().map(ToStamp::not_after).min()
+    }
+
+    /// Whether it lacks nothing any more, so that its tokens are only to be stored.
+    pub fn is_whole(&self) -> bool {
+        self.steps.is_empty()
+    }
+
+    /// What was done for the same run before it was judged again: tokens of attestations that it still has are not asked for twice, and it
+    /// is not tried more often than before.
+    pub fn take_over(&mut self, known: Self) {
+        for (step, token) in known.fetched {
+            let lacking = self.steps.len();
+            self.steps.retain(|lacks| *lacks != step);
+            if self.steps.len() < lacking {
+                self.fetched.push((step, token));
+            }
+        }
+        self.not_before = known.not_before;
+        (self.failures, self.setbacks) = (known.failures, known.setbacks);
+    }
+
+    /// Forgets the new tokens: those who made them may not count any more.
+    pub fn forget_fetched(&mut self) {
+        self.steps.extend(std::mem::take(&mut self.fetched).into_iter().map(|(step, _)| step));
     }
 
     /// The merge patch that stores its tokens. By the UID, so that they never get onto a run that was made again; other changes do not matter,
     /// since a token proves itself.
     pub fn patch(&self) -> String {
-        let tokens = json!(self.tokens).to_string();
+        let fetched = self.fetched.iter().map(|(step, token)| (&step.step, token));
+        let tokens: BTreeMap<&String, &String> = self.tokens.iter().chain(fetched).collect();
+        let tokens = json!(tokens).to_string();
         json!({"metadata": {"uid": self.id.uid, "annotations": {ANNOTATION: tokens}}}).to_string()
     }
 }

@@ -1,13 +1,8 @@
-//! The loop that has runs time-stamped: first those whose certificates expire first, one after the other, until all have their tokens or
+//! The loop that has runs time-stamped: first those whose certificates expire first, one token after the other, until all have theirs, or
 //! their certificates have expired.
 
 use std::{
-    collections::BTreeMap,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-        mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel},
-    },
+    sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel},
     time::{Duration, Instant},
 };
 
@@ -22,8 +17,12 @@ use crate::{
         judging::{judge::CLOCK_SKEW, run_id::RunId},
         leading::Leadership,
         metrics::Metrics,
-        registrar::pause_after,
-        stamping::{due::Due, trusted::Trusted},
+        stamping::{
+            due::Due,
+            places::Places,
+            queue::{MOST_ATTEMPTS, Queue, Work},
+            trusted::Trusted,
+        },
     },
     http::proxies::Proxies,
     sources::{
@@ -40,11 +39,10 @@ use crate::{
         service::Service,
         url::TsaUrl,
     },
+    verify::prove::time::{OutOfWindow, ToStamp},
 };
 
-/// Runs that may wait for their tokens in memory; all others are found by their missing tokens.
-const MOST: usize = 1000;
-/// How long a TSA may take for an answer.
+/// How long a TSA may take for an answer, and each place to which it sends on.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// After so many failures in a row somebody should look at the TSA.
 const MANY: u32 = 5;
@@ -101,38 +99,37 @@ pub enum StampingSaid {
 #[derive(Debug, Clone)]
 pub struct Stamper {
     tell: Sender<StampingHeard>,
-    waiting: Arc<AtomicUsize>,
+    places: Places,
 }
 
-/// What a stamper hands over.
+/// What stampers hand over.
 #[derive(Debug)]
-pub struct Queue {
+pub struct HandedOver {
     heard: Receiver<StampingHeard>,
-    waiting: Arc<AtomicUsize>,
+    places: Places,
 }
 
 impl Stamper {
     /// A stamper, and what [`run`] takes.
-    pub fn new() -> (Self, Queue) {
+    pub fn new() -> (Self, HandedOver) {
         let (tell, heard) = channel();
-        let waiting = Arc::<AtomicUsize>::default();
-        (Self { tell, waiting: waiting.clone() }, Queue { heard, waiting })
+        let places = Places::default();
+        (Self { tell, places: places.clone() }, HandedOver { heard, places })
     }
 
-    /// Whether there is room for another run.
+    /// Whether it makes sense to look for another run ([`Places::has_room`]).
     pub fn has_room(&self) -> bool {
-        self.waiting.load(Ordering::Acquire) < MOST
+        self.places.has_room()
     }
 
-    /// Hands a run over; `false` if there is no room. It never waits.
+    /// Hands a run over; `false` if there is no room for one of its namespace. It never waits.
     pub fn stamp(&self, due: Due) -> bool {
-        let has_room = self.has_room();
-        if has_room {
-            self.waiting.fetch_add(1, Ordering::AcqRel);
+        let has_place = self.places.take(&due.id.namespace);
+        if has_place {
             // It ends only with the process.
             let _ = self.tell.send(StampingHeard::Due(Box::new(due)));
         }
-        has_room
+        has_place
     }
 
     /// Says which TSA is to be asked, if any, and which count.
@@ -144,7 +141,7 @@ impl Stamper {
 /// What the loop works with.
 pub struct StampingSurroundings {
     /// What comes in.
-    pub queue: Queue,
+    pub queue: HandedOver,
     /// The runs of the cluster.
     pub runs: RunsByName,
     /// Who vouches for the web server of a TSA, for https.
@@ -168,14 +165,13 @@ pub fn run(surroundings: StampingSurroundings) {
     let mut stamping = Stamping {
         surroundings,
         authority: None,
-        due: BTreeMap::new(),
+        trusted: Trusted::default(),
+        queue: Queue::default(),
         failures: 0,
         bad_answers: 0,
-        next_try: Instant::now(),
     };
     loop {
-        let waiting = stamping.due.len();
-        stamping.surroundings.metrics.to_stamp(waiting);
+        stamping.surroundings.metrics.to_stamp(stamping.queue.len());
         let heard = &stamping.surroundings.queue.heard;
         let first = match stamping.wait(Instant::now()) {
             None => heard.recv().map_err(|_| RecvTimeoutError::Disconnected),
@@ -197,29 +193,80 @@ pub fn run(surroundings: StampingSurroundings) {
 struct Stamping {
     surroundings: StampingSurroundings,
     authority: Option<Authority>,
-    due: BTreeMap<RunId, Due>,
+    trusted: Trusted,
+    queue: Queue,
     /// Of the TSA's, in a row.
     failures: u32,
     /// Of its answers that prove nothing, in a row.
     bad_answers: u32,
-    next_try: Instant,
 }
 
-/// Why a run has no tokens yet.
+/// Why there is no token.
 enum Fault {
-    /// It would befall all others.
+    /// The TSA gave no answer.
     Tsa(AskError),
-    /// What the TSA answers proves nothing.
+    /// What it answers proves nothing.
     Answer(String),
-    /// They cannot be stored.
-    Cluster(KubernetesError),
+    /// A certificate has expired meanwhile.
+    Expired,
+}
+
+/// Why tokens are not stored.
+enum NotStored {
+    /// The API server says so.
+    Error(KubernetesError),
+    /// It says that the run is another one, or has changed meanwhile.
+    Other,
+}
+
+impl NotStored {
+    /// Whether others need not wait.
+    fn is_about_run(&self) -> bool {
+        match self {
+            Self::Error(error) => error.is_about_object(),
+            Self::Other => true,
+        }
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Error(error) => error.code(),
+            Self::Other => "conflict",
+        }
+    }
+}
+
+impl std::fmt::Display for NotStored {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Error(error) => error.fmt(f),
+            Self::Other => {
+                f.write_str("the API server says that there is another run of that name, or that it changes all the time (409)")
+            }
+        }
+    }
+}
+
+/// A token for a step, in base64, checked at `now` after it has come.
+fn fetch(authority: &Authority, step: &ToStamp, now: fn() -> UnixSeconds) -> Result<String, Fault> {
+    let bad = |error: &dyn std::fmt::Display| Fault::Answer(format!("step {}: {error}", step.step));
+    let (_, token) = authority.ask(&step.attestation, &SystemRandom::new()).map_err(|error| match error {
+        AskError::Answer(error) => bad(&error),
+        AskError::Service(_) | AskError::Random => Fault::Tsa(error),
+    })?;
+    let (now, not_after) = (now(), step.not_after());
+    match step.check_time(&token, now, CLOCK_SKEW) {
+        Ok(()) => Ok(STANDARD.encode(token)),
+        // By this clock, or the TSA's, which is right within the skew: nobody has done anything wrong.
+        Err(OutOfWindow::NotValid { at }) if now > not_after || at >= not_after => Err(Fault::Expired),
+        Err(error) => Err(bad(&error)),
+    }
 }
 
 impl Stamping {
     /// How long there is nothing to do if nothing comes in; `None`: for ever.
     fn wait(&self, at: Instant) -> Option<Duration> {
-        let first = self.due.values().map(|due| due.not_before).min()?;
-        let wait = first.max(self.next_try).saturating_duration_since(at);
+        let wait = self.queue.wait(at)?;
         match self.surroundings.leadership.is_held(at) {
             true => Some(wait),
             false => Some(wait.max(LOOK_AGAIN)),
@@ -228,137 +275,149 @@ impl Stamping {
 
     fn take(&mut self, heard: StampingHeard) {
         match heard {
-            StampingHeard::Configured(url, trusted) => {
-                let StampingSurroundings { authorities, proxies, .. } = &self.surroundings;
-                let service = |url| Service::new(url, authorities, proxies.clone(), PATIENCE);
-                let trusted = trusted.time_stamps().clone();
-                self.authority = url.map(|url| Authority::new(service(url), None, trusted));
-                (self.failures, self.bad_answers, self.next_try) = (0, 0, Instant::now());
-                if self.authority.is_none() {
-                    std::mem::take(&mut self.due).into_keys().for_each(|_| self.count_out());
-                }
-            }
+            StampingHeard::Configured(url, trusted) => self.configure(url, *trusted),
             // Judged again, so it is what the run lacks now.
             StampingHeard::Due(due) => {
-                if self.authority.is_none() || self.due.insert(due.id.clone(), *due).is_some() {
-                    self.count_out();
+                let namespace = due.id.namespace.clone();
+                if self.authority.is_none() || self.queue.put(*due) {
+                    self.give_back(&namespace);
                 }
             }
         }
     }
 
-    fn count_out(&self) {
-        self.surroundings.queue.waiting.fetch_sub(1, Ordering::AcqRel);
+    fn configure(&mut self, url: Option<TsaUrl>, trusted: Trusted) {
+        let StampingSurroundings { authorities, proxies, .. } = &self.surroundings;
+        let service = |url| Service::new(url, authorities, proxies.clone(), PATIENCE);
+        let time_stamps = trusted.time_stamps().clone();
+        self.authority = url.map(|url| Authority::new(service(url), None, time_stamps));
+        self.queue.begin_again(trusted == self.trusted);
+        self.trusted = trusted;
+        (self.failures, self.bad_answers) = (0, 0);
+        if self.authority.is_none() {
+            self.queue.take_all().for_each(|id| self.give_back(&id.namespace));
+        }
     }
 
-    /// Works on the run whose certificates expire first, of those that may be tried.
+    fn give_back(&self, namespace: &str) {
+        self.surroundings.queue.places.give_back(namespace);
+    }
+
+    /// Does one thing for the run that comes next, so that others, and the lease, are looked at after each.
     fn stamp_next(&mut self, at: Instant) {
-        if at < self.next_try || !self.surroundings.leadership.is_held(at) {
+        if !self.surroundings.leadership.is_held(at) {
             return;
         }
-        let ready = self.due.values().filter(|due| due.not_before <= at);
-        let Some(id) = ready.min_by_key(|due| due.not_after()).map(|due| due.id.clone()) else { return };
-        let Some(mut due) = self.due.remove(&id) else { return };
-        // What has all its tokens is only to be stored.
-        let now = (self.surroundings.now)();
-        if let Some(not_after) = due.not_after().filter(|not_after| *not_after < now) {
-            self.count_out();
-            return self.missed(&due.id, not_after);
+        match self.queue.next(at, (self.surroundings.now)()) {
+            None => {}
+            Some(Work::Ask(due, step)) => self.ask(due, step),
+            Some(Work::Store(due)) => self.store(due),
+            Some(Work::Expired(due)) => self.expired(&due),
         }
-        match self.fetch(&mut due).and_then(|()| self.store(&due)) {
-            Ok(is_stored) => {
+    }
+
+    fn ask(&mut self, due: Due, step: ToStamp) {
+        let Some(authority) = &self.authority else { return self.give_back(&due.id.namespace) };
+        let fault = match fetch(authority, &step, self.surroundings.now) {
+            Ok(token) => {
                 (self.failures, self.bad_answers) = (0, 0);
-                self.count_out();
-                if is_stored {
-                    self.surroundings.metrics.stamped(&due.id.namespace, due.fetched);
-                    (self.surroundings.say)(StampingSaid::Stamped { id, tokens: due.fetched });
-                }
+                return self.queue.fetched(due, step, token);
             }
-            Err(fault) => self.failed(due, &fault),
-        }
-    }
-
-    /// Fetches the tokens that a run lacks. Those that it got before a failure are kept.
-    fn fetch(&self, due: &mut Due) -> Result<(), Fault> {
-        let Some(authority) = &self.authority else { return Ok(()) };
-        while let Some(step) = due.steps.last() {
-            let (_, token) =
-                authority.ask(&step.attestation, &SystemRandom::new()).map_err(|error| match error {
-                    AskError::Answer(error) => Fault::Answer(format!("step {}: {error}", step.step)),
-                    AskError::Service(_) | AskError::Random => Fault::Tsa(error),
-                })?;
-            step.check_time(&token, (self.surroundings.now)(), CLOCK_SKEW)
-                .map_err(|error| Fault::Answer(format!("step {}: {error}", step.step)))?;
-            due.tokens.insert(step.step.clone(), STANDARD.encode(token));
-            due.fetched += 1;
-            due.steps.pop();
-        }
-        Ok(())
-    }
-
-    /// Stores tokens on the run; whether it is still there.
-    fn store(&mut self, due: &Due) -> Result<bool, Fault> {
-        // It may have taken long.
-        if !self.surroundings.leadership.is_held(Instant::now()) {
-            return Ok(false);
-        }
-        let Ok(name) = due.id.name.parse() else { return Ok(false) };
-        let run = RunName { kind: due.id.kind, name };
-        let changed = self.surroundings.runs.patch(&due.id.namespace, &run, PatchedPart::Main, &due.patch());
-        changed.map(|changed| matches!(changed, Changed::Done(_))).map_err(Fault::Cluster)
-    }
-
-    fn failed(&mut self, mut due: Due, fault: &Fault) {
-        let at = Instant::now();
-        due.failures = due.failures.saturating_add(1);
-        let mut pause = pause_after(due.failures);
-        let (code, reason) = match fault {
+            Err(fault) => fault,
+        };
+        let (at, id) = (Instant::now(), due.id.clone());
+        // An outage is told once: one of a TSA that does not answer when that has lasted.
+        let (code, reason, pause, told) = match fault {
+            Fault::Expired => return self.expired(&due),
             Fault::Tsa(error) => {
                 self.failures = self.failures.saturating_add(1);
-                pause = pause_after(self.failures);
-                self.next_try = at + pause;
-                (error.code(), error.to_string())
+                let told = (self.failures == MANY).then_some("TimestampAuthorityUnavailable");
+                (error.code(), error.to_string(), self.queue.not_answered(due, step, at), told)
             }
             Fault::Answer(reason) => {
                 self.bad_answers = self.bad_answers.saturating_add(1);
-                due.not_before = at + pause;
+                let told = (self.bad_answers == 1).then_some("TimestampAuthorityInvalid");
                 // Its advice is for the command line.
-                ("bad-answer", reason.replace("--tsa-certificate", TIMESTAMP_CERTIFICATES))
-            }
-            Fault::Cluster(error) => {
-                due.not_before = at + pause;
-                if !error.is_about_object() {
-                    self.next_try = at + pause;
-                }
-                (error.code(), format!("the tokens cannot be stored: {error}"))
+                let reason = reason.replace("--tsa-certificate", TIMESTAMP_CERTIFICATES);
+                ("bad-answer", reason, self.queue.answered_badly(due, step, at), told)
             }
         };
-        self.surroundings.metrics.not_stamped(code);
-        let id = due.id.clone();
-        self.due.insert(id.clone(), due);
-        (self.surroundings.say)(StampingSaid::Failed { id, reason: reason.clone(), code, pause });
-        // Once for each outage: one that does not answer when that has lasted.
-        let told = match fault {
-            Fault::Tsa(_) if self.failures == MANY => Some("TimestampAuthorityUnavailable"),
-            Fault::Answer(_) if self.bad_answers == 1 => Some("TimestampAuthorityInvalid"),
-            _ => None,
-        };
+        self.failed(id, reason.clone(), code, pause);
         if let Some(told) = told {
             let message = format!("no run is time-stamped: {reason}");
             (self.surroundings.say)(StampingSaid::Persists { reason: told, message });
         }
     }
 
-    fn missed(&self, id: &RunId, not_after: UnixSeconds) {
+    fn store(&mut self, due: Due) {
+        let at = Instant::now();
+        // What has no name that Kubernetes admits is not there.
+        let Ok(name) = due.id.name.parse() else { return self.give_back(&due.id.namespace) };
+        if !self.surroundings.leadership.is_held(at) {
+            return self.queue.put_off(due, at, LOOK_AGAIN);
+        }
+        let run = RunName { kind: due.id.kind, name };
+        let patch = due.patch();
+        let changed = self.surroundings.runs.patch(&due.id.namespace, &run, PatchedPart::Main, &patch);
+        match changed {
+            Ok(Changed::Done(_)) => {
+                self.queue.server_answered();
+                self.give_back(&due.id.namespace);
+                let tokens = due.fetched.len();
+                self.surroundings.metrics.stamped(&due.id.namespace, tokens);
+                (self.surroundings.say)(StampingSaid::Stamped { id: due.id, tokens });
+            }
+            Ok(Changed::Gone) => {
+                self.queue.server_answered();
+                self.give_back(&due.id.namespace);
+            }
+            Ok(Changed::Other) => self.not_stored(due, &NotStored::Other),
+            Err(error) => self.not_stored(due, &NotStored::Error(error)),
+        }
+    }
+
+    fn not_stored(&mut self, due: Due, why: &NotStored) {
+        let (at, now) = (Instant::now(), (self.surroundings.now)());
+        let (id, expires_after) = (due.id.clone(), due.expires_after);
+        let pause = match why.is_about_run() {
+            true => self.queue.refused(due, at, now),
+            false => self.queue.not_stored(due, at, now),
+        };
+        match pause {
+            Some(pause) => self.failed(id, format!("the tokens cannot be stored: {why}"), why.code(), pause),
+            None => {
+                self.surroundings.metrics.not_stamped(why.code());
+                let when = match expires_after < now {
+                    true => format!("until its certificates expired ({expires_after})"),
+                    false => format!("in {MOST_ATTEMPTS} attempts, and it is not tried again"),
+                };
+                self.missed(id, format!("the tokens could not be stored {when}: {why}"));
+            }
+        }
+    }
+
+    fn failed(&self, id: RunId, reason: String, code: &'static str, pause: Duration) {
+        self.surroundings.metrics.not_stamped(code);
+        (self.surroundings.say)(StampingSaid::Failed { id, reason, code, pause });
+    }
+
+    fn expired(&self, due: &Due) {
         let reason = format!(
-            "its certificates have expired ({not_after}) before there was a time stamp: from now on its time is unproven",
+            "its certificates have expired ({}) before there was a time stamp: from now on its time is unproven",
+            due.expires_after
         );
+        self.missed(due.id.clone(), reason);
+    }
+
+    /// It gets no tokens any more, and gives its place back.
+    fn missed(&self, id: RunId, reason: String) {
+        self.give_back(&id.namespace);
         self.surroundings.metrics.missed(&id.namespace);
         let RunId { namespace, name, uid, .. } = id.clone();
         let about = About { api_version: "tekton.dev/v1", kind: "TaskRun", namespace, name, uid };
         let (at, message) = ((self.surroundings.now)(), reason.clone());
         // It is in the log, too; a flood of them must not hold up anything.
         let _ = self.surroundings.warnings.try_send(Warning { about, reason: "NotTimestamped", message, at });
-        (self.surroundings.say)(StampingSaid::Missed { id: id.clone(), reason });
+        (self.surroundings.say)(StampingSaid::Missed { id, reason });
     }
 }
