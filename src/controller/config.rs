@@ -52,6 +52,11 @@ pub const KEYS: [&str; 11] = [
     TIMESTAMP_CERTIFICATES,
 ];
 
+/// Keys whose values no error repeats: a URL may hold a password, and certificates are so long that an Event would end before the reason.
+const UNSHOWN: [&str; 2] = [TIMESTAMP_URL, TIMESTAMP_CERTIFICATES];
+/// In the place of such a value.
+const NOT_SHOWN: &str = "(not shown)";
+
 /// Below a minute an agent would do nothing but renew (SPIRE renews at half of an SVID's life).
 const SHORTEST_SVID: Duration = Duration::from_secs(60);
 const LONGEST_SVID: Duration = Duration::from_secs(24 * 3600);
@@ -193,7 +198,10 @@ impl Configuration {
                 return Err(ConfigError::Twice { key });
             }
             seen.push(known);
-            settings.set(known, &value).map_err(|reason| ConfigError::Value { key: known, value, reason })?;
+            settings.set(known, &value).map_err(|reason| {
+                let value = if UNSHOWN.contains(&known) { NOT_SHOWN.to_owned() } else { value };
+                ConfigError::Value { key: known, value, reason }
+            })?;
         }
         let shared = Config::from_entries(shared).map_err(closest)?;
         if settings.attest.pins() && settings.programs.is_empty() {
@@ -206,14 +214,12 @@ impl Configuration {
             let value = settings.registration.as_str().to_owned();
             return Err(ConfigError::Value { key: REGISTRATION, value, reason });
         }
-        if let Some(url) =
-            settings.timestamp_url.as_ref().filter(|_| settings.timestamp_certificates.is_empty())
-        {
+        if settings.timestamp_url.is_some() && settings.timestamp_certificates.is_empty() {
             let reason = format!(
                 "needs the certificate of the time-stamp authority, or that of its root, in {TIMESTAMP_CERTIFICATES}: a token that nobody can \
                  check is not kept"
             );
-            return Err(ConfigError::Value { key: TIMESTAMP_URL, value: url.to_string(), reason });
+            return Err(ConfigError::Value { key: TIMESTAMP_URL, value: NOT_SHOWN.to_owned(), reason });
         }
         let configuration = Self { shared, settings };
         // Any cluster and node: what may be wrong is the prefix.

@@ -3,6 +3,7 @@
 use std::{thread, time::Duration};
 
 use serde_json::json;
+use svidence::controller::config::Configuration;
 
 use crate::{
     cluster_objects::{namespace, scheduled, set_phase},
@@ -126,4 +127,23 @@ fn a_controller_that_may_not_or_does_not_find_the_server_says_why() {
     let run = scheduled(&world.server, "default", "last", &["a"]);
     let controller = world.controller_with(&world.admin(), &["--spiffe-id", "spiffe://example.org/svidence"]);
     world.wait_for_entries("named", &controller, &[of_step(("default", "last"), &run, "a")]);
+}
+
+#[test]
+fn an_error_does_not_repeat_what_may_be_secret_or_is_long() {
+    let url = "svidence-timestamp-url";
+    let certificates = "svidence-timestamp-certificates";
+    let long = format!("-----BEGIN CERTIFICATE-----\n{}\n", "hunter2 ".repeat(1000));
+    for (case, key, value, reason) in [
+        ("no scheme", url, "user:hunter2@tsa.test", "is no address: it begins with neither"),
+        ("no host", url, "http://user:hunter2@", "is no address: not the address"),
+        ("no certificates", url, "http://user:hunter2@tsa.test/?key=hunter2", "needs the certificate"),
+        ("damaged PEM", certificates, &long, "is of no use: its PEM is damaged"),
+        ("no PEM", certificates, "hunter2", "is of no use: it holds no certificate in PEM"),
+    ] {
+        let error = Configuration::from_entries([(key.to_owned(), value.to_owned())]).expect_err(case);
+        let text = error.to_string();
+        assert!(!text.contains("hunter2"), "{case}: {text}");
+        assert!(text.starts_with(&format!("{key}: \"(not shown)\" {reason}")), "{case}: {text}");
+    }
 }

@@ -6,7 +6,7 @@
 //! * [`cluster_objects`]: pods and TaskRuns as Tekton makes them; [`process`]: the controller as a process; [`relay`]:
 //!   connections that can be cut; [`ended_runs`]: runs with what their steps have signed.
 //! * [`registers`]: what honest runs get, and when it goes; [`hostile`], and [`claims`] as a table: objects that get nothing; [`outages`]: crashes and interruptions;
-//!   [`judges`]: the verdict on runs that have ended; [`noted_by_others`]: verdicts that others have noted; [`time_stamps`]: their time stamps;
+//!   [`judges`]: the verdict on runs that have ended; [`noted_by_others`]: verdicts that others have noted; [`time_stamps`]: their time stamps, and [`stamping_queue`] without a cluster;
 //!   [`configuration`]: what the ConfigMap says; [`rights`]: what the cluster must allow;
 //!   [`static_entries`]: entries as objects; [`replicas`]: several of
 //!   them, and what they answer; [`hand_over`]: runs that wait for a verdict when somebody goes.
@@ -25,7 +25,11 @@ mod judges;
 mod judging_authorities;
 mod judging_backlog;
 mod noted_by_others;
+#[path = "../support/one_step.rs"]
+mod one_step;
 mod outages;
+#[path = "../pki/mod.rs"]
+mod pki;
 mod process;
 mod registers;
 mod registrar;
@@ -33,6 +37,7 @@ mod registration;
 mod relay;
 mod replicas;
 mod rights;
+mod stamping_queue;
 mod static_entries;
 mod static_entry_objects;
 #[path = "../support/mod.rs"]

@@ -232,3 +232,35 @@ fn after_its_certificates_have_expired_a_run_is_what_its_time_stamps_make_it() {
     wait_for_metric(&mut controller, "svidence_controller_timestamps_missed_total{namespace=\"default\"} 2");
     assert_eq!(authority.asked(), asked, "it is too late");
 }
+
+#[test]
+fn a_run_whose_tokens_cannot_be_stored_holds_up_no_other_and_is_given_up() {
+    if !require_openssl() {
+        return;
+    }
+    let authority = Authority::start();
+    let Some(world) = world(&authority) else { return };
+    let server = &*world.server;
+    let arguments = [&OWN[..], &["--listen", "127.0.0.1:0"]].concat();
+    let mut controller = world.controller_with(&world.admin(), &arguments);
+    let mut bad = short_lived(&world, "bad");
+    // An API server takes annotations of 256 KiB in all: there is room for a verdict, and not for a token.
+    bad["metadata"]["annotations"] = json!({"example.org/notes": "x".repeat(256 * 1024 - 1000)});
+    server.restore([&bad]);
+    wait_for_verdict("bad", (server, &controller), &bad, VERIFIED);
+    let refused = "svidence_controller_tsa_errors_total{code=\"refused-by-server\"}";
+    wait_for_metric(&mut controller, refused);
+    controller.wait_for(&["the tokens cannot be stored", "422", "\"name\":\"bad\""]);
+    for name in ["good", "good-too"] {
+        let good = signed(&world, name);
+        server.restore([&good]);
+        wait_for_tokens(name, (&world, &authority, &controller), &good);
+    }
+    assert_eq!(authority.asked(), 3, "a token that is there is not asked for again");
+    wait_for_metric(&mut controller, "svidence_controller_timestamps_missed_total{namespace=\"default\"} 1");
+    controller.wait_for(&["could not be stored until its certificates expired", "\"name\":\"bad\""]);
+    let told = world.wait_for_warning("TaskRun bad NotTimestamped: the tokens could not be stored until");
+    assert!(told.contains("422"), "{told}");
+    wait_for_metric(&mut controller, "svidence_controller_timestamp_backlog 0");
+    assert_eq!(tokens(&get(server, &bad)), None);
+}

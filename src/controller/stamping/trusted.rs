@@ -1,6 +1,6 @@
 //! The TSAs whose tokens count, as the configuration names them.
 
-use crate::verify::prove::time::TimeStamps;
+use crate::verify::prove::time::{TimeStamps, TsaFileError};
 
 /// Certificates of TSAs: roots, or TSAs' own.
 #[derive(Clone, Debug, Default)]
@@ -24,9 +24,9 @@ impl Trusted {
         match time_stamps.trust_pem(pem) {
             Ok(refused) => match refused.first() {
                 None => Ok(Self { pem: pem.to_owned(), time_stamps }),
-                Some(error) => Err(error.to_string()),
+                Some(error) => Err(of_no_use(error)),
             },
-            Err(error) => Err(error.to_string()),
+            Err(error) => Err(of_no_use(&error)),
         }
     }
 
@@ -39,4 +39,8 @@ impl Trusted {
     pub fn time_stamps(&self) -> &TimeStamps {
         &self.time_stamps
     }
+}
+
+fn of_no_use(error: &TsaFileError) -> String {
+    format!("is of no use: {error}")
 }
