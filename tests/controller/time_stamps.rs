@@ -122,6 +122,19 @@ fn wait_for_metric(controller: &mut Controller, starts: &str) {
     }
 }
 
+/// Waits for the event about a run that starts so; gives all of it.
+fn wait_for_event(world: &World, starts: &str) -> String {
+    let start = Instant::now();
+    loop {
+        let all = world.warnings("default");
+        if let Some(told) = all.iter().find(|told| told.starts_with(starts)) {
+            return told.clone();
+        }
+        assert!(start.elapsed() < Duration::from_secs(60), "{starts}: {all:#?}");
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
 #[test]
 fn a_verified_run_has_time_stamps_that_prove_its_time_for_years() {
     if !require_openssl() {
@@ -218,8 +231,7 @@ fn after_its_certificates_have_expired_a_run_is_what_its_time_stamps_make_it() {
     wait_for_verdict("it does not wait", (server, &controller), &too_late, VERIFIED);
     wait_for_metric(&mut controller, "svidence_controller_timestamps_missed_total{namespace=\"default\"} 1");
     controller.wait_for(&["not time-stamped: its certificates have expired", "\"name\":\"too-late\""]);
-    let said = world.warnings("default");
-    assert!(said.iter().any(|said| said.starts_with("TaskRun too-late NotTimestamped: ")), "{said:#?}");
+    wait_for_event(&world, "TaskRun too-late NotTimestamped: its certificates have expired");
     authority.behave(WELL);
     let asked = authority.asked();
 
@@ -259,7 +271,7 @@ fn a_run_whose_tokens_cannot_be_stored_holds_up_no_other_and_is_given_up() {
     assert_eq!(authority.asked(), 3, "a token that is there is not asked for again");
     wait_for_metric(&mut controller, "svidence_controller_timestamps_missed_total{namespace=\"default\"} 1");
     controller.wait_for(&["could not be stored until its certificates expired", "\"name\":\"bad\""]);
-    let told = world.wait_for_warning("TaskRun bad NotTimestamped: the tokens could not be stored until");
+    let told = wait_for_event(&world, "TaskRun bad NotTimestamped: the tokens could not be stored until");
     assert!(told.contains("422"), "{told}");
     wait_for_metric(&mut controller, "svidence_controller_timestamp_backlog 0");
     assert_eq!(tokens(&get(server, &bad)), None);
