@@ -91,14 +91,14 @@ impl Stamping {
         self.queue.next(self.at, self.now())
     }
 
-    fn to_ask(&mut self, case: &str) -> (Due, ToStamp) {
+    fn ask(&mut self, case: &str) -> (Due, ToStamp) {
         match self.next() {
             Some(Work::Ask(due, step)) => (due, step),
             other => panic!("{case}: {other:?}"),
         }
     }
 
-    fn to_store(&mut self, case: &str) -> Due {
+    fn store(&mut self, case: &str) -> Due {
         match self.next() {
             Some(Work::Store(due)) => due,
             other => panic!("{case}: {other:?}"),
@@ -107,7 +107,7 @@ impl Stamping {
 
     /// Fetches the token of the next run, which is to be this one.
     fn fetch(&mut self, name: &str) {
-        let (due, step) = self.to_ask(name);
+        let (due, step) = self.ask(name);
         assert_eq!(due.id.name, name);
         self.queue.fetched(due, step, format!("token of {name}"));
     }
@@ -122,7 +122,7 @@ fn those_whose_certificates_expire_first_come_first_and_tokens_are_stored_at_onc
     let mut stamping = Stamping::of(&[("late", 900), ("early", 60), ("later", 1000)]);
     for name in ["early", "late", "later"] {
         stamping.fetch(name);
-        let whole = stamping.to_store(name);
+        let whole = stamping.store(name);
         assert_eq!(whole.id.name, name);
         assert!(whole.patch().contains(&format!("token of {name}")), "{}", whole.patch());
     }
@@ -136,7 +136,7 @@ fn a_run_whose_tokens_are_refused_comes_after_all_others_and_is_given_up() {
     stamping.fetch("bad");
     let mut attempts = 0;
     loop {
-        let bad = stamping.to_store("bad");
+        let bad = stamping.store("bad");
         assert_eq!(bad.id.name, "bad");
         attempts += 1;
         let (at, now) = (stamping.at, stamping.now());
@@ -144,7 +144,7 @@ fn a_run_whose_tokens_are_refused_comes_after_all_others_and_is_given_up() {
         assert!(pause > Duration::ZERO && pause < LATER, "{pause:?}");
         if attempts == 1 {
             stamping.fetch("good");
-            assert_eq!(stamping.to_store("good").id.name, "good");
+            assert_eq!(stamping.store("good").id.name, "good");
             assert_eq!(stamping.queue.wait(stamping.at), Some(pause), "nothing to do meanwhile");
         }
         assert!(stamping.next().is_none(), "attempt {attempts}: not before the pause is over");
@@ -163,7 +163,7 @@ fn a_run_is_given_up_when_its_certificates_have_expired_with_and_without_tokens(
         let mut stamping = Stamping::of(&[("run", 20)]);
         stamping.fetch("run");
         loop {
-            let run = stamping.to_store(case);
+            let run = stamping.store(case);
             let (at, now) = (stamping.at, stamping.now());
             let Some(pause) = fails(&mut stamping.queue, run, at, now) else { break };
             assert!(now.get() <= NOW + 20, "{case}: it is kept at {now}");
@@ -174,7 +174,7 @@ fn a_run_is_given_up_when_its_certificates_have_expired_with_and_without_tokens(
     }
     let mut stamping = Stamping::of(&[("run", 20)]);
     stamping.pass(Duration::from_secs(20));
-    let (run, step) = stamping.to_ask("the last second");
+    let (run, step) = stamping.ask("the last second");
     let at = stamping.at;
     let pause = stamping.queue.not_answered(run, step, at);
     stamping.pass(pause.max(Duration::from_secs(1)));
@@ -185,21 +185,21 @@ fn a_run_is_given_up_when_its_certificates_have_expired_with_and_without_tokens(
 fn failures_that_befall_all_pause_what_needs_who_failed_and_nothing_else() {
     let mut stamping = Stamping::of(&[("whole", 300), ("lacks", 600), ("lacks-too", 700)]);
     stamping.fetch("whole");
-    let whole = stamping.to_store("the API server fails");
+    let whole = stamping.store("the API server fails");
     let (at, now) = (stamping.at, stamping.now());
     let pause = stamping.queue.not_stored(whole, at, now).unwrap();
-    let (run, step) = stamping.to_ask("the TSA is asked all the same");
+    let (run, step) = stamping.ask("the TSA is asked all the same");
     assert_eq!(run.id.name, "lacks");
     let tsa_pause = stamping.queue.not_answered(run, step, at);
     assert!(stamping.next().is_none(), "both have a pause");
     stamping.pass(pause.max(tsa_pause));
-    let (run, step) = stamping.to_ask("who was only not answered is not put behind");
+    let (run, step) = stamping.ask("who was only not answered is not put behind");
     assert_eq!(run.id.name, "lacks");
     // One bad answer is one question for all.
     let (at, longer) = (stamping.at, pause);
     let pause = stamping.queue.answered_badly(run, step, at);
     assert!(pause > longer, "failures in a row: {pause:?} after {longer:?}");
-    let whole = stamping.to_store("the TSA's pause is not that of the API server");
+    let whole = stamping.store("the TSA's pause is not that of the API server");
     assert_eq!(
         (whole.id.name.as_str(), whole.failures),
         ("whole", 0),
@@ -209,7 +209,7 @@ fn failures_that_befall_all_pause_what_needs_who_failed_and_nothing_else() {
     assert!(stamping.next().is_none(), "no other run is asked for");
     stamping.pass(pause);
     stamping.fetch("lacks-too");
-    assert_eq!(stamping.to_store("another one").id.name, "lacks-too");
+    assert_eq!(stamping.store("another one").id.name, "lacks-too");
     stamping.fetch("lacks");
 }
 
@@ -217,12 +217,12 @@ fn failures_that_befall_all_pause_what_needs_who_failed_and_nothing_else() {
 fn failures_of_the_api_server_do_not_let_the_same_run_come_first_for_ever() {
     let mut stamping = Stamping::of(&[("forbidden", 300), ("good", 900)]);
     stamping.fetch("forbidden");
-    let run = stamping.to_store("forbidden");
+    let run = stamping.store("forbidden");
     let (at, now) = (stamping.at, stamping.now());
     stamping.queue.not_stored(run, at, now).unwrap();
     stamping.fetch("good");
     stamping.pass(LATER);
-    assert_eq!(stamping.to_store("after the pause").id.name, "good");
+    assert_eq!(stamping.store("after the pause").id.name, "good");
 }
 
 #[test]
@@ -236,29 +236,29 @@ fn a_run_that_is_judged_again_keeps_the_tokens_of_what_is_still_the_same() {
     let of = |steps: Vec<ToStamp>| Due { steps, ..due("run", 300, at) };
     stamping.queue.put(of(vec![two("two"), one("one")]));
     stamping.fetch("run");
-    let (run, step) = stamping.to_ask("the second");
+    let (run, step) = stamping.ask("the second");
     assert_eq!(step.step, "two");
     stamping.queue.answered_badly(run, step, at);
     for (case, second) in [("the same", two("two")), ("the other step has changed", changed("two"))] {
         assert!(stamping.queue.put(of(vec![second.clone(), one("one")])), "{case}");
         assert!(stamping.next().is_none(), "{case}: the TSA's pause goes on");
         stamping.pass(LATER);
-        let (run, step) = stamping.to_ask(case);
+        let (run, step) = stamping.ask(case);
         assert_eq!((run.fetched.len(), &step, run.setbacks > 0), (1, &second, true), "{case}");
         let at = stamping.at;
         stamping.queue.answered_badly(run, step, at);
     }
     stamping.queue.put(of(vec![elsewhere("one")]));
     stamping.pass(LATER);
-    let (run, step) = stamping.to_ask("its attestation has changed");
+    let (run, step) = stamping.ask("its attestation has changed");
     assert_eq!(run.fetched.len(), 0);
 
     stamping.queue.fetched(run, step, "token".into());
     stamping.queue.begin_again(true);
-    let whole = stamping.to_store("the same TSAs count");
+    let whole = stamping.store("the same TSAs count");
     stamping.queue.put(whole);
     stamping.queue.begin_again(false);
-    stamping.to_ask("other TSAs count");
+    stamping.ask("other TSAs count");
 }
 
 #[test]
