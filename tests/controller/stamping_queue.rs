@@ -7,7 +7,7 @@ use svidence::{
     controller::{
         judging::run_id::RunId,
         stamping::{
-            due::Due,
+            due::{Due, is_too_late},
             places::{MOST, MOST_OF_NAMESPACE},
             queue::{MOST_ATTEMPTS, Queue, Work},
             run::Stamper,
@@ -15,7 +15,11 @@ use svidence::{
     },
     sources::run_name::RunKind,
     tekton::taskrun::TaskRun,
-    verify::{Policy, Trust, prove::time::ToStamp, verify},
+    verify::{
+        Policy, Trust,
+        prove::time::{OutOfWindow, ToStamp},
+        verify,
+    },
     workload::{bundle::X509Bundle, id::TrustDomain},
 };
 use unixtime::UnixSeconds;
@@ -259,6 +263,22 @@ fn a_run_that_is_judged_again_keeps_the_tokens_of_what_is_still_the_same() {
     stamping.queue.put(whole);
     stamping.queue.begin_again(false);
     stamping.ask("other TSAs count");
+}
+
+#[test]
+fn nobody_is_to_blame_for_certificates_that_expire_while_a_token_is_made() {
+    let at = |second: i64| UnixSeconds::new(NOW + second);
+    for (case, error, now, is_late) in [
+        ("by both clocks", OutOfWindow::NotValid { at: at(101) }, 101, true),
+        ("by the TSA's clock", OutOfWindow::NotValid { at: at(103) }, 99, true),
+        ("in the last second, as exact as the TSA is", OutOfWindow::NotValid { at: at(100) }, 100, true),
+        ("by this clock, the TSA's being slow", OutOfWindow::NotValid { at: at(98) }, 101, true),
+        ("a time before the certificates", OutOfWindow::NotValid { at: at(-500) }, 50, false),
+        ("a time in the future", OutOfWindow::Future { at: at(500) }, 50, false),
+        ("a time before the signature", OutOfWindow::BeforeSigning { at: at(-50) }, 101, false),
+    ] {
+        assert_eq!(is_too_late(&error, at(100), at(now)), is_late, "{case}");
+    }
 }
 
 #[test]

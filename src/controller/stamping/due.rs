@@ -10,7 +10,7 @@ use crate::{
     tekton::taskrun::{ANNOTATION, TaskRun},
     verify::{
         Report, Verdict,
-        prove::time::{ToStamp, read_annotation},
+        prove::time::{OutOfWindow, ToStamp, read_annotation},
     },
 };
 
@@ -95,4 +95,10 @@ impl Due {
         let tokens = json!(tokens).to_string();
         json!({"metadata": {"uid": self.id.uid, "annotations": {ANNOTATION: tokens}}}).to_string()
     }
+}
+
+/// Whether a token proves nothing only because certificates, which were valid until `not_after`, have expired while it was made: by this
+/// clock, or by the TSA's, which is right within the skew. The TSA has done nothing wrong then.
+pub fn is_too_late(error: &OutOfWindow, not_after: UnixSeconds, now: UnixSeconds) -> bool {
+    matches!(error, OutOfWindow::NotValid { at } if now > not_after || *at >= not_after)
 }

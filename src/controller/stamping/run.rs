@@ -18,7 +18,7 @@ use crate::{
         leading::Leadership,
         metrics::Metrics,
         stamping::{
-            due::Due,
+            due::{Due, is_too_late},
             places::Places,
             queue::{MOST_ATTEMPTS, Queue, Work},
             trusted::Trusted,
@@ -39,7 +39,7 @@ use crate::{
         service::Service,
         url::TsaUrl,
     },
-    verify::prove::time::{OutOfWindow, ToStamp},
+    verify::prove::time::ToStamp,
 };
 
 /// How long a TSA may take for an answer, and each place to which it sends on.
@@ -254,11 +254,10 @@ fn fetch(authority: &Authority, step: &ToStamp, now: fn() -> UnixSeconds) -> Res
         AskError::Answer(error) => bad(&error),
         AskError::Service(_) | AskError::Random => Fault::Tsa(error),
     })?;
-    let (now, not_after) = (now(), step.not_after());
+    let now = now();
     match step.check_time(&token, now, CLOCK_SKEW) {
         Ok(()) => Ok(STANDARD.encode(token)),
-        // By this clock, or the TSA's, which is right within the skew: nobody has done anything wrong.
-        Err(OutOfWindow::NotValid { at }) if now > not_after || at >= not_after => Err(Fault::Expired),
+        Err(error) if is_too_late(&error, step.not_after(), now) => Err(Fault::Expired),
         Err(error) => Err(bad(&error)),
     }
 }
