@@ -28,9 +28,11 @@ pub(crate) fn child(parent: &str, suffix: &str) -> String {
 }
 
 /// Digits of an MD5 that are left at least where the number of a run is put in the place of the last ones.
+#[cfg(feature = "cli")]
 const FEWEST_DIGITS: usize = 24;
 
 /// Whether a name may be one that [`child`] gives to what belongs to `parent`, for a suffix that begins with `-` and is not known.
+#[cfg(feature = "cli")]
 pub(crate) fn may_be_child(parent: &str, name: &str) -> bool {
     let is_short = name.strip_prefix(parent).is_some_and(|rest| rest.starts_with('-'));
     let (head, digest) = (parent.get(..HEAD.min(parent.len())).unwrap_or_default(), md5(parent));
