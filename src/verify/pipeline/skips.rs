@@ -39,7 +39,7 @@ pub(crate) fn check(
     values: &Values<'_>,
     (findings, notes, lacks): (&mut Findings, &mut Vec<String>, &mut Vec<String>),
 ) {
-    stated::check(object, task, values, findings);
+    stated::check(task, values, findings);
     if !task.references.is_empty() {
         return check_ran(object, task, values, (findings, lacks));
     }

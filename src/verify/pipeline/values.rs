@@ -21,6 +21,7 @@ use crate::{
             child::{Child, Proven},
             fault,
             spec::is_put_in_before,
+            stated::{ByTask, by_task},
             task::Task,
         },
     },
@@ -35,6 +36,8 @@ pub(crate) struct Values<'a> {
     pub(crate) allowance: &'a Allowance,
     /// Whether runs may be missing that there were, and parameters may not be put in: it is from an attestation.
     pub(crate) is_partial: bool,
+    /// What the status states of the tasks' when expressions.
+    pub(super) stated: ByTask<'a>,
 }
 
 /// A task's result, or why there is none.
@@ -79,16 +82,16 @@ impl Underived {
 
 impl<'a> Values<'a> {
     pub(crate) fn new(tasks: &'a HashMap<&'a str, Task<'a>>, allowance: &'a Allowance) -> Self {
-        Self { tasks, cel: Evaluated::default(), allowance, is_partial: false }
+        Self { tasks, cel: Evaluated::default(), allowance, is_partial: false, stated: ByTask::new() }
     }
 
     /// Of a PipelineRun that may be made of an attestation.
     pub(crate) fn of(
-        object: &PipelineRun,
+        object: &'a PipelineRun,
         tasks: &'a HashMap<&'a str, Task<'a>>,
         allowance: &'a Allowance,
     ) -> Self {
-        Self { is_partial: object.chains.is_some(), ..Self::new(tasks, allowance) }
+        Self { is_partial: object.chains.is_some(), stated: by_task(object), ..Self::new(tasks, allowance) }
     }
 
     /// Whether nothing is known of a task's runs, not even that there are none.
