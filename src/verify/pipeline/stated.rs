@@ -3,16 +3,13 @@
 //! It puts in results only if all that a task refers to are there, so at each place the reference or what it stands for may be found
 //! (Tekton `pkg/reconciler/pipelinerun/resources/pipelinerunstate.go`, `GetChildReferences` and `GetSkippedTasks`).
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 use go::json::escape_bytes;
 
 use crate::{
     tekton::{
-        pipelinerun::{
-            PipelineRun,
-            references::{Replacement, TaskResultReference, places, whole_expression},
-        },
+        pipelinerun::references::{Replacement, TaskResultReference, places, whole_expression},
         taskrun::DeclaredWhen,
         value::ResultValue,
     },
@@ -31,23 +28,6 @@ use crate::{
 
 /// Ways to read what was found that are followed at once; a text with more of them is no honest one.
 const MOST_WAYS: usize = 256;
-
-/// What the status states of each task's when expressions, and where.
-pub(super) type ByTask<'a> = HashMap<&'a str, Vec<(String, &'a [DeclaredWhen])>>;
-
-/// Reads them once for all tasks.
-pub(super) fn by_task(object: &PipelineRun) -> ByTask<'_> {
-    let status = &object.status;
-    let runs = status.child_references.iter().enumerate();
-    let runs = runs.map(|(i, run)| (&run.pipeline_task_name, "childReferences", i, &run.when_expressions));
-    let skips = status.skipped_tasks.iter().enumerate();
-    let skips = skips.map(|(i, skipped)| (&skipped.name, "skippedTasks", i, &skipped.when_expressions));
-    let mut by_task = ByTask::new();
-    for (task, list, i, stated) in runs.chain(skips).filter(|(.., stated)| !stated.is_empty()) {
-        by_task.entry(task).or_default().push((format!("status.{list}[{i}]"), stated));
-    }
-    by_task
-}
 
 /// Holds what the status states of a task's when expressions against the pipeline and attested results. What it does not state it does
 /// not contradict: some reasons for a skip come without them.

@@ -9,6 +9,7 @@ use crate::{
             PipelineRun,
             references::{self, Replacement, TaskResultReference, is_of_task},
         },
+        taskrun::DeclaredWhen,
         value::ResultValue,
     },
     verify::{
@@ -21,7 +22,6 @@ use crate::{
             child::{Child, Proven},
             fault,
             spec::is_put_in_before,
-            stated::{ByTask, by_task},
             task::Task,
         },
     },
@@ -38,6 +38,23 @@ pub(crate) struct Values<'a> {
     pub(crate) is_partial: bool,
     /// What the status states of the tasks' when expressions.
     pub(super) stated: ByTask<'a>,
+}
+
+/// What the status states of each task's when expressions, and where.
+pub(super) type ByTask<'a> = HashMap<&'a str, Vec<(String, &'a [DeclaredWhen])>>;
+
+/// Reads them once for all tasks.
+fn by_task(object: &PipelineRun) -> ByTask<'_> {
+    let status = &object.status;
+    let runs = status.child_references.iter().enumerate();
+    let runs = runs.map(|(i, run)| (&run.pipeline_task_name, "childReferences", i, &run.when_expressions));
+    let skips = status.skipped_tasks.iter().enumerate();
+    let skips = skips.map(|(i, skipped)| (&skipped.name, "skippedTasks", i, &skipped.when_expressions));
+    let mut by_task = ByTask::new();
+    for (task, list, i, stated) in runs.chain(skips).filter(|(.., stated)| !stated.is_empty()) {
+        by_task.entry(task).or_default().push((format!("status.{list}[{i}]"), stated));
+    }
+    by_task
 }
 
 /// A task's result, or why there is none.
