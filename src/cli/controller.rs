@@ -378,10 +378,10 @@ fn stamp(
         None => web_authorities::read("--tls-ca", Path::new(web_authorities::SYSTEM), &mut input)
             .unwrap_or_default(),
     };
-    let (stamper, queue) = Stamper::new();
+    let (stamper, handed_over) = Stamper::new();
     let tell = tell.clone();
     let surroundings = stamping::run::StampingSurroundings {
-        queue,
+        handed_over,
         runs: RunsByName::new(args.access.find()?, args.access.caller().patience()),
         authorities,
         proxies: Proxies::of(&surroundings::variable),

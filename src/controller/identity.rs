@@ -103,7 +103,7 @@ pub struct OwnIdentity {
 
 impl fmt::Debug for OwnIdentity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Identity").finish_non_exhaustive()
+        f.debug_struct("OwnIdentity").finish_non_exhaustive()
     }
 }
 
@@ -123,7 +123,7 @@ pub struct IdentitySettings {
 
 impl fmt::Debug for IdentitySettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Settings").field("address", &self.address).finish_non_exhaustive()
+        f.debug_struct("IdentitySettings").field("address", &self.address).finish_non_exhaustive()
     }
 }
 

@@ -6,8 +6,7 @@ use ureq::http::Uri;
 /// followed, is left to who asks.
 pub(crate) fn resolved(here: &Uri, location: &str) -> String {
     let scheme = here.scheme_str().unwrap_or_default();
-    let authority = here.authority().map(|authority| authority.as_str()).unwrap_or_default();
-    let authority = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let authority = authority(here);
     let path = here.path();
     match location {
         _ if is_absolute(location) => location.to_owned(),
@@ -20,6 +19,12 @@ pub(crate) fn resolved(here: &Uri, location: &str) -> String {
             format!("{scheme}://{authority}{}{rest}", without_dots(&format!("{folder}/{path}")))
         }
     }
+}
+
+/// Host and port of an address.
+pub(crate) fn authority(address: &Uri) -> &str {
+    let authority = address.authority().map(|authority| authority.as_str()).unwrap_or_default();
+    authority.rsplit_once('@').map_or(authority, |(_, host)| host)
 }
 
 /// Whether it begins with a scheme (RFC 3986 3.1): an address may hold another one behind its path.

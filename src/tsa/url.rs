@@ -29,7 +29,7 @@ impl std::fmt::Display for TsaUrl {
     /// Without user and password.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let path = self.0.path_and_query().map_or("/", |path| path.as_str());
-        write!(f, "{}://{}{path}", self.scheme(), self.authority())
+        write!(f, "{}://{}{path}", self.scheme(), location::authority(&self.0))
     }
 }
 
@@ -46,12 +46,6 @@ impl TsaUrl {
 
     fn scheme(&self) -> &str {
         self.0.scheme_str().unwrap_or_default()
-    }
-
-    /// Host and port.
-    fn authority(&self) -> &str {
-        let authority = self.0.authority().map(|authority| authority.as_str()).unwrap_or_default();
-        authority.rsplit_once('@').map_or(authority, |(_, host)| host)
     }
 
     /// The place that a `Location` names from here (RFC 3986 4.2, 5.2), if it may be followed: it is on the same host, and not

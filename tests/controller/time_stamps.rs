@@ -68,11 +68,23 @@ impl Authority {
     }
 }
 
-fn world(authority: &Authority) -> Option<World> {
-    World::start(&json!({
+/// An authority, and a cluster whose controller is to ask it; `None` if a program is missing.
+fn world() -> Option<(Authority, World)> {
+    if !require_openssl() {
+        return None;
+    }
+    let authority = Authority::start();
+    let world = World::start(&json!({
         "svidence-registration": "off", "svidence-timestamp-url": authority.server.address,
         "svidence-timestamp-certificates": authority.root,
-    }))
+    }))?;
+    Some((authority, world))
+}
+
+/// A controller that says what it has counted.
+fn listening(world: &World) -> Controller {
+    let arguments = [&OWN[..], &["--listen", "127.0.0.1:0"]].concat();
+    world.controller_with(&world.admin(), &arguments)
 }
 
 fn tokens(run: &Value) -> Option<String> {
@@ -137,18 +149,13 @@ fn wait_for_event(world: &World, starts: &str) -> String {
 
 #[test]
 fn a_verified_run_has_time_stamps_that_prove_its_time_for_years() {
-    if !require_openssl() {
-        return;
-    }
-    let authority = Authority::start();
-    let Some(world) = world(&authority) else { return };
+    let Some((authority, world)) = world() else { return };
     let server = &*world.server;
     let (honest, changed) = (signed(&world, "honest"), forged(signed(&world, "changed")));
     let mut preset = signed(&world, "preset");
     preset["metadata"]["annotations"] = json!({TOKENS: json!({"build": "MAMBAQA="}).to_string()});
     server.restore([&honest, &changed, &preset]);
-    let arguments = [&OWN[..], &["--listen", "127.0.0.1:0"]].concat();
-    let mut controller = world.controller_with(&world.admin(), &arguments);
+    let mut controller = listening(&world);
     let first = wait_for_tokens("an honest one", (&world, &authority, &controller), &honest);
     let (code, said) = in_two_years(&world, &authority, &honest);
     assert_ne!(code, Some(0), "without its token: {said}");
@@ -176,14 +183,9 @@ fn a_verified_run_has_time_stamps_that_prove_its_time_for_years() {
 
 #[test]
 fn an_authority_that_fails_holds_up_no_verdict_and_loses_nothing() {
-    if !require_openssl() {
-        return;
-    }
-    let authority = Authority::start();
-    let Some(world) = world(&authority) else { return };
+    let Some((authority, world)) = world() else { return };
     let server = &*world.server;
-    let arguments = [&OWN[..], &["--listen", "127.0.0.1:0"]].concat();
-    let mut controller = world.controller_with(&world.admin(), &arguments);
+    let mut controller = listening(&world);
     for (name, how, code, told) in [
         ("other-hash", OTHER_HASH, "bad-answer", Some("TimestampAuthorityInvalid")),
         ("garbage", GARBAGE, "bad-answer", None),
@@ -214,14 +216,9 @@ fn short_lived(world: &World, name: &str) -> Value {
 
 #[test]
 fn after_its_certificates_have_expired_a_run_is_what_its_time_stamps_make_it() {
-    if !require_openssl() {
-        return;
-    }
-    let authority = Authority::start();
-    let Some(world) = world(&authority) else { return };
+    let Some((authority, world)) = world() else { return };
     let server = &*world.server;
-    let arguments = [&OWN[..], &["--listen", "127.0.0.1:0"]].concat();
-    let mut controller = world.controller_with(&world.admin(), &arguments);
+    let mut controller = listening(&world);
     let in_time = short_lived(&world, "in-time");
     server.restore([&in_time]);
     wait_for_tokens("in time", (&world, &authority, &controller), &in_time);
@@ -247,14 +244,9 @@ fn after_its_certificates_have_expired_a_run_is_what_its_time_stamps_make_it() {
 
 #[test]
 fn a_run_whose_tokens_cannot_be_stored_holds_up_no_other_and_is_given_up() {
-    if !require_openssl() {
-        return;
-    }
-    let authority = Authority::start();
-    let Some(world) = world(&authority) else { return };
+    let Some((authority, world)) = world() else { return };
     let server = &*world.server;
-    let arguments = [&OWN[..], &["--listen", "127.0.0.1:0"]].concat();
-    let mut controller = world.controller_with(&world.admin(), &arguments);
+    let mut controller = listening(&world);
     let mut bad = short_lived(&world, "bad");
     // An API server takes annotations of 256 KiB in all: there is room for a verdict, and not for a token.
     bad["metadata"]["annotations"] = json!({"example.org/notes": "x".repeat(256 * 1024 - 1000)});

@@ -52,6 +52,10 @@ fn annotation<'a>(object: &'a Value, name: &str) -> Option<&'a str> {
     object.pointer("/metadata/annotations")?.get(name)?.as_str()
 }
 
+fn uid_label(object: &Value) -> Option<&Value> {
+    object.pointer("/metadata/labels")?.get(UID_LABEL)
+}
+
 impl EndedRun {
     /// `None`: it has not ended.
     pub fn of(object: &Value) -> Option<Self> {
@@ -85,7 +89,7 @@ fn pipeline_runs(object: &Value) -> Vec<String> {
     let owners = object.pointer("/metadata/ownerReferences").and_then(Value::as_array);
     let is_pipeline_run = |owner: &&Value| owner.get("kind").and_then(Value::as_str) == Some("PipelineRun");
     let by_owner = owners.into_iter().flatten().filter(is_pipeline_run);
-    let by_label = uid(object, "/metadata/labels/tekton.dev~1pipelineRunUID");
+    let by_label = uid_label(object).and_then(|label| uid(label, ""));
     let mut all: Vec<String> = Vec::new();
     for uid in by_label.into_iter().chain(by_owner.filter_map(|owner| uid(owner, "/uid"))) {
         if all.len() < MOST_PIPELINE_RUNS && !all.contains(&uid) {
@@ -119,7 +123,7 @@ fn evidence(object: &Value) -> EvidenceDigest {
             "uid": place("/metadata/uid"),
             "creationTimestamp": place("/metadata/creationTimestamp"),
             "annotations": counting,
-            "labels": {UID_LABEL: object.pointer("/metadata/labels").and_then(|labels| labels.get(UID_LABEL))},
+            "labels": {UID_LABEL: uid_label(object)},
             "ownerReferences": owners,
         },
         "spec": object.get("spec"),

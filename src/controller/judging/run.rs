@@ -32,12 +32,7 @@ use crate::{
         stamping::{due::Due, run::Stamper},
     },
     sources::{
-        kubernetes::{
-            by_name::RunsByName,
-            error::KubernetesError,
-            event::{About, Warning},
-            follow::Told,
-        },
+        kubernetes::{by_name::RunsByName, error::KubernetesError, event::Warning, follow::Told},
         run_name::{RunKind, RunName},
     },
     verify::{Policy, Trust, Verdict},
@@ -340,11 +335,9 @@ impl Judging {
     }
 
     fn hand_over(&mut self, due: Due) {
-        let (id, not_after) = (due.id.clone(), due.not_after());
-        if let Some(not_after) =
-            not_after.filter(|_| self.is_stamping() && !self.surroundings.stamper.stamp(due))
-        {
-            self.lacks_time_stamps(not_after, id);
+        let (id, expires_after) = (due.id.clone(), due.expires_after);
+        if self.is_stamping() && !self.surroundings.stamper.stamp(due) {
+            self.lacks_time_stamps(expires_after, id);
         }
     }
 
@@ -354,10 +347,10 @@ impl Judging {
         }
     }
 
-    /// A run gets no time stamps any more, as too many lack some.
+    /// A run gets no time stamps any more: its certificates have expired, too many lack some, or it cannot be read.
     fn missed(&self, id: &RunId) {
         self.surroundings.metrics.missed(&id.namespace);
-        let message = "more runs lack time stamps than could be time-stamped in time: its time is unproven once its certificates have expired";
+        let message = "it was not handed over for time stamps in time: its time is unproven once its certificates have expired";
         self.warn_of("NotTimestamped", id, message.to_owned());
     }
 
@@ -446,7 +439,7 @@ impl Judging {
         self.backlog.done(id, &ended, true, began, at);
         // It may be of long ago.
         let now = (self.surroundings.now)();
-        if let Some(due) = due.filter(|due| due.not_after().is_none_or(|not_after| not_after >= now)) {
+        if let Some(due) = due.filter(|due| due.expires_after >= now) {
             self.hand_over(due);
         }
     }
@@ -482,8 +475,7 @@ impl Judging {
 
     fn warn_of(&self, reason: &'static str, id: &RunId, message: String) {
         let at = (self.surroundings.now)();
-        let RunId { kind, namespace, name, uid } = id.clone();
-        let about = About { api_version: "tekton.dev/v1", kind: kind_of(kind), namespace, name, uid };
+        let about = id.about();
         // It is in the log, too; a flood of them must not hold up anything.
         let _ = self.surroundings.warnings.try_send(Warning { about, reason, message, at });
     }
@@ -498,13 +490,5 @@ impl Judging {
         }
         self.surroundings.metrics.not_judged(error.code());
         (self.surroundings.say)(JudgingSaid::NotJudged { id, error, pause });
-    }
-}
-
-/// A kind as objects say it.
-pub fn kind_of(kind: RunKind) -> &'static str {
-    match kind {
-        RunKind::TaskRun => "TaskRun",
-        RunKind::PipelineRun => "PipelineRun",
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     controller::objects::{Key, Seen, key_of},
-    sources::run_name::RunKind,
+    sources::{kubernetes::event::About, run_name::RunKind},
 };
 
 /// A run.
@@ -32,8 +32,22 @@ impl RunId {
         Self { kind, namespace, name, uid }
     }
 
+    /// It, as an event is about it.
+    pub fn about(&self) -> About {
+        let Self { kind, namespace, name, uid } = self.clone();
+        About { api_version: "tekton.dev/v1", kind: kind_of(kind), namespace, name, uid }
+    }
+
     /// What its mark is found by.
     pub fn key(&self) -> Key {
         key_by_uid(&self.namespace, &self.uid)
+    }
+}
+
+/// A kind as objects say it.
+pub fn kind_of(kind: RunKind) -> &'static str {
+    match kind {
+        RunKind::TaskRun => "TaskRun",
+        RunKind::PipelineRun => "PipelineRun",
     }
 }

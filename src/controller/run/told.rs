@@ -6,8 +6,8 @@ use super::Controller;
 use crate::{
     controller::{
         judging::{
-            run::{JudgingSaid, kind_of},
-            run_id::RunId,
+            run::JudgingSaid,
+            run_id::{RunId, kind_of},
         },
         news::{News, Object, Obstacle},
         objects::ObjectMetadata,

@@ -58,11 +58,6 @@ impl Due {
         })
     }
 
-    /// The last second in which all that it still lacks can be had; `None`: it lacks nothing.
-    pub fn not_after(&self) -> Option<UnixSeconds> {
-        self.steps.iter().map(ToStamp::not_after).min()
-    }
-
     /// Whether it lacks nothing any more, so that its tokens are only to be stored.
     pub fn is_whole(&self) -> bool {
         self.steps.is_empty()

@@ -30,7 +30,7 @@ use crate::{
             PatchedPart,
             by_name::{Changed, RunsByName},
             error::KubernetesError,
-            event::{About, Warning},
+            event::Warning,
         },
         run_name::RunName,
     },
@@ -141,7 +141,7 @@ impl Stamper {
 /// What the loop works with.
 pub struct StampingSurroundings {
     /// What comes in.
-    pub queue: HandedOver,
+    pub handed_over: HandedOver,
     /// The runs of the cluster.
     pub runs: RunsByName,
     /// Who vouches for the web server of a TSA, for https.
@@ -172,7 +172,7 @@ pub fn run(surroundings: StampingSurroundings) {
     };
     loop {
         stamping.surroundings.metrics.to_stamp(stamping.queue.len());
-        let heard = &stamping.surroundings.queue.heard;
+        let heard = &stamping.surroundings.handed_over.heard;
         let first = match stamping.wait(Instant::now()) {
             None => heard.recv().map_err(|_| RecvTimeoutError::Disconnected),
             Some(wait) => heard.recv_timeout(wait),
@@ -184,7 +184,7 @@ pub fn run(surroundings: StampingSurroundings) {
         };
         while let Some(heard) = next {
             stamping.take(heard);
-            next = stamping.surroundings.queue.heard.try_recv().ok();
+            next = stamping.surroundings.handed_over.heard.try_recv().ok();
         }
         stamping.stamp_next(Instant::now());
     }
@@ -299,7 +299,7 @@ impl Stamping {
     }
 
     fn give_back(&self, namespace: &str) {
-        self.surroundings.queue.places.give_back(namespace);
+        self.surroundings.handed_over.places.give_back(namespace);
     }
 
     /// Does one thing for the run that comes next, so that others, and the lease, are looked at after each.
@@ -412,8 +412,7 @@ impl Stamping {
     fn missed(&self, id: RunId, reason: String) {
         self.give_back(&id.namespace);
         self.surroundings.metrics.missed(&id.namespace);
-        let RunId { namespace, name, uid, .. } = id.clone();
-        let about = About { api_version: "tekton.dev/v1", kind: "TaskRun", namespace, name, uid };
+        let about = id.about();
         let (at, message) = ((self.surroundings.now)(), reason.clone());
         // It is in the log, too; a flood of them must not hold up anything.
         let _ = self.surroundings.warnings.try_send(Warning { about, reason: "NotTimestamped", message, at });

@@ -95,6 +95,7 @@ impl State {
                     is_counted: true,
                     runs,
                     skipped: None,
+                    stated: Vec::new(),
                 },
             )
         });
@@ -143,6 +144,7 @@ fn what_is_derived_is_what_the_controller_makes() {
                     is_counted: true,
                     runs: Vec::new(),
                     skipped: None,
+                    stated: Vec::new(),
                 };
                 let context = TaskContext::new(&task, &values);
                 let param = |param: &Param| {

@@ -3,7 +3,10 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::{
-    tekton::pipelinerun::{ChildReference, PipelineRun, PipelineSpec, SkippedTask, names},
+    tekton::{
+        pipelinerun::{ChildReference, PipelineRun, PipelineSpec, SkippedTask, names},
+        taskrun::DeclaredWhen,
+    },
     verify::{
         Finding, Verdict,
         facts::Detail,
@@ -26,16 +29,25 @@ pub(crate) fn find_tasks<'a>(
 ) -> Vec<Task<'a>> {
     let mut references: HashMap<&str, Vec<&ChildReference>> = HashMap::new();
     let mut names = HashSet::new();
-    for reference in &object.status.child_references {
+    let mut stated: HashMap<&str, Vec<(String, &[DeclaredWhen])>> = HashMap::new();
+    let mut state = |task: &'a str, list: &str, i: usize, when: &'a [DeclaredWhen]| {
+        if !when.is_empty() {
+            stated.entry(task).or_default().push((format!("status.{list}[{i}]"), when));
+        }
+    };
+    for (i, reference) in object.status.child_references.iter().enumerate() {
+        let task = &reference.pipeline_task_name;
+        state(task, "childReferences", i, &reference.when_expressions);
         if !names.insert(reference.name.as_str()) {
             let problem = format!("status.childReferences names {} twice", reference.name);
             findings.push(fault(Verdict::Invalid, Detail::CHILD_NAME, problem));
             continue;
         }
-        references.entry(&reference.pipeline_task_name).or_default().push(reference);
+        references.entry(task).or_default().push(reference);
     }
     let mut skipped: HashMap<&str, &SkippedTask> = HashMap::new();
-    for task in &object.status.skipped_tasks {
+    for (i, task) in object.status.skipped_tasks.iter().enumerate() {
+        state(&task.name, "skippedTasks", i, &task.when_expressions);
         if skipped.insert(&task.name, task).is_some() {
             let problem = format!("status.skippedTasks names {} twice", task.name);
             findings.push(fault(Verdict::Invalid, Detail::SKIPPED, problem));
@@ -52,7 +64,8 @@ pub(crate) fn find_tasks<'a>(
         };
         let runs = references.iter().map(&mut run).collect();
         let skipped = skipped.remove(task.name.as_str());
-        Task { task, is_finally, references, names, is_counted: true, runs, skipped }
+        let stated = stated.remove(task.name.as_str()).unwrap_or_default();
+        Task { task, is_finally, references, names, is_counted: true, runs, skipped, stated }
     });
     let tasks = tasks.collect();
     let mut unknown: Vec<&str> = references.into_keys().chain(skipped.into_keys()).collect();

@@ -32,7 +32,7 @@ const MOST_WAYS: usize = 256;
 /// Holds what the status states of a task's when expressions against the pipeline and attested results. What it does not state it does
 /// not contradict: some reasons for a skip come without them.
 pub(crate) fn check(task: &Task<'_>, values: &Values<'_>, findings: &mut Findings) {
-    for (place, stated) in values.stated.get(task.task.name.as_str()).into_iter().flatten() {
+    for (place, stated) in &task.stated {
         let field = format!("{place}.whenExpressions");
         let name = &task.task.name;
         match become_all(&task.task.when, stated, values) {

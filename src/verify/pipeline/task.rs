@@ -6,6 +6,7 @@ use unixtime::UnixMillis;
 use crate::{
     tekton::{
         pipelinerun::{ChildReference, Matrix, PipelineTask, SkippedTask, references},
+        taskrun::DeclaredWhen,
         value::ResultValue,
     },
     verify::pipeline::child::Child,
@@ -24,6 +25,8 @@ pub(crate) struct Task<'a> {
     /// A run for each reference; `None`: the source does not hold it.
     pub(crate) runs: Vec<Option<&'a Child>>,
     pub(crate) skipped: Option<&'a SkippedTask>,
+    /// What the status states of its when expressions, and where.
+    pub(crate) stated: Vec<(String, &'a [DeclaredWhen])>,
 }
 
 impl Task<'_> {

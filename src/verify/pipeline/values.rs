@@ -9,7 +9,6 @@ use crate::{
             PipelineRun,
             references::{self, Replacement, TaskResultReference, is_of_task},
         },
-        taskrun::DeclaredWhen,
         value::ResultValue,
     },
     verify::{
@@ -36,25 +35,6 @@ pub(crate) struct Values<'a> {
     pub(crate) allowance: &'a Allowance,
     /// Whether runs may be missing that there were, and parameters may not be put in: it is from an attestation.
     pub(crate) is_partial: bool,
-    /// What the status states of the tasks' when expressions.
-    pub(super) stated: ByTask<'a>,
-}
-
-/// What the status states of each task's when expressions, and where.
-pub(super) type ByTask<'a> = HashMap<&'a str, Vec<(String, &'a [DeclaredWhen])>>;
-
-/// Reads them once for all tasks.
-fn by_task(object: &PipelineRun) -> ByTask<'_> {
-    let status = &object.status;
-    let runs = status.child_references.iter().enumerate();
-    let runs = runs.map(|(i, run)| (&run.pipeline_task_name, "childReferences", i, &run.when_expressions));
-    let skips = status.skipped_tasks.iter().enumerate();
-    let skips = skips.map(|(i, skipped)| (&skipped.name, "skippedTasks", i, &skipped.when_expressions));
-    let mut by_task = ByTask::new();
-    for (task, list, i, stated) in runs.chain(skips).filter(|(.., stated)| !stated.is_empty()) {
-        by_task.entry(task).or_default().push((format!("status.{list}[{i}]"), stated));
-    }
-    by_task
 }
 
 /// A task's result, or why there is none.
@@ -99,16 +79,16 @@ impl Underived {
 
 impl<'a> Values<'a> {
     pub(crate) fn new(tasks: &'a HashMap<&'a str, Task<'a>>, allowance: &'a Allowance) -> Self {
-        Self { tasks, cel: Evaluated::default(), allowance, is_partial: false, stated: ByTask::new() }
+        Self { tasks, cel: Evaluated::default(), allowance, is_partial: false }
     }
 
     /// Of a PipelineRun that may be made of an attestation.
     pub(crate) fn of(
-        object: &'a PipelineRun,
+        object: &PipelineRun,
         tasks: &'a HashMap<&'a str, Task<'a>>,
         allowance: &'a Allowance,
     ) -> Self {
-        Self { is_partial: object.chains.is_some(), stated: by_task(object), ..Self::new(tasks, allowance) }
+        Self { is_partial: object.chains.is_some(), ..Self::new(tasks, allowance) }
     }
 
     /// Whether nothing is known of a task's runs, not even that there are none.
