@@ -68,7 +68,7 @@ pub struct ObjectMetadata {
 pub struct Owner {
     /// Such as `tekton.dev/v1`.
     pub api_version: String,
-    /// Such as `WatchedTaskRun`.
+    /// Such as `TaskRun`.
     pub kind: String,
     /// Its name.
     pub name: String,

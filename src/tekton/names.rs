@@ -31,7 +31,8 @@ pub(crate) fn child(parent: &str, suffix: &str) -> String {
 #[cfg(feature = "cli")]
 const FEWEST_DIGITS: usize = 24;
 
-/// Whether a name may be one that [`child`] gives to what belongs to `parent`, for a suffix that begins with `-` and is not known.
+/// Whether a name may be one that [`child`] gives to what belongs to `parent`, such as a run of a PipelineRun, for a suffix that begins with
+/// `-` and is not known.
 #[cfg(feature = "cli")]
 pub(crate) fn may_be_child(parent: &str, name: &str) -> bool {
     let is_short = name.strip_prefix(parent).is_some_and(|rest| rest.starts_with('-'));

@@ -4,8 +4,8 @@ use std::str::FromStr;
 
 use super::ChainsError;
 use crate::tekton::{
+    names::may_be_child,
     object_name::{is_namespace, is_object_name},
-    pipelinerun::names,
     taskrun::StatusResult,
 };
 
@@ -38,7 +38,7 @@ impl Stated {
     /// The name of the PipelineRun that has these TaskRuns: one from which the controller makes their names. Of several that are stated
     /// the longest. `Err`: none of them fits.
     pub(super) fn pipeline_run(&self, task_runs: &[String]) -> Result<Option<&str>, ChainsError> {
-        let is_of = |name: &&str| task_runs.iter().any(|task_run| names::may_be_of(name, task_run));
+        let is_of = |name: &&str| task_runs.iter().any(|task_run| may_be_child(name, task_run));
         let stated = || self.pipeline_runs.iter().map(StatedPipelineRun::as_str);
         let Some(first) = task_runs.first() else {
             let one = stated().next().filter(|_| self.pipeline_runs.len() == 1);
@@ -47,7 +47,7 @@ impl Stated {
         match stated().filter(is_of).max_by_key(|name| name.len()) {
             None if !self.pipeline_runs.is_empty() => Err(ChainsError::OtherPipelineRun {
                 task_run: first.clone(),
-                stated: stated().map(|name| format!("--pipelinerun {name}")).collect::<Vec<_>>().join(" "),
+                stated: self.pipeline_run_arguments(),
             }),
             found => Ok(found),
         }
@@ -56,11 +56,16 @@ impl Stated {
     /// What is stated of a PipelineRun and is not so, such as `--pipelinerun release-7`.
     pub(crate) fn contradicted_of_pipeline_run(&self, namespace: &str, name: &str) -> Option<String> {
         let is_stated = |stated: &StatedPipelineRun| stated.as_str() == name;
-        let names = self.pipeline_runs.iter().map(|stated| format!("--pipelinerun {}", stated.as_str()));
         self.contradicted(namespace, None).or_else(|| {
             let is_other = !self.pipeline_runs.is_empty() && !self.pipeline_runs.iter().any(is_stated);
-            is_other.then(|| names.collect::<Vec<_>>().join(" "))
+            is_other.then(|| self.pipeline_run_arguments())
         })
+    }
+
+    /// Such as `--pipelinerun release-7`.
+    fn pipeline_run_arguments(&self) -> String {
+        let all = self.pipeline_runs.iter().map(|stated| format!("--pipelinerun {}", stated.as_str()));
+        all.collect::<Vec<_>>().join(" ")
     }
 
     /// What is stated of a run and is not so, such as `--namespace team-a`. `task_run`: its name, if it is a TaskRun.

@@ -3,7 +3,7 @@
 //!
 //! A TaskRun's name is attested by its steps' certificates, so a child cannot stand for another task of the pipeline.
 
-use crate::tekton::names::{LONGEST, child, may_be_child};
+use crate::tekton::names::{LONGEST, child};
 
 /// The names of the runs of one task, of which there are `count`.
 pub(crate) fn of_runs(pipeline_run: &str, task: &str, count: usize) -> Vec<String> {
@@ -44,9 +44,4 @@ pub(crate) fn is_of_several(pipeline_run: &str, task: &str, run: &str) -> bool {
     let Some((number, digits)) = number() else { return false };
     let counts = (digits..=digits + MORE_DIGITS).filter_map(|digits| 10_usize.checked_pow(digits));
     counts.into_iter().any(|count| of_one(pipeline_run, task, count - 1, number) == run)
-}
-
-/// Whether the controller may have given a run of this PipelineRun that name, whatever its task is called.
-pub(crate) fn may_be_of(pipeline_run: &str, run: &str) -> bool {
-    may_be_child(pipeline_run, run)
 }

@@ -6,7 +6,8 @@ use std::collections::{HashMap, HashSet};
 use crate::{
     tekton::{
         chains::{ChainsError, PipelineRunOrigin},
-        pipelinerun::{ChildReference, PipelineRun, PipelineSpec, names},
+        names::may_be_child,
+        pipelinerun::{ChildReference, PipelineRun, PipelineSpec},
     },
     verify::{
         Finding, Policy, Trust, Verdict,
@@ -97,7 +98,7 @@ fn without_pipeline(
         let (namespace, name) = (&object.metadata.namespace, &reference.name);
         let run =
             runs::find(children, (&reference.kind, namespace, name), (&object.metadata.uid, since), findings);
-        if !names::may_be_of(&object.metadata.name, name) {
+        if !may_be_child(&object.metadata.name, name) {
             // Beside it may be what somebody else made.
             let verdict = if held.contains(name.as_str()) { Verdict::Invalid } else { Verdict::Unchecked };
             let problem = format!("{name}: that is the name of no run of {}", object.metadata.name);
