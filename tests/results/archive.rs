@@ -26,7 +26,7 @@ use support::{
     scripted::{Scripted, response},
 };
 
-const TASK_RUN: &str = "tekton.dev/v1.TaskRun";
+pub(crate) const TASK_RUN: &str = "tekton.dev/v1.TaskRun";
 const PIPELINE_RUN: &str = "tekton.dev/v1.PipelineRun";
 
 /// What a walk is to say.
@@ -60,7 +60,7 @@ fn check(case: &str, ran: &Ran, expected: &Expected<'_>) {
 }
 
 /// Arguments of `svidence verify --from results`.
-fn args(results: &Results, bundle: &str, address: &str, more: &[&str]) -> Vec<String> {
+pub(crate) fn args(results: &Results, bundle: &str, address: &str, more: &[&str]) -> Vec<String> {
     let from = ["verify", "--from", "results", "--results-api", address, "--ca-file", &results.ca_file()];
     let trust = ["--trust-domain", "example.org", "--bundle", bundle, "-o", "json"];
     from.iter().chain(&trust).chain(more).map(ToString::to_string).collect()
@@ -99,16 +99,6 @@ fn write(folder: &Path, name: &str, content: impl AsRef<[u8]>) -> String {
 
 fn demo() -> Value {
     serde_json::from_str(&fs::read_to_string(path("taskrun.json")).unwrap()).unwrap()
-}
-
-/// The records of a namespace again and again, put into the database directly: by its server it would take minutes.
-fn multiply(results: &Results, parent: &str, times: usize) {
-    results.database.sql(&format!(
-        "insert into records (parent, result_id, result_name, id, name, type, data, created_time, updated_time, etag) \
-         select parent, result_id, result_name, id || '-' || n, name || '-' || n, type, data, \
-         created_time + n * interval '1 second', updated_time, etag from records, generate_series(2, {times}) n \
-         where parent = '{parent}'"
-    ));
 }
 
 #[test]
@@ -368,7 +358,7 @@ fn pipelineruns_come_with_what_belongs_to_them() {
 }
 
 /// A TaskRun of so many bytes more.
-fn padded(bytes: usize) -> Value {
+pub(crate) fn padded(bytes: usize) -> Value {
     let mut object = demo();
     object["metadata"]["annotations"] = json!({"padding": "x".repeat(bytes)});
     object
@@ -379,7 +369,7 @@ fn an_archive_of_many_pages_and_of_large_records_is_read_whole() {
     let Some(results) = Results::start(false) else { return };
     let bundle = path("bundle.pem");
     results.store("default/results/r/records/one", TASK_RUN, &demo());
-    multiply(&results, "default", 1100);
+    results.multiply("default", 1100);
     // As large as the server takes them, base64 on its way in; more of them than it sends at once.
     for record in 0..35 {
         results.store(&format!("large/results/r/records/large-{record}"), TASK_RUN, &padded(3_100_000));
@@ -399,7 +389,7 @@ fn memory_does_not_grow_with_the_archive() {
     let bundle = path("bundle.pem");
     for (parent, times) in [("few", 2000), ("many", 5000)] {
         results.store(&format!("{parent}/results/r/records/one"), TASK_RUN, &padded(3000));
-        multiply(&results, parent, times);
+        results.multiply(parent, times);
     }
     for address in plain() {
         let peak = |parent: &str, count: usize| {
@@ -443,7 +433,7 @@ fn a_database_that_fails_never_looks_like_a_small_archive() {
     let bundle = path("bundle.pem");
     let object = padded(3000);
     results.store("default/results/r/records/one", TASK_RUN, &object);
-    multiply(&results, "default", 1200);
+    results.multiply("default", 1200);
     let first_page = 1000 * u64::try_from(object.to_string().len()).unwrap();
     let all = ["--parent", "default"];
     let one = ["--parent", "default", "taskrun/nowhere"];

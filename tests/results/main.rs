@@ -6,6 +6,7 @@ mod archive;
 #[path = "../support/cluster.rs"]
 mod cluster;
 mod kubernetes;
+mod overlap;
 mod pod;
 #[path = "../support/results/mod.rs"]
 mod results;
