@@ -115,7 +115,7 @@ lint: toolchain ## check formatting, clippy with and without the command line, d
 		else echo "the advisory database cannot be fetched: advisories are not checked"; fi; \
 	fi
 
-bench: peers entrypoint ## compare entrypoint and verifier with Tekton's; writes docs/benchmarks.md
+bench: peers release ## compare entrypoint and verifier with Tekton's; writes docs/benchmarks.md
 	cargo bench --locked --quiet $(QUICK) --no-default-features --bench entrypoint
 	cargo bench --locked --quiet --bench verifier
 	@# Tekton Results needs PostgreSQL and root, and is left out without.

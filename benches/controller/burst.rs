@@ -6,13 +6,14 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use serde_json::json;
+use serde_json::{Value, json};
 use svidence::controller::{
     identity::{IdentitySettings, OwnIdentity},
     leading::Leadership,
+    registration::entry::ClusterTag,
     spire::{
         client::{AT_ONCE, Entries as _, EntryApi},
-        generated::{RegistrationEntry, Selector, Spiffeid},
+        generated::RegistrationEntry,
     },
 };
 use tonic::Code;
@@ -33,16 +34,17 @@ pub(crate) fn measured() -> Option<Burst> {
     let mut burst = Burst { controller: Vec::new(), spire: Vec::new() };
     for turn in 0..TURNS {
         eprintln!("measuring: a burst of {RUNS} TaskRuns, turn {} of {TURNS}", turn + 1);
-        burst.spire.push(of_spire()?);
-        burst.controller.push(of_controller()?);
+        let (took, entries) = of_controller()?;
+        burst.controller.push(took);
+        burst.spire.push(of_spire(&entries)?);
         eprintln!("SPIRE alone: {:?}, the controller: {:?}", burst.spire, burst.controller);
     }
     Some(burst)
 }
 
 /// From when the controller may learn of the first pod, all of which have a node by then, until all are registered. It is frozen while they are
-/// made: what making them takes is not its time.
-fn of_controller() -> Option<Duration> {
+/// made: what making them takes is not its time. Then the entries that the server has of them.
+fn of_controller() -> Option<(Duration, Vec<RegistrationEntry>)> {
     let world = World::start_with(&json!({}), spire())?;
     let mut controller = world.controller_with(&world.admin(), &AS_DEPLOYED);
     controller.wait_for(&["this controller is the one that acts"]);
@@ -59,12 +61,37 @@ fn of_controller() -> Option<Duration> {
         assert!(start.elapsed() < Duration::from_secs(120), "{}", controller.log());
         thread::sleep(Duration::from_millis(20));
     }
+    let took = start.elapsed();
+    let (_, cluster) = world.server.get("/api/v1/namespaces/kube-system");
+    let cluster: Value = serde_json::from_str(&cluster).expect("a namespace");
+    let tag = cluster["metadata"]["uid"].as_str().and_then(ClusterTag::of).expect("a UID");
+    let mut entries = Vec::new();
+    entry_api(&world)
+        .list(tag.hint(), &mut |entry| {
+            // What a server gives them, and does not take.
+            entries.push(RegistrationEntry { created_at: 0, revision_number: 0, ..entry });
+        })
+        .expect("entries");
+    assert!(entries.len() > RUNS * STEPS, "{} entries", entries.len());
+    // Those of the nodes come first, as the controller makes them: they are the parents of the others.
+    entries.sort_by_key(|entry| entry.dns_names.len());
+    Some((took, entries))
+}
+
+/// The very same entries in batches, by the same client, one after the other.
+fn of_spire(entries: &[RegistrationEntry]) -> Option<Duration> {
+    let world = World::start_with(&json!({}), spire())?;
+    let api = entry_api(&world);
+    let start = Instant::now();
+    for entries in entries.chunks(AT_ONCE) {
+        let outcomes = api.create(entries).expect("an answer");
+        assert!(outcomes.iter().all(|outcome| outcome.code == Code::Ok), "{outcomes:?}");
+    }
     Some(start.elapsed())
 }
 
-/// The same number of entries in batches, by the same client, one after the other.
-fn of_spire() -> Option<Duration> {
-    let world = World::start_with(&json!({}), spire())?;
+/// The controller's own client of this server.
+fn entry_api(world: &World) -> EntryApi {
     let now: fn() -> UnixSeconds = || SystemTime::now().into();
     let (tell, changed) = channel();
     let identity = OwnIdentity::start(IdentitySettings {
@@ -82,35 +109,5 @@ fn of_spire() -> Option<Duration> {
     }
     let trust_domain = "example.org".parse().expect("a trust domain");
     let (address, patience) = (world.spire.server_address(), Duration::from_secs(60));
-    let api = EntryApi::new(address, trust_domain, identity, now, patience, Leadership::undisputed());
-    let api = api.expect("a client");
-    let entries: Vec<RegistrationEntry> = (0..RUNS * STEPS).map(entry).collect();
-    let start = Instant::now();
-    for entries in entries.chunks(AT_ONCE) {
-        let outcomes = api.create(entries).expect("an answer");
-        assert!(outcomes.iter().all(|outcome| outcome.code == Code::Ok), "{outcomes:?}");
-    }
-    Some(start.elapsed())
-}
-
-/// As large as a step's.
-fn entry(number: usize) -> RegistrationEntry {
-    let id = |path: String| Some(Spiffeid { trust_domain: "example.org".to_owned(), path });
-    let uid = format!("11111111-2222-4333-8444-{number:012}");
-    let selector = |value: String| Selector { r#type: "k8s".to_owned(), value };
-    RegistrationEntry {
-        id: format!("bench.pod.{uid}.step-build"),
-        spiffe_id: id(format!("/ns/default/taskrun/burst-{number}")),
-        parent_id: id(format!("/tekton-node/svidence-0123456789ab/node-{}", number % 20)),
-        selectors: vec![
-            selector("ns:default".to_owned()),
-            selector("sa:default".to_owned()),
-            selector(format!("pod-uid:{uid}")),
-            selector("container-name:step-build".to_owned()),
-        ],
-        x509_svid_ttl: 900,
-        dns_names: vec![format!("build.{uid}.taskrun.internal")],
-        hint: "bench".to_owned(),
-        ..RegistrationEntry::default()
-    }
+    EntryApi::new(address, trust_domain, identity, now, patience, Leadership::undisputed()).expect("a client")
 }

@@ -68,7 +68,7 @@ pub(crate) struct Burst {
 
 impl Burst {
     /// The median of what one is of the other in the same turn.
-    fn ratio(&self) -> f64 {
+    pub(crate) fn ratio(&self) -> f64 {
         let pairs = self.controller.iter().zip(&self.spire);
         let mut ratios: Vec<f64> =
             pairs.map(|(ours, bare)| ours.as_secs_f64() / bare.as_secs_f64()).collect();
@@ -173,7 +173,7 @@ const METHOD: &str = "\
   the request that gives the pod its node, or the TaskRun its end: 200 TaskRuns, and 100 whose one step a real entrypoint has signed, one after
   the other.
 - The burst begins with the first pod that is written into etcd, each with a node and in a transaction of its own; their TaskRuns are there before. SPIRE
-  alone is the same client's batches of 100, one after the other, of entries as large.
+  alone gets the very entries that the controller has made of it, from the same client, in batches of 100, one after the other.
 - Memory is VmHWM, after the start in a cluster where nothing was registered and none of the TaskRuns that have ended had a verdict. Those have
   three steps and five results, and signatures of an authority that SPIRE does not know, so that each gets a verdict and no event.
 - Calls are those that the API server's `apiserver_request_total` counts for pods, runs and events in that time, but for lists and watches.

@@ -29,11 +29,12 @@ mod document;
 mod support;
 
 mod kubernetes;
+mod program;
 mod report;
 mod results;
 
 use corpus::Shape;
-use report::Beside;
+use report::{Beside, Figures};
 
 /// How often everything is measured.
 const TURNS: usize = 5;
@@ -54,8 +55,9 @@ fn main() -> ExitCode {
         eprintln!("nothing was measured; run `make bench`, which builds the servers");
         return ExitCode::FAILURE;
     }
-    print!("{}", report::table(&rows, memory.as_ref()));
-    document::write(document::Part::Sources, &report::markdown(&rows, memory.as_ref()));
+    let figures = Figures { rows, memory, program: program::measured() };
+    print!("{}", report::table(&figures));
+    document::write(document::Part::Sources, &report::markdown(&figures));
     ExitCode::SUCCESS
 }
 
