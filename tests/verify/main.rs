@@ -46,4 +46,5 @@ mod token;
 #[path = "../support/tsa.rs"]
 mod tsa;
 mod unsuitable;
+mod v1beta1;
 mod yaml;

@@ -30,16 +30,16 @@ use unixtime::UnixSeconds;
 
 /// A PipelineRun and its TaskRuns.
 #[derive(Clone)]
-struct Whole {
-    pipeline_run: Value,
-    task_runs: Vec<Value>,
+pub(crate) struct Whole {
+    pub(crate) pipeline_run: Value,
+    pub(crate) task_runs: Vec<Value>,
 }
 
 fn folder(name: &str) -> String {
     format!("{}/testdata/pipelineruns/{name}", env!("CARGO_MANIFEST_DIR"))
 }
 
-fn read(name: &str) -> Whole {
+pub(crate) fn read(name: &str) -> Whole {
     let json = |file: &str| -> Value {
         serde_json::from_str(&fs::read_to_string(format!("{}/{file}", folder(name))).unwrap()).unwrap()
     };
@@ -84,13 +84,18 @@ fn judged(whole: &Whole) -> Value {
 }
 
 fn judged_with(whole: &Whole, more: &[&str]) -> Value {
+    try_judged(whole, more).unwrap_or_else(|said| panic!("no PipelineRun in it: {said}"))
+}
+
+/// The same, or all that was said if it cannot be read as a PipelineRun.
+pub(crate) fn try_judged(whole: &Whole, more: &[&str]) -> Result<Value, String> {
     let ran = verify(&["-"], &whole.lines(), &[&["-o", "json"], more].concat());
     let lines: Vec<Value> = ran.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let line = lines.into_iter().find(|line| line.get("pipelineRun").is_some());
-    line.unwrap_or_else(|| panic!("no PipelineRun in it: {}{}", ran.out, ran.err))
+    line.ok_or_else(|| format!("{}{}", ran.out, ran.err))
 }
 
-fn details(line: &Value) -> BTreeSet<&str> {
+pub(crate) fn details(line: &Value) -> BTreeSet<&str> {
     let findings = line["findings"].as_array().unwrap();
     findings.iter().map(|finding| finding["detail"].as_str().unwrap_or("none")).collect()
 }
@@ -103,10 +108,10 @@ fn remove(list: &mut Value, name: &str) {
     list.as_array_mut().unwrap().retain(|item| item["name"] != name && item["pipelineTaskName"] != name);
 }
 
-type Change = fn(&mut Whole);
+pub(crate) type Change = fn(&mut Whole);
 
 /// What is done to `ship`, the verdict that follows, and the detail that says why.
-const FORGERIES: &[(&str, Change, &str, &str)] = &[
+pub(crate) const FORGERIES: &[(&str, Change, &str, &str)] = &[
     // --- children ---
     ("a child is not there", |w| w.without("ship-scan-1"), "unchecked", "child-missing"),
     ("no child is there", |w| w.task_runs.clear(), "unchecked", "child-missing"),

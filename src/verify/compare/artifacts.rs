@@ -30,10 +30,13 @@ pub(crate) fn compare(attempt: &Attempt<'_>) -> Findings {
         let evidence = attempt.evidence(step);
         let Some((_, state)) = attempt.state(evidence) else { continue };
         let found = Artifacts { inputs: state.inputs.clone(), outputs: state.outputs.clone() };
+        // The conversion to v1beta1 drops which outputs are build outputs (Tekton `pkg/apis/pipeline/v1beta1/taskrun_conversion.go`).
+        let may_lack_build_outputs = task_run.is_v1beta1 && !found.outputs.is_empty();
         if step.attestation.results_from == ResultsFrom::SidecarLogs {
             match (found == Artifacts::default(), step.attestation.step_artifacts) {
                 (true, Some(_)) => findings.push(not_handed_over(&step.name)),
                 (_, signed) if digest(&found) == signed => merged.add(found),
+                (_, Some(_)) if may_lack_build_outputs => findings.push(without_build_outputs(&step.name)),
                 _ => findings.push(added(format!("status.steps: inputs or outputs of step {}", step.name))),
             }
             continue;
@@ -55,7 +58,9 @@ pub(crate) fn compare(attempt: &Attempt<'_>) -> Findings {
             (Some(None), _) | (_, Some(None)) => findings.push(undecided(&step.name)),
             (of_step, of_task) => {
                 let of_step = of_step.flatten().unwrap_or_default();
-                if found != of_step {
+                let told =
+                    if may_lack_build_outputs { as_converted(&of_step, &found) } else { of_step.clone() };
+                if found != told {
                     findings.push(added(format!("status.steps: inputs or outputs of step {}", step.name)));
                 }
                 merged.add(of_task.flatten().unwrap_or_default());
@@ -112,6 +117,23 @@ fn undecided(step: &str) -> Finding {
          shape"
     );
     Finding::undecided(Detail::ARTIFACTS_NOT_CARRIED, Some(step), reason)
+}
+
+fn without_build_outputs(step: &str) -> Finding {
+    let reason = format!(
+        "step {step}: its artifacts cannot be compared: tekton.dev/v1beta1 does not carry which of the outputs are build outputs; verify the \
+         TaskRun of tekton.dev/v1"
+    );
+    Finding::undecided(Detail::ARTIFACTS_NOT_CARRIED, Some(step), reason)
+}
+
+/// What was signed, without the build outputs that were not found to be any.
+fn as_converted(signed: &Artifacts, found: &Artifacts) -> Artifacts {
+    let mut signed = signed.clone();
+    for (signed, found) in signed.outputs.iter_mut().zip(&found.outputs) {
+        signed.build_output &= found.build_output;
+    }
+    signed
 }
 
 /// Whether the sidecar looks for a step's artifacts follows from the task, which nobody signs (Tekton `pkg/pod/pod.go`,
