@@ -163,7 +163,8 @@ fn the_document_explains_each_metric_with_its_labels_and_no_other() {
 }
 
 /// What looks like the reason of an Event, but is a kind or the type of a condition.
-const NO_REASONS: &[&str] = &["TaskRun", "PipelineRun", "ConfigMap", "ClusterStaticEntry", "SvidenceVerified"];
+const NO_REASONS: &[&str] =
+    &["TaskRun", "PipelineRun", "ConfigMap", "ClusterStaticEntry", "SvidenceVerified"];
 
 /// Whether it is words in one, as Kubernetes has for reasons and kinds: `NotRegistered`.
 fn is_camel_case(word: &str) -> bool {
