@@ -64,7 +64,8 @@ fn the_second_page_comes_while_the_first_is_still_to_be_verified() {
     results.multiply("default", 3000);
     for scheme in ["grpc", "http"] {
         let relay = Relay::start(&results);
-        let args = args(&results, &path("bundle.pem"), &format!("{scheme}://127.0.0.1:{}", relay.port), &[]);
+        let address = format!("{scheme}://127.0.0.1:{}", relay.port);
+        let args = args(&results, &path("bundle.pem"), &address, &["--parent", "default"]);
         let mut command = Command::new(env!("CARGO_BIN_EXE_svidence"));
         command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut whole = results.network.inside(|| command.spawn().unwrap());

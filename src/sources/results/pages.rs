@@ -16,7 +16,7 @@ const LARGEST_PAGE: u32 = 1000;
 /// What the server admits.
 const SMALLEST_PAGE: u32 = 5;
 /// Bytes of a page up to which the next one may be twice as large, after one was too large.
-pub(super) const EASY_PAGE: usize = 8 << 20;
+const EASY_PAGE: usize = 8 << 20;
 /// How long to wait before a request is repeated that failed in passing.
 pub(super) const PAUSES: [Duration; 3] =
     [Duration::from_millis(250), Duration::from_secs(1), Duration::from_secs(3)];

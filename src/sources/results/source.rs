@@ -19,7 +19,7 @@ use super::{
     children::Children,
     error::ResultsError,
     grpc::Grpc,
-    pages::{EASY_PAGE, PAUSES, Reading},
+    pages::{PAUSES, Reading},
     question::Question,
     rest::Rest,
 };
@@ -32,9 +32,9 @@ use crate::sources::{
 
 /// Bytes of records that are handed over at once.
 const BATCH: usize = 256 << 10;
-/// Batches that wait to be taken: a whole page of what is asked for at most, unless its records are huge. With fewer, the next page would not
-/// be asked for before most of this one is verified.
-const WAITING: usize = EASY_PAGE / BATCH;
+/// Batches that wait to be taken: 16 MiB, which a whole page is of records of 16 KiB. With fewer, the next page would not be asked for before
+/// most of this one is verified.
+const WAITING: usize = (16 << 20) / BATCH;
 
 /// An archive, and what is asked of it.
 #[derive(Debug, Clone)]
