@@ -66,12 +66,7 @@ fn of_controller() -> Option<(Duration, Vec<RegistrationEntry>)> {
     let cluster: Value = serde_json::from_str(&cluster).expect("a namespace");
     let tag = cluster["metadata"]["uid"].as_str().and_then(ClusterTag::of).expect("a UID");
     let mut entries = Vec::new();
-    entry_api(&world)
-        .list(tag.hint(), &mut |entry| {
-            // What a server gives them, and does not take.
-            entries.push(RegistrationEntry { created_at: 0, revision_number: 0, ..entry });
-        })
-        .expect("entries");
+    entry_api(&world).list(tag.hint(), &mut |entry| entries.push(entry)).expect("entries");
     assert!(entries.len() > RUNS * STEPS, "{} entries", entries.len());
     // Those of the nodes come first, as the controller makes them: they are the parents of the others.
     entries.sort_by_key(|entry| entry.dns_names.len());
