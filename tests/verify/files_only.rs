@@ -72,8 +72,10 @@ fn traced(arguments: &[&str]) -> Traced {
     kill(first, Signal::SIGCONT).unwrap();
     let mut traced = Traced::default();
     let mut is_svidence = false;
+    // Other threads of the tests wait for their own children.
+    let flags = WaitPidFlag::__WALL | WaitPidFlag::__WNOTHREAD;
     loop {
-        let status = match waitpid(None, Some(WaitPidFlag::__WALL)) {
+        let status = match waitpid(None, Some(flags)) {
             Err(Errno::EINTR) => continue,
             status => status.unwrap(),
         };
