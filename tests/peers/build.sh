@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
 # Builds the real peers that the tests run against, from their published Go modules, into the folder named by the first
-# argument: spire-server, spire-agent, tekton-entrypoint, tekton-sidecarlogresults, tekton-controller, tekton-verify, tekton-when,
-# tekton-reader, tekton-convert, results-api, kube-apiserver and etcd; and what Tekton's installation gives an API server: definitions of
-# kinds, rights and configuration. Does nothing when they are there already.
+# argument: spire-server, spire-agent, tekton-entrypoint, tekton-sidecarlogresults, tekton-verify, tekton-when, tekton-reader,
+# results-api, kube-apiserver and etcd; and Tekton's definitions of TaskRuns and PipelineRuns. Does nothing when they are there already.
 set -euo pipefail
 
 SPIRE=v1.15.3
@@ -50,13 +49,8 @@ CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o "$out/tekton-sidecarlogresu
 CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o "$out/tekton-verify" .
 CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o "$out/tekton-when" ./when
 CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o "$out/tekton-reader" ./reader
-CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o "$out/tekton-convert" ./convert
-CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o "$out/tekton-controller" github.com/tektoncd/pipeline/cmd/controller
-rm -rf "$out/tekton"
-mkdir "$out/tekton" "$out/tekton/kinds" "$out/tekton/config"
-install -m 644 "$source"/config/300-crds/*.yaml "$out/tekton/kinds/"
-install -m 644 "$source"/config/20[01]-*.yaml "$source"/config/clusterrole-aggregate-*.yaml "$source"/config/config-*.yaml "$out/tekton/config/"
-rm "$out/tekton/config/config-registry-cert.yaml"
+install -m 644 "$source/config/300-crds/300-taskrun.yaml" "$out/tekton-taskrun.yaml"
+install -m 644 "$source/config/300-crds/300-pipelinerun.yaml" "$out/tekton-pipelinerun.yaml"
 
 prepare results github.com/tektoncd/results $RESULTS \
 	h1:lbMX48YblsMA7EYlSq59ACFsdfgb6TLvXP5YO0hw9EU= h1:4jCXQ4JDSNaNMioqEGs5/XBQjsVIKPE7ejrbQfcb0rw=

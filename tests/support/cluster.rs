@@ -61,8 +61,8 @@ impl ApiServer {
     /// One of its own.
     pub fn with_tekton() -> Option<Self> {
         let started = Self::start()?;
-        started.install("tekton/kinds/300-taskrun.yaml", "taskruns");
-        started.install("tekton/kinds/300-pipelinerun.yaml", "pipelineruns");
+        started.install("tekton-taskrun.yaml", "taskruns");
+        started.install("tekton-pipelinerun.yaml", "pipelineruns");
         Some(started)
     }
 

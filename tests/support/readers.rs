@@ -43,7 +43,8 @@ impl Reader {
         Self { child, to, from }
     }
 
-    /// How it reads each text as `what`: `yaml`, `json`, `taskrun`, `taskrun-json`; `write` makes YAML of JSON.
+    /// How it reads each text as `what`: `yaml`, `json`, `taskrun`, `taskrun-json`; `write` makes YAML of JSON, `v1beta1` what a run
+    /// of v1 is in that version.
     pub fn answers<T: AsRef<[u8]> + Sync>(&mut self, what: &str, texts: &[T]) -> Vec<Result<Value, String>> {
         let mut answers = Vec::with_capacity(texts.len());
         for texts in texts.chunks(AT_A_TIME) {

@@ -1,42 +1,24 @@
 //! What Tekton's own conversion makes of a run of v1 for whoever asks for v1beta1 is judged like the run itself.
 
-use std::{
-    fmt::Write as _,
-    io::Write as _,
-    path::Path,
-    process::{Command, Stdio},
-    thread,
-};
-
 use serde_json::Value;
 
 use crate::{
     pipelines::{FORGERIES, Whole, details, read, try_judged},
-    support::{command::svidence, fleet::Fleet, peers},
+    support::{command::svidence, fleet::Fleet, peers, readers::Reader},
 };
 
 /// Each object as it is in v1beta1, in the same order.
-fn converted(peer: &Path, objects: &[Value]) -> Vec<Value> {
-    let mut child = Command::new(peer).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    let mut to = child.stdin.take().unwrap();
-    let mut lines = String::new();
-    for object in objects {
-        writeln!(lines, "{object}").unwrap();
-    }
-    let writer = thread::spawn(move || to.write_all(lines.as_bytes()).unwrap());
-    let output = child.wait_with_output().unwrap();
-    writer.join().unwrap();
-    assert!(output.status.success());
-    let text = String::from_utf8(output.stdout).unwrap();
-    let made: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert_eq!(made.len(), objects.len());
+fn converted(tekton: &mut Reader, objects: &[Value]) -> Vec<Value> {
+    let texts: Vec<String> = objects.iter().map(Value::to_string).collect();
+    let made: Vec<Value> =
+        tekton.answers("v1beta1", &texts).into_iter().map(|object| object.unwrap()).collect();
     assert!(made.iter().all(|object| object["apiVersion"] == "tekton.dev/v1beta1"));
     made
 }
 
-fn whole(peer: &Path, whole: &Whole) -> Whole {
+fn whole(tekton: &mut Reader, whole: &Whole) -> Whole {
     let objects: Vec<Value> = std::iter::once(&whole.pipeline_run).chain(&whole.task_runs).cloned().collect();
-    let mut made = converted(peer, &objects).into_iter();
+    let mut made = converted(tekton, &objects).into_iter();
     Whole { pipeline_run: made.next().unwrap(), task_runs: made.collect() }
 }
 
@@ -59,7 +41,8 @@ fn told(line: &Value) -> (String, Vec<String>) {
 
 #[test]
 fn taskruns_that_tekton_converts_are_judged_alike() {
-    let Some(peer) = peers::require("tekton-convert") else { return };
+    let Some(reader) = peers::require("tekton-reader") else { return };
+    let mut tekton = Reader::go(&reader);
     let fleet = Fleet::new();
     let folder = tempfile::tempdir().unwrap();
     let bundle = folder.path().join("bundle.pem");
@@ -83,7 +66,7 @@ fn taskruns_that_tekton_converts_are_judged_alike() {
             objects.push(forged);
         }
     }
-    let (as_is, made) = (report(&objects), report(&converted(&peer, &objects)));
+    let (as_is, made) = (report(&objects), report(&converted(&mut tekton, &objects)));
     for (number, (line, made)) in as_is.iter().zip(&made).enumerate() {
         let label = fleet.runs.get(number).map_or("a forged one", |run| run.label);
         assert_eq!(told(made), told(line), "{label}: {:#}", objects[number]);
@@ -95,7 +78,8 @@ fn taskruns_that_tekton_converts_are_judged_alike() {
 
 #[test]
 fn pipelineruns_that_tekton_converts_are_judged_alike() {
-    let Some(peer) = peers::require("tekton-convert") else { return };
+    let Some(reader) = peers::require("tekton-reader") else { return };
+    let mut tekton = Reader::go(&reader);
     let mut cases = vec![("as it is", read("ship")), ("with failed results", read("failed-results"))];
     for (case, change, ..) in FORGERIES {
         let mut forged = read("ship");
@@ -106,7 +90,7 @@ fn pipelineruns_that_tekton_converts_are_judged_alike() {
     for (case, as_is) in cases {
         let line = try_judged(&as_is, &[]).unwrap();
         let told = format!("{} {:?}", line["verdict"], details(&line));
-        let made = match try_judged(&whole(&peer, &as_is), &[]) {
+        let made = match try_judged(&whole(&mut tekton, &as_is), &[]) {
             Ok(made) => format!("{} {:?}", made["verdict"], details(&made)),
             // It has no field for them.
             Err(said) if said.contains("the conversion to v1beta1 leaves pipelines in pipelines out") => {

@@ -1,16 +1,22 @@
 // reader reads documents as kubectl and controllers do: YAML with sigs.k8s.io/yaml, JSON with encoding/json, and either as
-// Tekton's own TaskRun type. It reads one JSON object per line, {"as": "yaml"|"json"|"taskrun"|"write", "text": base64}, and
-// writes one per line: {"value": ...} or {"error": "..."}. "write" takes JSON and answers the YAML that kubectl would print.
+// Tekton's own TaskRun type. It reads one JSON object per line, {"as": "yaml"|"json"|"taskrun"|"taskrun-json"|"v1beta1"|"write",
+// "text": base64}, and writes one per line: {"value": ...} or {"error": "..."}. "write" takes JSON and answers the YAML that kubectl would
+// print; "v1beta1" takes a run of tekton.dev/v1 as JSON and answers what Tekton's webhook gives to whoever asks for it in v1beta1.
 package main
 
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
 
 	v1 "github.com/tektoncd/pipeline/pkg/apis/pipeline/v1"
+	"github.com/tektoncd/pipeline/pkg/apis/pipeline/v1beta1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"knative.dev/pkg/apis"
 	"sigs.k8s.io/yaml"
 )
 
@@ -46,6 +52,37 @@ func marshal(value any) (json.RawMessage, error) {
 	return bytes.TrimSpace(out.Bytes()), err
 }
 
+// older is what both types of v1beta1 are.
+type older interface {
+	apis.Convertible
+	runtime.Object
+}
+
+func inV1beta1(text []byte) (json.RawMessage, error) {
+	var named metav1.TypeMeta
+	if err := json.Unmarshal(text, &named); err != nil {
+		return nil, err
+	}
+	var from apis.Convertible
+	var to older
+	switch named {
+	case metav1.TypeMeta{Kind: "TaskRun", APIVersion: "tekton.dev/v1"}:
+		from, to = &v1.TaskRun{}, &v1beta1.TaskRun{}
+	case metav1.TypeMeta{Kind: "PipelineRun", APIVersion: "tekton.dev/v1"}:
+		from, to = &v1.PipelineRun{}, &v1beta1.PipelineRun{}
+	default:
+		return nil, fmt.Errorf("%+v is not a run of tekton.dev/v1", named)
+	}
+	if err := json.Unmarshal(text, from); err != nil {
+		return nil, err
+	}
+	if err := to.ConvertFrom(context.Background(), from); err != nil {
+		return nil, err
+	}
+	to.GetObjectKind().SetGroupVersionKind(v1beta1.SchemeGroupVersion.WithKind(named.Kind))
+	return marshal(to)
+}
+
 func read(asked request) (value json.RawMessage, err error) {
 	defer func() {
 		if panicked := recover(); panicked != nil {
@@ -73,6 +110,8 @@ func read(asked request) (value json.RawMessage, err error) {
 			return nil, err
 		}
 		return marshal(object)
+	case "v1beta1":
+		return inV1beta1(asked.Text)
 	case "write":
 		document, err := yaml.JSONToYAML(asked.Text)
 		if err != nil {
