@@ -7,26 +7,26 @@ use crate::sources::{error::LARGEST_OBJECT, sink::Stopped};
 /// Bytes of documents after which a batch is full.
 pub(super) const BATCH: usize = 256 << 10;
 /// Bytes of documents under way: more than one large object at a time is not worth its memory.
-const UNDER_WAY: usize = 2 * LARGEST_OBJECT;
+pub(super) const UNDER_WAY: usize = 2 * LARGEST_OBJECT;
 
 /// How many bytes may still be under way.
 pub(super) struct Budget {
+    limit: usize,
     free: Mutex<Option<usize>>,
     changed: Condvar,
     /// Room of batches that were judged: what is given back to the system has to be cleared by it again.
     rooms: Mutex<Vec<Vec<u8>>>,
 }
 
-impl Default for Budget {
-    fn default() -> Self {
-        Self { free: Mutex::new(Some(UNDER_WAY)), changed: Condvar::new(), rooms: Mutex::default() }
-    }
-}
-
 impl Budget {
+    /// So many bytes.
+    pub(super) fn of(limit: usize) -> Self {
+        Self { limit, free: Mutex::new(Some(limit)), changed: Condvar::new(), rooms: Mutex::default() }
+    }
+
     /// Waits until there is room for so many bytes; gives what was taken.
     pub(super) fn take(&self, bytes: usize) -> Result<usize, Stopped> {
-        let bytes = bytes.min(UNDER_WAY);
+        let bytes = bytes.min(self.limit);
         let free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
         let mut free = self
             .changed

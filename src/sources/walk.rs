@@ -18,7 +18,7 @@ use std::{
 
 use crate::{
     sources::{
-        budget::{BATCH, Budget, CloseOnDrop},
+        budget::{BATCH, Budget, CloseOnDrop, UNDER_WAY},
         error::SourceError,
         failure::{LeftOut, ReadFailure},
         files::Document,
@@ -126,7 +126,7 @@ pub fn walk_by<R: Send, J: Judge<R>>(
     judge: impl Fn() -> J + Sync,
     each: &mut dyn FnMut(Event<'_, R>),
 ) -> Walked {
-    let budget = Budget::default();
+    let budget = Budget::of(UNDER_WAY);
     let stated = source.stated();
     let workers = jobs.get().min(MOST_WORKERS);
     let under_way = workers * BATCHES_PER_WORKER;

@@ -4,7 +4,7 @@
 use std::{
     sync::{
         Arc,
-        mpsc::{Receiver, SyncSender, TryRecvError, sync_channel},
+        mpsc::{Receiver, Sender, TryRecvError, channel},
     },
     thread,
     time::Duration,
@@ -25,16 +25,15 @@ use super::{
 };
 use crate::sources::{
     authorities::ServerAuthorities,
+    budget::{BATCH, Budget, CloseOnDrop},
     error::{LARGEST_OBJECT, Rest as Remainder},
     failure::ReadFailure,
     sink::{FoundDocument, Sink, Stopped},
 };
 
-/// Bytes of records that are handed over at once.
-const BATCH: usize = 256 << 10;
-/// Batches that wait to be taken: 16 MiB, which a whole page is of records of 16 KiB. With fewer, the next page would not be asked for before
+/// Bytes of records that wait to be taken: a whole page is as much if each takes 16 KiB. With less, the next page would not be asked for before
 /// most of this one is verified.
-const WAITING: usize = (16 << 20) / BATCH;
+const WAITING: usize = 16 << 20;
 
 /// An archive, and what is asked of it.
 #[derive(Debug, Clone)]
@@ -55,8 +54,28 @@ pub struct Results {
 
 /// What the reading thread hands over.
 enum Batch {
-    Records(Vec<Record>),
+    /// With what they take of the budget.
+    Records(Vec<Record>, usize),
     Failed(ResultsError),
+}
+
+/// Where the reading thread hands it over.
+struct Handover<'a> {
+    send: Sender<Batch>,
+    budget: &'a Budget,
+}
+
+impl Handover<'_> {
+    /// Waits until there is room for them.
+    fn records(&self, records: Vec<Record>) -> Result<(), Stopped> {
+        let bytes = records.iter().map(size).sum();
+        let taken = self.budget.take(bytes)?;
+        self.send.send(Batch::Records(records, taken)).map_err(|_| Stopped)
+    }
+}
+
+fn size(record: &Record) -> usize {
+    record.value.len() + record.name.len()
 }
 
 impl Results {
@@ -67,19 +86,28 @@ impl Results {
 
     /// Hands every record on, each named by its place in the archive.
     pub(crate) fn read(&self, sink: &mut dyn Sink) -> Result<(), Stopped> {
-        let (send, batches) = sync_channel(WAITING);
+        let (send, batches) = channel();
+        let budget = Budget::of(WAITING);
         thread::scope(|scope| {
+            // However this ends, the reading thread must not wait for what nobody will give back.
+            let _close = CloseOnDrop(&budget);
+            let over = Handover { send, budget: &budget };
             scope.spawn(move || {
-                if let Err(Ended::Failed(error)) = self.ask(&send) {
+                if let Err(Ended::Failed(error)) = self.ask(&over) {
                     // Nobody may be there any more.
-                    let _ = send.send(Batch::Failed(error));
+                    let _ = over.send.send(Batch::Failed(error));
                 }
             });
-            self.hand_on(&batches, sink)
+            self.hand_on(&batches, &budget, sink)
         })
     }
 
-    fn hand_on(&self, batches: &Receiver<Batch>, sink: &mut dyn Sink) -> Result<(), Stopped> {
+    fn hand_on(
+        &self,
+        batches: &Receiver<Batch>,
+        budget: &Budget,
+        sink: &mut dyn Sink,
+    ) -> Result<(), Stopped> {
         loop {
             let batch = match batches.try_recv() {
                 Ok(batch) => batch,
@@ -91,7 +119,8 @@ impl Results {
                 }
             };
             match batch {
-                Batch::Records(records) => {
+                Batch::Records(records, taken) => {
+                    budget.give_back(taken);
                     records.into_iter().try_for_each(|record| hand_on(record, &self.address, sink))?;
                 }
                 Batch::Failed(error) => {
@@ -103,13 +132,13 @@ impl Results {
     }
 
     /// Reads all that is asked for, filter by filter, and then what belongs to the PipelineRuns among it.
-    fn ask(&self, send: &SyncSender<Batch>) -> Result<(), Ended> {
+    fn ask(&self, over: &Handover<'_>) -> Result<(), Ended> {
         let mut archive = self.archive()?;
         let mut children = Children::new(&self.question);
         let mut filters = self.question.filters();
         while !filters.is_empty() {
             for filter in &filters {
-                self.ask_by(filter, &mut *archive, &mut children, send)?;
+                self.ask_by(filter, &mut *archive, &mut children, over)?;
             }
             filters = children.filters();
         }
@@ -121,7 +150,7 @@ impl Results {
         filter: &str,
         archive: &mut dyn Archive,
         children: &mut Children<'_>,
-        send: &SyncSender<Batch>,
+        over: &Handover<'_>,
     ) -> Result<(), Ended> {
         let parent = self.question.parent.results();
         let (mut batch, mut bytes) = (Vec::new(), 0);
@@ -129,17 +158,17 @@ impl Results {
             if !children.note(&record) {
                 return Ok(());
             }
-            bytes += record.value.len() + record.name.len();
+            bytes += size(&record);
             batch.push(record);
             if bytes < BATCH {
                 return Ok(());
             }
             bytes = 0;
-            send.send(Batch::Records(std::mem::take(&mut batch))).map_err(|_| Stopped)
+            over.records(std::mem::take(&mut batch))
         };
         let read = Reading { archive, parent: &parent, filter, pauses: &PAUSES }.read(&mut each);
         // Those that came before it failed are judged.
-        send.send(Batch::Records(batch)).map_err(|_| Stopped)?;
+        over.records(batch)?;
         read.map(drop)
     }
 
