@@ -1,7 +1,9 @@
 //! `svidence controller` against a real kube-apiserver on etcd and a real SPIRE server and agent.
 //!
-//! `make bench` runs it; `cargo bench --bench controller -- burst` measures the burst alone, and writes nothing. There is neither a kubelet nor a Tekton controller: the benchmark writes what they write. It prints a table and
+//! `make bench` runs it. There is neither a kubelet nor a Tekton controller: the benchmark writes what they write. It prints a table and
 //! writes it into `docs/benchmarks.md`.
+//!
+//! `cargo bench --bench controller -- --burst` measures the burst alone, and writes nothing.
 
 use std::process::ExitCode;
 
@@ -30,7 +32,7 @@ mod resident;
 use report::Figures;
 
 fn main() -> ExitCode {
-    if std::env::args().any(|argument| argument == "burst") {
+    if std::env::args().any(|argument| argument == "--burst") {
         return match burst::measured() {
             Some(burst) => {
                 println!("the burst takes {:.2} x what SPIRE alone takes", burst.ratio());

@@ -7,7 +7,7 @@ use std::{
     time::Instant,
 };
 
-use super::report::Program;
+use super::report::{Program, median};
 
 const STARTS: usize = 201;
 
@@ -16,7 +16,7 @@ pub(super) fn measured() -> Option<Program> {
     let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("dist/svidence");
     let bytes = fs::metadata(&program).ok()?.len();
     eprintln!("measuring: its start");
-    let mut starts: Vec<f64> = (0..STARTS)
+    let starts = (0..STARTS)
         .map(|_| {
             let start = Instant::now();
             let status = Command::new(&program).arg("version").stdout(Stdio::null()).status();
@@ -24,6 +24,5 @@ pub(super) fn measured() -> Option<Program> {
             start.elapsed().as_secs_f64() * 1e3
         })
         .collect();
-    starts.sort_by(f64::total_cmp);
-    Some(Program { bytes, start: starts.get(STARTS / 2).copied()? })
+    Some(Program { bytes, start: median(starts) })
 }

@@ -44,7 +44,7 @@ const LARGEST: u64 = 13_000_000;
 /// Milliseconds.
 const LONGEST_START: f64 = 5.0;
 
-fn median(mut values: Vec<f64>) -> f64 {
+pub(crate) fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or_default()
 }

@@ -178,13 +178,14 @@ impl Results {
         });
     }
 
-    /// The records of a namespace again and again, put into the database directly: by its server it would take minutes.
+    /// The records of a namespace again and again, each time a day later and in the same order, put into the database directly: by its server it
+    /// would take minutes.
     pub fn multiply(&self, parent: &str, times: usize) {
         self.database.sql(&format!(
             "insert into records (parent, result_id, result_name, id, name, type, data, created_time, updated_time, etag) \
              select parent, result_id, result_name, id || '-' || n, name || '-' || n, type, data, \
-             created_time + n * interval '1 second', updated_time, etag from records, generate_series(2, {times}) n \
-             where parent = '{parent}'"
+             created_time + n * interval '1 day', updated_time, etag from records, generate_series(2, {times}) n \
+             where parent = '{parent}'; analyze records"
         ));
     }
 }
